@@ -1,4 +1,4 @@
-# The one door. `make help` lists what is behind it.
+# All commands; `make help` lists them.
 PYTHON ?= python3
 PYTHONS ?= 3.12 3.13
 VENV   := .venv

@@ -58,7 +58,7 @@ async def record_claims(
         SQL["add"], ballot_id, source, recorder, people, [one.kind for one in claims],
         [one.confidence for one in claims], [one.at for one in claims],
     )  # fmt: skip
-    moved = await db.fetch(SQL["settle"], ballot_id, people, *RANKING)
+    moved = await db.fetch(SQL["update_status"], ballot_id, people, *RANKING)
     voted = [row["person_id"] for row in moved if row["now"] == ClaimKind.VOTED]
     lost = [row["person_id"] for row in moved if row["before"] == ClaimKind.VOTED]
     if voted:

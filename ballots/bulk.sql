@@ -11,7 +11,7 @@ with added as (
 )
 select count(*) from added;
 
--- name: settle
+-- name: update_status
 -- As `claims.settle`, for many members at once: recomputes each one's status and writes the differences as rows.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)

@@ -175,7 +175,7 @@ async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
 
 
 async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
-    change = await db.fetchrow(SQL["settle"], ballot_id, person_id, *RANKING)
+    change = await db.fetchrow(SQL["update_status"], ballot_id, person_id, *RANKING)
     assert change is not None
     voted_before, voted_now = change["before"] == ClaimKind.VOTED, change["now"] == ClaimKind.VOTED
     if voted_now and not voted_before:

@@ -19,7 +19,7 @@ with added as (
 )
 insert into feed_backlog (claim_id) select claim_id from added returning claim_id;
 
--- name: settle
+-- name: update_status
 -- Recomputes the member's status and writes the difference as rows of +1 and -1, so that nobody waits for a counter.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)

@@ -7,7 +7,7 @@ select
   exists (select from goal_met g where g.goal_id = $3 and g.person_id = asked.person_id) as answered,
   (select s.reason from suppression s
    where s.channel = 'person' and s.address = asked.person_id::text and s.purpose in ('all', $4)
-   order by s.since limit 1) as barred,
+   order by s.since limit 1) as blocked,
   a.channel,
   a.address,
   coalesce(

@@ -83,7 +83,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
         db: a connection.
         message_id: the message.
     """
-    rows = await db.fetch(SQL["ways"], message_id, list(suppression.BY_TEXT))
+    rows = await db.fetch(SQL["contact_points"], message_id, list(suppression.BY_TEXT))
     masked = mask_apart([row["address"] for row in rows])
     return [_contact_point(row, masked[row["address"]]) for row in rows]
 

@@ -1,4 +1,4 @@
--- name: ways
+-- name: contact_points
 -- The addresses of a message's recipient, in the order they are tried, with the strictest suppression of each, whose
 -- wish it was, and whether they have agreed to marketing. Where the message's address is no longer theirs, a stranger
 -- may read it: then only that address is returned.

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
     proxies: Proxies = Field(
         NEAR_PROXIES,
-        description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must add whom it was asked by to `X-Forwarded-For`, which is read from its end for as long as the one who speaks is named here: from anybody else it counts for nothing. It tells who asks for too many links that do not exist, and brings mail too slowly.",
+        description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must append the address of its client to `X-Forwarded-For`, which is read from its end for as long as the address is in one of these networks; from any other address the header is ignored. Rate limits for unknown links and slow uploads use the client address found this way.",
     )
     web_connections: int = Field(
         8192,
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     )
     ses_topic_arn: Topics = Field(
         (),
-        description="The SNS topics Amazon SES tells its events to, `arn:aws:sns:…`; a comma-separated list. Nothing from any other topic is believed.",
+        description="The SNS topics Amazon SES publishes its events to, `arn:aws:sns:…`; a comma-separated list. Messages from other topics are refused.",
     )
     ses_configuration_set: str | None = Field(
         None,
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
     )
     sms_providers: Costs = Field(
         "",
-        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first that is well sends; with what a segment costs at each, `twilio=0.0463,vonage=0.0405`, the cheapest that is well. Default: those that are set up, Twilio first.",
+        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first working one sends; with prices per segment, `twilio=0.0463,vonage=0.0405`, the cheapest working one. Default: those that are set up, Twilio first.",
     )
     sms_connections: int = Field(
         32, ge=1, le=500, description="Requests a worker has open to the SMS provider at once."

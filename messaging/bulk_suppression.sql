@@ -46,7 +46,7 @@ with withdrawn as (
   where e.event_id = any ($1::bigint[]) and m.channel = e.channel and m.address = e.address and m.state = 'queued'
     and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
   returning m.message_id, m.reason
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'suppressed', 'list', reason from withdrawn
 )
@@ -61,7 +61,7 @@ with withdrawn as (
   where e.event_id = any ($1::bigint[]) and m.person_id = case e.channel when 'person' then e.address::bigint end
     and m.state = 'queued' and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
   returning m.message_id, m.reason
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'suppressed', 'list', reason from withdrawn
 )

@@ -12,7 +12,7 @@ with met as (
   from step s
   where m.person_id = $2 and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'cancelled', $4, $3 from withdrawn
 )
@@ -33,7 +33,7 @@ with met as (
   from step s
   where m.person_id = any ($2) and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'cancelled', $4, $3 from withdrawn
 )

@@ -194,7 +194,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.BUSY: "The provider was busy and asked to try again later.",
         Reason.NOT_REACHED: "The provider could not be reached; nothing was sent.",
         Reason.NO_ANSWER: "It was handed over, but the provider never said whether it took it.",
-        Reason.WORKER_LOST: "The process that was sending it fell silent; nobody can say whether it left.",
+        Reason.WORKER_LOST: "The process that was sending it stopped; it is not known whether it was sent.",
         Reason.GAVE_UP: "It was tried many times without success.",
         Reason.HELD: "Nobody can say whether it left, and it waits for a person to decide.",
         Reason.QUIET_HOURS: "It was their quiet time, so it waits.",

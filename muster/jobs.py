@@ -89,9 +89,9 @@ class Jobs:
         ]
         self.inbox = PeriodicJob("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
         self.launch = PeriodicJob("launch", self._launch, outages=outages)
-        self.reconcile = PeriodicJob("sweep", self._reconcile, outages=outages)
+        self.reconcile = PeriodicJob("reconcile", self._reconcile, outages=outages)
         self.counts = PeriodicJob("counts", self._count, outages=outages)
-        self.backfill = PeriodicJob("missed texts", self._backfill, outages=outages)
+        self.backfill = PeriodicJob("Twilio backfill", self._backfill, outages=outages)
         self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
         self.event_log, self.sender = EventLog(self.runtime), WebhookSender(self.runtime, self.outbound_http)
         self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from muster.jobs import Jobs
 
 QUEUE: Final = "muster:queue"
-DELIVER_CHANNEL: Final = "muster:bell"
+DELIVER_CHANNEL: Final = "muster:deliver"
 """Deliver channel, shared by all databases of a Redis server: a worker with nothing to send looks once in vain."""
 POLL: Final = 0.1
 """Seconds between two polls for an arq job."""
@@ -129,7 +129,7 @@ class _Listener:
     async def listen(self) -> None:
         """Handle wake-ups until cancelled."""
         redis = open_arq(self._redis_url)
-        listening = asyncio.create_task(self._follow_deliver_channel(redis), name="bell")
+        listening = asyncio.create_task(self._follow_deliver_channel(redis), name="deliver channel")
         try:
             while not self._stopped:
                 self._worker = self._make_worker(redis)

@@ -113,7 +113,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     written = {inbound_id for inbound_id, mention in mails.items() if mention == "writer"}
     own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
-        SQL["told"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
+        SQL["webhook_events"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
         timeout=_WITHIN,
     )  # fmt: skip
     places = seen.events | {row["seq"] for row in events}

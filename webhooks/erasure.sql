@@ -59,7 +59,7 @@ where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.st
 -- Deletes unreadable bodies in which an address stands in any form.
 delete from inbound_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
--- name: told
+-- name: webhook_events
 -- Webhook events about somebody, after a sequence number.
 select seq from webhook_event
 where seq > $4

@@ -91,4 +91,4 @@ def _tell(news: asyncio.Future[None]) -> None:
         news.set_result(None)
 
 
-LONG_POLL: Final = web.AppKey("tide", LongPoll)
+LONG_POLL: Final = web.AppKey("long_poll", LongPoll)

@@ -35,9 +35,9 @@ async def find_answered(
     """
     if message_id is not None:
         by_id = (channel, message_id)
-        return await db.fetchrow(SQL["asked_by_id"], *by_id) or await db.fetchrow(SQL["asked_by_id_long_ago"], *by_id)
+        return await db.fetchrow(SQL["by_id"], *by_id) or await db.fetchrow(SQL["archived_by_id"], *by_id)
     where = (channel, address, list(senders), at)
-    return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
+    return await db.fetchrow(SQL["latest"], *where) or await db.fetchrow(SQL["archived_latest"], *where)
 
 
 async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:

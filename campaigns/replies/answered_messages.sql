@@ -1,4 +1,4 @@
--- name: asked_at
+-- name: latest
 -- The latest message sent from one of these senders to this address before the reply came: the reply answers it. (The
 -- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
 -- two times. A text may be sent from another number than its step's: that of the provider that sent it.)
@@ -15,7 +15,7 @@ where coalesce(m.sent_from, s.address) = any ($3::text[])
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;
 
--- name: asked_long_before
+-- name: archived_latest
 -- The same where the message has been archived: it is found by the people who have the address now. (Its personal
 -- variables are not archived, so its language is taken to be the person's present one.)
 select
@@ -33,7 +33,7 @@ where m.person_id = any (array(select a.person_id from address a where a.channel
 order by m.sent_at desc, m.message_id desc
 limit 1;
 
--- name: asked_by_id
+-- name: by_id
 -- The message that a reply proves to answer, in the same form.
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
@@ -45,7 +45,7 @@ join campaign c on c.campaign_id = m.campaign_id
 join ballot b using (ballot_id)
 where m.channel = $1 and m.message_id = $2;
 
--- name: asked_by_id_long_ago
+-- name: archived_by_id
 -- The same where it has been archived.
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,

@@ -266,7 +266,7 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
 
 
 async def _answered_message(db: Connection, message_id: int) -> asyncpg.Record:
-    row = await db.fetchrow(SQL["asked"], message_id) or await db.fetchrow(SQL["asked_long_ago"], message_id)
+    row = await db.fetchrow(SQL["message"], message_id) or await db.fetchrow(SQL["archived_message"], message_id)
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
     return row

@@ -1,4 +1,4 @@
--- name: asked
+-- name: message
 -- The recipient, address, sender and ballot of a message.
 select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
 from message m
@@ -6,7 +6,7 @@ join campaign c using (campaign_id)
 left join sender s using (sender_id)
 where m.message_id = $1;
 
--- name: asked_long_ago
+-- name: archived_message
 -- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
 select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
 from message_archive m

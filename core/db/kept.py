@@ -29,12 +29,12 @@ class KeptConnection:
 
     @classmethod
     def of_pool(cls, pool: Pool) -> Self:
-        """One of the pool's."""
+        """Keep a connection of the pool."""
         return cls(pool.acquire, pool.release)
 
     @classmethod
     def of_its_own(cls, url: str) -> Self:
-        """Keep a connection of the pool."""
+        """Keep a dedicated connection, outside any pool."""
         return cls(partial(connect, url), lambda db: db.close(timeout=CLOSE_TIMEOUT))
 
     async def get(self) -> Connection:

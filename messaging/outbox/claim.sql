@@ -106,7 +106,7 @@ with due as materialized (
   from judged j
   where m.message_id = j.message_id
   returning m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.state, m.reason, m.not_before
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code, detail)
   select
     message_id, nullif(state, 'queued'), 'worker', reason,
@@ -124,7 +124,7 @@ with back as (
   from unnest($1::bigint[], $2::smallint[]) as h (message_id, attempt)
   where m.message_id = h.message_id and m.attempt = h.attempt and m.state::text = 'sending' and m.wire_at is null
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'queued', 'worker', 'handed_back' from back
 )

@@ -108,7 +108,7 @@ def _statement(query: str, parameters: int) -> str:
           order by r.person_id
           on conflict (step_id, person_id) do nothing
           returning message_id, state, reason
-        ), told as (
+        ), new_events as (
           insert into message_event (message_id, at, state, source, code)
           select message_id, {at}, state, 'launch', reason from placed
         )

@@ -30,7 +30,7 @@ with withdrawn as (
   set state = 'suppressed', reason = 'erased', changed_at = now()
   where message_id = any ($1::bigint[]) and state::text in ('queued', 'ambiguous')
   returning message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'suppressed', 'staff', 'erased' from withdrawn
 )

@@ -132,7 +132,7 @@ class Heartbeat:
             since = now()
             await asyncio.sleep(pause)
             if (late := now() - since - pause) > SUSPENDED_AFTER:
-                log.warning("this process stood still, or its machine did", seconds=round(late))
+                log.warning("this process or its machine was suspended", seconds=round(late))
             pause = BEAT_EVERY if await self._beat_once() else RETRY_AFTER
 
     async def _beat_once(self) -> bool:
@@ -153,7 +153,7 @@ class Heartbeat:
         if self.dispatcher_id != dispatcher_id:  # renounced meanwhile
             return True
         if alive is None:
-            log.warning("this worker was taken for gone; what it had claimed is no longer its own")
+            log.warning("this worker was declared gone; its claimed messages may go to others")
             self.dispatcher_id = None
         else:
             self._confirmed_at = asked

@@ -35,7 +35,7 @@ _STATE_SENTENCES: Final[Mapping[State, str]] = {
 _EVENT_SENTENCES: Final[Mapping[str, str]] = {
     "deferred": "It was put off by the server that receives it, and is still tried.",
     "unsubscribed": "They asked for no more of these emails.",
-    "noted": "Something was said about it that changes nothing.",
+    "noted": "The provider reported an event that does not change its state.",
     "auto_reply": "A machine answered it: a holiday notice or the like.",
 }
 """Sentences for events that do not change an email's state, by the kind of event or its code."""

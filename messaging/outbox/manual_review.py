@@ -155,8 +155,8 @@ async def alert_held(db: Connection) -> None:
     """Raise an alert while messages are held, and resolve it when none are, however they were settled."""
     row = await db.fetchrow(SQL["count_held"])
     assert row is not None
-    held, told = row["held"], row["told"]
-    if held == (told or 0):
+    held, alerted = row["held"], row["alerted"]
+    if held == (alerted or 0):
         return
     if not held:
         await resolve_alert(db, "held")

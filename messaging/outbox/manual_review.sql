@@ -1,7 +1,7 @@
 -- name: count_held
 -- How many messages are held for manual review, and how many an open alert names.
 select count(*)::int as held,
-  (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as told
+  (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as alerted
 from message
 where state = 'ambiguous' and reason = 'held';
 
@@ -35,7 +35,7 @@ with settled as (
   where ($4::bigint[] is null or m.message_id = any ($4)) and m.state = 'ambiguous' and m.reason = 'held'
     and s.step_id = m.step_id
   returning m.message_id, m.state, m.reason
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code, detail)
   select message_id, state, 'staff', reason, jsonb_build_object('by', $3::text) from settled
 )

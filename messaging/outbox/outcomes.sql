@@ -28,7 +28,7 @@ with outcome as (
       or m.provider_id is null and o.provider_id is not null
     )
   returning m.message_id, m.state, m.provider
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code, detail)
   select
     o.message_id, case when r.state = o.state then o.state end, coalesce(r.provider, $14::text),

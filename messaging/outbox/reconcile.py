@@ -133,7 +133,7 @@ async def _settle_texts(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
 ) -> Counter[str]:
     """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
-    unknown = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
+    unknown = await db.fetch(SQL["unknown_texts"], ASKED_AT_ONCE, settle)
     if not unknown:
         return Counter()
     assert runtime.settings.database_url is not None
@@ -196,8 +196,8 @@ async def _alert_lost_workers(db: Connection) -> None:
     """Raise an alert for workers that were declared gone and have not come back; resolve it an hour after the last."""
     row = await db.fetchrow(SQL["lost_workers"])
     assert row is not None
-    names, told = row["names"], row["told"]
-    if names == (told or []):
+    names, alerted = row["names"], row["alerted"]
+    if names == (alerted or []):
         return
     if not names:
         await resolve_alert(db, "workers")

@@ -41,7 +41,7 @@ with moment as materialized (
   from theirs
   where m.message_id = theirs.message_id and m.state::text = 'sending'
   returning m.message_id, m.state
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, state, 'reconcile', case state when 'queued' then 'handed_back' else 'worker_lost' end from freed
 )
@@ -59,7 +59,7 @@ select
     group by l.name
     order by l.name
   ) as names,
-  (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as told;
+  (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as alerted;
 
 -- name: forget_dispatchers
 -- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
@@ -88,7 +88,7 @@ with doubtful as materialized (
   from doubtful d
   where m.message_id = d.message_id
   returning m.message_id, m.state
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, nullif(state, 'ambiguous'), 'reconcile', case state when 'queued' then 'no_answer' else 'held' end
   from settled
@@ -96,7 +96,7 @@ with doubtful as materialized (
 select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held
 from settled;
 
--- name: doubtful_texts
+-- name: unknown_texts
 -- Texts to ask their providers about; providers take turns, so that one that is away does not delay the others.
 select
   m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
@@ -121,7 +121,7 @@ with found as (
       sent_at = coalesce(m.sent_at, m.wire_at, now()), changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'accepted', 'reconcile', 'found_at_provider' from found
 )
@@ -134,7 +134,7 @@ with again as (
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'queued', 'reconcile', 'no_trace' from again
 )
@@ -150,7 +150,7 @@ with waiting as (
       changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id, m.reason
-), told as (
+), new_events as (
   insert into message_event (message_id, source, code)
   select message_id, 'reconcile', 'held' from waiting where reason = 'held'
 )
@@ -179,7 +179,7 @@ with over as (
   from waiting w
   where m.message_id = w.message_id
   returning m.message_id, m.state, m.reason
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, state, 'reconcile', reason from withdrawn
 )

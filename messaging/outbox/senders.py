@@ -95,13 +95,13 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
         The ids of the senders that have too many now.
     """
     many: list[int] = []
-    for row in await db.fetch(SQL["doubtful_senders"], UNKNOWN):
+    for row in await db.fetch(SQL["unknown_senders"], UNKNOWN):
         key = f"unknown:{row['sender_id']}"
         if not row["many"]:
             await resolve_alert(db, key)
             continue
         many.append(row["sender_id"])
-        if row["told"]:
+        if row["alerted"]:
             continue
         await raise_alert(
             db,

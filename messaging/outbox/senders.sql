@@ -47,12 +47,12 @@ cross join lateral (
 ) as taken
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
--- name: doubtful_senders
+-- name: unknown_senders
 -- Senders with too many messages of unknown outcome, and those with an open alert about it. Counts only what is unknown
 -- now: it is settled within a minute once the provider answers again. Messages left by a lost worker do not count, for
 -- they say nothing about the provider.
 select f.sender_id, f.address, coalesce(d.unknown, 0) as unknown, coalesce(d.unknown, 0) >= $1 as many,
-  a.alert_id is not null as told
+  a.alert_id is not null as alerted
 from sender f
 left join (
   select m.sender_id, count(*)::int as unknown
@@ -94,7 +94,7 @@ with mended as (
 ), reopened as (
   update step s set state = s.reopens_as, finished_at = null
   where s.state = 'finished' and s.step_id in (select step_id from again)
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'queued', 'staff', 'sender_mended' from again
 )

@@ -46,7 +46,7 @@ with over as (
     select q.message_id from message q join ended using (step_id) where q.state = 'queued' limit 50000
   )
   returning m.message_id
-), told as (
+), new_events as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'cancelled', 'staff', 'campaign_cancelled' from withdrawn
 )

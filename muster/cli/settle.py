@@ -99,7 +99,7 @@ def command(
     """Decide about messages that are held because nobody can say whether they were sent.
 
     `sent` counts them as sent; `unsent` sends them again, emails with the same Message-ID. Without a choice all that
-    are held are meant. Their list is shown first; in a terminal you are asked, a script is taken at its word.
+    are held are meant. Their list is shown first; in a terminal you are asked, a script is not.
 
     MESSAGE, on the command line or in the file, is the number that `muster messages list --reason held` shows, or what
     the provider's log says of it: the Message-ID, the envelope sender, or the address or phone number (+44…) it was

@@ -25,7 +25,7 @@ from muster.cli.turnout_files import export, import_
 _EVERY_UNIT = "unit"
 _NO_UNIT = "(none)"
 
-_HELP = """How BALLOT stands: how many members there are, can be reached, and say that they have voted.
+_HELP = """Show the state of BALLOT: how many members there are, can be reached, and say that they have voted.
 
 What members say is never called turnout: people over-report voting, and most say nothing. So there is an estimate with
 a band, how it is made is in docs/turnout.md, and what is still needed is compared with the last seven days.
@@ -37,7 +37,7 @@ muster turnout pay-2026 --by unit          every unit of every kind
 muster turnout pay-2026 --by unit --csv    for a spreadsheet
 """
 
-_GROUP_HELP = """Who has voted, as far as we know; what others know, in from a file; and all of it, out to one.
+_GROUP_HELP = """Show, import and export a ballot's turnout.
 
 \b
 muster turnout pay-2026                    how the ballot stands; the same as muster turnout show pay-2026

@@ -94,12 +94,12 @@ def is_muster(home: Path) -> bool:
 
 
 def _log(home: Path) -> Path:
-    return home / "keeper.log"
+    return home / "daemon.log"
 
 
 def contact(home: Path) -> Path:
     """Return the file that names the daemon's socket; a MUSTER_HOME's own path may be too long for a socket."""
-    return home / "keeper.json"
+    return home / "daemon.json"
 
 
 def _call(home: Path) -> socket.socket | None:

@@ -2,7 +2,7 @@
 
 Each process that uses the servers holds a connection to the daemon's socket. The kernel closes it however the process
 ends, so the daemon always knows whether any is left; when none is, it stops both servers in order and exits. Only one
-daemon works on a MUSTER_HOME: it holds a lock on `keeper.lock`, and `keeper.json` says where it listens.
+daemon works on a MUSTER_HOME: it holds a lock on `daemon.lock`, and `daemon.json` says where it listens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GRACE: Final = 2.0
 """Seconds between the last client's leaving and the stop: the next command of a script finds the servers still up."""
 
 
-_PREFIX: Final = "muster-keeper-"
+_PREFIX: Final = "muster-daemon-"
 _TMP: Final = Path("/tmp")  # noqa: S108  # only ever through mkdtemp
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def _publish(home: Path, folders: list[Path]) -> None:
         home: MUSTER_HOME.
         folders: its folders in /tmp, the first with its socket; the daemon after a killed one removes them.
     """
-    partial = home / "keeper.json.new"
+    partial = home / "daemon.json.new"
     news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
     partial.write_text(json.dumps(news), encoding="utf-8")
     partial.rename(contact(home))
@@ -190,7 +190,7 @@ def _lock(home: Path) -> IO[bytes] | None:
     Raises:
         Unavailable: the other daemon neither answers nor ends.
     """
-    file = (home / "keeper.lock").open("wb")
+    file = (home / "daemon.lock").open("wb")
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:

@@ -12,7 +12,7 @@ from core.errors import SettingsError
 
 ROOTS_STANDIN: Final = "nobody"
 """PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
-_FILES: Final = ("keeper.json", "keeper.lock", "keeper.log", "port", "run.lock", "secret-key")
+_FILES: Final = ("daemon.json", "daemon.lock", "daemon.log", "port", "run.lock", "secret-key")
 
 
 def open_home(home: Path) -> Path:

@@ -30,7 +30,7 @@ def erase(home: Path, *, patience: float = PATIENCE) -> None:
     if not home.exists():
         return
     data = data_folder(home)
-    with (home / "keeper.lock").open("a") as lock:
+    with (home / "daemon.lock").open("a") as lock:
         deadline = time.monotonic() + patience
         while not _locked(lock):
             if time.monotonic() > deadline:

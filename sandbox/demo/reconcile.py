@@ -54,9 +54,11 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         _same("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
         _same("texts: what was sent is what arrived", _of(sent, "sms"), _texts(sandbox)),
         Check("copies of one email, or of one text to a number", 0, _doubled(sandbox)),
-        _same("voted: who counts is who said so", Counter(voters), Counter(said)),
+        _same("voted: members counted are those who said so", Counter(voters), Counter(said)),
         _same(
-            "opted out: who is silenced is who asked", Counter(silenced), Counter(people.who_stopped(sandbox, silenced))
+            "opted out: suppressed are those who asked",
+            Counter(silenced),
+            Counter(people.who_stopped(sandbox, silenced)),
         ),
         Check(
             "numbers that had opted out before",

@@ -209,9 +209,9 @@ create table webhook_event (
 create index webhook_event_type on webhook_event (type, seq);
 create index webhook_event_noticed on webhook_event using brin (noticed_at);
 
--- How far each ledger has been read.
+-- How far each source of events has been read.
 create table event_source_position (
-  ledger   text   primary key,
+  source   text   primary key,
   position bigint not null
 );
 
@@ -219,7 +219,7 @@ create table event_source_position (
 create table reported_status (
   kind text   not null check (kind in ('phase', 'threshold', 'alert')),
   id   bigint not null,
-  told text   not null,
+  status text not null,
   primary key (kind, id)
 );
 

@@ -64,7 +64,7 @@ class EventLog:
 
     async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[SourceEvents], bool]:
         wanted = wanted_sources(types)
-        before = {row["ledger"]: row["position"] for row in await db.fetch(SQL["positions"])}
+        before = {row["source"]: row["position"] for row in await db.fetch(SQL["positions"])}
         heads = await _heads(db, wanted)
         found, now, more = [], {}, False
         for table, head in heads.items():

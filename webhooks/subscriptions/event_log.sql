@@ -13,13 +13,13 @@ select distinct unnest(events) as pattern from webhook_subscription where state 
 
 -- name: positions
 -- How far each source table has been read.
-select ledger, position from event_source_position;
+select source, position from event_source_position;
 
 -- name: advance
 -- The next look starts from here.
-insert into event_source_position (ledger, position)
+insert into event_source_position (source, position)
 select * from unnest($1::text[], $2::bigint[])
-on conflict (ledger) do update set position = excluded.position where event_source_position.position <> excluded.position;
+on conflict (source) do update set position = excluded.position where event_source_position.position <> excluded.position;
 
 -- name: add
 -- In the order in which they happened, as far as one look can know.

@@ -89,7 +89,11 @@ SOURCES: Final[Mapping[str, EventSource]] = {
     ),
     "reply": EventSource("replies", "reply_id", ("reply.",), lambda _row: "reply.received"),
     "audit": EventSource(
-        "deeds", "audit_id", ("campaign.",), lambda row: _CAMPAIGN_ACTIONS.get(row["action"]), frozenset({"action"})
+        "campaign_actions",
+        "audit_id",
+        ("campaign.",),
+        lambda row: _CAMPAIGN_ACTIONS.get(row["action"]),
+        frozenset({"action"}),
     ),
 }
 """All sources, by table."""

@@ -53,7 +53,7 @@ left join person p using (person_id)
 where r.reply_id > $1 and r.reply_id <= $2
 order by r.reply_id;
 
--- name: deeds
+-- name: campaign_actions
 -- Actions of staff, or of Muster itself, on campaigns.
 select
   a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, b.name as ballot,

@@ -40,17 +40,17 @@ async def _ballots(db: Connection, now: datetime) -> list[SourceEvents]:
         level = "passed" if stands.passed else "reached" if stands.reached else "below"
         said = {"ballot": row["name"], **{name: asdict(stands)[name] for name in _FIGURES}}
         found += [SourceEvents(f"ballot.{kind}", at, said) for kind, at in _news(row, phase, level, now)]
-        await db.execute(SQL["tell"], "phase", row["ballot_id"], phase)
-        await db.execute(SQL["tell"], "threshold", row["ballot_id"], level)
+        await db.execute(SQL["remember"], "phase", row["ballot_id"], phase)
+        await db.execute(SQL["remember"], "threshold", row["ballot_id"], level)
     return found
 
 
 def _news(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
     """Return the event types due for one ballot, each with when it happened."""
-    before, news = row["told_phase"] or "before", []
+    before, news = row["known_phase"] or "before", []
     if before == "before" and phase != "before":
         news.append(("opened", row["opens_at"]))
-    had, has = _RISE.index(row["told_threshold"] or "below"), _RISE.index(level)
+    had, has = _RISE.index(row["known_threshold"] or "below"), _RISE.index(level)
     if had < 1 <= has:
         news.append(("threshold_reached", now))
     if had < 2 <= has:

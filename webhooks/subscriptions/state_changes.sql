@@ -3,21 +3,21 @@
 -- close.
 select
   b.ballot_id, b.name, b.opens_at, b.closes_at,
-  p.told as told_phase, t.told as told_threshold
+  p.status as known_phase, t.status as known_threshold
 from ballot b
 left join reported_status p on p.kind = 'phase' and p.id = b.ballot_id
 left join reported_status t on t.kind = 'threshold' and t.id = b.ballot_id
-where b.closes_at > $1::timestamptz - interval '7 days' or p.told is distinct from 'closed'
+where b.closes_at > $1::timestamptz - interval '7 days' or p.status is distinct from 'closed'
 order by b.ballot_id;
 
--- name: tell
+-- name: remember
 -- Remembers what was reported, so that it is reported once.
-insert into reported_status (kind, id, told) values ($1, $2, $3)
-on conflict (kind, id) do update set told = excluded.told where reported_status.told <> excluded.told;
+insert into reported_status (kind, id, status) values ($1, $2, $3)
+on conflict (kind, id) do update set status = excluded.status where reported_status.status <> excluded.status;
 
 -- name: new_alerts
 -- Open alerts that have not been reported yet.
-insert into reported_status (kind, id, told)
+insert into reported_status (kind, id, status)
 select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
 on conflict do nothing
 returning id;

@@ -1,4 +1,4 @@
-"""Who counts as gone, who may say so, and what a worker that may count as gone hands over no more."""
+"""When a worker is declared gone, by whom, and that one in doubt sends nothing more."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user
         tried = psql(servers.database_url, role, user)
         assert tried.returncode != 0, role
         assert "Peer authentication failed" in tried.stderr or "Permission denied" in tried.stderr, tried.stderr
-    for file in ("keeper.json", "keeper.log", "valkey/valkey.pid"):
+    for file in ("daemon.json", "daemon.log", "valkey/valkey.pid"):
         assert (shared / file).is_file()
         shown = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
         assert shown.returncode != 0, file
@@ -187,12 +187,12 @@ def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> Non
 def test_a_home_of_before_is_closed(home: Path) -> None:
     home.mkdir(mode=0o755)
     home.chmod(0o755)
-    (home / "keeper.lock").touch(mode=0o644)
-    (home / "keeper.lock").chmod(0o644)
+    (home / "daemon.lock").touch(mode=0o644)
+    (home / "daemon.lock").chmod(0o644)
     (home / "mine.csv").touch(mode=0o644)
     connect_to_servers(home).close_and_wait()
     assert home.stat().st_mode & 0o027 == 0
-    assert (home / "keeper.lock").stat().st_mode & 0o077 == 0
+    assert (home / "daemon.lock").stat().st_mode & 0o077 == 0
     assert (home / "mine.csv").stat().st_mode & 0o777 == 0o644, "not ours to change"
 
 

@@ -41,7 +41,7 @@ def own_home() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="muster-test-"))
     home.chmod(0o755)
     yield home
-    if (pid := keeper_of(home)) is not None:
+    if (pid := daemon_of(home)) is not None:
         os.kill(pid, signal.SIGTERM)
         until(lambda: not runs(pid))
     data = data_folder(home)
@@ -56,9 +56,9 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def keeper_of(home: Path) -> int | None:
+def daemon_of(home: Path) -> int | None:
     try:
-        pid = int(json.loads((home / "keeper.json").read_text())["pid"])
+        pid = int(json.loads((home / "daemon.json").read_text())["pid"])
     except FileNotFoundError:
         return None
     return pid if runs(pid) else None
@@ -110,11 +110,11 @@ def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) ->
     ask(first, "create table kept as select 42 as n")
     with redis.Redis.from_url(first.redis_url) as client:
         client.set("kept", "42")
-    keeper = keeper_of(own_home)
+    daemon = daemon_of(own_home)
     servers = [postmaster(own_home), valkey(own_home)]
-    assert keeper is not None
+    assert daemon is not None
     first.close()
-    until(lambda: not runs(keeper), GRACE + 20)
+    until(lambda: not runs(daemon), GRACE + 20)
     assert not any(runs(pid) for pid in servers)
     assert not (data_folder(own_home) / "postmaster.pid").exists(), "it was not stopped in order"
 
@@ -141,28 +141,28 @@ def test_many_at_once_share_one_pair_of_servers(own_home: Path) -> None:
 
 def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
     other = hold(own_home)
-    keeper = keeper_of(own_home)
-    assert keeper is not None
+    daemon = daemon_of(own_home)
+    assert daemon is not None
     other.kill()
     other.communicate()
-    until(lambda: not runs(keeper), GRACE + 20)
+    until(lambda: not runs(daemon), GRACE + 20)
 
 
 def test_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
     connect_to_servers(own_home).close()
-    keeper = keeper_of(own_home)
+    daemon = daemon_of(own_home)
     second = connect_to_servers(own_home)
-    assert keeper_of(own_home) == keeper
+    assert daemon_of(own_home) == daemon
     assert ask(second, "select 1") == 1
     second.close()
 
 
 def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
-    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
-    assert keeper is not None
-    os.kill(keeper, signal.SIGTERM)
-    until(lambda: not runs(keeper))
+    daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
+    assert daemon is not None
+    os.kill(daemon, signal.SIGTERM)
+    until(lambda: not runs(daemon))
     assert not runs(pg)
     assert not runs(vk)
     assert not (data_folder(own_home) / "postmaster.pid").exists()
@@ -171,7 +171,7 @@ def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> Non
 
 def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
-    pids = [keeper_of(own_home), postmaster(own_home), valkey(own_home)]
+    pids = [daemon_of(own_home), postmaster(own_home), valkey(own_home)]
     other = hold(own_home)
     servers.close_and_wait()  # somebody else is there: no reason to wait
     assert all(runs(pid) for pid in pids if pid is not None)
@@ -185,10 +185,10 @@ def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None
 def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: Callable[[Path], int]) -> None:
     servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
-    keeper = keeper_of(own_home)
-    assert keeper is not None
+    daemon = daemon_of(own_home)
+    assert daemon is not None
     os.kill(server(own_home), signal.SIGKILL)
-    until(lambda: not runs(keeper))
+    until(lambda: not runs(daemon))
     assert servers.line.recv(1) == b"", "who uses them must hear of it"
     servers.close()
     again = connect_to_servers(own_home)
@@ -199,15 +199,15 @@ def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: 
 def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     home = own_home / "inner"
     servers = connect_to_servers(home)
-    data, keeper = data_folder(home), keeper_of(home)
-    assert keeper is not None
+    data, daemon = data_folder(home), daemon_of(home)
+    assert daemon is not None
     with pytest.raises(Conflict, match="in use"):
         erase(home, patience=0.2)
     assert ask(servers, "select 1") == 1
-    os.kill(keeper, signal.SIGKILL)
-    until(lambda: not runs(keeper))
+    os.kill(daemon, signal.SIGKILL)
+    until(lambda: not runs(daemon))
     orphan = postmaster(home)
-    left = json.loads((home / "keeper.json").read_text())["folders"]
+    left = json.loads((home / "daemon.json").read_text())["folders"]
     erase(home)
     assert not any(Path(folder).exists() for folder in left)
     assert not runs(orphan)
@@ -223,7 +223,7 @@ def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path
     for _ in range(2):
         with pytest.raises(SettingsError, match=r"made by PostgreSQL 9, and the installed one is 1\d"):
             connect_to_servers(own_home)
-    until(lambda: keeper_of(own_home) is None)
+    until(lambda: daemon_of(own_home) is None)
     assert not runs_valkey(own_home)
 
 
@@ -231,7 +231,7 @@ def test_a_home_that_cannot_be_one_is_named(own_home: Path) -> None:
     (own_home / "file").touch()
     with pytest.raises(SettingsError, match=r"MUSTER_HOME .*/file/home cannot be used: Not a directory"):
         connect_to_servers(own_home / "file" / "home")
-    (own_home / "keeper.log").mkdir()
+    (own_home / "daemon.log").mkdir()
     with pytest.raises(SettingsError, match="cannot be used: Is a directory"):
         connect_to_servers(own_home)
 
@@ -246,11 +246,11 @@ def runs_valkey(home: Path) -> bool:
 def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
-    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
-    assert keeper is not None
-    left = json.loads((own_home / "keeper.json").read_text())["folders"]
-    os.kill(keeper, signal.SIGKILL)
-    until(lambda: not runs(keeper))
+    daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
+    assert daemon is not None
+    left = json.loads((own_home / "daemon.json").read_text())["folders"]
+    os.kill(daemon, signal.SIGKILL)
+    until(lambda: not runs(daemon))
     assert runs(pg)
     assert runs(vk)
 
@@ -258,7 +258,7 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     assert not runs(pg), "two servers on one data directory"
     assert not runs(vk)
     assert ask(again, "select n from kept") == 42
-    assert not any(Path(folder).exists() for folder in left), "a killed keeper's folders stay behind"
+    assert not any(Path(folder).exists() for folder in left), "a killed daemon's folders stay behind"
     again.close()
     servers.close()
 
@@ -266,11 +266,11 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
 def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
-    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
-    assert keeper is not None
-    for pid in (keeper, pg, vk):
+    daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
+    assert daemon is not None
+    for pid in (daemon, pg, vk):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(map(runs, (keeper, pg, vk))))
+    until(lambda: not any(map(runs, (daemon, pg, vk))))
     servers.close()
     # After a restart of the machine, its numbers may belong to programs that have nothing to do with it.
     until(lambda: subprocess.run(["pgrep", "-f", str(data_folder(own_home))], check=False).returncode == 1)
@@ -314,13 +314,13 @@ def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
     for folder in (top, home.parent, home):
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     top.chmod(0o755)
-    keeper = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
-    until((home / "keeper.json").exists)
+    daemon = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
+    until((home / "daemon.json").exists)
     servers = connect_to_servers(home)
     assert ask(servers, "select 1") == 1
     assert (home / "postgres").stat().st_uid == nobody.pw_uid
     servers.close()
-    assert keeper.wait(GRACE + 20) == 0
+    assert daemon.wait(GRACE + 20) == 0
     shutil.rmtree(top)
 
 
@@ -329,13 +329,13 @@ def test_root_with_a_closed_home_keeps_its_data_elsewhere() -> None:
     top = Path(tempfile.mkdtemp(prefix="muster-test-"))  # 0700
     home = top / "home"
     servers = connect_to_servers(home)
-    keeper = keeper_of(home)
-    assert keeper is not None
+    daemon = daemon_of(home)
+    assert daemon is not None
     assert ask(servers, "select 1") == 1
     assert not (home / "postgres").exists()
     data = data_folder(home)
     assert data.is_relative_to("/var/lib/muster")
     servers.close()
-    until(lambda: not runs(keeper))
+    until(lambda: not runs(daemon))
     shutil.rmtree(data.parent)
     shutil.rmtree(top)

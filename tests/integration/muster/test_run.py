@@ -273,16 +273,16 @@ def test_what_dies_is_started_again(up: Up, name: str) -> None:
 
 
 def test_servers_that_die_are_started_again(up: Up) -> None:
-    keeper = json.loads((up.home / "keeper.json").read_text())["pid"]
-    os.kill(keeper, signal.SIGKILL)
-    until(lambda: (up.home / "keeper.json").exists() and _keeper(up.home) != keeper)
+    daemon = json.loads((up.home / "daemon.json").read_text())["pid"]
+    os.kill(daemon, signal.SIGKILL)
+    until(lambda: (up.home / "daemon.json").exists() and _keeper(up.home) != daemon)
     until(lambda: get(up.address("Health"))[0] == 200, 60)
     assert "ada@union.example.com" in muster(up.home, "user", "list").stdout
 
 
 def _keeper(home: Path) -> int:
     try:
-        return int(json.loads((home / "keeper.json").read_text())["pid"])
+        return int(json.loads((home / "daemon.json").read_text())["pid"])
     except (FileNotFoundError, ValueError):
         return 0
 
@@ -298,7 +298,7 @@ def test_on_servers_of_ones_own_it_starts_none_and_leaves_them_alone(database_ur
     )
     assert get(running.address("Health"))[0] == 200
     assert running.address("Staff console").startswith("https://vote.example.org/console/sign-in/")
-    assert not (home / "keeper.json").exists()
+    assert not (home / "daemon.json").exists()
     assert stop(running) == 0
     assert valkey.process.poll() is None
     shutil.rmtree(home)
@@ -322,7 +322,7 @@ def test_stops_with_everything_and_keeps_the_data(number: signal.Signals) -> Non
     running.process.communicate(timeout=60)
     assert running.process.returncode == 0
     assert processes_on(home) == []
-    assert not (home / "keeper.json").exists()
+    assert not (home / "daemon.json").exists()
     assert "ada@union.example.com" in muster(home, "user", "list").stdout
     until(lambda: not processes_on(home))
     shutil.rmtree(home)

@@ -1,4 +1,4 @@
-"""Who gets a text: the cheapest provider that is well; who is left out, who is tried again, and who is never asked."""
+"""Choice of a provider: the cheapest working one; when one is left out, tried again, and never asked."""
 
 from __future__ import annotations
 

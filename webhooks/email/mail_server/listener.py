@@ -170,7 +170,7 @@ class _Receiver:
     async def handle_exception(self, error: Exception) -> str:
         """Answer an unexpected error; only confirmed mails have been stored."""
         log.error("a mail could not be taken in: an unexpected error", error=repr(error))
-        return "451 4.3.0 Something went wrong here; please come again."
+        return "451 4.3.0 Something went wrong here; please try again later."
 
     def _destination(self, address: str) -> Destination | None:
         return read_destination(self._runtime.settings, self._runtime.keyring, address)
