@@ -27,7 +27,7 @@ _WITHIN: Final = 900
 """Seconds that a query over the whole inbound log may take."""
 _PAGE: Final = 50
 """Mails that are read at a time."""
-_LEDGERS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
+_LOGS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
 """Tables, with their id columns, that are read up to their high-water mark: ids committed late are searched again."""
 
 
@@ -97,11 +97,11 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         StillWritten: a transaction may still add rows, and `seen` was given.
     """
     # with everything locked, don't wait for writers: see `wait_for_writers`
-    ends = await find_high_water_mark(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
+    ends = await find_high_water_mark(db, _LOGS, patience=PATIENCE if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
-        ends = dict.fromkeys(_LEDGERS, 0)  # the next search starts from the beginning
+        ends = dict.fromkeys(_LOGS, 0)  # the next search starts from the beginning
     seen = seen or Arrivals()
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
@@ -156,7 +156,7 @@ async def wait_for_writers(db: Connection) -> None:
     Args:
         db: a connection without a transaction, which holds no locks.
     """
-    await find_high_water_mark(db, _LEDGERS)
+    await find_high_water_mark(db, _LOGS)
 
 
 async def empty_arrivals(db: Connection, wanted: SearchTerms, found: Arrivals, old: str, new: str) -> None:

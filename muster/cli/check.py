@@ -18,8 +18,8 @@ from core.errors import AddressError, InputError
 from core.plurals import plural
 from muster.cli.output import json_text
 
-Verdict = dict[str, Any]
-Check = Callable[[str, Mapping[str, str]], tuple[Verdict, str]]
+CheckResult = dict[str, Any]
+Check = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
@@ -89,10 +89,10 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
         with _opened(file) as (lines, at_once):
             for line in lines:
                 try:
-                    verdict, why = check(*(_from_json(line) if as_json else _from_words(line)))
+                    result, why = check(*(_from_json(line) if as_json else _from_words(line)))
                 except _NotUsable as problem:
-                    verdict, why, failed = {"error": problem.code}, "", True
-                sys.stdout.write(f"{json_text(verdict) if as_json else _in_words(verdict, why)}\n")
+                    result, why, failed = {"error": problem.code}, "", True
+                sys.stdout.write(f"{json_text(result) if as_json else _in_words(result, why)}\n")
                 if at_once:
                     sys.stdout.flush()
         sys.stdout.flush()
@@ -134,18 +134,18 @@ def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
     return line.decode(errors="replace").rstrip("\r\n"), {}
 
 
-def _in_words(verdict: Verdict, why: str) -> str:
+def _in_words(result: CheckResult, why: str) -> str:
     """Put in words: `2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: `, what is wrong and its code."""
-    if "segments" in verdict:
-        words = [f"{plural(verdict['segments'], 'segment')} of {ENCODINGS[verdict['encoding']]}{why}"]
-        words += [_replaced(**each) for each in verdict["replaced"]]
+    if "segments" in result:
+        words = [f"{plural(result['segments'], 'segment')} of {ENCODINGS[result['encoding']]}{why}"]
+        words += [_replaced(**each) for each in result["replaced"]]
         return "; ".join(words)
-    if "reading" in verdict:
-        also = f", and {verdict['also'].replace('_', ' ')} besides" if "also" in verdict else ""
-        return f"{verdict['reading'].replace('_', ' ')}{also} (rule: {verdict['rule']})"
-    if "error" in verdict:
-        return f"no: {why} ({verdict['error']})"
-    return str(verdict.get("e164") or verdict.get("email"))
+    if "reading" in result:
+        also = f", and {result['also'].replace('_', ' ')} besides" if "also" in result else ""
+        return f"{result['reading'].replace('_', ' ')}{also} (rule: {result['rule']})"
+    if "error" in result:
+        return f"no: {why} ({result['error']})"
+    return str(result.get("e164") or result.get("email"))
 
 
 def _replaced(found: str, put: str, times: int) -> str:
@@ -156,7 +156,7 @@ def _replaced(found: str, put: str, times: int) -> str:
 def _sms_check() -> Check:
     from messaging.content.segments import beyond_gsm7, count, sanitise
 
-    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         clean = sanitise(text)
         counted = count(clean.text)
         replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
@@ -173,7 +173,7 @@ def _phone_check() -> Check:
 
     region = load_settings().sms_region
 
-    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         try:
             return {"e164": normalise_phone(text, region=region)}, ""
         except AddressError as error:
@@ -185,7 +185,7 @@ def _phone_check() -> Check:
 def _email_check() -> Check:
     from core.addresses import normalise_email
 
-    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         try:
             return {"email": normalise_email(text)}, ""
         except AddressError as error:
@@ -197,7 +197,7 @@ def _email_check() -> Check:
 def _reply_check() -> Check:
     from campaigns.replies.classification import read_reply
 
-    def check(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         reading = read_reply(text, menu)
         also = {"also": reading.also} if reading.also else {}
         return {"reading": reading.reading, "rule": reading.rule, **also}, ""

@@ -30,7 +30,7 @@ from webhooks.email.mail_server.mail_files import origin_of
 from webhooks.email.mail_server.parsed_mail import parse_mail, text_of
 from webhooks.email.mail_server.replies import MailAnswer
 
-Verdict = dict[str, Any]
+CheckResult = dict[str, Any]
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""
@@ -66,8 +66,8 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
         name = "This" if str(file) == "-" else str(file)
         raise InputError(f"{name} is no mail: a mail begins with its headers, such as From: and Date:.")
     message = _read(sent) if sent is not None else None
-    verdict = read_checked(raw, forms_of(message) if message else (), recipient_of(message) if message else "")
-    return json_text(verdict) if as_json else _in_words(verdict)
+    result = read_checked(raw, forms_of(message) if message else (), recipient_of(message) if message else "")
+    return json_text(result) if as_json else _in_words(result)
 
 
 def is_mail(raw: bytes) -> bool:
@@ -80,7 +80,7 @@ def is_mail(raw: bytes) -> bool:
     return any(letter.header(name) for name in _HEADERS)
 
 
-def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
+def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> CheckResult:
     """Classify a mail, and say what follows from it: the fields that `muster check --help` lists, as JSON values.
 
     Args:
@@ -99,7 +99,7 @@ def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> V
         case MailAnswer():
             return _of_answer(found, sent)
         case UnsubscribeWish():
-            return _verdict("unsubscribe")
+            return _result("unsubscribe")
         case MessageEvent():
             return _of_event(found, parse_mail(raw).header("Subject"))
 
@@ -127,24 +127,24 @@ def recipient_of(raw: bytes) -> str:
     return to[0] if len(to) == 1 else ""
 
 
-def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> Verdict:
+def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> CheckResult:
     mail = answer.own(sent)
     read, _ = answer.read(mail)
-    return _verdict(
+    return _result(
         "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule,
         also=read.also,
     )  # fmt: skip
 
 
-def _of_event(found: MessageEvent, subject: str) -> Verdict:
+def _of_event(found: MessageEvent, subject: str) -> CheckResult:
     event = found.event
     kind = _kind(found, event)
     code = None if kind == AUTO_REPLY else event.code or None
-    verdict = _verdict(kind, words=event.words, subject=subject, code=code, event=event.kind)
+    result = _result(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
         weight = RefusalClass(event.reason, event.soft).weight
-        verdict |= {"weight": weight.value, "hard": weight is Weight.HARD, "soft": event.soft, "reason": event.reason}
-    return verdict
+        result |= {"weight": weight.value, "hard": weight is Weight.HARD, "soft": event.soft, "reason": event.reason}
+    return result
 
 
 def _kind(found: MessageEvent, event: EmailEvent) -> str:
@@ -155,25 +155,25 @@ def _kind(found: MessageEvent, event: EmailEvent) -> str:
     return AUTO_REPLY if event.code == AUTO_REPLY else "bounce"
 
 
-def _verdict(kind: str, **known: object) -> Verdict:
+def _result(kind: str, **known: object) -> CheckResult:
     blank = dict.fromkeys(("subject", "reading", "rule", "also", "code", "weight", "reason", "event"))
     return {"kind": kind, "words": "", **blank, "hard": False, "soft": False, **known}
 
 
-def _in_words(verdict: Verdict) -> str:
+def _in_words(result: CheckResult) -> str:
     """Put a result in words: `bounce, hard: the address is suppressed at once (5.1.1)`, and the details below it."""
-    code = f" ({verdict['code']})" if verdict["code"] and verdict["code"] != verdict["kind"] else ""
-    line = verdict["kind"]
-    if verdict["reading"]:
-        also = f", and {verdict['also']} besides" if verdict["also"] else ""
-        line += f", {verdict['reading']}{also} (rule: {verdict['rule']})"
-    elif verdict["weight"]:
-        line += f", {_WEIGHTS[Weight(verdict['weight'])]}"
+    code = f" ({result['code']})" if result["code"] and result["code"] != result["kind"] else ""
+    line = result["kind"]
+    if result["reading"]:
+        also = f", and {result['also']} besides" if result["also"] else ""
+        line += f", {result['reading']}{also} (rule: {result['rule']})"
+    elif result["weight"]:
+        line += f", {_WEIGHTS[Weight(result['weight'])]}"
     elif line == AUTO_REPLY:
         line += ": a machine wrote it; it is noted with the message it answers, and nobody has to read it"
     elif line in {"bounce", "complaint"}:
-        line += f", {verdict['event']}"
-    subject, words = verdict["subject"], verdict["words"]
+        line += f", {result['event']}"
+    subject, words = result["subject"], result["words"]
     above = f"Subject: {subject}\n" if subject and subject != words else ""
     return f"{line}{code}\n{above}{words}".rstrip()
 

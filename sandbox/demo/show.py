@@ -174,6 +174,6 @@ def _ends(branches: list[Summary]) -> list[Summary]:
 def _checks(summary: Summary) -> Table:
     table = _table("\nHeld against what really happened", "", "Muster", "sandbox", "")
     for check in summary["checks"]:
-        verdict = "[green]agrees[/]" if check["agrees"] else f"[red]differs[/] {' '.join(check['odd'])}"
-        table.add_row(check["name"], f"{check['muster']:,}", f"{check['sandbox']:,}", verdict)
+        agreement = "[green]agrees[/]" if check["agrees"] else f"[red]differs[/] {' '.join(check['odd'])}"
+        table.add_row(check["name"], f"{check['muster']:,}", f"{check['sandbox']:,}", agreement)
     return table

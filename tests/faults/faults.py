@@ -309,7 +309,8 @@ FAULTS: Final = (
     Fault("worker killed", "SIGKILL to one of two workers", _kill_one),
     Fault("all workers killed", "SIGKILL to both workers; two new ones", _kill_all),
     Fault(
-        "heart stopped", "SIGKILL to the only worker; a new one waits until it is declared gone, and nothing is sent before",
+        "heart stopped",
+        "SIGKILL to the only worker; a new one waits until it is declared gone, and nothing is sent before",
         _kill_all, workers=1, hurried=False, only_full=True,
     ),
     Fault(

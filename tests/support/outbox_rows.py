@@ -113,7 +113,7 @@ async def agree(db: Connection, *people: int, channel: Channel = "sms", action: 
 
 
 async def dispatcher(db: Connection, name: str = "w1") -> int:
-    """A courier that is present."""
+    """A worker that is present."""
     entered: int = await db.fetchval(
         "insert into dispatcher (name, until) values ($1, now() + interval '1 minute') returning dispatcher_id", name
     )
@@ -160,13 +160,13 @@ def with_sandbox(settings: Settings, sandbox: Sandbox, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def open_courier(runtime: Runtime) -> AsyncIterator[Dispatcher]:
+async def open_dispatcher(runtime: Runtime) -> AsyncIterator[Dispatcher]:
     async with open_channels(runtime.settings, runtime.http) as channels:
         yield Dispatcher(runtime, channels)
 
 
 async def deliver(runtime: Runtime) -> DispatchCounts:
-    async with open_courier(runtime) as dispatcher:
+    async with open_dispatcher(runtime) as dispatcher:
         return await dispatcher.run(until_idle=True)
 
 
@@ -182,10 +182,10 @@ def later(**parts: float) -> datetime:
     return NOON + timedelta(**parts)
 
 
-async def sweep_as_judge(
+async def reconcile_steadily(
     runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float
 ) -> Reconciled:
-    """One sweep by a worker whose heart has long been steady."""
+    """One reconciliation by a worker whose heartbeat has long been steady."""
     dispatcher_id = await runtime.pool.fetchval(
         "insert into dispatcher (name, until, steady_since)"
         " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning dispatcher_id"

@@ -127,11 +127,11 @@ class TwilioChannel:
 
 def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:
     """Return the result for a 4xx: nothing was sent. The code says whether it may be tried again."""
-    verdict = meaning_of(error.code)
+    meaning = meaning_of(error.code)
     words = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
-    if verdict.retry:
-        return Retry(verdict.reason, str(error.code), words, slow=True)
-    return Refused(verdict.reason, str(error.code), words)
+    if meaning.retry:
+        return Retry(meaning.reason, str(error.code), words, slow=True)
+    return Refused(meaning.reason, str(error.code), words)
 
 
 def _whole(text: Any) -> int | None:

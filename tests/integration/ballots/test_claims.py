@@ -210,9 +210,9 @@ _RETRACTION = st.integers(0, 30)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(actions=st.lists(st.one_of(_CLAIM, _RETRACTION), max_size=25), squash_at=st.integers(0, 25))
+@given(actions=st.lists(st.one_of(_CLAIM, _RETRACTION), max_size=25), compact_at=st.integers(0, 25))
 async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
-    db: Connection, actions: list[tuple[int, ClaimKind, ClaimSource] | int], squash_at: int
+    db: Connection, actions: list[tuple[int, ClaimKind, ClaimSource] | int], compact_at: int
 ) -> None:
     ballot = await add_ballot(db, f"ballot-{next(_ballots)}")
     unit = await add_unit(db, f"unit-{next(_ballots)}")
@@ -241,7 +241,7 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
             claim_id = claims[action % len(claims)][0]
             await retract_claim(db, claim_id, recorder="staff", source="rep")
             retracted.add(claim_id)
-        if place == squash_at:
+        if place == compact_at:
             await compact(db)
 
     assert await recount(db, ballot) == []

@@ -58,7 +58,7 @@ async def test_a_member_who_moves_is_counted_where_they_are(db: Connection) -> N
     assert await recount(db, ballot) == []
 
 
-async def test_a_recount_finds_what_is_off_and_squashing_changes_nothing(db: Connection) -> None:
+async def test_a_recount_finds_what_is_off_and_compacting_changes_nothing(db: Connection) -> None:
     unit = await add_unit(db, "Leeds")
     people = [await add_person(db, f"M{n}", unit=unit) for n in range(5)]
     ballot = await add_ballot(db)

@@ -36,7 +36,7 @@ async def take(
     return [one.message_id for one in taken.messages]
 
 
-async def test_a_claim_is_a_couriers_and_numbers_the_attempt(db: Connection) -> None:
+async def test_a_claim_is_a_workers_and_numbers_the_attempt(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:3])
     assert await take(db, step, limit=2) == ids[:2]
@@ -281,7 +281,7 @@ async def test_a_deadline_that_passes_after_the_claim_expires_the_message(db: Co
     assert await mark(db, only, now=later(minutes=2)) is State.EXPIRED
 
 
-async def test_a_courier_that_is_gone_puts_nothing_on_the_wire(db: Connection) -> None:
+async def test_a_worker_that_is_gone_puts_nothing_on_the_wire(db: Connection) -> None:
     _, only = await claimed(db)
     await db.execute("update dispatcher set gone_at = now()")
     assert await mark(db, only) is None
@@ -290,7 +290,7 @@ async def test_a_courier_that_is_gone_puts_nothing_on_the_wire(db: Connection) -
 async def test_a_worker_that_was_taken_for_gone_overwrites_nothing(db: Connection) -> None:
     step, only = await claimed(db)
     assert await mark(db, only, 1) is State.SENDING
-    await db.execute("update message set state = 'queued', wire_at = null")  # as the sweep settles it
+    await db.execute("update message set state = 'queued', wire_at = null")  # as reconciliation settles it
     assert await take(db, step) == [only]  # attempt 2, another worker's
     await accept(db, only, 1, "SM-lost")
     row = await message(db, only)

@@ -39,9 +39,9 @@ from tests.support.outbox_rows import (
     dispatcher,
     events,
     message,
+    reconcile_steadily,
     states,
     stop_hearts,
-    sweep_as_judge,
     until,
 )
 from tests.support.two_providers import VONAGE_FROM, Clock, both, by_either, by_twilio, by_vonage, with_vonage
@@ -163,8 +163,8 @@ async def test_what_the_first_may_have_is_never_given_to_the_second(
     assert THRESHOLD <= delivered.ambiguous <= UNKNOWN_AT_MOST
     assert delivered.accepted == MANY - delivered.ambiguous
     assert by_either(sandbox) == Counter(numbers(MANY))
-    swept = await sweep_as_judge(runtime, channels, settle=0)
-    assert (swept.found, swept.again, swept.held) == (delivered.ambiguous, 0, 0)
+    reconciled = await reconcile_steadily(runtime, channels, settle=0)
+    assert (reconciled.found, reconciled.again, reconciled.held) == (delivered.ambiguous, 0, 0)
     assert await states(db, step) == {"accepted": MANY}
     assert (await deliver(runtime, channels)).accepted == 0
     assert by_either(sandbox) == Counter(numbers(MANY))
@@ -183,7 +183,7 @@ async def test_what_the_first_never_had_goes_again_by_whoever_is_well(
     step, _ = await queue(runtime, db)
     delivered = await deliver(runtime, channels)
     assert THRESHOLD <= delivered.ambiguous <= UNKNOWN_AT_MOST
-    assert (await sweep_as_judge(runtime, channels, settle=0)).again == delivered.ambiguous
+    assert (await reconcile_steadily(runtime, channels, settle=0)).again == delivered.ambiguous
     assert (await deliver(runtime, channels)).accepted == delivered.ambiguous
     assert by_vonage(sandbox) == Counter(numbers(MANY))
     assert by_twilio(sandbox) == Counter()
@@ -200,12 +200,12 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     ids = await add_messages(db, step, "sms", [taken, lost])
     channels = both(away, clock)
     assert (await deliver(away, channels)).ambiguous == 2
-    assert await sweep_as_judge(away, channels, settle=0) == Reconciled()
+    assert await reconcile_steadily(away, channels, settle=0) == Reconciled()
     assert await states(db, step) == {"ambiguous": 2}
-    assert (await sweep_as_judge(away, channels, settle=0, patience=0)).held == 2
+    assert (await reconcile_steadily(away, channels, settle=0, patience=0)).held == 2
     assert (await events(db, ids[1]))[-1] == (None, "reconcile", "held")
     assert "held" in {alert.key for alert in await open_alerts(db)}
-    assert await sweep_as_judge(away, channels, settle=0, patience=0) == Reconciled()
+    assert await reconcile_steadily(away, channels, settle=0, patience=0) == Reconciled()
     # the receipt of the one that was taken comes at last, and settles it; the other one is a person's to decide
     async with TestServer(make_app(away)) as web:
         (sent,) = sandbox.vonage.sent_to(taken)
@@ -224,7 +224,7 @@ async def test_what_vonages_records_show_is_settled_by_them(
     (only,) = await add_messages(db, step, "sms", ["+447700900940"])  # accepted, then the connection drops
     channels = both(away, clock)
     assert (await deliver(away, channels)).ambiguous == 1
-    assert (await sweep_as_judge(away, channels, settle=0)).found == 1
+    assert (await reconcile_steadily(away, channels, settle=0)).found == 1
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("accepted", sandbox.vonage.messages[0].uuid)
 
@@ -239,7 +239,7 @@ async def test_a_provider_that_is_away_keeps_no_question_to_another_waiting(
     )
     await db.execute("update message set provider = 'twilio', changed_at = now() where message_id = $1", ids[-1])
     away = with_settings(runtime, vonage_base_url=f"http://127.0.0.1:{unused_tcp_port}")
-    assert (await sweep_as_judge(away, both(away, clock), settle=0)).again == 1
+    assert (await reconcile_steadily(away, both(away, clock), settle=0)).again == 1
     assert await states(db, step) == {"ambiguous": 39, "queued": 1}
 
 
@@ -251,11 +251,11 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     intents = [Intent(one.message_id, one.attempt, None, None, "vonage", VONAGE_FROM) for one in taken.messages]
     await record(db, [], intents, source="sms", now=NOON)
     await stop_hearts(db)
-    assert (await sweep_as_judge(runtime)).ambiguous == 1
+    assert (await reconcile_steadily(runtime)).ambiguous == 1
     # Vonage has been taken out of the settings meanwhile: Twilio's list says nothing about it
     async with open_channels(with_settings(runtime, vonage_api_key=None).settings, runtime.http) as channels:
         assert isinstance(channels["sms"], TwilioChannel)
-        assert (await sweep_as_judge(runtime, channels, settle=0, patience=0)).held == 1
+        assert (await reconcile_steadily(runtime, channels, settle=0, patience=0)).held == 1
     assert (await message(db, only))["state"] == "ambiguous"
 
 
@@ -306,7 +306,7 @@ async def test_a_killed_worker_costs_nobody_and_doubles_nobody(
     clock.now += LONGEST
 
     async def settled() -> bool:
-        await sweep_as_judge(runtime, channels, settle=0, patience=0)
+        await reconcile_steadily(runtime, channels, settle=0, patience=0)
         await deliver(runtime, channels)
         left: int = await db.fetchval("select count(*) from message where state <> 'accepted' and reason <> 'held'")
         return left == 0
@@ -330,7 +330,7 @@ async def test_what_hangs_after_it_was_taken_stays_where_it_is(
     channels = both(runtime, clock, timeout=0.5)
     assert (await deliver(runtime, channels)).ambiguous == 1
     assert (await deliver(runtime, channels)).accepted == 0
-    assert (await sweep_as_judge(runtime, channels, settle=0)).found == 1
+    assert (await reconcile_steadily(runtime, channels, settle=0)).found == 1
     assert by_either(sandbox) == by_twilio(sandbox) == Counter({"+447700900944": 1})
     assert (await message(db, only))["state"] == "accepted"
 
@@ -373,7 +373,7 @@ async def test_settings_make_one_provider_or_several(runtime: Runtime, settings:
             pass
 
 
-async def test_two_couriers_with_two_providers_never_send_twice(
+async def test_two_workers_with_two_providers_never_send_twice(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
 ) -> None:
     weather(sandbox, busy=0.3)

@@ -28,7 +28,7 @@ from tests.support.outbox_rows import (
     add_step,
     dispatcher,
     events,
-    open_courier,
+    open_dispatcher,
     states,
     stop_hearts,
     until,
@@ -53,7 +53,7 @@ async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime
 
 
 async def claimed(db: Connection, name: str) -> int:
-    """A message that a courier has taken; the courier."""
+    """A message that a worker has taken; the worker."""
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     holder = await dispatcher(db, name)
@@ -62,7 +62,7 @@ async def claimed(db: Connection, name: str) -> int:
 
 
 async def silent_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
-    """A courier that was last heard of so long ago."""
+    """A worker that was last heard of so long ago."""
     await db.execute(
         "update dispatcher set until = clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second'"
         " where dispatcher_id = $1",
@@ -275,7 +275,7 @@ async def test_a_worker_that_stood_still_hands_back_what_was_on_its_way(settings
 async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> None:
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "email", ["a@x.test"])
-    async with open_courier(runtime) as sender:
+    async with open_dispatcher(runtime) as sender:
         running = asyncio.create_task(sender.run(until_idle=True))
 
         async def marked() -> bool:
@@ -334,7 +334,7 @@ async def test_a_worker_that_was_taken_for_gone_claims_anew(
     async with (
         open_sandbox(SandboxConfig(mail=MailConditions(latency=0.05))) as sandbox,
         open_runtime(with_sandbox(settings, sandbox), pool_size=8) as runtime,
-        open_courier(runtime) as sender,
+        open_dispatcher(runtime) as sender,
     ):
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(150)])

@@ -36,10 +36,10 @@ from tests.support.outbox_rows import (
     deliver,
     events,
     message,
-    open_courier,
+    open_dispatcher,
+    reconcile_steadily,
     states,
     stop_hearts,
-    sweep_as_judge,
     until,
     with_sandbox,
 )
@@ -135,7 +135,7 @@ async def test_a_text_carries_its_sealed_id_in_the_callback(runtime: Runtime, sa
     assert runtime.keyring.verify_id(parse_qs(callback.query)["m"][0], "status") == only
 
 
-async def test_two_couriers_never_send_twice(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_two_workers_never_send_twice(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(800))
@@ -352,7 +352,7 @@ async def test_what_nobody_foresaw_leaves_no_message_behind(
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(40))
-        async with open_courier(runtime) as sender, sender.stay():
+        async with open_dispatcher(runtime) as sender, sender.stay():
             with monkeypatch.context() as broken:
                 broken.setattr("messaging.outbox.pipeline.verdict", lambda *_args, **_more: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
@@ -512,12 +512,12 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
         assert on_wire <= 2 * connections
         assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
         assert counts["accepted"] < total
-    async with open_courier(runtime) as dispatcher:
+    async with open_dispatcher(runtime) as dispatcher:
         await dispatcher.run()  # what the dead one still has is left alone
         async with runtime.pool.acquire() as db:
             await stop_hearts(db)
-        swept = await sweep_as_judge(runtime, dispatcher.channels, settle=0)
-        assert swept.ambiguous == on_wire
+        reconciled = await reconcile_steadily(runtime, dispatcher.channels, settle=0)
+        assert reconciled.ambiguous == on_wire
         await dispatcher.run()
     after = received(sandbox)
     assert set(after) == set(mailboxes(total))

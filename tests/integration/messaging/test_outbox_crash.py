@@ -1,4 +1,4 @@
-"""PostgreSQL crashes under a running courier: nothing lost, nothing doubled."""
+"""PostgreSQL crashes under a running worker: nothing lost, nothing doubled."""
 
 import asyncio
 import shutil
@@ -17,7 +17,15 @@ from core.settings import Settings
 from muster.embedded.postgres import start_postgres
 from muster.embedded.valkey import Valkey
 from sandbox import SandboxConfig, open_sandbox
-from tests.support.outbox_rows import add_messages, add_step, open_courier, states, sweep_as_judge, until, with_sandbox
+from tests.support.outbox_rows import (
+    add_messages,
+    add_step,
+    open_dispatcher,
+    reconcile_steadily,
+    states,
+    until,
+    with_sandbox,
+)
 
 TOTAL = 3000
 
@@ -51,7 +59,7 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
         async with (
             open_sandbox(SandboxConfig()) as sandbox,
             open_runtime(with_sandbox(settings, sandbox)) as runtime,
-            open_courier(runtime) as dispatcher,
+            open_dispatcher(runtime) as dispatcher,
         ):
             async with runtime.pool.acquire() as db:
                 step = await add_step(db, secret=runtime.keyring.current)
@@ -73,7 +81,7 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
             await until(all_there, seconds=60)
             dispatcher.stop()
             await running
-            await sweep_as_judge(runtime, settle=0)
+            await reconcile_steadily(runtime, settle=0)
             received = Counter(recipient for mail in sandbox.mailbox for recipient in mail.recipients)
             assert received == Counter(f"m{n}@x.test" for n in range(TOTAL))
             async with runtime.pool.acquire() as db:

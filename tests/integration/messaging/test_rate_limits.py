@@ -10,7 +10,7 @@ from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.states import State
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.outbox_rows import add_messages, add_step, events, open_courier, states, until, with_sandbox
+from tests.support.outbox_rows import add_messages, add_step, events, open_dispatcher, states, until, with_sandbox
 
 RATE = 100.0
 BURST = 0.1
@@ -43,7 +43,7 @@ def rate(times: Sequence[float]) -> float:
 
 
 async def send_by_two_workers(runtime: Runtime) -> None:
-    async with open_courier(runtime) as one, open_courier(runtime) as two:
+    async with open_dispatcher(runtime) as one, open_dispatcher(runtime) as two:
         await asyncio.gather(one.run(), two.run())
 
 
@@ -87,7 +87,7 @@ async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
         async with runtime.pool.acquire() as db:
             step = await add_step(db, secret=runtime.keyring.current)
             await add_messages(db, step, "email", [f"m{n}@slow.test" for n in range(50)])
-        async with open_courier(runtime) as dispatcher:
+        async with open_dispatcher(runtime) as dispatcher:
             sending = asyncio.create_task(dispatcher.run())
 
             async def under_way() -> bool:
@@ -116,7 +116,7 @@ async def test_what_waited_long_goes_past_the_gate_again(
         step = await add_step(db, secret=paced.keyring.current)
         await db.execute("update sender set pace = 4 where channel = 'email'")
         ids = await add_messages(db, step, "email", [f"m{n}@example.test" for n in range(12)])
-    async with open_courier(paced) as dispatcher:
+    async with open_dispatcher(paced) as dispatcher:
         await dispatcher.run()
     async with paced.pool.acquire() as db:
         assert await states(db, step) == {State.ACCEPTED: 12}

@@ -1,4 +1,4 @@
-"""The sweep: what a dead worker left, what nobody knows, what is too late, what is done."""
+"""Reconciliation: what a dead worker left, what nobody knows, what is too late, what is done."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -29,9 +29,9 @@ from tests.support.outbox_rows import (
     events,
     later,
     message,
+    reconcile_steadily,
     states,
     stop_hearts,
-    sweep_as_judge,
     with_sandbox,
 )
 
@@ -77,18 +77,18 @@ async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
     await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     await stop_hearts(db)
-    swept = await sweep_as_judge(runtime)
-    assert (swept.returned, swept.ambiguous, swept.finished) == (1, 1, 0)
+    reconciled = await reconcile_steadily(runtime)
+    assert (reconciled.returned, reconciled.ambiguous, reconciled.finished) == (1, 1, 0)
     assert await states(db, step) == {"queued": 1, "ambiguous": 1}
     assert (await events(db, wired))[-1] == ("ambiguous", "reconcile", "worker_lost")
-    assert await sweep_as_judge(runtime) == Reconciled()
+    assert await reconcile_steadily(runtime) == Reconciled()
 
 
-async def test_what_a_living_courier_has_is_left_alone(runtime: Runtime, db: Connection) -> None:
+async def test_what_a_living_worker_has_is_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    assert await sweep_as_judge(runtime) == Reconciled()
+    assert await reconcile_steadily(runtime) == Reconciled()
     assert await states(db, step) == {"sending": 1}
 
 
@@ -98,8 +98,8 @@ async def test_a_text_that_the_provider_shows_is_never_sent_again(
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "sms", ["+447700900932"])  # 500 although accepted
     assert (await deliver(runtime)).ambiguous == 1
-    swept = await sweep_as_judge(runtime, channels, settle=0)
-    assert (swept.found, swept.again) == (1, 0)
+    reconciled = await reconcile_steadily(runtime, channels, settle=0)
+    assert (reconciled.found, reconciled.again) == (1, 0)
     row = await message(db, only)
     assert row["state"] == "accepted"
     assert row["provider_id"] == next(iter(sandbox.twilio.messages)).sid
@@ -114,8 +114,8 @@ async def test_a_text_without_trace_goes_again(
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "sms", ["+447700900930"])  # 500 at first, nothing stored
     assert (await deliver(runtime)).ambiguous == 1
-    assert await sweep_as_judge(runtime, channels) == Reconciled()  # not yet: its receipt may still come
-    assert (await sweep_as_judge(runtime, channels, settle=0)).again == 1
+    assert await reconcile_steadily(runtime, channels) == Reconciled()  # not yet: its receipt may still come
+    assert (await reconcile_steadily(runtime, channels, settle=0)).again == 1
     assert (await events(db, only))[-1] == ("queued", "reconcile", "no_trace")
     assert (await deliver(runtime)).accepted == 1
     assert len(sandbox.twilio.messages) == 1
@@ -131,8 +131,8 @@ async def test_the_same_words_sent_before_are_no_trace_of_this_message(
     second = await add_step(db, campaign_id=2, secret=runtime.keyring.current, content=plain)
     (lost,) = await add_messages(db, second, "sms", [ANN])
     await db.execute("update message set state = 'ambiguous', attempt = 1, wire_at = now() where message_id = $1", lost)
-    swept = await sweep_as_judge(runtime, channels, settle=0)
-    assert (swept.found, swept.again) == (0, 1)
+    reconciled = await reconcile_steadily(runtime, channels, settle=0)
+    assert (reconciled.found, reconciled.again) == (0, 1)
     assert (await message(db, sent))["state"] == "accepted"
 
 
@@ -142,8 +142,8 @@ async def test_a_provider_that_cannot_be_asked_leaves_it_unknown(
     step, _ = await left_behind(db, secret=runtime.keyring.current)
     away = with_sandbox(runtime.settings, sandbox, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     async with open_channels(away, runtime.http) as nobody:
-        assert (await sweep_as_judge(runtime, nobody, settle=0)).ambiguous == 1
-        assert (await sweep_as_judge(runtime, nobody, settle=0)) == Reconciled()
+        assert (await reconcile_steadily(runtime, nobody, settle=0)).ambiguous == 1
+        assert (await reconcile_steadily(runtime, nobody, settle=0)) == Reconciled()
     assert await states(db, step) == {"ambiguous": 1}
 
 
@@ -153,7 +153,7 @@ async def test_an_unanswered_email_goes_again_with_the_same_message_id(
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "email", ["hang@x.test"])
     assert (await deliver(runtime)).ambiguous == 1
-    assert (await sweep_as_judge(runtime, settle=0)).again == 1
+    assert (await reconcile_steadily(runtime, settle=0)).again == 1
     assert (await deliver(runtime)).ambiguous == 1
     first, second = sandbox.mailbox
     assert first.message_id == second.message_id
@@ -164,9 +164,9 @@ async def test_an_unanswered_email_goes_again_with_the_same_message_id(
 async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
     await db.execute("update message set attempt = 5")
-    swept = await sweep_as_judge(runtime, settle=0)
-    assert (swept.ambiguous, swept.held, swept.again) == (1, 1, 0)
-    assert await sweep_as_judge(runtime, settle=0) == Reconciled()
+    reconciled = await reconcile_steadily(runtime, settle=0)
+    assert (reconciled.ambiguous, reconciled.held, reconciled.again) == (1, 1, 0)
+    assert await reconcile_steadily(runtime, settle=0) == Reconciled()
     assert await finish_drained(db) == []
     assert await alerts(db) == {
         "held": "1 message may or may not have been sent, and waits for a decision.",
@@ -182,7 +182,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
 async def test_policy_may_hold_every_unanswered_email(settings: Settings, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
-        assert (await sweep_as_judge(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held == 1
     assert (await message(db, only))["reason"] == "held"
     assert await settle_held(db, [only], again=True, actor="ann", now=NOON) == 1
     assert await states(db, step) == {"queued": 1}
@@ -191,7 +191,7 @@ async def test_policy_may_hold_every_unanswered_email(settings: Settings, db: Co
 async def test_what_waits_beyond_its_deadline_expires(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db, send_before=later(days=-10000), state="paused")
     await add_messages(db, step, "sms", [ANN])
-    assert (await sweep_as_judge(runtime)).withdrawn == 1
+    assert (await reconcile_steadily(runtime)).withdrawn == 1
     assert await states(db, step) == {"expired": 1}
 
 
@@ -200,7 +200,7 @@ async def test_what_comes_back_to_a_cancelled_campaign_is_withdrawn(runtime: Run
     await cancel_steps(db, step.campaign_id)
     await record(db, [Outcome(only, 1, State.QUEUED, Reason.BUSY, delay=0.0)], [], source="test", now=NOON)
     assert await states(db, step) == {"queued": 1}
-    assert (await sweep_as_judge(runtime)).withdrawn == 1
+    assert (await reconcile_steadily(runtime)).withdrawn == 1
     row = await message(db, only)
     assert (row["state"], row["reason"]) == ("cancelled", "campaign_cancelled")
 
@@ -213,7 +213,7 @@ async def test_a_step_is_finished_only_when_nothing_is_open(runtime: Runtime, db
         await db.execute("update message set state = $2, reason = 'held' where message_id = $1", one, state)
         assert await finish_drained(db) == []
     await db.execute("update message set state = 'delivered'")
-    assert (await sweep_as_judge(runtime)).finished == 1
+    assert (await reconcile_steadily(runtime)).finished == 1
     assert await db.fetchval("select state from step where step_id = $1", step.step_id) == "finished"
 
 
@@ -237,13 +237,13 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
 ) -> None:
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
         _, first = await left_behind(db, "email", "a@x.test")
-        assert (await sweep_as_judge(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held == 1
         _, second = await left_behind(db, "email", "b@x.test", campaign_id=2)
-        assert (await sweep_as_judge(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held == 1
         assert (await alerts(db))["held"].startswith("2 messages may")
         for one in (first, second):  # what came of them is known after all
             await record(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
-        await sweep_as_judge(runtime)
+        await reconcile_steadily(runtime)
         assert "held" not in await alerts(db)
 
 
@@ -251,12 +251,12 @@ async def test_only_what_goes_again_is_counted_as_going_again(
     runtime: Runtime, db: Connection, channels: dict[str, Channel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, only = await left_behind(db, secret=runtime.keyring.current)
-    await sweep_as_judge(runtime)
+    await reconcile_steadily(runtime)
 
     async def settled_meanwhile(*_: object) -> list[Trace]:
         await record(db, [Outcome(only, 1, State.ACCEPTED)], [], source="test", now=NOON)
         return []
 
     monkeypatch.setattr(channels["sms"], "trace", settled_meanwhile)
-    assert (await sweep_as_judge(runtime, channels, settle=0)).again == 0
+    assert (await reconcile_steadily(runtime, channels, settle=0)).again == 0
     assert (await message(db, only))["state"] == "accepted"

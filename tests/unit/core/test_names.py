@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,14 @@ CLASSES: Final = frozenset(
         "Held", "Said", "Hit", "Fault", "News", "Farewell", "Ear", "_Ear", "_Clerk",
     }
 )  # fmt: skip
+IDENTIFIERS: Final = frozenset(
+    {
+        "courier", "lane", "lanes", "parcel", "verdict", "verdicts", "presence", "tide", "keeper", "bell",
+        "squash", "sweep", "swept", "seal", "unseal", "sealed", "dialogue", "clerk",
+        "carrier", "purse", "luck", "duty", "duties", "foretold", "visits", "deeds", "milestones", "barred",
+    }
+)  # fmt: skip
+"""Words of which no function, argument, variable, table, column or query is named."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
@@ -55,6 +64,31 @@ def test_no_class_has_a_name_of_the_old_dialect() -> None:
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and node.name in CLASSES
+    }
+    assert found == set()
+
+
+def identifiers(path: Path) -> Iterator[str]:
+    """Names of functions, arguments, attributes and variables, and of the queries and tables of SQL."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".sql":
+        yield from re.findall(r"(?m)^(?:-- name:|create (?:table|view|function)) (\w+)", text)
+        return
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.arg(arg=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+
+
+def test_nothing_else_has_a_name_of_the_old_dialect() -> None:
+    files = [*modules(), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.sql"))]
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in identifiers(path)
+        if set(name.lower().strip("_").split("_")) & IDENTIFIERS
     }
     assert found == set()
 

@@ -59,16 +59,16 @@ Content-Type: text/html
     ("mail/out-of-office", "auto_reply", None, None),
 ])  # fmt: skip
 def test_a_mail_is_what_the_mail_server_makes_of_it(name: str, kind: str, weight: str | None, code: str | None) -> None:
-    verdict = read_checked((DATA / f"{name}.eml").read_bytes())
-    assert (verdict["kind"], verdict["weight"], verdict["code"]) == (kind, weight, code)
-    assert verdict["hard"] is (weight == "hard")
-    assert verdict["soft"] is (weight in {"soft", "full"})
+    result = read_checked((DATA / f"{name}.eml").read_bytes())
+    assert (result["kind"], result["weight"], result["code"]) == (kind, weight, code)
+    assert result["hard"] is (weight == "hard")
+    assert result["soft"] is (weight in {"soft", "full"})
 
 
 def test_an_answer_has_its_reading_and_the_writers_own_words() -> None:
     assert read_checked(REPLY)["kind"] == "reply"
-    verdict = read_checked(REPLY, forms_of(SENT))
-    assert (verdict["reading"], verdict["words"]) == ("voted", "I have voted")
+    result = read_checked(REPLY, forms_of(SENT))
+    assert (result["reading"], result["words"]) == ("voted", "I have voted")
 
 
 def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
@@ -113,8 +113,8 @@ def test_a_person_is_no_mail_system_whatever_their_subject(
     head: str, body: str, kind: str, reading: str | None
 ) -> None:
     envelope = "Return-Path: <amy@member.test>\nFrom: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\n"
-    verdict = read_checked(f"{envelope}{head}\n\n{body}\n".encode())
-    assert (verdict["kind"], verdict["reading"], verdict["reason"]) == (kind, reading, None)
+    result = read_checked(f"{envelope}{head}\n\n{body}\n".encode())
+    assert (result["kind"], result["reading"], result["reason"]) == (kind, reading, None)
 
 
 @pytest.mark.parametrize("head", [

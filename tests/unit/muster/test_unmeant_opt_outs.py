@@ -13,8 +13,8 @@ ANSWER = "Subject: Re: Your vote\n"
 
 
 def judged(body: str, head: str = ANSWER) -> tuple[str, str | None]:
-    verdict = read_checked(f"{HEAD}{head}\n{body}\n".encode())
-    return verdict["kind"], verdict["reading"]
+    result = read_checked(f"{HEAD}{head}\n{body}\n".encode())
+    return result["kind"], result["reading"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail
-from webhooks.email.providers.sns import CONFIRMATION, FAREWELL, NOTIFICATION, Sns
+from webhooks.email.providers.sns import CONFIRMATION, NOTIFICATION, UNSUBSCRIBE_CONFIRMATION, Sns
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
@@ -109,7 +109,7 @@ class Ses:
         kind = await self._sns.verify(runtime, told, where=client_network(request))
         if kind == CONFIRMATION:
             await self._sns.confirm(runtime, told)
-        elif kind == FAREWELL:
+        elif kind == UNSUBSCRIBE_CONFIRMATION:
             await _tell_staff(runtime, told["TopicArn"])
         return told if kind == NOTIFICATION else None
 

@@ -26,13 +26,13 @@ from webhooks.email.receiver import Forged, Malformed, check_time, text
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
-FAREWELL: Final = "UnsubscribeConfirmation"
+UNSUBSCRIBE_CONFIRMATION: Final = "UnsubscribeConfirmation"
 
 _HASHES: Final[Mapping[str, type[HashAlgorithm]]] = {"1": SHA1, "2": SHA256}
 _SIGNED: Final = {
     NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
-    FAREWELL: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+    UNSUBSCRIBE_CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
 """The signed fields of each kind of message, in this order; a subject may be missing."""
 _PATH: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{8,128}\.pem", re.ASCII)
