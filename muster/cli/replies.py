@@ -149,16 +149,16 @@ def close(reply_id: int, actor: str, *, as_json: bool) -> None:
     click.echo(f"Reply {reply_id} is closed." if was_open else f"Reply {reply_id} was closed already.")
 
 
-@command.command()
+@command.command("reclassify")
 @dry_run_option
 @actor_option
 @json_option
-def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
-    """Read again, with the rules of this version, what older rules read and nobody has dealt with.
+def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
+    """Classify replies again with the rules of this version, except those that staff have dealt with.
 
-    What is read otherwise has the consequences of its new reading; opt-outs are never lifted by it.
+    A reply that is now read otherwise is acted on as a new one would be; opt-outs are never lifted.
     """
-    looked, otherwise = run(_reread(actor, dry_run=dry_run))
+    looked, otherwise = run(_reclassify(actor, dry_run=dry_run))
     if as_json:
         done = {"dry_run": dry_run, "read": looked, "otherwise": [asdict(one) for one in otherwise]}
         print_json(done)
@@ -213,7 +213,7 @@ async def _close(reply_id: int, actor: str) -> bool:
         return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
+async def _reclassify(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await read_again(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 

@@ -21,7 +21,7 @@ PHASES: Final = (
     ("compose: render, links, seals", ("messaging/outbox/compose.py", "messaging/content/")),
     ("SMTP", ("messaging/channels/",)),
     ("pipeline: queues, turns, verdicts", ("messaging/outbox/",)),
-    ("other duties: sweep, launch, wake-ups", ("muster/", "campaigns/", "webhooks/", "arq/", "redis/")),
+    ("other jobs: reconcile, launch, wake-ups", ("muster/", "campaigns/", "webhooks/", "arq/", "redis/")),
     ("event loop, sockets, drivers' callbacks", ("",)),
 )
 """In this order: a stack belongs to the first phase that has a part in it."""

@@ -121,7 +121,7 @@ async def dispatcher(db: Connection, name: str = "w1") -> int:
 
 
 async def stop_hearts(db: Connection) -> None:
-    """No courier that is present has been heard of lately."""
+    """No worker has sent a heartbeat lately."""
     await db.execute("update dispatcher set until = now() - interval '1 second' where gone_at is null")
 
 

@@ -128,17 +128,17 @@ async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, ca
     reply = await say(campaign, "hm")
     await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
     await pretend_old(campaign.db, reply, "unclear", "unclear")
-    foretold = orjson.loads(muster(settings, "reread", "--dry-run", "--json").stdout)
+    foretold = orjson.loads(muster(settings, "reclassify", "--dry-run", "--json").stdout)
     assert [(one["before"], one["after"]) for one in foretold["otherwise"]] == [("unclear", "voted")]
     assert await campaign.standing(ann) is None
 
-    assert muster(settings, "reread", "--actor", "eve").stdout == (
+    assert muster(settings, "reclassify", "--actor", "eve").stdout == (
         f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
     )
     assert await campaign.standing(ann) == "voted"
     assert tuple(await row_of(campaign.db, "select state, why_open from reply")) == ("closed", None)
     assert await campaign.db.fetchval("select actor from audit where action = 'reread_reply'") == "eve"
-    assert muster(settings, "reread").stdout == "0 replies read again, 0 otherwise.\n"
+    assert muster(settings, "reclassify").stdout == "0 replies read again, 0 otherwise.\n"
 
 
 async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Asked) -> None:
