@@ -69,7 +69,7 @@ class PastReading:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
-        actor: the member of staff who read it; None for a rule.
+        reader: the member of staff who read it; None for a rule.
         claim_id: the claim it became, if it did.
         at: when; aware.
     """
@@ -77,7 +77,7 @@ class PastReading:
     reading: str
     rule: str
     rule_version: str
-    actor: str | None
+    reader: str | None
     claim_id: int | None
     at: datetime
 

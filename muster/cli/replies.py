@@ -273,7 +273,7 @@ def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -
         case _:
             click.echo("  Nobody has to act on it.")
     for past in found.readings:
-        by = past.actor or f"{past.rule}, rules {past.rule_version}"
+        by = past.reader or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", claim {past.claim_id}" if past.claim_id else "")
