@@ -114,5 +114,5 @@ def _errors() -> dict[str, Any]:
 
 
 def _error(words: str) -> dict[str, Any]:
-    schema = {"$ref": _REF.format(model="Trouble")}
+    schema = {"$ref": _REF.format(model="ApiError")}
     return {"description": words, "content": {"application/problem+json": {"schema": schema}}}

@@ -68,7 +68,7 @@ async def trouble(answer: ClientResponse, status: int) -> str:
     assert (answer.status, answer.content_type) == (status, "application/problem+json"), await answer.text()
     said = await answer.json(content_type=None)
     assert said["status"] == status
-    Draft202012Validator({**document("")["components"]["schemas"]["Trouble"]}).validate(said)
+    Draft202012Validator({**document("")["components"]["schemas"]["ApiError"]}).validate(said)
     detail: str = said["detail"]
     return detail
 

@@ -180,7 +180,7 @@ async def test_nothing_is_half_done_when_it_fails(here: Runtime, db: Connection,
     )
     with pytest.raises(Exception, match="no"):
         await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\nM1,yes\n")
-    for table in ("claim", "feed_backlog", "standing", "goal_met"):
+    for table in ("claim", "feed_backlog", "claim_status", "goal_met"):
         assert await db.fetchval(f"select count(*) from {table}") == 0, table
 
 
@@ -220,7 +220,7 @@ async def test_exported_here_and_imported_elsewhere_the_counts_are_the_same(
     await write_snapshot(here.pool, await get_ballot(db, "pay-2026"), tmp_path / "out.csv", "csv", actor="ada")
     before, members = await totals(db, ballot), len(await db.fetch("select from claim_status"))
 
-    await db.execute("truncate claim, feed_backlog, turnout_change, standing, goal_met, tally cascade")
+    await db.execute("truncate claim, feed_backlog, turnout_change, claim_status, goal_met, count_change cascade")
     await db.execute("delete from elector; delete from person where external_id = 'LATE'")
     await enrol(db, ballot)  # as if this were elsewhere: the same members, and nothing said
     there = await import_claims(here, "pay-2026", tmp_path / "out.csv", source="import", actor="ada", write=True)

@@ -354,7 +354,7 @@ async def test_what_nobody_foresaw_leaves_no_message_behind(
         await add_messages(db, step, "email", mailboxes(40))
         async with open_dispatcher(runtime) as sender, sender.stay():
             with monkeypatch.context() as broken:
-                broken.setattr("messaging.outbox.pipeline.verdict", lambda *_args, **_more: 1 / 0)
+                broken.setattr("messaging.outbox.pipeline.outcome_of", lambda *_args, **_more: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     await sender.run(until_idle=True)
             held = await db.fetchval("select dispatcher_id from message where state = 'sending' limit 1")

@@ -155,7 +155,7 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
         await other.execute(
             "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')"
         )
-        with pytest.raises(Conflict, match="writing to what came in") as refused:
+        with pytest.raises(Conflict, match="being written to all the time") as refused:
             await erasure.erase(runtime, found, actor="olga")
         await transaction.rollback()
     assert "campaign list" not in refused.value.remedy

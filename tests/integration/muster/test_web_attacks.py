@@ -279,7 +279,9 @@ async def test_a_crowd_of_idle_connections_shuts_nobody_out(runtime: Runtime, li
             assert "muster_http_connections 20.0" in said
             for _, writer in crowd:
                 writer.close()
-    assert len([line for line in logs if "connections as" in line["event"]]) == 2, "one line, and the count at the end"
+    assert len([line for line in logs if "limit of connections" in line["event"]]) == 2, (
+        "one line, and the count at the end"
+    )
 
 
 async def test_connections_that_are_being_answered_are_not_ended_for_others() -> None:

@@ -46,7 +46,7 @@ async def prune(runtime: Runtime, db: Connection) -> None:
 
 async def counts(db: Connection) -> tuple[int, ...]:
     """Everything a text or a receipt could have left behind."""
-    tables = ("claim", "reply", "message_event", "suppression_event", "inbox")
+    tables = ("claim", "reply", "message_event", "suppression_event", "inbound_log")
     return tuple([await db.fetchval(f"select count(*) from {table}") for table in tables])
 
 

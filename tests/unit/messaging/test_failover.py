@@ -215,7 +215,7 @@ async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
     assert (status_reports.provider, status_reports.severity) == ("twilio", "error")
     assert (
         status_reports.title
-        == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+        == "Twilio is not used. The provider refused our account, not this person. Texts go by Vonage."
     )
     await give(channel, 99)
     assert channel.status_reports() == []

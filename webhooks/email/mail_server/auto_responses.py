@@ -150,12 +150,15 @@ def answers(parsed: ParsedMail) -> bool:
     return _submitted(parsed) == "auto-replied" or parsed.header("Precedence").lower() in {"auto_reply", "auto-reply"}
 
 
-def is_mail_system(parsed: ParsedMail) -> bool:
-    """Tell whether a mail system wrote a mail, by its From."""
-    return (
-        any(_SYSTEM.match(one) for one in parsed.addresses("From"))
-        or _SYSTEMS.search(parsed.header("From")) is not None
-    )
+def is_mail_system(parsed: ParsedMail, *, postmaster: bool = True) -> bool:
+    """Tell whether a mail system wrote a mail, by its From.
+
+    Args:
+        parsed: the mail.
+        postmaster: whether a postmaster's mailbox is enough; people with a domain of their own also send from it.
+    """
+    senders = [one for one in parsed.addresses("From") if postmaster or not _POSTMASTER.match(one)]
+    return any(_SYSTEM.match(one) for one in senders) or _SYSTEMS.search(parsed.header("From")) is not None
 
 
 def sounds_returned(parsed: ParsedMail, *, answered: bool = True) -> bool:

@@ -265,7 +265,8 @@ class _Report:
         returned = failures is not None
         if not certain:  # a person writes of failures too, but neither gives codes nor sends a mail back with them
             signs = (system and bool(judged.code), failed and any(True for _ in _returned(self.parsed)))
-            returned = returned or (expected and any(signs))
+            named = is_mail_system(self.parsed, postmaster=False) and bool(judged.code)
+            returned = returned or named or (expected and any(signs))
         elif expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
             returned = returned or sounds_returned(self.parsed) or failed or (system and not answers(self.parsed))
         else:
