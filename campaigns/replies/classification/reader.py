@@ -136,14 +136,29 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
-            return chosen
+            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and _may_wish(rules, plain, found)
+            return Classification("unclear", MAYBE, rules.version) if doubted else chosen
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    if rule.reading in CLOSED and not rules.wish.used_otherwise(plain):
+    if rule.reading in CLOSED and _may_wish(rules, plain, found):
         return Classification("unclear", MAYBE, rules.version)
     also = _also(rules, plain, found, rule)
     alone = also is None and _is_alone(rules, plain, found, wish=False)
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
+
+
+def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
+    """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
+    if not rules.wish.used_otherwise(plain):
+        return True
+    _, beside = rules.read(_without(plain, found))
+    return beside is not None and beside.reading == "opt_out"
+
+
+def _without(plain: Plain, found: str) -> Plain:
+    """Return a reply without the words that a rule matched."""
+    clauses = tuple(left for clause in plain.clauses if (left := clause.replace(found, " ", 1).strip()))
+    return Plain(clauses, plain.names)
 
 
 def _said(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:

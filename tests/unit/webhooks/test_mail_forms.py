@@ -131,6 +131,15 @@ def test_what_is_seen_is_read(style: str) -> None:
     assert read_html(f'<div style="{style}">please stop</div>').text == "please stop"
 
 
+@pytest.mark.parametrize(("outer", "inner"), [
+    ("font-size:0", "font-size:14px"), ("font-size:1px;line-height:1px", "font-size:1.1em"),
+    ("color:#fff;background:#fff", "color:#333"), ("background:navy;color:navy", "color:white"),
+])  # fmt: skip
+def test_what_a_newsletter_makes_readable_again_is_read(outer: str, inner: str) -> None:
+    html = f'<table style="{outer}"><tr><td>hid</td><td style="{inner}">STOP</td></tr></table>'
+    assert read_html(html).text.split() == ["STOP"]
+
+
 @pytest.mark.parametrize(("html", "text"), [
     ("<style>.gone{text-decoration:line-through}</style><span class=gone>I have voted</span> not yet", "not yet"),
     ("<style>p.a, div.b { display:none } .c{color:red}</style><p class='x a'>STOP</p><p class=c>yes</p>", "yes"),

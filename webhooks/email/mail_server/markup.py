@@ -17,6 +17,7 @@ from webhooks.email.mail_server.styles import (
     ground_of,
     hides,
     is_pale,
+    is_tiny,
     is_unseen,
     make_plain_style,
     styles_of_classes,
@@ -99,7 +100,8 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._classes = classes
         # of each open tag: text colour and background, its own or inherited
-        self._colours: list[tuple[Colour | None, Colour | None]] = [(None, ground)]
+        # of the letters in each open tag: colour, background, and whether they are too small to see
+        self._looks: list[tuple[Colour | None, Colour | None, bool]] = [(None, ground, False)]
         self._pale: list[bool] = []
         self.parts: list[str] = []
         self.marks = False
@@ -134,7 +136,7 @@ class _Reader(HTMLParser):
         while self._open:
             name, quoted, wraps = self._open.pop()
             self._hidden.pop()
-            self._colours.pop()
+            self._looks.pop()
             self._quoted -= quoted
             self._exact -= name == "pre"
             if wraps is not None and wraps[1] == self._quotations:  # everything in it is the quotation
@@ -157,22 +159,22 @@ class _Reader(HTMLParser):
         return "".join(part for part, pale in zip(self.parts, self._pale, strict=True) if is_all_pale or not pale)
 
     def _add(self, text: str) -> None:
-        if not self._done and not self._quoted and not any(self._hidden):
-            colour, ground = self._colours[-1]
+        colour, ground, tiny = self._looks[-1]
+        if not self._done and not self._quoted and not (tiny or is_unseen(colour, ground) or any(self._hidden)):
             self.parts.append(text)
             self._pale.append(ground is None and is_pale(colour) and not text.isspace())
             self._said = self._said or not text.isspace()
 
     def _hides(self, attributes: Mapping[str, str | None]) -> bool:
-        """Tell whether a tag's content is invisible: by its style, by `hidden`, or by its colour on the background."""
+        """Tell whether a tag hides all of its content, and note the colours and size of the letters that it begins."""
         of_classes = (self._classes.get(name, "") for name in (attributes.get("class") or "").split())
         style = ";".join(
             (f"color:{attributes.get('color') or ''}", *of_classes, make_plain_style(attributes.get("style") or ""))
         )
         colour, ground = colour_of(style), ground_of(f"{style};background:{attributes.get('bgcolor') or ''}")
-        colour, ground = colour or self._colours[-1][0], ground or self._colours[-1][1]
-        self._colours.append((colour, ground))
-        return "hidden" in attributes or is_unseen(colour, ground) or hides(style)
+        tiny, (past_colour, past_ground, was_tiny) = is_tiny(style), self._looks[-1]
+        self._looks.append((colour or past_colour, ground or past_ground, was_tiny if tiny is None else tiny))
+        return "hidden" in attributes or hides(style)
 
 
 def _ground_of_body(html: str) -> Colour | None:

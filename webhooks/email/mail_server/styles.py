@@ -19,8 +19,7 @@ Colour = tuple[float, float, float]
 
 _HIDDEN: Final = re.compile(
     r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
-    r"|(?:opacity|font-size|max-height):0?(?:\.0\d*)?[a-z%]{0,3}(?:!important)?(?=;|$)"
-    r"|font-size:(?:[12](?:\.\d*)?(?:px|pt|%)|0?\.[012]\d*(?:px|pt|r?em))(?:!important)?(?=;|$)"
+    r"|(?:opacity|max-height):0?(?:\.0\d*)?[a-z%]{0,3}(?:!important)?(?=;|$)"
     r"|(?:text-indent|left|top):-\d{3,}|margin-left:-(?:[5-9]\d\d|\d{4,})"
     r"|clip:rect\((?:0(?:px|pt|em)?[, ]?){4}\)|clip-path:(?:inset\((?:50|100)%|circle\(0)"
     r"|color:transparent\b"
@@ -28,6 +27,10 @@ _HIDDEN: Final = re.compile(
     re.IGNORECASE,
 )
 """Styles, without spaces, that hide a text or strike it through."""
+_SIZE: Final = re.compile(r"(?:^|;)font-size:([^;!]{1,30})", re.IGNORECASE)
+_TINY: Final = re.compile(
+    r"0?(?:\.0\d*)?[a-z%]{0,3}|[12](?:\.\d*)?(?:px|pt|%)|0?\.[012]\d*(?:px|pt|r?em)", re.IGNORECASE
+)
 _FLAT: Final = re.compile(r"(?:^|;)(?:height|width):0(?:px|pt|em|%)?(?:!important)?(?=;|$)", re.IGNORECASE)
 _CLIPPED: Final = re.compile(r"(?:^|;)overflow(?:-[xy])?:(?:hidden|clip)\b", re.IGNORECASE)
 _COLOUR: Final = re.compile(r"(?:^|;)color:([^;!]{1,60})", re.IGNORECASE)
@@ -82,6 +85,12 @@ def hides(style: str) -> bool:
         return True
     said = _COLOUR.search(style)
     return said is not None and _is_clear(said[1])
+
+
+def is_tiny(style: str) -> bool | None:
+    """Tell whether a plain style makes letters too small to see; None where it says nothing of their size."""
+    sizes = _SIZE.findall(style)
+    return _TINY.fullmatch(sizes[-1]) is not None if sizes else None
 
 
 def colour_of(style: str) -> Colour | None:
