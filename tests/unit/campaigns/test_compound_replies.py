@@ -95,7 +95,8 @@ def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
 
 @pytest.mark.parametrize("text", [
     "I'll post it at the Oak Street stop", "I will vote, I need these to stop", "will vote S.T.O.P",
-    "S T O P not voted", "Not voted no more letters please", "not voted go away", "will vote STOP Union", "not voted Please send no more",
+    "S T O P not voted", "Not voted no more letters please", "not voted go away",
+    "will vote STOP Union", "not voted Please send no more",
 ])  # fmt: skip
 def test_a_claim_beside_a_word_that_may_be_meant_is_for_a_person(text: str) -> None:
     read = read_reply(text)
