@@ -25,7 +25,10 @@ _OLDER: Final = (
 languages, of Cyrillic and Greek, and of quotation marks."""
 _ENDS_IN_A_CAPITAL: Final = re.compile("(?<=[A-Z])[ÂÃÄÅÎÏÐÑ][\xa0\u2019]")
 """Capital at the end of a word, and what may follow it, as in `IRMÃ MARIA` with a space that does not break."""
-_NOT_SHOWN: Final = re.compile("[\x80-\x9f]")
+_NOT_SHOWN: Final = re.compile(
+    "[\x80-\x9f]|(?![\u2010-\u2015\u2018-\u201f\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2116\u2122])[\u2000-\u2fff]"
+)
+"""What no cell means: control characters, and signs other than the quotation marks and dashes of programs."""
 
 
 def mend(cell: str) -> str:

@@ -89,7 +89,7 @@ PINS = (
     Pin("messaging/outbox/outcomes", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey")),
     Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
-    Pin("messaging/outbox/reconcile", "doubtful_texts", ("message_ambiguous",)),
+    Pin("messaging/outbox/reconcile", "unknown_texts", ("message_ambiguous",)),
     Pin("messaging/outbox/reconcile", "known_elsewhere", ("message_provider",)),
     Pin("messaging/outbox/reconcile", "found", ("message_pkey",)),
     Pin("messaging/outbox/reconcile", "not_found", ("message_pkey",)),
@@ -115,7 +115,7 @@ PINS = (
     ),
     Pin(
         "campaigns/preferences",
-        "ways",
+        "contact_points",
         ("message_pkey", "address_person_id_channel_address_key", "address_lookup", "suppression_pkey", "consent_pkey"),
     ),
     Pin(
@@ -123,7 +123,7 @@ PINS = (
         "candidates",
         ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey"),
     ),
-    Pin("campaigns/replies/answered_messages", "asked_at", ("message_one_per_address",)),
+    Pin("campaigns/replies/answered_messages", "latest", ("message_one_per_address",)),
     Pin("campaigns/replies/answers", "link_claim", ("claim_person",)),
     Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),

@@ -331,8 +331,8 @@ HOT = {
     "messaging/outbox/counts": ("progress",),
     "messaging/goals": ("meet",),
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
-    "campaigns/replies/answers": ("asked", "stopped_by_link"),
-    "campaigns/replies/answered_messages": ("asked_at",),
+    "campaigns/replies/answers": ("message", "stopped_by_link"),
+    "campaigns/replies/answered_messages": ("latest",),
     "campaigns/launch": ("recipients",),
     "webhooks/members/recipient": ("find", "look", "press"),
 }

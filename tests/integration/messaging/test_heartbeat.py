@@ -171,7 +171,7 @@ async def test_a_heart_outlives_every_error_and_says_so(
     runtime: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """A failover to a standby, and a statement that fails as nobody foresaw."""
-    monkeypatch.setattr("messaging.outbox.heartbeat.BEAT", 0.05)
+    monkeypatch.setattr("messaging.outbox.heartbeat.BEAT_EVERY", 0.05)
     heartbeat = Heartbeat(runtime, "one")
     with capture_logs() as logs:
         async with heartbeat.run():
@@ -330,7 +330,7 @@ async def test_every_heart_may_stop_at_once(runtime: Runtime, db: Connection) ->
 async def test_a_worker_that_was_taken_for_gone_claims_anew(
     settings: Settings, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.outbox.heartbeat.BEAT", 0.2)
+    monkeypatch.setattr("messaging.outbox.heartbeat.BEAT_EVERY", 0.2)
     async with (
         open_sandbox(SandboxConfig(mail=MailConditions(latency=0.05))) as sandbox,
         open_runtime(with_sandbox(settings, sandbox), pool_size=8) as runtime,

@@ -28,8 +28,8 @@ from muster.embedded.removal import erase
 HOLD = """
 import sys
 from pathlib import Path
-from muster.embedded.client import attach
-servers = attach(Path(sys.argv[1]))
+from muster.embedded.client import connect_to_servers
+servers = connect_to_servers(Path(sys.argv[1]))
 print(servers.database_url, flush=True)
 sys.stdin.read()
 """

@@ -163,7 +163,7 @@ async def test_what_leaves_an_email_where_it_was_reads_like_it(
     assert [one.words.partition(".")[0] for one in await history(db, asked.message_id)] == [
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
-        "Something was said about it that changes nothing",
+        "The provider reported an event that does not change its state",
     ]
 
 

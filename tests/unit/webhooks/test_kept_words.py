@@ -43,7 +43,10 @@ AROUND = [
 def test_a_line_that_says_something_stays_whatever_stands_around_it(
     said: str, above: list[str], below: list[str], gap: str
 ) -> None:
-    assert said in own_words(gap.join([*above, said, *below]), NAMES).split("\n")
+    words = own_words(gap.join([*above, said, *below]), NAMES)
+    assert said in words.split("\n") or (not words and len(below) > 1), (
+        "where nobody can tell, a person sees the whole mail"
+    )
 
 
 @pytest.mark.parametrize("said", SAID)
