@@ -265,7 +265,7 @@ def _folder(value: Path) -> Path:
     return value
 
 
-def _domain_paces(value: str) -> str:
+def _domain_rates(value: str) -> str:
     read_groups(value)
     return value
 
@@ -295,7 +295,7 @@ Proxies = Annotated[Networks, AfterValidator(_proxies)]
 Caps = Annotated[tuple[Cap, ...], NoDecode, BeforeValidator(_caps)]
 Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
 Costs = Annotated[str, AfterValidator(_costs)]
-DomainRates = Annotated[str, AfterValidator(_domain_paces)]
+DomainRates = Annotated[str, AfterValidator(_domain_rates)]
 Address = Annotated[str, AfterValidator(_address)]
 Place = Annotated[str, AfterValidator(_place)]
 TemplateFolder = Annotated[Path, AfterValidator(_folder)]

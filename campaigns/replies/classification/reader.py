@@ -157,7 +157,7 @@ def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
 
 def _without(plain: Plain, found: str) -> Plain:
     """Return a reply without the words that a rule matched."""
-    clauses = tuple(left for clause in plain.clauses if (left := clause.replace(found, " ", 1).strip()))
+    clauses = tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip()))
     return Plain(clauses, plain.names)
 
 
@@ -236,7 +236,7 @@ def _rest_said(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequenc
 
 def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:
     """Return `call_me` where the reply also asks for a call, once the matched words are removed; else None."""
-    rest = Plain(tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip())))
+    rest = _without(plain, found)
     if rest.words == plain.words and first.reading != "call_me":
         rest = Plain(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
     _, rule = rules.read(rest)

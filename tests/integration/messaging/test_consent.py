@@ -40,7 +40,7 @@ async def test_the_gate_lets_marketing_go_to_whoever_has_agreed_by_that_channel(
     assert sentence("no_consent") == "They have not agreed to messages of this kind."
 
 
-async def test_the_gates_last_look_sees_a_yes_taken_back(db: Connection) -> None:
+async def test_the_last_eligibility_check_sees_a_yes_taken_back(db: Connection) -> None:
     step = await add_step(db, purpose="marketing")
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     await agree(db, 1)

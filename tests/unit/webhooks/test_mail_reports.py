@@ -18,6 +18,7 @@ from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.mail_server.addresses import Destination, read_destination
 from webhooks.email.mail_server.auto_responses import is_automatic, is_distributed, sounds_automatic
+from webhooks.email.mail_server.delivery_status import statuses_of
 from webhooks.email.mail_server.mail_store import fingerprint
 from webhooks.email.mail_server.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
 from webhooks.email.mail_server.reports import read_bounce, read_complaint
@@ -276,3 +277,14 @@ def test_whatever_bytes_come_a_mail_is_read_or_refused(junk: bytes, name: str, w
     event = read_bounce(one, AT)
     assert event is None or event.kind != "complained"
     read_complaint(one, KEYS, AT)
+
+
+@pytest.mark.parametrize("sign", [b"\x0b", b"\x0c", b"\x1c", b"\x1e"])
+def test_a_report_with_a_line_end_inside_a_field_is_read(sign: bytes) -> None:
+    parsed = parse_mail(
+        b"From: MAILER-DAEMON@mx.test\nContent-Type: message/delivery-status\n\n"
+        b"Reporting-MTA: dns; mx.test\nArrival-Date: Sun, 22 Nov 202" + sign + b"11:00:00 GMT\n\n"
+        b"Final-Recipient: rfc822; ann@member.test\nAction: failed\nStatus: 5.1.1\n"
+    )
+    (status,) = statuses_of(parsed.message)
+    assert (status["final-recipient"], status["status"]) == ("rfc822; ann@member.test", "5.1.1")

@@ -11,6 +11,7 @@ import binascii
 import quopri
 import re
 from collections.abc import Mapping, Sequence
+from email.errors import HeaderParseError
 from email.message import Message
 from typing import Final
 
@@ -83,7 +84,7 @@ def _text_of(part: Message) -> str:
     """
     payload = part.get_payload()
     if isinstance(payload, list):
-        whole = "\n\n".join(one.as_string().strip("\n") for one in payload if isinstance(one, Message))
+        whole = "\n\n".join(_written(one).strip("\n") for one in payload if isinstance(one, Message))
     else:
         whole = str(payload)
     encoding = header(part, "Content-Transfer-Encoding").lower()
@@ -96,3 +97,11 @@ def _text_of(part: Message) -> str:
         return ""
     whole = whole.encode(errors="replace").decode(errors="replace")
     return without_nul(whole.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _written(group: Message) -> str:
+    """Return a group of fields as text; a field that holds line ends of its own stays as it came."""
+    try:
+        return group.as_string()
+    except HeaderParseError:
+        return "\n".join(f"{name}: {value}" for name, value in group.raw_items())
