@@ -100,7 +100,8 @@ async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launche
         due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, campaign_id)]
         if name is None:
             await _refuse_second_launch(db, campaign_id, due)
-    launched = [await _launch_step(runtime, step_id) for step_id in due]
+    # a worker may see the campaign running, and take up a step, before we do: then its result is ours
+    launched = [await _launch_step(runtime, step_id, wait=name is not None) for step_id in due]
     await runtime.wake("deliver")
     return launched
 
@@ -171,8 +172,8 @@ async def launch_due_steps(runtime: Runtime) -> int:
     return done
 
 
-async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
-    async with _locked(runtime, step_id) as db:
+async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> Launched:
+    async with _locked(runtime, step_id, wait=wait) as db:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await _begin(db, step_id):
@@ -269,14 +270,14 @@ async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
 
 
 @asynccontextmanager
-async def _locked(runtime: Runtime, step_id: int) -> AsyncIterator[Connection]:
-    """Hold the launch lock of a step, on a connection of its own.
+async def _locked(runtime: Runtime, step_id: int, *, wait: bool) -> AsyncIterator[Connection]:
+    """Hold the launch lock of a step, on a connection of its own; wait for it where that is asked for.
 
     Raises:
-        Conflict: it is held already: the step is being launched.
+        Conflict: it is held already, and this launch does not wait: the step is being launched.
     """
     assert runtime.settings.database_url is not None
-    async with exclusive(runtime.settings.database_url, f"launch:{step_id}") as db:
+    async with exclusive(runtime.settings.database_url, f"launch:{step_id}", wait=wait) as db:
         if db is None:
             name = await runtime.pool.fetchval(SQL["campaign_of"], step_id)
             raise Conflict(

@@ -34,6 +34,7 @@ _SESSION = {
 """Session settings, which apply whatever the server's own defaults are."""
 
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
+_LOCK = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
 
 
 class _Named(asyncpg.Connection):
@@ -218,19 +219,20 @@ async def connect(url: str) -> asyncpg.Connection:
 
 
 @asynccontextmanager
-async def exclusive(url: str, what: str) -> AsyncIterator[asyncpg.Connection | None]:
+async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator[asyncpg.Connection | None]:
     """Hold a lock that is exclusive on all hosts, on a dedicated connection that releases it when it ends.
 
     Args:
         url: the database.
         what: the lock's name, such as `launch:17`.
+        wait: wait while another process holds it.
 
     Yields:
-        The connection, for use inside; None where another process holds the lock.
+        The connection, for use inside; None where another process holds the lock and this one does not wait.
     """
     connection = await connect(url)
     try:
-        yield connection if await connection.fetchval(_TRY_LOCK, what) else None
+        yield connection if await connection.fetchval(_LOCK if wait else _TRY_LOCK, what) else None
     except BaseException:
         connection.terminate()  # also when cancelled, so that the lock is always released
         raise

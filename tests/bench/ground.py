@@ -121,7 +121,7 @@ def open_workers(ground: Ground, environment: Mapping[str, str], count: int) -> 
             stack.enter_context(
                 python(
                     "muster", "worker",
-                    environment=environment, log=ground.home / f"worker-{n}.log", ready="listening for wake-ups",
+                    environment=environment, log=ground.home / f"worker-{n}.log", ready="wake-ups are heard",
                 )
             )
             for n in range(count)

@@ -14,7 +14,7 @@ from campaigns import campaigns as lifecycle
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_due_steps, launch_step_now, plan
 from campaigns.variables import known_variables, person_variables
-from core.db import Connection
+from core.db import Connection, exclusive
 from core.errors import Conflict, NotFound
 from core.frequency_caps import parse_caps
 from core.runtime import Runtime
@@ -212,6 +212,21 @@ async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: 
         assert await db.fetchval("select count(*) from audit where action = 'launch'") == 1
     with pytest.raises(Conflict, match="launched already"):
         await launch(muster, campaign.campaign_id, "staff")
+
+
+async def test_whoever_starts_a_campaign_waits_where_a_worker_has_taken_up_its_step(muster: Runtime) -> None:
+    await _people(muster, 6)
+    campaign = await _campaign(muster)
+    assert muster.settings.database_url is not None
+    async with connected(muster) as db:
+        step_id = await db.fetchval("select step_id from step where position = 1")
+        async with exclusive(muster.settings.database_url, f"launch:{step_id}"):
+            officer = asyncio.create_task(launch(muster, campaign.campaign_id, "staff"))
+            while not await db.fetchval("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
+                assert not officer.done(), officer.result()
+                await asyncio.sleep(0.01)
+    [launched] = await officer
+    assert (launched.step_id, sum(launched.by_channel.values())) == (step_id, 6)
 
 
 async def test_later_steps_start_when_their_time_comes_and_skip_who_has_answered(muster: Runtime) -> None:
