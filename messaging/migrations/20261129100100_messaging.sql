@@ -163,7 +163,8 @@ create trigger step_stays before delete on step for each row execute function st
 create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
 
 -- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. No statement
--- that runs for every message names these columns, so this costs sending nothing. A message leaves its table in one way only,
+-- that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one that fires
+-- before locks each row that any update writes. A message leaves its table in one way only,
 -- into the archive: otherwise it could be made anew, for somebody else.
 create function only_emptying() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -172,9 +173,9 @@ begin
     or (new.message_id, new.person_id) is distinct from (old.message_id, old.person_id) then
     raise exception 'message % was for whom it was for, and went where it went', old.message_id;
   end if;
-  return new;
+  return null;
 end $$;
-create trigger message_place_stays before update of message_id, person_id, channel, address on message for each row
+create trigger message_place_stays after update of message_id, person_id, channel, address on message for each row
   when (
     (old.message_id, old.person_id, old.channel, old.address)
       is distinct from (new.message_id, new.person_id, new.channel, new.address)
@@ -480,7 +481,7 @@ create table message_archive (
 ) partition by list (year);
 create index message_archive_person on message_archive (person_id, message_id);
 create index message_archive_step on message_archive (step_id, message_id);
-create trigger message_archive_place_stays before update of message_id, person_id, channel, address on message_archive
+create trigger message_archive_place_stays after update of message_id, person_id, channel, address on message_archive
   for each row
   when (
     (old.message_id, old.person_id, old.channel, old.address)

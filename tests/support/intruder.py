@@ -21,7 +21,12 @@ grant execute on all functions in schema public to {0};
 set role {0}
 """
 """What the embedded server's `muster` has: see muster/embedded/roles.psql."""
-REFUSED = (asyncpg.RaiseError, asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError)
+REFUSED = (
+    asyncpg.RaiseError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.CheckViolationError,
+)
 
 
 @asynccontextmanager

@@ -148,7 +148,8 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
         changes.append("message_id = default" if table == "message" else "message_id = message_id + 1000")
         for change in changes:
             attack = f"update {table} set {change} where message_id = {number}"
-            assert stays in await refused(intruder, setting, attack), attack
+            said = await refused(intruder, setting, attack)
+            assert stays in said or (change == "address = null" and "check constraint" in said), (attack, said)
     links = f"delete from link where message_id = {message}"
     alone = "function of the database alone"
     assert alone in await refused(intruder, links, f"delete from message where message_id = {message}")
@@ -160,3 +161,12 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
     )
     for table in ("message_archive", "message_archive_2026"):
         assert alone in await refused(intruder, forged.format(table))
+
+
+async def test_no_guard_costs_sending_a_lock_on_each_message(intruder: Connection) -> None:
+    """PostgreSQL locks a row, and logs that, before it asks whether a trigger that fires before concerns the update."""
+    before_each_row = "tgtype & 1 = 1 and tgtype & 2 = 2 and tgtype & 16 = 16"
+    found = await intruder.fetch(
+        f"select tgname from pg_trigger where tgrelid = 'message'::regclass and {before_each_row}"
+    )
+    assert found == []
