@@ -13,6 +13,7 @@ from campaigns.audience import step_audience
 from campaigns.preview import Times, waiting_steps
 from core.db import Connection, load_queries
 from core.errors import SpecError
+from core.times_in_words import moment_in_words
 from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)
@@ -72,7 +73,7 @@ def _never(row: asyncpg.Record, zone: tzinfo) -> str:
     """Say why a past step has no message."""
     if row["launched_at"] is None:
         return "It was called off before it started."
-    launched = f"It was launched on {_moment(row['launched_at'], zone)}"
+    launched = f"It was launched on {moment_in_words(row['launched_at'], zone)}"
     if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
         return f"{launched}; they had left by then."
     if not row["votes"]:
@@ -88,7 +89,7 @@ async def _to_come(
         starts_at, when = None, "It is planned; its campaign is not launched yet."
     else:
         starts_at = times.starts_at
-        when = f"It is planned for {_moment(starts_at, zone)}" + (
+        when = f"It is planned for {moment_in_words(starts_at, zone)}" + (
             ", once its campaign is launched." if row["campaign_state"] == "draft" else "."
         )
     if row["state"] == "launching":
@@ -115,8 +116,3 @@ async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, p
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"
     return f"As things stand now, they get it by {_CHANNELS[decision.channel]}."
-
-
-def _moment(at: datetime, zone: tzinfo) -> str:
-    here = at.astimezone(zone)
-    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"

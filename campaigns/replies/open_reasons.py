@@ -1,4 +1,4 @@
-"""Reasons why a reply is open for staff, and why its claim does not count."""
+"""Reasons why a reply is open for staff, with their words, and why its claim does not count."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ from campaigns.replies.classification import Classification
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
 """Readings that staff have to act on."""
+WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unclear": "Needs reading",
+        "call_me": "Wants a call",
+        "no_ballot_paper": "No ballot paper",
+        "wrong_number": "Wrong number",
+        "opt_out": "Opted out by email, and said more",
+        "help": "Asks for help",
+        "shared_address": "Shared address: who is it?",
+        "unknown_sender": "Unknown sender",
+        "no_message": "Answers nothing we sent",
+        "early": "Came before the ballot opened",
+        "late": "Came after the ballot closed",
+    }
+)
+"""Reasons why a reply is open, in words for staff."""
 _OUTSIDE: Final[Mapping[VotePhase, str | None]] = MappingProxyType({"before": "early", "open": None, "closed": "late"})
 
 

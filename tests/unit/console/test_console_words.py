@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.open_reasons import FOR_A_PERSON
+from campaigns.replies.open_reasons import FOR_A_PERSON, WHY_OPEN
 from console.words import (
     GROUPS,
     STATES,
-    WHY_OPEN,
     ago,
     duration,
     in_words,
