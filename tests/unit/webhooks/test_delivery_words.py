@@ -24,10 +24,12 @@ DELAYED = [
     "Message delivery has been delayed", "Mail delivery deferred", "Temporary delivery problem: Vote",
     "Warning--Could not send mail for past 8.5 hours", "Zustellung verzögert: Abstimmung", "Remise différée : Vote",
     "Entrega retrasada: Voto", "Re: Delivery delayed",
+    "[Delayed] Vote", "Warning: delivery is being retried", "Delivery status: will be retried",
 ]  # fmt: skip
 ARRIVED = [
     "Delivered: Vote", "Delivery Status Notification (Success)", "Successful Mail Delivery Report", "Relayed: Vote",
     "Expanded: Vote", "Delivery Status Notification (Relay)", "Zugestellt: Vote", "Remis : Vote",
+    "Mail was delivered", "Message delivered to amy@workplace.example", "Delivery report: delivered",
 ]  # fmt: skip
 
 
@@ -60,7 +62,8 @@ def test_a_refusal_below_a_subject_that_says_otherwise_is_soft(subject: str) -> 
 @pytest.mark.parametrize("subject", [
     "Undeliverable mail", "Undeliverable: Will the post be delayed?", "Delivery Status Notification (Failure)",
     "Mail could not be delivered", "Sorry, your message could not be delivered", "Non remis : Vote",
-    "Not delivered: Vote",
+    "Not delivered: Vote", "Your mail has not been delivered", "Delivery report: failed", "Delivery was not successful",
+    "Undelivered: Mail delivered",
     "Returned mail: Delayed no longer", "Will the post be delayed?",  # our own subject, which came back
 ])  # fmt: skip
 def test_a_refusal_below_a_subject_that_says_nothing_else_is_hard(subject: str) -> None:

@@ -47,6 +47,12 @@ _NOT: Final = re.compile(
     re.IGNORECASE,
 )
 _WARNINGS: Final = re.compile(r"\W{0,3}warning\b\W{0,3}(?:could not send|message)\b", re.IGNORECASE)
+_INTRODUCES: Final = re.compile(
+    r"\W{0,3}(?:warning|(?:mail |message )?delivery(?: status)?(?: report| notification)?|(?:status )?report"
+    r"|notification|notice|status|information)\W{0,3}$",
+    re.IGNORECASE,
+)
+"""Words before a colon in a subject behind which the outcome stands, and not the subject of the mail."""
 _WAITS: Final = re.compile(
     r"\bdelay|\bstill being|\bretr(?:y|ie|ying)|\bdeferred\b|\btemporar|\btransient\b|\bincomplete\b|\bwarning message"
     r"|verzöger|retard|différ|retras|aplaza|ritard|rinvia|opóźni|vertraag|adiad|atras|отложен|задерж|\boedi\b",
@@ -54,7 +60,8 @@ _WAITS: Final = re.compile(
 )
 _SUCCEEDED: Final = re.compile(
     r"^\W{0,3}(?:delivered|zugestellt|remis|livré|entregado|consegnato|entregue|bezorgd|dostarczono|доставлено"
-    r"|wedi['\u2019]i (?:d?danfon|anfon))\W{0,3}$|\bsuccess|\berfolgreich|\bsuccès|\béxito|\((?:delivered|delivery)\)",
+    r"|wedi['\u2019]i (?:d?danfon|anfon))\W{0,3}$|\b(?:was|has been|(?:message|mail)) delivered\b"
+    r"|(?<!not )\bsuccess|\berfolgreich|\bsuccès|\béxito|\((?:delivered|delivery)\)",
     re.IGNORECASE,
 )
 _RELAYED: Final = re.compile(r"^\W{0,3}(?:relayed|expanded)\W{0,3}$|\((?:relay(?:ed)?|expanded)\)", re.IGNORECASE)
@@ -85,7 +92,9 @@ def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivere
     own = without_re(subject)
     if _WARNINGS.match(own):
         return "delayed"
-    said = (own.replace(returned, "") if returned.strip() else own).partition(":")[0]
+    own = own.replace(returned, "") if returned.strip() else own
+    said, _, behind = own.partition(":")
+    said = behind if _INTRODUCES.match(said) else said
     if _WAITS.search(said):
         return "delayed"
     return "relayed" if _RELAYED.search(said) else "delivered" if _SUCCEEDED.search(said) else None

@@ -14,7 +14,9 @@ _CODED: Final = re.compile(
     r"(?<![\d.])5\.[0-7]\.\d{1,3}\W{1,4}(?:\w{1,20}:? ){0,3}(?<!from )(?<!by )(?<!sender )<?"
     rf"({MAILBOX.pattern})"
 )
-_LEADS: Final = re.compile(r"\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+from\b", re.IGNORECASE)
+_LEADS: Final = re.compile(
+    r"(?:\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+|\([ \t]?)from\b", re.IGNORECASE
+)
 _ARROW: Final = re.compile(
     rf"({MAILBOX.pattern})[>)\]\"']{{0,2}}[ \t]{{0,8}}(?:<?[=-]{{1,3}}>|<[=-]{{1,3}}(?=[ \t])|\u2192|\u21d2|\u00bb)"
     rf"\s{{0,8}}[<(\[\"']{{0,2}}({MAILBOX.pattern}|[^\W\d_][\w.+-]{{0,63}})"
@@ -55,7 +57,7 @@ _ROLES: Final = re.compile(
 )
 """Mailboxes of those who run a mail system, and of help desks."""
 _HELPS: Final = re.compile(
-    r"\b(?:contact|help|assistance|questions?|queries|problems?|ask|write|report|inform|notify|reach|call|see|visit"
+    r"\b(?:contact|please|help|assistance|questions?|queries|problems?|ask|write|report|inform|notify|reach|call|see|visit"
     r"|support|mistake|mistaken|believe|information|details|administrators?|e-?mail us|mail us|send mail|get in touch"
     r"|wenden|kontakt\w*|fragen|contact\w*|veuillez|póngase|preguntas|domande|pytania|neem|vragen|cysyllt\w+)\b"
     r"(?:[^.!\n@]|\n(?![ \t]*\n)){0,80}$",
