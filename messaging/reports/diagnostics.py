@@ -132,10 +132,13 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
         telling = [one for one in _STATUS.finditer(status[:100]) if one["subject"] != "0"]
     found = _mildest(telling) or next(iter(codes), None)
     said = subjects(words)
+    led_on, said = RefusalSubject.LED_ON in said, said - {RefusalSubject.LED_ON}
     if found is not None and not said and _is_only_of(status, found, words):
         return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=found["code"])
     passing = _is_temporary(found, status, words)
     judged = _temporary(found, said, otherwise) if passing else _permanent(found, said, otherwise, status)
+    if led_on and judged.weight is Weight.HARD:  # whose mail is passed on may keep a copy
+        judged = _SOFT
     return RefusalClass(judged.reason, judged.soft, found["code"] if found else "")
 
 

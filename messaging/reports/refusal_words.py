@@ -34,6 +34,7 @@ class RefusalSubject(StrEnum):
     DISABLED = "disabled"  # the mailbox is there, and closed
     UNAVAILABLE = "unavailable"  # the recipient is refused without a reason
     PASSING = "passing"  # something temporary
+    LED_ON = "led_on"  # where their mailbox leads to: a forwarding address, a member of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ _HOST: Final = re.compile(r"\b(?:[a-z0-9_-]{1,63}\.){1,8}[a-z][a-z0-9-]{1,62}\b(
 _CODES: Final = re.compile(
     r"(?<![\w.])[245]\d\d(?:[ -](?:#?[245]\.\d{1,3}\.\d{1,3}\b)?)|(?<![\w.])#?[245]\.\d{1,3}\.\d{1,3}\b"
 )
+_RESOLVERS: Final = re.compile(r"\bresolver\.(?:fwd|grp)\.\S*")
+"""Microsoft's names for refusals of a forwarding address and of a group's members."""
 _HEDGED: Final = re.compile(
     r"\b(?:may|might|could|possibly|perhaps|probably|whether|if|or)(?: \w+){0,2} not exist\b|\bif the \w+ exists"
 )
@@ -89,7 +92,7 @@ def _load() -> _Lexicon:
 def _plain(words: str, lists: re.Pattern[str]) -> str:
     """Return the words in lower case, without codes, and without names of hosts and mailboxes."""
     said = _URL.sub(lambda found: " rbl " if lists.search(found[0]) else " ", words.lower())
-    said = said.translate(_MARKS)
+    said = _RESOLVERS.sub(" forwarded ", said.translate(_MARKS))
     said = _MAILBOX.sub("<>", said)
     said = _HOST.sub(lambda found: " rbl " if lists.search(found[0]) else "<host>", said)
     said = _WRAPPED.sub("", said)

@@ -74,7 +74,6 @@ def failed(final: str, diagnostic: str = "", more: str = "") -> str:
     failed("amy@mail.workplace.example", f"550 5.1.1 <{AMY}>: user unknown"),  # a server's name for itself
     failed("amy", "550 5.1.1 user unknown"),
     failed(AMY, f"550 5.1.1 <{AMY}>: user unknown (mail from <{OURS}>)"),
-    failed(AMY, f"550 5.1.1 user unknown (sent by <{OURS}>)"),
     failed(AMY, "550 5.1.1 user unknown", f"X-Actual-Recipient: rfc822; {AMY}\n"),
 ])  # fmt: skip
 def test_a_report_that_names_our_recipient_suppresses_at_once(fields: str) -> None:
@@ -212,6 +211,19 @@ def test_a_members_mail_is_no_bounce_and_its_words_are_kept(purpose: Purpose, se
         assert (asked.reading == "opt_out") is (words == "STOP")
 
 
+@pytest.mark.parametrize("head", [
+    "List-Unsubscribe: <mailto:leave@x.example>", "Precedence: bulk", "X-Autoreply: none", 'Auto-Submitted: "no"',
+])  # fmt: skip
+@pytest.mark.parametrize("message_id", [7, None])
+def test_a_stop_at_a_bounce_address_is_obeyed_whatever_its_headers_are(head: str, message_id: int | None) -> None:
+    raw = f"From: Amy <{AMY}>\r\nTo: <{OURS}>\r\nSubject: Re: Vote\r\n{head}\r\n\r\nSTOP\r\n".encode()
+    found = classify_mail(raw, Origin("bounce", message_id, AMY, AT, AMY), KEYS)
+    if isinstance(found, DoubtfulMail):
+        found = found.decide(found.answer.own(()))
+    assert isinstance(found, MailAnswer)
+    assert found.read(found.own(()))[0].reading == "opt_out"
+
+
 def test_a_report_attached_to_a_members_mail_is_no_bounce() -> None:
     raw = report(failed(AMY, "550 5.1.1 user unknown"), said="I got this. I have voted.")
     raw = raw.replace(SYSTEM, f"Amy <{AMY}>").replace(
@@ -284,7 +296,7 @@ def test_a_complaint_counts_at_every_address(kind: str) -> None:
 
 @pytest.mark.parametrize("line", [
     "a: b", "From: x", "Date: 2026-01-01", "From: x 10:00", "label:", "dob: x", "--- a b ---", "2026-01-01 a",
-    "On Mon 2026 at 10:00 a@b.example", "To: a@b.example",
+    "On Mon 2026 at 10:00 a@b.example", "To: a@b.example", "am: pm 1", "Sent: 1", "> a: b", "a: b@c.example\nx",
 ])  # fmt: skip
 def test_a_mail_of_lines_that_look_like_headers_is_read_in_little_time(line: str) -> None:
     def read(length: int) -> None:
@@ -295,4 +307,4 @@ def test_a_mail_of_lines_that_look_like_headers_is_read_in_little_time(line: str
         answer.own(())
 
     read(100)
-    assert effort_of(lambda: read(20_000)) < 50
+    assert effort_of(lambda: read(20_000)) < 25  # 0.3 to 0.4 of a second

@@ -32,8 +32,10 @@ _ALWAYS: Final = (
     "X-ChallengeResponse",
 )
 """Headers that only machines write. `Feedback-ID` is not one: some providers put it on mail that people send."""
-_DENIED: Final = frozenset({"no", "false", "0", "off", "never"})
-"""Values with which such a header says that no machine wrote the mail."""
+_DENIED: Final = frozenset({"", "no", "not", "none", "false", "0", "off", "never", "n", "nil", "null", "disabled"})
+"""Values with which such a header says that no machine wrote the mail; an empty one says nothing."""
+_ASIDE: Final = re.compile(r"\([^()]{0,200}\)|[\"']")
+"""Comments and quotation marks around a header's value."""
 _LISTS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "List-Help", "Mailing-List", "X-Mailing-List")
 """Headers of lists and groups, which also distribute what people write."""
 _BULK: Final = frozenset({"bulk", "junk", "list"})
@@ -92,7 +94,7 @@ def is_automatic(parsed: ParsedMail, sender: str) -> bool:
         parsed: the mail.
         sender: of the envelope; automatic answers leave it empty.
     """
-    if _submitted(parsed) not in {"", "no"}:
+    if _submitted(parsed) not in _DENIED:
         return True
     if sender.strip("<> ").lower() in _NOBODY or _has_any(parsed, _ALWAYS):
         return True
@@ -190,12 +192,16 @@ def _is_invitation(parsed: ParsedMail) -> bool:
 
 def _has_any(parsed: ParsedMail, names: Sequence[str]) -> bool:
     """Tell whether a mail has one of these headers, and it does not say "no"."""
-    said = (parsed.header(name) for name in names if parsed.message.get(name) is not None)
-    return any(value.partition(";")[0].strip().lower() not in _DENIED for value in said)
+    return any(_value(parsed, name) not in _DENIED for name in names)
 
 
 def _submitted(parsed: ParsedMail) -> str:
-    return parsed.header("Auto-Submitted").lower().partition(";")[0].strip()
+    return _value(parsed, "Auto-Submitted")
+
+
+def _value(parsed: ParsedMail, name: str) -> str:
+    """Return a header's value in lower case, without comments, quotation marks and parameters; "" where it has none."""
+    return _ASIDE.sub(" ", parsed.header(name)).partition(";")[0].strip(" \t.,").lower()
 
 
 def _sounds(parsed: ParsedMail, sure: re.Pattern[str], topics: re.Pattern[str]) -> bool:

@@ -146,7 +146,8 @@ def _classified(
     answer = read_answer(parsed, keyring, message_id=message_id, sender=origin.sender)
     sounds = sounds_automatic(parsed)
     if machine:
-        if answer.message_id is None and purpose != "reply":  # lists forward much that does not answer our messages
+        # lists forward much that does not answer our messages, but know none of the addresses made for one
+        if answer.message_id is None and purpose not in {"reply", "bounce"}:
             return note
         note = replace(note, message_id=answer.message_id)
         # a bounce in unknown words, or a person's mail

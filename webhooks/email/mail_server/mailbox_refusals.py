@@ -12,12 +12,20 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
+from messaging.reports.refusal_words import RefusalSubject, subjects
+from webhooks.email.mail_server.delivery_words import says_arrived
+from webhooks.email.mail_server.named_mailboxes import (
+    MAILBOX,
+    is_same_mailbox,
+    leads_elsewhere,
+    mailboxes_in,
+    names_another,
+    without_help,
+)
 
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[ \t]*:)", re.IGNORECASE)
 """A line that is not the report's own: quoted, or out of the mail that bounced."""
-_MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-][\w.+=!#$%&*/?^`{|}~'-]{0,63}@[\w.-]{1,253}\w")
-_CODED: Final = re.compile(rf"(?<![\d.])5\.[0-7]\.\d{{1,3}}\W{{1,4}}(?:\w{{1,20}} ){{0,2}}<?({_MAILBOX.pattern})")
 _REPLY: Final = re.compile(r"(?<![\w.:-])[45]\d\d[ :-]")
 _LABELLED: Final = re.compile(r"\s*(?:(?:the )?(?:error|reason)\b|because\b|diagnos|<<<)", re.IGNORECASE)
 """The beginning of a paragraph below a mailbox that gives the reason."""
@@ -42,18 +50,6 @@ _EXPLAINED: Final = re.compile(
 _NAME: Final = re.compile(r"\w[@.]\w")
 """Part of the name of a mailbox or a host."""
 _SENTENCES: Final = re.compile(r"(?<=[.!?;])\s+|\n[ \t]*(?=\n|[A-Z<(]|[45]\d\d[ -])")
-_LEADS: Final = re.compile(r"\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+from\b", re.IGNORECASE)
-_ARRIVED: Final = re.compile(
-    r"\b(?:was|were|been|is|are)\s+(?:\w+\s+)?(?:delivered|relayed|forwarded)\b|\bdelivered to\b|\breached\b"
-    r"|(?:^|[:;,])[ \t*-]*(?:delivered|successful)\b(?!-)|\bsuccessful (?:delivery|recipients?)\b"
-    r"|\breceived (?:the|your) (?:message|e?-?mail)"
-    r"|\bzugestellt an\b|\b(?:remis|distribu[ée]|livr[ée]) [àa]\b|\bentregado a\b|\bconsegnato a\b",
-    re.IGNORECASE | re.MULTILINE,
-)
-_NOT: Final = re.compile(
-    r"\bnot\b|n[\'\u2019]t\b|\b(?:never|no|none|cannot|unable|before|until|fail\w*|after|nicht|kein\w*|pas|non|niet)\b",
-    re.IGNORECASE,
-)
 _SHARED: Final = " ?"
 """Mark at the end of a line that names several mailboxes."""
 
@@ -66,8 +62,8 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
         recipient: the mailbox it is about, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
-    said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
-    if len(said) > 1 and _LEADS.search(text):
+    said = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
+    if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
         return False
     refusing = [said.get(recipient, "")] if recipient else [words for words in said.values() if _refuses(words)]
     domains = {one.rpartition("@")[2] for one in ours} - {""}
@@ -85,10 +81,10 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
         recipient: mailbox the message went to, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case.
     """
-    said = _by_mailbox(text)
+    said = _by_mailbox(text, recipient)
     others = [mailbox for mailbox in said if not is_same_mailbox(mailbox, recipient)]
     refused = [mailbox for mailbox in others if _refuses(said[mailbox])]
-    if (others and _LEADS.search(text)) or _says_arrived(text):
+    if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
         return False
     asked = [mailbox for mailbox in said if mailbox not in others] if recipient else [*{*refused} - {*ours}]
     if refused and not (asked and all(_is_refused_alone(said[mailbox]) for mailbox in asked)):
@@ -97,39 +93,27 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
     return not coded or any(_EXPLAINED.search(_without_names(sentence)) is None for sentence in coded)
 
 
-def is_same_mailbox(one: str, other: str) -> bool:
-    """Tell whether two mailboxes are one, as far as their names show: a server may name itself within its domain.
+def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Tell whether a report's text says that the recipient's mailbox leads to the one that was refused.
 
     Args:
-        one: a mailbox in lower case, or a local part alone.
-        other: likewise.
+        text: what the report says, without the mail that came back.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        ours: mailboxes of ours, in lower case.
     """
-    (name, _, host), (other_name, _, other_host) = one.partition("@"), other.partition("@")
-    if name != other_name or not name:
-        return False
-    within = host.endswith(f".{other_host}") or other_host.endswith(f".{host}")
-    return host == other_host or not host or not other_host or within
+    about = [sentence for sentence in _SENTENCES.split(text) if recipient and recipient in sentence.lower()]
+    return leads_elsewhere(text, recipient, ours) or any(RefusalSubject.LED_ON in subjects(one) for one in about)
 
 
-def refused_by_code(text: str) -> str:
-    """Return the mailbox that stands behind a code, in lower case, as in `550 5.1.1 <amy@example.org>`; "" for none."""
-    found = _CODED.search(text)
-    return "" if found is None else found[1].lower()
-
-
-def mailboxes_in(text: str) -> list[str]:
-    """Return the mailboxes that a text names, in its order, in lower case, each once."""
-    return list(dict.fromkeys(found[0].lower() for found in _MAILBOX.finditer(text)))
-
-
-def _by_mailbox(text: str) -> Mapping[str, str]:
+def _by_mailbox(text: str, recipient: str) -> Mapping[str, str]:
     """Collect the words beside each mailbox: in its paragraph, and in the next one where that gives no reason.
 
-    A line that names several counts for each of them, marked as uncertain by a question mark.
+    A line that names several counts for each of them, marked as uncertain by a question mark. Mailboxes that are only
+    offered for help are none of them.
     """
     said: defaultdict[str, str] = defaultdict(str)
     last = ""
-    for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(text)):
+    for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(without_help(text, recipient))):
         about, lead = "", ""
         for line in paragraph.split("\n"):
             named = mailboxes_in(line)
@@ -164,12 +148,7 @@ def _is_refused_alone(words: str) -> bool:
     return _SHARED not in words and judge_bounce("", words).weight is Weight.HARD
 
 
-def _says_arrived(text: str) -> bool:
-    """Tell whether a report says that a mail arrived somewhere."""
-    return any(_NOT.search(text[max(found.start() - 40, 0) : found.end()]) is None for found in _ARRIVED.finditer(text))
-
-
 def _says_gone(words: str, domains: Collection[str]) -> bool:
-    elsewhere = _MAILBOX.sub("", words).lower()
+    elsewhere = MAILBOX.sub("", words).lower()
     certain = _DOUBTED.search(elsewhere) is None and not any(domain in elsewhere for domain in domains)
     return certain and judge_bounce("", words).weight is Weight.HARD

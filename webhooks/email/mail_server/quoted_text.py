@@ -30,6 +30,8 @@ MOST_ABOVE: Final = 40
 """Lines above a drawn line that are searched for words."""
 MOST_REMEMBERED: Final = 4096
 """Lines whose form is remembered: each is looked at again for every line around it that may begin a quoted mail."""
+MOST_MAILS: Final = 8
+"""Mails whose parts are remembered: each is asked for several times, by the same lines."""
 MOST_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are searched for."""
 
@@ -131,14 +133,20 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
         lines: stripped.
         names: the words of the writer's name, in lower case: a letterhead with their own name is theirs.
     """
-    number, marked, found = _own_head(lines, names), False, 0
+    return _parted(tuple(lines), _own_head(lines, names))
+
+
+@lru_cache(MOST_MAILS)
+def _parted(lines: tuple[str, ...], number: int) -> Parts:
+    """Do the same from the line on that follows the writer's own letterhead."""
+    marked, found, headed = False, 0, _headed(lines)
     above = list(range(number))
     while number < len(lines):
         if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
             marked = True
             number += 1
             continue
-        end = beginning(lines, number) if found < MOST_BEGINNINGS else None
+        end = beginning(lines, number, headed=number in headed) if found < MOST_BEGINNINGS else None
         if end is None:
             above.append(number)
             number += 1
@@ -154,11 +162,28 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
 
 def lines_of(text: str) -> list[str]:
     """Split a text into lines, without added ones: a drawn line below a banner begins no quotation."""
-    return without_added([line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")])
+    return list(_lines_of(text[:LONGEST]))
 
 
-def beginning(lines: Sequence[str], number: int) -> int | None:
-    """Return where the quoted mail goes on that begins at a line; None where none begins there."""
+@lru_cache(MOST_MAILS)
+def _lines_of(text: str) -> tuple[str, ...]:
+    return tuple(without_added([line.strip() for line in text.replace("\u00a0", " ").split("\n")]))
+
+
+def _headed(lines: Sequence[str]) -> set[int]:
+    """Return the lines at which a quoted mail's headers may begin: a date or a mailbox stands in the lines below."""
+    marks = [number for number, line in enumerate(lines) if (form := _form(line)).dated or form.addressed]
+    return {number for mark in marks for number in range(mark - MOST_HEADERS + 1, mark + 1)}
+
+
+def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int | None:
+    """Return where the quoted mail goes on that begins at a line; None where none begins there.
+
+    Args:
+        lines: of a mail, stripped.
+        number: the line.
+        headed: whether a quoted mail's headers may begin there.
+    """
     line = lines[number]
     if not line or len(line) > LONGEST_LINE:
         return None
@@ -166,7 +191,7 @@ def beginning(lines: Sequence[str], number: int) -> int | None:
         return _drawn(lines, number)
     if _is_announced(lines, number):
         return number + 1
-    return _headers(lines, number) or _attribution(lines, number)
+    return (_headers(lines, number) if headed else None) or _attribution(lines, number)
 
 
 def _drawn(lines: Sequence[str], number: int) -> int | None:
@@ -244,8 +269,6 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
     people say of themselves ("Date of birth: …") looks similar: where such a label stands, no block begins or goes on.
     """
     words = _words()
-    if _follows_details(lines, first):
-        return None
     labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
     number = end = first
     while number < len(lines) and number - first < MOST_HEADERS:
@@ -267,7 +290,7 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
         number += 1
         end = number
     enough = (known >= 2 and sender and (dated or addressed)) or (labels >= 3 and timed and addressed)
-    return end if enough else None
+    return end if enough and not _follows_details(lines, first) else None
 
 
 def _is_value(lines: Sequence[str], number: int) -> bool:
@@ -305,13 +328,14 @@ def _attribution(lines: Sequence[str], first: int) -> int | None:
         said = " ".join(lines[first:end])
         if len(said) > LONGEST_LINE:
             return None
-        if _is_attribution(said, lines[first], _follows(lines, end)):
+        if _is_attribution(said, lines, first, end):
             # a date, an address and a person's statement between them: not a program's line
             return end if end == first + 1 or not any(map(speaks_for_itself, lines[first:end])) else None
     return None
 
 
-def _is_attribution(said: str, opening: str, follows: str) -> bool:
+def _is_attribution(said: str, lines: Sequence[str], first: int, end: int) -> bool:
+    """Tell whether the lines from one to another, joined, say who wrote what is below them."""
     goes_on = _GOES_ON.search(said)  # the program puts the quotation on the same line
     if goes_on is not None:
         said = said[: goes_on.end()].rstrip()
@@ -322,22 +346,23 @@ def _is_attribution(said: str, opening: str, follows: str) -> bool:
     addressed = "@" in said and _ADDRESS.search(said) is not None
     if not (dated or timed):  # "The Union wrote:" introduces only marked lines
         named = addressed and _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
-        quotes = addressed or follows.startswith(">")
+        quotes = addressed or _follows(lines, end).startswith(">")
         return leads_on and (named or (quotes and _words().wrote.search(said) is not None))
+    opening = lines[first]
     starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
-    if not starts:
+    if not starts or not (dated or (addressed and leads_on)):
         return False
     if addressed and leads_on:
         return True
-    wrote = _words().wrote.search(said)
-    if wrote is not None and dated and (leads_on or (addressed and _ENDS.search(said[wrote.end() :]))):
+    wrote = _words().wrote.search(said) if leads_on or addressed else None
+    if wrote is not None and (leads_on or _ENDS.search(said[wrote.end() :])):
         return (
             addressed
             or (timed and leads_on)
             or _words().opens.match(said) is not None
             or _DATE.match(said.lstrip("-* ")) is not None
         )
-    return _BRACKETED.search(said) is not None and dated and timed and said.rstrip().endswith((">", ")", "]"))
+    return timed and said.rstrip().endswith((">", ")", "]")) and _BRACKETED.search(said) is not None
 
 
 def _follows(lines: Sequence[str], end: int) -> str:

@@ -27,12 +27,16 @@ from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.mail_server.addresses import purpose_of
 from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.mailbox_refusals import (
-    code_is_recipients,
+from webhooks.email.mail_server.delivery_words import outcome_in, says_delayed, says_failed
+from webhooks.email.mail_server.mailbox_refusals import code_is_recipients, says_led_on, says_no_such_mailbox
+from webhooks.email.mail_server.named_mailboxes import (
+    blames_ours,
+    helpers_in,
     is_same_mailbox,
     mailboxes_in,
+    names_another,
+    names_only_ours,
     refused_by_code,
-    says_no_such_mailbox,
 )
 from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
 
@@ -71,31 +75,6 @@ _COPY: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """The line where a report begins to repeat the mail that bounced: what follows are our own words."""
-_DELAYED: Final = re.compile(
-    r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required|\bdelivery (?:delayed|attempts will)"
-    r"|\bwill (?:continue|keep|be) (?:to )?(?:try|trying|retry|retrying|retried|reattempt|queued)"
-    r"|\bnot (?:yet )?been delivered (?:yet|for|after)\b|\b(?:has been|was|is|being) delayed\b"
-    r"|\bstill (?:trying|being)"
-    r"|\b(?:we|it|server|system|host|relay)\b[^.\n]{0,30}\b(?:try|tries|retry|retries|attempts?)\b[^.\n]{0,30}\b(?:again|later|further)"
-    r"|\bheld\b[^.\n]{0,20}\b(?:retry|queue|delivery)|\bqueued? (?:for|until)\b|\bnext (?:attempt|try)\b"
-    r"|verzögert|weiter(?:hin)? versuch|versuchen (?:wir )?es weiter|wird erneut|retard[ée]"
-    r"|nouvelle tentative|nouvel essai"
-    r"|retrasad|aplazad|se reintentar|rinviat|\britard|ponown\w+ pr[óo]b|opóźni|vertraagd|opnieuw geprobeerd"
-    r"|\badiad|\batrasad|отложен|повторн\w+ попытк",
-    re.IGNORECASE,
-)
-"""Words for a mail whose delivery is still being tried …"""
-_FAILED: Final = re.compile(
-    r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
-    r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
-    r"|\b(?:failed|unable|trouble|error|problem|attempting|trying)\b.{0,20}\bdeliver|\berror (?:message|sending)"
-    r"|\breturned to sender|\bdid not reach\b|(?<![\w.])5\d\d[ -]#?5\.[0-7]\.\d{1,3}\b"
-    r"|nicht (?:\w+ )?zugestellt|unzustellbar|n'a pas pu [êe]tre (?:remis|distribu)"
-    r"|no (?:se )?(?:ha )?(?:podido|pudo) (?:ser )?entreg",
-    re.IGNORECASE,
-)
-"""… and for a delivery that failed."""
-
 Action = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
 _GRAVEST: Final[Sequence[Action]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
 _ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
@@ -260,7 +239,7 @@ class _Report:
     def described(self, *, expected: bool, certain: bool) -> EmailEvent | None:
         """Read a non-standard bounce: by its code and words, or else as permanent or temporary."""
         failures = _failures(self.parsed)
-        system, failed = is_mail_system(self.parsed), _FAILED.search(self.said) is not None
+        system, failed = is_mail_system(self.parsed), says_failed(self.said)
         judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
         returned = failures is not None
         if not certain:  # a person writes of failures too, but neither gives codes nor sends a mail back with them
@@ -274,10 +253,24 @@ class _Report:
         if not returned:
             return None
         words = " ".join(self.said.split())[:300]
-        delayed = failures == "temporary" or (failures is None and _DELAYED.search(self.said) is not None)
+        announced = self._announced
+        delayed = failures == "temporary" or (failures is None and says_delayed(self.said)) or announced == "delayed"
         if delayed and not judged.code.startswith("5"):
             return EmailEvent("deferred", self.at, judged.code or "delayed", words)
+        if announced in {"delivered", "relayed"} and judged.reason is UNREAD.reason and not failed:
+            return EmailEvent("delivered" if announced == "delivered" else "noted", self.at, announced, words)
         return bounced(judged, self.at, word="bounced", words=words)
+
+    @property
+    def _announced(self) -> Literal["delayed", "delivered", "relayed"] | None:
+        """What its subject says that became of the mail."""
+        returned = next((header(original, "Subject") for original in _returned(self.parsed)), "")
+        return outcome_in(self.parsed.header("Subject"), returned)
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether a refusal in it proves nothing: its subject says otherwise, or the mailbox's owner sent it on."""
+        return self._announced is not None or self.recipient in self.parsed.addresses("From")
 
     def _judged_by_text(self, status: str, otherwise: RefusalClass) -> RefusalClass:
         """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
@@ -286,7 +279,7 @@ class _Report:
             return judged
         if refused_by_code(self.said) in self.ours:
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
-        doubted = _DELAYED.search(self.said) is not None or self.recipient in self.parsed.addresses("From")
+        doubted = says_delayed(self.said) or self._is_doubtful
         if doubted or not (status or is_mail_system(self.parsed)):
             return _doubted(judged)
         said = says_no_such_mailbox if judged.code[2:3] in {"", "0"} else code_is_recipients
@@ -294,14 +287,18 @@ class _Report:
 
     def _judged_by_names(self, judged: RefusalClass, fields: Fields, words: str) -> RefusalClass:
         """Judge a hard status again by the mailboxes that it names: only the recipient's own is dead for certain."""
-        if refused_by_code(words) in self.ours:
+        if blames_ours(words, self.recipient, self.ours):
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
+        led_on = any(says_led_on(said, self.recipient, self.ours) for said in (words, self.said))
+        if led_on or names_only_ours(words, self.recipient, self.ours) or names_another(words, self.recipient):
+            return _doubted(judged)
+        if self._is_doubtful:
+            return _doubted(judged)
         if not self.recipient:
             return judged
-        if self.recipient in self.parsed.addresses("From"):
-            return _doubted(judged)  # who has it has sent the report on
         final = _mailbox(fields, "final-recipient") or _mailbox(fields, "original-recipient")
-        named = [one for one in mailboxes_in(words) if one not in self.ours]
+        spared = self.ours | helpers_in(words, self.recipient)
+        named = [one for one in mailboxes_in(words) if one not in spared]
         about = filter(None, (_mailbox(fields, "x-actual-recipient"), final, *named[:1]))
         return judged if all(is_same_mailbox(one, self.recipient) for one in about) else _doubted(judged)
 

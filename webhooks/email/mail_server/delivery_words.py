@@ -1,0 +1,100 @@
+"""Words about a delivery in a report's text and subject: it failed, it is still being tried, the mail arrived."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+from webhooks.email.mail_server.quoted_text import without_re
+
+_DELAYED: Final = re.compile(
+    r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required"
+    r"|\bdelivery (?:delayed|incomplete|attempts? (?:will|continue)|is (?:being )?(?:delayed|retried|attempted))"
+    r"|\bwill (?:continue|keep|be) (?:to )?(?:try|trying|retry|retrying|retried|reattempt|attempt|queued)"
+    r"|\bwill (?:re-?)?(?:try|attempt)\b"
+    r"|\bnot (?:yet )?been delivered (?:yet|for|after)\b|\b(?:has been|was|is|being) delayed\b"
+    r"|\bstill (?:trying|being)|\b(?:attempts|retries|tries) (?:will )?continue|\b(?:attempts|retries) will be made\b"
+    r"|\b(?:we|it|server|system|host|relay)\b[^.\n]{0,30}\b(?:try|tries|retry|retries|attempts?)\b[^.\n]{0,30}\b(?:again|later|further)"
+    r"|\btransient (?:error|failure|problem)|\btemporary problem delivering\b"
+    r"|\bheld\b[^.\n]{0,20}\b(?:retry|queue|delivery)|\bqueued? (?:for|until)\b|\bnext (?:attempt|try)\b"
+    r"|verzögert|weiter(?:hin)? versuch|versuchen (?:wir )?es weiter|wird erneut|retard[ée]"
+    r"|nouvelle tentative|nouvel essai"
+    r"|retrasad|aplazad|se reintentar|rinviat|\britard|ponown\w+ pr[óo]b|opóźni|vertraagd|opnieuw geprobeerd"
+    r"|\badiad|\batrasad|отложен|повторн\w+ попытк|\boedi\b",
+    re.IGNORECASE,
+)
+_FAILED: Final = re.compile(
+    r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
+    r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
+    r"|\b(?:failed|unable|trouble|error|problem|attempting|trying)\b.{0,20}\bdeliver|\berror (?:message|sending)"
+    r"|\breturned to sender|\bdid not reach\b|(?<![\w.])5\d\d[ -]#?5\.[0-7]\.\d{1,3}\b"
+    r"|nicht (?:\w+ )?zugestellt|unzustellbar|n'a pas pu [êe]tre (?:remis|distribu)"
+    r"|no (?:se )?(?:ha )?(?:podido|pudo) (?:ser )?entreg",
+    re.IGNORECASE,
+)
+_ARRIVED: Final = re.compile(
+    r"\b(?:was|were|been|is|are)\s+(?:\w+\s+)?(?:delivered|relayed|forwarded)\b|\bdelivered to\b|\breached\b"
+    r"|(?:^|[:;,])[ \t*-]*(?:delivered|successful)\b(?!-)|\bsuccessful (?:delivery|recipients?)\b"
+    r"|\breceived (?:the|your) (?:message|e?-?mail)|\baccepted (?:the|your|this) (?:message|e?-?mail)"
+    r"|\bhas (?:got|received) it\b|\bdelivery to\b[^\n]{0,80}\bis complete\b|\bsuccessfully (?:delivered|relayed)\b"
+    r"|\b(?:mit|avec|con|com) (?:erfolg|succès|éxito|successo|sucesso)\b|\berfolgreich zugestellt\b"
+    r"|\bzugestellt an\b|\b(?:remis|distribu[ée]|livr[ée]) [àa]\b|\bentregado a\b|\bconsegnato a\b"
+    r"|\bwedi['\u2019]i (?:d?danfon|anfon|gyflwyno|chyflwyno)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NOT: Final = re.compile(
+    r"\bnot\b|n[\'\u2019]t\b|\b(?:never|no|none|cannot|unable|before|until|fail\w*|after|nicht|kein\w*|pas|non|niet)\b",
+    re.IGNORECASE,
+)
+_WARNINGS: Final = re.compile(r"\W{0,3}warning\b\W{0,3}(?:could not send|message)\b", re.IGNORECASE)
+_INTRODUCES: Final = re.compile(
+    r"\W{0,3}(?:warning|(?:mail |message )?delivery(?: status)?(?: report| notification)?|(?:status )?report"
+    r"|notification|notice|status|information)\W{0,3}$",
+    re.IGNORECASE,
+)
+"""Words before a colon in a subject behind which the outcome stands, and not the subject of the mail."""
+_WAITS: Final = re.compile(
+    r"\bdelay|\bstill being|\bretr(?:y|ie|ying)|\bdeferred\b|\btemporar|\btransient\b|\bincomplete\b|\bwarning message"
+    r"|verzöger|retard|différ|retras|aplaza|ritard|rinvia|opóźni|vertraag|adiad|atras|отложен|задерж|\boedi\b",
+    re.IGNORECASE,
+)
+_SUCCEEDED: Final = re.compile(
+    r"^\W{0,3}(?:delivered|zugestellt|remis|livré|entregado|consegnato|entregue|bezorgd|dostarczono|доставлено"
+    r"|wedi['\u2019]i (?:d?danfon|anfon))\W{0,3}$|\b(?:was|has been|(?:message|mail)) delivered\b"
+    r"|(?<!not )\bsuccess|\berfolgreich|\bsuccès|\béxito|\((?:delivered|delivery)\)",
+    re.IGNORECASE,
+)
+_RELAYED: Final = re.compile(r"^\W{0,3}(?:relayed|expanded)\W{0,3}$|\((?:relay(?:ed)?|expanded)\)", re.IGNORECASE)
+
+
+def says_delayed(text: str) -> bool:
+    """Tell whether a report's text says that the mail's delivery is still being tried."""
+    return _DELAYED.search(text) is not None
+
+
+def says_failed(text: str) -> bool:
+    """Tell whether a report's text says that a delivery failed."""
+    return _FAILED.search(text) is not None
+
+
+def says_arrived(text: str) -> bool:
+    """Tell whether a report's text says that a mail arrived somewhere."""
+    return any(_NOT.search(text[max(found.start() - 40, 0) : found.end()]) is None for found in _ARRIVED.finditer(text))
+
+
+def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivered", "relayed"] | None:
+    """Return what a report's subject says that became of the mail; None where it says that it failed, or nothing.
+
+    Args:
+        subject: of the report.
+        returned: subject of the mail that it is about, which many repeat behind a colon; "" where it is unknown.
+    """
+    own = without_re(subject)
+    if _WARNINGS.match(own):
+        return "delayed"
+    own = own.replace(returned, "") if returned.strip() else own
+    said, _, behind = own.partition(":")
+    said = behind if _INTRODUCES.match(said) else said
+    if _WAITS.search(said):
+        return "delayed"
+    return "relayed" if _RELAYED.search(said) else "delivered" if _SUCCEEDED.search(said) else None

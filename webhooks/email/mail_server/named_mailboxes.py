@@ -1,0 +1,230 @@
+"""Mailboxes that a refusal names: the recipient's, one of ours, one to which the recipient's leads, one that helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
+from webhooks.email.mail_server.addresses import purpose_of
+
+MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-][\w.+=!#$%&*/?^`{|}~'-]{0,63}@[\w.-]{1,253}\w")
+_CODED: Final = re.compile(
+    r"(?<![\d.])5\.[0-7]\.\d{1,3}\W{1,4}(?:\w{1,20}:? ){0,3}(?<!from )(?<!by )(?<!sender )<?"
+    rf"({MAILBOX.pattern})"
+)
+_LEADS: Final = re.compile(
+    r"(?:\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+|\([ \t]?)from\b", re.IGNORECASE
+)
+_ARROW: Final = re.compile(
+    rf"({MAILBOX.pattern})[>)\]\"']{{0,2}}[ \t]{{0,8}}(?:<?[=-]{{1,3}}>|<[=-]{{1,3}}(?=[ \t])|\u2192|\u21d2|\u00bb)"
+    rf"\s{{0,8}}[<(\[\"']{{0,2}}({MAILBOX.pattern}|[^\W\d_][\w.+-]{{0,63}})"
+)
+"""A mailbox, an arrow, and the mailbox or the name to which it points."""
+_LABELLED: Final = re.compile(
+    r"^[ \t*-]*(?:[^\W\d_]{2,12} )?<?([^\W_][\w+-]{0,63})>?[ \t]*:[ \t]*[45]\d\d\b", re.MULTILINE
+)
+"""A name at the beginning of a line, directly before a server's reply …"""
+_NAMED: Final = re.compile(
+    r"(?<![\d.])5\.[0-7]\.\d{1,3}[ \t]+<?([^\W_][\w.+-]{0,63})>?(?:\.\.\.|:)[ \t]+"
+    r"(?:user|no such|recipient|unknown|mailbox|address|account|does not|invalid)\b",
+    re.IGNORECASE,
+)
+"""… or directly behind its code, as in `550 5.1.1 bob... User unknown`."""
+_NO_NAMES: Final = frozenset(
+    {
+        "account", "action", "address", "answer", "antwort", "because", "bounced", "błąd", "causa", "cause",
+        "code", "data", "delivery", "denied", "description", "destination", "details", "diagnosis",
+        "diagnostic", "diagnostic-code", "domain", "erreur", "error", "errore", "errors", "explanation",
+        "failed", "failure", "fehler", "fout", "from", "grund", "host", "info", "information", "invalid",
+        "is", "last", "mail", "mailbox", "meldung", "message", "motif", "motivo", "no", "not", "note",
+        "oorzaak", "output", "permanent", "powód", "raison", "razón", "rcpt", "reason", "received",
+        "recipient", "recv", "reden", "refused", "rejected", "remote", "reply", "response", "respuesta",
+        "result", "returned", "risposta", "réponse", "said", "says", "send", "sender", "sent", "server",
+        "smtp", "sorry", "status", "technical", "text", "the", "to", "transaction", "transcript",
+        "undeliverable", "unknown", "ursache", "user", "was", "wrong", "ответ", "ошибка", "причина",
+    }
+)  # fmt: skip
+"""Words that stand there and are nobody's name."""
+_ROLES: Final = re.compile(
+    r"(?:(?:e-?)?mail|it|net|sys|tech|user|web|post|host|list|service)?[-_.]?"
+    r"(?:post-?master|abuse|(?:help|service|support)[-_.]?desk|help|(?:it[-_.]?|tech[-_.]?|customer[-_.]?)?support"
+    r"|admin(?:s|istrator|istration|istrators)?|administrateur|hostmaster|web-?master|noc|security|contact|info"
+    r"|service|it|unblock|delist(?:ing)?|feedback|postmeister|soporte|ayuda|aide|assistance|hilfe|pomoc|cymorth)"
+    r"(?:[-_.+][\w-]{1,20}|\d{1,3})?@",
+    re.IGNORECASE,
+)
+"""Mailboxes of those who run a mail system, and of help desks."""
+_HELPS: Final = re.compile(
+    r"\b(?:contact|please|help|assistance|questions?|queries|problems?|ask|write|report|inform|notify|reach|call|see|visit"
+    r"|support|mistake|mistaken|believe|information|details|administrators?|e-?mail us|mail us|send mail|get in touch"
+    r"|wenden|kontakt\w*|fragen|contact\w*|veuillez|póngase|preguntas|domande|pytania|neem|vragen|cysyllt\w+)\b"
+    r"(?:[^.!\n@]|\n(?![ \t]*\n)){0,80}$",
+    re.IGNORECASE,
+)
+"""Words before a mailbox that is offered for help …"""
+_JOINED: Final = re.compile(
+    r"^[>)\]\"'\s]{0,3}(?:[/,;|&]|or|and|oder|und|ou|et|o|y|e|neu|a)(?: to| at| an| via)?\s{0,3}[<(\[\"'\s]{0,3}"
+    r"(?:mailto:)?$",
+    re.IGNORECASE,
+)
+"""… and between two of them."""
+_LONGEST_OFFER: Final = 120
+"""Characters of the words that offer a mailbox, before it."""
+_SENTENCE: Final = re.compile(r"^|[.!?;:]\s+|\n[ \t]*\n")
+_LINK: Final = re.compile(r"[<(\[]?mailto:[\"'<]?$", re.IGNORECASE)
+_REFUSED: Final = re.compile(
+    r"[>)\]\"']{0,2}[ \t]{0,3}(?::|\.\.\.|[=-]{1,3}>|(?:is|was|does|could|has|fail\w*|reject\w*|unknown)\b)"
+)
+_CLAUSES: Final = re.compile(r"[;,()\[\]\n]|[.!?]\s")
+_AS_SENDER: Final = re.compile(r"\b(?:by|from|sender)[: \t]{1,3}<?[\w.+=-]{1,64}[@=]", re.IGNORECASE)
+"""A mailbox that is named as the sender's: it is not for certain the one that is refused."""
+
+
+def mailboxes_in(text: str) -> list[str]:
+    """Return the mailboxes that a text names, in its order, in lower case, each once."""
+    return list(dict.fromkeys(found[0].lower() for found in MAILBOX.finditer(text)))
+
+
+def is_same_mailbox(one: str, other: str) -> bool:
+    """Tell whether two mailboxes are one, as far as their names show: a server may name itself within its domain.
+
+    Args:
+        one: a mailbox in lower case, or a local part alone.
+        other: likewise.
+    """
+    (name, _, host), (other_name, _, other_host) = one.partition("@"), other.partition("@")
+    if name != other_name or not name:
+        return False
+    within = host.endswith(f".{other_host}") or other_host.endswith(f".{host}")
+    return host == other_host or not host or not other_host or within
+
+
+def refused_by_code(text: str) -> str:
+    """Return the mailbox that stands behind a code, in lower case, as in `550 5.1.1 <amy@example.org>`; "" for none."""
+    found = _CODED.search(text)
+    return "" if found is None else found[1].lower()
+
+
+def helpers_in(text: str, recipient: str) -> set[str]:
+    """Return the mailboxes that a text only offers for help: a postmaster's, a help desk's, one in a link to write to.
+
+    Args:
+        text: what a report or a server says.
+        recipient: the mailbox the message went to, in lower case; it is none of them.
+    """
+    places = {mailbox.start() for _, mailbox in _offers(text)}
+    others = {found[0].lower() for found in MAILBOX.finditer(text) if found.start() not in places}
+    return {one for one in mailboxes_in(text) if one not in others} - {recipient}
+
+
+def without_help(text: str, recipient: str) -> str:
+    """Return a text without the words that offer a mailbox for help: "If this is a mistake, write to help@…".
+
+    Args:
+        text: what a report or a server says.
+        recipient: the mailbox the message went to, in lower case.
+    """
+    helpers, left, end = helpers_in(text, recipient), list[str](), 0
+    for start, mailbox in _offers(text):
+        if mailbox[0].lower() in helpers:
+            left.append(text[end : max(start, end)])
+            end = mailbox.end()
+    return "".join([*left, text[end:]])
+
+
+def _offers(text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """Find the places where a text offers a mailbox for help: where the offer begins, and the mailbox.
+
+    One that is refused there is none.
+    """
+    last: re.Match[str] | None = None
+    for found in MAILBOX.finditer(text):
+        at = max(0, found.start() - _LONGEST_OFFER)
+        before = text[at : found.start()]
+        linked = _LINK.search(before)
+        offer = _HELPS.search(before[: linked.start()] if linked else before)
+        joined = last is not None and _JOINED.match(text[last.end() : found.start()]) is not None
+        helps = (offer or joined) and (linked or _ROLES.match(found[0]))
+        if helps and not _REFUSED.match(text[found.end() : found.end() + 20]):
+            last = found
+            yield found.start() if offer is None else at + _beginning(before, offer.start()), found
+
+
+def _beginning(before: str, offer: int) -> int:
+    """Return where the sentence begins in which words offer help, unless it says something else first."""
+    sentence = max(found.end() for found in _SENTENCE.finditer(before, 0, offer))
+    said = before[sentence:offer]
+    return offer if any(map(str.isdigit, said)) or "@" in said or judge_bounce("", said) != UNKNOWN else sentence
+
+
+def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Tell whether a text says by its form that mail for one mailbox was passed on to another, which it names.
+
+    Args:
+        text: what a report or a server says.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        ours: mailboxes of ours, in lower case: an arrow from one of them is only the way of our mail.
+    """
+    named = [one for one in mailboxes_in(text) if one not in ours]
+    others = [one for one in named if not is_same_mailbox(one, recipient)] if recipient else named[1:]
+    if others and _LEADS.search(text):
+        return True
+    for source, target in ((found[1].lower(), found[2].lower()) for found in _ARROW.finditer(text)):
+        known = target in _NO_NAMES or target in ours or source in ours
+        if not known and not is_same_mailbox(source, target) and not (recipient and target == recipient != source):
+            return True
+    return False
+
+
+def names_another(text: str, recipient: str) -> bool:
+    """Tell whether a text refuses somebody else by name alone: `bob: 550 5.1.1 User unknown`.
+
+    Args:
+        text: what a report or a server says.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+    """
+    names = {found[1].lower() for form in (_LABELLED, _NAMED) for found in form.finditer(text)}
+    return bool(recipient) and bool({one for one in names if not _is_no_name(one)} - {recipient.partition("@")[0]})
+
+
+def _is_no_name(word: str) -> bool:
+    return word in _NO_NAMES or word.isdigit()
+
+
+def blames_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
+    """Tell whether a server's refusal is about a mailbox of ours: the sender's, not the recipient's.
+
+    Args:
+        words: the server's reply.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown: then any that is not ours.
+        ours: mailboxes of ours, in lower case.
+    """
+    if refused_by_code(words) in ours:
+        return True
+    clauses = [one for one in _CLAUSES.split(words) if names_only_ours(one, recipient, ours)]
+    if any(judge_bounce("", one).weight is Weight.HARD for one in clauses):
+        return True
+    return names_only_ours(words, recipient, ours) and _AS_SENDER.search(words) is None
+
+
+def names_only_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
+    """Tell whether a server's refusal names a mailbox of ours, in whichever form, and not the recipient's.
+
+    Args:
+        words: the server's reply.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown: then any that is not ours.
+        ours: mailboxes of ours, in lower case.
+    """
+    named = mailboxes_in(words)
+    if any(one not in ours and (not recipient or is_same_mailbox(one, recipient)) for one in named):
+        return False
+    said = words.lower()
+    return any(form in said for one in ours for form in _forms(one))
+
+
+def _forms(mailbox: str) -> list[str]:
+    """Return the forms in which servers name a mailbox; of one that was made for a message its local part is enough."""
+    local = mailbox.partition("@")[0]
+    return [mailbox, mailbox.replace("@", "="), *([local] if purpose_of(mailbox) and "+" in local else [])]
