@@ -30,7 +30,6 @@ from messaging.outbox.erasure import (
 from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, ErasedSuppression, keep_digests
-from people.address_patterns import AddressPatterns, find_patterns
 from people.people_lock import lock_people, try_import_lock
 from people.search import Holder, find_holders
 
@@ -60,7 +59,7 @@ class Traces:
         written: messages to them.
         reply_ids: their replies.
         inbound_ids: the inbound log rows of those.
-        patterns: find their own addresses in any text.
+        likes: patterns for LIKE that find their own addresses in a squeezed text.
     """
 
     person_id: int | None
@@ -72,7 +71,7 @@ class Traces:
     written: Written
     reply_ids: tuple[int, ...]
     inbound_ids: tuple[int, ...]
-    patterns: AddressPatterns
+    likes: tuple[str, ...]
 
     @property
     def addresses(self) -> list[str]:
@@ -116,7 +115,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     return Traces(
         person_id, external_id, name, listed, own, shared, written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        await find_patterns(db, [address for _, address in own]),
+        tuple(await db.fetchval(SQL["likes"], [address for _, address in own])),
     )  # fmt: skip
 
 
@@ -181,7 +180,7 @@ async def erase_traces(
     await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
-    await db.execute(SQL["mend_replies"], traces.patterns.pattern, list(traces.patterns.likes), addresses)
+    await db.execute(SQL["mend_replies"], addresses, list(traces.likes))
     if traces.person_id is not None:
         # this also stops messages already claimed, at their last eligibility check
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
@@ -191,7 +190,7 @@ async def erase_traces(
         for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
             told = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
-    await empty_alerts(db, traces.patterns.pattern)
+    await empty_alerts(db, addresses, traces.likes)
     return new, withdrawn
 
 
@@ -255,7 +254,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     return Traces(
         None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        await find_patterns(db, [address]),
+        tuple(await db.fetchval(SQL["likes"], [address])),
     )  # fmt: skip
 
 

@@ -7,6 +7,10 @@ from person where external_id = $1 and erased_at is null;
 -- Their addresses, by member files and by messages to them, and whether others have them.
 select channel, address, listed, shared from addresses_of($1) order by channel, address;
 
+-- name: likes
+-- Patterns for LIKE that find some addresses in a squeezed text, at least wherever they are in whatever notation.
+select address_likes($1::text[]);
+
 -- name: replies
 -- Their replies, from any address; and replies by unknown people from an address of theirs, or in answer to a message
 -- to them. Replies of other members stay, whatever address they came from.
@@ -56,10 +60,11 @@ where reply_id = any ($1::bigint[]);
 -- name: mend_replies
 -- Replies of others that mention their address stay without it; replies sent from it for other members lose it, too.
 update reply
-set text = regexp_replace(text, $1, 'erased', 'gi'), note = regexp_replace(note, $1, 'erased', 'gi'),
-  address = case when address = any ($3::text[]) then 'erased-' || reply_id else address end
-where address = any ($3::text[])
-  or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[]) and text || ' ' || coalesce(note, '') ~* $1;
+set text = without_addresses(text, $1::text[]), note = without_addresses(note, $1::text[]),
+  address = case when address = any ($1::text[]) then 'erased-' || reply_id else address end
+where address = any ($1::text[])
+  or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[])
+    and (names_address(text, $1::text[]) or names_address(note, $1::text[]));
 
 -- name: naming_campaigns
 -- Campaigns whose audience names this membership number.

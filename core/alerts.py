@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -70,11 +70,12 @@ async def open_alerts(db: Connection) -> list[Alert]:
     return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]
 
 
-async def empty_alerts(db: Connection, pattern: str) -> None:
-    """Erase words from every alert.
+async def empty_alerts(db: Connection, addresses: Sequence[str], likes: Sequence[str]) -> None:
+    """Erase addresses from every alert.
 
     Args:
         db: in the caller's transaction.
-        pattern: a regular expression of PostgreSQL that finds them.
+        addresses: normalised.
+        likes: patterns for LIKE that find them in a squeezed text.
     """
-    await db.execute(SQL["empty"], pattern)
+    await db.execute(SQL["empty"], list(addresses), list(likes))

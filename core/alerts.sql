@@ -25,6 +25,7 @@ order by array_position(array['error', 'warning', 'notice'], severity), last_at 
 -- name: empty
 -- Unresolved alerts stay in front of staff, so erasure covers their words, too.
 update alert
-set title = regexp_replace(title, $1, 'erased', 'gi'), remedy = regexp_replace(remedy, $1, 'erased', 'gi'),
-  detail = jsonb_without(detail, $1)
-where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;
+set title = without_addresses(title, $1::text[]), remedy = without_addresses(remedy, $1::text[]),
+  detail = jsonb_without(detail, $1::text[])
+where squeezed(title || ' ' || remedy || ' ' || detail::text) like any ($2::text[])
+  and (names_address(title, $1::text[]) or names_address(remedy, $1::text[]) or names_address(jsonb_words(detail), $1::text[]));

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import time
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -24,10 +25,15 @@ from core.public_keys import read_public_key
 
 LEAST_SECRET: Final = 16
 """Fewest characters of a secret."""
-STRONG_SECRET: Final = (32, 10)
-"""Characters of a strong secret, and how many of them differ: guesses can be tried offline against members' links."""
+STRONG_SECRET: Final = (32, 7)
+"""Characters of a strong secret, and how many of them differ: guesses can be tried offline against members' links.
+
+Of 32 random hexadecimal digits, less than seven differ once in 5,000,000,000 times: C(16, 6) * (6 / 16) ** 32.
+"""
 _SURPRISES: Final = 16
-"""Characters that must not follow from the ones before: 32 random hexadecimal ones always have that many."""
+"""Characters that must not follow from the ones before …"""
+_SURPRISES_OF_SINGLES: Final = 12
+"""… and those without doubled ones (`112233`). Of 32 random characters, fewer do so less than once in 1,000,000,000."""
 _BY_CHANCE: Final = 3
 _ROWS: Final = (
     "abcdefghijklmnopqrstuvwxyzabc 01234567890123 qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm"
@@ -51,10 +57,16 @@ Network = IPv4Network | IPv6Network
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
-_WIDEST: Final = {4: 10, 6: 20}
-"""Bits of the widest public network that a CDN names …"""
-_MOST_PUBLIC: Final = {4: 1 << 24, 6: 1 << 110}
-"""… and addresses of all its networks together: a /8, a /18."""
+_WIDEST: Final = {4: 13, 6: 28}
+"""Bits of the widest public network of a proxy: Cloudflare and CloudFront publish none that is wider …"""
+_MOST_PUBLIC: Final = {4: 1 << 22, 6: 1 << 102}
+"""… and public addresses of a list: twice as many as Cloudflare and Fastly have together, a thousandth of all."""
+_PUBLISHED_WIDE: Final = frozenset(
+    map(ip_network, ("23.0.0.0/12", "23.32.0.0/11", "23.192.0.0/11", "104.64.0.0/10", "2600:1400::/24"))
+)
+"""Wider networks that a CDN (Akamai) publishes as its own; they are not counted."""
+_EMBEDDING: Final = (_MAPPED, IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b::/96"))
+"""Networks in which IPv6 addresses stand for IPv4 ones: mapped, 6to4, Teredo, NAT64."""
 _INSIDE_IPV4: Final = tuple(
     map(
         IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
@@ -113,13 +125,21 @@ def _network(text: str) -> Network:
 
 def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
     """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
-    public = [network for network in value if not _is_inside(network)]
+    public = [network for network in value if not _is_inside(network) and network not in _PUBLISHED_WIDE]
     for network in public:
-        if network.prefixlen < _WIDEST[network.version] or (network.version == 6 and network.overlaps(_MAPPED)):
+        embedding = [one for one in _EMBEDDING if network.version == 6 and network.overlaps(one)]
+        if network.prefixlen < _WIDEST[network.version] and not any(
+            network.prefixlen >= one.prefixlen for one in embedding
+        ):
             raise _too_wide(f"{network} is so wide that members are in it")
-    for version, most in _MOST_PUBLIC.items():
-        if sum(one.num_addresses for one in set(public) if one.version == version) > most:
-            raise _too_wide("together, the networks are so wide that members are in them")
+        if embedding:
+            raise ValueError(f"{network} stands for IPv4 addresses: name their networks as IPv4, such as 10.0.3.0/24")
+    # each address once: overlapping networks are no more
+    fours = collapse_addresses(one for one in public if isinstance(one, IPv4Network))
+    sixes = collapse_addresses(one for one in public if isinstance(one, IPv6Network))
+    for single, most in ((fours, _MOST_PUBLIC[4]), (sixes, _MOST_PUBLIC[6])):
+        if (count := sum(one.num_addresses for one in single)) > most:
+            raise _too_wide(f"together, the networks are so wide that members are in them ({count:,} public addresses)")
     return value
 
 
@@ -130,7 +150,10 @@ def _is_inside(network: Network) -> bool:
 
 
 def _too_wide(what: str) -> ValueError:
-    return ValueError(f"{what}, not just proxies: name the networks of your proxies, such as 10.0.3.0/24")
+    return ValueError(
+        f"{what}, not just proxies: name the networks of your proxies, such as 10.0.3.0/24; of a CDN, those that it"
+        " publishes, one by one and as they are, not a wider one around them"
+    )
 
 
 def _caps(value: object) -> object:
@@ -207,7 +230,12 @@ def _without_usual_port(parts: SplitResult) -> str:
 
 def is_guessable(secret: str) -> bool:
     """Return whether a secret is short, has few different characters, or is made of what people think of first."""
-    return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1] or _surprises(secret) < _SURPRISES
+    return (
+        len(secret) < STRONG_SECRET[0]
+        or len(set(secret)) < STRONG_SECRET[1]
+        or _surprises(secret) < _SURPRISES
+        or _surprises("".join(one for one, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
+    )
 
 
 def _surprises(secret: str) -> int:

@@ -175,8 +175,7 @@ def search_terms(traces: Traces) -> SearchTerms:
         reply_ids=traces.reply_ids,
         inbound_ids=traces.inbound_ids,
         addresses=traces.own,
-        pattern=traces.patterns.pattern,
-        likes=traces.patterns.likes,
+        likes=traces.likes,
     )
 
 

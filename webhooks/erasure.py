@@ -8,7 +8,6 @@ for naming the person: only the address goes. For what comes in later about thei
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, load_queries
-from webhooks.email.mail_server.mentions import Mention, find_mention
+from webhooks.email.mail_server.mail_texts import MailText, texts_of
 from webhooks.email.mail_server.parsed_mail import LOOKED_AT
 from webhooks.late_arrivals import blank_arrivals, subjects_of
 from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
@@ -46,8 +45,7 @@ class SearchTerms:
         reply_ids: their replies.
         inbound_ids: the inbound rows of these replies.
         addresses: addresses that are theirs alone, as (channel, address).
-        pattern: regular expression that finds one of these addresses in a text.
-        likes: patterns for LIKE that find at least as much.
+        likes: patterns for LIKE that find any of these addresses in a squeezed text.
     """
 
     person_id: int | None
@@ -56,7 +54,6 @@ class SearchTerms:
     reply_ids: Collection[int]
     inbound_ids: Collection[int]
     addresses: Collection[tuple[str, str]]
-    pattern: str
     likes: Sequence[str]
 
 
@@ -106,11 +103,11 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
     inbox = await db.fetch(
-        SQL["arrivals"], list(wanted.inbound_ids), subjects, message_ids, wanted.pattern, list(wanted.likes), seen.upto,
-        wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
+        SQL["arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses), list(wanted.likes),
+        seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
     )  # fmt: skip
     mails = await _find_mails(db, wanted, seen.upto)
-    written = {inbound_id for inbound_id, mention in mails.items() if mention == "writer"}
+    written = {inbound_id for inbound_id, by_writer in mails.items() if by_writer}
     own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
         SQL["webhook_events"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
@@ -118,7 +115,12 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     )  # fmt: skip
     places = seen.events | {row["seq"] for row in events}
     answers = await db.fetch(
-        SQL["deliveries"], list(places), wanted.pattern, list(wanted.likes), seen.upto_delivery, timeout=_WITHIN
+        SQL["deliveries"],
+        list(places),
+        _texts(wanted.addresses),
+        list(wanted.likes),
+        seen.upto_delivery,
+        timeout=_WITHIN,
     )
     return Arrivals(
         inbox=own,
@@ -132,22 +134,24 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     )
 
 
-async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[int, Mention]:
+async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[int, bool]:
     """Find the mails after a row that name one of the addresses, and whether the person wrote them."""
     if not wanted.likes:
         return {}
-    long = await db.fetch(SQL["long_mails"], list(wanted.likes), upto, LOOKED_AT, timeout=_WITHIN)
-    found: dict[int, Mention] = {row["inbound_id"]: "named" for row in long}
-    pattern = re.compile(wanted.pattern, re.IGNORECASE)
+    likes = list(wanted.likes)
+    long = await db.fetch(SQL["long_mails"], likes, upto, LOOKED_AT, timeout=_WITHIN)
+    found = dict.fromkeys((row["inbound_id"] for row in long), False)
     while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
-        found |= await asyncio.to_thread(_mentions, page, pattern)
+        texts = await asyncio.to_thread(_texts_of, page)
+        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].said for one in texts]
+        for row in await db.fetch(SQL["naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
+            found[row["inbound_id"]] = found.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]
     return found
 
 
-def _mentions(page: Sequence[asyncpg.Record], pattern: re.Pattern[str]) -> dict[int, Mention]:
-    looked = {row["inbound_id"]: find_mention(row["raw"], pattern) for row in page}
-    return {inbound_id: mention for inbound_id, mention in looked.items() if mention is not None}
+def _texts_of(page: Sequence[asyncpg.Record]) -> list[tuple[int, MailText]]:
+    return [(row["inbound_id"], text) for row in page for text in texts_of(row["raw"])]
 
 
 async def wait_for_writers(db: Connection) -> None:
@@ -170,11 +174,12 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, found: Arrivals, o
         new: the number that replaces it.
     """
     rows = list(found.inbox)
-    await blank_arrivals(db, rows, wanted.pattern)
+    texts = _texts(wanted.addresses)
+    await blank_arrivals(db, rows, texts)
     named = list(found.named)
-    await db.execute(SQL["mend"], named, wanted.pattern)
+    await db.execute(SQL["mend"], named, texts)
     await db.execute(SQL["drop_read_mails"], named)
-    await db.execute(SQL["mend_mails"], named, wanted.pattern)
+    await db.execute(SQL["mend_mails"], named, texts)
     await db.execute(SQL["drop_malformed"], list(wanted.likes))
     if old:
         await db.execute(SQL["rename"], list(found.events), old, new)
@@ -182,6 +187,10 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, found: Arrivals, o
     await db.execute(SQL["blank_looks"], list(wanted.message_ids))
     channels, addresses = [one[0] for one in wanted.addresses], [one[1] for one in wanted.addresses]
     await db.execute(SQL["drop_notice_sent"], channels, addresses)
+
+
+def _texts(addresses: Collection[tuple[str, str]]) -> list[str]:
+    return [address for _, address in addresses]
 
 
 def _places(addresses: Collection[tuple[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 -- What came in from somebody or about them, and whether it is their own: replies and presses by their rows, receipts by
 -- their message or their provider's id, what they sent by its sender. What others sent is the others' own, whatever it
 -- names or answers.
--- $4 finds an address in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
+-- $4 are the addresses, looked for in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
 -- millions of rows that takes seconds, and is done before any lock is taken.
 select found.inbound_id, found.own
 from (
@@ -21,7 +21,7 @@ from (
 where found.own
   or cardinality($5::text[]) > 0
     and squeezed(found.around || found.payload::text) like any ($5)
-    and found.around || jsonb_words(found.payload) ~* $4;
+    and names_address(found.around || chr(31) || jsonb_words(found.payload), $4::text[]);
 
 -- name: mails
 -- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.
@@ -33,19 +33,25 @@ select inbound_id
 from inbound_mail
 where inbound_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
 
+-- name: naming
+-- Which of these texts of mails, with the ids of their rows, name an address; $4 is as above.
+select distinct texts.inbound_id, texts.by_writer
+from unnest($1::bigint[], $2::boolean[], $3::text[]) as texts (inbound_id, by_writer, said)
+where squeezed(texts.said) like any ($5::text[]) and names_address(texts.said, $4::text[]);
+
 -- name: mend
 -- Removes the address from what others sent. The row stays, and is processed if it has not been yet.
 update inbound_log
-set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 'erased', 'gi'),
-  error = regexp_replace(error, $2, 'erased', 'gi'),
-  dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
+set payload = jsonb_without(payload, $2::text[]), subject = without_addresses(subject, $2::text[]),
+  error = without_addresses(error, $2::text[]),
+  dedupe_key = case when names_address(dedupe_key, $2::text[]) then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
     else dedupe_key end
 where inbound_id = any ($1::bigint[]);
 
 -- name: mend_mails
 -- The same for mails that were set aside; readable ones have been processed already.
 update inbound_mail m
-set raw = decode(regexp_replace(encode(m.raw, 'escape'), $2, 'erased', 'gi'), 'escape')
+set raw = decode(without_addresses(encode(m.raw, 'escape'), $2::text[]), 'escape')
 from inbound_log i
 where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.state <> 'done';
 
@@ -84,7 +90,8 @@ where seq = any ($1::bigint[]);
 select delivery_id from webhook_delivery
 where delivery_id > $4 and (answer <> '' or problem is not null)
   and (seq = any ($1::bigint[]) or cardinality($3::text[]) > 0
-    and squeezed(answer || ' ' || coalesce(problem, '')) like any ($3) and answer || ' ' || coalesce(problem, '') ~* $2);
+    and squeezed(answer || ' ' || coalesce(problem, '')) like any ($3::text[])
+    and (names_address(answer, $2::text[]) or names_address(problem, $2::text[])));
 
 -- name: blank_deliveries
 -- Empties the answers. That an event was delivered, and with what result, stays.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
 from core.db import Connection, load_queries
-from messaging.outbox.erasure import NEVER, forget_erased
+from messaging.outbox.erasure import forget_erased
 from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
@@ -16,15 +16,15 @@ _WITHIN: Final = 900
 """Seconds that a query over the whole inbound log may take."""
 
 
-async def blank_arrivals(db: Connection, inbound_ids: Collection[int], pattern: str) -> None:
+async def blank_arrivals(db: Connection, inbound_ids: Collection[int], addresses: Sequence[str]) -> None:
     """Empty rows of the inbound log, and delete the mails that belong to them.
 
     Args:
         db: a connection, or in the caller's transaction.
         inbound_ids: which rows.
-        pattern: regular expression that finds the person's addresses in a dedupe key.
+        addresses: of the person, which a dedupe key may hold.
     """
-    await db.execute(SQL["blank"], list(inbound_ids), pattern)
+    await db.execute(SQL["blank"], list(inbound_ids), list(addresses))
     await db.execute(SQL["drop_mails"], list(inbound_ids))
 
 
@@ -57,7 +57,7 @@ async def forget_late(db: Connection, inbound_ids: Collection[int] | None = None
         rows = await db.fetch(SQL["late"], list(inbound_ids))
     if rows:
         ids = [row["inbound_id"] for row in rows]
-        await blank_arrivals(db, ids, NEVER)
+        await blank_arrivals(db, ids, ())
 
 
 async def erased_messages(db: Connection, since: datetime) -> list[int]:

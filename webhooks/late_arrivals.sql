@@ -3,7 +3,7 @@
 -- no longer be.
 update inbound_log
 set payload = '{}', subject = 'erased', error = null, state = 'done', processed_at = coalesce(processed_at, now()),
-  dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
+  dedupe_key = case when names_address(dedupe_key, $2::text[]) then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
     else dedupe_key end
 where inbound_id = any ($1::bigint[]);
 

@@ -260,12 +260,6 @@ begin
   values (pg_current_xact_id(), null, '', array[its_channel], array[its_address], archived);
 end $$;
 
--- Finds any of several addresses in a text; what is only a few digits is a count as well.
-create function any_address_pattern(addresses text[]) returns text language sql immutable parallel safe as $$
-  select coalesce(string_agg(address_pattern(address), '|') filter (where address !~ '^[0-9]'), '\A(?!x)x')
-  from unnest(addresses) as own (address)
-$$;
-
 -- Where a suppression comes from, of somebody who is being erased. Lists say it in words of their own, which may name the
 -- person ("letter from Ann Lee"), or by the name of their file; what Muster itself writes down stays.
 create function impersonal_source(source text) returns text language sql immutable parallel safe as $$
@@ -291,16 +285,15 @@ create function empty_ledgers(
   others    bigint[]  -- messages for other people at the address: only the address goes from their history
 ) returns bigint language plpgsql set search_path = public, pg_temp as $$
 declare
-  pattern constant text := any_address_pattern(addresses);
+  -- what is only a few digits is a count as well
+  sought constant text[] := array(select own.address from unnest(addresses) as own (address) where own.address !~ '^[0-9]');
   -- who works here is named by what they did, for as long as that is kept
   outside constant text[] := array(
-    select own.address from unnest(addresses) as own (address)
-    where own.address !~ '^[0-9]'
-      and not exists (select from staff s where lower(s.email) = own.address)
+    select own.address from unnest(sought) as own (address)
+    where not exists (select from staff s where lower(s.email) = own.address)
       and not exists (select from audit a where lower(a.actor) = own.address)
   );
-  unstaffed constant text := any_address_pattern(outside);
-  likes constant text[] := array(select unnest(address_likes(own.address)) from unnest(outside) as own (address));
+  likes constant text[] := address_likes(outside);
   rows bigint := 0;
   these bigint;
 begin
@@ -311,9 +304,9 @@ begin
   get diagnostics these = row_count;
   rows := rows + these;
   update audit
-  set subject = regexp_replace(subject, unstaffed, 'erased', 'gi'), detail = jsonb_without(detail, unstaffed)
+  set subject = without_addresses(subject, outside), detail = jsonb_without(detail, outside)
   where squeezed(subject || ' ' || detail::text) like any (likes)
-    and (subject ~* unstaffed or jsonb_words(detail) ~* unstaffed);
+    and (names_address(subject, outside) or names_address(jsonb_words(detail), outside));
   get diagnostics these = row_count;
   rows := rows + these;
 
@@ -334,30 +327,30 @@ begin
 
   update claim c set recorder = 'erased'
   from ballot b
-  where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = number or c.recorder ~* pattern);
+  where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = number or names_address(c.recorder, sought));
   get diagnostics these = row_count;
   rows := rows + these;
 
   update message_event
-  set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  set code = case when not names_address(code, sought) and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
   where message_id = any (hot)
-    and (detail is distinct from impersonal_detail(detail) or code ~* pattern or code ~ '@|\d{7}');
+    and (detail is distinct from impersonal_detail(detail) or names_address(code, sought) or code ~ '@|\d{7}');
   get diagnostics these = row_count;
   rows := rows + these;
   update message_event_archive
-  set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  set code = case when not names_address(code, sought) and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
   where message_id = any (cold)
-    and (detail is distinct from impersonal_detail(detail) or code ~* pattern or code ~ '@|\d{7}');
+    and (detail is distinct from impersonal_detail(detail) or names_address(code, sought) or code ~ '@|\d{7}');
   get diagnostics these = row_count;
   rows := rows + these;
   update message_event
-  set code = case when code !~* pattern then code end, detail = jsonb_without(detail, pattern)
-  where message_id = any (others) and (code ~* pattern or jsonb_words(detail) ~* pattern);
+  set code = case when not names_address(code, sought) then code end, detail = jsonb_without(detail, sought)
+  where message_id = any (others) and (names_address(code, sought) or names_address(jsonb_words(detail), sought));
   get diagnostics these = row_count;
   rows := rows + these;
   update message_event_archive
-  set code = case when code !~* pattern then code end, detail = jsonb_without(detail, pattern)
-  where message_id = any (others) and (code ~* pattern or jsonb_words(detail) ~* pattern);
+  set code = case when not names_address(code, sought) then code end, detail = jsonb_without(detail, sought)
+  where message_id = any (others) and (names_address(code, sought) or names_address(jsonb_words(detail), sought));
   get diagnostics these = row_count;
   rows := rows + these;
 

@@ -16,8 +16,6 @@ from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-NEVER: Final = r"\A(?!x)x"
-"""Regular expression that never matches."""
 _WITHIN: Final = 900
 """Seconds that a scan of the whole archive may take."""
 

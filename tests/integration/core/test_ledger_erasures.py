@@ -97,6 +97,29 @@ async def test_digits_of_a_count_are_no_address(intruder: Connection) -> None:
     assert (row["subject"], row["detail"]["messages"]) == ("campaign 471", 471)
 
 
+async def test_dates_and_counts_are_no_numbers(intruder: Connection) -> None:
+    """A number that was made up for it used to empty the dates and counts of rows about others."""
+    rows = (
+        ("people.left", "person 987", {"on": "2026-11-29"}),
+        ("ballot.moved", "ballot pay", {"closes_at": "2026-12-01 17:00:00", "at": "2026-12-01T17:00:00+00:00"}),
+        ("campaign.launched", "campaign 1202611", {"messages": 12345678, "of": "12345678", "sha": "ab07700900123cd"}),
+        ("sign_in", "from 10.20.30.41 : 8080", {"ip": "10.20.30.41:8080", "id": "SM07700900123"}),
+    )
+    for action, subject, detail in rows:
+        await intruder.execute(
+            "insert into audit (actor, action, subject, detail) values ('root', $1, $2, $3)", action, subject, detail
+        )
+    for number in (
+        "+20261129", "+20261201170000", "+12345678", "+1202611", "+10203041", "+102030418080", "+447700900123",
+        "20261129", "12345678",
+    ):  # fmt: skip
+        await suppressed(intruder, "sms", number)
+        await suppressed(intruder, "sms", number, "lift")
+        await intruder.execute(erasing(number))
+    kept = await intruder.fetch("select action, subject, detail from audit where actor = 'root' order by audit_id")
+    assert [tuple(one) for one in kept] == list(rows)
+
+
 async def test_an_opt_out_that_stands_nowhere_else_stays(intruder: Connection) -> None:
     for channel, address in (("email", WORK), ("sms", NEAR_PHONE), ("email", REP)):
         await suppressed(intruder, channel, address)

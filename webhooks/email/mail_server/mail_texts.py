@@ -1,11 +1,10 @@
-"""Mentions of addresses in mails, in every encoding: folded, base64, quoted-printable or HTML."""
+"""Texts of a mail in which an address may be named, in every encoding: folded, base64, quoted-printable or HTML."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from email.message import Message
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 from core.errors import InputError
 from webhooks.email.mail_server.markup import read_html
@@ -20,27 +19,40 @@ from webhooks.email.mail_server.parsed_mail import (
     text_of,
 )
 
-Mention = Literal["writer", "named"]
-"""Whether the person with the address wrote the mail, or somebody else names them in it."""
 _MOST_HEADERS: Final = 200
 
 
-def find_mention(raw: bytes, pattern: re.Pattern[str]) -> Mention | None:
-    """Search a mail for addresses.
+class MailText(NamedTuple):
+    """Text of a mail, in which addresses are looked for.
+
+    Attributes:
+        by_writer: whether it says who wrote the mail: whoever has an address in it did, others are only named.
+        said: the text, decoded, and such as the database takes.
+    """
+
+    by_writer: bool
+    said: str
+
+
+def texts_of(raw: bytes) -> list[MailText]:
+    """List the texts of a mail, in every encoding: as it came, its headers, its parts, its HTML as text.
 
     Args:
-        raw: the mail as it came; nothing beyond the length that is ever read is searched.
-        pattern: finds the addresses in a text.
+        raw: the mail as it came; nothing beyond the length that is ever read is looked at.
     """
     raw = raw[:LOOKED_AT]
+    as_it_came = MailText(by_writer=False, said=_storable(raw.decode("latin-1")))
     try:
         parsed = parse_mail(raw)
-    except InputError:  # unreadable: search its bytes
-        return "named" if pattern.search(raw.decode("latin-1")) else None
-    if pattern.search(parsed.header("From")):
-        return "writer"
-    named = pattern.search(raw.decode("latin-1")) or any(pattern.search(text) for text in _texts(parsed))
-    return "named" if named else None
+    except InputError:
+        return [as_it_came]
+    writer = MailText(by_writer=True, said=_storable(parsed.header("From")))
+    return [writer, as_it_came, *(MailText(by_writer=False, said=_storable(text)) for text in _texts(parsed))]
+
+
+def _storable(text: str) -> str:
+    """Return a text without signs that PostgreSQL refuses."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _texts(parsed: ParsedMail) -> Iterator[str]:
