@@ -47,7 +47,7 @@ def find_compound(rules: Rules, plain: Plain, said: Said) -> Compound | None:
     """
     for place in rules.wish.places(plain):
         if _asks(rules, place, plain, said):
-            return Compound(place.language, Plain(place.rest, plain.names))
+            return Compound(place.language, plain.part(rules.wish.without_links(place.rest)))
     return None
 
 
@@ -72,18 +72,16 @@ def _asks(rules: Rules, place: Place, plain: Plain, said: Said) -> bool:
     after = _side(rules, place.after, plain, said, above=False)
     if "other" in {before, after} or (place.weak and "polite" in {before, after}):
         return False
-    if after == "polite" and rules.wish.objects.search(place.after):  # "stop the vote"
-        return False
     if "claim" in {before, after}:
         return True
-    if before == "polite" or not rules.polite.issuperset(place.after.split()):
+    if before == "polite":
         return False
     return any(_says(rules, clause, plain, said) for clause in (*place.above[-1:], *place.below[:1]))
 
 
 def _says(rules: Rules, clause: str, plain: Plain, said: Said) -> bool:
     """Tell whether the clause above or below a wish is a claim, or a reason for it."""
-    return said(Plain((clause,), plain.names))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
+    return said(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
 
 
 def _side(rules: Rules, words: str, plain: Plain, said: Said, *, above: bool) -> _Side:
@@ -91,7 +89,7 @@ def _side(rules: Rules, words: str, plain: Plain, said: Said, *, above: bool) ->
     if not words:
         return "empty"
     known = rules.familiar | rules.polite | plain.names
-    found, reading = said(Plain((words,), plain.names))
+    found, reading = said(plain.part((words,)))
     if reading in BESIDE:
         at = words.find(found)
         if at < 0:
@@ -102,4 +100,4 @@ def _side(rules: Rules, words: str, plain: Plain, said: Said, *, above: bool) ->
         return "claim" if all(word in allowed or word.isdigit() for word in beside) else "other"
     if rules.wish.reasons.fullmatch(words):
         return "claim"
-    return "polite" if all(word in known | rules.wishing for word in words.split()) else "other"
+    return "polite" if all(word in rules.courteous | plain.names for word in words.split()) else "other"

@@ -15,10 +15,14 @@ LONGEST_WORD: Final = 30
 """Most characters of a word that are read, so that no pattern backtracks over a long word."""
 LONGEST_NAME: Final = 5
 """Most words of a name below a message, with the branch."""
+LONGEST_SIGNED: Final = 3
+"""Most words of a name behind a farewell on the same line."""
 
 _JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u200b-\u200d\u2060\ufeff\ufe0f\u20e3\u00ad]")
 _CLAUSE_END: Final = re.compile(r"[.,;:!\n\r()\u2013\u2014\u2026|/]+|\s[-*]\s")
 _WORDS: Final = re.compile(r"[^\W_]+|\?")
+_NAMED: Final = re.compile(r"[^\W\d_xX]")
+"""A word with a letter other than those of kisses."""
 _GREETINGS: Final = frozenset({"hi", "hiya", "hello", "hey", "heya", "dear", "helo", "annwyl", "shwmae"})
 _ADDRESSED: Final = frozenset({
     "all", "everyone", "everybody", "team", "folks", "guys", "sir", "sirs", "madam", "rep", "reps", "colleague",
@@ -32,6 +36,17 @@ _FAREWELLS: Final = frozenset({
     "yn", "fawr", "cofion", "gorau", "cynnes", "gywir", "hwyl", "mewn", "undod",
 })  # fmt: skip
 """Words of farewells, below which a name stands."""
+_SIGNS: Final = frozenset({
+    "thanks", "thank", "cheers", "ta", "regards", "rgds", "wishes", "sincerely", "faithfully", "diolch", "cofion",
+    "hwyl",
+})  # fmt: skip
+"""Those of which one stands where a name follows on the same line: "thanks Dave"."""
+_NO_FIRST: Final = frozenset({"all", "the", "in", "from", "you"})
+"""Those that belong to what stands above where they are the first: "stop all thanks Dave"."""
+_TAKE_THANKS: Final = frozenset({
+    "sent", "send", "posted", "mailed", "returned", "said", "say", "gave", "give", "got", "no", "my", "our", "of",
+})  # fmt: skip
+"""Words before thanks that make a word in small letters behind them no name: "I sent thanks cards"."""
 _POSTSCRIPT: Final = re.compile(r"\bp\.\s?(?:p\.\s?)?s\b\.?", re.IGNORECASE)
 _FOOTER: Final = re.compile(
     r"\n--[ \t]*\n(?s:.*)|\n(?:sent (?:from|via)|get outlook|wedi.i anfon o) [^\n]*", re.IGNORECASE
@@ -46,11 +61,13 @@ class Plain:
         clauses: its clauses: words without punctuation, except question marks.
         names: words of a signature below it, and of a greeting; rules do not count them as unfamiliar words.
         greeted: the words after "Hello" in a clause of its own, in order.
+        signed: the name at the end of the last clause, behind a farewell: "thanks Dave". Its clause begins with that.
     """
 
     clauses: tuple[str, ...]
     names: frozenset[str] = frozenset()
     greeted: tuple[str, ...] = ()
+    signed: str = ""
 
     @property
     def words(self) -> str:
@@ -63,9 +80,26 @@ class Plain:
         return self._without(self.greeted)
 
     @property
+    def unsigned(self) -> str:
+        """Return all of it without the name at its end."""
+        words = self.words.split()
+        while len(words) > 1 and words[-1] in self.names:
+            words.pop()
+        return " ".join(words)
+
+    @property
     def guarded(self) -> str:
         """Return all of it without greeted words that are no names, such as "Your Union", which guards must not see."""
         return self._without([word for word in self.greeted if word in _ADDRESSED])
+
+    @property
+    def anonymous(self) -> Plain:
+        """Return the same without what was taken for the name it is signed with."""
+        return Plain(self.clauses, self.names - frozenset(self.signed.split()), self.greeted)
+
+    def part(self, clauses: Sequence[str]) -> Plain:
+        """Return a part of it, which has the same names."""
+        return Plain(tuple(clauses), self.names)
 
     def _without(self, greeted: Sequence[str]) -> str:
         if not greeted:
@@ -84,11 +118,12 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     """
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
     raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", _JOINERS.sub("", text)))
+    raw, signed = _signed([clause for clause in raw if clause.strip()])
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)
     said = [clause.split() for clause in raw]
     plain = tuple(clause for clause in clauses if clause)
     greeted = _greeted(said)
-    return Plain(plain, _names(said) | frozenset(greeted), greeted)
+    return Plain(plain, _names(said) | frozenset(greeted) | frozenset(signed), greeted, " ".join(signed))
 
 
 def make_bare(words: str) -> str:
@@ -101,6 +136,33 @@ def make_bare(words: str) -> str:
 
 def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
     return [spellings.get(word, word[:LONGEST_WORD]) for word in _WORDS.findall(make_bare(clause))]
+
+
+def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
+    """Make a clause of its own of a farewell with a name at the end of a text, and return the words of the name."""
+    words = clauses[-1].split() if clauses else []
+    while words and not _NAMED.search(words[-1]):
+        words.pop()
+    bare = [make_bare(word) for word in words]
+    name = first = max((at + 1 for at, word in enumerate(bare) if word in _FAREWELLS), default=0)
+    while first and bare[first - 1] in _FAREWELLS:
+        first -= 1
+    while first < name and bare[first] in _NO_FIRST:
+        first += 1
+    if not _SIGNS.intersection(bare[first:name]) or not _is_name(words[name:]):
+        return clauses, []
+    if words[name].islower() and first and bare[first - 1] in _TAKE_THANKS:
+        return clauses, []
+    said = clauses[-1].split()
+    split = [" ".join(said[:first]), " ".join(said[first:])] if first else clauses[-1:]
+    return [*clauses[:-1], *split], bare[name:]
+
+
+def _is_name(words: Sequence[str]) -> bool:
+    """Tell whether words behind a farewell may be a name: capitalised ones, or a single one of small letters."""
+    if not 0 < len(words) <= LONGEST_SIGNED or not all(word.isalpha() for word in words):
+        return False
+    return len(words) == 1 or all(word[0].isupper() for word in words)
 
 
 def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:

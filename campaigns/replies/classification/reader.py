@@ -41,7 +41,7 @@ COMPOUND: Final = "opt_out_beside"
 """Rule of an opt-out whose words stand beside a claim."""
 
 MAYBE: Final = "maybe_opt_out"
-"""Rule of a reply that would be closed as a claim, and has a word of opting out that may be meant."""
+"""Rule of a reply that has a word of opting out that may be meant: a claim would close it, or the wish has limits."""
 
 CLOSED: Final = frozenset({"voted", "not_voted", "will_vote"})
 """Readings of replies that nobody has to see."""
@@ -129,10 +129,19 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
     if rule is not None and rule.reading == "opt_out":
         also = _beside_wish(rules, plain, found, menu, sent)
         alone = also is None and _is_alone(rules, plain, found, wish=True)
-        return Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
-    if (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
+        wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
+    elif (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
         also = _rest_said(rules, compound.rest, menu, sent)
-        return Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+        wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+    else:
+        return _read_claim(rules, plain, found, rule, menu, sent)
+    return Classification("unclear", MAYBE, rules.version) if _is_limited(rules, plain, menu, sent) else wish
+
+
+def _read_claim(
+    rules: Rules, plain: Plain, found: str, rule: Rule | None, menu: Mapping[str, str], sent: Sequence[str]
+) -> Classification:
+    """Classify a reply that asks for no opt-out, by the words that a rule matched or by a digit."""
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
@@ -147,9 +156,20 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
+def _is_limited(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> bool:
+    """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply."""
+    rest = rules.wish.without_limited(plain)
+    if rest.clauses == plain.clauses:
+        return False
+    _, rule = rules.read(rest)
+    if rule is not None and rule.reading == "opt_out":
+        return False
+    return find_compound(rules, rest, lambda part: _said(rules, part, menu, sent)) is None
+
+
 def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
     """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
-    if not rules.wish.used_otherwise(plain):
+    if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
         return True
     _, beside = rules.read(_without(plain, found))
     return beside is not None and beside.reading == "opt_out"
@@ -158,18 +178,19 @@ def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
 def _without(plain: Plain, found: str) -> Plain:
     """Return a reply without the words that a rule matched."""
     clauses = tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip()))
-    return Plain(clauses, plain.names)
+    return plain.part(clauses)
 
 
 def _said(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:
     """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before it."""
+    words = plain.unsigned
     if menu:
-        chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
+        chosen = _by_digit(rules, words, menu) or _by_label(rules, words, menu, sent)
         if chosen is not None:
-            return plain.words, chosen.reading
+            return words, chosen.reading
     found, rule = rules.read(plain)
-    if rule is None and (first := _DIGIT_FIRST.fullmatch(plain.words)) is not None:
-        found, rule = rules.read(Plain((first["rest"],), plain.names))
+    if rule is None and (first := _DIGIT_FIRST.fullmatch(words)) is not None:
+        found, rule = rules.read(plain.part((first["rest"],)))
     return found, rule.reading if rule else None
 
 
@@ -238,7 +259,7 @@ def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:
     """Return `call_me` where the reply also asks for a call, once the matched words are removed; else None."""
     rest = _without(plain, found)
     if rest.words == plain.words and first.reading != "call_me":
-        rest = Plain(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
+        rest = plain.part(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
     _, rule = rules.read(rest)
     # other readings beside it are left to staff
     return "call_me" if rule and rule.reading == "call_me" and first.reading != "call_me" else None

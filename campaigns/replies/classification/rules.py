@@ -63,7 +63,7 @@ class Rule:
         if words.count(" ") >= self.longest:
             return None
         guarded = " ".join(harmless.sub(" ", plain.guarded).split())
-        found = self._found((*plain.clauses, guarded), (words, plain.ungreeted))
+        found = self._found((*plain.clauses, guarded), (words, plain.ungreeted, plain.unsigned))
         if found is None or any(guard.search(guarded) for guard in self.unless):
             return None
         if self.strangers is not None:
@@ -94,7 +94,8 @@ class Rules:
         harmless: phrases removed before guards are tried.
         familiar: words that add no meaning.
         wishing: words that add no meaning beside an opt-out wish of the writer's own.
-        polite: words of politeness, which add no meaning.
+        polite: words of politeness, and those around a digit, which add no meaning.
+        courteous: words of politeness alone, which may stand beside a wish.
         trailing: words that may end a claim before an opt-out wish: "tomorrow", "though".
         leading: words that may begin a claim behind an opt-out wish: "I", "still", "my".
         digit: a number, with the polite words that may stand around it.
@@ -111,6 +112,7 @@ class Rules:
     familiar: frozenset[str]
     wishing: frozenset[str]
     polite: frozenset[str]
+    courteous: frozenset[str]
     trailing: frozenset[str]
     leading: frozenset[str]
     digit: re.Pattern[str]
@@ -124,8 +126,9 @@ class Rules:
         return reading in self.agreeing and self.agreeing[reading].fullmatch(words) is not None
 
     def plain(self, text: str) -> Plain:
-        """Normalise a text."""
-        return make_plain(text, self.spellings, self.pictures)
+        """Normalise a text. What asks for something is no name: "thanks stop"."""
+        plain = make_plain(text, self.spellings, self.pictures)
+        return plain.anonymous if self.wish.is_in(plain.signed) else plain
 
     def read(self, plain: Plain) -> tuple[str, Rule | None]:
         """Return the words matched and the first rule that fits; "" and None where none does."""
@@ -184,6 +187,7 @@ def load_rules(folder: Path = FOLDER) -> Rules:
             }
         ),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
+        courteous=frozenset(word for data in languages.values() for word in data.get("courteous", "").split()),
         trailing=frozenset(word for data in languages.values() for word in data.get("trailing", "").split()),
         leading=frozenset(word for data in languages.values() for word in data.get("leading", "").split()),
         wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),

@@ -1,15 +1,21 @@
-"""Opt-out wishes inside a reply: where they stand, and the reply without them, so that the rest is read by itself."""
+"""Opt-out wishes inside a reply: where they stand, what limits them, and the reply without them.
+
+The reply without them is read by itself.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from campaigns.replies.classification.plain import Plain
 
-PARTS: Final = ("begins", "before", "after", "joins", "binds", "ends", "objects", "uses", "reasons")
+PARTS: Final = (
+    "begins", "before", "after", "joins", "links", "binds", "ends", "leans", "objects", "uses", "limits", "doubts",
+    "reasons",
+)  # fmt: skip
 """The lists of a language's `[wish]` that all languages share …"""
 WORDS: Final = ("strong", "weak")
 """… and those of the wish itself, by which its language is known."""
@@ -28,6 +34,7 @@ class Place:
         above: the clauses before its own.
         before: what stands before it in its own clause, without words that only join it.
         after: what stands after it in its own clause, likewise.
+        next: the same with the words that complete it: "them".
         below: the clauses after its own.
     """
 
@@ -36,6 +43,7 @@ class Place:
     above: tuple[str, ...]
     before: str
     after: str
+    next: str
     below: tuple[str, ...]
 
     @property
@@ -54,11 +62,15 @@ class Wish:
         after: words that complete it, at the beginning of the text after it: "me from this list".
         words: by language, the shortest words of a wish, "stop", and those that often mean something else, "end".
         joins: words between a wish and something else that is said: "and", "because", "so you can".
+        links: those that begin or end a clause beside it, and say nothing: "but" in "Stop! But I voted".
         binds: words at the end of the text before it that make it no wish: "never", "the", "bus".
         ends: the same before a weak one: "week" before "end".
-        objects: beginnings of what a weak one is about, after it: "my" after "cancel".
+        leans: beginnings of what makes it part of something else, after it: "on" in "STOP on the ballot".
+        objects: beginnings of what a weak one is about, after it: "my" or "Monday" after "cancel".
         reasons: things that are said beside a wish and are no claims: "not a member", "yes".
         uses: its words where they are no wish, with what stands around them.
+        limits: wishes for some times, places or ways only, with a comma between clauses: "do not email , text me".
+        doubts: words that may be a wish, and are none that is certain: "halt", "cancel Monday".
     """
 
     begins: re.Pattern[str]
@@ -66,11 +78,15 @@ class Wish:
     after: re.Pattern[str]
     words: Mapping[str, tuple[re.Pattern[str], re.Pattern[str]]]
     joins: tuple[re.Pattern[str], re.Pattern[str]]
+    links: re.Pattern[str]
     binds: re.Pattern[str]
     ends: re.Pattern[str]
+    leans: re.Pattern[str]
     objects: re.Pattern[str]
     reasons: re.Pattern[str]
     uses: re.Pattern[str]
+    limits: re.Pattern[str]
+    doubts: re.Pattern[str]
 
     @classmethod
     def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Wish:
@@ -93,11 +109,15 @@ class Wish:
                 re.compile(rf"(?:(?:^| )(?:{some['joins']}))+$"),
                 re.compile(rf"^(?:(?:{some['joins']})(?: |$))+"),
             ),
+            links=re.compile(rf"^(?:(?:{some['links']})(?: |$))+|(?:(?:^| )(?:{some['links']}))+$"),
             binds=re.compile(rf"(?:^| )(?:{some['binds']})$"),
             ends=re.compile(rf"(?:^| )(?:{some['ends']})$"),
+            leans=re.compile(rf"^(?:{some['leans']})(?: |$)"),
             objects=re.compile(rf"^(?:{some['objects']})(?: |$)"),
             reasons=re.compile(rf"(?:(?:{some['reasons']})(?: |$))+"),
             uses=re.compile(rf"\b(?:{some['uses']})\b"),
+            limits=re.compile(rf"(?<!\S)(?:{some['limits']})(?!\S)"),
+            doubts=re.compile(rf"(?<!\S)(?:{some['doubts']})(?!\S)"),
         )
 
     def without(self, plain: Plain, found: str) -> Plain:
@@ -107,8 +127,29 @@ class Wish:
             plain: the reply.
             found: the words in it that an opt-out rule matched.
         """
-        clauses = plain.clauses if any(found in clause for clause in plain.clauses) else (plain.words,)
-        return Plain(tuple(part for clause in clauses for part in self._parts(clause, found)), plain.names)
+        clauses = plain.clauses if any(find_words(found, clause) for clause in plain.clauses) else (plain.words,)
+        parts = (part for clause in clauses for part in self._parts(clause, found))
+        return plain.part(self.without_links(parts))
+
+    def without_links(self, clauses: Iterable[str]) -> tuple[str, ...]:
+        """Return clauses beside a wish without the words that linked them to it; none that are empty."""
+        return tuple(left for clause in clauses if (left := self.links.sub("", clause).strip()))
+
+    def without_limited(self, plain: Plain) -> Plain:
+        """Return the reply without the clauses that ask to get no more at some times, places or in some ways only."""
+        limited = [found.span() for found in self.limits.finditer(" , ".join(plain.clauses))]
+        left, at = list[str](), 0
+        for clause in plain.clauses:
+            end = at + len(clause)
+            if not any(start < end and at < over for start, over in limited):
+                left.append(clause)
+            at = end + len(" , ")
+        return plain.part(left)
+
+    def is_in(self, words: str) -> bool:
+        """Tell whether any words may ask to opt out."""
+        known = (pattern for patterns in self.words.values() for pattern in patterns)
+        return self.doubts.search(words) is not None or any(pattern.search(words) for pattern in known)
 
     def places(self, plain: Plain) -> list[Place]:
         """Return the places of words that ask to opt out, the strong ones of every language first."""
@@ -123,33 +164,40 @@ class Wish:
 
     def is_bound(self, place: Place) -> bool:
         """Tell whether the words beside a place make it part of something else."""
-        if self.binds.search(place.before):
+        if self.binds.search(place.before) or self.leans.search(place.next):
             return True
         return place.weak and bool(self.ends.search(place.before) or self.objects.search(place.after))
 
     def used_otherwise(self, plain: Plain) -> bool:
         """Tell whether every strong word of opting out in a reply stands where it is known to be no wish."""
         left = self.uses.sub(" ", plain.words)
+        if self.doubts.search(left):
+            return False
         return not any(strong.search(left) for strong, _ in self.words.values())
 
     def _place(self, clauses: Sequence[str], number: int, match: re.Match[str], language: str, *, weak: bool) -> Place:
         before, after = match.string[: match.start()].strip(), match.string[match.end() :].strip()
         leading, following = self.joins
         before, after = leading.sub("", before).strip(), following.sub("", after).strip()
-        if not weak:  # "cancel it" and "end of this" are about something else
-            after = self.after.sub("", after).strip()
-        return Place(language, weak, tuple(clauses[:number]), before, after, tuple(clauses[number + 1 :]))
+        # "cancel it" and "end of this" are about something else
+        without = after if weak else self.after.sub("", after).strip()
+        return Place(language, weak, tuple(clauses[:number]), before, without, after, tuple(clauses[number + 1 :]))
 
     def _parts(self, clause: str, found: str) -> Iterator[str]:
-        at = clause.find(found)
-        if at < 0:
+        place = find_words(found, clause)
+        if place is None:
             yield clause
             return
         begins = self.begins.search(found)
-        before = clause[: at + (begins.start() if begins else 0)].strip()
+        before = clause[: place.start() + (begins.start() if begins else 0)].strip()
         digit = _DIGIT.search(found, begins.end() if begins else len(found))
-        after = f"{digit[0] if digit else ''} {clause[at + len(found) :]}".strip()
+        after = f"{digit[0] if digit else ''} {clause[place.end() :]}".strip()
         yield from filter(None, (self.before.sub("", before).strip(), self.after.sub("", after).strip()))
+
+
+def find_words(found: str, text: str) -> re.Match[str] | None:
+    """Find whole words in a text: "end" is not in "send"."""
+    return re.search(rf"(?<!\S){re.escape(found)}(?!\S)", text)
 
 
 def _any_of(words: Sequence[str]) -> re.Pattern[str]:

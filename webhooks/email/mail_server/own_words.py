@@ -89,7 +89,9 @@ def _without_footer(words: str, sent: Sequence[str]) -> str:
         below_ours = is_ours or (below_ours and linked and not label)
         if not below_ours:
             left.append(line)
-    return words if not any(map(str.strip, left)) else _GAPS.sub("\n\n", "\n".join(left)).strip()
+    if len(left) == len(lines) or not any(map(str.strip, left)):
+        return words
+    return _GAPS.sub("\n\n", "\n".join(left)).strip()
 
 
 def _are_all_own_or_marked(lines: Sequence[str], names: Collection[str]) -> bool:
