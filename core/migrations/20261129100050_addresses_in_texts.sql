@@ -328,8 +328,8 @@ language sql immutable strict parallel safe as $$
   from found
   where (before !~ '[a-z]$'
       or behind ~ '(^|[^a-z])(tel|telephone|phone|mob|mobile|call|text|sms|ring|number|no|fax|whatsapp|ffon|rhif)$'
-      or whole and behind ~ '(^|[^a-z0-9])[a-z]*[g-z][a-z]*$')
-    and (after !~ '^[a-z]' or whole and ahead ~ '^[a-z]*[g-z][a-z]*([^a-z0-9]|$)')
+      or whole and behind ~ '(^|[^a-z0-9])(?=[a-z]*[g-z])[a-z]{3,}$')
+    and (after !~ '^[a-z]' or whole and ahead ~ '^(?=[a-z]*[g-z])[a-z]{2,}([^a-z0-9]|$)')
     and case kind
       when 'national' then written !~ '^0\.[0-9]+$'
       when 'code' then alone

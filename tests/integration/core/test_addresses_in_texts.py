@@ -158,7 +158,7 @@ async def test_only_the_address_is_taken_out(db: Connection) -> None:
         ("a=3Db <anna.b+x=40example.org>, =E2=82=AC5", "a=3Db <erased>, =E2=82=AC5"),
         ("1\ufe0f\u20e3. +44 7700&nbsp;900&shy;471. 2\ufe0f\u20e3.", "1\ufe0f\u20e3. erased. 2\ufe0f\u20e3."),
         ("077=\r\n00900471\r\nanna.b+x@exam=\r\nple.org\r\n", "erased\r\nerased\r\n"),
-        ("\ufb01ve: \uff10\uff17700900471\ufb01", "\ufb01ve: \uff10\uff17700900471\ufb01"),
+        ("\ufb01ve: \uff10\uff17700900471\ufb00", "\ufb01ve: \uff10\uff17700900471\ufb00"),
         ("\ufb01ve: \uff10\uff17700900471.", "\ufb01ve: erased."),
     ):  # fmt: skip
         assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == left_over
