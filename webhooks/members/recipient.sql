@@ -1,12 +1,11 @@
 -- name: find
--- The recipient of a link; no row where its ballot closed long ago. Once the person was erased only one page opens: the
+-- The recipient of a link; no row where what it asks about was over long ago. Once the person was erased only one page opens: the
 -- one where others stop messages to an address they share.
 select
-  message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
+  message_id, person_id, channel, address, sent_at, first_name, language, subject, standing, said_here, stopped, stopped_by_link,
+  stopped_everywhere, reached_otherwise
 from member_asked
-where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+where digest = $1 and action = any ($2::text[]) and coalesce(over_at > $3::timestamptz - $4::interval, true)
   and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}');
 
 -- name: look
@@ -15,11 +14,10 @@ where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz 
 -- server crashes in the next half second, the member is asked to press once more.
 with asked as materialized (
   select
-    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
+    message_id, person_id, channel, address, sent_at, first_name, language, subject, standing, said_here, stopped,
+    stopped_by_link, stopped_everywhere, reached_otherwise
   from member_asked
-  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+  where digest = $1 and action = any ($2::text[]) and coalesce(over_at > $3::timestamptz - $4::interval, true)
     and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
 ), noted as materialized (
   select note_look(message_id, $8, 1, $5, $6, $7, $3, null, $10, $11) from asked
@@ -34,11 +32,10 @@ select asked.* from asked cross join noted;
 -- the first stage it subtracts one for each earlier press that was answered with a page other than the second question.
 with asked as materialized (
   select
-    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
+    message_id, person_id, channel, address, sent_at, first_name, language, subject, standing, said_here, stopped,
+    stopped_by_link, stopped_everywhere, reached_otherwise
   from member_asked
-  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+  where digest = $1 and action = any ($2::text[]) and coalesce(over_at > $3::timestamptz - $4::interval, true)
     and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
 ), used as (
   update page_view v

@@ -43,7 +43,7 @@ create table inbound_malformed (
 create index inbound_malformed_expiry on inbound_malformed (expires_at);
 
 -- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
--- date is good for ever, and an old "1" or "STOP" of a member's must not count in the next ballot. Nothing can be read from
+-- date is good for ever, and an old "1" or "STOP" of a member's must not count as an answer to another question. Nothing can be read from
 -- a digest.
 create table inbound_digest (
   digest   bytea       primary key, -- of the source and what it was known by
@@ -158,12 +158,9 @@ select
   l.digest, l.action,
   m.message_id, m.person_id, m.channel, m.address, m.sent_at,
   p.first_name, p.language,
-  b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at, b.replacement_by,
-  s.kind as standing,
-  exists (
-    select from claim c
-    where c.claim_id = s.claim_id and c.source = 'link' and c.message_id = m.message_id
-  ) as said_here,
+  to_jsonb(subject) as subject, over_at(subject.closes_at, c.finished_at) as over_at,
+  s.standing,
+  coalesce(s.said_at = m.message_id, false) as said_here,
   exists (
     select from suppression x
     where x.reason = 'opted_out' and x.purpose = 'all'
@@ -191,9 +188,10 @@ select
 from link l
 join message m using (message_id)
 join campaign c using (campaign_id)
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 join person p using (person_id)
-left join claim_status s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
+left join subject_standing s
+  on s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
 where l.revoked_at is null;
 
 -- Events for webhook subscribers, numbered by one reader at a time in the order they were found in the ledgers,

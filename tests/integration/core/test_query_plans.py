@@ -124,7 +124,7 @@ PINS = (
         ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey"),
     ),
     Pin("campaigns/replies/answered_messages", "latest", ("message_one_per_address",)),
-    Pin("campaigns/replies/answers", "link_claim", ("claim_person",)),
+    Pin("campaigns/subjects/ballot", "said_by_link", ("claim_person",)),
     Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),
     Pin("campaigns/replies/reclassify", "hold_stale", ("reply_pkey", "reply_address")),
