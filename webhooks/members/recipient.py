@@ -38,7 +38,7 @@ OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
 }
 """The kinds of links that open a page."""
 
-_USED: Final = ("stage", "agent", "signals", "at", "asked")
+_USED: Final = ("stage", "agent", "signals", "at", "earlier")
 _NEARBY: Final = ("honeypot", "machine", "every_link", "looks")
 
 
@@ -177,9 +177,9 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
     if row is None:
         return None
     fields = dict(row)
-    stage, agent, signals, at, before = (fields.pop(f"used_{name}") for name in _USED)
+    stage, agent, signals, at, earlier = (fields.pop(f"used_{name}") for name in _USED)
     nearby = NearbyUses(**{name: fields.pop(name) for name in _NEARBY})
-    used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, before)
+    used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, earlier)
     return Pressed(_recipient(fields), used, nearby)
 
 
