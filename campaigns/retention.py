@@ -102,7 +102,7 @@ async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connec
 
 
 async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[DueCampaign]:
-    """List the campaigns with messages to archive, the one first that was over first.
+    """List the campaigns with messages to archive, in the order in which they were over.
 
     Args:
         db: a connection.

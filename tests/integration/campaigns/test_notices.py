@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
+import asyncpg
 import orjson
 import pytest
 from twilio.request_validator import RequestValidator
@@ -199,6 +200,13 @@ async def test_a_notice_from_its_file_to_the_archive(
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
     assert "Nothing is old enough." in do("messages archive --before 2020-01-01")
     assert "3 messages moved into the archive." in do("messages archive")
+    year = await db.fetchval("select max(year) from message_archive")
+    for finished in (None, datetime.now(UTC) - timedelta(days=60)):
+        await db.execute("update campaign set finished_at = $1", finished)
+        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be forgotten yet"):
+            await db.execute("select drop_archive_year($1, 'ada')", year)
+    await db.execute("update campaign set finished_at = now() - interval '100 days'")
+    assert await db.fetchval("select drop_archive_year($1, 'ada')", year) == 3
     assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
 
 
