@@ -34,6 +34,7 @@ from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serv
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbox
+from webhooks.subscriptions.event_sources import read
 
 OF_A_BALLOT = re.compile(
     r"(?<![\w.-])(?:ballots?|vot(?:e|es|ed|er|ers|ing)|turnout|members?|membership|unions?|branch(?:es)?|electorate"
@@ -183,6 +184,10 @@ async def test_a_notice_from_its_file_to_the_archive(
 
         assert await launch_due_steps(here) == 0
         assert await db.fetchval("select state from campaign") == "finished"
+        told_others = await read(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
+        assert [(one.type, one.data["subject_kind"], one.data["subject"]) for one in told_others] == [
+            (kind, "notice", "bins") for kind in ("campaign.started", "campaign.finished")
+        ]
         await site.sign_in()
         for path in ("/console/", "/console/campaigns/bins"):
             status, page = await site.get(path)
