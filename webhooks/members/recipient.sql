@@ -1,5 +1,5 @@
 -- name: find
--- The recipient of a link; no row where its ballot closed long ago.
+-- The recipient of a link; no row where what it asks about was over long ago.
 select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval);
 
 -- name: look

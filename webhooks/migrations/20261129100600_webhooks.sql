@@ -43,7 +43,7 @@ create table inbound_malformed (
 create index inbound_malformed_expiry on inbound_malformed (expires_at);
 
 -- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
--- date is good for ever, and an old "1" or "STOP" of a member's must not count in the next ballot. Nothing can be read from
+-- date is good for ever, and an old "1" or "STOP" of a member's must not count as an answer to another question. Nothing can be read from
 -- a digest.
 create table inbound_digest (
   digest   bytea       primary key, -- of the source and what it was known by
@@ -152,26 +152,20 @@ $$;
 -- All that a member's page needs, by the digest of its link: whom it was made for, what they were asked and have said, and
 -- which messages are stopped: all, or only those by this message's channel. Whoever has only said no to marketing has not
 -- stopped messages; an opt-out can be taken back on a page also where the message it was made by has been archived. A
--- revoked link is found no more than one that never was: the same query, the same time, the same page; nor is one whose ballot
--- closed longer ago than links work. Once the person was erased only one page opens: the one where others stop messages to an
+-- revoked link is found no more than one that never was: the same query, the same time, the same page; nor is one whose subject
+-- was over longer ago than links work. Once the person was erased only one page opens: the one where others stop messages to an
 -- address they share. PostgreSQL inlines this function into the query that reads it.
 create function link_recipient(link_digest bytea, opened_by text[], now timestamptz, lifetime interval)
 returns table (
   message_id bigint, person_id bigint, channel text, address text, sent_at timestamptz, first_name text, language text,
-  title text, organisation text, opens_at timestamptz, closes_at timestamptz, time_zone text, last_posting_at timestamptz,
-  replacement_by timestamptz, standing text, said_here boolean, stopped boolean, stopped_by_link boolean,
-  stopped_everywhere boolean, reached_otherwise boolean
+  subject jsonb, standing text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
+  reached_otherwise boolean
 )
 language sql stable parallel safe as $$
   select
     m.message_id, m.person_id, m.channel, m.address, m.sent_at,
     p.first_name, p.language,
-    b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at, b.replacement_by,
-    s.kind,
-    exists (
-      select from claim c
-      where c.claim_id = s.claim_id and c.source = 'link' and c.message_id = m.message_id
-    ),
+    to_jsonb(subject), s.standing, coalesce(s.said_at = m.message_id, false),
     exists (
       select from suppression x
       where x.reason = 'opted_out' and x.purpose = 'all'
@@ -199,11 +193,15 @@ language sql stable parallel safe as $$
   from link l
   join message m using (message_id)
   join campaign c using (campaign_id)
-  join ballot b using (ballot_id)
+  join subject using (subject_kind, subject_id)
   join person p using (person_id)
-  left join claim_status s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
+  left join lateral (
+    select s.standing, s.said_at from subject_standing s
+    where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
+    limit 1 -- there is one; but so it is looked for by the whole key, and not in every ballot there ever was
+  ) s on true
   where l.digest = link_digest and l.revoked_at is null and l.action = any (opened_by)
-    and b.closes_at > link_recipient.now - lifetime
+    and coalesce(over_at(subject.closes_at, c.finished_at) > link_recipient.now - lifetime, true)
     and (m.address is distinct from 'erased-' || m.message_id or opened_by = '{unsubscribe}')
 $$;
 

@@ -126,7 +126,7 @@ PINS = (
         ("address_person_id_channel_address_key", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
     ),
     Pin("campaigns/replies/answered_messages", "latest", ("message_one_per_address",)),
-    Pin("campaigns/replies/answers", "link_claim", ("claim_person",)),
+    Pin("campaigns/subjects/ballot", "said_by_link", ("claim_person",)),
     Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),
     Pin("campaigns/replies/reclassify", "hold_stale", ("reply_pkey", "reply_address")),
@@ -145,6 +145,15 @@ async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> Non
     assert not INLINED.intersection(called), called
     used = {node["Index Name"] for node in nodes if "Index Name" in node}
     assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
+
+
+@pytest.mark.parametrize("name", ["find", "look", "press"])
+async def test_what_a_person_has_answered_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
+    nodes = await plan_of(grown, load_queries(str(ROOT / "webhooks/members/recipient.py"))[name])
+    for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):
+        conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == index]
+        assert conditions, shape(nodes)
+        assert all(f"{column} = " in one for one in conditions for column in columns), conditions
 
 
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:

@@ -47,10 +47,10 @@ SILENT: frozenset[str] = frozenset(
         "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent", "count_change",
         "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
         "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "reply_classification", "reported_status", "schema_migrations",
-        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
-        "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
-        "webhook_subscription",
+        "message_event_archive", "message_try", "notice", "reply_classification", "reported_status",
+        "schema_migrations", "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person",
+        "staged_unit", "step", "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit",
+        "unread_mail", "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
