@@ -57,6 +57,18 @@ class Audience:
         )
         return [row["person_id"] for row in rows]
 
+    async def among(self, db: Connection, people: Sequence[int]) -> list[int]:
+        """Return those of some people who are in the audience, in ascending order."""
+        n = len(self.parameters)
+        rows = await db.fetch(
+            "select p.person_id from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
+            f" where e.ballot_id = $1 and p.struck_off_at is null and p.person_id = any (${n + 1}::bigint[])"
+            f" and {self.clause} order by p.person_id",
+            *self.parameters,
+            people,
+        )
+        return [row["person_id"] for row in rows]
+
     async def size(self, db: Connection) -> int:
         """Count the people in the audience."""
         sql = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from campaigns.variables import with_well_known
 from core.db import Connection, load_queries
 from core.keyring import LENGTH
 from messaging.content.languages import spoken
@@ -114,4 +115,4 @@ async def variables_of(db: Connection, people: Sequence[int], public_url: str) -
         "unsubscribe_link": f"{public_url}/u/{token}",
         "preferences_link": f"{public_url}/p/{token}",
     }
-    return [row["variables"] | links for row in await db.fetch(SQL["variables"], people)]
+    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["variables"], people)]

@@ -9,6 +9,7 @@ with theirs as (
 select
   s.step_id, s.campaign_id, s.position, s.template, s.state, s.launched_at, c.name as campaign, c.state as campaign_state,
   b.name as ballot, p.left_at,
+  s.dated is not null and s.state in ('running', 'paused') as follows,
   s.state in ('planned', 'launching') and c.state in ('draft', 'running', 'paused') as waits,
   exists (select from elector e where e.ballot_id = b.ballot_id and e.person_id = $1) as votes
 from campaign c

@@ -42,8 +42,8 @@ with outcome as (
 -- lost, is harmless. Materialized: otherwise each reference would run the subqueries again.
 seen as materialized (
   select
-    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
-    f.paused_reason,
+    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state,
+    message_deadline(s.send_before, s.dated, m.date_at) as send_before, f.paused_reason,
     s.goal_id is not null and exists (
       select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
     ) as answered,

@@ -38,8 +38,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
     for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
         table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
-    if quiet := _quiet_hours(step):
-        table.add_row("", quiet)
+    for count, words, style in _times(step):
+        table.add_row(count, words, style=style)
     for count, words in _held_back(step):
         table.add_row(count, words, style="yellow")
     if step.by_channel.get("sms"):
@@ -80,6 +80,8 @@ def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
         yield f"{step.capped_wait:,}", "of them wait first: they have had enough messages lately"
     if step.capped_out:
         yield f"{step.capped_out:,}", "of them get nothing: they have had enough messages lately, and later is too late"
+    if step.dates:
+        return
     if step.never:
         yield "", "its window and quiet hours leave no time in which it may be sent"
         return
@@ -104,6 +106,28 @@ def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
             yield "", f"its window and quiet hours leave no time in which a {what} may be sent"
         else:
             yield "", f"the first {what} may go on {_moment(at)}, by the ballot's clock"
+
+
+def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
+    """Say when nothing is sent, and when messages that are due by dates of people go."""
+    if quiet := _quiet_hours(step):
+        yield "", quiet, None
+    plan = step.dates
+    if plan is None:
+        return
+    if plan.first is not None and plan.last is not None:
+        until = f", the last on {_moment(plan.last)}" if plan.last > plan.first else ""
+        yield "", f"the first is due on {_moment(plan.first)}{until}, by the ballot's clock", None
+    if plan.at_once:
+        yield f"{plan.at_once:,}", "of them go at once: their time has passed, and nothing later takes its place", None
+    if plan.in_vain:
+        yield f"{plan.in_vain:,}", "of them expire: quiet hours, the window or the step's end leave no time", "yellow"
+    if plan.unreadable:
+        yield (
+            "",
+            f"{plan.attribute} cannot be read, such as {', '.join(f'“{text}”' for text in plan.unreadable)}",
+            "yellow",
+        )
 
 
 def _moment(at: datetime) -> str:
@@ -136,6 +160,8 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
 def _starts(step: StepPlan, *, now: bool) -> str:
     if now:
         return "starts now, whatever its own time"
+    if step.dates is not None:
+        return f"each {step.dates.pause.words} {step.dates.side} their {step.dates.attribute}, until the step's end"
     if step.due_at is not None:
         return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the ballot's clock"
     if step.after is not None:
