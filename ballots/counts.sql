@@ -85,8 +85,8 @@ with usable as (
   from campaign c
   join step st on st.campaign_id = c.campaign_id
   join message m on m.step_id = st.step_id
-  join elector e on e.ballot_id = c.ballot_id and e.person_id = m.person_id
-  where c.ballot_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
+  join elector e on e.ballot_id = $1 and e.person_id = m.person_id
+  where c.subject_kind = 'ballot' and c.subject_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
   group by 1
 ), counted as (
   select unit_id, measure, n

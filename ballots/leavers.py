@@ -187,6 +187,25 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
         return LeaversReport(struck_off=len(ids), withdrawn=stopped.withdrawn, ballots=len(ballots))
 
 
+async def lock_ballots_of(db: Connection, person_id: int) -> None:
+    """Lock the counts of the ballots that a person with a coming leaving date will leave, in the transaction."""
+    for row in await db.fetch(SQL["left_behind"], person_id, None):
+        await counts.lock_counts(db, row["ballot_id"])
+
+
+async def leave_ballots_early(db: Connection, person_id: int, now: datetime) -> None:
+    """Strike a person with a coming leaving date off the ballots that close after it; later nothing would find them.
+
+    Args:
+        db: in the caller's transaction, which has called `lock_ballots_of`.
+        person_id: the person.
+        now: the time.
+    """
+    for row in await db.fetch(SQL["left_behind"], person_id, now):
+        await db.execute(SQL["leave_ballot"], row["ballot_id"], [person_id])
+        await counts.add_up(db, row["ballot_id"])
+
+
 async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, now: datetime) -> list[str]:
     """Let leavers be members again, in every ballot that is not over; what was withdrawn stays withdrawn.
 

@@ -29,6 +29,17 @@ select ballot_id from ballot where closes_at > $1 order by ballot_id;
 -- Strikes people off: from here on no query for members finds them.
 update person set struck_off_at = $2 where person_id = any ($1::bigint[]);
 
+-- name: left_behind
+-- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
+-- they keep their vote.
+select b.ballot_id
+from person p
+join elector e using (person_id)
+join ballot b using (ballot_id)
+where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
+  and b.closes_at > greatest(p.left_at, $2::timestamptz)
+order by b.ballot_id;
+
 -- name: leave_ballot
 -- Removes them from the electorate of an open ballot; a closed one keeps them, so that its counts do not change.
 delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);

@@ -67,7 +67,7 @@ def load_ballot_spec(path: Path) -> BallotSpec:
     Raises:
         SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
     """
-    table = read_document(path, {"ballot": BallotSpec.model_fields, "campaign": ()}).get("ballot")
+    table = read_document(path, {"ballot": BallotSpec.model_fields}).get("ballot")
     if table is None:
         raise SpecError(f"{path} has no [ballot].", remedy="docs/campaigns.md shows a complete file.")
     return read_table(BallotSpec, table, path, "ballot")

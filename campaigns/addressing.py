@@ -83,7 +83,7 @@ async def decide(
     Args:
         db: a connection.
         step: its `step_id`, `position`, `channels`, `goal_id`, `purpose`, `dated` and `launched_at`, and its campaign's
-            `spec` and `time_zone`.
+            `spec` and `subject`.
         audience: the people to decide for; earlier ones take addresses first.
         after: the last person already decided for.
         written: whether the caller writes each page to the outbox before it requests the next but one. Then only the
@@ -108,7 +108,7 @@ async def dues_of(
     db: Connection, step: asyncpg.Record, when: DatedWhen, people: Sequence[int], now: datetime
 ) -> dict[int, Due]:
     """Read when the messages of some people are due; arguments as of `decide`."""
-    zone, since = ZoneInfo(step["time_zone"]), step["launched_at"] or now
+    zone, since = ZoneInfo(step["subject"]["time_zone"]), step["launched_at"] or now
     return await read_dues(db, when, people, zone=zone, since=since, now=now)
 
 

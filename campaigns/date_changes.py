@@ -18,12 +18,12 @@ from typing import Final
 import asyncpg
 import structlog
 
-from ballots.ballots import enrol
 from campaigns.addressing import PAGE, Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
 from campaigns.audience import Audience, step_audience
 from campaigns.launch import SQL as LAUNCH
 from campaigns.launch import launch_lock, place, queued_step, recipients, used_variables
 from campaigns.person_dates import DatedWhen, Due, dated_when
+from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.runtime import Runtime
@@ -85,7 +85,7 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
     when = dated_when(step["spec"], step["position"])
     if when is None or step["launched_at"] is None:
         return 0
-    await enrol(db, step["ballot_id"])
+    await subject_of(step["subject"]).prepare(db)
     one = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
     changed = 0
     while True:

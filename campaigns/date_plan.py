@@ -53,7 +53,7 @@ async def plan_dates(
 
     Args:
         db: a connection.
-        step: its `step_id`, `position`, `dated`, `spec` and `time_zone`.
+        step: its `step_id`, `position`, `dated`, `spec` and `subject`.
         decisions: for its audience.
         now: when it would be launched.
 
@@ -66,7 +66,7 @@ async def plan_dates(
     waiting = [one for one in decisions if one.state is State.QUEUED]
     times = [one.due.not_before for one in waiting if one.due and one.due.not_before]
     strange = dict.fromkeys(one.due.text for one in decisions if one.due and one.reason == Reason.UNREADABLE_DATE)
-    here = ZoneInfo(step["time_zone"])
+    here = ZoneInfo(step["subject"]["time_zone"])
     return DatePlan(
         attribute=when.attribute,
         side=when.side,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import quote
 
 import asyncpg
 
@@ -15,6 +16,9 @@ from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, step_counts
 
 SQL = load_queries(__file__)
+
+_PAGES: Final[Mapping[str, str]] = {"ballot": "/console/ballots"}
+"""Where the pages of subjects are, by kind."""
 
 SHOWN_IN_FULL: Final = 5
 """Most campaigns whose steps are counted on the first page; the others are linked."""
@@ -58,6 +62,8 @@ class StepProgress:
         launched_at: when it was launched.
         finished_at: when it finished.
         stopped: reason why its sender was stopped; None while it is not.
+        dated: whether each message is due by a date of its person.
+        next_at: when the first of those that wait is due; None where none does.
         by_channel: progress by channel; only on the campaign's own page.
     """
 
@@ -77,6 +83,8 @@ class StepProgress:
     launched_at: datetime | None
     finished_at: datetime | None
     stopped: str | None
+    dated: bool
+    next_at: datetime | None
     by_channel: tuple[ChannelProgress, ...] = ()
 
     @property
@@ -94,8 +102,9 @@ class CampaignProgress:
         title: its title for people.
         state: `draft`, `running` …
         paused_reason: why it is paused.
-        ballot: the ballot's name.
-        ballot_title: the ballot's title.
+        subject_kind: the kind of what it asks about: `ballot` …
+        subject: its name.
+        subject_title: its title.
         created_at: when it was made.
         launched_at: when it was launched.
         finished_at: when it finished.
@@ -106,12 +115,19 @@ class CampaignProgress:
     title: str
     state: str
     paused_reason: str | None
-    ballot: str
-    ballot_title: str
+    subject_kind: str
+    subject: str
+    subject_title: str
     created_at: datetime
     launched_at: datetime | None
     finished_at: datetime | None
     steps: tuple[StepProgress, ...] = ()
+
+    @property
+    def subject_page(self) -> str | None:
+        """Return the path of the page about its subject; None where its kind has none."""
+        folder = _PAGES.get(self.subject_kind)
+        return f"{folder}/{quote(self.subject, safe='')}" if folder else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +198,8 @@ def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgre
         launched_at=plan["launched_at"],
         finished_at=plan["finished_at"],
         stopped=plan["sender_paused"],
+        dated=one.dated,
+        next_at=one.next_at,
         by_channel=by_channel,
     )
 

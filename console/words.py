@@ -74,8 +74,8 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "shared_address": "Shared address: who is it?",
         "unknown_sender": "Unknown sender",
         "no_message": "Answers nothing we sent",
-        "early": "Came before the ballot opened",
-        "late": "Came after the ballot closed",
+        "early": "Came before it opened",
+        "late": "Came after it closed",
     }
 )
 

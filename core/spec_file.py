@@ -1,6 +1,6 @@
 """TOML files that people write: the kinds of value they share, and errors in words for the person who wrote them.
 
-A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one of them ignores the other.
+A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one of them ignores the others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from core.errors import SpecError
 from core.spec_errors import near_miss, problems
 
 _END_OF_DAY: Final = time(23, 59, 59)
+
+TABLES: Final = ("campaign", "ballot", "notice")
+"""Tables that a file may hold; each is read by the package that it is about."""
 
 
 def _moment(value: object) -> object:
@@ -68,12 +71,12 @@ def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def read_document(path: Path, tables: Mapping[str, Collection[str]]) -> dict[str, Any]:
+def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Read a file's tables as they stand.
 
     Args:
         path: the file.
-        tables: the names of tables it may have, and the keys of each, to say where a key that stands outside belongs.
+        keys: the keys of some of its tables, to say where a key that stands outside belongs.
 
     Raises:
         SpecError: the file cannot be read, is not TOML, or has a key outside of its tables.
@@ -86,7 +89,7 @@ def read_document(path: Path, tables: Mapping[str, Collection[str]]) -> dict[str
         raise SpecError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
-    unknown = [_misplaced(key, tables) for key in document if key not in tables]
+    unknown = [_misplaced(key, keys) for key in document if key not in TABLES]
     if unknown:
         raise SpecError(f"{path} cannot be used.", problems=unknown)
     return document
@@ -96,7 +99,7 @@ def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:
     for table, keys in tables.items():
         if key in keys:
             return f"{key}: belongs to the {table}; write it as {table}.{key}"
-    return f"{key}: is not a key here{near_miss(key, tables)}"
+    return f"{key}: is not a key here{near_miss(key, TABLES)}"
 
 
 def read_table(model: type[Spec], table: object, path: Path, name: str) -> Spec:

@@ -93,7 +93,7 @@ where delivery_id = any ($1::bigint[]);
 
 -- name: blank_looks
 -- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
-update page_view set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
+update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
 -- name: drop_notice_sent
 -- Deletes the notes of one-time texts to an address: they are kept by the address.

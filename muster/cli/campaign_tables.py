@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -98,14 +99,14 @@ def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
     """Say when the first message may go, where that is later than the step; by channel where these differ."""
     later = {channel: at for channel, at in step.opens.items() if at is None or at > step.starts_at}
     if step.opens_at is not None and len(set(step.opens.values())) == 1:
-        yield "", f"the first may go on {_moment(step.opens_at)}, by the ballot's clock"
+        yield "", f"the first may go on {_moment(step.opens_at)}, by the campaign's clock"
         return
     for channel, at in later.items():
         what = "text" if channel == "sms" else "email"
         if at is None:
             yield "", f"its window and quiet hours leave no time in which a {what} may be sent"
         else:
-            yield "", f"the first {what} may go on {_moment(at)}, by the ballot's clock"
+            yield "", f"the first {what} may go on {_moment(at)}, by the campaign's clock"
 
 
 def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
@@ -139,7 +140,7 @@ def _quiet_hours(step: StepPlan) -> str:
     if step.quiet is None:
         return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
     what = "no texts" if step.quiet.channels == ("sms",) else "nothing"
-    return f"{what} between {step.quiet.start:%H:%M} and {step.quiet.end:%H:%M}, by each member's own clock"
+    return f"{what} between {step.quiet.start:%H:%M} and {step.quiet.end:%H:%M}, by each person's own clock"
 
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
@@ -163,7 +164,7 @@ def _starts(step: StepPlan, *, now: bool) -> str:
     if step.dates is not None:
         return f"each {step.dates.pause.words} {step.dates.side} their {step.dates.attribute}, until the step's end"
     if step.due_at is not None:
-        return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the ballot's clock"
+        return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the campaign's clock"
     if step.after is not None:
         return (
             f"starts {_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
@@ -186,8 +187,8 @@ def _certainty(step: StepPlan) -> str:
 
 
 def status_table(now: CampaignStatus) -> RenderableType:
-    """Show the progress of a campaign's steps, and the ballot's turnout."""
-    campaign, turnout = now.campaign, now.turnout
+    """Show the progress of a campaign's steps, and what has come of it."""
+    campaign = now.campaign
     heading = Text(campaign.name, style="bold")
     heading.append(f"  {campaign.title}", style="not bold")
     heading.append(f"  {campaign.state}", style="green" if campaign.state == "running" else "yellow")
@@ -198,17 +199,13 @@ def status_table(now: CampaignStatus) -> RenderableType:
     for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent", "time left"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in now.steps:
-        table.add_row(*_progress(step))
+        table.add_row(*_progress(step, ZoneInfo(campaign.subject.time_zone)))
     return Group(
         heading,
         table,
         *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
-        Text(
-            f"{turnout.confirmed:,} of {turnout.electorate:,} {verb(turnout.confirmed, 'says', 'say')} they have voted;"
-            f" the estimate is {turnout.estimate:,}"
-            f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
-        ),
+        *([Text(now.outcome.sentence)] if now.outcome.sentence else []),
     )
 
 
@@ -221,7 +218,7 @@ def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
     ]
 
 
-def _progress(step: StepCounts) -> list[str]:
+def _progress(step: StepCounts, zone: tzinfo) -> list[str]:
     def total(*states: State) -> str:
         return f"{sum(step.counts.get(state, 0) for state in states):,}"
 
@@ -233,12 +230,14 @@ def _progress(step: StepCounts) -> list[str]:
         total(*_LOST),
         total(State.AMBIGUOUS),
         total(*_NOT_SENT),
-        _left(step),
+        _left(step, zone),
     ]
 
 
-def _left(step: StepCounts) -> str:
-    """Show the time left and the rate it is estimated by."""
+def _left(step: StepCounts, zone: tzinfo) -> str:
+    """Show the time left and the rate it is estimated by, or when the next message is due by a date of its person."""
+    if step.next_at is not None:
+        return f"next {step.next_at.astimezone(zone):%a %d %b %H:%M}"
     if not step.seconds_left:
         return ""
     minutes, rest = divmod(round(step.seconds_left), 60)

@@ -69,8 +69,8 @@ where e.ballot_id = $1
 group by e.unit_id, m.measure;
 
 -- name: campaign
-insert into campaign (name, title, ballot_id, state, audience, spec, created_by, launched_at)
-values ($1, $2, $3, $4, '{}', '{}', 'test', $5) returning campaign_id;
+insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by, launched_at)
+values ($1, $2, 'ballot', $3, $4, '{}', '{}', 'test', $5) returning campaign_id;
 
 -- name: step
 insert into step (campaign_id, position, template, content, purpose, channels, state, secret, launched_at, finished_at, after)

@@ -43,8 +43,8 @@ async def fill(db: Connection) -> tuple[int, Step]:
         )
     await db.execute("insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot_id, person, unit)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ('nudges', 'N', $1, 'running', $2, $3, 'ann') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ('nudges', 'N', 'ballot', $1, 'running', $2, $3, 'ann') returning campaign_id",
         ballot_id, {"any": [{"members": [NUMBER, "N0"]}, {"unit": ["Leeds"]}]},
         {"audience": {"members": [NUMBER]}, "steps": [{"audience": {"not": {"members": [NUMBER]}}}]},
     )  # fmt: skip

@@ -95,8 +95,8 @@ async def add_past(
     """Write a campaign whose ballot closed then; its step had been launched ten days before."""
     ballot_id = await add_ballot(db, f"{name}-ballot", opens=closed - timedelta(days=20), closes=closed)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ($1, $1, $2, $3, '{}', '{}', 'test') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ($1, $1, 'ballot', $2, $3, '{}', '{}', 'test') returning campaign_id",
         name, ballot_id, campaign_state,
     )  # fmt: skip
     launched = closed - timedelta(days=10)

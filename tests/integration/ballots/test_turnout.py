@@ -98,8 +98,8 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     assert _reach(await totals(db, ballot)) == (1, 0, 1, 0)
 
     campaign = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, audience, spec, created_by)"
-        " values ('c', 'C', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, audience, spec, created_by)"
+        " values ('c', 'C', 'ballot', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
         ballot,
     )
     for position, state in enumerate(("delivered", "failed", "accepted"), start=1):

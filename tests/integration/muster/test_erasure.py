@@ -43,7 +43,8 @@ SPEAKS: frozenset[str] = frozenset(
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_status", "consent", "count_change",
+        "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent", "count_change",
+        "date_change", "dated_step",
         "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
         "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
         "message_event_archive", "message_try", "reply_classification", "reported_status", "schema_migrations",
