@@ -18,14 +18,15 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.addressing import PAGE, Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
+from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
 from campaigns.audience import Audience, step_audience
 from campaigns.launch import SQL as LAUNCH
 from campaigns.launch import launch_lock, place, queued_step, recipients, used_variables
 from campaigns.person_dates import DatedWhen, Due, dated_when
 from campaigns.subjects.kinds import subject_of
+from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, load_queries
-from core.errors import Conflict
+from core.errors import Conflict, MusterError
 from core.runtime import Runtime
 from messaging.outbox.dated_messages import (
     DatedMessage,
@@ -41,7 +42,7 @@ SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 2_000
-"""People of whom changes are followed in one transaction."""
+"""People looked at in one transaction: what workers record about their messages waits for its end."""
 COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
 COMPARE_FIRST: Final = timedelta(minutes=1)
@@ -64,19 +65,34 @@ async def follow_dates(runtime: Runtime) -> int:
         How many messages were moved, withdrawn or added.
     """
     async with runtime.pool.acquire() as db:
-        await db.execute(SQL["forget_over"])
+        await db.execute(SQL["forget_others"])
         steps = await db.fetch(SQL["steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
     changed = 0
     for row in steps:
         try:
             async with launch_lock(runtime, row["step_id"]) as db:
                 changed += await _follow(runtime, db, row["step_id"])
+                await resolve_alert(db, f"dates:{row['step_id']}")
         except Conflict:
             continue  # it is being launched, or another worker does this
+        except MusterError as error:
+            await _raise_date_alert(runtime, row["step_id"], error)
     if changed:
         log.info("dates of people followed", messages=changed)
         await runtime.wake("deliver")
     return changed
+
+
+async def _raise_date_alert(runtime: Runtime, step_id: int, error: MusterError) -> None:
+    log.error("dates of people cannot be followed", step_id=step_id, error=str(error))
+    async with runtime.pool.acquire() as db:
+        await raise_alert(
+            db,
+            key=f"dates:{step_id}",
+            severity="error",
+            title=f"Messages that are due by dates of people cannot be moved or added: {error.message}",
+            remedy=error.remedy or "Fix the cause; it is tried again every second, and nothing is lost.",
+        )
 
 
 async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
@@ -104,7 +120,7 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
 async def _compare(one: _Step) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
-    while people := await one.audience.page(one.db, after=after, limit=PAGE):
+    while people := await one.audience.page(one.db, after=after, limit=AT_ONCE):
         changed += await _settle_page(one, people, after, people[-1])
         after = people[-1]
     return changed + await _settle_page(one, [], after, None)
@@ -138,8 +154,9 @@ class _Step:
         new = [one for one in decisions if one.person_id not in messages]
         pairs = [(one, messages[one.person_id]) for one in decisions if one.person_id in messages]
         changes = [(one, message, code) for one, message in pairs if (code := _change(one, message)) is not None]
-        late = {message.message_id: _date(one) for one, message in pairs if self._is_late(one, message)}
-        await place(self.db, self.step, new, self.used, now)
+        late = {message.message_id: _date(one) for one, message in pairs if self._is_late(one, message, now)}
+        if new:
+            await place(self.db, self.step, new, self.used, now)
         if changes:
             query, parameters = recipients(
                 [_target(one, message) for one, message, _ in changes], self.used, dated=True
@@ -171,13 +188,12 @@ class _Step:
         gone = messages.keys() - set(members)
         return [*decisions, *(Decision(one, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE) for one in sorted(gone))]
 
-    def _is_late(self, decision: Decision, message: DatedMessage) -> bool:
-        return (
-            message.sent
-            and self.when.side == "before"
-            and decision.reason != Reason.LEFT_AUDIENCE
-            and _date(decision) != message.date_at
-        )
+    def _is_late(self, decision: Decision, message: DatedMessage, now: datetime) -> bool:
+        """Tell whether somebody was told a date to come that is another now, or has another one to come."""
+        if not message.sent or self.when.side == "after" or decision.reason == Reason.LEFT_AUDIENCE:
+            return False
+        told, date = message.date_at, _date(decision)
+        return told != date and any(one is not None and one > now for one in (told, date))
 
 
 def _decide_again(

@@ -41,9 +41,11 @@ returning person_id;
 -- Changes that cannot be followed yet.
 insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
 
--- name: forget_over
--- Nothing follows from changes any more once a step is over.
-delete from date_change x using step s where s.step_id = x.step_id and s.state in ('finished', 'cancelled');
+-- name: forget_others
+-- Nothing follows from changes once a step is over. A launch reads all that was committed before it began; what was not
+-- is not seen here either.
+delete from date_change x using step s
+where s.step_id = x.step_id and s.state in ('planned', 'finished', 'cancelled');
 
 -- name: is_to_compare
 select coalesce(d.compared_at + $4::interval, s.launched_at + $3::interval) <= $2

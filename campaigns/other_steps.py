@@ -78,11 +78,11 @@ async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzin
     launched = f"It was launched on {_moment(row['launched_at'], zone)}"
     if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
         return f"{launched}; they had left by then."
+    if row["follows"]:
+        return f"{launched}; they are not in its audience, and get it if they come into it and have a date."
     subject = subject_of(row["subject"])
     if not await _is_among(db, subject, person_id):
         return f"{launched}; they are {subject.outside_population}."
-    if row["follows"]:
-        return f"{launched}; they are not in its audience, and get it if they come into it and have a date."
     return f"{launched}; they were not in its audience."
 
 

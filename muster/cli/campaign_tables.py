@@ -145,7 +145,7 @@ def _quiet_hours(step: StepPlan) -> str:
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
     """List how many get it in each language, where there is more than one or the template lacks one of them."""
-    if len(step.languages) < 2 and not any(one.missing for one in step.languages):
+    if len(step.languages) < 2 and not any(one.missing or one.page_in for one in step.languages):
         return
     for one in step.languages:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
@@ -155,7 +155,9 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         for channel, said in one.missing.items():
             what = "text" if channel == "sms" else "email"
             words += f"; the {what} is not in {named(one.language)}, they get it in {named(said)}"
-        yield f"{sum(one.messages.values()):,}", words, bool(one.missing)
+        if one.page_in:
+            words += f"; their page is in {named(one.page_in)}"
+        yield f"{sum(one.messages.values()):,}", words, bool(one.missing or one.page_in)
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:

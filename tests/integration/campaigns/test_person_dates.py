@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from rich.console import Console, RenderableType
 
 from ballots.ballots import create_ballot
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
-from campaigns.launch import launch
+from campaigns.launch import launch, plan
+from campaigns.other_steps import other_steps
+from console import progress
+from console.rendering import render
 from core.errors import SpecError
 from core.runtime import Runtime
-from messaging.outbox.history import history
+from messaging.outbox.history import history, message_status
 from messaging.outbox.reconcile import reconcile
+from muster.cli.campaign_tables import plan_table, status_table
 from tests.support.appointments import REMINDER, Clock, Load, claim_due, launched, loader, made, outcomes, rows, utc
-from tests.support.electorate import NOW, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.electorate import NOW, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
 
 THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
 
@@ -158,6 +165,42 @@ async def test_what_has_gone_is_not_told_again_and_staff_see_it(muster: Runtime,
         [*_, last] = await history(db, (await rows(db))["1"]["message_id"])
     assert last.words == "Their date changed after this had gone, and they have not been told again."
     assert await follow_dates(muster) == 0
+
+
+async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("gone,Ann,+447700900001,,,,2026-11-25 14:30", "next,Bo,+447700900002,,,,2026-11-25 14:30")
+    await launched(muster)
+    async with connected(muster) as db:
+        await db.execute("update message set state = 'delivered', sent_at = now()")
+    clock.now = utc(26, 9)
+    await load("gone,Ann,+447700900001,,,,", "next,Bo,+447700900002,,,,2026-12-25 14:30")
+    await follow_dates(muster)
+    now = await outcomes(muster)
+    assert (now["gone"][1], now["next"][1]) == (None, "date_moved_late")
+
+
+async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_other(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    async with connected(muster) as db:
+        await add_unit(db, "Leeds")
+    await launched(muster, name="broken", audience={"any": [{"unit": "Leeds"}, {"has": "sms"}]})
+    await launched(muster, {**REMINDER, "when": {"before": "12 hours", "of": "appointment_at"}}, name="sound")
+    async with connected(muster) as db:
+        await db.execute("update unit set name = 'York'")
+    await load("1,Ann,+447700900001,,,,2026-11-26 14:30")
+    await follow_dates(muster)
+    async with connected(muster) as db:
+        due = await db.fetch("select not_before from message join campaign using (campaign_id) order by name")
+        assert [row["not_before"] for row in due] == [utc(24, 14, 30), utc(26, 2, 30)]
+        assert "names units that cannot be found" in await db.fetchval(
+            "select title from alert where resolved_at is null"
+        )
+        await db.execute("update unit set name = 'Leeds'")
+        await follow_dates(muster)
+        assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+    assert (await outcomes(muster))["1"][2] in {utc(25, 14, 30), utc(26, 2, 30)}
 
 
 async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_looked_at_later(
@@ -311,3 +354,79 @@ async def test_an_attribute_that_nobody_brought_is_refused_by_name(muster: Runti
     assert error.value.problems == (
         "campaign.steps[1].when.of: no member file has brought this attribute; did you mean appointment_at?",
     )
+
+
+def as_text(shown: RenderableType) -> str:
+    console = Console(width=200, file=StringIO())
+    console.print(shown)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(muster: Runtime, load: Load) -> None:
+    await load(
+        "soon,Ann,+447700900001,,,,2026-11-23 10:00", "far,Bo,+447700900002,,,,2026-12-24 10:00",
+        "early,Cy,+447700900003,,,,2026-11-25 07:30", "garbled,Di,+447700900004,,,,next Tuesday",
+        "after,Ed,+447700900005,,,,2027-04-01 10:00", "undated,Flo,+447700900006,,,,",
+    )  # fmt: skip
+    short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
+    campaign = await made(muster, REMINDER, short)
+    async with connected(muster) as db:
+        day, hours = (
+            await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
+        ).steps  # fmt: skip
+    assert (day.by_channel, day.not_sent) == ({"sms": 4}, {"unreadable_date": 1, "no_date": 1})
+    assert day.dates is not None
+    assert hours.dates is not None
+    assert (day.dates.at_once, day.dates.in_vain, day.dates.unreadable) == (1, 1, ("next Tuesday",)), (
+        "one after the close"
+    )
+    assert hours.dates.in_vain == 2, "and one in the night before its date"
+    words = as_text(plan_table(day))
+    assert "each 24 hours before their appointment_at, until the step's end" in words
+    assert "the first is due on Sunday 22 November at 12:00, the last on Wednesday 31 March at 10:00" in words
+    assert "1  of them go at once" in words
+    assert "appointment_at cannot be read, such as “next Tuesday”" in words
+    assert "Ann, your appointment is on Monday 23 November, 10:00." in words
+    assert (hours.dates.pause.words, hours.at_night) == ("2 hours", 0)
+
+
+async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2199-01-16 14:30", "2,Bo,+447700900002,,,,soon")
+    campaign = await made(muster)
+    async with connected(muster) as db:
+        people = {row["external_id"]: row["person_id"] for row in await db.fetch("select * from person")}
+
+        async def forecast(member: str) -> str:
+            [step] = await other_steps(db, people[member], now=NOW, zone=UTC)
+            return step.words
+
+        assert (await forecast("1")).endswith(
+            "they get it by text, on Tuesday 15 January 2199, 14:30 by their date."
+        )  # fmt: skip
+        assert (await forecast("2")).endswith("they get nothing: The date that it is sent by cannot be read.")
+        await launch(muster, campaign.campaign_id, "staff")
+        now = await rows(db)
+        assert (await message_status(db, now["1"]["message_id"])).words == (
+            "It waits until Tuesday 15 January 2199, 14:30, by their date, which is Wednesday 16 January 2199, 14:30."
+        )
+        assert (await message_status(db, now["2"]["message_id"])).words == (
+            "It was not sent. The date that it is sent by cannot be read."
+        )
+        await add_person(db, "3")
+        await follow_dates(muster)
+        third = await db.fetchval("select person_id from person where external_id = '3'")
+        [step] = await other_steps(db, third, now=NOW, zone=UTC)
+        assert "get it if they come into it and have a date" in step.words
+
+
+async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-28 14:30")
+    campaign = await launched(muster)
+    async with connected(muster) as db:
+        now = await lifecycle.status(db, campaign.name, NOW)
+        shown_campaign = await progress.campaign(db, campaign.name)
+    assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
+    assert "next Tue 24 Nov 14:30" in as_text(status_table(now))
+    page = render("campaign/steps", zone=ZoneInfo("Europe/London"), campaign=shown_campaign)
+    assert "2 wait for their time, the first until <time" in page
+    assert "people with a date are added until it closes" in page
