@@ -71,10 +71,6 @@ for update;
 -- The audience stays as large as before, without the old number.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
--- name: forget_statistics
--- Refreshes the planner's statistics, which keep samples of column values that the application can read.
-select forget_statistics();
-
 -- name: audit
 -- Records that somebody was erased, by whom and how much was removed; not who it was.
 insert into audit (actor, action, subject, detail, at) values ($1, 'people.erased', $2, $3, $4);

@@ -16,6 +16,7 @@ from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import SpecError
+from core.times_in_words import moment_in_words
 from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)
@@ -75,7 +76,7 @@ async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzin
     """Say why a past step has no message."""
     if row["launched_at"] is None:
         return "It was called off before it started."
-    launched = f"It was launched on {_moment(row['launched_at'], zone)}"
+    launched = f"It was launched on {moment_in_words(row['launched_at'], zone)}"
     if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
         return f"{launched}; they had left by then."
     if row["follows"]:
@@ -100,7 +101,7 @@ async def _to_come(
         starts_at, when = None, "It is planned; its campaign is not launched yet."
     else:
         starts_at = times.starts_at
-        when = f"It is planned for {_moment(starts_at, zone)}" + (
+        when = f"It is planned for {moment_in_words(starts_at, zone)}" + (
             ", once its campaign is launched." if row["campaign_state"] == "draft" else "."
         )
     if row["state"] == "launching":
@@ -131,7 +132,7 @@ async def _forecast(
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"
     due = decision.due.not_before if decision.due else None
-    by_date = f", on {_moment(due, zone)} by their date" if due else ""
+    by_date = f", on {moment_in_words(due, zone)} by their date" if due else ""
     return f"As things stand now, they get it by {_CHANNELS[decision.channel]}{by_date}."
 
 
@@ -139,8 +140,3 @@ async def _is_among(db: Connection, subject: Subject, person_id: int) -> bool:
     """Tell whether a person is one of those who may be asked."""
     everybody = await compile_audience(db, subject=subject)
     return await everybody.page(db, after=person_id - 1, limit=1) == [person_id]
-
-
-def _moment(at: datetime, zone: tzinfo) -> str:
-    here = at.astimezone(zone)
-    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import asyncpg
 import structlog
 
 from campaigns.subjects.kinds import subject_of
@@ -29,7 +30,6 @@ from messaging.outbox.archive import (
     archive_chunk,
     briefly,
     check_year,
-    drop_year,
     ready_year,
 )
 from messaging.outbox.erasure import drop_old_places
@@ -102,7 +102,7 @@ async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connec
 
 
 async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[DueCampaign]:
-    """List the campaigns with messages to archive, the one first that was over first.
+    """List the campaigns with messages to archive, in the order in which they were over.
 
     Args:
         db: a connection.
@@ -269,6 +269,29 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     return ArchiveYear(
         year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["year_still_hot"], year)
     )
+
+
+async def drop_year(db: Connection, year: int, actor: str) -> None:
+    """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
+
+    Args:
+        db: in the caller's short transaction, begun with `briefly`.
+        year: the year.
+        actor: who deletes it.
+
+    Raises:
+        NotFound: the archive does not have it.
+        Conflict: the links of some of the messages still work, or did until lately.
+    """
+    await check_year(db, year)
+    try:
+        await db.execute(SQL["drop_year"], year, actor)
+    except asyncpg.RaiseError as error:
+        raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
+
+
+def _sentence(words: str | None) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 async def delete_year(db: Connection, held: ArchiveYear, *, actor: str) -> None:

@@ -65,6 +65,10 @@ from step s
 join message m using (step_id)
 where archive_year(s) = $1;
 
+-- name: drop_year
+-- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
+select drop_archive_year($1, $2);
+
 -- name: audit
 -- Who did what.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

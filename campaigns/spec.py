@@ -175,9 +175,9 @@ def _examples() -> str:
 
 
 def _read_about(value: object) -> object:
-    """Check what a campaign is about, and return it as `{kind: name}`; the name is "" where its kind has none."""
+    """Check what a campaign is about: `{kind: name}`, or a kind of which none has a name."""
     if isinstance(value, str) and value in KINDS and not KINDS[value].named:
-        return {value: ""}
+        return value
     if isinstance(value, dict) and len(value) == 1:
         ((kind, name),) = value.items()
         if kind in KINDS and KINDS[kind].named and isinstance(name, str) and name:
@@ -185,8 +185,8 @@ def _read_about(value: object) -> object:
     raise ValueError(f"say what it is about: {_examples()}")
 
 
-About = Annotated[dict[str, str], BeforeValidator(_read_about)]
-"""What a campaign is about: its kind, and its name, "" where its kind has none."""
+About = Annotated[dict[str, str] | str, BeforeValidator(_read_about)]
+"""What a campaign is about: `{kind: name}`, or only the kind where none of it has a name."""
 
 
 class CampaignSpec(SpecTable):
@@ -217,8 +217,10 @@ class CampaignSpec(SpecTable):
     @property
     def subject(self) -> tuple[str, str]:
         """Return the kind and name of its subject; one without a name is known by the campaign's."""
+        if isinstance(self.about, str):
+            return self.about, self.name
         ((kind, name),) = self.about.items()
-        return kind, name or self.name
+        return kind, name
 
     def quiet(self, step: StepSpec) -> Quiet | None:
         """Return the quiet hours of a step: its own, or the campaign's, or the night for texts."""

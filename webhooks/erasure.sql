@@ -99,3 +99,7 @@ update page_view set signals = '{}', answer = null, earlier = null where message
 -- Deletes the notes of one-time texts to an address: they are kept by the address.
 delete from notice_sent t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
+
+-- name: forget_statistics
+-- Refreshes the planner's statistics, which keep samples of column values that the application can read.
+select forget_statistics();

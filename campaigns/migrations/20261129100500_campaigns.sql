@@ -131,7 +131,8 @@ create table reply (
   state        text        not null default 'closed' check (state in ('open', 'closed')),
   received_at  timestamptz not null default now(),
   closed_at    timestamptz,
-  closed_by    text
+  closed_by    text,
+  check ((answer_kind is null) = (answer_id is null))
 );
 create index reply_open on reply (received_at) where state = 'open';
 create index reply_message on reply (message_id) where channel = 'link';

@@ -1,7 +1,9 @@
-"""Reasons why a reply is open for staff."""
+"""Reasons why a reply is open for staff, with their words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from campaigns.replies.classification import Classification
@@ -9,6 +11,22 @@ from campaigns.subjects.subject import Subject
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "wrong_number", "unclear"})
 """Readings that staff have to act on, whatever the message asked about."""
+WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unclear": "Needs reading",
+        "call_me": "Wants a call",
+        "no_ballot_paper": "No ballot paper",
+        "wrong_number": "Wrong number",
+        "opt_out": "Opted out by email, and said more",
+        "help": "Asks for help",
+        "shared_address": "Shared address: who is it?",
+        "unknown_sender": "Unknown sender",
+        "no_message": "Answers nothing we sent",
+        "early": "Came before it opened",
+        "late": "Came after it closed",
+    }
+)
+"""Reasons why a reply is open, in words for staff."""
 
 
 def waits(reading: str | None, subject: Subject | None) -> bool:

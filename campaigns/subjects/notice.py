@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import field_validator
-
 from campaigns.subjects.page import MemberPage, Reader, after_stop, requests, resume_button, stopped_note
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.settings import Settings
-from core.spec_file import Moment, SpecTable, Text, at_zone, read_document, read_table
+from core.spec_file import Moment, SpecTable, Text, Zone, at_zone, read_document, read_table
 
 SQL: Final = load_queries(__file__)
 
@@ -31,18 +29,8 @@ class NoticeSpec(SpecTable):
 
     title: Text | None = None
     organisation: str | None = None
-    time_zone: str | None = None
+    time_zone: Zone | None = None
     closes: Moment | None = None
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-        return value
 
 
 @dataclass(frozen=True, slots=True)

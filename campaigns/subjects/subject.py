@@ -22,7 +22,6 @@ import asyncpg
 
 from campaigns.subjects.page import MemberPage, Reader
 from core.db import Connection
-from core.errors import NotFound
 from core.settings import Settings
 from core.spec_file import SpecTable
 from messaging.content.languages import DEFAULT
@@ -297,8 +296,9 @@ class Subject(ABC):
 
         Raises:
             NotFound: there is no such answer.
+            NotImplementedError: nothing is asked, so that nothing was answered.
         """
-        raise NotFound(f"There is no answer {answer_id} to a {cls.kind} ({recorder}, {channel}, {db!r}).")
+        raise NotImplementedError(f"nobody answers a {cls.kind}")
 
     async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
         """Return the latest answer by a message's link that stands, its `answer_id` and `at`; None for none."""

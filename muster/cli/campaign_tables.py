@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
@@ -15,6 +15,7 @@ from campaigns.campaigns import CampaignStatus
 from campaigns.preview import Example, StepPlan
 from campaigns.sending_windows import NIGHT
 from core.plurals import plural, verb
+from core.times_in_words import pause_in_words
 from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
 from messaging.states import State, sentence
@@ -169,17 +170,10 @@ def _starts(step: StepPlan, *, now: bool) -> str:
         return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the campaign's clock"
     if step.after is not None:
         return (
-            f"starts {_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
+            f"starts {pause_in_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
             "this is as things stand now"
         )
     return "starts at once"
-
-
-def _words(pause: timedelta) -> str:
-    """Put a pause in words: `3 days`, `1 day 12 hours`."""
-    hours, rest = divmod(pause.seconds, 3600)
-    parts = ((pause.days, "day"), (hours, "hour"), (rest // 60, "minute"))
-    return " ".join(plural(n, unit) for n, unit in parts if n) or "at once"
 
 
 def _certainty(step: StepPlan) -> str:

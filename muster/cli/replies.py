@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from campaigns.replies.open_reasons import WHY_OPEN
 from campaigns.replies.reclassify import Reclassified
 from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
@@ -24,7 +25,6 @@ from campaigns.replies.reply_inbox import (
     replies_read_as,
     undo_opt_out,
 )
-from console.words import WHY_OPEN
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
 from core.plurals import plural

@@ -48,9 +48,10 @@ async def fill(db: Connection) -> tuple[int, Step]:
         ballot_id, {"any": [{"members": [NUMBER, "N0"]}, {"unit": ["Leeds"]}]},
         {"audience": {"members": [NUMBER]}, "steps": [{"audience": {"not": {"members": [NUMBER]}}}]},
     )  # fmt: skip
-    old = await add_step(db, campaign_id=campaign_id, position=1, launched_at=NOW, state="finished")
-    step = await add_step(db, campaign_id=campaign_id, position=2)
-    later = await add_step(db, campaign_id=campaign_id, position=3)
+    goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
+    old = await add_step(db, campaign_id=campaign_id, goal_id=goal_id, position=1, launched_at=NOW, state="finished")
+    step = await add_step(db, campaign_id=campaign_id, goal_id=goal_id, position=2)
+    later = await add_step(db, campaign_id=campaign_id, position=3)  # of another goal: the vote withdraws nothing
     for of, channel, address, state in (
         (old, "sms", OLD_PHONE, "delivered"), (step, "email", MAILBOX, "delivered"), (later, "sms", PHONE, "queued"),
     ):  # fmt: skip

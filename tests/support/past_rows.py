@@ -100,7 +100,10 @@ async def add_past(
         name, ballot_id, campaign_state,
     )  # fmt: skip
     launched = closed - timedelta(days=10)
-    step = await add_step(db, campaign_id=campaign_id, state=step_state, launched_at=launched, finished_at=closed)
+    goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
+    step = await add_step(
+        db, campaign_id=campaign_id, goal_id=goal_id, state=step_state, launched_at=launched, finished_at=closed
+    )
     await db.execute(_FILL, name, people, ballot_id, step.step_id, campaign_id, step.senders["sms"], launched)
     for more in (_TELL, _LINK, _LOOK):
         await db.execute(more, step.step_id)

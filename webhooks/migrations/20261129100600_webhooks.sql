@@ -195,8 +195,11 @@ language sql stable parallel safe as $$
   join campaign c using (campaign_id)
   join subject using (subject_kind, subject_id)
   join person p using (person_id)
-  left join subject_standing s
-    on s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
+  left join lateral (
+    select s.standing, s.said_at from subject_standing s
+    where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
+    limit 1 -- there is one; but so it is looked for by the whole key, and not in every ballot there ever was
+  ) s on true
   where l.digest = link_digest and l.revoked_at is null and l.action = any (opened_by)
     and coalesce(over_at(subject.closes_at, c.finished_at) > link_recipient.now - lifetime, true)
     and (m.address is distinct from 'erased-' || m.message_id or opened_by = '{unsubscribe}')

@@ -130,8 +130,8 @@ async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, f"Voted\n\n{NUDGED}")
     await campaign.db.execute(
-        "update reply set reading = 'unclear', rule_version = 'older', answer_id = null, why_open = 'unclear',"
-        " state = 'open'"
+        "update reply set reading = 'unclear', rule_version = 'older', answer_kind = null, answer_id = null,"
+        " why_open = 'unclear', state = 'open'"
     )
     await reclassify(campaign.db, actor="eve", at=NOW)
     assert await campaign.standing(ann) == "voted"

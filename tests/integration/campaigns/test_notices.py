@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
+import asyncpg
 import orjson
 import pytest
 from twilio.request_validator import RequestValidator
@@ -33,6 +34,7 @@ from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serv
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbox
+from webhooks.subscriptions.event_sources import read
 
 OF_A_BALLOT = re.compile(
     r"(?<![\w.-])(?:ballots?|vot(?:e|es|ed|er|ers|ing)|turnout|members?|membership|unions?|branch(?:es)?|electorate"
@@ -182,6 +184,10 @@ async def test_a_notice_from_its_file_to_the_archive(
 
         assert await launch_due_steps(here) == 0
         assert await db.fetchval("select state from campaign") == "finished"
+        told_others = await read(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
+        assert [(one.type, one.data["subject_kind"], one.data["subject"]) for one in told_others] == [
+            (kind, "notice", "bins") for kind in ("campaign.started", "campaign.finished")
+        ]
         await site.sign_in()
         for path in ("/console/", "/console/campaigns/bins"):
             status, page = await site.get(path)
@@ -199,6 +205,13 @@ async def test_a_notice_from_its_file_to_the_archive(
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
     assert "Nothing is old enough." in do("messages archive --before 2020-01-01")
     assert "3 messages moved into the archive." in do("messages archive")
+    year = await db.fetchval("select max(year) from message_archive")
+    for finished in (None, datetime.now(UTC) - timedelta(days=60)):
+        await db.execute("update campaign set finished_at = $1", finished)
+        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be forgotten yet"):
+            await db.execute("select drop_archive_year($1, 'ada')", year)
+    await db.execute("update campaign set finished_at = now() - interval '100 days'")
+    assert await db.fetchval("select drop_archive_year($1, 'ada')", year) == 3
     assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
 
 

@@ -107,6 +107,7 @@ async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connecti
 async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
     twin = await add_past(db, "pay-again", people=16)
     await db.execute("update campaign set subject_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
+    await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
     await db.execute("update elector set ballot_id = $1 where ballot_id = $2", past.ballot_id, twin.ballot_id)
     await refresh(db, past.ballot_id)
     before = await totals(db, past.ballot_id)

@@ -147,6 +147,15 @@ async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> Non
     assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
 
 
+@pytest.mark.parametrize("name", ["find", "look", "press"])
+async def test_what_a_person_has_answered_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
+    nodes = await plan_of(grown, load_queries(str(ROOT / "webhooks/members/recipient.py"))[name])
+    for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):
+        conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == index]
+        assert conditions, shape(nodes)
+        assert all(f"{column} = " in one for one in conditions for column in columns), conditions
+
+
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
     nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
     assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.open_reasons import FOR_A_PERSON
+from campaigns.replies.open_reasons import FOR_A_PERSON, WHY_OPEN
 from campaigns.subjects.kinds import KINDS
 from console.words import (
     GROUPS,
     STATES,
-    WHY_OPEN,
     ago,
     duration,
     in_words,
