@@ -8,13 +8,16 @@ have one. The preview and the launch both decide here, so the launch does what t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from campaigns.audience import Audience
+from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
 from messaging.states import Reason, State
 
@@ -58,39 +61,55 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Decision for a person: an address and `queued`; or no address, `skipped` or `suppressed`, and the reason."""
+    """Decision for a person: an address and `queued`; or no address, `skipped` or `suppressed`, and the reason.
+
+    Attributes:
+        due: of a step whose messages are due by dates of people, when theirs is.
+    """
 
     person_id: int
     channel: str | None
     address: str | None
     state: State
     reason: str | None
+    due: Due | None = None
 
 
 async def decide(
-    db: Connection, step: asyncpg.Record, audience: Audience, *, after: int, written: bool
+    db: Connection, step: asyncpg.Record, audience: Audience, *, after: int, written: bool, now: datetime
 ) -> AsyncGenerator[list[Decision], None]:
     """Decide for an audience, a page of people at a time.
 
     Args:
         db: a connection.
-        step: its `step_id`, `channels`, `goal_id` and `purpose`.
+        step: its `step_id`, `position`, `channels`, `goal_id`, `purpose`, `dated` and `launched_at`, and its campaign's
+            `spec` and `subject`.
         audience: the people to decide for; earlier ones take addresses first.
         after: the last person already decided for.
         written: whether the caller writes each page to the outbox before it requests the next but one. Then only the
             last page's addresses are kept, and a million people need no more memory than ten thousand.
+        now: the time, by which dates of people are past.
     """
     taken: set[tuple[str, str]] = set()
+    when = dated_when(step["spec"], step["position"]) if step["dated"] else None
     while people := await audience.page(db, after=after, limit=PAGE):
         after = people[-1]
         page = await candidates(
             db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
         )
         taken |= await addresses_taken(db, step["step_id"], page)
-        decisions = assign_addresses(page, taken)
+        decisions = assign_addresses(page, taken, await dues_of(db, step, when, people, now) if when else None)
         yield decisions
         if written:
             taken = {(one.channel, one.address) for one in decisions if one.channel and one.address}
+
+
+async def dues_of(
+    db: Connection, step: asyncpg.Record, when: DatedWhen, people: Sequence[int], now: datetime
+) -> dict[int, Due]:
+    """Read when the messages of some people are due; arguments as of `decide`."""
+    zone, since = ZoneInfo(step["subject"]["time_zone"]), step["launched_at"] or now
+    return await read_dues(db, when, people, zone=zone, since=since, now=now)
 
 
 async def candidates(
@@ -124,14 +143,28 @@ async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candida
     return {(row["channel"], row["address"]) for row in rows}
 
 
-def assign_addresses(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Decision]:
+def assign_addresses(
+    people: Iterable[Candidate], taken: set[tuple[str, str]], dues: Mapping[int, Due] | None = None
+) -> list[Decision]:
     """Decide for each person.
 
     Args:
         people: the people; earlier ones take addresses first.
         taken: channel and address of messages decided before; those decided now are added.
+        dues: when each one's message is due, where that is by their dates; who has none takes no address.
     """
-    return [_decide(person, taken) for person in people]
+    if dues is None:
+        return [_decide(person, taken) for person in people]
+    return [
+        _decide_by_date(person, taken, dues.get(person.person_id) or Due("", reason=Reason.NO_DATE))
+        for person in people
+    ]
+
+
+def _decide_by_date(person: Candidate, taken: set[tuple[str, str]], due: Due) -> Decision:
+    if due.reason is not None and not person.answered and person.blocked is None:
+        return replace(_nothing(person, State.SKIPPED, due.reason), due=due)
+    return replace(_decide(person, taken), due=due)
 
 
 def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:

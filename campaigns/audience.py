@@ -60,6 +60,18 @@ class Audience:
         )
         return [row["person_id"] for row in rows]
 
+    async def among(self, db: Connection, people: Sequence[int]) -> list[int]:
+        """Return those of some people who are in the audience, in ascending order."""
+        n = len(self.parameters)
+        rows = await db.fetch(
+            f"select p.person_id from {self.source}"  # noqa: S608  # fixed pieces only
+            f" where p.struck_off_at is null and p.person_id = any (${n + 1}::bigint[]) and {self.clause}"
+            " order by p.person_id",
+            *self.parameters,
+            people,
+        )
+        return [row["person_id"] for row in rows]
+
     async def size(self, db: Connection) -> int:
         """Count the people in the audience."""
         sql = f"select count(*) from {self.source} where p.struck_off_at is null and {self.clause}"  # noqa: S608  # as above

@@ -119,7 +119,9 @@ async def create_campaign(
         senders = await _senders(db, runtime.settings, spec)
         made = _Made(runtime, spec, subject, campaign_id, senders, now)
         for position, (step, template) in enumerate(zip(spec.steps, templates, strict=True), start=1):
-            await add_step(db, made.step(position, step, template))
+            step_id = await add_step(db, made.step(position, step, template))
+            if step.when.of is not None:
+                await db.execute(SQL["follow_dates"], step_id, step.when.of)
         await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {kind: name})
         return await get_campaign(db, spec.name)
 
@@ -269,7 +271,7 @@ class _Made:
             goal_id=self.subject.goal_id,
             priority=step.priority,
             due_at=at_zone(step.when.at, zone) if step.when.at else None,
-            after=step.when.after.to_iso() if step.when.after else None,
+            after=step.when.after.to_iso() if step.when.after and not step.when.of else None,
             send_before=step_ends(self.spec, step, self.subject),
             quiet_from=quiet.start if quiet else None,
             quiet_until=quiet.end if quiet else None,
@@ -282,6 +284,7 @@ class _Made:
             window_from=opens,
             window_until=closes,
             frequency_caps=None if caps is None else [cap.to_json() for cap in caps],
+            dated=step.when.dated,
         )
 
 

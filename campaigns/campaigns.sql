@@ -5,6 +5,10 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (name) do nothing
 returning campaign_id;
 
+-- name: follow_dates
+-- From now on, whoever gets, changes or loses this attribute is noted for the step.
+insert into dated_step (step_id, attribute) values ($1, $2);
+
 -- name: get_campaign
 -- By the name people use.
 select

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from campaigns.variables import with_well_known
 from core.db import Connection, load_queries
 from core.keyring import LENGTH
-from messaging.content.languages import spoken
+from messaging.content.languages import DEFAULT, spoken
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.templates import Channel
+from messaging.content.translations import languages
 
 SQL: Final = load_queries(__file__)
 
@@ -44,6 +46,11 @@ class LanguagePlan:
     def missing(self) -> Mapping[Channel, str]:
         """Return the channels for which the template lacks their language, each with the language used instead."""
         return {channel: said for channel, said in self.said_in.items() if spoken(self.language, (said,)) is None}
+
+    @property
+    def page_in(self) -> str | None:
+        """Return the language of the page behind their link, where that is not theirs."""
+        return DEFAULT if spoken(self.language, languages()) is None else None
 
 
 async def plan_languages(
@@ -114,4 +121,4 @@ async def variables_of(db: Connection, people: Sequence[int], public_url: str) -
         "unsubscribe_link": f"{public_url}/u/{token}",
         "preferences_link": f"{public_url}/p/{token}",
     }
-    return [row["variables"] | links for row in await db.fetch(SQL["variables"], people)]
+    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["variables"], people)]

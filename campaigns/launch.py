@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,7 +172,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
 
 
 async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> Launched:
-    async with _locked(runtime, step_id, wait=wait) as db:
+    async with launch_lock(runtime, step_id, wait=wait) as db:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await _begin(db, step_id):
@@ -206,11 +206,11 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
         Whether everybody has a row; False where the step was paused or cancelled meanwhile.
     """
     now = runtime.clock()
-    used = await personal_variables(db) & Template.from_json(step["content"]).variables
+    used = await used_variables(db, step)
     audience = await step_audience(db, step)
     async with (
         runtime.pool.acquire(timeout=_PATIENCE) as reader,
-        aclosing(decide(reader, step, audience, after=step["launch_cursor"], written=True)) as pages,
+        aclosing(decide(reader, step, audience, after=step["launch_cursor"], written=True, now=now)) as pages,
         aclosing(_one_ahead(pages)) as ready,
     ):
         async for decisions in ready:
@@ -218,7 +218,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
                 await lock_people_shared(db)
                 if not await begin_page(db, step["step_id"], decisions[-1].person_id):
                     return False
-                await _place(db, step, decisions, used, now)
+                await place(db, step, decisions, used, now)
     return True
 
 
@@ -238,14 +238,38 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
         await asyncio.wait([coming])
 
 
-async def _place(
-    db: Connection, step: asyncpg.Record, decisions: list[Decision], used: frozenset[str], now: datetime
+async def used_variables(db: Connection, step: asyncpg.Record) -> frozenset[str]:
+    """List the variables about a person that a step's template uses."""
+    return await personal_variables(db) & Template.from_json(step["content"]).variables
+
+
+async def place(
+    db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], used: frozenset[str], now: datetime
 ) -> None:
-    queue = QueuedStep(step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
-    await enqueue(
-        db,
-        queue,
-        SQL["recipients"],
+    """Put what was decided for some people into the outbox; whoever has a row of this step keeps that.
+
+    Args:
+        db: in the caller's transaction.
+        step: the step, as `launching_step` reads it.
+        decisions: for people, each of them once.
+        used: the variables that are copied.
+        now: the time.
+    """
+    query, parameters = recipients(decisions, used, dated=step["dated"] is not None)
+    await enqueue(db, queued_step(step), query, *parameters, at=now)
+
+
+def queued_step(step: asyncpg.Record) -> QueuedStep:
+    """Return what the outbox has to know of a step, as `launching_step` reads it."""
+    ids = (step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
+    return QueuedStep(*ids, dated=step["dated"] is not None)
+
+
+def recipients(
+    decisions: Sequence[Decision], used: frozenset[str], *, dated: bool = False
+) -> tuple[str, tuple[Sequence[object], ...]]:
+    """Return a query for what was decided for some people, with their variables as they are, and its parameters."""
+    parameters = (
         [one.person_id for one in decisions],
         [one.channel for one in decisions],
         [one.address for one in decisions],
@@ -253,8 +277,18 @@ async def _place(
         [one.reason for one in decisions],
         sorted(used & PERSONAL),
         sorted(used - PERSONAL),
-        at=now,
     )
+    if not dated:
+        return SQL["recipients"], parameters
+    dues = [one.due for one in decisions]
+    times = ([due and due.not_before for due in dues], [due and due.date_at for due in dues])
+    timed = f"""
+        select r.*, t.not_before, t.date_at
+        from ({SQL["recipients"]}) as r
+        join unnest($1::bigint[], $8::timestamptz[], $9::timestamptz[]) as t (person_id, not_before, date_at)
+          using (person_id)
+    """  # noqa: S608  # the query is of our own .sql file
+    return timed, parameters + times
 
 
 async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
@@ -269,7 +303,7 @@ async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
 
 
 @asynccontextmanager
-async def _locked(runtime: Runtime, step_id: int, *, wait: bool) -> AsyncIterator[Connection]:
+async def launch_lock(runtime: Runtime, step_id: int, *, wait: bool = False) -> AsyncIterator[Connection]:
     """Hold the launch lock of a step, on a connection of its own; wait for it where that is asked for.
 
     Raises:

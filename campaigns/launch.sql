@@ -3,7 +3,7 @@
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
-  s.send_after, c.name as campaign, c.state as campaign_state, c.audience, c.spec, to_jsonb(subject) as subject
+  s.send_after, s.dated, c.name as campaign, c.state as campaign_state, c.audience, c.spec, to_jsonb(subject) as subject
 from step s
 join campaign c using (campaign_id)
 join subject using (subject_kind, subject_id)
@@ -34,6 +34,7 @@ select
       'full_name', case when 'full_name' = any ($6) then f.full_name end,
       'member_id', case when 'member_id' = any ($6) then f.member_id end,
       'language', case when 'language' = any ($6) then f.language end,
+      'time_zone', case when 'time_zone' = any ($6) then f.time_zone end,
       'unit', case when 'unit' = any ($6) then f.unit end,
       'branch', case when 'branch' = any ($6) then f.branch end,
       'workplace', case when 'workplace' = any ($6) then f.workplace end,

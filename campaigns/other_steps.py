@@ -8,8 +8,9 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.addressing import assign_addresses, candidates
+from campaigns.addressing import assign_addresses, candidates, dues_of
 from campaigns.audience import compile_audience, step_audience
+from campaigns.person_dates import dated_when
 from campaigns.preview import Times, waiting_steps
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
@@ -65,7 +66,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
         if step is None or times is None:
             starts_at, words = row["launched_at"], await _never(db, row, person_id, zone)
         else:
-            starts_at, words = await _to_come(db, row, step, times, person_id, zone)
+            starts_at, words = await _to_come(db, row, step, times, person_id, zone, now)
         state = "draft" if row["campaign_state"] == "draft" else row["state"]
         others.append(OtherStep(row["campaign"], row["position"], row["template"], state, starts_at, words))
     return others
@@ -78,6 +79,8 @@ async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzin
     launched = f"It was launched on {moment_in_words(row['launched_at'], zone)}"
     if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
         return f"{launched}; they had left by then."
+    if row["follows"]:
+        return f"{launched}; they are not in its audience, and get it if they come into it and have a date."
     subject = subject_of(row["subject"])
     if not await _is_among(db, subject, person_id):
         return f"{launched}; they are {subject.outside_population}."
@@ -85,7 +88,13 @@ async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzin
 
 
 async def _to_come(
-    db: Connection, row: asyncpg.Record, step: asyncpg.Record, times: Times, person_id: int, zone: tzinfo
+    db: Connection,
+    row: asyncpg.Record,
+    step: asyncpg.Record,
+    times: Times,
+    person_id: int,
+    zone: tzinfo,
+    now: datetime,
 ) -> tuple[datetime | None, str]:
     """Return when a later step starts, and what a person would get from it."""
     if row["campaign_state"] == "draft" and step["due_at"] is None:
@@ -99,10 +108,12 @@ async def _to_come(
         starts_at, when = None, "It is being launched, and has not come to them yet."
         if person_id <= step["launch_cursor"]:
             return starts_at, "It is being launched; they are not in its audience."
-    return starts_at, f"{when} {await _forecast(db, row, step, person_id)}".rstrip()
+    return starts_at, f"{when} {await _forecast(db, row, step, person_id, zone, now)}".rstrip()
 
 
-async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
+async def _forecast(
+    db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int, zone: tzinfo, now: datetime
+) -> str:
     """Say what a person would get from a step if it were launched now; decided as a launch decides."""
     subject = subject_of(row["subject"])
     if not await _is_among(db, subject, person_id):
@@ -116,10 +127,13 @@ async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, p
     people = await candidates(
         db, people=[person_id], channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
     )
-    (decision,) = assign_addresses(people, set())
+    when = dated_when(step["spec"], step["position"])
+    (decision,) = assign_addresses(people, set(), await dues_of(db, step, when, [person_id], now) if when else None)
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"
-    return f"As things stand now, they get it by {_CHANNELS[decision.channel]}."
+    due = decision.due.not_before if decision.due else None
+    by_date = f", on {moment_in_words(due, zone)} by their date" if due else ""
+    return f"As things stand now, they get it by {_CHANNELS[decision.channel]}{by_date}."
 
 
 async def _is_among(db: Connection, subject: Subject, person_id: int) -> bool:

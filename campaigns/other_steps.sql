@@ -9,6 +9,7 @@ with theirs as (
 select
   s.step_id, s.campaign_id, s.position, s.template, s.state, s.launched_at, c.name as campaign, c.state as campaign_state,
   to_jsonb(subject) as subject, p.left_at,
+  s.dated is not null and s.state in ('running', 'paused') as follows,
   s.state in ('planned', 'launching') and c.state in ('draft', 'running', 'paused') as waits
 from campaign c
 join step s using (campaign_id)

@@ -18,6 +18,7 @@ import asyncpg
 from campaigns.addressing import Decision, decide
 from campaigns.advice import step_advice
 from campaigns.audience import step_audience
+from campaigns.date_plan import DatePlan, plan_dates
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
@@ -79,6 +80,7 @@ class StepPlan:
         languages: the same for the people of each language, the most spoken first.
         warnings: things about its template that are allowed but seldom intended.
         examples: one message of each channel and language, the one most people get first.
+        dates: of a step whose messages are due by dates of people, when these are.
     """
 
     position: int
@@ -105,6 +107,7 @@ class StepPlan:
     languages: tuple[LanguagePlan, ...]
     warnings: tuple[str, ...]
     examples: tuple[Example, ...]
+    dates: DatePlan | None = None
 
     @property
     def exact(self) -> bool:
@@ -216,9 +219,11 @@ class _Tally:
     not_sent: Counter[str] = field(default_factory=Counter)
     people: list[int] = field(default_factory=list)  # who get a message
     texts: list[int] = field(default_factory=list)  # … as a text
+    by_date: list[Decision] = field(default_factory=list)  # what was decided by a date of the person
 
     def add(self, decisions: Sequence[Decision]) -> None:
         self.audience += len(decisions)
+        self.by_date += [one for one in decisions if one.due is not None]
         for one in decisions:
             if one.channel is None:
                 self.not_sent[str(one.reason)] += 1
@@ -230,7 +235,8 @@ class _Tally:
 
 
 async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
-    tally = await _decide(db, step)
+    tally = await _decide(db, step, times.starts_at)
+    dates = await plan_dates(db, step, tally.by_date, times.starts_at)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
     template = Template.from_json(step["content"])
     renderer = Renderer(template, subject_of(step["subject"]).constants_at(step["constants"], times.goes_at))
@@ -249,7 +255,9 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         opens=times.opens,
         never=opens_at is None,
         quiet=_quiet(step),
-        at_night=await db.fetchval(SQL["at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
+        at_night=0
+        if dates
+        else await db.fetchval(SQL["at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
         audience=tally.audience,
         by_channel=tally.by_channel,
         not_sent=tally.not_sent,
@@ -263,6 +271,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         languages=languages,
         warnings=step_advice(step, times.goes_at),
         examples=await _examples(db, renderer, languages, public_url),
+        dates=dates,
     )
 
 
@@ -284,10 +293,12 @@ async def _capped(
     return row["wait"], row["too_late"]
 
 
-async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
+async def _decide(db: Connection, step: asyncpg.Record, now: datetime) -> _Tally:
     tally = _Tally()
     # the cursor is not 0 where a launch was interrupted: only the rest is planned
-    async for page in decide(db, step, await step_audience(db, step), after=step["launch_cursor"], written=False):
+    async for page in decide(
+        db, step, await step_audience(db, step), after=step["launch_cursor"], written=False, now=now
+    ):
         tally.add(page)
     return tally
 

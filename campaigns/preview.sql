@@ -2,7 +2,7 @@
 -- The steps still to be launched, in order, with when the one before each was launched, if it was.
 select
   s.step_id, s.campaign_id, s.position, s.template, s.channels, s.purpose, s.goal_id, s.content, s.constants,
-  s.due_at, s.after, s.launch_cursor, s.quiet_from, s.quiet_until, s.quiet_channels, s.send_before, s.frequency_caps,
+  s.due_at, s.after, s.dated, s.launched_at, s.launch_cursor, s.quiet_from, s.quiet_until, s.quiet_channels, s.send_before, s.frequency_caps,
   s.secret, c.audience, c.spec, to_jsonb(subject) as subject, before.launched_at as after_launch, sms.address as sms_from
 from step s
 join campaign c using (campaign_id)

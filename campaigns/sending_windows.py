@@ -9,9 +9,11 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from core.frequency_caps import Cap, parse_caps
+from core.plurals import plural
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
+_ISO: Final = re.compile(r"P(\d+)D(?:T(\d+)S)?")  # as `to_iso` writes it
 _UNITS: Final = ("minutes", "hours", "days", "weeks")
 _LONGEST: Final = timedelta(days=3660)
 _HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
@@ -43,10 +45,19 @@ class Pause(timedelta):
         seconds = int(self.exact.total_seconds())
         return f"P{self.calendar_days}D" + (f"T{seconds}S" if seconds else "")
 
+    @property
+    def words(self) -> str:
+        """Put it in words, both parts apart: `1 day`, `24 hours`, `1 day 12 hours 30 minutes`."""
+        hours, rest = divmod(int(self.exact.total_seconds()), 3600)
+        parts = ((self.calendar_days, "day"), (hours, "hour"), (rest // 60, "minute"))
+        return " ".join(plural(n, unit) for n, unit in parts if n) or "0 minutes"
+
 
 def _pause(value: object) -> Pause:
     if isinstance(value, Pause):
         return value
+    if stored := _ISO.fullmatch(str(value)):
+        return Pause(int(stored[1]), timedelta(seconds=int(stored[2] or 0)))
     words = str(value).strip().lower()
     if not words or words.isdigit() or _DURATION.sub("", words).strip(" ,"):
         raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')

@@ -66,16 +66,35 @@ class Filter(SpecTable):
 
 
 class When(SpecTable):
-    """Start of a step: at a time, some time after the step before, or (neither) with the launch."""
+    """Start of a step: at a time, some time after the step before, or (neither) with the launch.
+
+    With `of`, each message is due before or after a date of its person, an attribute, and the step starts with the
+    launch.
+    """
 
     at: Moment | None = None
     after: Duration | None = None
+    before: Duration | None = None
+    of: Text | None = None
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
         if self.at is not None and self.after is not None:
             raise ValueError("after: say either at or after, not both")
+        if self.before is not None and (self.at is not None or self.after is not None):
+            raise ValueError("before: say either that or at or after, not both")
+        if self.before is not None and self.of is None:
+            raise ValueError('before: says before what with of, an attribute: { before = "24 hours", of = "visit_at" }')
+        if self.of is not None and self.before is self.after is None:
+            raise ValueError('of: says how long before or after it: { before = "24 hours", of = "visit_at" }')
+        if self.before is not None and not self.before:
+            raise ValueError("before: is no time at all")
         return self
+
+    @property
+    def dated(self) -> Literal["before", "after"] | None:
+        """Return the side of a person's date on which messages are due; None where it is not by their date."""
+        return None if self.of is None else "after" if self.before is None else "before"
 
 
 class Window(SpecTable):
@@ -187,7 +206,7 @@ class CampaignSpec(SpecTable):
 
     @model_validator(mode="after")
     def _first_step_leads(self) -> Self:
-        if self.steps[0].when.after is not None:
+        if self.steps[0].when.after is not None and self.steps[0].when.of is None:
             raise ValueError("steps[1].when.after: the first step has none before it; use at, or neither")
         for position, step in enumerate(self.steps, start=1):
             for received in _received(step.audience, self.audience):

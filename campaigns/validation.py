@@ -22,6 +22,7 @@ from core.spec_file import at_zone
 from messaging.channels import has_sms
 from messaging.content.templates import Template, load_template
 from messaging.states import State, sentence
+from people.attributes import missing_attribute
 
 _PAGE: Final = 20_000
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -59,6 +60,8 @@ async def check_campaign(
         if template is not None:
             templates.append(template)
         problems += [f"{key}.{line}" for line in (*wrong, *_times(spec, step, subject, now))]
+        if step.when.of is not None:
+            problems += await missing_attribute(db, step.when.of, key=f"{key}.when.of")
         if step.audience is not None:
             problems += await check_audience(db, step.audience, subject, key=f"{key}.audience")
     if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:

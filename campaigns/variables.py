@@ -6,13 +6,13 @@ object of texts per person). A launch copies from it in SQL; nothing here is com
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, SubjectVariable
+from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, WELL_KNOWN, SubjectVariable
 
 SQL = load_queries(__file__)
 
@@ -31,12 +31,17 @@ async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
     variables: dict[str, str] | None = await db.fetchval(SQL["person_variables"], person_id)
     if variables is None:
         raise NotFound(f"There is no person {person_id}.")
-    return variables
+    return with_well_known(variables)
+
+
+def with_well_known(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a person's variables with the well-known attributes, "" where no member file has brought them."""
+    return {**dict.fromkeys(WELL_KNOWN, ""), **variables}
 
 
 async def personal_variables(db: Connection) -> frozenset[str]:
     """List the names of variables about a person: the personal ones and every attribute."""
-    return PERSONAL | {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+    return PERSONAL | WELL_KNOWN | {row["name"] for row in await db.fetch(SQL["attribute_names"])}
 
 
 async def known_variables(db: Connection) -> frozenset[str]:

@@ -62,6 +62,8 @@ class StepProgress:
         launched_at: when it was launched.
         finished_at: when it finished.
         stopped: reason why its sender was stopped; None while it is not.
+        dated: whether each message is due by a date of its person.
+        next_at: when the first of those that wait is due; None where none does.
         by_channel: progress by channel; only on the campaign's own page.
     """
 
@@ -81,6 +83,8 @@ class StepProgress:
     launched_at: datetime | None
     finished_at: datetime | None
     stopped: str | None
+    dated: bool
+    next_at: datetime | None
     by_channel: tuple[ChannelProgress, ...] = ()
 
     @property
@@ -194,6 +198,8 @@ def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgre
         launched_at=plan["launched_at"],
         finished_at=plan["finished_at"],
         stopped=plan["sender_paused"],
+        dated=one.dated,
+        next_at=one.next_at,
         by_channel=by_channel,
     )
 

@@ -127,6 +127,14 @@ class Reason(StrEnum):
     SHARED_ADDRESS = "shared_address"
     LANDLINE = "landline"
     NO_CONSENT = "no_consent"
+    # … or later: of a message that is due by a date of its person
+    NO_DATE = "no_date"
+    UNREADABLE_DATE = "unreadable_date"
+    PAST_DATE = "past_date"
+    LATER_REMINDER = "later_reminder"
+    LEFT_AUDIENCE = "left_audience"
+    DATE_MOVED = "date_moved"
+    DATE_MOVED_LATE = "date_moved_late"
     FREQUENCY_CAP = "frequency_cap"
     # refused or lost on the way, because of the recipient
     RECIPIENT_REFUSED = "recipient_refused"
@@ -179,6 +187,13 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.SHARED_ADDRESS: "Somebody else at the same number or mailbox gets this message.",
         Reason.LANDLINE: "The number is a landline.",
         Reason.NO_CONSENT: "They have not agreed to messages of this kind.",
+        Reason.NO_DATE: "They have no date that it could be sent by.",
+        Reason.UNREADABLE_DATE: "The date that it is sent by cannot be read.",
+        Reason.PAST_DATE: "The date that it is sent by is past.",
+        Reason.LATER_REMINDER: "A later message about the same date was due already, and goes instead.",
+        Reason.LEFT_AUDIENCE: "They are no longer among those whom it is for.",
+        Reason.DATE_MOVED: "The date that it is sent by has changed.",
+        Reason.DATE_MOVED_LATE: "Their date changed after this had gone, and they have not been told again.",
         Reason.FREQUENCY_CAP: "They have had enough messages from us lately.",
         Reason.RECIPIENT_REFUSED: "The provider will not deliver to this address.",
         Reason.MAILBOX_FULL: "Their mailbox is full.",

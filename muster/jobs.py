@@ -15,6 +15,7 @@ import structlog
 from ballots.counts import compact, refresh_due
 from ballots.exports import export_due
 from ballots.leavers import strike_off
+from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
@@ -67,6 +68,7 @@ class Jobs:
     deliveries: list[PeriodicJob] = field(init=False)
     inbox: PeriodicJob = field(init=False)
     launch: PeriodicJob = field(init=False)
+    dates: PeriodicJob = field(init=False)
     reconcile: PeriodicJob = field(init=False)
     counts: PeriodicJob = field(init=False)
     backfill: PeriodicJob = field(init=False)
@@ -89,6 +91,7 @@ class Jobs:
         ]
         self.inbox = PeriodicJob("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
         self.launch = PeriodicJob("launch", self._launch, outages=outages)
+        self.dates = PeriodicJob("dates of people", self._follow_dates, outages=outages)
         self.reconcile = PeriodicJob("reconcile", self._reconcile, outages=outages)
         self.counts = PeriodicJob("counts", self._count, outages=outages)
         self.backfill = PeriodicJob("Twilio backfill", self._backfill, outages=outages)
@@ -99,7 +102,7 @@ class Jobs:
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Start every job that is due by the clock."""
-        due = [self.launch, self.reconcile, self.inbox, self.webhooks, *self.deliveries]
+        due = [self.launch, self.dates, self.reconcile, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
         if time.monotonic() >= self.backfill_at:
@@ -123,6 +126,7 @@ class Jobs:
         mine = (
             self.inbox,
             self.launch,
+            self.dates,
             self.reconcile,
             self.counts,
             self.backfill,
@@ -149,6 +153,10 @@ class Jobs:
 
     async def _launch(self) -> bool:
         await launch_due_steps(self.runtime)
+        return False
+
+    async def _follow_dates(self) -> bool:
+        await follow_dates(self.runtime)
         return False
 
     async def _deliver_webhooks(self) -> bool:

@@ -25,13 +25,14 @@ async def missing_attributes(db: Connection, wanted: Wanted, *, key: str) -> lis
     Returns:
         A line for each attribute that no member file has brought, and each value that is only spelt otherwise.
     """
-    names = await _names(db)
-    missing = [
-        f"{key}.attribute.{name}: no member file has brought this attribute{near_miss(name, names)}"
-        for name in wanted
-        if name not in names
-    ]
+    missing = [line for name in wanted for line in await missing_attribute(db, name, key=f"{key}.attribute.{name}")]
     return missing + [line for line, only_spelt in await unheld_attributes(db, wanted, key=key) if only_spelt]
+
+
+async def missing_attribute(db: Connection, name: str, *, key: str) -> list[str]:
+    """Say that no member file has brought an attribute; empty where one has."""
+    names = await _names(db)
+    return [] if name in names else [f"{key}: no member file has brought this attribute{near_miss(name, names)}"]
 
 
 async def unheld_attributes(db: Connection, wanted: Wanted, *, key: str) -> list[tuple[str, bool]]:

@@ -74,6 +74,43 @@ returns timestamptz language sql immutable parallel safe as $$
   select ((launched at time zone zone + date_trunc('day', pause)) at time zone zone) + (pause - date_trunc('day', pause))
 $$;
 
+-- Steps whose messages are due before or after a date of each person: the attribute that says it, and when everybody was last
+-- compared with their message.
+create table dated_step (
+  step_id     bigint      primary key references step,
+  attribute   text        not null,
+  compared_at timestamptz
+);
+
+-- People whose details changed and who may have got, moved or lost such a date. Written in the transaction of the change, whatever
+-- makes it; a row goes in the transaction that has done for one step what follows from it.
+create table date_change (
+  step_id   bigint not null references step,
+  change_id bigint generated always as identity,
+  person_id bigint not null,
+  primary key (step_id, change_id)
+);
+
+create function note_date_changes() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if exists (select from dated_step join step using (step_id) where state not in ('finished', 'cancelled')) then
+    insert into date_change (step_id, person_id)
+    select d.step_id, p.person_id
+    from changed_people p
+    cross join dated_step d
+    join step s using (step_id)
+    where s.state not in ('finished', 'cancelled') and (
+      coalesce(p.attributes ->> d.attribute, '') <> ''
+      or exists (select from message m where m.step_id = d.step_id and m.person_id = p.person_id and m.date_at is not null)
+    );
+  end if;
+  return null;
+end $$;
+create trigger person_comes_with_dates after insert on person
+  referencing new table as changed_people for each statement execute function note_date_changes();
+create trigger person_changes_dates after update on person
+  referencing new table as changed_people for each statement execute function note_date_changes();
+
 -- A reply that was read, by rule or by a person; "open" ones wait for somebody.
 create table reply (
   reply_id     bigint generated always as identity primary key,

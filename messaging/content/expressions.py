@@ -21,9 +21,12 @@ from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
 from messaging.content.budget import LONGEST_OUTPUT, CountedContext, counted, runs_free, too_long, with_counting
+from messaging.content.dates import DATE_FILTERS, with_reader
+from messaging.content.languages import DEFAULT
 
 FILTERS: Final = frozenset(
     {
+        *DATE_FILTERS,
         "capitalize",
         "default",
         "first",
@@ -95,7 +98,7 @@ class Piece:
 def _environment(*, autoescape: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=autoescape, cache_size=0)
     environment.globals.clear()
-    known = environment.filters | {"href": href}
+    known = environment.filters | {"href": href, **DATE_FILTERS}
     # urlencode and d are for internal use: an address around a variable, and Jinja's own short name of default
     environment.filters = {name: known[name] for name in (*FILTERS, "urlencode", "d")}
     return environment
@@ -143,6 +146,8 @@ def parse(source: TemplateSource) -> nodes.Template:
                 f"{source.at(node.lineno)}: there is no filter “{node.name}”.{nearest(node.name, FILTERS)}",
                 remedy=f"There are {', '.join(sorted(FILTERS))}.",
             )
+        if isinstance(node, nodes.Filter) and node.name in DATE_FILTERS and (node.args or node.kwargs):
+            raise _not_here(source, node.lineno, f"something in brackets after |{node.name}")
         if isinstance(node, nodes.Name) and node.name in _SPECIAL:
             raise _not_here(source, node.lineno, f"“{node.name}”")
         if isinstance(node, nodes.Getattr) and not isinstance(node.node, nodes.Name):
@@ -280,13 +285,16 @@ def nearest(word: str, known: Collection[str]) -> str:
 Evaluate = Callable[[Mapping[str, Any]], str]
 
 
-def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool = False) -> Evaluate:
+def compiled(
+    source: TemplateSource, constants: Mapping[str, Any], *, html: bool = False, language: str = DEFAULT
+) -> Evaluate:
     """Compile a template once; variables that are the same for all recipients are filled in here.
 
     Args:
         source: a template that `parse` accepts.
         constants: variables with the same value for all recipients; a value may be a mapping of fields.
         html: escape the values of variables; in plain text instead, a line with only statements leaves no empty line.
+        language: in which dates are said.
 
     Returns:
         A function of the other variables. It raises TemplateError where one is missing or of the wrong type.
@@ -298,7 +306,8 @@ def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool
     tree = _read(source if html else replace(source, text=_without_empty_lines(source)), environment)
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     free = runs_free(tree)
-    folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(tree)
+    dated = with_reader(tree, language)
+    folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(dated)
     if not free:
         environment = _COUNTED_HTML if html else _COUNTED_PLAIN
         folded = with_counting(folded, environment)

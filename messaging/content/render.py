@@ -91,7 +91,8 @@ class Renderer:
 
         self.template: Final = template
         self._texts: Final = {
-            language: compiled(one.sms_source(), known(language)) for language, one in template.versions("sms").items()
+            language: compiled(one.sms_source(), known(language), language=language)
+            for language, one in template.versions("sms").items()
         }
         self._emails: Final = {
             language: _Email(one, known(language), template.layout, brand.accent)
@@ -155,10 +156,16 @@ class _Email:
         )
         foot = _FOOT.format(**words).replace("{{ why }}", template.why)
         self._subject: Final = compiled(
-            TemplateSource(source.file, template.subject or "", template.head_lines.get("subject", 1)), same
+            TemplateSource(source.file, template.subject or "", template.head_lines.get("subject", 1)),
+            same,
+            language=template.language,
         )
-        self._text: Final = compiled(TemplateSource(source.file, f"{body.text.strip()}\n{foot}"), same)
-        self._html: Final = compiled(TemplateSource(source.file, page.text), same, html=True)
+        self._text: Final = compiled(
+            TemplateSource(source.file, f"{body.text.strip()}\n{foot}"), same, language=template.language
+        )
+        self._html: Final = compiled(
+            TemplateSource(source.file, page.text), same, html=True, language=template.language
+        )
 
     def to(self, variables: Mapping[str, Any]) -> RenderedEmail:
         """Render the email for one person."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast, get_args
 from core.errors import NotFound, TemplateError
 from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
+from messaging.content.dates import needed_for_dates
 from messaging.content.expressions import TemplateSource, nearest
 from messaging.content.front_matter import File, read_file
 from messaging.content.languages import DEFAULT, code, named, spoken
@@ -22,7 +23,7 @@ from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
 from messaging.content.translations import wording
-from messaging.content.vocabulary import CONSTANTS, LINKS, SubjectVariable
+from messaging.content.vocabulary import CONSTANTS, LINKS, WELL_KNOWN, SubjectVariable
 
 Purpose = Literal["service", "marketing"]
 Channel = Literal["sms", "email"]
@@ -88,8 +89,9 @@ class Template:
 
     @property
     def variables(self) -> frozenset[str]:
-        """All variables it uses; where it has translations, `language` is one."""
-        asked = {name for source in self.sources() for name in expressions.names(expressions.parse(source))}
+        """All variables it uses; where it has translations, `language` is one, and `time_zone` where it has dates."""
+        trees = map(expressions.parse, self.sources())
+        asked = {name for tree in trees for name in (*expressions.names(tree), *needed_for_dates(tree))}
         return frozenset(asked | {"language"} if self.translations else asked)
 
     def versions(self, channel: Channel) -> Mapping[str, Template]:
@@ -108,10 +110,8 @@ class Template:
             yield self.sms_source()
         if self.email is not None:
             yield self.email_source()
-            file, head = (
-                self.email_source().file,
-                {"subject": self.subject, "preheader": self.preheader, "why": self.why},
-            )
+            file = self.email_source().file
+            head = {"subject": self.subject, "preheader": self.preheader, "why": self.why}
             yield from (TemplateSource(file, text, self.head_lines.get(key, 1)) for key, text in head.items() if text)
         for translation in self.translations.values():
             yield from translation.sources()
@@ -137,7 +137,7 @@ class Template:
         Raises:
             TemplateError: with one line for each problem.
         """
-        names = frozenset(known) | CONSTANTS | LINKS | {one.name for one in subjects}
+        names = frozenset(known) | CONSTANTS | LINKS | WELL_KNOWN | {one.name for one in subjects}
         problems = [problem for source in self.sources() for problem in _unknown(source, names, subjects)]
         if not problems:
             problems += [problem for source in self.sources() for problem in _fails(source, self.variables, subjects)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import datetime, time, tzinfo
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +30,12 @@ def languages() -> tuple[str, ...]:
     return tuple(_load())
 
 
-def day_and_time(at: datetime, zone: str, language: str = DEFAULT) -> str:
+def day_words(here: datetime, language: str = DEFAULT) -> str:
+    """Format the day of a local time for messages: `Monday 7 December`."""
+    return _formatted("{day} {number} {month}", here, language)
+
+
+def day_and_time(at: datetime, zone: str | tzinfo, language: str = DEFAULT) -> str:
     """Format a time for messages: `Monday 7 December` or `Monday 7 December, 12:00`.
 
     The time of day is left out at midnight and in the last minute of a day, where the date is enough.
@@ -40,9 +45,14 @@ def day_and_time(at: datetime, zone: str, language: str = DEFAULT) -> str:
         zone: the time zone to write it in.
         language: of the text; English where it is not translated.
     """
-    words, here = wording(language), at.astimezone(ZoneInfo(zone))
-    whole_day = here.time() == time() or here.time() >= time(23, 59)
-    form = "{day} {number} {month}" if whole_day else str(words["date_and_time"])
+    here = at.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
+    if here.time() == time() or here.time() >= time(23, 59):
+        return day_words(here, language)
+    return _formatted(str(wording(language)["date_and_time"]), here, language)
+
+
+def _formatted(form: str, here: datetime, language: str) -> str:
+    words = wording(language)
     day, month = words["days"][here.weekday()], words["months"][here.month - 1]
     return form.format(day=day, number=here.day, month=month, time=f"{here:%H:%M}")
 

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 PERSONAL: Final = frozenset(
-    {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
-)
+    {
+        "first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language",
+        "time_zone",
+    }
+)  # fmt: skip
 """Variables of every person, beside their attributes."""
+WELL_KNOWN: Final = frozenset({"appointment_at", "place"})
+"""Attributes that every template may use; empty where no member file has brought them."""
 CONSTANTS: Final = frozenset({"organisation", "contact"})
 """Variables that are the same for all recipients of a step, beside its subject."""
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})

@@ -60,6 +60,8 @@ create table step (
                                                     -- null: its campaign was cancelled
   due_at          timestamptz,                      -- an absolute start
   after           interval,                         -- or a pause after the launch of the step before
+  dated           text        check (dated in ('before', 'after')), -- each message is due before or after a date of its
+                                                    -- person (message.date_at), and people may come until send_before
   send_after      timestamptz,                      -- nothing leaves before
   send_before     timestamptz,                      -- later than this it is not worth sending: expired
   quiet_from      time,                             -- in the recipient's own time zone; may span midnight
@@ -100,6 +102,7 @@ create table message (
   state       message_state not null default 'queued',
   reason      text,                                -- a closed vocabulary, see messaging/states.py
   not_before  timestamptz   not null default now(),
+  date_at     timestamptz,                         -- of a dated step: the date of the person that it is about
   attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
   dispatcher_id  bigint,                              -- the worker that has claimed it
   wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
@@ -134,6 +137,14 @@ create unique index message_provider on message (provider_id) where provider_id 
 create index message_refused_or_returned on message (sender_id, changed_at)
   where state in ('failed', 'undelivered', 'bounced');
 create index message_sent on message (sender_id, sent_at) where sent_at is not null;
+-- Messages about a date that nobody has sent before it.
+create index message_dated on message (step_id, date_at) where state = 'queued' and date_at is not null;
+
+-- The moment from which a message is not worth sending: its step's, or its person's date where it is due before that.
+create function message_deadline(send_before timestamptz, dated text, date_at timestamptz) returns timestamptz
+language sql immutable parallel safe as $$
+  select case when dated = 'before' then least(send_before, date_at) else send_before end
+$$;
 
 -- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each.
 create function messages_of(bigint) returns setof message language sql stable parallel safe as $$
@@ -162,12 +173,19 @@ $$;
 create trigger step_stays before delete on step for each row execute function stay_while_written_for();
 create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
 
--- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. No statement
--- that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one that fires
--- before locks each row that any update writes. A message leaves its table in one way only,
--- into the archive: otherwise it could be made anew, for somebody else.
+-- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. A message
+-- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address. No
+-- statement that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one
+-- that fires before locks each row that any update writes. A message leaves its table in one way only, into the archive:
+-- otherwise it could be made anew, for somebody else.
 create function only_emptying() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
+  if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id)
+    and coalesce(new.address, '') !~ '^erased-'
+    and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
+    and not exists (select from message_event e where e.message_id = old.message_id and e.state = 'sending') then
+    return null;
+  end if;
   if coalesce(current_setting('muster.erasing', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
     or (new.message_id, new.person_id) is distinct from (old.message_id, old.person_id) then
@@ -561,12 +579,12 @@ create table step_total (
 create view message_any as
 select
   message_id, step_id, campaign_id, person_id, channel, address, sender_id, state, reason, attempt, provider_id, segments,
-  not_before, created_at, sent_at, changed_at
+  not_before, date_at, created_at, sent_at, changed_at
 from message
 union all
 select
   message_id, step_id, campaign_id, person_id, channel, address, sender_id, state, reason, attempt, provider_id, segments,
-  null, created_at, sent_at, changed_at
+  null, null, created_at, sent_at, changed_at
 from message_archive;
 
 create view message_event_any as
@@ -697,7 +715,7 @@ begin
 end $$;
 
 grant execute on function
-  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, stops_of, reason_weight,
-  impersonal_detail to public;
+  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
+  reason_weight, impersonal_detail to public;
 
 -- migrate:down

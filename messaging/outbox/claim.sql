@@ -17,7 +17,7 @@ order by s.priority desc, s.step_id, c.channel;
 -- a frequency cap, is in quiet hours or outside the sending window, or would get it after the deadline. SKIP LOCKED, so
 -- that workers never wait for each other.
 with due as materialized (
-  select m.message_id, m.person_id, m.address, m.time_zone
+  select m.message_id, m.person_id, m.address, m.time_zone, m.date_at
   from message m
   where m.step_id = $1 and m.channel = $2 and m.state = 'queued' and m.not_before <= $3
   order by m.not_before, m.message_id
@@ -25,7 +25,7 @@ with due as materialized (
   for no key update skip locked
 ), seen as materialized (
   select
-    d.message_id, d.person_id, s.purpose, s.send_before,
+    d.message_id, d.person_id, s.purpose, message_deadline(s.send_before, s.dated, d.date_at) as send_before,
     stop.answered, stop.suppressed,
     case when s.asleep_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
       then coalesce(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -30,6 +31,8 @@ class StepCounts:
         seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
         sender: its sender that is paused, where one is.
         stopped: why it is paused.
+        dated: whether each message is due by a date of its person; people may come until the step ends.
+        next_at: when the first of those that wait is due; None where none does.
     """
 
     step_id: int
@@ -43,6 +46,8 @@ class StepCounts:
     seconds_left: float | None
     sender: str | None = None
     stopped: str | None = None
+    dated: bool = False
+    next_at: datetime | None = None
 
 
 async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
@@ -64,7 +69,7 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
     age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else WINDOW
     rate = sum(group["lately"] for group in groups) / min(WINDOW, max(age, 1.0))
     waiting = counts[State.QUEUED] + counts[State.SENDING]
-    left = 0.0 if not waiting else waiting / rate if rate and step["state"] == "running" else None
+    left = 0.0 if not waiting or step["dated"] else waiting / rate if rate and step["state"] == "running" else None
     return StepCounts(
         step_id=step["step_id"],
         position=step["position"],
@@ -77,4 +82,6 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
         seconds_left=left,
         sender=step["sender"] if step["stopped"] else None,
         stopped=step["stopped"],
+        dated=step["dated"],
+        next_at=step["next_at"],
     )

@@ -1,9 +1,21 @@
 -- name: steps
--- A paused sender stops the step without changing its state.
+-- A paused sender stops the step without changing its state. Messages by dates of people wait each for their own time.
 select
   s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
   case when sms.paused_reason is not null then sms.address else mail.address end as sender,
-  coalesce(sms.paused_reason, mail.paused_reason) as stopped
+  coalesce(sms.paused_reason, mail.paused_reason) as stopped,
+  s.dated is not null as dated,
+  (
+    select min(first.not_before)
+    from unnest(s.channels) as c (channel)
+    cross join lateral (
+      select m.not_before from message m
+      where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued'
+      order by m.not_before
+      limit 1
+    ) as first
+    where s.dated is not null
+  ) as next_at
 from step s
 left join sender sms on sms.sender_id = s.sms_sender_id and 'sms' = any (s.channels)
 left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s.channels)

@@ -109,7 +109,7 @@ class Dispatcher:
         if counts:
             log.info("messages processed", **{name: n for name, n in sorted(counts.items()) if n})
             async with self._runtime.pool.acquire() as db:
-                await finish_drained(db)
+                await finish_drained(db, self._runtime.clock())
         return _sum(counts)
 
     def stop(self) -> None:

@@ -27,12 +27,14 @@ class QueuedStep:
     Attributes:
         step_id, campaign_id: the step, and its campaign.
         sms_sender_id, email_sender_id: the senders; None for a channel that the step does not use.
+        dated: whether each message has a time of its own.
     """
 
     step_id: int
     campaign_id: int
     sms_sender_id: int | None
     email_sender_id: int | None
+    dated: bool = False
 
 
 async def begin_step(db: Connection, step_id: int) -> bool:
@@ -69,7 +71,8 @@ async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: ob
         db: in the caller's transaction.
         queue: the step they belong to.
         query: trusted SQL for `person_id`, `channel`, `address`, `variables`, `time_zone`, `state` and `reason`; for a
-            person who gets nothing, the last two say why.
+            person who gets nothing, the last two say why. Of a dated step also for `not_before` and `date_at`, which
+            may be null.
         parameters: of the query.
         at: time of creation; aware.
 
@@ -77,7 +80,7 @@ async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: ob
         How many messages were added.
     """
     columns = (queue.step_id, queue.campaign_id, queue.sms_sender_id, queue.email_sender_id, at)
-    added: int = await db.fetchval(_statement(query, len(parameters)), *parameters, *columns)
+    added: int = await db.fetchval(_statement(query, len(parameters), queue.dated), *parameters, *columns)
     return added
 
 
@@ -92,18 +95,21 @@ async def refresh_statistics(db: Connection) -> None:
 
 
 @cache
-def _statement(query: str, parameters: int) -> str:
+def _statement(query: str, parameters: int, dated: bool) -> str:
     step, campaign, sms, email, at = (f"${parameters + place}" for place in range(1, _FIXED + 1))
+    date_column, times = (
+        (", date_at", f"coalesce(r.not_before, {at}), r.date_at") if dated else ("", f"{at}::timestamptz")
+    )
     return f"""
         with placed as (
           insert into message (
             step_id, campaign_id, person_id, channel, address, sender_id, variables, time_zone, state, reason,
-            not_before, created_at, changed_at
+            not_before{date_column}, created_at, changed_at
           )
           select
             {step}::bigint, {campaign}::bigint, r.person_id, r.channel, r.address,
             case r.channel when 'sms' then {sms}::bigint when 'email' then {email}::bigint end,
-            r.variables, r.time_zone, r.state, r.reason, {at}::timestamptz, {at}, {at}
+            r.variables, r.time_zone, r.state, r.reason, {times}, {at}::timestamptz, {at}
           from ({query.rstrip().rstrip(";")}) as r
           order by r.person_id
           on conflict (step_id, person_id) do nothing

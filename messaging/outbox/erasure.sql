@@ -40,11 +40,11 @@ select count(*) from withdrawn;
 -- The variables of each. A message on its way keeps its provider's id, by which its receipts find it; the ids of all
 -- others would let only the provider say whose they were.
 update message
-set variables = '{}',
+set variables = '{}', date_at = null,
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
 where message_id = any ($1::bigint[])
   and (
-    variables <> '{}'
+    variables <> '{}' or date_at is not null
     or provider_id is not null and state not in ('sending', 'accepted', 'sent')
   );
 

@@ -209,7 +209,12 @@ def _words(
         until = moment_in_words(datetime.fromisoformat(detail["until"]), zone)
         return f"{SENTENCES[Reason.TRIED_AGAIN]} Not before {until}; retry {detail['retry']} of at most {detail['of']}."
     if state is State.QUEUED and source != "launch" and why:
-        return f"It was queued again. {why}"
+        until = (
+            f" Not before {moment_in_words(datetime.fromisoformat(detail['until']), zone)}."
+            if "until" in detail
+            else ""
+        )
+        return f"It was queued again. {why}{until}"
     earlier = " This was said of an earlier try." if detail.get("earlier") else ""
     by = f" Decided by {detail['by']}." if "by" in detail else ""
     return f"{_STATE_SENTENCES[state]}{earlier}{by} {why}".rstrip()
@@ -253,5 +258,7 @@ def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
         if row["step_state"] != "running":
             return f"It waits, because its step is {row['step_state']}."
         waits = moment_in_words(row["not_before"], zone)
+        if row["date_at"] is not None:
+            waits += f", by their date, which is {moment_in_words(row['date_at'], zone)}"
         return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()
     return f"{_STATE_SENTENCES[state]} {why}".rstrip()

@@ -1,6 +1,6 @@
 -- name: message
 -- One message and its status; archived messages are found, too, here and below.
-select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before,
+select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before, m.date_at,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
   f.address as sender, f.paused_reason, m.not_before > now() as later,
   array(

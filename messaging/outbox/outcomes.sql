@@ -42,8 +42,8 @@ with outcome as (
 -- lost, is harmless. Materialized: otherwise each reference would run the subqueries again.
 seen as materialized (
   select
-    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
-    f.paused_reason, stop.answered, stop.suppressed
+    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state,
+    message_deadline(s.send_before, s.dated, m.date_at) as send_before, f.paused_reason, stop.answered, stop.suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt

@@ -6,7 +6,8 @@ select provider_id, message_id from message_try where provider_id = any ($1::tex
 
 -- name: receipted
 -- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
-select m.message_id, m.provider_id, m.state, m.step_id, m.channel, m.address, m.attempt, m.wire_at, s.send_before,
+select m.message_id, m.provider_id, m.state, m.step_id, m.channel, m.address, m.attempt, m.wire_at,
+  message_deadline(s.send_before, s.dated, m.date_at) as send_before,
   s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null as alive
 from message m
 join step s using (step_id)

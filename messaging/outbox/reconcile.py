@@ -112,7 +112,7 @@ async def reconcile(
             found=settled["found"],
             held=settled["held"],
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
-            finished=len(await finish_drained(db)),
+            finished=len(await finish_drained(db, now)),
         )
     if reconciled != Reconciled():
         log.info("swept", **{name: count for name, count in asdict(reconciled).items() if count})

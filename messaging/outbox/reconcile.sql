@@ -157,9 +157,9 @@ with waiting as (
 select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
--- Messages that wait beyond their deadline (their sender or step is paused, or the next try comes too late), and
--- messages that came back to the queue of a cancelled campaign. A limited number at a time: a million would take too
--- long.
+-- Messages that wait beyond their deadline, their step's or their own date (their sender or step is paused, or the next
+-- try comes too late), and messages that came back to the queue of a cancelled campaign. A limited number at a time: a
+-- million would take too long.
 with over as (
   select s.step_id, s.state
   from step s
@@ -171,12 +171,19 @@ with over as (
   join message m on m.step_id = over.step_id and m.state = 'queued'
   limit $2
   for update of m skip locked
+), late as materialized (
+  select m.message_id, s.state
+  from step s
+  join message m on m.step_id = s.step_id and m.state = 'queued' and m.date_at <= $1
+  where s.dated = 'before' and s.state in ('running', 'paused')
+  limit $2
+  for update of m skip locked
 ), withdrawn as (
   update message m
   set state = (case w.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
       reason = case w.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
       changed_at = clock_timestamp()
-  from waiting w
+  from (select * from waiting union select * from late) as w
   where m.message_id = w.message_id
   returning m.message_id, m.state, m.reason
 ), new_events as (

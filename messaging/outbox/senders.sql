@@ -79,7 +79,7 @@ with mended as (
   join step s using (step_id)
   where m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2::text[])
     and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null)
-    and (s.send_before is null or s.send_before > $3)
+    and coalesce(message_deadline(s.send_before, s.dated, m.date_at) > $3, true)
   for no key update of m
 ), ended as (
   insert into message_try (message_id, attempt, provider_id, code, ended_by)

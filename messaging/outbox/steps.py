@@ -50,6 +50,8 @@ class NewStep:
         window_from: time of day at which the window opens.
         window_until: time of day at which the window closes.
         frequency_caps: its own; None: only the organisation's.
+        dated: `before` or `after` where each message is due by a date of its person; people may then be added until
+            `send_before`.
     """
 
     campaign_id: int
@@ -77,11 +79,13 @@ class NewStep:
     window_from: time | None
     window_until: time | None
     frequency_caps: Sequence[Mapping[str, Any]] | None
+    dated: str | None = None
 
 
-async def add_step(db: Connection, step: NewStep) -> None:
-    """Add a step; it waits until it is launched."""
-    await db.execute(SQL["add_step"], *astuple(step))
+async def add_step(db: Connection, step: NewStep) -> int:
+    """Add a step, which waits until it is launched; returns its id."""
+    step_id: int = await db.fetchval(SQL["add_step"], *astuple(step))
+    return step_id
 
 
 async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
@@ -111,9 +115,14 @@ async def cancel_steps(db: Connection, campaign_id: int) -> int:
     return withdrawn
 
 
-async def finish_drained(db: Connection) -> list[int]:
-    """Finish the running steps that have nothing left to send; returns their ids."""
-    finished = [row["step_id"] for row in await db.fetch(SQL["finish_drained"])]
+async def finish_drained(db: Connection, now: datetime | None = None) -> list[int]:
+    """Finish the running steps that have nothing left to send, now or later; returns their ids.
+
+    Args:
+        db: a connection.
+        now: the time; the database's where it is left out.
+    """
+    finished = [row["step_id"] for row in await db.fetch(SQL["finish_drained"], now)]
     if finished:
         log.info("steps finished", steps=finished)
     return finished

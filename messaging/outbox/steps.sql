@@ -3,12 +3,13 @@
 insert into step (
   campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
   priority, due_at, after, send_before, quiet_from, quiet_until, quiet_channels, secret, created_at,
-  send_after, window_zone, window_days, window_from, window_until, frequency_caps
+  send_after, window_zone, window_days, window_from, window_until, frequency_caps, dated
 )
 values (
   $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::interval, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-  $23, $24, $25
-);
+  $23, $24, $25, $26
+)
+returning step_id;
 
 -- name: pause
 -- A step still being launched is paused too: its launch stops at its cursor. A finished step would reopen as paused if
@@ -53,9 +54,10 @@ with over as (
 select count(*) from message m join ended using (step_id) where m.state = 'queued';
 
 -- name: finish_drained
--- A step has finished when none of its messages is queued, claimed, or of unknown outcome.
+-- A step has finished when none of its messages is queued, claimed, or of unknown outcome; one whose messages are due by
+-- dates of people, when its time is over as well, because people with new dates may come until then.
 update step s set state = 'finished', finished_at = now()
-where s.state = 'running'
+where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
   and not exists (
     select from message m where m.step_id = s.step_id and m.state in ('queued', 'sending', 'ambiguous')
   )

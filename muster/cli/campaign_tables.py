@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -39,8 +40,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
     for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
         table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
-    if quiet := _quiet_hours(step):
-        table.add_row("", quiet)
+    for count, words, style in _times(step):
+        table.add_row(count, words, style=style)
     for count, words in _held_back(step):
         table.add_row(count, words, style="yellow")
     if step.by_channel.get("sms"):
@@ -81,6 +82,8 @@ def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
         yield f"{step.capped_wait:,}", "of them wait first: they have had enough messages lately"
     if step.capped_out:
         yield f"{step.capped_out:,}", "of them get nothing: they have had enough messages lately, and later is too late"
+    if step.dates:
+        return
     if step.never:
         yield "", "its window and quiet hours leave no time in which it may be sent"
         return
@@ -107,6 +110,28 @@ def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
             yield "", f"the first {what} may go on {_moment(at)}, by the campaign's clock"
 
 
+def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
+    """Say when nothing is sent, and when messages that are due by dates of people go."""
+    if quiet := _quiet_hours(step):
+        yield "", quiet, None
+    plan = step.dates
+    if plan is None:
+        return
+    if plan.first is not None and plan.last is not None:
+        until = f", the last on {_moment(plan.last)}" if plan.last > plan.first else ""
+        yield "", f"the first is due on {_moment(plan.first)}{until}, by the ballot's clock", None
+    if plan.at_once:
+        yield f"{plan.at_once:,}", "of them go at once: their time has passed, and nothing later takes its place", None
+    if plan.in_vain:
+        yield f"{plan.in_vain:,}", "of them expire: quiet hours, the window or the step's end leave no time", "yellow"
+    if plan.unreadable:
+        yield (
+            "",
+            f"{plan.attribute} cannot be read, such as {', '.join(f'“{text}”' for text in plan.unreadable)}",
+            "yellow",
+        )
+
+
 def _moment(at: datetime) -> str:
     return f"{at:%A %d %B at %H:%M}"
 
@@ -121,7 +146,7 @@ def _quiet_hours(step: StepPlan) -> str:
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
     """List how many get it in each language, where there is more than one or the template lacks one of them."""
-    if len(step.languages) < 2 and not any(one.missing for one in step.languages):
+    if len(step.languages) < 2 and not any(one.missing or one.page_in for one in step.languages):
         return
     for one in step.languages:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
@@ -131,12 +156,16 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         for channel, said in one.missing.items():
             what = "text" if channel == "sms" else "email"
             words += f"; the {what} is not in {named(one.language)}, they get it in {named(said)}"
-        yield f"{sum(one.messages.values()):,}", words, bool(one.missing)
+        if one.page_in:
+            words += f"; their page is in {named(one.page_in)}"
+        yield f"{sum(one.messages.values()):,}", words, bool(one.missing or one.page_in)
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:
     if now:
         return "starts now, whatever its own time"
+    if step.dates is not None:
+        return f"each {step.dates.pause.words} {step.dates.side} their {step.dates.attribute}, until the step's end"
     if step.due_at is not None:
         return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the campaign's clock"
     if step.after is not None:
@@ -166,7 +195,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
     for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent", "time left"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in now.steps:
-        table.add_row(*_progress(step))
+        table.add_row(*_progress(step, ZoneInfo(campaign.subject.time_zone)))
     return Group(
         heading,
         table,
@@ -185,7 +214,7 @@ def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
     ]
 
 
-def _progress(step: StepCounts) -> list[str]:
+def _progress(step: StepCounts, zone: tzinfo) -> list[str]:
     def total(*states: State) -> str:
         return f"{sum(step.counts.get(state, 0) for state in states):,}"
 
@@ -197,12 +226,14 @@ def _progress(step: StepCounts) -> list[str]:
         total(*_LOST),
         total(State.AMBIGUOUS),
         total(*_NOT_SENT),
-        _left(step),
+        _left(step, zone),
     ]
 
 
-def _left(step: StepCounts) -> str:
-    """Show the time left and the rate it is estimated by."""
+def _left(step: StepCounts, zone: tzinfo) -> str:
+    """Show the time left and the rate it is estimated by, or when the next message is due by a date of its person."""
+    if step.next_at is not None:
+        return f"next {step.next_at.astimezone(zone):%a %d %b %H:%M}"
     if not step.seconds_left:
         return ""
     minutes, rest = divmod(round(step.seconds_left), 60)

@@ -99,7 +99,9 @@ def show(request: web.Request, recipient: Recipient, template: str, status: int 
 
 
 def _spoken(request: web.Request, recipient: Recipient) -> str:
-    return language(request.query.get("lang"), recipient.language)
+    # whoever reads a page of somebody who was erased shares their address, and speaks what their browser does
+    own = None if recipient.erased else recipient.language
+    return language(request.query.get("lang"), own, *accepted(request.headers.get("Accept-Language", "")))
 
 
 def _preferences(request: web.Request) -> str:

@@ -17,6 +17,7 @@ from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
+from messaging.content.languages import DEFAULT
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
 from webhooks.members.translations import wording
@@ -32,7 +33,7 @@ class AutoReply:
 
     Attributes:
         what: its key in words.toml.
-        language: the member's.
+        language: the one they wrote in, or else their own.
         organisation: the organisation that wrote to them last; "" where it is unknown.
     """
 
@@ -94,7 +95,10 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
             return NewText(read, None)
         # the organisation that the member was last written to by
         theirs = subject_of(asked["subject"]).organisation if asked is not None else ""
-        return NewText(read, AutoReply(what, read.language, theirs or runtime.settings.named))
+        language = read.language
+        if language == DEFAULT:  # so is STOP, in any language
+            language = await db.fetchval(SQL["language"], asked["person_id"] if asked else None, phone) or DEFAULT
+        return NewText(read, AutoReply(what, language, theirs or runtime.settings.named))
 
 
 def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:

@@ -110,7 +110,7 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
     words = screen.getvalue()
     assert re.search(r"1 +have the language Welsh \(cy\): 1 by text, 1 segment", words)
     assert "have the language Polish (pl): 1 by text, 1 segment; the text is not in Polish (pl)" in words
-    assert "they get it in English (en)" in words
+    assert "they get it in English (en); their page is in English (en)" in words
 
 
 async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(muster: Runtime) -> None:

@@ -45,6 +45,7 @@ SPEAKS: frozenset[str] = frozenset(
 SILENT: frozenset[str] = frozenset(
     {
         "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent", "count_change",
+        "date_change", "dated_step",
         "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
         "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
         "message_event_archive", "message_try", "notice", "reply_classification", "reported_status",

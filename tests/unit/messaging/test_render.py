@@ -19,7 +19,7 @@ from messaging.content.layout import brought_layout, lay_out
 from messaging.content.render import Branding, Renderer
 from messaging.content.segments import Segments
 from messaging.content.templates import Template, list_templates, load_template
-from messaging.content.vocabulary import PERSONAL
+from messaging.content.vocabulary import PERSONAL, WELL_KNOWN
 from tests.support.effort import effort_of
 
 CONSTANTS = {
@@ -32,7 +32,7 @@ LINKS = {
     "unsubscribe_link": "https://m.test/u/0123456789abc",
     "preferences_link": "https://m.test/p/0123456789abc",
 }
-ANN = dict.fromkeys(PERSONAL, "") | LINKS | {"first_name": "Ann", "branch": "Leeds"}
+ANN = dict.fromkeys(PERSONAL | WELL_KNOWN, "") | LINKS | {"first_name": "Ann", "branch": "Leeds"}
 
 
 def email_of(markdown: str, **more: Any) -> Template:

@@ -1,0 +1,252 @@
+"""Follow the dates of people: move, withdraw and add messages of steps that are due by a date of each person.
+
+Every change of a person is noted in its own transaction (`date_change`, by a trigger, whatever makes the change), and a
+note goes in the transaction that does what follows from it. So nothing is lost, whichever process is killed. A worker
+follows the notes each second, and compares everybody with their message once an hour: an audience also changes by
+other things than people, such as what they got before.
+
+The lock of a step's launch keeps launch and changes apart. A message that has left stays as it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+
+from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
+from campaigns.audience import Audience, step_audience
+from campaigns.launch import SQL as LAUNCH
+from campaigns.launch import launch_lock, place, queued_step, recipients, used_variables
+from campaigns.person_dates import DatedWhen, Due, dated_when
+from campaigns.subjects.kinds import subject_of
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, load_queries
+from core.errors import Conflict, MusterError
+from core.runtime import Runtime
+from messaging.outbox.dated_messages import (
+    DatedMessage,
+    lock_messages,
+    note_late_moves,
+    refresh_variables,
+    settle_messages,
+)
+from messaging.states import Reason, State
+from people.people_lock import lock_people_shared
+
+SQL: Final = load_queries(__file__)
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 2_000
+"""People looked at in one transaction: what workers record about their messages waits for its end."""
+COMPARE_EVERY: Final = timedelta(hours=1)
+"""How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
+COMPARE_FIRST: Final = timedelta(minutes=1)
+
+_MAY_COME_BACK: Final = frozenset(
+    {
+        Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
+        Reason.NO_ADDRESS, Reason.SHARED_ADDRESS,
+    }
+)  # fmt: skip
+"""Reasons that end when more is known of a person; after others a message comes back for another date only."""
+_OF_TIME: Final = frozenset({Reason.PAST_DATE, Reason.LATER_REMINDER})
+"""Reasons that come to hold with time alone, while a message waits for its turn."""
+
+
+async def follow_dates(runtime: Runtime) -> int:
+    """Do what follows from changed dates; the worker's tick calls this.
+
+    Returns:
+        How many messages were moved, withdrawn or added.
+    """
+    async with runtime.pool.acquire() as db:
+        await db.execute(SQL["forget_others"])
+        steps = await db.fetch(SQL["steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
+    changed = 0
+    for row in steps:
+        try:
+            async with launch_lock(runtime, row["step_id"]) as db:
+                changed += await _follow(runtime, db, row["step_id"])
+                await resolve_alert(db, f"dates:{row['step_id']}")
+        except Conflict:
+            continue  # it is being launched, or another worker does this
+        except MusterError as error:
+            await _raise_date_alert(runtime, row["step_id"], error)
+    if changed:
+        log.info("dates of people followed", messages=changed)
+        await runtime.wake("deliver")
+    return changed
+
+
+async def _raise_date_alert(runtime: Runtime, step_id: int, error: MusterError) -> None:
+    log.error("dates of people cannot be followed", step_id=step_id, error=str(error))
+    async with runtime.pool.acquire() as db:
+        await raise_alert(
+            db,
+            key=f"dates:{step_id}",
+            severity="error",
+            title=f"Messages that are due by dates of people cannot be moved or added: {error.message}",
+            remedy=error.remedy or "Fix the cause; it is tried again every second, and nothing is lost.",
+        )
+
+
+async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
+    step = await db.fetchrow(LAUNCH["launching_step"], step_id)
+    assert step is not None
+    when = dated_when(step["spec"], step["position"])
+    if when is None or step["launched_at"] is None:
+        return 0
+    await subject_of(step["subject"]).prepare(db)
+    one = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
+    changed = 0
+    while True:
+        async with db.transaction():
+            await lock_people_shared(db)
+            people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
+            changed += await one.settle(sorted(people))
+        if len(people) < AT_ONCE:
+            break
+    if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
+        changed += await _compare(one)
+        await db.execute(SQL["compared"], step_id, runtime.clock())
+    return changed
+
+
+async def _compare(one: _Step) -> int:
+    """Compare everybody in the audience, and everybody whose message waits, with their message."""
+    changed = after = 0
+    while people := await one.audience.page(one.db, after=after, limit=AT_ONCE):
+        changed += await _settle_page(one, people, after, people[-1])
+        after = people[-1]
+    return changed + await _settle_page(one, [], after, None)
+
+
+async def _settle_page(one: _Step, people: Sequence[int], after: int, last: int | None) -> int:
+    async with one.db.transaction():
+        await lock_people_shared(one.db)
+        waiting = await one.db.fetch(SQL["waiting"], one.step["step_id"], after, last)
+        return await one.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Step whose dates are followed."""
+
+    runtime: Runtime
+    db: Connection
+    step: asyncpg.Record
+    when: DatedWhen
+    audience: Audience
+    used: frozenset[str]
+
+    async def settle(self, people: Sequence[int]) -> int:
+        """Do for some people what follows from what is known of them now; returns how many messages changed."""
+        if not people:
+            return 0
+        now, step_id = self.runtime.clock(), self.step["step_id"]
+        messages = await lock_messages(self.db, step_id, people)
+        decisions = await self._decide(people, messages, now)
+        new = [one for one in decisions if one.person_id not in messages]
+        pairs = [(one, messages[one.person_id]) for one in decisions if one.person_id in messages]
+        changes = [(one, message, code) for one, message in pairs if (code := _change(one, message)) is not None]
+        late = {message.message_id: _date(one) for one, message in pairs if self._is_late(one, message, now)}
+        if new:
+            await place(self.db, self.step, new, self.used, now)
+        if changes:
+            query, parameters = recipients(
+                [_target(one, message) for one, message, _ in changes], self.used, dated=True
+            )
+            codes = {message.person_id: code for _, message, code in changes}
+            await settle_messages(self.db, queued_step(self.step), query, *parameters, codes=codes, at=now)
+        if waiting := [one for one, message in pairs if message.waits]:
+            query, parameters = recipients([replace(one, state=State.QUEUED) for one in waiting], self.used)
+            await refresh_variables(self.db, step_id, query, *parameters)
+        if late:
+            await note_late_moves(self.db, late, now)
+        # what is on the wire is looked at again when it is known whether it left
+        if open_ones := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
+            await self.db.execute(SQL["note_again"], step_id, open_ones)
+        return len(new) + len(changes) + len(late)
+
+    async def _decide(
+        self, people: Sequence[int], messages: Mapping[int, DatedMessage], now: datetime
+    ) -> list[Decision]:
+        """Decide for each who is in the audience, or has a message, as a launch would now."""
+        members = await self.audience.among(self.db, people)
+        step = self.step
+        page = await candidates(
+            self.db, people=members, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+        )
+        taken = await addresses_taken(self.db, step["step_id"], page)
+        dues = await dues_of(self.db, step, self.when, members, now)
+        decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
+        gone = messages.keys() - set(members)
+        return [*decisions, *(Decision(one, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE) for one in sorted(gone))]
+
+    def _is_late(self, decision: Decision, message: DatedMessage, now: datetime) -> bool:
+        """Tell whether somebody was told a date to come that is another now, or has another one to come."""
+        if not message.sent or self.when.side == "after" or decision.reason == Reason.LEFT_AUDIENCE:
+            return False
+        told, date = message.date_at, _date(decision)
+        return told != date and any(one is not None and one > now for one in (told, date))
+
+
+def _decide_again(
+    person: Candidate, message: DatedMessage | None, taken: set[tuple[str, str]], dues: Mapping[int, Due]
+) -> Decision:
+    """Decide for somebody who keeps the address that their message has, as long as it is theirs.
+
+    Args:
+        person: the person.
+        message: theirs; None where they have none yet.
+        taken: addresses of all messages of the step; nobody else gets them.
+        dues: when messages are due.
+    """
+    if message is None or message.channel is None or message.address is None:
+        return assign_addresses([person], taken, dues)[0]
+    own = message.channel, message.address
+    theirs = sorted(person.addresses, key=lambda one: (one.channel, one.address) != own)
+    if not message.untaken:
+        theirs = [one for one in theirs if (one.channel, one.address) == own]
+    taken.discard(own)
+    (decision,) = assign_addresses([replace(person, addresses=theirs)], taken, dues)
+    taken.add(own)
+    return decision
+
+
+def _change(decision: Decision, message: DatedMessage) -> str | None:
+    """Return why a message has to change, a reason; None where it stays as it is."""
+    if not message.unsent:
+        return None
+    same_date = _date(decision) == message.date_at
+    if decision.state is State.QUEUED:
+        return _why_queued(decision, message, same_date=same_date)
+    if decision.reason == message.reason or (same_date and decision.reason in _OF_TIME):
+        return None
+    if message.waits:  # opt-outs and answers are seen by the eligibility check
+        return decision.reason if decision.reason in _MAY_COME_BACK else None
+    both = {decision.reason, message.reason} <= _MAY_COME_BACK
+    return decision.reason if both and decision.reason != Reason.LEFT_AUDIENCE else None
+
+
+def _why_queued(decision: Decision, message: DatedMessage, *, same_date: bool) -> str | None:
+    if not same_date or (not message.waits and message.reason in _MAY_COME_BACK):
+        return Reason.DATE_MOVED
+    elsewhere = (decision.channel, decision.address) != (message.channel, message.address)
+    return Reason.MOVED if message.waits and elsewhere else None
+
+
+def _target(decision: Decision, message: DatedMessage) -> Decision:
+    """Return what a message becomes: one that is withdrawn, and no worker ever took, leaves its address to others."""
+    if decision.state is State.QUEUED or message.untaken:
+        return decision
+    return replace(decision, state=State.CANCELLED, channel=message.channel, address=message.address)
+
+
+def _date(decision: Decision) -> datetime | None:
+    return decision.due.date_at if decision.due is not None else None

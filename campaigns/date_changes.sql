@@ -1,0 +1,61 @@
+-- name: steps_to_follow
+-- Steps with changes to follow, and those whose people are to be compared with their messages. Whose message is on the
+-- wire just now, or may have left, waits until that is known.
+select s.step_id
+from dated_step d
+join step s using (step_id)
+where s.state in ('running', 'paused') and s.launched_at is not null
+  and (
+    coalesce(d.compared_at + $3::interval, s.launched_at + $2::interval) <= $1
+    or exists (
+      select from date_change x
+      where x.step_id = s.step_id
+        and not exists (
+          select from message m
+          where m.step_id = x.step_id and m.person_id = x.person_id
+            and (m.state = 'ambiguous' or m.state::text = 'sending' and m.wire_at is not null)
+        )
+    )
+  )
+order by s.step_id;
+
+-- name: take
+-- Takes the oldest changes; they come back if what follows from them is not committed.
+delete from date_change
+where (step_id, change_id) in (
+  select x.step_id, x.change_id
+  from date_change x
+  where x.step_id = $1
+    and not exists (
+      select from message m
+      where m.step_id = x.step_id and m.person_id = x.person_id
+        and (m.state = 'ambiguous' or m.state::text = 'sending' and m.wire_at is not null)
+    )
+  order by x.change_id
+  limit $2
+  for update skip locked
+)
+returning person_id;
+
+-- name: note_again
+-- Changes that cannot be followed yet.
+insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
+
+-- name: forget_others
+-- Nothing follows from changes once a step is over. A launch reads all that was committed before it began; what was not
+-- is not seen here either.
+delete from date_change x using step s
+where s.step_id = x.step_id and s.state in ('planned', 'finished', 'cancelled');
+
+-- name: is_to_compare
+select coalesce(d.compared_at + $4::interval, s.launched_at + $3::interval) <= $2
+from dated_step d join step s using (step_id)
+where s.step_id = $1;
+
+-- name: compared
+update dated_step set compared_at = $2 where step_id = $1;
+
+-- name: waiting
+-- People between two others whose message waits: some may have left the audience.
+select person_id from message
+where step_id = $1 and state = 'queued' and person_id > $2 and ($3::bigint is null or person_id <= $3);

@@ -1,0 +1,86 @@
+"""Preview of a step whose messages are due before or after a date of each person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from campaigns.addressing import Decision
+from campaigns.person_dates import dated_when
+from campaigns.sending_windows import Pause
+from core.db import Connection, load_queries
+from messaging.states import Reason, State
+
+SQL: Final = load_queries(__file__)
+
+_EXAMPLES: Final = 3
+_LONGEST: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DatePlan:
+    """Times of a step's messages.
+
+    Attributes:
+        attribute: that holds the dates.
+        side: whether the messages are due before or after them.
+        pause: how long before or after.
+        first, last: when the first and the last is due, in the campaign's time zone; None where none is.
+        at_once: how many are due already.
+        in_vain: how many cannot be sent before their date, or before the step ends, for quiet hours or its window.
+        unreadable: examples of dates that cannot be read, as they are written.
+    """
+
+    attribute: str
+    side: Literal["before", "after"]
+    pause: Pause
+    first: datetime | None
+    last: datetime | None
+    at_once: int
+    in_vain: int
+    unreadable: tuple[str, ...]
+
+
+async def plan_dates(
+    db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], now: datetime
+) -> DatePlan | None:
+    """Preview the times of a step's messages.
+
+    Args:
+        db: a connection.
+        step: its `step_id`, `position`, `dated`, `spec` and `subject`.
+        decisions: for its audience.
+        now: when it would be launched.
+
+    Returns:
+        The times; None for a step that has a time of its own.
+    """
+    when = dated_when(step["spec"], step["position"]) if step["dated"] else None
+    if when is None:
+        return None
+    waiting = [one for one in decisions if one.state is State.QUEUED]
+    times = [one.due.not_before for one in waiting if one.due and one.due.not_before]
+    strange = dict.fromkeys(one.due.text for one in decisions if one.due and one.reason == Reason.UNREADABLE_DATE)
+    here = ZoneInfo(step["subject"]["time_zone"])
+    return DatePlan(
+        attribute=when.attribute,
+        side=when.side,
+        pause=when.pause,
+        first=min(times).astimezone(here) if times else None,
+        last=max(times).astimezone(here) if times else None,
+        at_once=sum(at <= now for at in times),
+        in_vain=await db.fetchval(
+            SQL["in_vain"],
+            step["step_id"],
+            [one.person_id for one in waiting],
+            [one.channel for one in waiting],
+            times,
+            [one.due and one.due.date_at for one in waiting],
+        ),
+        unreadable=tuple(text[:_LONGEST] for text in list(strange)[:_EXAMPLES]),
+    )

@@ -1,0 +1,3 @@
+-- name: dates
+-- The dates of some people as they are written, and their time zones.
+select person_id, coalesce(attributes ->> $2, '') as text, time_zone from person where person_id = any ($1::bigint[]);

@@ -1,0 +1,108 @@
+"""Dates and times as people and systems write them: ISO 8601, `31/12/2026 14:30`, `31 December 2026 at 2.30pm`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Final
+
+MORNING: Final = 9
+"""Hour of a date that names none, or midnight without a zone, as systems write a date that has no time."""
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_YEARS: Final = range(1900, 2200)
+_WRITTEN: Final = re.compile(
+    r"""(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?
+    (?:
+      (?P<year>\d{4})(?P<iso>[-/])(?P<month>\d{1,2})(?P=iso)(?P<day>\d{1,2})
+      | (?P<day2>\d{1,2})(?P<mark>[-/.])(?P<month2>\d{1,2})(?P=mark)(?P<year2>\d{4})
+      | (?P<day3>\d{1,2})(?:st|nd|rd|th)?[\s-]+
+        (?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,?[\s-]+(?P<year3>\d{4})
+    )
+    (?:
+      (?:t|,?\s+(?:at\s+)?)
+      (?P<time>
+        (?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d+)?)?(?:\s*(?P<half>[ap])\.?m\.?)?
+        | (?P<hour2>\d{1,2})\s*(?P<half2>[ap])\.?m\.?
+      )
+      \s*(?P<zone>z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?
+    )?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MIDNIGHT: Final = re.compile(r"0?0[:.]00(?:[:.]00(?:[.,]0+)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDate:
+    """Date that was read.
+
+    Attributes:
+        at: aware; at `MORNING` where no time was written.
+        timed: whether a time was written; midnight is none.
+    """
+
+    at: datetime
+    timed: bool
+
+
+def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
+    """Read a date, with or without a time; None for anything else.
+
+    A day stands before its month: `12/31/2026` is no date. A time in an hour that clocks skip is read by the old clock,
+    one in an hour that they repeat as the first of the two.
+
+    Args:
+        text: as it is written.
+        zone: of a time that names none.
+    """
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        return None
+    year = int(found["year"] or found["year2"] or found["year3"])
+    month = _MONTHS.index(found["name"].lower()) + 1 if found["name"] else int(found["month"] or found["month2"])
+    day = int(found["day"] or found["day2"] or found["day3"])
+    hour = found["hour"] or found["hour2"]
+    if found["zone"] is None and found["half"] is None and _MIDNIGHT.fullmatch(found["time"] or ""):
+        hour = None
+    try:
+        written = datetime(
+            year, month, day,
+            MORNING if hour is None else _on_the_clock(int(hour), found["half"] or found["half2"]),
+            int(found["minute"] or 0), int(found["second"] or 0),
+            tzinfo=_offset(found["zone"]) or zone,
+        )  # fmt: skip
+    except ValueError:
+        return None
+    if year not in _YEARS or (found["weekday"] and _DAYS.index(found["weekday"].lower()) != written.weekday()):
+        return None
+    return WrittenDate(written, hour is not None)
+
+
+def _on_the_clock(hour: int, half: str | None) -> int:
+    """Return the hour from 0 to 23 of one with am or pm.
+
+    Raises:
+        ValueError: no clock shows it.
+    """
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError(hour)
+    return hour % 12 + (12 if half.lower() == "p" else 0)
+
+
+def _offset(zone: str | None) -> tzinfo | None:
+    """Return the zone that a time names; None where it names none.
+
+    Raises:
+        ValueError: it is a day or more.
+    """
+    if zone is None:
+        return None
+    if zone[0] not in "+-":
+        return UTC
+    digits = zone[1:].replace(":", "")
+    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
+    return timezone(-ahead if zone[0] == "-" else ahead)

@@ -1,0 +1,135 @@
+"""Messages that are due by a date of their person: moved, withdrawn and queued again as long as they have not left.
+
+Each function runs in the caller's transaction, after `lock_messages`; the caller says what is to become of whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from core.db import Connection, load_queries
+from messaging.outbox.enqueue import QueuedStep
+from messaging.states import Reason, State
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class DatedMessage:
+    """Message of a dated step, locked.
+
+    Attributes:
+        date_at: the date that it is, or was, about; None where that is unknown.
+        waits: whether it is to be sent, and on no wire yet.
+        unsent: the same, or withdrawn: it may be changed.
+        sent: whether a provider took it, and it did not come back.
+        over: whether it has left, or failed.
+        untaken: whether no worker has ever taken it: it may go to another address.
+    """
+
+    message_id: int
+    person_id: int
+    state: State
+    reason: str | None
+    channel: str | None
+    address: str | None
+    date_at: datetime | None
+    waits: bool
+    unsent: bool
+    sent: bool
+    over: bool
+    untaken: bool
+
+
+async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> dict[int, DatedMessage]:
+    """Lock the messages of a step to some people until the transaction ends; returns them by person."""
+    rows = await db.fetch(SQL["lock_messages"], step_id, people)
+    return {row["person_id"]: DatedMessage(**{**row, "state": State(row["state"])}) for row in rows}
+
+
+async def settle_messages(
+    db: Connection, queue: QueuedStep, query: str, *parameters: object, codes: Mapping[int, str], at: datetime
+) -> int:
+    """Give unsent messages another state, time and address; each gets an event.
+
+    Args:
+        db: in the caller's transaction.
+        queue: their step.
+        query: as for `enqueue`: what each person's message is to be.
+        parameters: of the query.
+        codes: the reason that the event names, by person.
+        at: the time; aware.
+
+    Returns:
+        How many were changed.
+    """
+    columns = (queue.step_id, queue.sms_sender_id, queue.email_sender_id, at, list(codes), list(codes.values()))
+    changed: int = await db.fetchval(_settle(query, len(parameters)), *parameters, *columns)
+    return changed
+
+
+async def refresh_variables(db: Connection, step_id: int, query: str, *parameters: object) -> int:
+    """Take the variables of unsent messages anew where they have changed; returns of how many they had.
+
+    Args:
+        db: in the caller's transaction.
+        step_id: their step.
+        query: trusted SQL for `person_id` and `variables`.
+        parameters: of the query.
+    """
+    sql = f"""
+        with fresh as ({query}), changed as (
+          update message m set variables = fresh.variables, state = 'queued', changed_at = now()
+          from fresh
+          where m.step_id = ${len(parameters) + 1} and m.person_id = fresh.person_id
+            and (m.state = 'queued' or m.state::text = 'sending' and m.wire_at is null)
+            and m.variables is distinct from fresh.variables
+          returning 1
+        )
+        select count(*) from changed
+    """  # noqa: S608  # the query is of our own .sql files
+    changed: int = await db.fetchval(sql, *parameters, step_id)
+    return changed
+
+
+async def note_late_moves(db: Connection, dates: Mapping[int, datetime | None], at: datetime) -> None:
+    """Note that the dates of sent messages have changed: they are not sent again.
+
+    Args:
+        db: in the caller's transaction.
+        dates: the new date by message; None where there is none any more.
+        at: the time.
+    """
+    await db.execute(SQL["note_late_moves"], list(dates), list(dates.values()), Reason.DATE_MOVED_LATE, at)
+
+
+def _settle(query: str, parameters: int) -> str:
+    step, sms, email, at, people, codes = (f"${parameters + place}" for place in range(1, 7))
+    return f"""
+        with wanted as ({query}), changed as (
+          update message m
+          set state = w.state, reason = w.reason, date_at = w.date_at,
+              channel = w.channel, address = w.address,
+              sender_id = case w.channel when 'sms' then {sms}::bigint when 'email' then {email}::bigint end,
+              variables = case w.state when 'queued' then w.variables else m.variables end,
+              time_zone = w.time_zone,
+              not_before = coalesce(w.not_before, m.not_before),
+              dispatcher_id = null, changed_at = {at}::timestamptz
+          from wanted w
+          where m.step_id = {step}::bigint and m.person_id = w.person_id
+            and (m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
+                 or m.state::text = 'sending' and m.wire_at is null)
+          returning m.message_id, m.person_id, m.state, m.not_before
+        ), new_events as (
+          insert into message_event (message_id, at, state, source, code, detail)
+          select
+            c.message_id, {at}, c.state, 'dates', e.code,
+            case c.state when 'queued' then jsonb_build_object('until', c.not_before) end
+          from changed c
+          left join unnest({people}::bigint[], {codes}::text[]) as e (person_id, code) using (person_id)
+        )
+        select count(*) from changed
+    """  # noqa: S608  # the query is of our own .sql files

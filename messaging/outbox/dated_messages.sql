@@ -1,0 +1,26 @@
+-- name: lock_messages
+-- In the order of their ids, as everybody locks them. One that a worker has claimed and not put on the wire is still ours:
+-- if it is changed here, that worker's intent finds it changed.
+select
+  m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
+  m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
+  m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
+    or m.state = 'sending' and m.wire_at is null as unsent,
+  m.state in ('accepted', 'sent', 'delivered', 'read') as sent,
+  m.state not in ('queued', 'sending', 'ambiguous') as over,
+  not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending') as untaken
+from message m
+where m.step_id = $1 and m.person_id = any ($2::bigint[])
+order by m.message_id
+for update of m;
+
+-- name: note_late_moves
+-- Shown in the history, and by the reason in lists and counts.
+with moved as (
+  update message m
+  set reason = $3, date_at = d.date_at, changed_at = $4
+  from unnest($1::bigint[], $2::timestamptz[]) as d (message_id, date_at)
+  where m.message_id = d.message_id
+  returning m.message_id
+)
+insert into message_event (message_id, at, source, code) select message_id, $4, 'dates', $3 from moved;

@@ -1,0 +1,432 @@
+"""Messages that are due before or after a date of each person: launched, moved, withdrawn and added as dates change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from rich.console import Console, RenderableType
+
+from ballots.ballots import create_ballot
+from campaigns import campaigns as lifecycle
+from campaigns.date_changes import follow_dates
+from campaigns.launch import launch, plan
+from campaigns.other_steps import other_steps
+from console import progress
+from console.rendering import render
+from core.errors import SpecError
+from core.runtime import Runtime
+from messaging.outbox.history import history, message_status
+from messaging.outbox.reconcile import reconcile
+from muster.cli.campaign_tables import plan_table, status_table
+from tests.support.appointments import REMINDER, Clock, Load, claim_due, launched, loader, made, outcomes, rows, utc
+from tests.support.electorate import NOW, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
+
+THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def muster(runtime: Runtime, clock: Clock) -> Runtime:
+    async with connected(runtime) as db:
+        await create_ballot(db, ballot_spec(closes="2027-03-01"))
+    return replace(at_noon(runtime), clock=clock)
+
+
+@pytest.fixture
+def load(muster: Runtime, tmp_path: Path) -> Load:
+    return loader(muster, tmp_path)
+
+
+async def test_each_is_queued_for_their_own_time_and_whoever_has_none_has_a_reason(muster: Runtime, load: Load) -> None:
+    await load(
+        "in-zone,Ann,+447700900001,,,,2026-11-25 14:30",
+        "abroad,Bo,+447700900002,,Asia/Kolkata,,25/11/2026 14:30",
+        "with-offset,Cy,+447700900003,,Asia/Kolkata,,2026-11-25T14:30:00Z",
+        "day-only,Di,+447700900004,,,,2026-11-25",
+        "undated,Ed,+447700900005,,,,",
+        "unreadable,Flo,+447700900006,,,,next Tuesday",
+        "past,Gus,+447700900007,,,,2026-11-22 11:59",
+        "soon,Hal,+447700900008,,,,2026-11-23 10:00",
+        "no-phone,Ida,,,,,2026-11-25 14:30",
+        "mother,Jo,+447700900009,,,,",
+        "child,Kit,+447700900009,,,,2026-11-25 15:00",
+    )
+    [result] = [await launched(muster)]
+    assert await outcomes(muster) == {
+        "in-zone": ("queued", None, utc(24, 14, 30)),
+        "abroad": ("queued", None, utc(24, 9)),
+        "with-offset": ("queued", None, utc(24, 14, 30)),
+        "day-only": ("queued", None, utc(24, 9)),
+        "undated": ("skipped", "no_date", None),
+        "unreadable": ("skipped", "unreadable_date", None),
+        "past": ("skipped", "past_date", None),
+        "soon": ("queued", None, NOW),
+        "no-phone": ("skipped", "no_address", None),
+        "mother": ("skipped", "no_date", None),
+        "child": ("queued", None, utc(24, 15)),
+    }
+    assert result.name == "nudges"
+
+
+async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    clock.now = datetime(2026, 10, 1, tzinfo=UTC)  # before the clocks go back, on the 25th
+    await load("1,Ann,+447700900001,,,,2026-10-26 09:00")
+    async with connected(muster) as db:
+        await db.execute("update ballot set opens_at = $1", clock.now - timedelta(days=1))
+    day = {**REMINDER, "when": {"before": "2 days", "of": "appointment_at"}}
+    hours = {**REMINDER, "when": {"before": "48 hours", "of": "appointment_at"}}
+    await launched(muster, day, hours, {**REMINDER, "when": {"after": "1 week", "of": "appointment_at"}})
+    assert (await outcomes(muster, 1))["1"][2] == utc(24, 8, month=10), "nine o'clock, in summer time"
+    assert (await outcomes(muster, 2))["1"][2] == utc(24, 9, month=10)
+    assert (await outcomes(muster, 3))["1"][2] == utc(2, 9, month=11)
+
+
+async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load(
+        "moves,Ann,+447700900001,,,,2026-11-25 14:30", "goes,Bo,+447700900002,,,,2026-11-25 14:30",
+        "comes,Cy,+447700900003,,,,", "garbled,Di,+447700900004,,,,2026-11-25 14:30",
+        "mended,Ed,+447700900005,,,,soon", "past,Flo,+447700900006,,,,2026-11-20 10:00",
+        "same,Gus,+447700900007,,,,2026-11-25 14:30",
+    )  # fmt: skip
+    await launched(muster)
+    clock.now += timedelta(hours=1)
+    await load(
+        "moves,Ann,+447700900001,,,,2026-11-26 09:00", "goes,Bo,+447700900002,,,,",
+        "comes,Cy,+447700900003,,,,28/11/2026",
+        "garbled,Di,+447700900004,,,,?25/11", "mended,Ed,+447700900005,,,,2026-11-27 10:00",
+        "past,Flo,+447700900006,,,,2026-12-01 10:00", "same,Gus,+447700900007,,,,25/11/2026 14:30",
+        "new,Hal,+447700900008,,,,2026-11-29 10:00",
+    )  # fmt: skip
+    assert await follow_dates(muster) > 0
+    assert await outcomes(muster) == {
+        "moves": ("queued", None, utc(25, 9)),
+        "goes": ("skipped", "no_date", None),
+        "comes": ("queued", None, utc(27, 9)),
+        "garbled": ("skipped", "unreadable_date", None),
+        "mended": ("queued", None, utc(26, 10)),
+        "past": ("queued", None, utc(30, 10)),
+        "same": ("queued", None, utc(24, 14, 30)),
+        "new": ("queued", None, utc(28, 10)),
+    }
+    assert await follow_dates(muster) == 0
+    await load("goes,Bo,+447700900002,,,,2026-11-30 10:00")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["goes"] == ("queued", None, utc(29, 10))
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from date_change") == 0
+        told = await history(db, (await rows(db))["goes"]["message_id"])
+    assert [one.words for one in told] == [
+        "It was queued.",
+        "It was not sent. They have no date that it could be sent by.",
+        "It was queued again. The date that it is sent by has changed. Not before Sunday 29 November 2026, 10:00.",
+    ]
+
+
+async def test_what_the_message_says_moves_with_the_date(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-25 14:30")
+    await launched(muster)
+    await load("1,Anna,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900009,,,,2026-11-25 14:30")
+    await follow_dates(muster)
+    async with connected(muster) as db:
+        now = await rows(db)
+        assert now["1"]["variables"]["first_name"] == "Anna"
+        assert now["2"]["address"] == "+447700900009", "a message that waits follows its person to another phone"
+        assert now["2"]["sender_id"] is not None
+        await db.execute(
+            "insert into message_event (message_id, state, source) values ($1, 'sending', 'worker')",
+            now["2"]["message_id"],
+        )
+        elsewhere = "update message set address = '+447700900010' where person_id = $1"
+        with pytest.raises(asyncpg.RaiseError, match="went where it went"):
+            await db.execute(elsewhere, now["2"]["person_id"])
+
+
+async def test_what_has_gone_is_not_told_again_and_staff_see_it(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    await launched(muster)
+    async with connected(muster) as db:
+        await db.execute("update message set state = 'delivered', sent_at = now()")
+    await load("1,Ann,+447700900001,,,,2026-11-26 14:30")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["1"][:2] == ("delivered", "date_moved_late")
+    async with connected(muster) as db:
+        [*_, last] = await history(db, (await rows(db))["1"]["message_id"])
+    assert last.words == "Their date changed after this had gone, and they have not been told again."
+    assert await follow_dates(muster) == 0
+
+
+async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("gone,Ann,+447700900001,,,,2026-11-25 14:30", "next,Bo,+447700900002,,,,2026-11-25 14:30")
+    await launched(muster)
+    async with connected(muster) as db:
+        await db.execute("update message set state = 'delivered', sent_at = now()")
+    clock.now = utc(26, 9)
+    await load("gone,Ann,+447700900001,,,,", "next,Bo,+447700900002,,,,2026-12-25 14:30")
+    await follow_dates(muster)
+    now = await outcomes(muster)
+    assert (now["gone"][1], now["next"][1]) == (None, "date_moved_late")
+
+
+async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_other(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    async with connected(muster) as db:
+        await add_unit(db, "Leeds")
+    await launched(muster, name="broken", audience={"any": [{"unit": "Leeds"}, {"has": "sms"}]})
+    await launched(muster, {**REMINDER, "when": {"before": "12 hours", "of": "appointment_at"}}, name="sound")
+    async with connected(muster) as db:
+        await db.execute("update unit set name = 'York'")
+    await load("1,Ann,+447700900001,,,,2026-11-26 14:30")
+    await follow_dates(muster)
+    async with connected(muster) as db:
+        due = await db.fetch("select not_before from message join campaign using (campaign_id) order by name")
+        assert [row["not_before"] for row in due] == [utc(24, 14, 30), utc(26, 2, 30)]
+        assert "names units that cannot be found" in await db.fetchval(
+            "select title from alert where resolved_at is null"
+        )
+        await db.execute("update unit set name = 'Leeds'")
+        await follow_dates(muster)
+        assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+    assert (await outcomes(muster))["1"][2] in {utc(25, 14, 30), utc(26, 2, 30)}
+
+
+async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_looked_at_later(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-23 11:00", "2,Bo,+447700900002,,,,2026-11-23 11:00")
+    await launched(muster)
+    async with connected(muster) as db:
+        step = await db.fetchrow("select * from step")
+        assert step is not None
+        _, second = await claim_due(muster, db, step)
+        await db.execute("update message set wire_at = now() where message_id = $1", second)
+    await load("1,Ann,+447700900001,,,,2026-11-26 11:00", "2,Bo,+447700900002,,,,2026-11-26 11:00")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["1"] == ("queued", None, utc(25, 11))
+    assert (await outcomes(muster))["2"][0] == "sending"
+    assert await follow_dates(muster) == 0
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from date_change") == 1, "the change waits for the outcome"
+        await db.execute("update message set state = 'queued', wire_at = null where state = 'sending'")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["2"] == ("queued", None, utc(25, 11))
+
+
+async def test_nothing_goes_in_quiet_hours_nor_after_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("late,Ann,+447700900001,,,,2026-11-24 09:00", "early,Bo,+447700900002,,,,2026-11-24 07:30")
+    short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
+    await launched(muster, short)
+    assert (await outcomes(muster))["late"][2] == utc(24, 7)
+    clock.now = utc(24, 7)
+    async with connected(muster) as db:
+        step = await db.fetchrow("select * from step")
+        assert step is not None
+        assert await claim_due(muster, db, step) == []
+    assert await outcomes(muster) == {
+        "late": ("queued", "quiet_hours", utc(24, 8)), "early": ("expired", "past_deadline", None),
+    }  # fmt: skip
+
+
+async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-24 09:00", "2,Bo,+447700900002,,,,2026-12-24 09:00")
+    campaign = await launched(muster)
+    async with connected(muster) as db:
+        await lifecycle.pause(db, campaign.name, "staff")
+    clock.now = utc(24, 9)
+    await reconcile(muster, dispatcher_id=None)
+    now = await outcomes(muster)
+    assert now["1"] == ("expired", "past_deadline", None)
+    assert now["2"][0] == "queued"
+
+
+async def test_a_step_runs_until_the_campaign_closes(muster: Runtime, load: Load, clock: Clock) -> None:
+    await load("1,Ann,+447700900001,,,,")
+    await launched(muster)
+    async with connected(muster) as db:
+        await reconcile(muster, dispatcher_id=None)
+        assert await db.fetchval("select state from step") == "running"
+        clock.now = datetime(2027, 3, 2, tzinfo=UTC)
+        await reconcile(muster, dispatcher_id=None)
+        assert await db.fetchval("select state from step") == "finished"
+
+
+async def test_of_two_reminders_that_are_due_only_the_later_goes(muster: Runtime, load: Load) -> None:
+    await load("near,Ann,+447700900001,,,,2026-11-23 10:00", "far,Bo,+447700900002,,,,2026-12-23 10:00")
+    week = {**REMINDER, "when": {"before": "7 days", "of": "appointment_at"}}
+    await launched(muster, week, REMINDER)
+    assert await outcomes(muster, 1) == {
+        "near": ("skipped", "later_reminder", None), "far": ("queued", None, utc(16, 10, month=12)),
+    }  # fmt: skip
+    assert (await outcomes(muster, 2))["near"] == ("queued", None, NOW)
+
+
+async def test_after_a_date_those_of_before_the_launch_are_past_and_late_files_are_not(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load("before,Ann,+447700900001,,,,2026-11-22 09:59", "just,Bo,+447700900002,,,,2026-11-22 11:00")
+    await launched(muster, THANKS)
+    assert await outcomes(muster) == {"before": ("skipped", "past_date", None), "just": ("queued", None, utc(22, 13))}
+    clock.now = utc(24, 8)
+    await load("yesterday,Cy,+447700900003,,,,2026-11-23 16:00", "long-ago,Di,+447700900004,,,,2026-11-10 16:00")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["yesterday"] == ("queued", None, clock.now)
+    assert (await outcomes(muster))["long-ago"] == ("skipped", "past_date", None)
+
+
+async def test_whoever_leaves_the_audience_is_withdrawn_and_an_hourly_look_finds_them(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,,b@x.test,,,2026-11-25 14:30")
+    await launched(muster, audience={"has": "sms"})
+    assert set(await outcomes(muster)) == {"1"}
+    async with connected(muster) as db:  # past the trigger, as anything else may change an audience
+        await db.execute("delete from address where channel = 'sms'")
+        await db.execute(
+            "insert into address (person_id, channel, address)"
+            " select person_id, 'sms', '+447700900002' from person where external_id = '2'"
+        )
+    assert await follow_dates(muster) == 0
+    clock.now += timedelta(minutes=2)
+    await follow_dates(muster)
+    assert await outcomes(muster) == {"1": ("skipped", "left_audience", None), "2": ("queued", None, utc(24, 14, 30))}
+
+
+async def test_a_date_that_changes_while_a_step_is_launched_is_not_lost(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    campaign = await made(muster)
+    await load("1,Ann,+447700900001,,,,2026-11-26 14:30")  # noted before the launch, as one during it is
+    await launch(muster, campaign.campaign_id, "staff")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["1"] == ("queued", None, utc(25, 14, 30))
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from date_change") == 0
+
+
+async def test_a_cancelled_campaign_follows_nothing(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    campaign = await launched(muster)
+    async with connected(muster) as db:
+        await lifecycle.cancel(db, campaign.name, "staff")
+    await load("1,Ann,+447700900001,,,,2026-11-27 14:30")
+    assert await follow_dates(muster) == 0
+    assert (await outcomes(muster))["1"] == ("cancelled", "campaign_cancelled", None)
+
+
+async def test_people_without_dates_cost_an_import_no_notes(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,")
+    await launched(muster)
+    await load("1,Anna,+447700900001,,,,2026-11-25 14:30", "2,Bob,+447700900002,,,,")
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from date_change") == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ({"before": "1 day"}, "says before what"),
+        ({"of": "appointment_at"}, "says how long before or after"),
+        ({"before": "1 day", "after": "1 day", "of": "appointment_at"}, "say either"),
+        ({"before": "0 hours", "of": "appointment_at"}, "no time at all"),
+    ],
+)
+def test_a_file_says_what_is_wrong_with_a_time(when: dict[str, str], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        campaign_spec(steps=[{**REMINDER, "when": when}])
+
+
+async def test_an_attribute_that_nobody_brought_is_refused_by_name(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
+    with pytest.raises(SpecError) as error:
+        await made(muster, {**REMINDER, "when": {"before": "1 day", "of": "apointment_at"}})
+    assert error.value.problems == (
+        "campaign.steps[1].when.of: no member file has brought this attribute; did you mean appointment_at?",
+    )
+
+
+def as_text(shown: RenderableType) -> str:
+    console = Console(width=200, file=StringIO())
+    console.print(shown)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(muster: Runtime, load: Load) -> None:
+    await load(
+        "soon,Ann,+447700900001,,,,2026-11-23 10:00", "far,Bo,+447700900002,,,,2026-12-24 10:00",
+        "early,Cy,+447700900003,,,,2026-11-25 07:30", "garbled,Di,+447700900004,,,,next Tuesday",
+        "after,Ed,+447700900005,,,,2027-04-01 10:00", "undated,Flo,+447700900006,,,,",
+    )  # fmt: skip
+    short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
+    campaign = await made(muster, REMINDER, short)
+    async with connected(muster) as db:
+        day, hours = (
+            await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
+        ).steps  # fmt: skip
+    assert (day.by_channel, day.not_sent) == ({"sms": 4}, {"unreadable_date": 1, "no_date": 1})
+    assert day.dates is not None
+    assert hours.dates is not None
+    assert (day.dates.at_once, day.dates.in_vain, day.dates.unreadable) == (1, 1, ("next Tuesday",)), (
+        "one after the close"
+    )
+    assert hours.dates.in_vain == 2, "and one in the night before its date"
+    words = as_text(plan_table(day))
+    assert "each 24 hours before their appointment_at, until the step's end" in words
+    assert "the first is due on Sunday 22 November at 12:00, the last on Wednesday 31 March at 10:00" in words
+    assert "1  of them go at once" in words
+    assert "appointment_at cannot be read, such as “next Tuesday”" in words
+    assert "Ann, your appointment is on Monday 23 November, 10:00." in words
+    assert (hours.dates.pause.words, hours.at_night) == ("2 hours", 0)
+
+
+async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2199-01-16 14:30", "2,Bo,+447700900002,,,,soon")
+    campaign = await made(muster)
+    async with connected(muster) as db:
+        people = {row["external_id"]: row["person_id"] for row in await db.fetch("select * from person")}
+
+        async def forecast(member: str) -> str:
+            [step] = await other_steps(db, people[member], now=NOW, zone=UTC)
+            return step.words
+
+        assert (await forecast("1")).endswith(
+            "they get it by text, on Tuesday 15 January 2199, 14:30 by their date."
+        )  # fmt: skip
+        assert (await forecast("2")).endswith("they get nothing: The date that it is sent by cannot be read.")
+        await launch(muster, campaign.campaign_id, "staff")
+        now = await rows(db)
+        assert (await message_status(db, now["1"]["message_id"])).words == (
+            "It waits until Tuesday 15 January 2199, 14:30, by their date, which is Wednesday 16 January 2199, 14:30."
+        )
+        assert (await message_status(db, now["2"]["message_id"])).words == (
+            "It was not sent. The date that it is sent by cannot be read."
+        )
+        await add_person(db, "3")
+        await follow_dates(muster)
+        third = await db.fetchval("select person_id from person where external_id = '3'")
+        [step] = await other_steps(db, third, now=NOW, zone=UTC)
+        assert "get it if they come into it and have a date" in step.words
+
+
+async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-28 14:30")
+    campaign = await launched(muster)
+    async with connected(muster) as db:
+        now = await lifecycle.status(db, campaign.name, NOW)
+        shown_campaign = await progress.campaign(db, campaign.name)
+    assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
+    assert "next Tue 24 Nov 14:30" in as_text(status_table(now))
+    page = render("campaign/steps", zone=ZoneInfo("Europe/London"), campaign=shown_campaign)
+    assert "2 wait for their time, the first until <time" in page
+    assert "people with a date are added until it closes" in page

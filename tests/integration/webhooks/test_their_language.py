@@ -1,0 +1,113 @@
+"""Each person's own language: on every page of a link, after each press, and in what is texted back at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from pydantic import SecretStr
+from twilio.request_validator import RequestValidator
+
+from core.db import Connection
+from core.runtime import Runtime
+from messaging.content.translations import wording
+from tests.support.electorate import add_person
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, read, serve
+
+Client = TestClient[web.Request, web.Application]
+TOKEN = "the token of the account"
+WELSH = wording("cy")
+
+
+@pytest.fixture
+async def here(runtime: Runtime) -> Runtime:
+    settings = runtime.settings.model_copy(
+        update={"twilio_auth_token": (SecretStr(TOKEN),), "public_url": "https://muster.test"}
+    )
+    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+
+
+@pytest.fixture
+async def campaign(here: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(here, db, now=here.clock())
+
+
+@pytest.fixture
+async def client(here: Runtime) -> AsyncIterator[Client]:
+    async with serve(here) as client:
+        yield client
+
+
+async def text_back(client: Client, body: str, *, pictures: int = 0) -> str:
+    path = "/webhooks/twilio/inbound"
+    form = {
+        "MessageSid": "SM" + "0a" * 16, "From": PHONE, "To": NUMBER, "Body": body, "NumMedia": str(pictures),
+    }  # fmt: skip
+    signature = RequestValidator(TOKEN).compute_signature(f"https://muster.test{path}", form)
+    headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+    return await (await client.post(path, data=urlencode(form), headers=headers)).text()
+
+
+@pytest.mark.parametrize("path", ["confirm", "unsubscribe", "preferences"])
+async def test_every_page_and_what_follows_a_press_is_in_their_language(
+    campaign: Campaign, client: Client, path: str
+) -> None:
+    asked = await campaign.ask(email="ann@x.test", language="cy-GB")
+    url = getattr(asked, path)
+    page = await read(await client.get(url))
+    assert page.language == "cy"
+    pressed = next(one for one in page.buttons if one != "page")
+    after = await read(await client.post(url, data=page.fields | {"answer": pressed}))
+    assert after.language == "cy"
+    assert WELSH["languages"] in (await (await client.get(url)).text())
+
+
+async def test_a_wrong_link_answers_in_the_language_of_the_browser(client: Client) -> None:
+    for accepts, language in (("cy-GB, en;q=0.5", "cy"), ("pl", "en")):
+        page = await read(await client.get(f"/{'x' * 22}", headers={"Accept-Language": accepts}))
+        assert page.language == language
+
+
+@pytest.mark.parametrize(
+    ("language", "body", "pictures", "words"),
+    [
+        ("cy", "please stop texting me", 0, "ni chewch ragor"),
+        ("en", "please stop texting me", 0, "you will get no more texts"),
+        ("en", "stopiwch plis", 0, "ni chewch ragor"),
+        ("pl", "please stop texting me", 0, "you will get no more texts"),
+        ("cy", "", 1, "ni allwn weld lluniau"),
+    ],
+)
+async def test_what_is_texted_back_is_in_the_language_they_wrote_in_or_else_in_theirs(
+    campaign: Campaign, client: Client, language: str, body: str, pictures: int, words: str
+) -> None:
+    await campaign.ask(sms=PHONE, language=language)
+    assert words in await text_back(client, body, pictures=pictures)
+
+
+async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
+    client: Client, campaign: Campaign, db: Connection
+) -> None:
+    await add_person(db, "1", sms=PHONE)
+    await db.execute("update person set language = 'cy'")
+    assert "ni allwn weld lluniau" in await text_back(client, "", pictures=1)
+    await add_person(db, "2", sms=PHONE)
+    assert "ni chewch ragor" not in await text_back(client, "please stop texting me")
+
+
+async def test_whoever_shares_the_address_of_somebody_erased_reads_their_own_language(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    asked = await campaign.ask(email="both@x.test")
+    async with db.transaction():
+        await db.execute("set local muster.erasing = 'on'")
+        await db.execute("insert into erased_place values ($1, 'email', 'both@x.test')", asked.message_id)
+        await db.execute("update message set address = 'erased-' || message_id where message_id = $1", asked.message_id)
+    page = await read(await client.get(asked.unsubscribe, headers={"Accept-Language": "cy"}))
+    assert page.language == "cy"
+    assert WELSH["unsubscribe_here"] in page.words

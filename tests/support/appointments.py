@@ -1,0 +1,119 @@
+"""Campaigns by dates of people: member files with appointments, a clock that moves, and what became of each message."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from campaigns.campaigns import Campaign, create_campaign
+from campaigns.launch import launch
+from campaigns.variables import RESERVED
+from core.db import Connection
+from core.runtime import Runtime
+from messaging.outbox.claim import StepChannel, claim
+from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.states import State
+from people.imports.imports import import_people
+from tests.support.electorate import NOW, campaign_spec, connected
+from tests.support.outbox_rows import dispatcher
+
+REMINDER: Final[Mapping[str, Any]] = {
+    "template": "appointment-reminder",
+    "channels": ["sms", "email"],
+    "when": {"before": "24 hours", "of": "appointment_at"},
+}
+HEADER: Final = "member id,first name,mobile,email,time zone,language,appointment at,place\n"
+
+Load = Callable[..., Awaitable[None]]
+
+
+@dataclass
+class Clock:
+    """A clock that tests move."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def loader(runtime: Runtime, folder: Path) -> Load:
+    """Imports member files of some lines; a line may leave out the last columns."""
+
+    async def load(*lines: str) -> None:
+        path = folder / "members.csv"
+        width = HEADER.count(",")
+        text = "".join(f"{line}{',' * (width - line.count(','))}\n" for line in lines)
+        path.write_text(HEADER + text, encoding="utf-8")
+        report = await import_people(runtime.pool, path, reserved=RESERVED, clock=runtime.clock)
+        assert not report.problems
+
+    return load
+
+
+async def made(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
+    spec = campaign_spec(steps=[dict(step) for step in steps or (REMINDER,)], **changes)
+    return await create_campaign(runtime, spec, "staff")
+
+
+async def launched(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
+    campaign = await made(runtime, *steps, **changes)
+    await launch(runtime, campaign.campaign_id, "staff")
+    return campaign
+
+
+async def rows(db: Connection, position: int = 1) -> dict[str, asyncpg.Record]:
+    """Everybody's message of a step, by membership number."""
+    found = await db.fetch(
+        "select p.external_id, m.* from message m join step s using (step_id) join person p using (person_id)"
+        " where s.position = $1",
+        position,
+    )
+    return {row["external_id"]: row for row in found}
+
+
+async def outcomes(runtime: Runtime, position: int = 1) -> dict[str, tuple[str, str | None, datetime | None]]:
+    """State and reason of everybody's message, and when it is due while it waits."""
+    async with connected(runtime) as db:
+        return {
+            one: (row["state"], row["reason"], row["not_before"] if row["state"] == "queued" else None)
+            for one, row in (await rows(db, position)).items()
+        }
+
+
+async def claim_due(runtime: Runtime, db: Connection, step: asyncpg.Record) -> list[int]:
+    """Claim the texts of a step that are due; returns their messages."""
+    queue = StepChannel(step["step_id"], "sms", 0, step["sms_sender_id"], None)
+    done = await claim(db, queue, limit=99, now=runtime.clock(), dispatcher_id=await dispatcher(db))
+    return [one.message_id for one in done.messages]
+
+
+async def send_due(runtime: Runtime, step_id: int) -> dict[int, str]:
+    """Send the texts of a step that are due to a provider that takes them; returns the date in each, by person."""
+    async with connected(runtime) as db:
+        step = await db.fetchrow("select * from step where step_id = $1", step_id)
+        assert step is not None
+        queue = StepChannel(step_id, "sms", 0, step["sms_sender_id"], None)
+        now = runtime.clock()
+        done = await claim(db, queue, limit=99, now=now, dispatcher_id=await dispatcher(db))
+        intents = [Intent(one.message_id, one.attempt, None, None) for one in done.messages]
+        sent = [
+            one
+            for one, state in (await record(db, [], intents, source="worker", now=now)).items()
+            if state == "sending"
+        ]
+        accepted = [
+            Outcome(one.message_id, one.attempt, State.ACCEPTED) for one in done.messages if one.message_id in sent
+        ]
+        await record(db, accepted, [], source="worker", now=now)
+        found = await db.fetch("select person_id, variables from message where message_id = any ($1)", sent)
+        return {row["person_id"]: row["variables"].get("appointment_at", "") for row in found}
+
+
+def utc(day: int, hour: int = 0, minute: int = 0, *, month: int = 11) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
