@@ -8,7 +8,7 @@ the workers slow down by themselves (`unknown_rate`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -55,6 +55,16 @@ async def use_sender(db: Connection, channel: str, address: str, *, name: str = 
     """
     sender_id: int = await db.fetchval(SQL["use_sender"], channel, address, name, pace)
     return sender_id
+
+
+async def find_sender(db: Connection, channel: str, addresses: Sequence[str]) -> int:
+    """Find the sender of one of some numbers or mailboxes, the first that is known; where none is, add the first.
+
+    Returns:
+        Its id.
+    """
+    found: int | None = await db.fetchval(SQL["find_sender"], channel, list(addresses))
+    return found if found is not None else await use_sender(db, channel, addresses[0])
 
 
 async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[int]:

@@ -7,6 +7,13 @@ on conflict (channel, address) do update
       pace = coalesce(excluded.pace, sender.pace)
 returning sender_id;
 
+-- name: find_sender
+-- The first of these addresses that is a sender.
+select sender_id from sender
+where channel = $1 and address = any ($2::text[])
+order by array_position($2::text[], address)
+limit 1;
+
 -- name: refused_senders
 -- Those of these senders with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
 -- SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the last $6
