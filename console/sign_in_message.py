@@ -10,7 +10,7 @@ from core.db import Connection
 from core.settings import Settings
 from messaging.content.templates import Channel
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, Kind, NewMessage, send_to
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 
 
 async def queue_sign_in_link(
@@ -47,7 +47,7 @@ async def queue_sign_in_link(
     """
     display, mailbox = parseaddr(sender) if channel == "email" else ("", sender)
     message = NewMessage(
-        Kind.SIGN_IN, channel, address, await use_sender(db, channel, mailbox, name=display),
+        MessageKind.SIGN_IN, channel, address, await use_sender(db, channel, mailbox, name=display),
         compose(settings, channel, name=name, link=link, minutes=minutes), by, send_before=until,
     )  # fmt: skip
     return await send_to(db, message, at=now, keys=settings.secret_key)

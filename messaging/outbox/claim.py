@@ -74,7 +74,7 @@ class ClaimedTransactional(Claimed):
     """Claimed message without a step, and what it says.
 
     Attributes:
-        kind: a value of `transactional.Kind`.
+        kind: a value of `transactional.MessageKind`.
         content: its contents, masked.
         concealed: what the masks stand for, encrypted; None where nothing in it opens anything.
         in_reply_to: Message-ID of the email that it answers.

@@ -22,7 +22,7 @@ from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
 from messaging.outbox.claim import SQL, Claimed, ClaimedTransactional
-from messaging.outbox.transactional import BY_MACHINE, Contents, Kind, reveal
+from messaging.outbox.transactional import BY_MACHINE, Contents, MessageKind, reveal
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class TransactionalComposer:
         host, replies = self._settings.bounce_host, self._settings.reply_host
         sign_id = self._keyring.sign_id(message.message_id, "bounce")
         # nobody answers a sign-in mail; an answer that quotes it must not lie where repliers read
-        answered = message.kind != Kind.SIGN_IN
+        answered = message.kind != MessageKind.SIGN_IN
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
         skeleton = Skeleton(
             _mailbox(self._name, self._from),

@@ -33,8 +33,8 @@ MASK: Final = "••••••"
 _USE: Final = "muster transactional messages"
 
 
-class Kind(StrEnum):
-    """Kind of a transactional message; the values are those of the database's check."""
+class MessageKind(StrEnum):
+    """MessageKind of a transactional message; the values are those of the database's check."""
 
     SIGN_IN = "sign_in"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"
@@ -44,14 +44,14 @@ class Kind(StrEnum):
 
 
 KINDS: Final = {
-    Kind.SIGN_IN: "a sign-in link for staff",
-    Kind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
-    Kind.AUTO_REPLY: "an automatic answer",
-    Kind.ANSWER: "an answer by a member of staff",
-    Kind.TEST: "a test",
+    MessageKind.SIGN_IN: "a sign-in link for staff",
+    MessageKind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
+    MessageKind.AUTO_REPLY: "an automatic answer",
+    MessageKind.ANSWER: "an answer by a member of staff",
+    MessageKind.TEST: "a test",
 }
 """What a message of each kind is, in a sentence."""
-BY_MACHINE: Final = frozenset({Kind.SIGN_IN, Kind.OPT_OUT_CONFIRMED, Kind.AUTO_REPLY})
+BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
 
 
@@ -91,7 +91,7 @@ class NewMessage:
         thread: Message-IDs of the thread of that email, oldest first.
     """
 
-    kind: Kind
+    kind: MessageKind
     channel: Channel
     address: str
     sender_id: int
@@ -121,7 +121,7 @@ async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Se
         InputError: an email without a subject, or contents that cannot be masked.
         SettingsError: the contents open something, and there is no key.
     """
-    if message.kind is Kind.OPT_OUT_CONFIRMED:
+    if message.kind is MessageKind.OPT_OUT_CONFIRMED:
         raise ValueError("Only confirm_opt_out queues the confirmation of an opt-out: once, and for what it is.")
     return await _add(db, message, message.reference, at, keys)
 
@@ -139,6 +139,12 @@ async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) 
     """
     opt_out = await db.fetchval(SQL["opt_out"], message.channel, message.address)
     return None if opt_out is None else await _add(db, message, str(opt_out), at, ())
+
+
+async def transactional_address(db: Connection, message_id: int) -> str | None:
+    """Return where a transactional message went, in the outbox or the archive; None where it is no such message."""
+    address: str | None = await db.fetchval(SQL["address"], message_id)
+    return address
 
 
 async def _add(

@@ -33,7 +33,7 @@ from core.spec_errors import near_miss
 from messaging.outbox.archive import Moved
 from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.manual_review import resume_by_address
-from messaging.outbox.transactional import KINDS, Kind
+from messaging.outbox.transactional import KINDS, MessageKind
 from messaging.states import Reason, State, sentence
 from muster.cli import settle, why
 from muster.cli.noun import Noun
@@ -231,7 +231,7 @@ def _show(listed: Sequence[MessageLine], names: Mapping[int | None, PersonName],
             str(one.message_id),
             Text(names[one.person_id].external_id or ""),
             Text(names[one.person_id].name),
-            str(one.position or KINDS[Kind(one.kind or Kind.TEST)]),
+            str(one.position or KINDS[MessageKind(one.kind or MessageKind.TEST)]),
             one.channel or "",
             Text(one.address or ""),
             one.state,

@@ -28,7 +28,7 @@ from messaging.outbox.history import (
     messages_of,
     messages_to_nobody,
 )
-from messaging.outbox.transactional import KINDS, Kind
+from messaging.outbox.transactional import KINDS, MessageKind
 from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
@@ -224,7 +224,7 @@ def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     campaign = f"{story.campaign}, " if story.campaign else ""
     what = f"{campaign}step {message.step}, {message.template}"
     if message.kind is not None:
-        what = f"{KINDS[Kind(message.kind)]}, asked for by {message.asked_by}"
+        what = f"{KINDS[MessageKind(message.kind)]}, asked for by {message.asked_by}"
     click.echo(f"Message {message.message_id}: {what}, {way}")
     if message.says:
         click.echo(f"  It says: {' '.join(without_controls(message.says).split())}")

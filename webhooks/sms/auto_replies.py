@@ -19,7 +19,7 @@ from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, Kind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
 from people.search import find_holders
@@ -95,8 +95,9 @@ async def queue_reply(
     reply = AutoReply(**payload["reply"])
     holders = {one.person_id for one in await find_holders(db, [("sms", phone)])}
     confirms = reply.what == "sms_stopped"
+    kind = MessageKind.OPT_OUT_CONFIRMED if confirms else MessageKind.AUTO_REPLY
     message = NewMessage(
-        Kind.OPT_OUT_CONFIRMED if confirms else Kind.AUTO_REPLY, "sms", phone, await find_sender(db, "sms", senders),
+        kind, "sms", phone, await find_sender(db, "sms", senders),
         Contents(_words(reply)), "muster", holders.pop() if len(holders) == 1 else None,
         send_before=received_at + WITHIN,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from messaging.content.templates import Channel
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import MASK, Contents, Kind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import MASK, Contents, MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
@@ -54,7 +54,13 @@ async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime
 
 
 async def new(
-    db: Connection, text: str, *, kind: Kind = Kind.ANSWER, channel: Channel = "sms", address: str = "", **more: Any
+    db: Connection,
+    text: str,
+    *,
+    kind: MessageKind = MessageKind.ANSWER,
+    channel: Channel = "sms",
+    address: str = "",
+    **more: Any,
 ) -> NewMessage:
     sender_id = await use_sender(db, channel, SMS_FROM if channel == "sms" else MAIL_FROM, name="The Union")
     contents = more.pop("contents", Contents(text, "About your vote" if channel == "email" else ""))
@@ -104,7 +110,7 @@ async def test_a_reference_is_one_message_however_often_and_at_once_it_is_asked_
         assert await db.fetchval("select count(*) from message") == 1
         assert await db.fetchval("select count(*) from message_event") == 1
         assert await ask(db, "Another", reference="booking 13") not in asked
-        assert await ask(db, "Of another kind", kind=Kind.TEST, reference="booking 12") not in asked
+        assert await ask(db, "Of another kind", kind=MessageKind.TEST, reference="booking 12") not in asked
 
 
 async def test_a_mail_is_no_newsletter_and_joins_its_thread(settings: Settings, sandbox: Sandbox) -> None:
@@ -156,7 +162,7 @@ async def test_an_opt_out_is_confirmed_once_and_only_as_long_as_nothing_else_sto
 ) -> None:
     now = datetime.now(UTC)
     async with runtime.pool.acquire() as db:
-        words = await new(db, "You will get no more texts.", kind=Kind.OPT_OUT_CONFIRMED)
+        words = await new(db, "You will get no more texts.", kind=MessageKind.OPT_OUT_CONFIRMED)
         assert await confirm_opt_out(db, words, at=now) is None, "nobody opted out"
         await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
         first = await confirm_opt_out(db, words, at=now)
@@ -187,10 +193,10 @@ async def test_what_opens_something_is_nowhere_in_clear_and_gone_once_accepted(
     async with runtime.pool.acquire() as db:
         await suppress(db, channel="email", address="ann@x.test", reason="opted_out", source="link")
         with pytest.raises(SettingsError):
-            await ask(db, "", kind=Kind.SIGN_IN, channel="email", contents=contents)
+            await ask(db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents)
         with pytest.raises(InputError):
-            await ask(db, "", kind=Kind.SIGN_IN, keys=keys, contents=Contents("No link", opens=(LINK,)))
-        only = await ask(db, "", kind=Kind.SIGN_IN, channel="email", contents=contents, keys=keys)
+            await ask(db, "", kind=MessageKind.SIGN_IN, keys=keys, contents=Contents("No link", opens=(LINK,)))
+        only = await ask(db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents, keys=keys)
         assert "TOKEN" not in await everything(db)
         assert await db.fetchval("select concealed is not null from transactional")
         assert MASK in ((await message_status(db, only)).says or "")
@@ -221,7 +227,7 @@ async def everything(db: Connection) -> str:
 async def test_a_retry_still_has_what_it_opens(runtime: Runtime, sandbox: Sandbox) -> None:
     contents = Contents("Your code is 493817.", opens=("493817",))
     async with runtime.pool.acquire() as db:
-        only = await ask(db, "", kind=Kind.SIGN_IN, contents=contents, keys=runtime.settings.secret_key)
+        only = await ask(db, "", kind=MessageKind.SIGN_IN, contents=contents, keys=runtime.settings.secret_key)
         # a worker that had put it on the wire is gone; Twilio has no trace of it
         gone = await db.fetchval("insert into dispatcher (name, until) values ('w0', now()) returning dispatcher_id")
         await db.execute(

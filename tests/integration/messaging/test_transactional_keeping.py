@@ -20,7 +20,7 @@ from core.settings import Settings
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, Kind, NewMessage, send_to
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from messaging.states import State
 from muster import erasure
 from muster.metrics import MESSAGES_BY_STATE
@@ -54,8 +54,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 async def ask(
-    db: Connection, address: str, *, text: str = "An answer", kind: Kind = Kind.ANSWER, person_id: int | None = None,
-    at: datetime | None = None, reference: str | None = None,
+    db: Connection, address: str, *, text: str = "An answer", kind: MessageKind = MessageKind.ANSWER,
+    person_id: int | None = None, at: datetime | None = None, reference: str | None = None,
 ) -> int:  # fmt: skip
     channel = "email" if "@" in address else "sms"
     sender_id = await use_sender(db, channel, MAIL_FROM if channel == "email" else SMS_FROM)
@@ -108,7 +108,7 @@ async def test_a_killed_worker_loses_and_doubles_none_of_them(settings: Settings
 
 async def test_old_ones_are_archived_without_their_words_and_forgotten_with_their_year(db: Connection) -> None:
     old = await ask(db, "+447700900001", text="turquoise", at=OLD, reference="x")
-    test = await ask(db, "+447700900001", kind=Kind.TEST, at=OLD)
+    test = await ask(db, "+447700900001", kind=MessageKind.TEST, at=OLD)
     waits = await ask(db, "+447700900002", text="it waits", at=OLD)
     young = await ask(db, "+447700900003", text="it is young")
     for one in (old, test, young):
