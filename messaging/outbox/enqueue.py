@@ -112,7 +112,7 @@ def _statement(query: str, parameters: int, dated: bool) -> str:
             r.variables, r.time_zone, r.state, r.reason, {times}, {at}::timestamptz, {at}
           from ({query.rstrip().rstrip(";")}) as r
           order by r.person_id
-          on conflict (step_id, person_id) do nothing
+          on conflict (step_id, person_id) where step_id is not null do nothing
           returning message_id, state, reason
         ), new_events as (
           insert into message_event (message_id, at, state, source, code)

@@ -1,7 +1,9 @@
-"""`muster replies`: the reply inbox: list, show, read, undo and close replies, and classify them all again."""
+"""`muster replies`: the reply inbox: list, show, answer, read, undo and close replies, and classify them all again."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +27,8 @@ from campaigns.replies.reply_inbox import (
     replies_read_as,
     undo_opt_out,
 )
+from campaigns.replies.staff_answers import StaffAnswer, answers_of, send_answer
+from core.control_characters import without_controls
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
 from core.plurals import plural
@@ -35,13 +39,14 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import find_person
 from webhooks.email.mail_server.mail_store import find_reply_mail, record_look
+from webhooks.email.mail_server.threads import thread_of
 
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Deal with the replies that need a person: list, show, read, undo, close; and have replies read again."""
+    """Deal with the replies that need a person: list, show, answer, read, undo, close; have replies read again."""
 
 
 @command.command("list")
@@ -73,11 +78,14 @@ def show(reply_id: int, *, as_json: bool) -> None:
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    found, has_mail, zone = run(_conversation(reply_id))
+    found, answers, has_mail, zone = run(_conversation(reply_id))
     if as_json:
-        print_json(asdict(found) | {"has_mail": has_mail}, indent=True)
+        print_json(
+            asdict(found) | {"has_mail": has_mail, "answers": [asdict(one) for one in answers]},
+            indent=True,
+        )
         return
-    _show_conversation(found, zone, has_mail=has_mail)
+    _show_conversation(found, answers, zone, has_mail=has_mail)
 
 
 @command.command()
@@ -98,6 +106,25 @@ def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -
         print_json({"reply_id": reply_id, "file": str(file), "bytes": size})
         return
     click.echo(f"The mail is in {file}. Only open what is attached to it if you expect it from this person.")
+
+
+@command.command()
+@_reply
+@click.argument("text")
+@actor_option
+@json_option
+def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
+    """Answer REPLY with TEXT, by the channel and from the number or mailbox that it came to, and close it.
+
+    TEXT is sent as it stands; - reads it from standard input. An answer by email joins the thread of the mail. The same
+    TEXT twice is sent once, and nothing is sent to people who have opted out.
+    """
+    words = sys.stdin.read() if text == "-" else text
+    sent = run(_answer(reply_id, words, actor))
+    if as_json:
+        print_json({"reply_id": reply_id} | asdict(sent))
+        return
+    click.echo(f"It goes out as message {sent.message_id}, and reply {reply_id} is closed.")
 
 
 @command.command()
@@ -175,11 +202,22 @@ async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[
         return found, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _conversation(reply_id: int) -> tuple[Conversation, bool, ZoneInfo]:
+async def _conversation(reply_id: int) -> tuple[Conversation, list[StaffAnswer], bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         found = await conversation(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
-        return found, has_mail, ZoneInfo(runtime.settings.time_zone)
+        return found, await answers_of(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
+
+
+async def _answer(reply_id: int, text: str, actor: str) -> StaffAnswer:
+    async with open_session(pool_size=1) as runtime:
+        async with runtime.pool.acquire() as db, db.transaction():
+            thread = thread_of(await find_reply_mail(db, reply_id))
+            sent = await send_answer(
+                db, runtime.settings, reply_id, text, thread=thread, actor=actor, at=runtime.clock()
+            )  # fmt: skip
+        await runtime.wake("deliver")
+        return sent
 
 
 async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
@@ -242,7 +280,9 @@ def _without_words(reply: OpenReply) -> str:
     return "(a picture or the like)" if reply.channel == "sms" and reply.rule == "media" else "(no words)"
 
 
-def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -> None:
+def _show_conversation(
+    found: Conversation, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
+) -> None:  # fmt: skip
     reply = found.reply
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"
@@ -276,10 +316,17 @@ def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")
         )
+    _show_answers(answers, zone)
     for at, text, reading in found.others:
         nothing = "(a button)" if reply.channel == "link" else "(no words)"
         click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
     click.echo(f"Times are those of {zone.key}.")
+
+
+def _show_answers(answers: Sequence[StaffAnswer], zone: ZoneInfo) -> None:
+    for one in answers:
+        said = "(no longer kept)" if one.text is None else _short(without_controls(one.text))
+        click.echo(f"  {_time(one.at, zone)}  {one.by} answered, message {one.message_id} ({one.state}): {said}")
 
 
 def _time(at: datetime, zone: ZoneInfo) -> str:

@@ -1,0 +1,148 @@
+"""Answers of staff to replies, sent to whoever replied, by the channel and from the sender that the reply came to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Final
+
+import asyncpg
+
+from core.addresses import normalise_email
+from core.db import Connection, load_queries
+from core.errors import AddressError, Conflict, InputError, NotFound
+from core.settings import Settings
+from messaging import suppression
+from messaging.outbox.senders import find_sender, use_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.states import sentence
+
+SQL: Final = load_queries(__file__)
+
+_RE: Final = re.compile(r"\s*re\s*:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class MailThread:
+    """What an answer to a mail names, to be shown below it.
+
+    Attributes:
+        message_id: the mail's own Message-ID; "" where it is not known.
+        earlier: Message-IDs of its thread, oldest first.
+        subject: its subject.
+    """
+
+    message_id: str = ""
+    earlier: tuple[str, ...] = ()
+    subject: str = ""
+
+    def answer_subject(self, organisation: str) -> str:
+        """Return the subject of an answer: with `Re:` once, or naming the organisation where there was none."""
+        subject = " ".join(self.subject.split())[:200]
+        if not subject:
+            return f"Your message to {organisation or 'us'}"
+        return subject if _RE.match(subject) else f"Re: {subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class StaffAnswer:
+    """Answer to a reply, and what became of it; its text is None where that is no longer kept."""
+
+    message_id: int
+    at: datetime
+    by: str
+    text: str | None
+    state: str
+
+
+async def send_answer(
+    db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: str, at: datetime
+) -> StaffAnswer:
+    """Queue an answer to a reply and close it. The same text twice is one answer.
+
+    Args:
+        db: in the caller's transaction.
+        settings: has the sender of emails whose message is not known.
+        reply_id: the reply.
+        text: what to answer, word for word.
+        thread: of the mail that the reply was; empty for a text.
+        actor: the member of staff.
+        at: the time; aware.
+
+    Raises:
+        NotFound: no such reply.
+        InputError: there is nothing to say.
+        Conflict: messages to them are stopped, or nobody knows where to send it.
+    """
+    if not text.strip():
+        raise InputError("An answer needs words.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
+    reply = await db.fetchrow(SQL["hold"], reply_id)
+    if reply is None:
+        raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
+    channel, address = reply["channel"], _address(reply)
+    await _refuse_suppressed(db, reply, channel, address)
+    subject = thread.answer_subject(settings.named) if channel == "email" else ""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    message = NewMessage(
+        MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
+        Contents(text.strip(), subject), actor, reply["person_id"],
+        reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
+    )  # fmt: skip
+    message_id = await send_to(db, message, at=at)
+    await db.execute(SQL["close"], reply_id, at, actor)
+    await db.execute(SQL["note"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
+    return next(one for one in await answers_of(db, reply_id) if one.message_id == message_id)
+
+
+async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:
+    """Return the answers of staff to a reply, oldest first."""
+    return [StaffAnswer(**row) for row in await db.fetch(SQL["answers"], f"reply {reply_id}: ")]
+
+
+def _address(reply: asyncpg.Record) -> str:
+    """Return where to answer.
+
+    Raises:
+        Conflict: the reply's sender is no address.
+    """
+    address: str = reply["address"] or ""
+    if reply["channel"] == "sms" and address.startswith("+"):
+        return address
+    try:
+        return normalise_email(address)
+    except AddressError:
+        raise Conflict(
+            f"Nobody can answer “{address}”: that is no phone number or mailbox.",
+            remedy=f"Answer in another way, and then: muster replies close {reply['reply_id']}",
+        ) from None
+
+
+async def _refuse_suppressed(db: Connection, reply: asyncpg.Record, channel: suppression.Medium, address: str) -> None:
+    """Refuse to answer somebody to whom messages are stopped.
+
+    Raises:
+        Conflict: with why, and what can be done.
+    """
+    stops = await suppression.active_suppressions(db, channel=channel, address=address)
+    if reply["person_id"] is not None:
+        stops += await suppression.active_suppressions(db, channel="person", address=str(reply["person_id"]))
+    for one in stops:
+        if one.purpose == "all":
+            raise Conflict(
+                f"Nothing is sent to {address}. {sentence(one.reason)}",
+                remedy="If they want messages again, read their reply as such first: "
+                f"muster replies read {reply['reply_id']} opt_in. Or answer in another way, such as by ringing them.",
+            )
+
+
+async def _sender(db: Connection, settings: Settings, reply: asyncpg.Record, channel: str) -> int:
+    """Return the sender that the reply came to; for an email that of the message it answers, or the usual one."""
+    if channel == "sms" and not reply["pressed"]:
+        return await find_sender(db, "sms", [reply["sender"]])
+    if reply["sender_id"] is not None:
+        return int(reply["sender_id"])
+    name, mailbox = parseaddr(settings.email_from)
+    return await use_sender(db, "email", mailbox, name=name)

@@ -1,0 +1,112 @@
+"""Answers by hand: where the reply came from and went to, once, in its thread, and not to people who have opted out."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from campaigns.replies.answers import Inbound, answer_reply
+from core.clock import system_clock
+from core.db import Connection
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.outbox.history import message_status
+from messaging.suppression import active_suppressions
+from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.integration.campaigns.test_email_replies import answer, reply_address
+from tests.support.command import run_command
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
+from tests.support.mail_rows import ANN, Room, open_room
+from tests.support.outbox_rows import deliver, with_sandbox
+from tests.support.receivers import environment
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as one:
+        yield one
+
+
+@pytest.fixture
+async def here(runtime: Runtime, sandbox: Sandbox) -> Runtime:
+    return replace(runtime, settings=with_sandbox(runtime.settings, sandbox))
+
+
+@pytest.fixture
+async def campaign(here: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(here, db, now=NOON)
+
+
+@pytest.fixture
+async def room(here: Runtime, db: Connection) -> AsyncIterator[Room]:
+    async with open_room(here, db, Moving(NOON)) as room:
+        yield room
+
+
+def muster(settings: Settings, *words: str, status: int = 0, said: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = run_command(["replies", *words], environment(settings), said=said)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+async def test_a_text_is_answered_from_the_number_it_came_to(
+    campaign: Campaign, settings: Settings, sandbox: Sandbox
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    number = str(said.reply_id)
+    words = "We ring you at six – is that right?"
+    for _ in range(2):
+        told = muster(settings, "answer", number, words, "--actor", "olga")
+    message_id = await campaign.db.fetchval("select message_id from message where step_id is null")
+    assert told.stdout == f"It goes out as message {message_id}, and reply {number} is closed.\n"
+    await deliver(campaign.runtime)
+    [sent] = [one for one in sandbox.twilio.messages if one.direction == "outbound-api"]
+    assert (sent.to, sent.sender, sent.body) == (PHONE, NUMBER, "We ring you at six - is that right?")
+    status = await message_status(campaign.db, message_id)
+    assert (status.person_id, status.kind, status.asked_by, status.says) == (ann.person_id, "answer", "olga", words)
+    shown = muster(settings, "show", number).stdout
+    assert f"olga answered, message {message_id} (accepted): {words}" in shown
+    assert "Closed by olga" in shown
+    muster(settings, "answer", number, "-", said=b"Another word.\n")
+    assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
+
+
+async def test_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:
+    await campaign.ask(sms=PHONE)
+    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "STOP, and call me", NOON))
+    refused = muster(settings, "answer", str(said.reply_id), "Sorry.", status=1)
+    assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
+    assert f"muster replies read {said.reply_id} opt_in" in refused.stderr
+    assert "words" in muster(settings, "answer", str(said.reply_id), " ", status=1).stderr
+    assert "no reply 99" in muster(settings, "answer", "99", "Hello", status=1).stderr
+    assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
+
+
+async def test_a_mail_is_answered_in_its_thread(room: Room, sandbox: Sandbox, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    came = await answer(
+        room, reply_address(room, asked), "What is this ballot about?", Subject="Re: Have you voted?",
+        Message_ID="<their-own@member.test>", References="<first@union.test> <second@member.test>",
+    )  # fmt: skip
+    settings = room.runtime.settings
+    muster(settings, "answer", str(came["reply_id"]), "It is about pay.\n\nOlga", "--actor", "olga")
+    await deliver(replace(room.runtime, clock=system_clock))
+    (mail,) = sandbox.mailbox
+    parsed = mail.parse()
+    assert (parsed["To"], parsed["Subject"]) == (ANN, "Re: Have you voted?")
+    assert parsed["In-Reply-To"] == "<their-own@member.test>"
+    assert parsed["References"].split() == ["<first@union.test>", "<second@member.test>", "<their-own@member.test>"]
+    assert parsed["Auto-Submitted"] is None
+    body = parsed.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().split() == ["It", "is", "about", "pay.", "Olga"]
+    # and a STOP in answer to that is obeyed where we wrote, though it is about no campaign
+    await answer(room, str(parsed["Reply-To"]).rpartition("<")[2].rstrip(">"), "stop", sender="Ann <ann@work.test>")
+    assert [one.reason for one in await active_suppressions(db, channel="email", address=ANN)] == ["opted_out"]
