@@ -25,6 +25,8 @@ DELAYED = [
     "Warning--Could not send mail for past 8.5 hours", "Zustellung verzögert: Abstimmung", "Remise différée : Vote",
     "Entrega retrasada: Voto", "Re: Delivery delayed",
     "[Delayed] Vote", "Warning: delivery is being retried", "Delivery status: will be retried",
+    "Delivery pending: Vote", "Your message has been queued", "Message not yet delivered",
+    "Still trying to deliver your message", "Delivery failed temporarily", "Noch nicht zugestellt",
 ]  # fmt: skip
 ARRIVED = [
     "Delivered: Vote", "Delivery Status Notification (Success)", "Successful Mail Delivery Report", "Relayed: Vote",
@@ -63,7 +65,10 @@ def test_a_refusal_below_a_subject_that_says_otherwise_is_soft(subject: str) -> 
     "Undeliverable mail", "Undeliverable: Will the post be delayed?", "Delivery Status Notification (Failure)",
     "Mail could not be delivered", "Sorry, your message could not be delivered", "Non remis : Vote",
     "Not delivered: Vote", "Your mail has not been delivered", "Delivery report: failed", "Delivery was not successful",
-    "Undelivered: Mail delivered",
+    "Undelivered: Mail delivered", "Mail delivery failed, retry timeout exceeded", "Delivery failed after retrying",
+    "Your delayed message could not be delivered", "Undeliverable (no longer retrying)",
+    "Delivery failure (temporary address)", "Zustellung nicht erfolgreich", "Entrega sin éxito", "Envoi sans succès",
+    "Unsuccessful delivery",
     "Returned mail: Delayed no longer", "Will the post be delayed?",  # our own subject, which came back
 ])  # fmt: skip
 def test_a_refusal_below_a_subject_that_says_nothing_else_is_hard(subject: str) -> None:
@@ -83,12 +88,28 @@ def test_a_delay_named_in_the_subject_is_a_delay(subject: str) -> None:
     f"{AMY}: the server will try for three days.",
     f"{AMY}: transient error",
     f"{AMY}: THIS IS A WARNING MESSAGE ONLY.",
+    f"{AMY}: delivery is going to be attempted for 3 more days.",
+    f"{AMY}: There is no need to send your message again.",
+    f"{AMY}: We keep on trying.",
+    f"{AMY}: Further attempts follow.",
+    f"{AMY}: Es wird noch drei Tage lang versucht.",
+    f"{AMY}: D'autres tentatives seront effectuées.",
+    f"{AMY}: Se seguirá intentando.",
+    f"{AMY}: Byddwn yn dal i geisio.",
 ])  # fmt: skip
 @pytest.mark.parametrize("subject", ["Delivery Status Notification (Delay)", "Your mail"])
 def test_a_report_of_a_delay_is_a_delay(said: str, subject: str) -> None:
     event = read(subject, said)
     assert (event.kind, event.reason) == ("deferred", None)
     assert read(subject, f"{said}\n\n{AMY}: 550 5.1.1 User unknown").reason is not Reason.HARD_BOUNCED
+
+
+@pytest.mark.parametrize("said", [
+    "No further delivery attempts will be made.", "It will not be retried; no more attempts will be made.",
+    "The server won't try again.",
+])  # fmt: skip
+def test_an_end_of_all_attempts_is_no_delay(said: str) -> None:
+    assert read("Undeliverable mail", f"{AMY}: 550 5.1.1 User unknown\n\n{said}").reason is Reason.HARD_BOUNCED
 
 
 @pytest.mark.parametrize(("subject", "kind"), [
@@ -103,9 +124,11 @@ def test_a_report_of_an_arrival_is_no_bounce(subject: str, kind: str) -> None:
 
 @pytest.mark.parametrize("said", [
     f"{AMY} accepted the message.", f"Delivery to {AMY} is complete.", f"{AMY} has got it.", f"Wedi'i ddanfon i {AMY}.",
-    f"{AMY} : remis avec succès", f"An {AMY} erfolgreich zugestellt.",
+    f"{AMY} : remis avec succès", f"An {AMY} erfolgreich zugestellt.", f"{AMY} has received the original.",
+    f"<{AMY}>: delivered to mailbox\n<bob@old.example>: user unknown",
 ])  # fmt: skip
 def test_something_that_arrived_leaves_a_doubt(said: str) -> None:
+    assert read("Undeliverable mail", said, FIELDS).reason is Reason.RECIPIENT_REFUSED
     assert read("Undeliverable mail", f"{said}\n\n550 5.1.1 User unknown").reason is Reason.RECIPIENT_REFUSED
     assert read("Undeliverable mail", f"{said}\n{AMY}: User unknown").reason is Reason.RECIPIENT_REFUSED
 

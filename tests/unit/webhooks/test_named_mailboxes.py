@@ -90,6 +90,14 @@ def test_a_refusal_of_whom_the_mail_was_passed_on_to_is_soft(said: str) -> None:
     f"550 5.1.1 {AMY} => {BOB}: User unknown",
     "550 5.1.1 bob... User unknown",
     "550 5.1.1 bob: unknown user",
+    "550 5.1.1 No such user bob here",
+    "550 5.1.1 user bob is unknown",
+    "550 5.1.1 Unknown user: bob",
+    "550 5.1.1 User 'bob' unknown",
+    "550 5.1.1 User unknown (bob)",
+    "550 5.1.1 User unknown <bob>",
+    '550 5.1.1 mailbox "bob" not found',
+    "550 5.1.1 The account bob does not exist",
 ])  # fmt: skip
 def test_a_diagnostic_about_whom_the_mail_was_passed_on_to_is_soft(diagnostic: str) -> None:
     event = report(diagnostic)
@@ -98,6 +106,8 @@ def test_a_diagnostic_about_whom_the_mail_was_passed_on_to_is_soft(diagnostic: s
 
 @pytest.mark.parametrize("said", [
     f"<{BOB}> (expanded from <{AMY}>): User unknown",
+    f"{BOB} (engendré par {AMY})",
+    f"{BOB} (erzeugt von {AMY})",
     f"{AMY} => {BOB}",
     f"The mail to {AMY} was redirected by a rule of hers.",
 ])  # fmt: skip
@@ -126,6 +136,32 @@ def test_advice_and_the_way_of_our_own_mail_leave_a_refusal_hard(said: str) -> N
 ])  # fmt: skip
 def test_labels_of_a_reply_are_nobodys_names(said: str) -> None:
     assert text(said).reason is HARD
+
+
+@pytest.mark.parametrize("diagnostic", [
+    "550 5.1.1 No such user here", "550 5.1.1 No such user amy here", "550 5.1.1 Unknown user: amy",
+    "550 5.1.1 User 'amy' unknown", "550 5.1.1 user unknown (UserSearch)", "550 5.1.1 mx1: User unknown",
+    "550 5.1.1 user unknown in virtual mailbox table", "550 5.1.1 Recipient address rejected: User unknown",
+    "550 5.1.1 The email account that you tried to reach does not exist.",
+    "550 5.1.1 User unknown (in reply to RCPT TO)",
+    f"550 5.1.1 User unknown <{AMY}>", "550 5.1.1 No such user at workplace.example",
+])  # fmt: skip
+def test_ordinary_words_of_a_refusal_are_nobodys_names(diagnostic: str) -> None:
+    assert report(diagnostic).reason is HARD
+
+
+@pytest.mark.parametrize("diagnostic", [
+    "550 5.1.2 bounces.union.example: host not found",
+    "550 5.1.1 domain bounces.union.example does not exist",
+    "550 5.1.1 Recipient lookup failed, LDAP server unavailable",
+    "550 5.1.1 mailbox being migrated, unknown user for the moment",
+    "550 5.1.1 recipient accepts only internal mail",
+    "550 5.1.1 user does not accept external mail",
+    "550 5.1.1 user unknown, please retry in an hour",
+    "550 5.1.1 mailbox closed until Monday",
+])  # fmt: skip
+def test_a_refusal_for_another_reason_suppresses_nobody_at_once(diagnostic: str) -> None:
+    assert report(diagnostic).reason is not HARD
 
 
 def test_words_of_a_forwarding_are_soft_wherever_a_refusal_comes_from() -> None:

@@ -15,7 +15,9 @@ _CODED: Final = re.compile(
     rf"({MAILBOX.pattern})"
 )
 _LEADS: Final = re.compile(
-    r"(?:\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+|\([ \t]?)from\b", re.IGNORECASE
+    r"\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+from\b|\([ \t]?from\b"
+    rf"|\([^()@\n]{{0,30}}\b(?:par|von|vom|aus|por|da|de|van|uit|od|z|gan|от|из)[ \t]+<?{MAILBOX.pattern}>?\)",
+    re.IGNORECASE,
 )
 _ARROW: Final = re.compile(
     rf"({MAILBOX.pattern})[>)\]\"']{{0,2}}[ \t]{{0,8}}(?:<?[=-]{{1,3}}>|<[=-]{{1,3}}(?=[ \t])|\u2192|\u21d2|\u00bb)"
@@ -31,19 +33,35 @@ _NAMED: Final = re.compile(
     r"(?:user|no such|recipient|unknown|mailbox|address|account|does not|invalid)\b",
     re.IGNORECASE,
 )
-"""… or directly behind its code, as in `550 5.1.1 bob... User unknown`."""
+"""… or directly behind its code, as in `550 5.1.1 bob... User unknown` …"""
+_WHO: Final = r"(?:user|recipient|mailbox|account|address|alias|addressee|person|local[- ]part)"
+_GONE: Final = r"(?:unknown|invalid|not found|does(?: not|n't) exist|not (?:known|local|here))"
+_CALLED: Final = re.compile(
+    rf"\b(?:no such|unknown|invalid) {_WHO}(?:[ \t]*:[ \t]*|[ \t]+)[<(\[\"'\u2018]?([^\W_][\w.+-]{{0,63}})"
+    r"[>)\]\"'\u2019]?"
+    rf"(?=[ \t]+(?:here|at|on|in|known)\b|[ \t]*[.;]?[ \t]*$)"
+    rf"|\b{_WHO}[ \t]+[\"'<(\u2018]?([^\W_][\w.+-]{{0,63}})[\"'>)\u2019]?[ \t]+(?:is[ \t]+|was[ \t]+)?{_GONE}\b"
+    rf"|\b{_WHO}[ \t]+(?:is[ \t]+|was[ \t]+)?{_GONE}[ \t]*[(<\[\"']([^\W_][\w.+-]{{0,63}})[)>\]\"']",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""… or in the words themselves: `No such user bob here`, `User 'bob' unknown`, `User unknown (bob)`."""
+_TERM: Final = re.compile(r"[a-z][A-Z]")
+_HOST: Final = re.compile(r"(?:mx|mail|smtp|relay|host|server|gateway|gw|mta|in|inbound|edge)[-\w]*", re.IGNORECASE)
+"""The label of a host, which stands where a name may stand, too."""
 _NO_NAMES: Final = frozenset(
     {
-        "account", "action", "address", "answer", "antwort", "because", "bounced", "błąd", "causa", "cause",
-        "code", "data", "delivery", "denied", "description", "destination", "details", "diagnosis",
-        "diagnostic", "diagnostic-code", "domain", "erreur", "error", "errore", "errors", "explanation",
-        "failed", "failure", "fehler", "fout", "from", "grund", "host", "info", "information", "invalid",
-        "is", "last", "mail", "mailbox", "meldung", "message", "motif", "motivo", "no", "not", "note",
-        "oorzaak", "output", "permanent", "powód", "raison", "razón", "rcpt", "reason", "received",
-        "recipient", "recv", "reden", "refused", "rejected", "remote", "reply", "response", "respuesta",
-        "result", "returned", "risposta", "réponse", "said", "says", "send", "sender", "sent", "server",
-        "smtp", "sorry", "status", "technical", "text", "the", "to", "transaction", "transcript",
-        "undeliverable", "unknown", "ursache", "user", "was", "wrong", "ответ", "ошибка", "причина",
+        "account", "action", "address", "alias", "also", "an", "and", "answer", "antwort", "any", "at", "because",
+        "bounce", "bounced", "by", "błąd", "causa", "cause", "code", "currently", "data", "delivery", "denied",
+        "description", "destination", "details", "diagnosis", "diagnostic", "diagnostic-code", "does", "domain",
+        "email", "erreur", "error", "errore", "errors", "exist", "explanation", "failed", "failure", "fehler", "for",
+        "found", "fout", "from", "grund", "has", "here", "host", "id", "in", "info", "information", "invalid", "is",
+        "it", "known", "last", "list", "local", "lookup", "mail", "mailbox", "meldung", "message", "motif", "motivo",
+        "name", "names", "no", "not", "note", "of", "on", "oorzaak", "or", "output", "part", "permanent", "powód",
+        "raison", "razón", "rcpt", "reason", "received", "recipient", "recv", "reden", "refused", "rejected",
+        "remote", "reply", "response", "respuesta", "result", "returned", "risposta", "réponse", "said", "says",
+        "send", "sender", "sent", "server", "smtp", "sorry", "specified", "status", "table", "technical", "text",
+        "that", "the", "this", "to", "transaction", "transcript", "undeliverable", "unknown", "ursache", "user",
+        "username", "verification", "was", "with", "wrong", "you", "your", "ответ", "ошибка", "причина",
     }
 )  # fmt: skip
 """Words that stand there and are nobody's name."""
@@ -185,12 +203,30 @@ def names_another(text: str, recipient: str) -> bool:
         text: what a report or a server says.
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
     """
-    names = {found[1].lower() for form in (_LABELLED, _NAMED) for found in form.finditer(text)}
-    return bool(recipient) and bool({one for one in names if not _is_no_name(one)} - {recipient.partition("@")[0]})
+    found = (match for form in (_LABELLED, _NAMED, _CALLED) for match in form.finditer(text))
+    words = {match[match.lastindex or 0] for match in found}
+    names = {word.lower() for word in words if not _is_no_name(word)}
+    return bool(recipient) and bool(names - {recipient.partition("@")[0]})
 
 
 def _is_no_name(word: str) -> bool:
-    return word in _NO_NAMES or word.isdigit()
+    """Tell whether a word is nobody's name: an ordinary one, a number, a host's label, a term such as `UserSearch`."""
+    if word.lower() in _NO_NAMES or word.isdigit():
+        return True
+    return _HOST.fullmatch(word) is not None or _TERM.search(word) is not None
+
+
+def names_our_domain(words: str, recipient: str, ours: Collection[str]) -> bool:
+    """Tell whether a server's refusal names a domain of ours by itself: it may be the one that does not exist.
+
+    Args:
+        words: the server's reply.
+        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        ours: mailboxes of ours, in lower case.
+    """
+    domains = {mailbox.rpartition("@")[2] for mailbox in ours} - {recipient.rpartition("@")[2], ""}
+    alone = MAILBOX.sub(" ", words).lower()
+    return any(re.search(rf"(?<![\w.-]){re.escape(domain)}(?![\w-]|\.\w)", alone) for domain in domains)
 
 
 def blames_ours(words: str, recipient: str, ours: Collection[str]) -> bool:

@@ -27,7 +27,7 @@ from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.mail_server.addresses import purpose_of
 from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.delivery_words import outcome_in, says_delayed, says_failed
+from webhooks.email.mail_server.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
 from webhooks.email.mail_server.mailbox_refusals import code_is_recipients, says_led_on, says_no_such_mailbox
 from webhooks.email.mail_server.named_mailboxes import (
     blames_ours,
@@ -36,6 +36,7 @@ from webhooks.email.mail_server.named_mailboxes import (
     mailboxes_in,
     names_another,
     names_only_ours,
+    names_our_domain,
     refused_by_code,
 )
 from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
@@ -290,9 +291,9 @@ class _Report:
         if blames_ours(words, self.recipient, self.ours):
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
         led_on = any(says_led_on(said, self.recipient, self.ours) for said in (words, self.said))
-        if led_on or names_only_ours(words, self.recipient, self.ours) or names_another(words, self.recipient):
-            return _doubted(judged)
-        if self._is_doubtful:
+        about_us = any(told(words, self.recipient, self.ours) for told in (names_only_ours, names_our_domain))
+        waits_or_arrived = says_arrived(self.said) or says_delayed(self.said) or self._is_doubtful
+        if led_on or about_us or names_another(words, self.recipient) or waits_or_arrived:
             return _doubted(judged)
         if not self.recipient:
             return judged
