@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -313,6 +314,17 @@ async def test_a_date_that_changes_while_a_step_is_launched_is_not_lost(muster: 
     assert (await outcomes(muster))["1"] == ("queued", None, utc(25, 14, 30))
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from date_change") == 0
+
+
+async def test_two_workers_at_once_leave_each_person_one_message(muster: Runtime, load: Load) -> None:
+    await load("0,Ann,+447700900000,,,,")
+    await launched(muster)
+    await load(*(f"{n},Ann,+44770090{n:04},,,,2026-11-25 14:30" for n in range(40)))
+    changed = await asyncio.gather(*(follow_dates(muster) for _ in range(3)))
+    assert sum(changed) == 40
+    assert {row[0] for row in (await outcomes(muster)).values()} == {"queued"}
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from message") == 40
 
 
 async def test_a_cancelled_campaign_follows_nothing(muster: Runtime, load: Load) -> None:
