@@ -199,9 +199,11 @@ def _decide_again(
     if message is None or message.channel is None or message.address is None:
         return assign_addresses([person], taken, dues)[0]
     own = message.channel, message.address
-    theirs = sorted(person.addresses, key=lambda one: (one.channel, one.address) != own)
-    if not message.untaken:
-        theirs = [one for one in theirs if (one.channel, one.address) == own]
+    kept = [one for one in person.addresses if (one.channel, one.address) == own]
+    others = [one for one in person.addresses if one not in kept]
+    # it leaves an address only where that is theirs no longer: whoever opts out there is written to nowhere instead
+    stays = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.untaken
+    theirs = kept if stays else [*kept, *others]
     taken.discard(own)
     (decision,) = assign_addresses([replace(person, addresses=theirs)], taken, dues)
     taken.add(own)
