@@ -21,10 +21,10 @@ import structlog
 from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
 from campaigns.audience import Audience, step_audience
 from campaigns.launch import SQL as LAUNCH
-from campaigns.launch import launch_lock, place, queued_step, recipients, used_variables
+from campaigns.launch import launch_lock, place, queued_step, raise_step_alert, recipients, used_variables
 from campaigns.person_dates import DatedWhen, Due, dated_when
 from campaigns.subjects.kinds import subject_of
-from core.alerts import raise_alert, resolve_alert
+from core.alerts import resolve_alert
 from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError
 from core.runtime import Runtime
@@ -47,6 +47,7 @@ COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
 COMPARE_FIRST: Final = timedelta(minutes=1)
 
+_NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _MAY_COME_BACK: Final = frozenset(
     {
         Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
@@ -76,23 +77,11 @@ async def follow_dates(runtime: Runtime) -> int:
         except Conflict:
             continue  # it is being launched, or another worker does this
         except MusterError as error:
-            await _raise_date_alert(runtime, row["step_id"], error)
+            await raise_step_alert(runtime, f"dates:{row['step_id']}", _NOT_FOLLOWED, error)
     if changed:
         log.info("dates of people followed", messages=changed)
         await runtime.wake("deliver")
     return changed
-
-
-async def _raise_date_alert(runtime: Runtime, step_id: int, error: MusterError) -> None:
-    log.error("dates of people cannot be followed", step_id=step_id, error=str(error))
-    async with runtime.pool.acquire() as db:
-        await raise_alert(
-            db,
-            key=f"dates:{step_id}",
-            severity="error",
-            title=f"Messages that are due by dates of people cannot be moved or added: {error.message}",
-            remedy=error.remedy or "Fix the cause; it is tried again every second, and nothing is lost.",
-        )
 
 
 async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
@@ -210,9 +199,11 @@ def _decide_again(
     if message is None or message.channel is None or message.address is None:
         return assign_addresses([person], taken, dues)[0]
     own = message.channel, message.address
-    theirs = sorted(person.addresses, key=lambda one: (one.channel, one.address) != own)
-    if not message.untaken:
-        theirs = [one for one in theirs if (one.channel, one.address) == own]
+    kept = [one for one in person.addresses if (one.channel, one.address) == own]
+    others = [one for one in person.addresses if one not in kept]
+    # it leaves an address only where that is theirs no longer: whoever opts out there is written to nowhere instead
+    stays = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.untaken
+    theirs = kept if stays else [*kept, *others]
     taken.discard(own)
     (decision,) = assign_addresses([replace(person, addresses=theirs)], taken, dues)
     taken.add(own)

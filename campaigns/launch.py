@@ -54,6 +54,7 @@ log = structlog.get_logger(__name__)
 
 _PATIENCE: Final = 60.0
 """Seconds a launch waits for its second connection before it gives up; it is resumed later."""
+_NOT_LAUNCHED: Final = "A step of a campaign could not be launched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +157,14 @@ async def launch_due_steps(runtime: Runtime) -> int:
         except Conflict:
             continue  # another worker is launching it
         except MusterError as error:
-            await _raise_launch_alert(runtime, step_id, error)
+            await raise_step_alert(runtime, f"launch:{step_id}", _NOT_LAUNCHED, error)
             continue
         except asyncpg.PostgresError as error:
             log.exception("a step could not be launched", step_id=step_id)
             trouble = Unavailable(
                 f"The database reported: {error or type(error).__name__}.", remedy="It is tried again."
             )
-            await _raise_launch_alert(runtime, step_id, trouble)
+            await raise_step_alert(runtime, f"launch:{step_id}", _NOT_LAUNCHED, trouble)
             continue
         done += 1
     if done:
@@ -282,11 +283,12 @@ def recipients(
         return SQL["recipients"], parameters
     dues = [one.due for one in decisions]
     times = ([due and due.not_before for due in dues], [due and due.date_at for due in dues])
+    not_before, date_at = (f"${len(parameters) + place}" for place in (1, 2))
     timed = f"""
         select r.*, t.not_before, t.date_at
         from ({SQL["recipients"]}) as r
-        join unnest($1::bigint[], $8::timestamptz[], $9::timestamptz[]) as t (person_id, not_before, date_at)
-          using (person_id)
+        join unnest($1::bigint[], {not_before}::timestamptz[], {date_at}::timestamptz[])
+          as t (person_id, not_before, date_at) using (person_id)
     """  # noqa: S608  # the query is of our own .sql file
     return timed, parameters + times
 
@@ -344,13 +346,14 @@ def _not_running(name: str, state: str) -> Conflict:
     )
 
 
-async def _raise_launch_alert(runtime: Runtime, step_id: int, error: MusterError) -> None:
-    log.error("a step cannot be launched", step_id=step_id, error=str(error))
+async def raise_step_alert(runtime: Runtime, key: str, title: str, error: MusterError) -> None:
+    """Tell staff, and the log, that something cannot be done for a step; it is tried again every second."""
+    log.error("a step cannot be served", key=key, error=str(error))
     async with runtime.pool.acquire() as db:
         await raise_alert(
             db,
-            key=f"launch:{step_id}",
+            key=key,
             severity="error",
-            title=f"A step of a campaign could not be launched: {error.message}",
-            remedy=error.remedy or "Fix the cause; the launch is tried again every second.",
+            title=f"{title}: {error.message}",
+            remedy=error.remedy or "Fix the cause; it is tried again every second, and nothing is lost.",
         )

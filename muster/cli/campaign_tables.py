@@ -119,7 +119,7 @@ def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
         return
     if plan.first is not None and plan.last is not None:
         until = f", the last on {_moment(plan.last)}" if plan.last > plan.first else ""
-        yield "", f"the first is due on {_moment(plan.first)}{until}, by the ballot's clock", None
+        yield "", f"the first is due on {_moment(plan.first)}{until}, by the campaign's clock", None
     if plan.at_once:
         yield f"{plan.at_once:,}", "of them go at once: their time has passed, and nothing later takes its place", None
     if plan.in_vain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -23,6 +24,7 @@ from core.errors import SpecError
 from core.runtime import Runtime
 from messaging.outbox.history import history, message_status
 from messaging.outbox.reconcile import reconcile
+from messaging.suppression import suppress
 from muster.cli.campaign_tables import plan_table, status_table
 from tests.support.appointments import REMINDER, Clock, Load, claim_due, launched, loader, made, outcomes, rows, utc
 from tests.support.electorate import NOW, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
@@ -151,6 +153,16 @@ async def test_what_the_message_says_moves_with_the_date(muster: Runtime, load: 
         elsewhere = "update message set address = '+447700900010' where person_id = $1"
         with pytest.raises(asyncpg.RaiseError, match="went where it went"):
             await db.execute(elsewhere, now["2"]["person_id"])
+
+
+async def test_whoever_opts_out_is_not_written_to_elsewhere_instead(muster: Runtime, load: Load) -> None:
+    await load("1,Ann,+447700900001,ann@x.test,,,2026-11-25 14:30")
+    await launched(muster)
+    async with connected(muster) as db:
+        await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
+    await load("1,Ann,+447700900001,ann@x.test,,,2026-11-26 14:30")
+    await follow_dates(muster)
+    assert (await outcomes(muster))["1"][:2] == ("suppressed", "opted_out")
 
 
 async def test_what_has_gone_is_not_told_again_and_staff_see_it(muster: Runtime, load: Load, clock: Clock) -> None:
@@ -313,6 +325,17 @@ async def test_a_date_that_changes_while_a_step_is_launched_is_not_lost(muster: 
     assert (await outcomes(muster))["1"] == ("queued", None, utc(25, 14, 30))
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from date_change") == 0
+
+
+async def test_two_workers_at_once_leave_each_person_one_message(muster: Runtime, load: Load) -> None:
+    await load("0,Ann,+447700900000,,,,")
+    await launched(muster)
+    await load(*(f"{n},Ann,+44770090{n:04},,,,2026-11-25 14:30" for n in range(40)))
+    changed = await asyncio.gather(*(follow_dates(muster) for _ in range(3)))
+    assert sum(changed) == 40
+    assert {row[0] for row in (await outcomes(muster)).values()} == {"queued"}
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from message") == 40
 
 
 async def test_a_cancelled_campaign_follows_nothing(muster: Runtime, load: Load) -> None:

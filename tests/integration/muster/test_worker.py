@@ -111,6 +111,28 @@ async def test_sends_what_is_due_to_everybody_once(muster: Runtime, sandbox: San
     assert recipients(sandbox) == everybody_once(60)
 
 
+async def test_moves_a_message_when_the_date_of_its_person_moves(muster: Runtime) -> None:
+    visit = (datetime.now(UTC) + timedelta(days=9)).replace(second=0, microsecond=0)
+    async with connected(muster) as db:
+        await add_person(db, "M1", email="m1@union.example.com", visit_at=f"{visit:%Y-%m-%dT%H:%MZ}")
+        await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"))
+    when = {"before": "24 hours", "of": "visit_at"}
+    steps = [{"template": "appointment-reminder", "channels": ["email"], "when": when}]
+    campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+
+    async def is_due(at: datetime) -> bool:
+        return bool(await muster.pool.fetchval("select not_before = $1 from message", at))
+
+    assert await is_due(visit - timedelta(days=1))
+    async with working(muster):
+        await muster.pool.execute(
+            "update person set attributes = jsonb_build_object('visit_at', $1::text)",
+            f"{visit + timedelta(days=2):%Y-%m-%dT%H:%MZ}",
+        )
+        await until(lambda: is_due(visit + timedelta(days=1)))
+
+
 async def test_every_worker_heeds_a_wake_up_at_once(
     muster: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
