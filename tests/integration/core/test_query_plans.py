@@ -81,7 +81,8 @@ class Pin:
 
 
 PINS = (
-    Pin("messaging/outbox/claim", "due_queues", ("message_due", "message_transactional_due")),
+    Pin("messaging/outbox/claim", "due_queues", ("message_due",)),
+    Pin("messaging/outbox/claim", "due_transactional", ("message_transactional_due",)),
     Pin(
         "messaging/outbox/claim",
         "claim_transactional",
