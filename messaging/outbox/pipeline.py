@@ -300,6 +300,7 @@ class Pipeline:
         if composed.opens:  # what a provider quotes is kept in the history
             result.reply = masked(result.reply, composed.opens)
         written = outcome_of(dispatch.message, result, send_before=composed.send_before, held=held)
+        written.opens = bool(composed.opens)
         self._counts[written.state] += 1
         self._to_write(written)
 
