@@ -85,7 +85,7 @@ with theirs as materialized (
   set state = 'suppressed', reason = e.reason, changed_at = now()
   from theirs
   join suppression_event e using (event_id)
-  join transactional t using (message_id)
+  join transactional t on t.message_id = theirs.message_id
   where m.message_id = theirs.message_id and m.state::text = 'queued' and e.purpose in ('all', t.purpose)
     and stop_of_transactional(
       t.kind, t.reference, e.channel, e.address, case e.channel when 'person' then e.reason end, e.reason

@@ -114,7 +114,8 @@ class Jobs:
         return [job.ask() for job in due]
 
     def deliver(self) -> list[asyncio.Task[None]]:
-        """Start sending due messages on every channel."""
+        """Start sending due messages on every channel; where that is under way, look for urgent ones at once."""
+        self.dispatcher.look_at_once()
         return [job.ask() for job in self.deliveries]
 
     async def finish(self, patience: float) -> None:

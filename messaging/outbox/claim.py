@@ -104,8 +104,13 @@ class Claim:
 
 
 async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
-    """Return the queues that have messages due, the most urgent first."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now, TRANSACTIONAL)]
+    """Return the steps' queues that have messages due, the most urgent first."""
+    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now)]
+
+
+async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
+    """Return the senders' queues that have transactional messages due."""
+    return [StepChannel(**row) for row in await db.fetch(SQL["due_transactional"], list(channels), now, TRANSACTIONAL)]
 
 
 async def claim(

@@ -1,15 +1,6 @@
 -- name: due_queues
--- Steps that have something to send now, by channel, and before all of them the senders that have transactional messages due
--- ($3: their priority); messages of a paused sender wait without being claimed.
-select null::bigint as step_id, f.channel, $3::int as priority, f.sender_id, f.pace::float8 as pace, '[]'::jsonb as caps
-from sender f
-where f.paused_reason is null and f.channel = any ($1::text[])
-  and exists (
-    select from message m
-    where m.step_id is null and m.sender_id = f.sender_id and m.state = 'queued' and m.not_before <= $2
-  )
-union all
-select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8, s.frequency_caps
+-- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
+select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s
 cross join lateral unnest(s.channels) as c (channel)
 join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
@@ -18,7 +9,18 @@ where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::t
     select from message m
     where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued' and m.not_before <= $2
   )
-order by priority desc, step_id, channel, sender_id;
+order by s.priority desc, s.step_id, c.channel;
+
+-- name: due_transactional
+-- Senders that have transactional messages to send now ($3: their priority).
+select null::bigint as step_id, f.channel, $3::int as priority, f.sender_id, f.pace::float8 as pace, '[]'::jsonb as caps
+from sender f
+where f.paused_reason is null and f.channel = any ($1::text[])
+  and exists (
+    select from message m
+    where m.step_id is null and m.sender_id = f.sender_id and m.state = 'queued' and m.not_before <= $2
+  )
+order by f.sender_id;
 
 -- name: claim
 -- Claims the next due rows of one step and channel for a worker, and checks the eligibility of each: a message is

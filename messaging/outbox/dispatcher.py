@@ -112,6 +112,11 @@ class Dispatcher:
                 await finish_drained(db, self._runtime.clock())
         return _sum(counts)
 
+    def look_at_once(self) -> None:
+        """Have every run that is under way look for due messages now; transactional ones go first."""
+        for pipeline in self._running:
+            pipeline.look_at_once()
+
     def stop(self) -> None:
         """End every run: claim nothing more, finish messages in flight, hand back the rest."""
         for pipeline in self._running:

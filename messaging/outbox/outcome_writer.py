@@ -20,6 +20,7 @@ from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.senders import pause_if_refused
+from messaging.outbox.transactional import wipe_concealed
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
 from messaging.suppression import Medium, suppress
 
@@ -103,10 +104,13 @@ class OutcomeWriter:
         self, db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], refusals: Sequence[BroadRefusal]
     ) -> dict[int, State]:
         now = self._runtime.clock()
-        if not refusals:
+        opened = [one.message_id for one in outcomes if one.opens]
+        if not refusals and not opened:
             return await record(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():
             granted = await record(db, outcomes, intents, source=self._source, now=now)
+            if opened:
+                await wipe_concealed(db, opened)
             for refusal in refusals:
                 if refusal.reason in SUPPRESSES:
                     await suppress(

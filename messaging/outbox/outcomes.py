@@ -39,6 +39,7 @@ class Outcome:
     Attributes:
         state: accepted, failed, ambiguous, or queued to be tried again.
         delay: seconds until the next try.
+        opens: its contents open something; they are wiped once it has been accepted or has failed.
     """
 
     message_id: int
@@ -50,6 +51,7 @@ class Outcome:
     delay: float | None = None
     provider_id: str | None = None
     segments: int | None = None
+    opens: bool = False
 
 
 async def record(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -65,6 +65,18 @@ LONG_HOLD: Final = 8.0
 log = structlog.get_logger(__name__)
 
 
+class _ReadyQueue(asyncio.Queue[Dispatch]):
+    """Messages that wait for a connection, transactional ones before all others."""
+
+    _queue: deque[Dispatch]
+
+    def _put(self, item: Dispatch) -> None:
+        if item.is_transactional:
+            self._queue.appendleft(item)
+        else:
+            self._queue.append(item)
+
+
 class Pipeline:
     """Sends one channel's due messages.
 
@@ -96,8 +108,8 @@ class Pipeline:
         self._schedule = Schedule(runtime, channel.name, rate_limits, composers, heartbeat, counts, self._route)
         self._outcome_writer = OutcomeWriter(runtime, channel.name, channel.provider)
         self._waiting = WaitingMessages(channel.connections)
-        self._ready: asyncio.Queue[Dispatch] = asyncio.Queue()
-        self._claiming: asyncio.Task[None] | None = None
+        self._ready = _ReadyQueue()
+        self._claiming: dict[bool, asyncio.Task[None]] = {}
         self._in_flight = 0
         self._outcomes: list[Outcome] = []
         self._refusals: list[BroadRefusal] = []
@@ -113,6 +125,11 @@ class Pipeline:
             self._stopping = True
             self._outcome_writer.give_up_after(DRAIN)
             self._changed.set()
+
+    def look_at_once(self) -> None:
+        """Look for due messages now: there may be transactional ones."""
+        self._schedule.look_at_once()
+        self._changed.set()
 
     async def run(self, *, until_idle: bool, deadline: datetime | None) -> None:
         """Send until stopped, until the deadline, or until nothing is due.
@@ -146,16 +163,13 @@ class Pipeline:
             for task in sending:
                 if task.done():  # only an unexpected error ends one: better restart than go on with fewer
                     task.result()
-            if self._claiming is not None and self._claiming.done():
-                done, self._claiming = self._claiming, None
-                done.result()
-            if self._claiming is None and self._schedule.wants_more():
-                self._claiming = asyncio.create_task(self._refill())
+            for transactional in (True, False):
+                self._claim(transactional=transactional)
             if await self._record():
                 continue
             if (
                 until_idle
-                and self._claiming is None
+                and not self._claiming
                 and self._schedule.idle
                 and self._schedule.empty
                 and not self._in_flight
@@ -163,10 +177,19 @@ class Pipeline:
                 break
             await self._wait(self._longest_wait())
 
+    def _claim(self, *, transactional: bool) -> None:
+        """Begin the next claim of one kind of messages once the last has ended, if there is time for one."""
+        task = self._claiming.get(transactional)
+        if task is not None and task.done():
+            del self._claiming[transactional]
+            task.result()
+        if transactional not in self._claiming and self._schedule.wants_more(transactional=transactional):
+            self._claiming[transactional] = asyncio.create_task(self._refill(transactional=transactional))
+
     async def _end_claims(self) -> None:
-        if self._claiming is not None:
-            await asyncio.wait([self._claiming])
-            if (failed := self._claiming.exception()) is not None:
+        for claiming in self._claiming.values():
+            await asyncio.wait([claiming])
+            if (failed := claiming.exception()) is not None:
                 log.warning("the last messages could not be claimed", error=in_words(failed))
 
     @property
@@ -179,9 +202,9 @@ class Pipeline:
     def _route(self, outbound: OutboundMessage) -> Route:
         return self._router.route(outbound) if self._router is not None else Route(self._channel.provider)
 
-    async def _refill(self) -> None:
+    async def _refill(self, *, transactional: bool) -> None:
         try:
-            await self._schedule.refill()
+            await self._schedule.refill(transactional=transactional)
         except TEMPORARY as error:
             self._runtime.outages.met(error)
             await asyncio.sleep(PAUSE)
@@ -277,6 +300,7 @@ class Pipeline:
         if composed.opens:  # what a provider quotes is kept in the history
             result.reply = masked(result.reply, composed.opens)
         written = outcome_of(dispatch.message, result, send_before=composed.send_before, held=held)
+        written.opens = bool(composed.opens)
         self._counts[written.state] += 1
         self._to_write(written)
 

@@ -28,6 +28,7 @@ from messaging.outbox.heartbeat import LEASE
 from messaging.outbox.manual_review import alert_held
 from messaging.outbox.senders import alert_unknown_outcomes
 from messaging.outbox.steps import finish_drained
+from messaging.outbox.transactional import wipe_concealed
 
 SQL: Final = load_queries(__file__)
 
@@ -114,6 +115,7 @@ async def reconcile(
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db, now)),
         )
+        await wipe_concealed(db)
     if reconciled != Reconciled():
         log.info("swept", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:

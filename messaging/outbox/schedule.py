@@ -1,6 +1,7 @@
 """Schedule one channel's claimed messages: a queue for each step, by priority, then in turn, at their senders' rates.
 
-Each sender's transactional messages are a queue of the highest priority.
+Each sender's transactional messages are a queue of the highest priority. They are looked for by themselves, so that
+they never wait for a claim of hundreds.
 
 A queue that must wait (for its sender's rate limit, or because the provider asked to slow down) delays no other, and
 within a queue no message waits for one to a mail provider that has reached its limit.
@@ -23,7 +24,15 @@ from core.domain_groups import read_groups
 from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundMessage, Route
-from messaging.outbox.claim import Claimed, StepChannel, claim, due_queues, hand_back
+from messaging.outbox.claim import (
+    Claimed,
+    ClaimedTransactional,
+    StepChannel,
+    claim,
+    due_queues,
+    due_transactional,
+    hand_back,
+)
 from messaging.outbox.compose import Composed, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
@@ -51,6 +60,11 @@ class Dispatch:
     route: Route
     ready_since: float = 0.0
 
+    @property
+    def is_transactional(self) -> bool:
+        """Whether it goes before those that are ready already."""
+        return isinstance(self.message, ClaimedTransactional)
+
     def intent(self) -> Intent:
         """Return the intent that is recorded before it goes on the wire."""
         message, composed, route = self.message, self.composed, self.route
@@ -62,6 +76,30 @@ class Dispatch:
             route.provider,
             route.sent_from,
         )
+
+
+@dataclass(slots=True)
+class _Look:
+    """Looks for due messages, those of steps or transactional ones.
+
+    Attributes:
+        at: when the last one began.
+        asked: how often another one was asked for.
+        at_once: one has to begin now.
+        idle: the last one found nothing, and none was asked for since.
+    """
+
+    at: float = 0.0
+    asked: int = 0
+    at_once: bool = False
+    idle: bool = False
+
+    def again(self) -> None:
+        self.asked += 1
+        self.idle = False
+
+    def is_due(self, *, empty: bool) -> bool:
+        return self.at_once or time.monotonic() - self.at >= LOOK or (empty and not self.idle)
 
 
 class Schedule:
@@ -99,9 +137,7 @@ class Schedule:
         self._broken: set[tuple[int | None, int]] = set()
         self._dispatcher_id: int | None = None
         self._turn = 0
-        self._looked_at = 0.0
-        self._asked = 0
-        self.idle = False
+        self._looks = {True: _Look(), False: _Look()}
         self.failed: list[Outcome] = []
 
     @property
@@ -109,28 +145,45 @@ class Schedule:
         """Whether no messages are claimed."""
         return not any(self._queues.values())
 
-    def wants_more(self) -> bool:
-        """Whether it is time to look for due messages."""
-        if time.monotonic() - self._looked_at >= LOOK or (self.empty and not self.idle):
-            return True
-        return any(not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in self._queues.values())
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was due at the last looks."""
+        return all(look.idle for look in self._looks.values())
+
+    def wants_more(self, *, transactional: bool) -> bool:
+        """Whether it is time to look for due messages, transactional ones or those of steps."""
+        mine = [queue for queue in self._queues.values() if (queue.step.step_id is None) is transactional]
+        return self._looks[transactional].is_due(empty=not any(mine)) or any(
+            not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in mine
+        )
 
     def look_again(self) -> None:
         """Look for due messages once more, even if a look is under way: it may miss those just queued."""
-        self._asked += 1
-        self.idle = False
+        for look in self._looks.values():
+            look.again()
 
-    async def refill(self) -> None:
-        """Claim messages for each queue that runs low. `idle` says afterwards whether nothing was due."""
-        self._looked_at = time.monotonic()
-        got, asked = 0, self._asked
+    def look_at_once(self) -> None:
+        """Look for transactional messages without waiting for the next look."""
+        self._looks[True].at_once = True
+        self.look_again()
+
+    async def refill(self, *, transactional: bool) -> None:
+        """Claim messages for each queue that runs low. `idle` says afterwards whether nothing was due.
+
+        Args:
+            transactional: claim these; else those of steps. Both may be done at the same time, each once.
+        """
+        look = self._looks[transactional]
+        look.at, look.at_once = time.monotonic(), False
+        got, asked = 0, look.asked
         async with self._runtime.pool.acquire() as db:
-            for step in await due_queues(db, [self._channel], self._runtime.clock()):
+            due = due_transactional if transactional else due_queues
+            for step in await due(db, [self._channel], self._runtime.clock()):
                 queue = await self._queue(db, step)
                 if queue is not None and len(queue.claimed) <= self._low(step):
                     got += await self._claim(db, queue)
-        self.idle = not got and asked == self._asked
-        for key in [key for key, queue in self._queues.items() if not queue]:
+        look.idle = not got and asked == look.asked
+        for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
     async def next_dispatches(self, room: int) -> list[Dispatch]:

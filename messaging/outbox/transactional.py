@@ -4,7 +4,8 @@ Such a message overtakes the messages of campaigns; it is claimed, sent, retried
 hours and no frequency caps apply to it, and it counts in neither. It says what it was given, word for word.
 
 What opens something (a code, a sign-in link) is kept encrypted and only until a provider has accepted the message, or
-nobody will; everywhere else, and from the beginning, `MASK` stands in its place.
+nobody will; everywhere else, and from the beginning, `MASK` stands in its place. It is wiped in the transaction that
+records an outcome, and by `reconcile` where a message ends in another way.
 
 Messages are not sent to suppressed addresses and people, with two exceptions by kind: a sign-in link or code for staff,
 and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
@@ -139,6 +140,11 @@ async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) 
     """
     opt_out = await db.fetchval(SQL["opt_out"], message.channel, message.address)
     return None if opt_out is None else await _add(db, message, str(opt_out), at, ())
+
+
+async def wipe_concealed(db: Connection, message_ids: Sequence[int] | None = None) -> None:
+    """Wipe what messages open that have been accepted, or have ended otherwise: some of them, or all."""
+    await db.execute(SQL["wipe"], None if message_ids is None else list(message_ids))
 
 
 async def transactional_address(db: Connection, message_id: int) -> str | None:

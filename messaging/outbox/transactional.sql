@@ -29,3 +29,11 @@ select event_id from suppression where channel = $1 and address = $2 and purpose
 -- name: address
 -- Where a transactional message went.
 select m.address from transactional t join message_any m using (message_id) where t.message_id = $1;
+
+-- name: wipe
+-- Wipes what messages open that wait for nothing any more; the index on what is still there is nearly always empty.
+update transactional t
+set concealed = null
+from message m
+where t.concealed is not null and m.message_id = t.message_id and m.state not in ('queued', 'sending', 'ambiguous')
+  and ($1::bigint[] is null or t.message_id = any ($1));

@@ -1,9 +1,10 @@
-"""`muster template`: list, check and preview message templates."""
+"""`muster template`: list, check, preview and test message templates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,16 +18,20 @@ from campaigns.variables import SUBJECTS, known_variables, person_variables
 from core.errors import MusterError, NotFound
 from core.plurals import plural
 from core.settings import Settings
+from core.typed_address import read_address
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import Channel, Template, list_templates, load_template
+from messaging.outbox.senders import use_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from messaging.settings import load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
-from muster.cli.options import json_option
+from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
+from muster.run import SANDBOX_SMS_FROM
 from people.people import Person, find_person
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
@@ -34,7 +39,7 @@ _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as
 
 @click.group(cls=Noun)
 def command() -> None:
-    """List, check and preview the message templates.
+    """List, check, preview and test the message templates.
 
     A template is a folder `messages/NAME/` with `sms.txt`, `email.md` or both, in the folder MUSTER_TEMPLATES or among
     those Muster brings; `sms.cy.txt` and `email.cy.md` say the same in Welsh. How to write one: docs/templates.md.
@@ -270,6 +275,42 @@ def preview(
     _show(shown.warnings)
     if html_file is not None:
         click.echo(f"The HTML part is in {html_file}.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--person", required=True, metavar="ID", help="Whose message it is: a member's number.")
+@click.option("--to", "address", required=True, metavar="ADDRESS", help="Where it goes: your own mailbox or mobile.")
+@click.option("--ballot", metavar="NAME", help="Take title and dates from this ballot; without it, from an example.")
+@_language
+@actor_option
+def test(name: str, person: str, address: str, ballot: str | None, language: str | None, actor: str) -> None:
+    """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links lead nowhere."""
+    message_id = run(_test(name, person, address, ballot, language, actor))
+    click.echo(f"The test goes out as message {message_id}. See: muster messages why '#{message_id}'")
+
+
+async def _test(
+    name: str, person: str, address: str, ballot: str | None, language: str | None, actor: str
+) -> int:  # fmt: skip
+    shown = await _preview(name, person, ballot, language)
+    async with open_session() as runtime:
+        settings = runtime.settings
+        channel, place = read_address(address, settings.sms_region)
+        said = shown.said[0].email if channel == "email" else shown.said[0].sms
+        if said is None:
+            raise NotFound(f"The template {name} has no {'email.md' if channel == 'email' else 'sms.txt'}.")
+        display, mailbox = parseaddr(settings.email_from)
+        sender = (mailbox, display) if channel == "email" else (settings.sms_from or SANDBOX_SMS_FROM, "")
+        contents = (
+            Contents(said.text, said.subject, said.html) if isinstance(said, RenderedEmail) else Contents(said.text)
+        )
+        async with runtime.pool.acquire() as db, db.transaction():
+            sender_id = await use_sender(db, channel, sender[0], name=sender[1])
+            message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor)
+            message_id = await send_to(db, message, at=runtime.clock())
+        await runtime.wake("deliver")
+        return message_id
 
 
 def _write(path: Path, html: str) -> None:

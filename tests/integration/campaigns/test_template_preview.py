@@ -101,6 +101,30 @@ def own(folder: Path, name: str, text: str) -> None:
     (folder / "own" / "messages" / name / "sms.txt").write_text(text, encoding="utf-8")
 
 
+def test_a_test_says_what_the_preview_shows_and_goes_to_who_asked(muster: Muster, environment: dict[str, str]) -> None:
+    words = ("ballot-reminder", "--person", "M1", "--ballot", "pay-2026")
+    shown = muster("template", "preview", *words, "--json").json()
+    for to in ("ada@union.example", "07700 900999"):
+        sent = muster("template", "test", *words, "--to", to, "--actor", "ada")
+        assert sent.out.startswith("The test goes out as message "), sent.err
+    mail, text = asyncio.run(_queued(environment["MUSTER_DATABASE_URL"]))
+    said = shown["email"]
+    assert mail[:4] == ("test", "ada", "email", "ada@union.example")
+    assert mail[4] == {"subject": said["subject"], "text": said["text"], "html": said["html"]}
+    assert text[:4] == ("test", "ada", "sms", "+447700900999")
+    assert text[4]["text"] == shown["sms"]["text"]
+
+
+async def _queued(url: str) -> list[tuple[Any, ...]]:
+    pool = await open_pool(url, size=1)
+    rows = await pool.fetch(
+        "select t.kind, t.asked_by, m.channel, m.address, t.content from transactional t join message m"
+        " using (message_id) where m.state = 'queued' and m.step_id is null and m.person_id is null order by message_id"
+    )
+    await pool.close()
+    return [tuple(row) for row in rows]
+
+
 def test_a_preview_is_what_that_person_would_get(muster: Muster) -> None:
     shown = muster("template", "preview", "ballot-reminder", "--person", "M1", "--ballot", "pay-2026", "--json").json()
     sms, email = shown["sms"], shown["email"]

@@ -81,7 +81,8 @@ class Pin:
 
 
 PINS = (
-    Pin("messaging/outbox/claim", "due_queues", ("message_due", "message_transactional_due")),
+    Pin("messaging/outbox/claim", "due_queues", ("message_due",)),
+    Pin("messaging/outbox/claim", "due_transactional", ("message_transactional_due",)),
     Pin(
         "messaging/outbox/claim",
         "claim_transactional",
@@ -98,6 +99,7 @@ PINS = (
         "record",
         ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey", "transactional_pkey"),
     ),
+    Pin("messaging/outbox/transactional", "wipe", ("transactional_concealed",)),
     Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
     Pin("messaging/outbox/reconcile", "unknown_texts", ("message_ambiguous",)),
@@ -113,16 +115,8 @@ PINS = (
     Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
     Pin("messaging/suppression", "withdraw_address", ("message_one_per_address",)),
     Pin("messaging/suppression", "withdraw_person", ("message_step_id_person_id_key",)),
-    Pin(
-        "messaging/suppression",
-        "withdraw_transactional",
-        ("message_transactional_address", "message_transactional_person"),
-    ),
-    Pin(
-        "messaging/bulk_suppression",
-        "withdraw_transactional",
-        ("message_transactional_address", "message_transactional_person"),
-    ),
+    Pin("messaging/suppression", "withdraw_transactional", ("message_transactional_address",)),
+    Pin("messaging/bulk_suppression", "withdraw_transactional", ("message_transactional_address",)),
     Pin("messaging/consent", "record", ("consent_event_person",)),
     Pin("messaging/consent", "of_person", ("consent_event_person",)),
     Pin("messaging/goals", "meet", ("message_step_id_person_id_key",)),

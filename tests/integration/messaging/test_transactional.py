@@ -217,6 +217,25 @@ async def test_what_opens_something_is_nowhere_in_clear_and_gone_once_accepted(
         assert applied.state is State.BOUNCED
 
 
+async def test_what_a_message_opens_is_wiped_however_it_ends(runtime: Runtime) -> None:
+    contents, keys = Contents("Your code is 493817.", opens=("493817",)), runtime.settings.secret_key
+    async with runtime.pool.acquire() as db:
+        over = datetime.now(UTC) - timedelta(seconds=1)
+        late = await ask(db, "", contents=contents, keys=keys, send_before=over)
+        stopped = await ask(db, "", contents=contents, keys=keys, address="+447700900555")
+        waits = await ask(db, "", contents=contents, keys=keys)
+        await suppress(db, channel="sms", address="+447700900555", reason="opted_out", source="staff")
+    await reconcile_steadily(runtime)
+    async with runtime.pool.acquire() as db:
+        rows = await db.fetch(
+            "select message_id, state::text, concealed is null from message join transactional using (message_id)"
+            " order by message_id"
+        )
+    assert [tuple(row) for row in rows] == [
+        (late, "expired", True), (stopped, "suppressed", True), (waits, "queued", False),
+    ]  # fmt: skip
+
+
 async def everything(db: Connection) -> str:
     """All that the database holds, as text."""
     tables = await db.fetch("select tablename from pg_tables where schemaname = 'public'")
