@@ -338,6 +338,19 @@ begin
   get diagnostics these = row_count;
   rows := rows + these;
 
+  -- what somebody answered stays counted, without their words; the words of others lose the address
+  delete from response_comment c using response r where r.response_id = c.response_id and r.person_id = who;
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update response_comment set comment = regexp_replace(comment, pattern, 'erased', 'gi')
+  where squeezed(comment) like any (array(select unnest(address_likes(own.address)) from unnest(addresses) as own (address)))
+    and comment ~* pattern;
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update response r set recorder = 'erased' where r.person_id = who and (r.recorder = number or r.recorder ~* pattern);
+  get diagnostics these = row_count;
+  rows := rows + these;
+
   update message_event
   set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
   where message_id = any (hot)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LONG: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
 _WAYS_OUT: Final = ("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
-_NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
+NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
 """Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
-_WORD: Final = rf"(?P<word>{'|'.join(_NETWORK_WORDS)})"
+_WORD: Final = rf"(?P<word>{'|'.join(NETWORK_WORDS)})"
 _INVITED: Final = re.compile(
     r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
     r"(?:\W+(?:back|us|just|simply|either|with|by|to us|the word|the words|a|yn ôl|gyda|y gair))*"
@@ -30,7 +30,7 @@ _INVITED: Final = re.compile(
     re.IGNORECASE,
 )
 """Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in any case, for phones may change it."""
-_SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(_NETWORK_WORDS).upper()})(?![\w'\u2019-])")
+_SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(NETWORK_WORDS).upper()})(?![\w'\u2019-])")
 """Matches `YES if you have voted`: a word in capitals is meant to be sent."""
 _A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
 _TO_BE_SAID: Final = re.compile(r"\b(?:vote|votes|voted|voting|say|said|saying)\W+\Z", re.IGNORECASE)
