@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
-from ballots.past_dates import Dates
 from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
-from ballots.template_fields import not_past
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
-from core.settings import Settings
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT
@@ -96,11 +93,6 @@ class Ballot:
     attributes: Mapping[str, bool | Sequence[str]]
     units: tuple[int, ...]
 
-    @property
-    def dates(self) -> Dates:
-        """Return the dates that members are asked to act before."""
-        return {"last_posting": self.last_posting_at, "replacement_by": self.replacement_by}
-
     def phase(self, now: datetime) -> Phase:
         """Return the phase the ballot is in at a moment."""
         voting = vote_phase(self.opens_at, self.closes_at, now)
@@ -122,32 +114,6 @@ class Ballot:
             self.threshold,
             self.constituency if self.disaggregated else None,
         )
-
-    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
-        """Return the template variables that are the same for everybody, with dates as members read them.
-
-        Args:
-            settings: has the organisation and how to reach it.
-            languages: the template's; in others than the first the dates differ. (Which dates are past is known when
-                a message is sent: `ballots.past_dates`.)
-        """
-        base, *others = languages
-        return {
-            "organisation": self.organisation or settings.organisation,
-            "contact": settings.contact,
-            "ballot": self._date_variables(base),
-            **({"languages": {one: {"ballot": self._date_variables(one)} for one in others}} if others else {}),
-        }
-
-    def _date_variables(self, language: str) -> dict[str, str]:
-        return {
-            "title": self.title,
-            "opens": self.local(self.opens_at, language),
-            "closes": self.local(self.closes_at, language),
-            "last_posting": self.local(self.last_posting_at, language),
-            "replacement_by": self.local(self.replacement_by, language),
-            **not_past(),
-        }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
         """Format a moment as members read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from ballots import counts
-from ballots.claims import RANKING, ClaimKind, ClaimSource
+from ballots.claims import ClaimKind, ClaimSource, update_statuses
 from core.db import Connection, load_queries
 from messaging.goals import meet_many, reopen_many
 
@@ -58,7 +58,7 @@ async def record_claims(
         SQL["add"], ballot_id, source, recorder, people, [one.kind for one in claims],
         [one.confidence for one in claims], [one.at for one in claims],
     )  # fmt: skip
-    moved = await db.fetch(SQL["update_status"], ballot_id, people, *RANKING)
+    moved = await update_statuses(db, ballot_id, people)
     voted = [row["person_id"] for row in moved if row["now"] == ClaimKind.VOTED]
     lost = [row["person_id"] for row in moved if row["before"] == ClaimKind.VOTED]
     if voted:

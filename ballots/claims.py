@@ -18,9 +18,12 @@ ledger, and holds again if the vote is retracted. A member counts once, whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+import asyncpg
 
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
@@ -175,10 +178,22 @@ async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
 
 
 async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
-    change = await db.fetchrow(SQL["update_status"], ballot_id, person_id, *RANKING)
-    assert change is not None
-    voted_before, voted_now = change["before"] == ClaimKind.VOTED, change["now"] == ClaimKind.VOTED
-    if voted_now and not voted_before:
-        await meet(db, goal_id, person_id, source=source)
-    elif voted_before and not voted_now:
-        await reopen(db, goal_id, person_id)
+    for change in await update_statuses(db, ballot_id, [person_id]):
+        if change["now"] == ClaimKind.VOTED:
+            await meet(db, goal_id, person_id, source=source)
+        elif change["before"] == ClaimKind.VOTED:
+            await reopen(db, goal_id, person_id)
+
+
+async def update_statuses(db: Connection, ballot_id: int, people: Sequence[int]) -> list[asyncpg.Record]:
+    """Recompute the status of members by the ledger, and the counts; their goals are the caller's.
+
+    Args:
+        db: in the caller's transaction, which holds the claims of these members.
+        ballot_id: the ballot.
+        people: the members.
+
+    Returns:
+        person_id, before and now (kinds of claims, or None) of those whose status is another than before.
+    """
+    return await db.fetch(SQL["update_status"], ballot_id, people, *RANKING)

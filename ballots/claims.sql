@@ -20,36 +20,45 @@ with added as (
 insert into feed_backlog (claim_id) select claim_id from added returning claim_id;
 
 -- name: update_status
--- Recomputes the member's status and writes the difference as rows of +1 and -1, so that nobody waits for a counter.
+-- Recomputes the status of members and writes the differences as rows of +1 and -1, so that nobody waits for a counter.
+-- Returns those whose status is another than before.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)
 ), best as (
-  select c.claim_id, c.kind, c.source
-  from claim c
+  select distinct on (c.person_id) c.person_id, c.claim_id, c.kind, c.source
+  from unnest($2::bigint[]) as who (person_id)
+  join claim c on c.ballot_id = $1 and c.person_id = who.person_id
   join ranking using (kind, source)
-  where c.ballot_id = $1 and c.person_id = $2
-    and not exists (select from claim undone where undone.retracts = c.claim_id)
-  order by ranking.strength desc, c.at desc, c.claim_id desc
-  limit 1
+  where not exists (select from claim undone where undone.retracts = c.claim_id)
+  order by c.person_id, ranking.strength desc, c.at desc, c.claim_id desc
 ), before as (
-  select kind from claim_status where ballot_id = $1 and person_id = $2
+  select s.person_id, s.kind from unnest($2::bigint[]) as who (person_id)
+  join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 ), placed as (
   insert into claim_status (ballot_id, person_id, claim_id, kind, source)
-  select $1, $2, claim_id, kind, source from best
+  select $1, person_id, claim_id, kind, source from best order by person_id
   on conflict (ballot_id, person_id) do update
     set claim_id = excluded.claim_id, kind = excluded.kind, source = excluded.source
     where claim_status.claim_id <> excluded.claim_id
 ), removed as (
-  delete from claim_status where ballot_id = $1 and person_id = $2 and not exists (select from best)
+  delete from claim_status
+  where ballot_id = $1 and person_id in (select person_id from before except select person_id from best)
+), moved as (
+  select person_id, f.kind as before, b.kind as now
+  from best b
+  full join before f using (person_id)
+  where f.kind is distinct from b.kind
 ), counted as (
   insert into count_change (ballot_id, unit_id, measure, n)
-  select e.ballot_id, e.unit_id, change.kind, change.n
-  from elector e
-  cross join (select kind, 1 as n from best union all select kind, -1 from before) change
-  where e.ballot_id = $1 and e.person_id = $2
-    and (select kind from before) is distinct from (select kind from best)
+  select e.ballot_id, e.unit_id, change.kind, sum(change.n)
+  from moved m
+  join elector e on e.ballot_id = $1 and e.person_id = m.person_id
+  cross join lateral (values (m.now, 1), (m.before, -1)) as change (kind, n)
+  where change.kind is not null
+  group by e.ballot_id, e.unit_id, change.kind
+  having sum(change.n) <> 0
 )
-select (select kind from before) as before, (select kind from best) as now;
+select person_id, before, now from moved order by person_id;
 
 -- name: find_claim
 -- A claim, and the claim that retracts it, if any.

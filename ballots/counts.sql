@@ -66,8 +66,8 @@ order by 1, 2;
 
 -- name: reach_differences
 -- Recounts who can be reached and who has been, and returns where the running sums differ. An address counts while
--- nothing suppresses it altogether; contacted are members with at least one message that a provider accepted. Once
--- messages of the ballot have begun to be archived, contacted no longer changes; once an elector of a closed ballot has
+-- nothing suppresses it altogether; contacted are members with at least one message that a provider accepted, of a step
+-- whose goal is the ballot's. Once messages of the ballot have begun to be archived, contacted no longer changes; once an elector of a closed ballot has
 -- been erased, nor do the counts of who could be reached.
 with usable as (
   select
@@ -82,11 +82,11 @@ with usable as (
   group by e.person_id, e.unit_id
 ), met as (
   select coalesce(e.unit_id, 0) as unit_id, count(distinct m.person_id) as n
-  from campaign c
-  join step st on st.campaign_id = c.campaign_id
+  from ballot b
+  join step st on st.goal_id = b.goal_id
   join message m on m.step_id = st.step_id
-  join elector e on e.ballot_id = c.ballot_id and e.person_id = m.person_id
-  where c.ballot_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
+  join elector e on e.ballot_id = b.ballot_id and e.person_id = m.person_id
+  where b.ballot_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
   group by 1
 ), counted as (
   select unit_id, measure, n

@@ -22,6 +22,7 @@ from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
 from messaging.suppression import lift
 from people.imports.report import Problem
+from people.leaving_dates import clear_leaving_dates, due_leavers, mark_struck_off, set_leaving_dates
 from people.lists.lists import BadRow, open_list, read_moment
 from people.people_lock import lock_people
 
@@ -137,7 +138,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
             else:
                 news[one.member_id] = one
         ids = [known[name]["person_id"] for name in news]
-        await db.execute(SQL["leave"], ids, [one.at for one in news.values()], now, timeout=_WITHIN)
+        await set_leaving_dates(db, ids, [one.at for one in news.values()], now=now)
         detail = [{"on": one.at.isoformat()} for one in news.values()]
         await db.execute(SQL["audit"], actor, "people.left", list(news), detail, timeout=_WITHIN)
         report.to_come = sum(one.at > now for one in news.values())
@@ -160,18 +161,18 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
         db: a connection; a transaction is opened if there is anything to do.
         now: the time.
     """
-    if not await db.fetch(SQL["due"], now):
+    if not await due_leavers(db, now):
         return LeaversReport()
     async with db.transaction():
         await lock_people(db)  # no launch page decided before this is written after it
-        ids = [row["person_id"] for row in await db.fetch(SQL["due"], now)]
+        ids = await due_leavers(db, now)
         ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
         for ballot_id in ballots:  # before any message is locked: an import locks its ballot, then messages
             await counts.lock_counts(db, ballot_id)
         for ballot_id in ballots:
             await db.execute(SQL["leave_ballot"], ballot_id, ids)
             await counts.add_up(db, ballot_id)
-        await db.execute(SQL["strike_off"], ids, now)
+        await mark_struck_off(db, ids, now)
         entries = [
             {
                 "channel": "person",
@@ -209,7 +210,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
                 f"Nobody has the membership number {', '.join(missing[:5])}.",
                 remedy="Nothing was changed. Find the right number by name (muster people find), or leave it out.",
             )
-        back = await db.fetch(SQL["come_back"], list(known.values()), now)
+        back = await clear_leaving_dates(db, list(known.values()), now)
         for row in back:
             await lift(
                 db, channel="person", address=str(row["person_id"]), reason="returned", source="staff", of=Reason.LEFT
@@ -219,3 +220,27 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
         numbers = [row["external_id"] for row in back]
         await db.execute(SQL["audit"], actor, "people.came_back", numbers, [{} for _ in numbers])
     return numbers
+
+
+async def lock_ballots_left(db: Connection, person_id: int) -> None:
+    """Lock the counts of the ballots that a person with a coming leaving date will be struck off; claims wait.
+
+    Args:
+        db: in the caller's transaction, which has locked no message yet: the order is the same everywhere.
+        person_id: the person.
+    """
+    for row in await db.fetch(SQL["left_behind"], person_id, None):
+        await counts.lock_counts(db, row["ballot_id"])
+
+
+async def leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
+    """Strike a person with a coming leaving date off the open ballots that close after it, ahead of that date.
+
+    Args:
+        db: in the caller's transaction, after `lock_ballots_left`.
+        person_id: the person.
+        now: the time.
+    """
+    for row in await db.fetch(SQL["left_behind"], person_id, now):
+        await db.execute(SQL["leave_ballot"], row["ballot_id"], [person_id])
+        await counts.add_up(db, row["ballot_id"])

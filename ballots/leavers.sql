@@ -2,17 +2,6 @@
 -- The members with these numbers, the date from which each is no longer a member, and whether they are struck off.
 select external_id, person_id, left_at, struck_off_at from person where external_id = any ($1::text[]) and erased_at is null;
 
--- name: leave
--- Sets the date from which they are no longer members. It can be corrected until they are struck off; after that it
--- stays, however often a list names them.
-update person p set left_at = given.at, updated_at = $3
-from unnest($1::bigint[], $2::timestamptz[]) as given (person_id, at)
-where p.person_id = given.person_id and p.struck_off_at is null;
-
--- name: due
--- Members whose leaving date has come.
-select person_id from person where left_at <= $1 and struck_off_at is null order by person_id;
-
 -- name: ballots
 -- Open ballots in which any of these people vote.
 select distinct b.ballot_id
@@ -25,19 +14,20 @@ order by b.ballot_id;
 -- Ballots that have not closed.
 select ballot_id from ballot where closes_at > $1 order by ballot_id;
 
--- name: strike_off
--- Strikes people off: from here on no query for members finds them.
-update person set struck_off_at = $2 where person_id = any ($1::bigint[]);
-
 -- name: leave_ballot
 -- Removes them from the electorate of an open ballot; a closed one keeps them, so that its counts do not change.
 delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);
 
--- name: come_back
--- Makes them members again, as if they had never left.
-update person set left_at = null, struck_off_at = null, updated_at = $2
-where person_id = any ($1::bigint[]) and left_at is not null and erased_at is null
-returning external_id, person_id;
+-- name: left_behind
+-- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
+-- they keep their vote.
+select b.ballot_id
+from person p
+join elector e using (person_id)
+join ballot b using (ballot_id)
+where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
+  and b.closes_at > greatest(p.left_at, $2::timestamptz)
+order by b.ballot_id;
 
 -- name: audit
 -- Who did what to whom: the person by id, as a number may become somebody else's.

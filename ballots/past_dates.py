@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from asyncpg import Record
-
 from ballots.template_fields import BALLOT, PAST_FIELDS
 from messaging.content.render import Branding, Renderer
 from messaging.content.templates import Template
@@ -17,15 +15,6 @@ _SAMPLES: Final = ("Sample", "")
 """Values tried for each of a member's variables, so that text inside an `if` is checked, too."""
 
 Dates = Mapping[str, datetime | None]
-
-
-def dates_of(row: Record) -> Dates:
-    """Return the dates in a ballot's row.
-
-    Args:
-        row: has `last_posting_at` and `replacement_by`.
-    """
-    return {"last_posting": row["last_posting_at"], "replacement_by": row["replacement_by"]}
 
 
 def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> dict[str, Any]:

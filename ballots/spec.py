@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StrictBool, field_validator, model_validator
 
 from core.errors import SpecError
-from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, at_zone, read_document, read_table
+from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, Zone, at_zone, read_document, read_table
 
 
 class BallotSpec(SpecTable):
@@ -19,7 +19,7 @@ class BallotSpec(SpecTable):
     name: Name
     title: Text
     organisation: str | None = None
-    time_zone: str | None = None
+    time_zone: Zone | None = None
     opens: Moment
     closes: Moment
     last_posting: Moment | None = None
@@ -30,16 +30,6 @@ class BallotSpec(SpecTable):
     disaggregated: bool = False
     constituency: Text = "branch"
     over_report: float = Field(0.13, ge=0, lt=0.5)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-        return value
 
     @field_validator("threshold")
     @classmethod
@@ -67,7 +57,7 @@ def load_ballot_spec(path: Path) -> BallotSpec:
     Raises:
         SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
     """
-    table = read_document(path, {"ballot": BallotSpec.model_fields, "campaign": ()}).get("ballot")
+    table = read_document(path, {"ballot": BallotSpec.model_fields}).get("ballot")
     if table is None:
         raise SpecError(f"{path} has no [ballot].", remedy="docs/campaigns.md shows a complete file.")
     return read_table(BallotSpec, table, path, "ballot")

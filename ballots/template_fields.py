@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
+from messaging.content.languages import DEFAULT
+from messaging.content.translations import day_and_time
 from messaging.content.vocabulary import SubjectVariable
 
 PAST_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -19,6 +22,50 @@ BALLOT: Final = SubjectVariable(
     "ballot", "a ballot", frozenset(_SAID) | frozenset(PAST_FIELDS.values()), example="title"
 )
 """The variable `ballot` of templates."""
+
+
+class Dated(Protocol):
+    """Anything that has a ballot's title and dates."""
+
+    @property
+    def title(self) -> str:
+        """Return what members read."""
+
+    @property
+    def time_zone(self) -> str:
+        """Return the zone its dates are shown in."""
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """Return when it opens; aware, like the others."""
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """Return when it closes."""
+
+    @property
+    def last_posting_at(self) -> datetime | None:
+        """Return the last safe moment to post a paper."""
+
+    @property
+    def replacement_by(self) -> datetime | None:
+        """Return the last moment to ask for another paper."""
+
+
+def fields_of(ballot: Dated, language: str = DEFAULT) -> dict[str, str]:
+    """Return the fields of a ballot, with dates as members read them; which are past is known when a step is sent."""
+
+    def local(at: datetime | None) -> str:
+        return "" if at is None else day_and_time(at, ballot.time_zone, language)
+
+    return {
+        "title": ballot.title,
+        "opens": local(ballot.opens_at),
+        "closes": local(ballot.closes_at),
+        "last_posting": local(ballot.last_posting_at),
+        "replacement_by": local(ballot.replacement_by),
+        **not_past(),
+    }
 
 
 def example_fields() -> dict[str, str]:

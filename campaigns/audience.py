@@ -1,4 +1,4 @@
-"""Audience of a campaign: a filter over the electorate, compiled to one SQL query.
+"""Audience of a campaign: a filter over the people its subject may be asked of, compiled to one SQL query.
 
 Every part of a filter is a fixed piece of SQL; values from the file reach PostgreSQL as parameters only.
 """
@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from ballots.claims import ClaimKind
 from campaigns.spec import Filter
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from people.attributes import missing_attributes, unheld_attributes, unheld_values
@@ -31,10 +32,12 @@ class Audience:
     """Audience: a compiled filter.
 
     Attributes:
-        clause: an SQL condition on `p` (person) of an elector, with numbered parameters.
-        parameters: their values, in order; the first is the ballot.
+        source: the tables of the population; the person is `p`.
+        clause: an SQL condition on them, with numbered parameters.
+        parameters: their values, in order.
     """
 
+    source: str
     clause: str
     parameters: tuple[Any, ...]
 
@@ -48,8 +51,8 @@ class Audience:
         """
         n = len(self.parameters)
         rows = await db.fetch(
-            "select p.person_id from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
-            f" where e.ballot_id = $1 and p.struck_off_at is null and p.person_id > ${n + 1} and {self.clause}"
+            f"select p.person_id from {self.source}"  # noqa: S608  # fixed pieces only
+            f" where p.struck_off_at is null and p.person_id > ${n + 1} and {self.clause}"
             f" order by p.person_id limit ${n + 2}",
             *self.parameters,
             after,
@@ -59,22 +62,19 @@ class Audience:
 
     async def size(self, db: Connection) -> int:
         """Count the people in the audience."""
-        sql = (
-            "select count(*) from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
-            f" where e.ballot_id = $1 and p.struck_off_at is null and {self.clause}"
-        )
+        sql = f"select count(*) from {self.source} where p.struck_off_at is null and {self.clause}"  # noqa: S608  # as above
         return int(await db.fetchval(sql, *self.parameters))
 
 
 async def compile_audience(
-    db: Connection, *filters: Filter, ballot_id: int, campaign_id: int | None = None
+    db: Connection, *filters: Filter, subject: Subject, campaign_id: int | None = None
 ) -> Audience:
     """Compile filters, which must all hold, to an audience.
 
     Args:
         db: a connection, to look up units.
         filters: the filters of the file.
-        ballot_id: the ballot whose electorate is filtered.
+        subject: what is asked about; its population is filtered.
         campaign_id: the campaign whose steps `received` refers to; None while it is not created yet.
 
     Raises:
@@ -82,9 +82,10 @@ async def compile_audience(
     """
     names = [name for one in filters for name in _unit_names(one)]
     units = await find_units(db, names, key="audience.unit") if names else {}
-    compiler = _Compiler(units, ballot_id, campaign_id)
-    clause = compiler.every(filters)
-    return Audience(clause, tuple(compiler.parameters))
+    population = subject.population()
+    compiler = _Compiler(units, subject, population.parameters, campaign_id)
+    clause = f"{population.clause} and {compiler.every(filters)}"
+    return Audience(population.source, clause, tuple(compiler.parameters))
 
 
 async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
@@ -92,15 +93,16 @@ async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
 
     Args:
         db: a connection, to look up units.
-        step: has `campaign_id`, `ballot_id`, `position`, and the campaign's `audience` and `spec`, as stored.
+        step: has `campaign_id`, `position`, and the campaign's `subject`, `audience` and `spec`, as stored.
     """
     own = step["spec"]["steps"][step["position"] - 1].get("audience")
     filters = [Filter.model_validate(one) for one in (step["audience"], own) if one]
-    return await compile_audience(db, *filters, ballot_id=step["ballot_id"], campaign_id=step["campaign_id"])
+    subject = subject_of(step["subject"])
+    return await compile_audience(db, *filters, subject=subject, campaign_id=step["campaign_id"])
 
 
-async def check_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
-    """List what a filter names that does not exist: units, attributes, members.
+async def check_audience(db: Connection, one: Filter, subject: Subject, *, key: str = "audience") -> list[str]:
+    """List what a filter names that does not exist: units, attributes, members, answers to the subject.
 
     Returns:
         One line for each, naming the key; empty when all is well.
@@ -108,6 +110,8 @@ async def check_audience(db: Connection, one: Filter, *, key: str = "audience") 
     problems: list[str] = []
     for part in _parts(one):
         problems += await missing_attributes(db, part.attribute or {}, key=key)
+        if part.answered is not None and (why := subject.refuse_answered(part.answered)):
+            problems.append(f"{key}.answered: {why}")
         problems += [line for line, only_spelt in await _unheld_languages(db, part, key=key) if only_spelt]
         if part.members:
             unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
@@ -149,9 +153,12 @@ def _unit_names(one: Filter) -> Iterable[str]:
 class _Compiler:
     """Compiler of filters to SQL; collects the parameters."""
 
-    def __init__(self, units: Mapping[str, int], ballot_id: int, campaign_id: int | None) -> None:
-        self.parameters: list[Any] = [ballot_id]
+    def __init__(
+        self, units: Mapping[str, int], subject: Subject, parameters: Iterable[Any], campaign_id: int | None
+    ) -> None:
+        self.parameters: list[Any] = [*parameters]
         self._units = units
+        self._subject = subject
         self._campaign_id = campaign_id
 
     def every(self, filters: Collection[Filter]) -> str:
@@ -167,7 +174,7 @@ class _Compiler:
             *(self._attribute(name, wanted) for name, wanted in (one.attribute or {}).items()),
             *((self._has(one.has),) if one.has else ()),
             *((f"p.language = any ({self._value(list(one.language))}::text[])",) if one.language else ()),
-            *((self._answered(one.answered),) if one.answered is not None else ()),
+            *((self._subject.answered(one.answered, self._value),) if one.answered is not None else ()),
             *((f"p.external_id = any ({self._value(list(one.members))}::text[])",) if one.members else ()),
             *((self._received(one.received),) if one.received else ()),
         ]
@@ -191,15 +198,6 @@ class _Compiler:
     def _has(self, channels: Iterable[str]) -> str:
         wanted = self._value(list(channels))
         return f"exists (select from address a where a.person_id = p.person_id and a.channel = any ({wanted}::text[]))"
-
-    def _answered(self, answered: bool | tuple[str, ...]) -> str:
-        """Compile `answered`: true and false refer to having voted, a list to members' statuses."""
-        kinds = self._value([ClaimKind.VOTED] if isinstance(answered, bool) else list(answered))
-        stands = (
-            "exists (select from claim_status s where s.ballot_id = $1 and s.person_id = p.person_id"
-            f" and s.kind = any ({kinds}::text[]))"
-        )
-        return f"not {stands}" if answered is False else stands
 
     def _received(self, positions: Iterable[int]) -> str:
         steps = (

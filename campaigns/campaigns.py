@@ -19,18 +19,16 @@ from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ballots.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
-from ballots.phase import Phase
-from ballots.score import Score, score
-from ballots.spec import BallotSpec
 from campaigns.spec import CampaignSpec, StepSpec
+from campaigns.subjects.kinds import KINDS, find_subject, subject_of
+from campaigns.subjects.subject import Subject, SubjectStatus
 from campaigns.validation import check_campaign, step_ends
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
 from core.spec_errors import names_instead
-from core.spec_file import at_zone
+from core.spec_file import SpecTable, at_zone
 from messaging.content.templates import Template
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
@@ -47,8 +45,7 @@ class Campaign:
         campaign_id: its id.
         name: what commands and files call it.
         title: its title for people.
-        ballot_id: the ballot it is about.
-        ballot: that ballot's name.
+        subject: what it asks about.
         state: draft, running, paused, cancelled or finished.
         audience: the filter, as in the file.
         spec: the whole file it was created from.
@@ -62,8 +59,7 @@ class Campaign:
     campaign_id: int
     name: str
     title: str
-    ballot_id: int
-    ballot: str
+    subject: Subject
     state: str
     audience: dict[str, Any]
     spec: dict[str, Any]
@@ -76,15 +72,15 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignStatus:
-    """Status of a campaign: each step's messages by state, and the score of the ballot."""
+    """Status of a campaign: each step's messages by state, and what has come of its subject."""
 
     campaign: Campaign
     steps: tuple[StepCounts, ...]
-    turnout: Score
+    outcome: SubjectStatus
 
 
 async def create_campaign(
-    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: BallotSpec | None = None
+    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: SpecTable | None = None
 ) -> Campaign:
     """Create a campaign, ready to be launched.
 
@@ -92,28 +88,28 @@ async def create_campaign(
         runtime: the runtime.
         spec: its file.
         actor: who creates it, for the audit.
-        own: the ballot in the same file; created in the same transaction where there is none of that name yet.
+        own: the table of its subject in the same file; made in the same transaction where there is none of that name.
 
     Raises:
-        NotFound: there is no such ballot.
-        Conflict: there is a campaign of that name, or another ballot of the file's name, or the ballot is over.
+        NotFound: there is no such subject.
+        Conflict: there is a campaign of that name, or another subject of the file's name, or the subject is over.
         SpecError: something the file names does not exist, or nobody could be reached; each problem names its key.
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
-        if own is not None and own.name == spec.ballot:
-            await _ensure_ballot(db, own, runtime.settings.time_zone)
-        ballot = await get_ballot(db, spec.ballot)
-        if ballot.phase(now) is Phase.CLOSED:
+        kind, name = spec.subject
+        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title)
+        subject = await find_subject(db, kind, name)
+        if subject.outside(now) == "late":
             raise Conflict(
-                f"The ballot {ballot.name} closed on {ballot.local(ballot.closes_at)}: there is nothing left to ask."
+                f"The {kind} {name} closed on {subject.local(subject.closes_at)}: there is nothing left to ask."
             )
-        await enrol(db, ballot.ballot_id)
-        templates = await check_campaign(db, runtime.settings, spec, ballot, now)
+        await subject.prepare(db)
+        templates = await check_campaign(db, runtime.settings, spec, subject, now)
         audience = spec.audience.to_json()
         kept = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         campaign_id = await db.fetchval(
-            SQL["create_campaign"], spec.name, spec.title, ballot.ballot_id, audience, kept, actor, now
+            SQL["create_campaign"], spec.name, spec.title, kind, subject.subject_id, audience, kept, actor, now
         )
         if campaign_id is None:
             raise Conflict(
@@ -121,22 +117,11 @@ async def create_campaign(
                 remedy=f"Choose another name, or see it with: muster campaign status {spec.name}",
             )
         senders = await _senders(db, runtime.settings, spec)
-        made = _Made(runtime, spec, ballot, campaign_id, senders, now)
+        made = _Made(runtime, spec, subject, campaign_id, senders, now)
         for position, (step, template) in enumerate(zip(spec.steps, templates, strict=True), start=1):
             await add_step(db, made.step(position, step, template))
-        await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {"ballot": spec.ballot})
+        await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {kind: name})
         return await get_campaign(db, spec.name)
-
-
-async def _ensure_ballot(db: Connection, spec: BallotSpec, time_zone: str) -> None:
-    """Create the file's ballot, or check that the one of that name is the same."""
-    if spec.name not in await ballot_names(db):
-        await create_ballot(db, spec, time_zone=time_zone)
-    elif not (await get_ballot(db, spec.name)).is_made_from(spec, time_zone=time_zone):
-        raise Conflict(
-            f"There is already a ballot {spec.name}, with other dates or another threshold than in the file.",
-            remedy=f"Compare with: muster ballot show {spec.name}; correct the file or rename its ballot.",
-        )
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:
@@ -150,7 +135,7 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
         names = await campaign_names(db)
         known = names_instead(name, names) if names else "Make one with: muster campaign create FILE"
         raise NotFound(f"There is no campaign {name}.", remedy=known)
-    return Campaign(**row)
+    return Campaign(**{**row, "subject": subject_of(row["subject"])})
 
 
 async def name_of(db: Connection, campaign_id: int) -> str | None:
@@ -220,7 +205,7 @@ async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
     Args:
         db: a connection.
         name: the campaign.
-        now: the time the ballot is scored at.
+        now: the time.
 
     Raises:
         NotFound: there is no such campaign.
@@ -229,7 +214,7 @@ async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
     return CampaignStatus(
         campaign,
         tuple(await step_counts(db, campaign.campaign_id)),
-        await score(db, campaign.ballot_id, now),
+        await campaign.subject.status(db, now),
     )
 
 
@@ -260,14 +245,14 @@ class _Made:
 
     runtime: Runtime
     spec: CampaignSpec
-    ballot: Ballot
+    subject: Subject
     campaign_id: int
     senders: Mapping[str, int | None]
     now: datetime
 
     def step(self, position: int, step: StepSpec, template: Template) -> NewStep:
         """Make a step as the outbox needs it."""
-        zone, quiet = ZoneInfo(self.ballot.time_zone), self.spec.quiet(step)
+        zone, quiet = ZoneInfo(self.subject.time_zone), self.spec.quiet(step)
         window = step.window.within(self.spec.window)
         opens, closes = window.hours or (None, None)
         caps = step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
@@ -276,23 +261,23 @@ class _Made:
             position=position,
             template=template.name,
             content=template.to_json(),
-            constants=self.ballot.constants(self.runtime.settings, template.languages),
+            constants=self.subject.constants(self.runtime.settings, template.languages),
             purpose=template.purpose,
             channels=list(step.channels),
             sms_sender_id=self.senders["sms"] if "sms" in step.channels else None,
             email_sender_id=self.senders["email"] if "email" in step.channels else None,
-            goal_id=self.ballot.goal_id,
+            goal_id=self.subject.goal_id,
             priority=step.priority,
             due_at=at_zone(step.when.at, zone) if step.when.at else None,
             after=step.when.after.to_iso() if step.when.after else None,
-            send_before=step_ends(self.spec, step, self.ballot),
+            send_before=step_ends(self.spec, step, self.subject),
             quiet_from=quiet.start if quiet else None,
             quiet_until=quiet.end if quiet else None,
             quiet_channels=list(quiet.channels) if quiet and quiet.channels else None,
             secret=self.runtime.keyring.current,
             created_at=self.now,
             send_after=at_zone(window.from_, zone) if window.from_ else None,
-            window_zone=self.ballot.time_zone if window.zone == "ballot" else _of_recipient(window.zone),
+            window_zone=self.subject.time_zone if window.zone == "subject" else _of_recipient(window.zone),
             window_days=window.days,
             window_from=opens,
             window_until=closes,

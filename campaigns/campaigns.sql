@@ -1,17 +1,17 @@
 -- name: create_campaign
 -- Checks the name and inserts in one statement, so two files at once cannot both create the campaign.
-insert into campaign (name, title, ballot_id, audience, spec, created_by, created_at)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into campaign (name, title, subject_kind, subject_id, audience, spec, created_by, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (name) do nothing
 returning campaign_id;
 
 -- name: get_campaign
 -- By the name people use.
 select
-  c.campaign_id, c.name, c.title, c.ballot_id, b.name as ballot, c.state, c.audience, c.spec, c.paused_reason,
+  c.campaign_id, c.name, c.title, to_jsonb(subject) as subject, c.state, c.audience, c.spec, c.paused_reason,
   c.created_by, c.created_at, c.launched_at, c.finished_at
 from campaign c
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where c.name = $1;
 
 -- name: name_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ballots import counts
+from ballots.leavers import leave_ballots, lock_ballots_left
 from core.alerts import empty_alerts
 from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, NotFound
@@ -153,8 +153,7 @@ async def begin_erasure(db: Connection, traces: Traces) -> None:
                 f"{traces.external_id} has just been erased by somebody else.", remedy="There is nothing left to do."
             )
         await db.execute(SQL["begin"], traces.person_id)
-        for row in await db.fetch(SQL["left_behind"], traces.person_id, None):
-            await counts.lock_counts(db, row["ballot_id"])  # before any message, in the same order as everywhere
+        await lock_ballots_left(db, traces.person_id)  # before any message, in the same order as everywhere
     await hold_messages(db, traces.written.messages)
 
 
@@ -175,7 +174,7 @@ async def erase_traces(
     """
     channels, addresses = _columns(traces.own)
     if traces.person_id is not None:
-        await _leave_ballots(db, traces.person_id, now)
+        await leave_ballots(db, traces.person_id, now)  # later nothing would find the coming leaving date
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
     await drop_suppressions(db, channels, addresses)
     await drop_places(db, traces.own)
@@ -194,18 +193,6 @@ async def erase_traces(
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
     await empty_alerts(db, traces.patterns.pattern)
     return new, withdrawn
-
-
-async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
-    """Strike a person with a coming leaving date off the ballots that close after it; later nothing would find them."""
-    for row in await db.fetch(SQL["left_behind"], person_id, now):
-        await db.execute(SQL["leave_ballot"], row["ballot_id"], person_id)
-        await counts.add_up(db, row["ballot_id"])
-
-
-async def forget_statistics(db: Connection) -> None:
-    """Refresh the planner's statistics, so that they hold no samples of what was erased."""
-    await db.execute(SQL["forget_statistics"])
 
 
 async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:

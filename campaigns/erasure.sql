@@ -46,21 +46,6 @@ select set_config('lock_timeout', $1, true);
 -- stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
 select finish_erasure();
 
--- name: left_behind
--- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
--- they keep their vote.
-select b.ballot_id
-from person p
-join elector e using (person_id)
-join ballot b using (ballot_id)
-where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
-  and b.closes_at > greatest(p.left_at, $2::timestamptz)
-order by b.ballot_id;
-
--- name: leave_ballot
--- As for leavers on their date.
-delete from elector where ballot_id = $1 and person_id = $2;
-
 -- name: empty_replies
 -- That they answered stays, and its classification; the reply is closed.
 update reply
@@ -85,10 +70,6 @@ for update;
 -- name: rename_in_campaign
 -- The audience stays as large as before, without the old number.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
-
--- name: forget_statistics
--- Refreshes the planner's statistics, which keep samples of column values that the application can read.
-select forget_statistics();
 
 -- name: audit
 -- Records that somebody was erased, by whom and how much was removed; not who it was.

@@ -23,13 +23,12 @@ from typing import Final
 import asyncpg
 import structlog
 
-from ballots.ballots import enrol
 from ballots.leavers import strike_off
-from ballots.past_dates import constants_at, dates_of
 from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.campaigns import reopen
 from campaigns.preview import LaunchPlan, StepPlan, plan
+from campaigns.subjects.kinds import subject_of
 from campaigns.variables import personal_variables
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
@@ -178,7 +177,7 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         if await _begin(db, step_id):
             await _note_past_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
-            await enrol(db, step["ballot_id"])
+            await subject_of(step["subject"]).prepare(db)
             complete = await _fill(runtime, db, step)
             await refresh_statistics(db)
             if complete and await end_step(db, step_id, runtime.clock()):
@@ -194,9 +193,9 @@ async def _begin(db: Connection, step_id: int) -> bool:
 
 
 async def _note_past_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
-    """Set the step's constants by which of the ballot's dates are past when its first message may be sent."""
+    """Set the step's constants by which of the subject's dates are past when its first message may be sent."""
     at = max(now, step["send_after"] or now)
-    await set_constants(db, step["step_id"], constants_at(step["constants"], dates_of(step), at))
+    await set_constants(db, step["step_id"], subject_of(step["subject"]).constants_at(step["constants"], at))
 
 
 async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
@@ -306,7 +305,7 @@ def _not_running(name: str, state: str) -> Conflict:
     }
     return Conflict(
         f"The campaign {name} is {state}.",
-        remedy=remedies.get(state, "Make a new campaign for the members to ask now."),
+        remedy=remedies.get(state, "Make a new campaign for the people to ask now."),
     )
 
 

@@ -1,13 +1,12 @@
 -- name: launching_step
--- The step to launch, with its campaign and ballot dates.
+-- The step to launch, with its campaign and what that asks about.
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
-  s.send_after, c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec,
-  b.last_posting_at, b.replacement_by
+  s.send_after, c.name as campaign, c.state as campaign_state, c.audience, c.spec, to_jsonb(subject) as subject
 from step s
 join campaign c using (campaign_id)
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where s.step_id = $1;
 
 -- name: campaign_of
@@ -56,12 +55,12 @@ cross join lateral (
 select s.step_id
 from step s
 join campaign c using (campaign_id)
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 left join step before on before.campaign_id = s.campaign_id and before.position = s.position - 1
 where c.state = 'running' and ($2::bigint is null or c.campaign_id = $2)
   and (
     s.state = 'launching'
-    or s.state = 'planned' and coalesce(s.due_at <= $1, true) and coalesce(starts_after(before.launched_at, s.after, b.time_zone) <= $1, s.after is null)
+    or s.state = 'planned' and coalesce(s.due_at <= $1, true) and coalesce(starts_after(before.launched_at, s.after, subject.time_zone) <= $1, s.after is null)
   )
 order by s.campaign_id, s.position;
 

@@ -9,10 +9,13 @@ from typing import Final
 import asyncpg
 
 from campaigns.addressing import assign_addresses, candidates
-from campaigns.audience import step_audience
+from campaigns.audience import compile_audience, step_audience
 from campaigns.preview import Times, waiting_steps
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import SpecError
+from core.times_in_words import moment_in_words
 from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)
@@ -60,7 +63,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
     for row in rows:
         step, times = waiting.get(row["step_id"], (None, None))
         if step is None or times is None:
-            starts_at, words = row["launched_at"], _never(row, zone)
+            starts_at, words = row["launched_at"], await _never(db, row, person_id, zone)
         else:
             starts_at, words = await _to_come(db, row, step, times, person_id, zone)
         state = "draft" if row["campaign_state"] == "draft" else row["state"]
@@ -68,15 +71,16 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
     return others
 
 
-def _never(row: asyncpg.Record, zone: tzinfo) -> str:
+async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzinfo) -> str:
     """Say why a past step has no message."""
     if row["launched_at"] is None:
         return "It was called off before it started."
-    launched = f"It was launched on {_moment(row['launched_at'], zone)}"
+    launched = f"It was launched on {moment_in_words(row['launched_at'], zone)}"
     if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
         return f"{launched}; they had left by then."
-    if not row["votes"]:
-        return f"{launched}; they are not in the electorate of {row['ballot']}."
+    subject = subject_of(row["subject"])
+    if not await _is_among(db, subject, person_id):
+        return f"{launched}; they are {subject.outside_population}."
     return f"{launched}; they were not in its audience."
 
 
@@ -88,7 +92,7 @@ async def _to_come(
         starts_at, when = None, "It is planned; its campaign is not launched yet."
     else:
         starts_at = times.starts_at
-        when = f"It is planned for {_moment(starts_at, zone)}" + (
+        when = f"It is planned for {moment_in_words(starts_at, zone)}" + (
             ", once its campaign is launched." if row["campaign_state"] == "draft" else "."
         )
     if row["state"] == "launching":
@@ -100,8 +104,9 @@ async def _to_come(
 
 async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
     """Say what a person would get from a step if it were launched now; decided as a launch decides."""
-    if not row["votes"]:
-        return f"They are not in the electorate of {row['ballot']} now."
+    subject = subject_of(row["subject"])
+    if not await _is_among(db, subject, person_id):
+        return f"They are {subject.outside_population} now."
     try:
         audience = await step_audience(db, step)
     except SpecError:  # a unit that the file names is gone; the preview reports that
@@ -117,6 +122,7 @@ async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, p
     return f"As things stand now, they get it by {_CHANNELS[decision.channel]}."
 
 
-def _moment(at: datetime, zone: tzinfo) -> str:
-    here = at.astimezone(zone)
-    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"
+async def _is_among(db: Connection, subject: Subject, person_id: int) -> bool:
+    """Tell whether a person is one of those who may be asked."""
+    everybody = await compile_audience(db, subject=subject)
+    return await everybody.page(db, after=person_id - 1, limit=1) == [person_id]

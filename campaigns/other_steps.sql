@@ -8,12 +8,11 @@ with theirs as (
 )
 select
   s.step_id, s.campaign_id, s.position, s.template, s.state, s.launched_at, c.name as campaign, c.state as campaign_state,
-  b.name as ballot, p.left_at,
-  s.state in ('planned', 'launching') and c.state in ('draft', 'running', 'paused') as waits,
-  exists (select from elector e where e.ballot_id = b.ballot_id and e.person_id = $1) as votes
+  to_jsonb(subject) as subject, p.left_at,
+  s.state in ('planned', 'launching') and c.state in ('draft', 'running', 'paused') as waits
 from campaign c
 join step s using (campaign_id)
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 join person p on p.person_id = $1
 where (c.state in ('draft', 'running', 'paused') or c.campaign_id in (select campaign_id from theirs))
   and s.step_id not in (select step_id from theirs)

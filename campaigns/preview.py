@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from ballots.past_dates import constants_at, dates_of
 from campaigns.addressing import Decision, decide
 from campaigns.advice import step_advice
 from campaigns.audience import step_audience
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
+from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from messaging.content.render import Renderer
@@ -60,8 +60,8 @@ class StepPlan:
         channels: in order of preference.
         due_at: when it starts, where it has a time.
         after: how long after the step before, where it follows one.
-        starts_at: when that is, as far as is known now; in the ballot's time zone, as the next two.
-        opens_at: when its first message may be sent in the ballot's time zone, where that is after its start.
+        starts_at: when that is, as far as is known now; in the subject's time zone, as the next two.
+        opens_at: when its first message may be sent in the subject's time zone, where that is after its start.
         opens: the same by channel; None where its hours leave no time at all.
         never: whether its hours leave no time at all in which it may be sent.
         quiet: quiet hours of some of its channels, in each recipient's time zone; None where there are none.
@@ -201,7 +201,7 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
 
 
 async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
-    here = ZoneInfo(step["time_zone"])
+    here = ZoneInfo(subject_of(step["subject"]).time_zone)
     rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
     return Times(rows[0]["starts_at"].astimezone(here), opens)
@@ -233,7 +233,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
     tally = await _decide(db, step)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
     template = Template.from_json(step["content"])
-    renderer = Renderer(template, constants_at(step["constants"], dates_of(step), times.goes_at))
+    renderer = Renderer(template, subject_of(step["subject"]).constants_at(step["constants"], times.goes_at))
     languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
     segments = sum(one.segments for one in languages)
     price = step["spec"].get("price")

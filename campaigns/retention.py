@@ -1,7 +1,8 @@
 """Retention of messages: those of finished campaigns move to the archive, and the archive is deleted a year at a time.
 
-A campaign's messages may be archived when it and its steps are over and its ballot closed so long ago that members'
-links no longer work. The ballot's results (claims, turnout, replies, opt-outs) and the numbers of reports stay.
+A campaign's messages may be archived when it and its steps are over and its subject closed so long ago that people's
+links no longer work; where it never closes, so long after the campaign. Results (claims, turnout, replies, opt-outs)
+and the numbers of reports stay.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import asyncpg
 import structlog
 
-from ballots.counts import finish_contacted
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.link_lifetime import ARCHIVE_DELAY
@@ -27,7 +30,6 @@ from messaging.outbox.archive import (
     archive_chunk,
     briefly,
     check_year,
-    drop_year,
     ready_year,
 )
 from messaging.outbox.erasure import drop_old_places
@@ -47,16 +49,14 @@ class DueCampaign:
     Attributes:
         campaign_id: its id.
         name: what commands call it.
-        ballot_id: its ballot.
-        ballot: its ballot's name.
-        closes_at: when that closed; aware.
+        subject: what it asked about.
+        over_at: when that closed, or the campaign ended where it never closes; aware.
     """
 
     campaign_id: int
     name: str
-    ballot_id: int
-    ballot: str
-    closes_at: datetime
+    subject: Subject
+    over_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,17 @@ async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connec
 
 
 async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[DueCampaign]:
-    """List the campaigns with messages to archive, the oldest ballot first.
+    """List the campaigns with messages to archive, in the order in which they were over.
 
     Args:
         db: a connection.
-        before: the time before which their ballots closed.
+        before: the time before which they were over.
         name: only this one.
     """
-    return [DueCampaign(**row) for row in await db.fetch(SQL["due"], before, name)]
+    return [
+        DueCampaign(**{**row, "subject": subject_of(row["subject"])})
+        for row in await db.fetch(SQL["due"], before, name)
+    ]
 
 
 async def waiting_messages(db: Connection, due: DueCampaign) -> int:
@@ -119,7 +122,7 @@ async def waiting_messages(db: Connection, due: DueCampaign) -> int:
 
 
 def last_close(now: datetime, days: int, before: datetime | None = None) -> datetime:
-    """Return the moment before which a ballot must have closed for its messages to be archived.
+    """Return the moment before which a campaign must have been over for its messages to be archived.
 
     Args:
         now: the time.
@@ -127,12 +130,12 @@ def last_close(now: datetime, days: int, before: datetime | None = None) -> date
         before: a moment to use instead; aware.
 
     Raises:
-        InputError: the moment is too late: members' links still work.
+        InputError: the moment is too late: people's links still work.
     """
     wanted = now - timedelta(days=days) if before is None else before
     if wanted > now - ARCHIVE_DELAY:
         raise InputError(
-            f"Ballots that closed less than {ARCHIVE_DELAY.days} days ago stay: their members' links still work.",
+            f"What was over less than {ARCHIVE_DELAY.days} days ago stays: people's links still work.",
             remedy=f"The latest possible date today is {now - ARCHIVE_DELAY:%Y-%m-%d}.",
         )
     return wanted
@@ -142,7 +145,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
     """Check that a campaign may be archived.
 
     Raises:
-        Conflict: it is not over, or its ballot closed too recently.
+        Conflict: it is not over, or was too recently.
         NotFound: there is no such campaign.
     """
     row = await db.fetchrow(SQL["stands"], name)
@@ -153,10 +156,16 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
             f"The campaign {name} is not over: it is {row['state']}.",
             remedy=f"It has to finish, or be cancelled: muster campaign cancel {name}",
         )
-    if row["closes_at"] >= before:
+    if row["over_at"] >= before:
+        subject = subject_of(row["subject"])
+        when = (
+            f"The {subject.kind} {subject.name} of {name} closes on"
+            if subject.named and subject.closes_at
+            else f"{name} was over on"
+        )
         raise Conflict(
-            f"The ballot {row['ballot']} of {name} closes on {row['closes_at']:%Y-%m-%d}: not long enough ago.",
-            remedy=f"Messages are archived whose ballot closed before {before:%Y-%m-%d}; --before takes another date.",
+            f"{when} {row['over_at']:%Y-%m-%d}: not long enough ago.",
+            remedy=f"Messages are archived of what was over before {before:%Y-%m-%d}; --before takes another date.",
         )
 
 
@@ -179,13 +188,15 @@ async def archive_next(
     Raises:
         Conflict: the archive is being read, and a year has to be added to it.
     """
-    await finish_contacted(db, due.ballot_id, now)
+    await due.subject.finish(db, now)
     for step in await db.fetch(SQL["steps"], due.campaign_id):
         await ready_year(db, step["step_id"])
         async with db.transaction():
             moved = await archive_chunk(db, step["step_id"], page_views, limit=limit)
             if moved.messages and not await db.fetch(SQL["steps"], due.campaign_id):
-                await db.execute(SQL["audit"], actor, "archive", f"campaign {due.name}", {"ballot": due.ballot})
+                await db.execute(
+                    SQL["audit"], actor, "archive", f"campaign {due.name}", {due.subject.kind: due.subject.name}
+                )
                 log.info("a campaign was archived", campaign=due.name)
         if moved.messages:
             return moved
@@ -197,7 +208,7 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
 
     Args:
         db: as for `archive_next`.
-        before: the time before which ballots must have closed.
+        before: the time before which campaigns must have been over.
         page_views: the page views of messages.
         now: the time.
 
@@ -258,6 +269,29 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     return ArchiveYear(
         year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["year_still_hot"], year)
     )
+
+
+async def drop_year(db: Connection, year: int, actor: str) -> None:
+    """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
+
+    Args:
+        db: in the caller's short transaction, begun with `briefly`.
+        year: the year.
+        actor: who deletes it.
+
+    Raises:
+        NotFound: the archive does not have it.
+        Conflict: the links of some of the messages still work, or did until lately.
+    """
+    await check_year(db, year)
+    try:
+        await db.execute(SQL["drop_year"], year, actor)
+    except asyncpg.RaiseError as error:
+        raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
+
+
+def _sentence(words: str | None) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 async def delete_year(db: Connection, held: ArchiveYear, *, actor: str) -> None:

@@ -1,10 +1,11 @@
 -- name: due
--- Campaigns that are over with all their steps, whose ballot closed before a time, and that still have messages in the
--- outbox; messages that are queued or have no outcome yet do not count. The oldest first.
-select c.campaign_id, c.name, c.ballot_id, b.name as ballot, b.closes_at
+-- Campaigns that are over with all their steps, whose subject closed before a time, and that still have messages in the
+-- outbox; messages that are queued or have no outcome yet do not count. A subject that never closes is over with its
+-- campaign. The oldest first.
+select c.campaign_id, c.name, to_jsonb(subject) as subject, over_at(subject.closes_at, c.finished_at) as over_at
 from campaign c
-join ballot b using (ballot_id)
-where c.state in ('finished', 'cancelled') and b.closes_at < $1 and ($2::text is null or c.name = $2)
+join subject using (subject_kind, subject_id)
+where c.state in ('finished', 'cancelled') and over_at(subject.closes_at, c.finished_at) < $1 and ($2::text is null or c.name = $2)
   and not exists (
     select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
   )
@@ -15,17 +16,20 @@ where c.state in ('finished', 'cancelled') and b.closes_at < $1 and ($2::text is
         select from message m where m.step_id = s.step_id and m.state not in ('queued', 'sending', 'ambiguous')
       )
   )
-order by b.closes_at, c.campaign_id;
+order by over_at(subject.closes_at, c.finished_at), c.campaign_id;
 
 -- name: with_working_links
 -- Campaigns whose members' links still work, or did until a day ago.
-select c.campaign_id from campaign c join ballot b using (ballot_id) where b.closes_at > $1;
+select c.campaign_id
+from campaign c
+join subject using (subject_kind, subject_id)
+where coalesce(over_at(subject.closes_at, c.finished_at) > $1, true);
 
 -- name: stands
--- Why a campaign is not due: its state, and when its ballot closed.
-select c.state, b.name as ballot, b.closes_at
+-- Why a campaign is not due: its state, what it is about, and when that was over.
+select c.state, to_jsonb(subject) as subject, over_at(subject.closes_at, c.finished_at) as over_at
 from campaign c
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where c.name = $1;
 
 -- name: waiting
@@ -60,6 +64,10 @@ select count(*)
 from step s
 join message m using (step_id)
 where archive_year(s) = $1;
+
+-- name: drop_year
+-- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
+select drop_archive_year($1, $2);
 
 -- name: audit
 -- Who did what.

@@ -1,8 +1,8 @@
 """Campaign files: TOML written by people, read with errors in plain words.
 
-One file may hold a `[ballot]`, or a `[campaign]` with its `[campaign.audience]` and `[[campaign.steps]]`, or both;
-docs/campaigns.md explains every key. Nothing here reads the database: what a file names is checked when the ballot or
-campaign is created.
+One file may hold a `[campaign]` with its `[campaign.audience]` and `[[campaign.steps]]`, or what it asks about (a
+`[ballot]` …), or both; docs/campaigns.md explains every key. Nothing here reads the database: what a file names is
+checked when it is created.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
-from ballots.claims import ClaimKind
-from ballots.spec import BallotSpec, load_ballot_spec
 from campaigns.sending_windows import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
+from campaigns.subjects.kinds import KINDS
 from core.errors import SpecError
 from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
 
@@ -50,9 +49,7 @@ class Filter(SpecTable):
     attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
     has: Annotated[tuple[ChannelName, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
     language: OneOrMore | None = None
-    answered: StrictBool | Annotated[tuple[ClaimKind, ...], BeforeValidator(read_many), Field(min_length=1)] | None = (
-        None
-    )
+    answered: StrictBool | OneOrMore | None = None
     members: OneOrMore | None = None
     received: Annotated[tuple[int, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
 
@@ -93,12 +90,14 @@ class Window(SpecTable):
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        if value not in {None, "recipient", "ballot"}:
+        if value in KINDS:
+            raise ValueError(f'write "subject" for the time zone of the {value}')
+        if value not in {None, "recipient", "subject"}:
             try:
                 ZoneInfo(str(value))
             except (KeyError, ValueError, OSError):
                 raise ValueError(
-                    f'{value} is neither "recipient" nor "ballot" nor a time zone such as Europe/London'
+                    f'{value} is neither "recipient" nor "subject" nor a time zone such as Europe/London'
                 ) from None
         return value
 
@@ -151,12 +150,32 @@ class Price(SpecTable):
     currency: str = "GBP"
 
 
+def _examples() -> str:
+    """Say what `about` may be: `{ ballot = "…" } or "notice"`."""
+    return " or ".join(f'{{ {kind} = "…" }}' if one.named else f'"{kind}"' for kind, one in KINDS.items())
+
+
+def _read_about(value: object) -> object:
+    """Check what a campaign is about: `{kind: name}`, or a kind of which none has a name."""
+    if isinstance(value, str) and value in KINDS and not KINDS[value].named:
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, name),) = value.items()
+        if kind in KINDS and KINDS[kind].named and isinstance(name, str) and name:
+            return value
+    raise ValueError(f"say what it is about: {_examples()}")
+
+
+About = Annotated[dict[str, str] | str, BeforeValidator(_read_about)]
+"""What a campaign is about: `{kind: name}`, or only the kind where none of it has a name."""
+
+
 class CampaignSpec(SpecTable):
     """Contents of a `[campaign]` table and the tables inside it."""
 
     name: Name
     title: Text
-    ballot: Name
+    about: About = Field("", validate_default=True)  # "" is refused in words
     quiet_hours: QuietHours | Literal["none"] | None = None
     window: Window = Window()
     frequency_cap: Caps | None = None
@@ -176,6 +195,14 @@ class CampaignSpec(SpecTable):
                     raise ValueError(f"steps[{position}].audience.received: there is no step {received} before it")
         return self
 
+    @property
+    def subject(self) -> tuple[str, str]:
+        """Return the kind and name of its subject; one without a name is known by the campaign's."""
+        if isinstance(self.about, str):
+            return self.about, self.name
+        ((kind, name),) = self.about.items()
+        return kind, name
+
     def quiet(self, step: StepSpec) -> Quiet | None:
         """Return the quiet hours of a step: its own, or the campaign's, or the night for texts."""
         said = step.quiet_hours if step.quiet_hours is not None else self.quiet_hours
@@ -192,7 +219,7 @@ def _received(*filters: Filter | None) -> Iterable[int]:
 
 
 def load_campaign_spec(path: Path) -> CampaignSpec:
-    """Read the `[campaign]` of a file and the tables beside it. Its ballot is the file's own if it names none.
+    """Read the `[campaign]` of a file and the tables inside it. It is about the file's own subject if it names none.
 
     Raises:
         SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
@@ -201,25 +228,30 @@ def load_campaign_spec(path: Path) -> CampaignSpec:
     table = document.get("campaign")
     if not isinstance(table, dict):
         raise SpecError(f"{path} has no [campaign].", remedy="docs/campaigns.md shows a complete file.")
-    own = document.get("ballot")
-    if "ballot" not in table and isinstance(own, dict) and "name" in own:
-        table = {**table, "ballot": own["name"]}
-    return read_table(CampaignSpec, table, path, "campaign")
+    if renamed := [kind for kind in KINDS if kind in table]:
+        about = f'{{ {renamed[0]} = "{table[renamed[0]]}" }}'
+        raise SpecError(
+            f"{path} cannot be used.", problems=[f"campaign.{renamed[0]}: is not a key here; write about = {about}"]
+        )
+    return read_table(CampaignSpec, {**_own_subject(path, document), **table}, path, "campaign")
 
 
-def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
-    """Read the `[campaign]` of a file and, where it has one, its `[ballot]`.
+def load_campaign_file(path: Path) -> tuple[CampaignSpec, SpecTable | None]:
+    """Read the `[campaign]` of a file and, where it has one, the table of what that is about.
 
     Raises:
-        SpecError: see `load_campaign_spec`; the problems of both tables are reported together.
+        SpecError: see `load_campaign_spec`; the problems of all tables are reported together.
     """
     problems: list[str] = []
-    ballot = campaign = None
+    own: dict[str, SpecTable] = {}
+    campaign = None
     document = _document(path)  # a file that cannot be read at all is reported once
-    try:
-        ballot = load_ballot_spec(path) if "ballot" in document else None
-    except SpecError as error:
-        problems += error.problems or [error.message]
+    for kind, one in KINDS.items():
+        try:
+            if kind in document:
+                own[kind] = one.load(path)
+        except SpecError as error:
+            problems += error.problems or [error.message]
     try:
         campaign = load_campaign_spec(path)
     except SpecError as error:
@@ -228,8 +260,26 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
         problems += error.problems or [error.message]
     if problems or campaign is None:
         raise SpecError(f"{path} cannot be used.", problems=problems)
-    return campaign, ballot
+    return campaign, own.get(campaign.subject[0])
+
+
+def _own_subject(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the key `about` for the one subject that a file holds, for a campaign without that key."""
+    held = [kind for kind in KINDS if kind in document]
+    if "about" in document["campaign"] or not held:
+        return {}
+    if len(held) > 1:
+        raise SpecError(
+            f"{path} cannot be used.",
+            problems=[f"campaign.about: is missing, and the file holds a {' and a '.join(held)}; write {_examples()}"],
+        )
+    (kind,) = held
+    if not KINDS[kind].named:
+        return {"about": kind}
+    name = document[kind].get("name") if isinstance(document[kind], dict) else None
+    return {"about": {kind: name}} if isinstance(name, str) else {}
 
 
 def _document(path: Path) -> dict[str, Any]:
-    return read_document(path, {"campaign": CampaignSpec.model_fields, "ballot": BallotSpec.model_fields})
+    keys = {kind: one.table.model_fields for kind, one in KINDS.items()}
+    return read_document(path, {"campaign": CampaignSpec.model_fields, **keys})

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ballots.ballots import Ballot
 from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.spec import CampaignSpec, ChannelName, StepSpec
+from campaigns.subjects.subject import Subject
 from campaigns.variables import SUBJECTS, known_variables
 from core.db import Connection
-from core.errors import InputError, NotFound, SpecError
+from core.errors import InputError, NotFound, SpecError, TemplateError
 from core.plurals import plural
 from core.settings import Settings
 from core.spec_file import at_zone
@@ -24,6 +24,7 @@ from messaging.content.templates import Template, load_template
 from messaging.states import State, sentence
 
 _PAGE: Final = 20_000
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _UNSET: Final = {
     "sms": "no SMS provider is set up (MUSTER_SMS_FROM, and what docs/providers.md names for each)",
@@ -32,7 +33,7 @@ _UNSET: Final = {
 
 
 async def check_campaign(
-    db: Connection, settings: Settings, spec: CampaignSpec, ballot: Ballot, now: datetime
+    db: Connection, settings: Settings, spec: CampaignSpec, subject: Subject, now: datetime
 ) -> list[Template]:
     """Check a campaign file against the database, the settings and the templates.
 
@@ -40,7 +41,7 @@ async def check_campaign(
         db: a connection.
         settings: providers and template folders.
         spec: the file.
-        ballot: the one it names; its electorate is up to date.
+        subject: what it is about; its population is up to date.
         now: the current time.
 
     Returns:
@@ -50,33 +51,53 @@ async def check_campaign(
         SpecError: with a line for each thing that is wrong, or for each reason why nobody can be reached.
     """
     known = await known_variables(db)
-    problems = await check_audience(db, spec.audience, key="campaign.audience")
+    problems = await check_audience(db, spec.audience, subject, key="campaign.audience")
     templates: list[Template] = []
     for position, step in enumerate(spec.steps, start=1):
         key = f"campaign.steps[{position}]"
-        template, wrong = _template(settings, spec, step, known)
+        template, wrong = _template(settings, spec, step, subject, known)
         if template is not None:
             templates.append(template)
-        problems += [f"{key}.{line}" for line in (*wrong, *_times(spec, step, ballot, now))]
+        problems += [f"{key}.{line}" for line in (*wrong, *_times(spec, step, subject, now))]
         if step.audience is not None:
-            problems += await check_audience(db, step.audience, key=f"{key}.audience")
+            problems += await check_audience(db, step.audience, subject, key=f"{key}.audience")
     if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:
-        problems.append("campaign.senders.email: write an address, or a name and an address: Union <ballot@union.org>")
+        problems.append(
+            "campaign.senders.email: write an address, or a name and an address: Your Name <hello@example.org>"
+        )
     if problems:
         raise SpecError(f"The campaign {spec.name} cannot be made.", problems=problems)
-    await _refuse_unreachable(db, spec, ballot, templates)
+    await _refuse_unreachable(db, spec, subject, templates)
     return templates
 
 
+def check_template(template: Template, kind: type[Subject], known: frozenset[str], sms_from: str | None) -> None:
+    """Check a template for campaigns about one kind of subject.
+
+    Args:
+        template: the template.
+        kind: the class of the kind.
+        known: every variable that templates may use.
+        sms_from: what texts come from; None where it has none, or nobody knows.
+
+    Raises:
+        TemplateError: it cannot be used; each problem names its line.
+    """
+    own = [kind.variable] if kind.variable else []
+    template.check(known - {one.name for one in SUBJECTS if one not in own}, subjects=own, sms_from=sms_from)
+    if wrong := list(kind.refusals(template)):
+        raise TemplateError(f"The template {template.name} cannot be used for a {kind.kind}.", problems=wrong)
+
+
 def _template(
-    settings: Settings, spec: CampaignSpec, step: StepSpec, known: frozenset[str]
+    settings: Settings, spec: CampaignSpec, step: StepSpec, subject: Subject, known: frozenset[str]
 ) -> tuple[Template | None, list[str]]:
     """Load a step's template, and list its problems, each line starting with the key."""
     wrong = [f"channels: {_UNSET[channel]}" for channel in step.channels if not _has(settings, channel)]
     try:
         template = load_template(settings.template_roots, step.template)
         sms_from = spec.senders.sms or settings.sms_from if "sms" in step.channels else None
-        template.check(known, subjects=SUBJECTS, sms_from=sms_from)
+        check_template(template, type(subject), known, sms_from)
     except InputError as error:
         return None, [*wrong, *(f"template: {line}" for line in error.problems or (error.message,))]
     except NotFound as error:
@@ -93,47 +114,50 @@ def _has(settings: Settings, channel: ChannelName) -> bool:
     return has_sms(settings) if channel == "sms" else settings.has_email
 
 
-def step_ends(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> datetime:
-    """Return when a step's sending ends: its own end or the ballot's close, or its window's end if that is earlier."""
-    zone = ZoneInfo(ballot.time_zone)
-    own = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
+def step_ends(spec: CampaignSpec, step: StepSpec, subject: Subject) -> datetime | None:
+    """Return when a step's sending ends: its own end or the subject's close, or its window's end if that is earlier.
+
+    None where nothing ends it.
+    """
+    zone = ZoneInfo(subject.time_zone)
+    own = at_zone(step.send_before, zone, end=True) if step.send_before else subject.closes_at
     until = step.window.within(spec.window).until
-    return own if until is None else min(own, at_zone(until, zone, end=True))
+    return own if until is None else min(own or _NEVER, at_zone(until, zone, end=True))
 
 
-def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot, now: datetime) -> Iterator[str]:
-    zone = ZoneInfo(ballot.time_zone)
+def _times(spec: CampaignSpec, step: StepSpec, subject: Subject, now: datetime) -> Iterator[str]:
+    zone = ZoneInfo(subject.time_zone)
     window = step.window.within(spec.window)
     starts = at_zone(step.when.at, zone) if step.when.at else None
     opens = at_zone(window.from_, zone) if window.from_ else None
-    ends = step_ends(spec, step, ballot)
+    ends, closes = step_ends(spec, step, subject) or _NEVER, subject.closes_at or _NEVER
     key = "send_before" if window.until is None or ends < at_zone(window.until, zone, end=True) else "window.until"
     if starts is not None and starts <= now:
-        yield f"when.at: that time has passed ({ballot.local(starts)}); leave it out to start with the launch"
-    if starts is not None and starts >= ballot.closes_at:
-        yield f"when.at: the ballot is closed by then; it closes {ballot.local(ballot.closes_at)}"
+        yield f"when.at: that time has passed ({subject.local(starts)}); leave it out to start with the launch"
+    if starts is not None and starts >= closes:
+        yield f"when.at: the {subject.kind} is closed by then; it closes {subject.local(closes)}"
     if ends <= now:
         yield f"{key}: that time has passed"
     elif ends <= (starts or now):
         yield f"{key}: that is before the step starts"
     elif opens is not None and opens >= ends:
-        yield f"window.from: that is after the last moment it may be sent, {ballot.local(ends)}"
+        yield f"window.from: that is after the last moment it may be sent, {subject.local(ends)}"
 
 
-async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot, templates: list[Template]) -> None:
+async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subject, templates: list[Template]) -> None:
     """Refuse a campaign that would reach nobody at all, with the reasons.
 
     Raises:
         SpecError: with a line for each reason.
     """
-    audience = await compile_audience(db, spec.audience, ballot_id=ballot.ballot_id)
+    audience = await compile_audience(db, spec.audience, subject=subject)
     channels = sorted({channel for step in spec.steps for channel in step.channels})
     why: Counter[str] = Counter()
     after = 0
     while people := await audience.page(db, after=after, limit=_PAGE):
         after = people[-1]
         page = await candidates(
-            db, people=people, channels=channels, goal_id=ballot.goal_id, purpose=templates[0].purpose
+            db, people=people, channels=channels, goal_id=subject.goal_id, purpose=templates[0].purpose
         )
         decisions = assign_addresses(page, set())
         if any(one.state is State.QUEUED for one in decisions):
@@ -143,10 +167,10 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
         raise SpecError(
             f"The audience of {spec.name} is empty.",
             problems=[
-                "campaign.audience: the filter finds nobody in the electorate of the ballot",
+                f"campaign.audience: {subject.nobody_found}",
                 *await unheld_in_audience(db, spec.audience, key="campaign.audience"),
             ],
-            remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
+            remedy=subject.see_population,
         )
     raise SpecError(
         f"The campaign {spec.name} would reach nobody of its {plural(why.total(), 'person', 'people')}.",

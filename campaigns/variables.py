@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from ballots.template_fields import BALLOT
+from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, SubjectVariable
 
 SQL = load_queries(__file__)
 
-SUBJECTS: Final[Collection[SubjectVariable]] = (BALLOT,)
+SUBJECTS: Final[Collection[SubjectVariable]] = tuple(one.variable for one in KINDS.values() if one.variable)
 """Variables of everything a campaign can be about."""
 RESERVED: Final = STANDARD_VARIABLES | {one.name for one in SUBJECTS}
 """Names that mean something in every template: no attribute may have one of them."""

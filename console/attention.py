@@ -32,7 +32,7 @@ class WaitingReply:
         channel: `sms`, `email`, or `link` for a button on the member's page.
         address: the writer's address, masked.
         text: what they wrote, shortened, addresses in it masked; "" for a button, and where there are no words.
-        why: why it waits, a code of `console.words.WHY_OPEN`.
+        why: why it waits, a code of `open_reasons.WHY_OPEN`.
         note: what staff should know beside its text, such as that attachments were not kept.
         received_at: when it came in.
     """

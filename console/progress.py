@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import quote
 
 import asyncpg
 
@@ -15,6 +16,9 @@ from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, step_counts
 
 SQL = load_queries(__file__)
+
+_PAGES: Final[Mapping[str, str]] = {"ballot": "/console/ballots"}
+"""Where the pages of subjects are, by kind."""
 
 SHOWN_IN_FULL: Final = 5
 """Most campaigns whose steps are counted on the first page; the others are linked."""
@@ -94,8 +98,9 @@ class CampaignProgress:
         title: its title for people.
         state: `draft`, `running` …
         paused_reason: why it is paused.
-        ballot: the ballot's name.
-        ballot_title: the ballot's title.
+        subject_kind: the kind of what it asks about: `ballot` …
+        subject: its name.
+        subject_title: its title.
         created_at: when it was made.
         launched_at: when it was launched.
         finished_at: when it finished.
@@ -106,12 +111,19 @@ class CampaignProgress:
     title: str
     state: str
     paused_reason: str | None
-    ballot: str
-    ballot_title: str
+    subject_kind: str
+    subject: str
+    subject_title: str
     created_at: datetime
     launched_at: datetime | None
     finished_at: datetime | None
     steps: tuple[StepProgress, ...] = ()
+
+    @property
+    def subject_page(self) -> str | None:
+        """Return the path of the page about its subject; None where its kind has none."""
+        folder = _PAGES.get(self.subject_kind)
+        return f"{folder}/{quote(self.subject, safe='')}" if folder else None
 
 
 @dataclass(frozen=True, slots=True)

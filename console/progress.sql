@@ -3,9 +3,9 @@
 -- links to the rest.
 select
   c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
-  b.name as ballot, b.title as ballot_title
+  subject.subject_kind, subject.name as subject, subject.title as subject_title
 from campaign c
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 order by
   case c.state when 'paused' then 0 when 'running' then 0 when 'draft' then 1 else 2 end,
   coalesce(c.launched_at, c.created_at) desc
@@ -14,9 +14,9 @@ limit 60;
 -- name: campaign
 select
   c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
-  b.name as ballot, b.title as ballot_title
+  subject.subject_kind, subject.name as subject, subject.title as subject_title
 from campaign c
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where c.name = $1;
 
 -- name: steps

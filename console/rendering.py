@@ -13,11 +13,13 @@ from aiohttp import web
 from markupsafe import Markup
 
 from ballots import figures
+from campaigns.replies.open_reasons import WHY_OPEN
 from console import words
 from console.assets import asset_url
 from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
+from core.times_in_words import pause_in_words
 from messaging.states import sentence
 from staff.sign_in import Staff
 
@@ -42,7 +44,7 @@ def environment() -> jinja2.Environment:
         groups=words.GROUPS,
         sentence=sentence,
         states=words.STATES,
-        why_open=words.WHY_OPEN,
+        why_open=WHY_OPEN,
         campaign_states=words.CAMPAIGN_STATES,
         channels=words.CHANNELS,
         in_words=words.in_words,
@@ -59,7 +61,7 @@ def environment() -> jinja2.Environment:
         needed=figures.needed,
         over_report=figures.over_report,
         duration=words.duration,
-        pause=words.pause,
+        pause=pause_in_words,
     )
     return made
 

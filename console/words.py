@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -63,22 +63,6 @@ STATES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Names of message states, in the order a table lists them."""
 
-WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "unclear": "Needs reading",
-        "call_me": "Wants a call",
-        "no_ballot_paper": "No ballot paper",
-        "wrong_number": "Wrong number",
-        "opt_out": "Opted out by email, and said more",
-        "help": "Asks for help",
-        "shared_address": "Shared address: who is it?",
-        "unknown_sender": "Unknown sender",
-        "no_message": "Answers nothing we sent",
-        "early": "Came before the ballot opened",
-        "late": "Came after the ballot closed",
-    }
-)
-
 CAMPAIGN_STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "draft": "Draft",
@@ -115,11 +99,6 @@ def ago(then: datetime, now: datetime) -> str:
     """Put a past time in words: `just now`, `8 minutes ago`."""
     seconds = (now - then).total_seconds()
     return "just now" if seconds < 60 else f"{duration(seconds)} ago"
-
-
-def pause(gap: timedelta) -> str:
-    """Put the time between two steps in words: `3 days`."""
-    return duration(gap.total_seconds())
 
 
 def short_name(first: str, last: str) -> str:

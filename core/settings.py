@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     secret_key: LongSecrets = Field(
         (),
-        description=f"Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until {LINK_LIFETIME.days} days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
+        description=f"Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until {LINK_LIFETIME.days} days after the last ballot or campaign it was used for has ended, and run `muster webhooks rotate` for each webhook first.",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     archive_after: int = Field(
         90,
         ge=ARCHIVE_DELAY.days,
-        description="Days after its ballot closed until the messages of a campaign that is over move into the archive; see docs/retention.md.",
+        description="Days until the messages of a campaign that is over move into the archive, counted from the close of its ballot, or from its own end if it is about nothing that closes; see docs/retention.md.",
     )
     keep_inbox: int = Field(
         30,

@@ -1,6 +1,6 @@
 """TOML files that people write: the kinds of value they share, and errors in words for the person who wrote them.
 
-A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one of them ignores the other.
+A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one of them ignores the others.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.errors import SpecError
 from core.spec_errors import near_miss, problems
 
 _END_OF_DAY: Final = time(23, 59, 59)
+
+TABLES: Final = ("campaign", "ballot", "notice")
+"""Tables that a file may hold; each is read by the package that it is about."""
 
 
 def _moment(value: object) -> object:
@@ -31,6 +34,14 @@ def _moment(value: object) -> object:
     raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value} is not a time zone such as Europe/London") from None
+    return value
+
+
 def read_many(value: object) -> object:
     """Make a list of one value that stands alone."""
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
@@ -38,6 +49,8 @@ def read_many(value: object) -> object:
 
 Moment = Annotated[datetime | date, BeforeValidator(_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
+Zone = Annotated[str, AfterValidator(_zone)]
+"""The name of a time zone."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -68,12 +81,12 @@ def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def read_document(path: Path, tables: Mapping[str, Collection[str]]) -> dict[str, Any]:
+def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Read a file's tables as they stand.
 
     Args:
         path: the file.
-        tables: the names of tables it may have, and the keys of each, to say where a key that stands outside belongs.
+        keys: the keys of some of its tables, to say where a key that stands outside belongs.
 
     Raises:
         SpecError: the file cannot be read, is not TOML, or has a key outside of its tables.
@@ -86,7 +99,7 @@ def read_document(path: Path, tables: Mapping[str, Collection[str]]) -> dict[str
         raise SpecError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
-    unknown = [_misplaced(key, tables) for key in document if key not in tables]
+    unknown = [_misplaced(key, keys) for key in document if key not in TABLES]
     if unknown:
         raise SpecError(f"{path} cannot be used.", problems=unknown)
     return document
@@ -96,7 +109,7 @@ def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:
     for table, keys in tables.items():
         if key in keys:
             return f"{key}: belongs to the {table}; write it as {table}.{key}"
-    return f"{key}: is not a key here{near_miss(key, tables)}"
+    return f"{key}: is not a key here{near_miss(key, TABLES)}"
 
 
 def read_table(model: type[Spec], table: object, path: Path, name: str) -> Spec:

@@ -27,7 +27,6 @@ from campaigns.erasure import (
     begin_erasure,
     erase_traces,
     find_traces,
-    forget_statistics,
     note_erasure,
     read_again,
 )
@@ -37,7 +36,15 @@ from core.runtime import Runtime
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
-from webhooks.erasure import Arrivals, SearchTerms, StillWritten, empty_arrivals, find_arrivals, wait_for_writers
+from webhooks.erasure import (
+    Arrivals,
+    SearchTerms,
+    StillWritten,
+    empty_arrivals,
+    find_arrivals,
+    forget_statistics,
+    wait_for_writers,
+)
 from webhooks.inbound_log.inbound_log import find_waiting
 from webhooks.late_arrivals import erased_messages, forget_late, note_erased
 

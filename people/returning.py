@@ -6,7 +6,9 @@ in clear from then on, so that they can be lifted as anybody's can; a START sinc
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 from core.db import Connection, atomic, load_queries
@@ -18,6 +20,9 @@ from messaging.suppression import Medium, lift
 from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
 
 SQL: Final = load_queries(__file__)
+
+OptIns = Callable[[Connection, Sequence[str], Sequence[str]], Awaitable[Mapping[tuple[str, str], datetime]]]
+"""Look-up of when addresses, given by channel, last asked for messages; replies are kept by a package above."""
 
 _WITHIN: Final = 900
 
@@ -35,12 +40,20 @@ class Restored:
     members: tuple[str, ...] = ()
 
 
-async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
+async def no_opt_ins(
+    _db: Connection, _channels: Sequence[str], _addresses: Sequence[str]
+) -> Mapping[tuple[str, str], datetime]:
+    """Know of no opt-ins, so that every suppression of those who come back applies again."""
+    return {}
+
+
+async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns) -> Restored:
     """Restore the suppressions of erased people whom a member file brings back.
 
     Args:
         db: in the import's transaction, after people and addresses were merged.
         keys: under which they are kept.
+        opt_ins: looks up who has asked for messages since.
 
     Raises:
         SettingsError: one is kept under a secret that is no longer in the list.
@@ -50,10 +63,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
     rows = await db.fetch(SQL["arrivals"], timeout=_WITHIN)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
     found = await find_digests(db, keys, meant)
-    spoken = {
-        (row["channel"], row["address"]): row["at"]
-        for row in await db.fetch(SQL["started"], [one.channel for one in found], [one.address for one in found])
-    }
+    spoken = await opt_ins(db, [one.channel for one in found], [one.address for one in found])
     entries = [
         {
             "channel": one.channel,

@@ -11,14 +11,6 @@ from staged_person s
 join person p using (external_id)
 where s.person_id is null;
 
--- name: started
--- When an address last asked for messages.
-select r.channel, r.address, max(r.received_at) as at
-from unnest($1::text[], $2::text[]) as given (channel, address)
-join reply r using (channel, address)
-where r.reading = 'opt_in'
-group by r.channel, r.address;
-
 -- name: with_addresses
 -- A member by their number, and where they can be reached.
 select

@@ -192,3 +192,8 @@ def _places(addresses: Collection[tuple[str, str]]) -> list[str]:
 def _senders(addresses: Collection[tuple[str, str]]) -> list[str]:
     """Return the forms in which providers name these addresses as senders."""
     return [form for _, address in addresses for form in dict.fromkeys((address, address.removeprefix("+")))]
+
+
+async def forget_statistics(db: Connection) -> None:
+    """Refresh the planner's statistics of every package's tables, so that they hold no samples of what was erased."""
+    await db.execute(SQL["forget_statistics"])

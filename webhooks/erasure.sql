@@ -93,9 +93,13 @@ where delivery_id = any ($1::bigint[]);
 
 -- name: blank_looks
 -- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
-update page_view set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
+update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
 -- name: drop_notice_sent
 -- Deletes the notes of one-time texts to an address: they are kept by the address.
 delete from notice_sent t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
+
+-- name: forget_statistics
+-- Refreshes the planner's statistics, which keep samples of column values that the application can read.
+select forget_statistics();

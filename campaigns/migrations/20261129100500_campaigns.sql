@@ -1,10 +1,47 @@
 -- migrate:up
 
+-- What messages are about to which no answer is wanted.
+create table notice (
+  notice_id    bigint generated always as identity primary key,
+  name         text        not null unique,     -- its campaign's
+  title        text        not null,            -- what people read
+  organisation text        not null default '', -- empty: the one in the settings
+  time_zone    text        not null,            -- of its dates, in files
+  closes_at    timestamptz,                     -- when it is of no use any more; null: with the end of its campaign
+  created_at   timestamptz not null default now()
+);
+
+-- Everything a campaign can ask about. `details` is what only its kind has, for the class of that kind (campaigns/subjects);
+-- the rest is read by queries, which join this view by kind and id.
+create view subject as
+select
+  'ballot'::text as subject_kind, ballot_id as subject_id, name, title, organisation, goal_id, opens_at, closes_at, time_zone,
+  jsonb_build_object('last_posting_at', last_posting_at, 'replacement_by', replacement_by) as details
+from ballot
+union all
+select 'notice', notice_id, name, title, organisation, null, null, closes_at, time_zone, '{}' from notice;
+
+-- What each person is known to have answered about a subject; `said_at` is the message whose link they said it by, if they did.
+create view subject_standing as
+select
+  'ballot'::text as subject_kind, s.ballot_id as subject_id, s.person_id, s.kind as standing,
+  case when c.source = 'link' then c.message_id end as said_at
+from claim_status s
+join claim c using (claim_id);
+
+-- Answers as lines of a person's history.
+create view answer_said as
+select
+  at, kind, message_id, source, word, words, note, person_id, 'ballot'::text as subject_kind, ballot_id as subject_id,
+  undone_message_id
+from claim_said;
+
 create table campaign (
   campaign_id   bigint generated always as identity primary key,
   name          text        not null unique,
   title         text        not null,
-  ballot_id     bigint      not null references ballot,
+  subject_kind  text        not null, -- what it asks about, as in the view subject
+  subject_id    bigint      not null,
   state         text        not null default 'draft' check (state in ('draft', 'running', 'paused', 'cancelled', 'finished')),
   audience      jsonb       not null, -- the filter tree, see campaigns/audience.py
   spec          jsonb       not null, -- the file it was made from
@@ -15,7 +52,22 @@ create table campaign (
   finished_at   timestamptz
 );
 
--- When a step starts that follows another: days keep the hour of the ballot's clock, also where that is put forward or
+create function refuse_unknown_subject() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if not exists (select from subject s where (s.subject_kind, s.subject_id) = (new.subject_kind, new.subject_id)) then
+    raise exception 'there is no % %', new.subject_kind, new.subject_id;
+  end if;
+  return null;
+end $$;
+create trigger campaign_subject_exists after insert or update of subject_kind, subject_id on campaign
+  for each row execute function refuse_unknown_subject();
+
+-- From when on nothing is to be said any more about a subject: its close, or the end of a campaign about one that never closes;
+-- null: not yet. The lifetime of links and the archive count from it.
+create function over_at(closes_at timestamptz, finished_at timestamptz) returns timestamptz
+language sql immutable parallel safe as $$ select coalesce(closes_at, finished_at) $$;
+
+-- When a step starts that follows another: days keep the hour of the subject's clock, also where that is put forward or
 -- back in between; hours and minutes are as long as they say.
 create function starts_after(launched timestamptz, pause interval, zone text)
 returns timestamptz language sql immutable parallel safe as $$
@@ -35,13 +87,15 @@ create table reply (
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
-  claim_id     bigint,               -- the claim it became, so that a reader can take it back
+  answer_kind  text,                 -- what it became: a claim about a ballot …, so that a reader can take it back
+  answer_id    bigint,               -- and its id
   note         text,                 -- what a reader should know beside its words, such as that attachments were not kept
   why_open     text,                 -- unclear, shared_address, unknown_sender, call_me …; null: nothing for a person to do
   state        text        not null default 'closed' check (state in ('open', 'closed')),
   received_at  timestamptz not null default now(),
   closed_at    timestamptz,
-  closed_by    text
+  closed_by    text,
+  check ((answer_kind is null) = (answer_id is null))
 );
 create index reply_open on reply (received_at) where state = 'open';
 create index reply_message on reply (message_id) where channel = 'link';
@@ -49,7 +103,7 @@ create index reply_person on reply (person_id, received_at);
 -- Other replies from a phone or mailbox: staff see them beside a reply, and a later STOP or START is found.
 create index reply_address on reply (channel, address, reply_id);
 
--- Every reading a reply has had: by which rule of which version, or by whom of staff, and the claim it became. Written by
+-- Every reading a reply has had: by which rule of which version, or by whom of staff, and the answer it became. Written by
 -- the database itself, so that no way of changing a reply leaves it out.
 create table reply_classification (
   reading_id   bigint generated always as identity primary key,
@@ -58,7 +112,7 @@ create table reply_classification (
   rule         text        not null,
   rule_version text        not null,
   reader       text,                 -- of staff; null: the rule
-  claim_id     bigint,
+  answer_id    bigint,
   at           timestamptz not null default now()
 );
 create index reply_classification_reply on reply_classification (reply_id, reading_id);
@@ -69,10 +123,10 @@ create function note_reading() returns trigger language plpgsql set search_path 
 begin
   if tg_op = 'INSERT' or new.rule = 'staff'
     or (new.reading, new.rule, new.rule_version) is distinct from (old.reading, old.rule, old.rule_version) then
-    insert into reply_classification (reply_id, reading, rule, rule_version, reader, claim_id, at)
+    insert into reply_classification (reply_id, reading, rule, rule_version, reader, answer_id, at)
     values (
       new.reply_id, new.reading, new.rule, new.rule_version, case when new.rule = 'staff' then new.closed_by end,
-      new.claim_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end
+      new.answer_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end
     );
   end if;
   return null;
@@ -80,12 +134,13 @@ end $$;
 create trigger reply_noted after insert or update of reading, rule, rule_version on reply
   for each row execute function note_reading();
 
--- A reply as staff see it: what it says, whose it is where that is certain, and the ballot it is about.
+-- A reply as staff see it: what it says, whose it is where that is certain, and the subject it is about.
 create view reply_shown as
 select
   r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note, r.why_open, r.state,
   r.closed_at, r.closed_by,
-  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
+  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
+  subject.name as subject,
   (select array_agg(a.person_id order by a.person_id) from address a
    where a.channel = r.channel and a.address = r.address) as holders
 from reply r
@@ -93,7 +148,7 @@ left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id
-left join ballot b on b.ballot_id = c.ballot_id;
+left join subject using (subject_kind, subject_id);
 
 -- Replies as lines of a member's history.
 create view reply_said as
@@ -103,7 +158,7 @@ select
   r.person_id, r.channel, r.address
 from reply r;
 
--- Forgets a year, once every ballot that its messages were about has been closed for long enough, and writes down itself who
+-- Forgets a year, once every subject that its messages were about has been closed for long enough, and writes down itself who
 -- wanted it and what went. Messages that have been put under another year than their step's keep it from going.
 create function drop_archive_year(wanted integer, actor text) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -124,13 +179,13 @@ begin
   from (
     select
       coalesce(c.name, 'campaign ' || m.campaign_id) as name, sum(m.n) as n,
-      bool_or(b.closes_at > now() - archive_delay()) as young, bool_or(archive_year(s) is distinct from wanted) as misfiled
+      bool_or(c.campaign_id is not null and coalesce(over_at(subject.closes_at, c.finished_at) > now() - archive_delay(), true)) as young, bool_or(archive_year(s) is distinct from wanted) as misfiled
     from (
       select campaign_id, step_id, count(*) as n from message_archive where year = wanted group by campaign_id, step_id
     ) m
     left join step s using (step_id)
     left join campaign c on c.campaign_id = m.campaign_id
-    left join ballot b using (ballot_id)
+    left join subject using (subject_kind, subject_id)
     group by m.campaign_id, c.name
   ) t;
   if misfiled is not null then
@@ -139,7 +194,7 @@ begin
   end if;
   if young is not null then
     raise exception 'messages of % cannot be forgotten yet', young
-      using hint = format('its ballot has to have been closed for %s days', extract(day from archive_delay()));
+      using hint = format('what they were about has to have been over for %s days', extract(day from archive_delay()));
   end if;
   execute format('drop table message_archive_%1$s, message_event_archive_%1$s', wanted);
   insert into audit (actor, action, subject, detail)
@@ -452,6 +507,6 @@ begin
   return anew;
 end $$;
 
-grant execute on function starts_after, addresses_of to public;
+grant execute on function over_at, starts_after, addresses_of to public;
 
 -- migrate:down

@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 
+from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
@@ -79,16 +80,18 @@ def _sentence(row: asyncpg.Record) -> str:
             return f"They answered by {way}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
         case "claim":
             by = f", written down by {note}" if note else ""
-            return f"In the ballot {row['words']} they are counted as: {word} (from {_sourced(way)}{by})."
+            return f"{_counted(row)} counted as: {word} (from {_sourced(way)}{by})."
         case "retraction":
-            return (
-                f"In the ballot {row['words']} they are no longer counted as: {word} (taken back from {_sourced(way)})."
-            )
+            return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(way)})."
         case kind:
             what = "All messages" if note == "all" else f"All {note} messages"
             where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
             did = "were stopped" if kind == "suppress" else "were allowed again"
             return f"{what} to them {where} {did}: {word} (from {_sourced(way)})."
+
+
+def _counted(row: asyncpg.Record) -> str:
+    return KINDS[row["subject_kind"]].counted(row["words"])
 
 
 def _sourced(way: str) -> str:

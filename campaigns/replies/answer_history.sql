@@ -1,17 +1,17 @@
 -- name: said
--- What people said, by every channel, in order of time: their replies and button presses, claims about them in each
--- ballot, and opt-outs made or lifted.
+-- What people said, by every channel, in order of time: their replies and button presses, answers recorded of them
+-- about each subject, and opt-outs made or lifted.
 with addresses as (
   select * from unnest($2::text[], $3::text[]) as a (channel, address)
 )
-select at, kind, message_id, source, word, words, note
+select at, kind, message_id, source, word, words, note, null as subject_kind
 from reply_said
 where person_id = any ($1::bigint[]) or message_id = any ($4::bigint[])
   or (channel, address) in (select channel, address from addresses)
 union all
-select at, kind, message_id, source, word, words, note from claim_said where person_id = any ($1)
+select at, kind, message_id, source, word, words, note, subject_kind from answer_said where person_id = any ($1)
 union all
-select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose
+select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose, null
 from suppression_event e
 where (e.channel, e.address) in (
   select channel, address from addresses union all select 'person', person_id::text from unnest($1::bigint[]) as p (person_id)
@@ -20,15 +20,16 @@ order by 1;
 
 -- name: of_message
 -- The same for the answers to one message.
-select at, kind, message_id, source, word, words, note from reply_said where message_id = $1
+select at, kind, message_id, source, word, words, note, null as subject_kind from reply_said where message_id = $1
 union all
-select c.at, c.kind, c.message_id, c.source, c.word, c.words, c.note
+select c.at, c.kind, c.message_id, c.source, c.word, c.words, c.note, c.subject_kind
 from message_any m
 join campaign k using (campaign_id)
-join claim_said c on c.ballot_id = k.ballot_id and c.person_id = m.person_id
+join answer_said c
+  on c.subject_kind = k.subject_kind and c.subject_id = k.subject_id and c.person_id = m.person_id
 where m.message_id = $1 and $1 in (c.message_id, c.undone_message_id)
 union all
-select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose
+select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose, null
 from message_any m
 join suppression_event e
   on (e.channel, e.address) in ((m.channel, m.address), ('person', m.person_id::text)) and e.message_id = m.message_id

@@ -3,13 +3,13 @@
 -- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
 -- two times. A text may be sent from another number than its step's: that of the provider that sent it.)
 select
-  m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
+  m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, to_jsonb(subject) as subject,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
 from messages_to($1, $2) m
 join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where coalesce(m.sent_from, s.address) = any ($3::text[])
   and least(m.sent_at, m.wire_at) <= $4::timestamptz + interval '5 seconds'
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
@@ -19,13 +19,13 @@ limit 1;
 -- The same where the message has been archived: it is found by the people who have the address now. (Its personal
 -- variables are not archived, so its language is taken to be the person's present one.)
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
 from message_archive m
 join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 left join lateral (select jsonb_build_object('language', p.language) as variables from person p where p.person_id = m.person_id) as v on true
 where m.person_id = any (array(select a.person_id from address a where a.channel = $1 and a.address = $2))
   and m.channel = $1 and m.address = $2 and s.address = any ($3::text[])
@@ -36,25 +36,25 @@ limit 1;
 -- name: by_id
 -- The message that a reply proves to answer, in the same form.
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
 from message m
 left join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where m.channel = $1 and m.message_id = $2;
 
 -- name: archived_by_id
 -- The same where it has been archived.
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
 from message_archive m
 left join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
-join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 left join lateral (select jsonb_build_object('language', p.language) as variables from person p where p.person_id = m.person_id) as v on true
 where m.channel = $1 and m.message_id = $2;
 

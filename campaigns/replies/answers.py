@@ -1,9 +1,11 @@
-"""Processing of answers: turns an answer of any kind, from any channel, into a claim, an opt-out or a reply row.
+"""Processing of answers of any kind, from any channel: each becomes a claim, an opt-out or a reply row.
+
+What is recorded is up to the subject: a claim about a ballot, nothing about a notice.
 
 Everything here happens in the caller's transaction: the claim, the withdrawal of messages still queued for the person,
 the opt-out and the reply are committed together, or none of them.
 
-How sure a claim is:
+How sure an answer is:
 
 | confidence | how the answer came |
 | --- | --- |
@@ -17,22 +19,21 @@ How sure a claim is:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Final, Literal
 
 import asyncpg
 
-from ballots.claims import ClaimSource, record_claim, retract_claim
 from campaigns.preferences import resume_address
 from campaigns.replies.answered_messages import find_answered
-from campaigns.replies.classification import BESIDE, Classification
-from campaigns.replies.open_reasons import FOR_A_PERSON, too_soon_or_late, why_open
+from campaigns.replies.classification import BESIDE, GENERAL, Classification, restrict
+from campaigns.replies.open_reasons import waits, why_open
 from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.kinds import KINDS, subject_of
+from campaigns.subjects.subject import Answer, AnswerChannel, Subject
 from core.db import Connection, load_queries
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from messaging import suppression
 from messaging.erased_address import is_erased
 from messaging.states import Reason
@@ -46,23 +47,11 @@ BY_DIGIT: Final = 0.95
 READ_BY_RULE: Final = 0.85
 READ_BY_STAFF: Final = 0.9
 
-CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
-"""Readings that are claims, under the same name."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
 """Sources of opt-outs dated by when we processed them; the time they were sent is in the replies."""
 
-Press = Literal["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
-"""Buttons of the member's page."""
-MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "voted": "voted",
-        "not_yet": "not_voted",
-        "no_ballot_paper": "no_ballot_paper",
-        "call_me": "call_me",
-        "stop": "opt_out",
-    }
-)
-"""Reading of each button."""
+_REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
+"""Buttons that mean the same on every page, and the reading of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +92,26 @@ class AnswerResult:
 
     Attributes:
         reading: its reading.
-        claim_id: the claim it became, if it did.
+        answer_id: the answer it became (a claim about a ballot …), if it did.
         reply_id: its row among the replies, if it has one.
         why_open: why staff have to look at it; None where nobody has to.
     """
 
     reading: str
-    claim_id: int | None = None
+    answer_id: int | None = None
     reply_id: int | None = None
     why_open: str | None = None
 
 
 async def answer_link(
-    db: Connection, *, message_id: int, press: Press, confidence: float, inbound_id: int, at: datetime
+    db: Connection, *, message_id: int, press: str, confidence: float, inbound_id: int, at: datetime
 ) -> AnswerResult:
     """Process a button pressed on the page of a message's link.
 
     Args:
         db: in the caller's transaction.
         message_id: the message of the link.
-        press: the button.
+        press: the button; one of the subject's `presses`, `call_me` or `stop`.
         confidence: see this module's table.
         inbound_id: the row of the press in the inbound log.
         at: the time.
@@ -131,20 +120,21 @@ async def answer_link(
         NotFound: no such message.
     """
     message = await _answered_message(db, message_id)
-    reading = MEANINGS[press]
+    subject = subject_of(message["subject"])
+    reading = _REQUESTS.get(press) or subject.presses[press]
     if reading == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=True, source="link")
         return AnswerResult(reading)
-    claim_id = None
-    if reading in CLAIMS:
-        claim_id = await _claim(db, message, reading, ClaimSource.LINK, confidence, at)
-    if reading not in FOR_A_PERSON:
-        return AnswerResult(reading, claim_id)
+    answer_id = None
+    if reading in subject.meanings:
+        answer_id = await _record(db, message, subject, reading, "link", confidence, at)
+    if not waits(reading, subject):
+        return AnswerResult(reading, answer_id)
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
-        message_id, "", reading, "button", "1", claim_id, reading, at,
+        message_id, "", reading, "button", "1", subject.kind, answer_id, reading, at,
     )  # fmt: skip
-    return AnswerResult(reading, claim_id, reply_id, reading)
+    return AnswerResult(reading, answer_id, reply_id, reading)
 
 
 async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
@@ -154,16 +144,17 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
         Whether there was anything to undo.
     """
     message = await _answered_message(db, message_id)
-    claim = await db.fetchrow(SQL["link_claim"], message["ballot_id"], message["person_id"], message_id)
+    subject = subject_of(message["subject"])
+    said = await subject.said_by_link(db, message_id, message["person_id"])
     press = await db.fetchrow(SQL["link_press"], message_id)
-    if press is not None and claim is not None and press["claim_id"] != claim["claim_id"]:
+    if press is not None and said is not None and press["answer_id"] != said["answer_id"]:
         # two answers: only the later one is undone
-        claim, press = (claim, None) if claim["at"] > press["received_at"] else (None, press)
+        said, press = (said, None) if said["at"] > press["received_at"] else (None, press)
     if press is not None:
         await db.execute(SQL["close_press"], press["reply_id"], at)
-    if claim is not None:
-        await retract_claim(db, claim["claim_id"], recorder="member", source=ClaimSource.LINK)
-    return claim is not None or press is not None
+    if said is not None:
+        await subject.retract(db, said["answer_id"], recorder="member", channel="link")
+    return said is not None or press is not None
 
 
 async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
@@ -214,46 +205,63 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     message = await _answered(db, inbound) if inbound.proven else None
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
-    read = await _read(db, inbound, message)
+    subject = subject_of(message["subject"]) if message is not None else None
+    read = await _read(db, inbound, message, subject)
     if before is not None:
-        return AnswerResult(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
+        return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
         await _obey(db, inbound, read, message)
     said = read.also if read.reading == "opt_out" else read.reading
-    claim_id, why = None, None
-    if said in CLAIMS and message is not None and nobody is None:
-        why = too_soon_or_late(message, inbound.received_at)
+    answer_id: int | None = None
+    why: str | None = None
+    if said is not None and message is not None and nobody is None and subject is not None and said in subject.meanings:
+        why = subject.outside(inbound.received_at)
         if why is None:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
-            claim_id = await _claim(db, message, said, _source(inbound.channel), sure, inbound.received_at)
+            answer_id = await _record(
+                db, message, subject, said, inbound.channel, sure, inbound.received_at, inbound.text
+            )
     if why is None:
-        why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
+        why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version, claim_id,
-        why, inbound.received_at,
+        message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version,
+        subject.kind if subject else None, answer_id, why, inbound.received_at,
     )  # fmt: skip
-    return AnswerResult(read.reading, claim_id, reply_id, why)
+    return AnswerResult(read.reading, answer_id, reply_id, why)
 
 
-async def claim_reply(
-    db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, actor: str, at: datetime
+async def record_answer(
+    db: Connection, *, message_id: int, person_id: int, meaning: str, channel: AnswerChannel, actor: str, at: datetime
 ) -> int:
-    """Record the claim that a member of staff read in a reply.
+    """Record the answer that a member of staff read in a reply.
 
     Returns:
-        The claim's id.
+        The answer's id.
 
     Raises:
         NotFound: no such message or person.
+        Conflict: it is no answer to what the message asked about.
     """
     message = await _answered_message(db, message_id)
-    return await record_claim(
-        db, ballot_id=message["ballot_id"], person_id=person_id, kind=kind,
-        source=ClaimSource.LINK if channel == "link" else _source(channel),
-        recorder=actor, confidence=READ_BY_STAFF, message_id=message_id, at=at,
-    )  # fmt: skip
+    subject = subject_of(message["subject"])
+    if meaning not in subject.meanings:
+        possible = ", ".join(sorted(GENERAL | subject.meanings))
+        raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
+    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, message_id, at))
+
+
+async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -> None:
+    """Take back the answer that a reply became, if it did.
+
+    Args:
+        db: in the caller's transaction.
+        reply: has `answer_kind`, `answer_id` and `channel`.
+        actor: who takes it back.
+    """
+    if reply["answer_id"] is not None:
+        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
 
 
 async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
@@ -272,17 +280,20 @@ async def _answered_message(db: Connection, message_id: int) -> asyncpg.Record:
     return row
 
 
-async def _claim(
-    db: Connection, message: asyncpg.Record, kind: str, source: ClaimSource, confidence: float, at: datetime
+async def _record(
+    db: Connection,
+    message: asyncpg.Record,
+    subject: Subject,
+    meaning: str,
+    channel: AnswerChannel,
+    confidence: float,
+    at: datetime,
+    text: str = "",
 ) -> int:
-    return await record_claim(
-        db, ballot_id=message["ballot_id"], person_id=message["person_id"], kind=kind, source=source,
-        recorder="member", confidence=confidence, message_id=message["message_id"], at=at,
-    )  # fmt: skip
-
-
-def _source(channel: str) -> ClaimSource:
-    return ClaimSource.SMS_REPLY if channel == "sms" else ClaimSource.EMAIL_REPLY
+    """Record what a person said themselves."""
+    return await subject.record(
+        db, Answer(message["person_id"], meaning, channel, "member", confidence, message["message_id"], at, text)
+    )
 
 
 def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
@@ -297,9 +308,13 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
     )  # fmt: skip
 
 
-async def _read(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> Classification:
+async def _read(
+    db: Connection, inbound: Inbound, message: asyncpg.Record | None, subject: Subject | None
+) -> Classification:
     """Classify a reply; a keyword that the provider has already acted on comes first."""
     read = inbound.read or classify_text(inbound.text, message)
+    if subject is not None:
+        read = restrict(read, GENERAL | subject.meanings)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             return Classification("opt_out", "provider", read.version, read.reading if read.reading in BESIDE else None)

@@ -1,16 +1,18 @@
 -- name: message
--- The recipient, address, sender and ballot of a message.
-select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
+-- The recipient, address and sender of a message, and what it asked about.
+select m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject
 from message m
 join campaign c using (campaign_id)
+join subject using (subject_kind, subject_id)
 left join sender s using (sender_id)
 where m.message_id = $1;
 
 -- name: archived_message
 -- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
-select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
+select m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject
 from message_archive m
 join campaign c using (campaign_id)
+join subject using (subject_kind, subject_id)
 left join sender s using (sender_id)
 where m.message_id = $1;
 
@@ -50,28 +52,22 @@ select distinct person_id from address where channel = $1 and address = $2 limit
 -- name: add_reply
 -- Stores a reply and its reading. Processing the inbox row again finds it.
 insert into reply (
-  inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, claim_id, why_open, state,
-  received_at
+  inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version,
+  answer_kind, answer_id, why_open, state, received_at
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text, case when $12 is null then 'closed' else 'open' end, $13)
+values (
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $12::bigint is not null then $11::text end, $12, $13::text,
+  case when $13 is null then 'closed' else 'open' end, $14
+)
 returning reply_id;
 
 -- name: replied
 -- Whether this inbox row has been answered already.
-select reply_id, claim_id, why_open from reply where inbound_id = $1;
-
--- name: link_claim
--- The latest claim made by this message's link that has not been retracted.
-select c.claim_id, c.at
-from claim c
-where c.ballot_id = $1 and c.person_id = $2 and c.message_id = $3 and c.source = 'link' and c.retracts is null
-  and not exists (select from claim undone where undone.retracts = c.claim_id)
-order by c.claim_id desc
-limit 1;
+select reply_id, answer_id, why_open from reply where inbound_id = $1;
 
 -- name: link_press
 -- The latest press on this message's page that is open for staff.
-select reply_id, claim_id, received_at
+select reply_id, answer_id, received_at
 from reply
 where message_id = $1 and channel = 'link' and state = 'open'
 order by reply_id desc

@@ -14,12 +14,13 @@ from typing import Final
 import asyncpg
 import structlog
 
-from ballots.claims import ClaimSource, record_claim, retract_claim
-from campaigns.replies.answers import BY_DIGIT, CLAIMS, READ_BY_RULE
-from campaigns.replies.classification import Classification, OwnMail
+from campaigns.replies.answers import BY_DIGIT, READ_BY_RULE, retract_answer
+from campaigns.replies.classification import GENERAL, Classification, OwnMail, restrict
 from campaigns.replies.classification.rules import load_rules
-from campaigns.replies.open_reasons import too_soon_or_late, why_open
+from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Answer, Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
@@ -44,8 +45,8 @@ class Reclassified:
         before: the old reading.
         after: the new reading.
         rule: the rule of the new reading.
-        changed: whether the reading changed, or whether it is a claim.
-        claim_id: the claim it became, if it did.
+        changed: whether the reading changed, or whether it is an answer.
+        answer_id: the answer it became (a claim about a ballot …), if it did.
         why_open: why staff have to look at it now; None where nobody has to.
     """
 
@@ -55,7 +56,7 @@ class Reclassified:
     after: str
     rule: str
     changed: bool
-    claim_id: int | None = None
+    answer_id: int | None = None
     why_open: str | None = None
 
 
@@ -92,22 +93,25 @@ async def reclassify(
 async def _reclassify(
     db: Connection, reply_id: int, version: str, actor: str, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
-    """Reclassify one reply; None where staff dealt with it meanwhile, or its claim answers a deleted message."""
+    """Reclassify one reply; None where staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
         reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
         if reply is None:
             return None
         text = without_controls(reply["text"])
         by_email = reply["channel"] == "email"
+        subject = subject_of(reply["subject"]) if reply["subject"] is not None else None
         read = OwnMail.of(text).read() if by_email else classify_text(text, reply)
+        if subject is not None:
+            read = restrict(read, GENERAL | subject.meanings)
         said = read.also if read.reading == "opt_out" else read.reading
-        claim = said if said in CLAIMS and reply["nobody"] is None else None
-        outside = too_soon_or_late(reply, reply["received_at"]) if claim else None
+        meaning = said if subject and said in subject.meanings and reply["nobody"] is None else None
+        outside = subject.outside(reply["received_at"]) if subject and meaning else None
         if outside is not None:
-            claim = None
-        changed = read.reading != reply["reading"] or (claim is None) != (reply["claim_id"] is None)
+            meaning = None
+        changed = read.reading != reply["reading"] or (meaning is None) != (reply["answer_id"] is None)
         if changed and not dry_run:
-            return await _correct(db, reply, read, claim, outside, actor, at)
+            return await _correct(db, reply, read, subject, meaning, outside, actor, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
@@ -117,20 +121,22 @@ async def _correct(
     db: Connection,
     reply: asyncpg.Record,
     read: Classification,
-    claim: str | None,
+    subject: Subject | None,
+    meaning: str | None,
     outside: str | None,
     actor: str,
     at: datetime,
 ) -> Reclassified:
-    source = ClaimSource.SMS_REPLY if reply["channel"] == "sms" else ClaimSource.EMAIL_REPLY
-    if reply["claim_id"] is not None:
-        await retract_claim(db, reply["claim_id"], recorder=actor, source=source)
-    claim_id = None
-    if claim is not None:
-        claim_id = await record_claim(
-            db, ballot_id=reply["ballot_id"], person_id=reply["person_id"], kind=claim, source=source,
-            recorder="member", confidence=BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE,
-            message_id=reply["message_id"], at=reply["received_at"],
+    await retract_answer(db, reply, actor=actor)
+    answer_id = None
+    if subject is not None and meaning is not None:
+        sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
+        answer_id = await subject.record(
+            db,
+            Answer(
+                reply["person_id"], meaning, reply["channel"], "member", sure, reply["message_id"],
+                reply["received_at"], without_controls(reply["text"]),
+            ),
         )  # fmt: skip
     by_email = reply["channel"] == "email"
     # an unproven email changes nothing by itself; a proven one is about the address we wrote to
@@ -138,11 +144,15 @@ async def _correct(
     if proven and read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
         address = reply["asked_at"] if by_email else reply["address"]
         await suppression.suppress(
-            db, channel=reply["channel"], address=address, source=source, message_id=reply["message_id"],
+            db, channel=reply["channel"], address=address, source=f"{reply['channel']}_reply",
+            message_id=reply["message_id"],
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
         )  # fmt: skip
-    why = (outside or why_open(read, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
-    await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
+    why = (outside or why_open(read, subject, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
+    await db.execute(
+        SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, subject.kind if subject else None,
+        answer_id, why,
+    )  # fmt: skip
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
     await db.execute(SQL["note"], actor, f"reply:{reply['reply_id']}", detail, at)
     return Reclassified(
@@ -152,6 +162,6 @@ async def _correct(
         read.reading,
         read.rule,
         True,
-        claim_id,
+        answer_id,
         why,
     )

@@ -11,18 +11,18 @@ order by reply_id
 limit $3;
 
 -- name: hold_stale
--- Locks one of them, if it still qualifies; the menu and the ballot are those of the message it answers. An opt-out is
+-- Locks one of them, if it still qualifies; the menu and the subject are those of the message it answers. An opt-out is
 -- applied whoever its author is, so why_open does not say whether the author is unknown: that is found out here. A
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
-  r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
-  r.received_at, c.ballot_id, b.opens_at, b.closes_at, m.address as asked_at,
+  r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
+  r.received_at, to_jsonb(subject) as subject, m.address as asked_at,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
     when r.person_id is null and exists (select from address a where a.channel = r.channel and a.address = r.address)
       then 'shared_address'
     when r.person_id is null then 'unknown_sender'
-    when c.ballot_id is null then 'no_message'
+    when c.campaign_id is null then 'no_message'
   end as nobody,
   case when r.channel = 'sms' then menu_of(st.content, v.variables) end as menu, -- digits are offered in texts only
   st.content::text as content, st.constants::text as constants, v.variables,
@@ -35,7 +35,7 @@ from reply r
 left join message_any m on m.message_id = r.message_id
 left join step st on st.step_id = m.step_id
 left join campaign c on c.campaign_id = m.campaign_id
-left join ballot b on b.ballot_id = c.ballot_id
+left join subject using (subject_kind, subject_id)
 cross join lateral (
   select coalesce(
     (select live.variables from message live where live.message_id = m.message_id),
@@ -43,7 +43,7 @@ cross join lateral (
   ) as variables -- which are not archived with a message: then it spoke the reader's language of today
 ) as v
 where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
-  and (r.claim_id is null or m.message_id is not null)
+  and (r.answer_id is null or m.message_id is not null)
 for update of r;
 
 -- name: same
@@ -53,8 +53,8 @@ update reply set rule = $2, rule_version = $3 where reply_id = $1;
 -- name: put_right
 -- Stores the new reading; the reply is open where staff have to look at it now.
 update reply
-set reading = $2, rule = $3, rule_version = $4, claim_id = $5, why_open = $6::text,
-  state = case when $6 is null then 'closed' else 'open' end
+set reading = $2, rule = $3, rule_version = $4, answer_kind = case when $6::bigint is not null then $5::text end, answer_id = $6,
+  why_open = $7::text, state = case when $7 is null then 'closed' else 'open' end
 where reply_id = $1;
 
 -- name: note

@@ -8,9 +8,9 @@ from typing import Final
 
 import asyncpg
 
-from ballots.claims import ClaimSource, retract_claim
-from campaigns.replies.answers import CLAIMS, claim_reply, lift_opt_out
-from campaigns.replies.classification import READINGS
+from campaigns.replies.answers import lift_opt_out, record_answer, retract_answer
+from campaigns.replies.classification import GENERAL
+from campaigns.subjects.kinds import KINDS, MEANINGS
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
@@ -18,6 +18,9 @@ from messaging import suppression
 from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
+
+READINGS: Final = GENERAL | MEANINGS
+"""Everything that staff can read in a reply; what a message asked about decides which of it is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class OpenReply:
         external_id: their membership number.
         name: their name.
         unit: their unit.
-        ballot: the ballot it is about.
+        subject_kind: the kind of what it is about: `ballot` …
+        subject: its name.
         holders: everybody who has that address.
         note: a remark for staff, such as that attachments were not kept.
     """
@@ -56,9 +60,15 @@ class OpenReply:
     external_id: str | None
     name: str | None
     unit: str | None
-    ballot: str | None
+    subject_kind: str | None
+    subject: str | None
     holders: tuple[int, ...]
     note: str | None = None
+
+    @property
+    def about(self) -> str:
+        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" where that is unknown."""
+        return f"the {self.subject_kind} {self.subject}" if self.subject else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class PastReading:
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
         reader: the member of staff who read it; None for a rule.
-        claim_id: the claim it became, if it did.
+        answer_id: the answer it became (a claim about a ballot …), if it did.
         at: when; aware.
     """
 
@@ -78,7 +88,7 @@ class PastReading:
     rule: str
     rule_version: str
     reader: str | None
-    claim_id: int | None
+    answer_id: int | None
     at: datetime
 
 
@@ -187,7 +197,7 @@ async def read_by_staff(
 ) -> int | None:
     """Replace a reply's reading, and what followed from it, by that of a member of staff.
 
-    A claim the rule made is retracted; the new reading becomes a claim if it is one, and an opt-out is applied.
+    An answer the rule read is retracted; the new reading becomes one if it is one, and an opt-out is applied.
 
     Args:
         db: a connection.
@@ -198,33 +208,33 @@ async def read_by_staff(
         person_id: its author, where the address is shared or unknown.
 
     Returns:
-        The claim it became, if it did.
+        The answer it became, if it did.
 
     Raises:
         NotFound: no such reply.
         InputError: not a reading.
-        Conflict: it would be a claim, but the member or the ballot is unknown.
+        Conflict: it would be an answer, but its author or what it answers is unknown, or that is not answered so.
     """
     if reading not in READINGS:
         raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
     async with db.transaction():
         reply = await _lock(db, reply_id)
         whose = person_id or reply["person_id"]
-        if reading in CLAIMS:
-            _know(reply, whose)
-        if reply["claim_id"] is not None:
-            await retract_claim(db, reply["claim_id"], recorder=actor, source=_source(reply))
-        claim_id = None
-        if reading in CLAIMS:
-            claim_id = await claim_reply(
-                db, message_id=reply["message_id"], person_id=whose, kind=reading, channel=reply["channel"],
+        if reading in MEANINGS:
+            _know(reply, whose, reading)
+        await retract_answer(db, reply, actor=actor)
+        answer_id = None
+        if reading in MEANINGS:
+            answer_id = await record_answer(
+                db, message_id=reply["message_id"], person_id=whose, meaning=reading, channel=reply["channel"],
                 actor=actor, at=reply["received_at"],
             )  # fmt: skip
         await _obey(db, reply, reading)
-        await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, actor)
+        kind = reply["subject_kind"] if answer_id is not None else None
+        await db.execute(SQL["correct"], reply_id, reading, person_id, kind, answer_id, at, actor)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
         await _note(db, actor, "read_reply", reply_id, at, detail)
-    return claim_id
+    return answer_id
 
 
 async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetime) -> str:
@@ -271,17 +281,16 @@ def _about(reply: asyncpg.Record) -> str:
     return asked_at or str(reply["address"])
 
 
-def _know(reply: asyncpg.Record, whose: int | None) -> None:
-    """Refuse a claim whose member or ballot is unknown.
+def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
+    """Refuse an answer if its author is unknown, or what it answers.
 
     Raises:
         Conflict: with how to record it anyway.
     """
     if reply["message_id"] is None:
         raise Conflict(
-            "This reply answers no message of ours, so its ballot is not known.",
-            remedy="If you know the ballot, record the answer from a file with: muster turnout import BALLOT FILE"
-            f" --source import --apply; then: muster replies close {reply['reply_id']}",
+            "This reply answers no message of ours, so what it is about is not known.",
+            remedy=" ".join(one.unknown_remedy(reply["reply_id"]) for one in KINDS.values() if reading in one.meanings),
         )
     if whose is None:
         raise Conflict("It is not known who wrote this reply.", remedy="Name the member with --person.")
@@ -300,16 +309,6 @@ async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
         )  # fmt: skip
     elif reading == "opt_in" and address == reply["address"]:
         await lift_opt_out(db, reply["channel"], address, "staff")
-
-
-def _source(reply: asyncpg.Record) -> ClaimSource:
-    match reply["channel"]:
-        case "sms":
-            return ClaimSource.SMS_REPLY
-        case "email":
-            return ClaimSource.EMAIL_REPLY
-        case _:
-            return ClaimSource.LINK
 
 
 async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:

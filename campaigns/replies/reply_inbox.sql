@@ -19,7 +19,7 @@ select * from reply_shown where reply_id = $1;
 
 -- name: readings
 -- All readings it has had, oldest first.
-select reading, rule, rule_version, reader, claim_id, at from reply_classification where reply_id = $1 order by reading_id;
+select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by reading_id;
 
 -- name: others
 -- The latest other replies from that address.
@@ -30,12 +30,14 @@ order by reply_id desc
 limit 10;
 
 -- name: hold
--- Locks a reply, for one reader at a time, with the address of the message it answers.
+-- Locks a reply, for one reader at a time, with the address of the message it answers, and the kind of what that
+-- asked about.
 select
-  r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.claim_id, r.state, r.received_at,
-  m.address as asked_at
+  r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.answer_kind, r.answer_id, r.state, r.received_at,
+  m.address as asked_at, c.subject_kind
 from reply r
 left join message_any m on m.message_id = r.message_id
+left join campaign c on c.campaign_id = m.campaign_id
 where r.reply_id = $1
 for update of r;
 
@@ -46,8 +48,8 @@ update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id
 -- name: correct
 -- Replaces the rule's reading by that of staff; the audit keeps both.
 update reply
-set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), claim_id = $4, state = 'closed', closed_at = $5,
-  closed_by = $6
+set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), answer_kind = $4, answer_id = $5, state = 'closed',
+  closed_at = $6, closed_by = $7
 where reply_id = $1;
 
 -- name: made_by

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 
 from campaigns.replies.answered_messages import sent_words
-from campaigns.replies.classification import Classification, read_reply
+from campaigns.replies.classification import GENERAL, Classification, read_reply, restrict
+from campaigns.subjects.kinds import subject_of
 
 
 def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
@@ -19,7 +20,10 @@ def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
         text: as stored.
         message: the message it answers, as `find_answered` returned it; None where there is none.
     """
-    return read_reply(text, message["menu"] if message else None, sent_words(message))
+    if message is None or message["subject"] is None:
+        return read_reply(text)
+    possible = GENERAL | subject_of(message["subject"]).meanings
+    return restrict(read_reply(text, message["menu"], sent_words(message), possible), possible)
 
 
 def to_json(read: Classification) -> dict[str, Any]:

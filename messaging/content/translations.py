@@ -14,10 +14,15 @@ from core.settings import TEMPLATES
 from messaging.content.languages import DEFAULT, spoken
 
 
-def wording(language: str) -> Mapping[str, Any]:
-    """Return the texts of a language (`cy`, `cy-GB`); English where it is not translated, or lacks a text."""
+def wording(language: str, about: str = "") -> Mapping[str, Any]:
+    """Return the texts of a language (`cy`, `cy-GB`); English where it is not translated, or lacks a text.
+
+    Args:
+        language: the language.
+        about: the kind of subject that they are about, whose own texts lie over the others; "" for none.
+    """
     known = _load()
-    return known[spoken(language, known) or DEFAULT]
+    return known[spoken(language, known) or DEFAULT][about]
 
 
 def languages() -> tuple[str, ...]:
@@ -43,7 +48,19 @@ def day_and_time(at: datetime, zone: str, language: str = DEFAULT) -> str:
 
 
 @cache
-def _load() -> Mapping[str, Mapping[str, Any]]:
+def _load() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Load the texts by language, and by kind of subject: a table inside a language's is that kind's."""
     text = (TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
-    return MappingProxyType({name: MappingProxyType(tables[DEFAULT] | table) for name, table in tables.items()})
+    kinds = [name for name, value in tables[DEFAULT].items() if isinstance(value, dict)]
+    return MappingProxyType(
+        {
+            language: MappingProxyType(
+                {
+                    about: MappingProxyType(tables[DEFAULT] | own | tables[DEFAULT].get(about, {}) | own.get(about, {}))
+                    for about in ("", *kinds)
+                }
+            )
+            for language, own in tables.items()
+        }
+    )

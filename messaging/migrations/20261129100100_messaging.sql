@@ -434,6 +434,39 @@ returns timestamptz language sql stable as $$
   where cap.purpose in ('all', cap_frees_at.purpose)
 $$;
 
+-- Everything that stops messages to a person at an address, as things stand now; one row, all null or false where nothing does.
+-- `for_person` stops them wherever they would go, `for_address` there alone; `suppressed` is the first reason of both. Marketing
+-- needs their consent besides. Of two suppressions the one for all purposes is named, which the index has first. PostgreSQL
+-- inlines this function into a query that joins it laterally, so that each look-up is made where its column is used: a test
+-- keeps it so (tests/integration/core/test_query_plans.py).
+create function stops_of(goal_id bigint, person_id bigint, channel text, address text, purpose text)
+returns table (answered boolean, for_person text, for_address text, suppressed text)
+language sql stable parallel safe as $$
+  select
+    stops_of.goal_id is not null and exists (
+      select from goal_met g where g.goal_id = stops_of.goal_id and g.person_id = stops_of.person_id
+    ),
+    reason.of_person, coalesce(reason.of_address, reason.of_consent),
+    coalesce(reason.of_address, reason.of_person, reason.of_consent)
+  from (
+    select
+      (
+        select u.reason from suppression u
+        where u.channel = 'person' and u.address = stops_of.person_id::text and u.purpose in ('all', stops_of.purpose)
+        order by u.purpose limit 1
+      ) as of_person,
+      (
+        select u.reason from suppression u
+        where u.channel = stops_of.channel and u.address = stops_of.address and u.purpose in ('all', stops_of.purpose)
+        order by u.purpose limit 1
+      ) as of_address,
+      case when stops_of.purpose = 'marketing' and not exists (
+        select from consent n
+        where n.person_id = stops_of.person_id and n.purpose = stops_of.purpose and n.channel = stops_of.channel and n.given
+      ) then 'no_consent' end as of_consent
+  ) as reason
+$$;
+
 -- The digits that a text offered its reader, and what each means: those of the text in their language, where the template
 -- has one, or else of its own. Which language that is follows messaging/content/languages.py.
 create function menu_of(content jsonb, variables jsonb) returns jsonb language sql immutable parallel safe as $$
@@ -663,7 +696,7 @@ begin
 end $$;
 
 grant execute on function
-  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, reason_weight,
+  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, stops_of, reason_weight,
   impersonal_detail to public;
 
 -- migrate:down

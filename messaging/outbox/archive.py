@@ -145,25 +145,6 @@ async def check_year(db: Connection, year: int) -> None:
         )
 
 
-async def drop_year(db: Connection, year: int, actor: str) -> None:
-    """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
-
-    Args:
-        db: in the caller's short transaction, begun with `briefly`.
-        year: the year.
-        actor: who deletes it.
-
-    Raises:
-        NotFound: the archive does not have it.
-        Conflict: the links of some of the messages still work, or did until lately.
-    """
-    await check_year(db, year)
-    try:
-        await db.execute(SQL["drop_year"], year, actor)
-    except asyncpg.RaiseError as error:
-        raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
-
-
 @asynccontextmanager
 async def briefly(db: Connection) -> AsyncIterator[None]:
     """Open a transaction that changes the archive's tables; it waits two seconds at most for their readers.
@@ -188,10 +169,6 @@ async def tell_archived(db: Connection, receipts: Sequence[LateReceipt]) -> None
     """Add receipts to the history of archived messages; these change no state."""
     if receipts:
         await db.execute(SQL["tell"], *map(list, zip(*receipts, strict=True)))
-
-
-def _sentence(words: str | None) -> str:
-    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def _count(status: str) -> int:

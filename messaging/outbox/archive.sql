@@ -93,7 +93,3 @@ from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
 where i.inhparent = 'message_archive'::regclass
 order by 1;
-
--- name: drop_year
--- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
-select drop_archive_year($1, $2);

@@ -26,23 +26,7 @@ with due as materialized (
 ), seen as materialized (
   select
     d.message_id, d.person_id, s.purpose, s.send_before,
-    s.goal_id is not null and exists (
-      select from goal_met g where g.goal_id = s.goal_id and g.person_id = d.person_id
-    ) as answered,
-    coalesce(
-      (
-        select u.reason from suppression u
-        where u.channel = $2 and u.address = d.address and u.purpose in ('all', s.purpose) limit 1
-      ),
-      (
-        select u.reason from suppression u
-        where u.channel = 'person' and u.address = d.person_id::text and u.purpose in ('all', s.purpose) limit 1
-      ),
-      case when s.purpose = 'marketing' and not exists (
-        select from consent n
-        where n.person_id = d.person_id and n.purpose = s.purpose and n.channel = $2 and n.given
-      ) then 'no_consent' end
-    ) as suppressed,
+    stop.answered, stop.suppressed,
     case when s.asleep_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
       then coalesce(
         sending_opens(
@@ -62,6 +46,7 @@ with due as materialized (
       case when quiet_channels is null or $2 = any (quiet_channels) then quiet_until end as asleep_until
     from step
   ) as s
+  cross join lateral stops_of(s.goal_id, d.person_id, $2, d.address, s.purpose) as stop
   where s.step_id = $1 and s.state = 'running'
 ), counted as materialized (
   -- caps are not counted for a message that is stopped anyway or waits for its window; each is counted only once

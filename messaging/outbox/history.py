@@ -10,6 +10,7 @@ from typing import Any, Final
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import NotFound
+from core.times_in_words import moment_in_words
 from messaging.states import SENTENCES, Reason, State, sentence
 
 SQL: Final = load_queries(__file__)
@@ -205,7 +206,7 @@ def _words(
     if state is State.SENDING and "attempt" in detail:
         return f"Try {tries}: {detail.get('by', 'a worker')} took it for sending."
     if state is State.QUEUED and "retry" in detail:
-        until = _clock(datetime.fromisoformat(detail["until"]), zone)
+        until = moment_in_words(datetime.fromisoformat(detail["until"]), zone)
         return f"{SENTENCES[Reason.TRIED_AGAIN]} Not before {until}; retry {detail['retry']} of at most {detail['of']}."
     if state is State.QUEUED and source != "launch" and why:
         return f"It was queued again. {why}"
@@ -225,7 +226,7 @@ def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo
             return f"Of an earlier try was said “{detail['said']}”, which changes nothing any more. {why}".rstrip()
         return f"A receipt said “{detail['said']}”, which changed nothing: it came late, or again. {why}".rstrip()
     if "until" in detail:
-        return f"{sentence(code)} Not before {_clock(datetime.fromisoformat(detail['until']), zone)}."
+        return f"{sentence(code)} Not before {moment_in_words(datetime.fromisoformat(detail['until']), zone)}."
     return why or "Something was recorded."
 
 
@@ -243,12 +244,6 @@ def _because(code: str | None, detail: Mapping[str, Any]) -> str:
     return without_controls(" ".join(parts))
 
 
-def _clock(moment: datetime, zone: tzinfo) -> str:
-    """Format a time: `Monday 23 November 2026, 09:00`."""
-    here = moment.astimezone(zone)
-    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"
-
-
 def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
     """Describe the status of a message, and what a queued one waits for."""
     why = sentence(row["reason"]) if row["reason"] else ""
@@ -257,6 +252,6 @@ def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
             return f"It waits, because nothing is sent from {row['sender']}: {row['paused_reason']}"
         if row["step_state"] != "running":
             return f"It waits, because its step is {row['step_state']}."
-        waits = _clock(row["not_before"], zone)
+        waits = moment_in_words(row["not_before"], zone)
         return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()
     return f"{_STATE_SENTENCES[state]} {why}".rstrip()

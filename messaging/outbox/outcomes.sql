@@ -43,30 +43,14 @@ with outcome as (
 seen as materialized (
   select
     m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
-    f.paused_reason,
-    s.goal_id is not null and exists (
-      select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
-    ) as answered,
-    coalesce(
-      (
-        select u.reason from suppression u
-        where u.channel = m.channel and u.address = m.address and u.purpose in ('all', s.purpose) limit 1
-      ),
-      (
-        select u.reason from suppression u
-        where u.channel = 'person' and u.address = m.person_id::text and u.purpose in ('all', s.purpose) limit 1
-      ),
-      case when s.purpose = 'marketing' and not exists (
-        select from consent n
-        where n.person_id = m.person_id and n.purpose = s.purpose and n.channel = m.channel and n.given
-      ) then 'no_consent' end
-    ) as suppressed
+    f.paused_reason, stop.answered, stop.suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
   join dispatcher c on c.dispatcher_id = m.dispatcher_id and c.gone_at is null
+  cross join lateral stops_of(s.goal_id, m.person_id, m.channel, m.address, s.purpose) as stop
   -- as text, so that the planner finds these few by their ids and does not scan everything that is claimed
   where m.state::text = 'sending'
 ), next as materialized (

@@ -34,11 +34,11 @@ class NewStep:
         channels: the channels it uses, the preferred one first.
         sms_sender_id: sender of its texts; None where it has none.
         email_sender_id: sender of its emails; None where it has none.
-        goal_id: its goal; a person who has met it gets no more messages.
+        goal_id: its goal; a person who has met it gets no more messages. None for none.
         priority: messages of a higher one go first.
         due_at: when it starts; None: with the launch, or `after` the step before.
         after: an ISO 8601 duration.
-        send_before: its deadline; nothing leaves later.
+        send_before: its deadline; nothing leaves later. None for none.
         quiet_from: when quiet hours begin, in each recipient's time zone.
         quiet_until: when they end; may be past midnight.
         quiet_channels: the channels they apply to; None: all.
@@ -61,7 +61,7 @@ class NewStep:
     channels: Sequence[str]
     sms_sender_id: int | None
     email_sender_id: int | None
-    goal_id: int
+    goal_id: int | None
     priority: int
     due_at: datetime | None
     after: str | None

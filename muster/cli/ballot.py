@@ -15,6 +15,7 @@ from ballots.ballots import Ballot, ballot_names, create_ballot, get_ballot
 from ballots.counts import totals
 from ballots.figures import threshold
 from ballots.spec import load_ballot_spec
+from ballots.template_fields import fields_of
 from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
@@ -102,7 +103,7 @@ async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[s
         "disaggregated_by": ballot.constituency if ballot.disaggregated else None,
         "attributes": ballot.attributes,
         "electorate": (await totals(db, ballot.ballot_id))["electorate"],
-        "local": ballot.constants(runtime.settings)["ballot"],
+        "local": fields_of(ballot),
     }
 
 

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ballots.ballots import get_ballot
 from campaigns import campaigns
 from campaigns.advice import unset_settings
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
@@ -52,8 +51,9 @@ def command() -> None:
 def create(file: Path, actor: str, *, as_json: bool) -> None:
     """Make the campaign that FILE describes; nothing is sent before it is launched.
 
-    FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds a [ballot] that does
-    not exist yet, that is made first. Templates, senders, units, attributes and dates are all checked here.
+    FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds what that is about, as
+    a [ballot] that does not exist yet, that is made first. Templates, senders, units, attributes and dates are all
+    checked here.
     """
     campaign, advice = run(_create(file, actor))
     if as_json:
@@ -96,7 +96,7 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
 )
 @json_option
 def status(name: str, *, watch: bool, as_json: bool) -> None:
-    """Show how far each step is, and what the ballot has come to."""
+    """Show how far each step is, and what has come of it."""
     run(_status(name, watch=watch, as_json=as_json))
 
 
@@ -153,17 +153,16 @@ async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))
         campaign = await create_campaign(here, spec, actor, own=own)
         async with runtime.pool.acquire() as db:
-            advice = await _advice(db, runtime.settings, campaign)
+            advice = _advice(runtime.settings, campaign)
             steps = await advice_of_steps(db, campaign.campaign_id, runtime.clock())
             return campaign, [*advice, *(f"Step {position}: {said}" for position, said in steps)]
 
 
-async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> list[str]:
-    """List settings whose absence members would notice; none where messages go to the sandbox."""
+def _advice(settings: Settings, campaign: Campaign) -> list[str]:
+    """List settings whose absence people would notice; none where messages go to the sandbox."""
     if _with_sandbox(settings) is not settings:
         return []
-    ballot = await get_ballot(db, campaign.ballot)
-    return list(unset_settings(settings, campaign.spec, organisation=ballot.organisation))
+    return list(unset_settings(settings, campaign.spec, organisation=campaign.subject.organisation))
 
 
 def _with_sandbox(settings: Settings) -> Settings:
@@ -194,7 +193,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                     caps=runtime.settings.frequency_cap,
                     at_once=step,
                 )
-                _show_plan(campaign, told, step, await _advice(db, runtime.settings, campaign))
+                _show_plan(campaign, told, step, _advice(runtime.settings, campaign))
         if not again:
             ask_for_yes("Launch?", f"Launching {name}", yes=not ask, quiet=quiet)
         if step is not None:
@@ -204,7 +203,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
 
 def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None, advice: Sequence[str]) -> None:
     console = Console()
-    console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.ballot}"))
+    console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.subject.label}"))
     for one in told.steps:
         if step is None or one.position == step:
             console.print(plan_table(one, now=step is not None))
@@ -254,7 +253,7 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
     return {
         "name": campaign.name,
         "title": campaign.title,
-        "ballot": campaign.ballot,
+        "about": {campaign.subject.kind: campaign.subject.name},
         "state": campaign.state,
         "paused_reason": campaign.paused_reason,
         "created_at": campaign.created_at,
@@ -264,4 +263,4 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
 
 
 def _told(now: CampaignStatus) -> dict[str, Any]:
-    return {"campaign": _brief(now.campaign), "steps": now.steps, "turnout": now.turnout}
+    return {"campaign": _brief(now.campaign), "steps": now.steps, **now.outcome.figures}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -14,6 +14,7 @@ from campaigns.campaigns import CampaignStatus
 from campaigns.preview import Example, StepPlan
 from campaigns.sending_windows import NIGHT
 from core.plurals import plural, verb
+from core.times_in_words import pause_in_words
 from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
 from messaging.states import State, sentence
@@ -96,14 +97,14 @@ def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
     """Say when the first message may go, where that is later than the step; by channel where these differ."""
     later = {channel: at for channel, at in step.opens.items() if at is None or at > step.starts_at}
     if step.opens_at is not None and len(set(step.opens.values())) == 1:
-        yield "", f"the first may go on {_moment(step.opens_at)}, by the ballot's clock"
+        yield "", f"the first may go on {_moment(step.opens_at)}, by the campaign's clock"
         return
     for channel, at in later.items():
         what = "text" if channel == "sms" else "email"
         if at is None:
             yield "", f"its window and quiet hours leave no time in which a {what} may be sent"
         else:
-            yield "", f"the first {what} may go on {_moment(at)}, by the ballot's clock"
+            yield "", f"the first {what} may go on {_moment(at)}, by the campaign's clock"
 
 
 def _moment(at: datetime) -> str:
@@ -115,7 +116,7 @@ def _quiet_hours(step: StepPlan) -> str:
     if step.quiet is None:
         return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
     what = "no texts" if step.quiet.channels == ("sms",) else "nothing"
-    return f"{what} between {step.quiet.start:%H:%M} and {step.quiet.end:%H:%M}, by each member's own clock"
+    return f"{what} between {step.quiet.start:%H:%M} and {step.quiet.end:%H:%M}, by each person's own clock"
 
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
@@ -137,20 +138,13 @@ def _starts(step: StepPlan, *, now: bool) -> str:
     if now:
         return "starts now, whatever its own time"
     if step.due_at is not None:
-        return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the ballot's clock"
+        return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the campaign's clock"
     if step.after is not None:
         return (
-            f"starts {_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
+            f"starts {pause_in_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
             "this is as things stand now"
         )
     return "starts at once"
-
-
-def _words(pause: timedelta) -> str:
-    """Put a pause in words: `3 days`, `1 day 12 hours`."""
-    hours, rest = divmod(pause.seconds, 3600)
-    parts = ((pause.days, "day"), (hours, "hour"), (rest // 60, "minute"))
-    return " ".join(plural(n, unit) for n, unit in parts if n) or "at once"
 
 
 def _certainty(step: StepPlan) -> str:
@@ -160,8 +154,8 @@ def _certainty(step: StepPlan) -> str:
 
 
 def status_table(now: CampaignStatus) -> RenderableType:
-    """Show the progress of a campaign's steps, and the ballot's turnout."""
-    campaign, turnout = now.campaign, now.turnout
+    """Show the progress of a campaign's steps, and what has come of it."""
+    campaign = now.campaign
     heading = Text(campaign.name, style="bold")
     heading.append(f"  {campaign.title}", style="not bold")
     heading.append(f"  {campaign.state}", style="green" if campaign.state == "running" else "yellow")
@@ -178,11 +172,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
         table,
         *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
-        Text(
-            f"{turnout.confirmed:,} of {turnout.electorate:,} {verb(turnout.confirmed, 'says', 'say')} they have voted;"
-            f" the estimate is {turnout.estimate:,}"
-            f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
-        ),
+        *([Text(now.outcome.sentence)] if now.outcome.sentence else []),
     )
 
 

@@ -109,7 +109,7 @@ command.add_command(settle.command, "settle")
     "--before",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
-    help="Of ballots that closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
+    help="Of campaigns about what closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
 )
 @dry_run_option
 @actor_option
@@ -124,7 +124,7 @@ def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_ru
     done = run(_archive(campaign, before, actor, dry_run=dry_run, told=not as_json))
     total = sum((moved for _, moved in done), Moved())
     if as_json:
-        campaigns = [{"campaign": due.name, "ballot": due.ballot} | asdict(moved) for due, moved in done]
+        campaigns = [{"campaign": due.name, due.subject.kind: due.subject.name} | asdict(moved) for due, moved in done]
         print_json({"dry_run": dry_run, "campaigns": campaigns} | asdict(total))
         return
     if not done:
@@ -190,7 +190,8 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                     moved = await archive_campaign(db, due, PageViews(), actor=actor, now=now)
                 done.append((due, moved))
                 if told:
-                    closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"
+                    ended = "closed" if due.subject.closes_at else "over"
+                    closed = f"{due.subject.name}, {ended} {due.over_at:%Y-%m-%d}"
                     click.echo(f"  {due.name} ({closed}): {plural(moved.messages, 'message')}")
         return done
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from campaigns.replies.opt_ins import last_opt_ins
 from campaigns.variables import RESERVED
 from core.plurals import plural
 from messaging.consent import Consent, consents_of, current_consent
@@ -119,6 +120,7 @@ async def _import(
                 alike=alike, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
+                opt_ins=last_opt_ins,
             )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.replies.classification import READINGS
+from campaigns.replies.open_reasons import WHY_OPEN
 from campaigns.replies.reclassify import Reclassified
 from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
+    READINGS,
     Conversation,
     OpenReply,
     close_reply,
@@ -24,7 +25,6 @@ from campaigns.replies.reply_inbox import (
     replies_read_as,
     undo_opt_out,
 )
-from console.words import WHY_OPEN
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
 from core.plurals import plural
@@ -87,7 +87,7 @@ def show(reply_id: int, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -> None:
-    """Write the mail that became REPLY to FILE as it came, for a mail program to open: ballot.eml.
+    """Write the mail that became REPLY to FILE as it came, for a mail program to open: reply.eml.
 
     A mail without readable words, such as an encrypted one or a picture, is kept until its reply is closed; one with
     readable words and attachments is not kept, and any other as long as other incoming data. Only you can read the
@@ -111,13 +111,13 @@ def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
     """Say what REPLY means: your READING takes the place of the rule's, and so does what comes of it.
 
-    A claim the rule made is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
+    An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
     """
-    claim_id = run(_read(reply_id, reading, person, actor))
+    answer_id = run(_read(reply_id, reading, person, actor))
     if as_json:
-        print_json({"reply_id": reply_id, "reading": reading, "claim_id": claim_id})
+        print_json({"reply_id": reply_id, "reading": reading, "answer_id": answer_id})
         return
-    click.echo(f"Reply {reply_id} is read as {reading}" + (", and counts." if claim_id else "."))
+    click.echo(f"Reply {reply_id} is read as {reading}" + (", and counts." if answer_id else "."))
 
 
 @command.command()
@@ -256,9 +256,7 @@ def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -
     if has_mail:
         click.echo(f"  To see the mail as it came: muster replies mail {reply.reply_id} FILE.eml")
     if reply.message_id is not None:
-        click.echo(
-            f"  It answers message {reply.message_id}" + (f" of the ballot {reply.ballot}." if reply.ballot else ".")
-        )
+        click.echo(f"  It answers message {reply.message_id}" + (f" about {reply.about}." if reply.about else "."))
     if len(reply.holders) > 1:
         click.echo(f"  {len(reply.holders)} people have that address.")
     match found.state:
@@ -276,7 +274,7 @@ def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -
         by = past.reader or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
-            + (f", claim {past.claim_id}" if past.claim_id else "")
+            + (f", answer {past.answer_id}" if past.answer_id else "")
         )
     for at, text, reading in found.others:
         nothing = "(a button)" if reply.channel == "link" else "(no words)"

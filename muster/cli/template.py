@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from ballots.ballots import get_ballot
-from ballots.past_dates import constants_at, past_dates
-from ballots.template_fields import BALLOT, example_fields
 from campaigns.languages import people_by_language
-from campaigns.replies.classification import READINGS
+from campaigns.replies.classification import GENERAL
+from campaigns.subjects.kinds import KINDS, MEANINGS, find_subject
+from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
 from core.errors import MusterError, NotFound
 from core.plurals import plural
@@ -65,22 +64,32 @@ def _row(roots: tuple[Path, ...], name: str) -> dict[str, Any]:
     return {"name": name, "purpose": template.purpose, "channels": list(template.channels), "error": None}
 
 
+_MEANINGS: Final = GENERAL | MEANINGS
+
 _language = click.option("--language", metavar="CODE", help="Only this language of the template, such as cy.")
 
 
 @command.command()
 @click.argument("name")
+@click.option(
+    "--about", type=click.Choice(list(KINDS)), help="Check it for campaigns about this kind of thing; without it, any."
+)
 @_language
 @json_option
-def check(name: str, language: str | None, as_json: bool) -> None:
+def check(name: str, about: str | None, language: str | None, as_json: bool) -> None:
     """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
     Exits with 1 and names file and line where something is wrong. Warnings do not make it fail.
     """
-    template, settings, people = run(_check(name))
+    template, settings, people = run(_check(name, about))
     wanted = None if language is None else _in_language(template, language)
     warnings = (
-        *template.warnings(subjects=SUBJECTS, sms_from=settings.sms_from, meanings=READINGS, language=wanted),
+        *template.warnings(
+            subjects=SUBJECTS,
+            sms_from=settings.sms_from,
+            meanings=GENERAL | KINDS[about].meanings if about else _MEANINGS,
+            language=wanted,
+        ),
         *(_without_their_language(template, people) if wanted is None else ()),
     )
     if as_json:
@@ -140,18 +149,21 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
     """List the languages members have and the template lacks."""
     for language, n in people.items():
         if spoken(language, template.languages) is None:
-            members = "one member has" if n == 1 else f"{n:,} members have"
+            speakers = "one person has" if n == 1 else f"{n:,} people have"
             yield (
-                f"{members[0].upper()}{members[1:]} the language {named(language)}, which the template is not in: "
+                f"{speakers[0].upper()}{speakers[1:]} the language {named(language)}, which the template is not in: "
                 f"they get it in {named(template.language)}."
             )
 
 
-async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
+async def _check(name: str, about: str | None) -> tuple[Template, Settings, Mapping[str, int]]:
     load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template = load_template(runtime.settings.template_roots, name)
-        template.check(await known_variables(db), subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
+        if about is None:
+            template.check(await known_variables(db), subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
+        else:
+            check_template(template, KINDS[about], await known_variables(db), runtime.settings.sms_from)
         return template, runtime.settings, await people_by_language(db)
 
 
@@ -217,23 +229,32 @@ class Preview:
         }
 
 
+def _subject_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each kind of subject that has a name: `--ballot NAME`."""
+    for kind in (one for one in KINDS.values() if one.named):
+        about = f"Take title and dates from this {kind.kind}; without it, from an example."
+        command = click.option(f"--{kind.kind}", metavar="NAME", help=about)(command)
+    return command
+
+
 @command.command()
 @click.argument("name")
 @click.option("--person", required=True, metavar="ID", help="The member's number, as in the member file.")
-@click.option("--ballot", metavar="NAME", help="Take title and dates from this ballot; without it, from an example.")
+@_subject_options
 @_language
 @click.option(
     "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the HTML part to a file."
 )
 @json_option
 def preview(
-    name: str, person: str, ballot: str | None, language: str | None, html_file: Path | None, as_json: bool
+    name: str, person: str, language: str | None, html_file: Path | None, as_json: bool, **about: str | None
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
     What they get is in their own language where the template has it; the template's other languages follow.
     """
-    shown = run(_preview(name, person, ballot, language))
+    chosen = next(((kind, one) for kind, one in about.items() if one), None)
+    shown = run(_preview(name, person, chosen, language))
     if html_file is not None:
         if shown.said[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
@@ -258,19 +279,19 @@ def _write(path: Path, html: str) -> None:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-async def _preview(name: str, external_id: str, ballot_name: str | None, language: str | None) -> Preview:
+async def _preview(name: str, external_id: str, about: tuple[str, str] | None, language: str | None) -> Preview:
     load_template(load_settings().template_roots, name)
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
         template = load_template(settings.template_roots, name)
         template.check(await known_variables(db), subjects=SUBJECTS, sms_from=settings.sms_from)
         person = await find_person(db, external_id)
-        ballot = await get_ballot(db, ballot_name) if ballot_name else None
-        constants = ballot.constants(settings, template.languages) if ballot else _example(settings)
+        subject = await find_subject(db, *about) if about else None
+        constants = subject.constants(settings, template.languages) if subject else _example(settings)
         past: tuple[str, ...] = ()
-        if ballot:
-            constants = constants_at(constants, ballot.dates, now := runtime.clock())
-            past = tuple(past_dates(template, constants, ballot.dates, now, template.channels))
+        if subject:
+            constants = subject.constants_at(constants, now := runtime.clock())
+            past = tuple(subject.past_dates(template, constants, now, template.channels))
         renderer = Renderer(template, constants, Branding.of(settings))
         variables = await person_variables(db, person.person_id) | {
             "confirm_link": f"{settings.public_url}/{_TOKEN}",
@@ -291,7 +312,7 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
                 *template.warnings(
                     subjects=SUBJECTS,
                     sms_from=settings.sms_from,
-                    meanings=READINGS,
+                    meanings=_MEANINGS,
                     language=shown[0] if language is not None else None,
                 ),
                 *past,
@@ -311,11 +332,11 @@ def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> Pr
 
 
 def _example(settings: Settings) -> dict[str, Any]:
-    """Return example values of the constants, for a preview without a ballot."""
+    """Return example values of the constants, for a preview without a subject."""
     return {
         "organisation": settings.organisation,
         "contact": settings.contact,
-        BALLOT.name: example_fields(),
+        **{one.variable.name: one.example() for one in KINDS.values() if one.variable},
     }
 
 

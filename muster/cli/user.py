@@ -10,7 +10,7 @@ import click
 from pydantic import SecretStr
 
 from core.addresses import normalise_email
-from core.db import Connection, load_queries
+from core.db import Connection
 from core.errors import Conflict, MusterError, NotFound, SettingsError
 from core.plurals import plural
 from core.runtime import Runtime
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     # the console is slow to import, and `--help` does not need it
     from staff.sign_in import Actor
 
-SQL = load_queries(__file__)
 _send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
@@ -192,12 +191,15 @@ async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int,
 
 
 async def _list() -> list[dict[str, Any]]:
+    from staff.accounts import list_staff
+
     async with open_session() as runtime:
-        return [dict(row) for row in await runtime.pool.fetch(SQL["list_staff"])]
+        return [dict(row) for row in await list_staff(runtime.pool)]
 
 
 async def _change(email: str, what: str, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
+    from staff.accounts import disable_staff, enable_staff
     from staff.sign_in import end_access, find_staff, record
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
@@ -206,11 +208,11 @@ async def _change(email: str, what: str, by: Actor) -> str:
             raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
         staff_id = staff["staff_id"]
         if what == "enabled":
-            await db.execute(SQL["enable_staff"], staff_id)
+            await enable_staff(db, staff_id)
             await record(db, staff_id, what, by=by, now=now)
             return ""
         sessions, links = await end_access(db, staff_id, now=now)
         if what == "disabled":
-            await db.execute(SQL["disable_staff"], staff_id, now)
+            await disable_staff(db, staff_id, now)
         await record(db, staff_id, what, by=by, now=now, sessions=sessions, links=links)
         return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
@@ -24,7 +25,7 @@ from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import Mapping
 from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
-from people.returning import restore_suppressions
+from people.returning import OptIns, Restored, no_opt_ins, restore_suppressions
 
 SQL = load_queries(__file__)
 
@@ -59,6 +60,7 @@ async def import_people(
     progress: Progress | None = None,
     clock: Clock = system_clock,
     keys: DigestKeys = NO_KEYS,
+    opt_ins: OptIns = no_opt_ins,
 ) -> ImportReport:
     """Update people to match a member file, recognising them by their external id.
 
@@ -85,6 +87,7 @@ async def import_people(
         progress: called with how far it is.
         clock: what time it is.
         keys: under which opt-outs of people who were erased are kept.
+        opt_ins: looks up who of them has asked for messages since.
 
     Raises:
         SettingsError: some opt-outs of erased people are kept under another secret.
@@ -95,7 +98,8 @@ async def import_people(
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
-                report = await _import(db, keys, origin, members, alike, time_zone, progress)
+                restore = partial(restore_suppressions, keys=keys, opt_ins=opt_ins)
+                report = await _import(db, restore, origin, members, alike, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
                     outcome.is_kept = True
@@ -166,7 +170,7 @@ class _Origin:
 
 async def _import(
     db: Connection,
-    keys: DigestKeys,
+    restore: Callable[[Connection], Awaitable[Restored]],
     origin: _Origin,
     members: _Members,
     alike: Alike,
@@ -189,7 +193,7 @@ async def _import(
         rows.problems.note_cell(problem)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
     dropped = await staging.drop_attributes(db, columns.formerly)
-    restored = await restore_suppressions(db, keys)
+    restored = await restore(db)
     problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)
     return ImportReport(
         file=origin.file,

@@ -10,9 +10,9 @@ with goal as (
   from goal
   returning ballot_id, goal_id
 ), campaign as (
-  insert into campaign (name, title, ballot_id, state, audience, spec, created_by)
-  select 'campaign-' || ballot_id, 'Campaign', ballot_id, 'finished', '{}', '{}', 'bench' from ballot
-  returning campaign_id, ballot_id
+  insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)
+  select 'campaign-' || ballot_id, 'Campaign', 'ballot', ballot_id, 'finished', '{}', '{}', 'bench' from ballot
+  returning campaign_id, subject_id as ballot_id
 ), sender as (
   insert into sender (channel, address) values ('email', 'ballot@union.example.org') returning sender_id
 )

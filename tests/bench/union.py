@@ -42,7 +42,7 @@ async def make_campaign(runtime: Runtime, name: str, channel: str) -> int:
     days = {key: today + timedelta(days=n) for key, n in dates.items()}
     ballot = BallotSpec.model_validate({"name": "pay", "title": "Pay 2026", **days})
     step = {"template": "ballot-reminder", "channels": [channel]}
-    campaign = {"name": name, "title": name, "ballot": "pay", "quiet_hours": "none", "steps": [step]}
+    campaign = {"name": name, "title": name, "about": {"ballot": "pay"}, "quiet_hours": "none", "steps": [step]}
     spec = CampaignSpec.model_validate(campaign)
     return (await create_campaign(runtime, spec, "bench", own=ballot)).campaign_id
 

@@ -69,12 +69,15 @@ where e.ballot_id = $1
 group by e.unit_id, m.measure;
 
 -- name: campaign
-insert into campaign (name, title, ballot_id, state, audience, spec, created_by, launched_at)
-values ($1, $2, $3, $4, '{}', '{}', 'test', $5) returning campaign_id;
+insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by, launched_at)
+values ($1, $2, 'ballot', $3, $4, '{}', '{}', 'test', $5) returning campaign_id;
 
 -- name: step
-insert into step (campaign_id, position, template, content, purpose, channels, state, secret, launched_at, finished_at, after)
-values ($1, $2, $3, '{}', 'service', $4, $5, 'x', $6, $7, $8) returning step_id;
+insert into step (campaign_id, position, template, content, purpose, channels, state, secret, launched_at, finished_at, after, goal_id)
+select $1, $2, $3, '{}', 'service', $4, $5, 'x', $6, $7, $8, subject.goal_id
+from campaign c join subject using (subject_kind, subject_id)
+where c.campaign_id = $1
+returning step_id;
 
 -- name: messages
 -- Everybody gets a row; $4 says how far it has come, from 0 to 100 in the hundred.

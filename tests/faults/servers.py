@@ -231,7 +231,7 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
             {"template": "ballot-reminder", "channels": ["email", "sms"]},
             {"template": "ballot-last-days", "channels": ["email", "sms"], "when": {"after": "3 days"}},
         ]
-        spec = {"name": CAMPAIGN, "title": "Nudges", "ballot": "pay", "quiet_hours": "none", "steps": steps}
+        spec = {"name": CAMPAIGN, "title": "Nudges", "about": {"ballot": "pay"}, "quiet_hours": "none", "steps": steps}
         await create_campaign(runtime, CampaignSpec.model_validate(spec), "the harness")
     await ask(url, lambda db: db.execute("vacuum analyze"))
 

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from ballots.spec import BallotSpec
 from campaigns.spec import CampaignSpec
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.goals import create_goal
@@ -81,6 +83,15 @@ async def add_ballot(
     return ballot_id
 
 
+async def ballot_subject(db: Connection, ballot_id: int) -> Subject:
+    """A ballot as campaigns see it."""
+    return subject_of(
+        await db.fetchval(
+            "select to_jsonb(subject) from subject where subject_kind = 'ballot' and subject_id = $1", ballot_id
+        )
+    )
+
+
 BALLOT = {"name": "pay", "title": "Pay", "opens": "2026-11-02", "closes": "2026-12-07T12:00:00"}
 STEPS: list[dict[str, Any]] = [
     {"template": "ballot-reminder", "channels": ["email", "sms"]},
@@ -94,7 +105,7 @@ def ballot_spec(**changes: object) -> BallotSpec:
 
 def campaign_spec(**changes: object) -> CampaignSpec:
     given: dict[str, object] = {
-        "name": "nudges", "title": "Nudges", "ballot": "pay", "quiet_hours": "none", "steps": STEPS,
+        "name": "nudges", "title": "Nudges", "about": {"ballot": "pay"}, "quiet_hours": "none", "steps": STEPS,
     }  # fmt: skip
     return CampaignSpec.model_validate(given | changes)
 

@@ -188,8 +188,8 @@ async def make_campaign(
     )  # fmt: skip
     goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ('pay', 'Pay', $1, 'running', '{}', '{}', 'test') returning campaign_id", ballot_id
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ('pay', 'Pay', 'ballot', $1, 'running', '{}', '{}', 'test') returning campaign_id", ballot_id
     )  # fmt: skip
     senders = [
         await db.fetchval("insert into sender (channel, address) values ($1, $2) returning sender_id", channel, address)

@@ -46,14 +46,15 @@ async def fill(db: Connection) -> tuple[int, Step]:
         )
     await db.execute("insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot_id, person, unit)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ('nudges', 'N', $1, 'running', $2, $3, 'ann') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ('nudges', 'N', 'ballot', $1, 'running', $2, $3, 'ann') returning campaign_id",
         ballot_id, {"any": [{"members": [NUMBER, "N0"]}, {"unit": ["Leeds"]}]},
         {"audience": {"members": [NUMBER]}, "steps": [{"audience": {"not": {"members": [NUMBER]}}}]},
     )  # fmt: skip
-    old = await add_step(db, campaign_id=campaign_id, position=1, launched_at=NOW, state="finished")
-    step = await add_step(db, campaign_id=campaign_id, position=2)
-    later = await add_step(db, campaign_id=campaign_id, position=3)
+    goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
+    old = await add_step(db, campaign_id=campaign_id, goal_id=goal_id, position=1, launched_at=NOW, state="finished")
+    step = await add_step(db, campaign_id=campaign_id, goal_id=goal_id, position=2)
+    later = await add_step(db, campaign_id=campaign_id, position=3)  # of another goal: the vote withdraws nothing
     for of, channel, address, state in (
         (old, "sms", OLD_PHONE, "delivered"), (step, "email", MAILBOX, "delivered"), (later, "sms", PHONE, "queued"),
     ):  # fmt: skip

@@ -186,9 +186,9 @@ async def _goes_wrong(tour: Tour) -> None:
     await tour.send("not so", ann.confirm, {}, 405, "PUT")
     await tour.send("too large", ann.confirm, {"answer": "x" * 100_000}, 413)
     db = tour.campaign.db
-    await db.execute("alter view member_asked rename to nowhere")
+    await db.execute("alter table link rename to nowhere")
     await tour.see("broken", ann.confirm, 500)
-    await db.execute("alter view nowhere rename to member_asked")
+    await db.execute("alter table nowhere rename to link")
     for _ in range(PER_NETWORK):
         await tour.client.get("/0000000000000")
     await tour.see("waiting", "/0000000000000", 429)

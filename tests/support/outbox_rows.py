@@ -69,7 +69,7 @@ async def add_step(
             " on conflict (channel, address) do update set display_name = excluded.display_name returning sender_id",
             channel, address,
         )  # fmt: skip
-    goal_id = await create_goal(db, f"goal {campaign_id}.{position}")
+    goal_id = columns.pop("goal_id", None) or await create_goal(db, f"goal {campaign_id}.{position}")
     row = {
         "campaign_id": campaign_id, "position": position, "template": template.name, "content": template.to_json(),
         "constants": {}, "purpose": template.purpose, "channels": ["email", "sms"], "sms_sender_id": senders["sms"],

@@ -95,12 +95,15 @@ async def add_past(
     """Write a campaign whose ballot closed then; its step had been launched ten days before."""
     ballot_id = await add_ballot(db, f"{name}-ballot", opens=closed - timedelta(days=20), closes=closed)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ($1, $1, $2, $3, '{}', '{}', 'test') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ($1, $1, 'ballot', $2, $3, '{}', '{}', 'test') returning campaign_id",
         name, ballot_id, campaign_state,
     )  # fmt: skip
     launched = closed - timedelta(days=10)
-    step = await add_step(db, campaign_id=campaign_id, state=step_state, launched_at=launched, finished_at=closed)
+    goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
+    step = await add_step(
+        db, campaign_id=campaign_id, goal_id=goal_id, state=step_state, launched_at=launched, finished_at=closed
+    )
     await db.execute(_FILL, name, people, ballot_id, step.step_id, campaign_id, step.senders["sms"], launched)
     for more in (_TELL, _LINK, _LOOK):
         await db.execute(more, step.step_id)

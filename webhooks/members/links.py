@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, Press, answer_link, opt_in, undo_link
+from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, opt_in, undo_link
+from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
@@ -19,11 +20,10 @@ from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
 from webhooks.members.page_views import HASTY, AnsweredView, Stage, nonce_key, record_view, suspicions
-from webhooks.members.pages import MemberView, respond, respond_to_unknown_link
+from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
 from webhooks.members.user_agents import classify, misfits
-from webhooks.members.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
 
 TRAP: Final = "page"
 """Last path segment of the hidden link, and value of the hidden button."""
@@ -74,7 +74,7 @@ class Links:
 
 def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Response:
     now = request.app[RUNTIME].clock()
-    return respond(request, recipient, question(recipient, now), nonce=nonce, honeypot=_honeypot(request))
+    return respond(request, recipient, recipient.subject.page(recipient, now), nonce=nonce, honeypot=_honeypot(request))
 
 
 def _fall_in(request: web.Request, _recipient: Recipient, _nonce: str) -> web.Response:
@@ -93,6 +93,8 @@ class _Press:
         self._request = request
         self._db = db
         self._recipient = press.recipient
+        self._subject = press.recipient.subject
+        self._presses = (*self._subject.presses, *self._subject.others)
         self._used = press.used
         self._around = press.nearby
         self._nonce = nonce
@@ -113,14 +115,16 @@ class _Press:
             case "undo_stop":
                 return await self._resume()
             case "nothing":
-                return await self._page(question(self._recipient, self._now, note="said_nothing"), signals=used.signals)
+                return await self._page(
+                    self._subject.page(self._recipient, self._now, note="said_nothing"), signals=used.signals
+                )
             case _:
                 return await self._weigh(used)
 
     async def _weigh(self, used: AnsweredView) -> web.Response:
         """Accept an answer, or ask a second question if there are signs of a machine."""
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
-        if self._pressed not in PRESSES or (used.stage == 1 and signals):
+        if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
             return await self._accept(PRESSED, signals)
@@ -130,44 +134,43 @@ class _Press:
     def _signals(self, used: AnsweredView) -> list[str]:
         signals = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
         signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
-        return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
+        return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
         """Show the current state where the page had been used or was too old; changes nothing."""
         recipient, nonce = await self._look()  # read again: another press at the same moment may have been quicker
         if recipient.standing is not None or recipient.stopped:
-            return self._respond(recipient, question(recipient, self._now), nonce)
-        return self._respond(recipient, question(recipient, self._now, note="once_more"), nonce, status=409)
+            return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
+        return self._respond(recipient, self._subject.page(recipient, self._now, note="once_more"), nonce, status=409)
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
-        pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
-        view = second_question(pressed, self._recipient, self._now)
+        pressed = self._pressed if self._pressed in (*self._presses, *UNDOS) else None
+        view = second_question(pressed, self._subject.answers(self._now), self._subject.others)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
-        if self._pressed in ANSWERS and self._recipient.phase(self._now) != "open":
-            return await self._page(question(self._recipient, self._now))
-        press = cast("Press", self._pressed)
+        if self._pressed in self._subject.presses and self._pressed not in self._subject.answers(self._now):
+            return await self._page(self._subject.page(self._recipient, self._now))
         inbound_id = await self._keep({"confidence": confidence, "signals": list(signals)})
         await answer_link(
-            self._db, message_id=self._recipient.message_id, press=press, confidence=confidence, inbound_id=inbound_id,
-            at=self._now,
+            self._db, message_id=self._recipient.message_id, press=self._pressed, confidence=confidence,
+            inbound_id=inbound_id, at=self._now,
         )  # fmt: skip
         recipient, nonce = await self._look()
-        return self._respond(recipient, answered(recipient, self._now, press), nonce)
+        return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
 
     async def _undo(self) -> web.Response:
         await self._keep({})
         undone = await undo_link(self._db, message_id=self._recipient.message_id, at=self._now)
         recipient, nonce = await self._look()
         note = "undone" if undone else "said_nothing"
-        return self._respond(recipient, question(recipient, self._now, note=note), nonce)
+        return self._respond(recipient, self._subject.page(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
         await self._keep({})
         await opt_in(self._db, message_id=self._recipient.message_id, source="link")
         recipient, nonce = await self._look()
-        return self._respond(recipient, question(recipient, self._now, note="undone_stop"), nonce)
+        return self._respond(recipient, self._subject.page(recipient, self._now, note="undone_stop"), nonce)
 
     async def _keep(self, more: dict[str, object]) -> int:
         payload = {"message_id": self._recipient.message_id, "answer": self._pressed, "agent": self._agent} | more
@@ -185,7 +188,7 @@ class _Press:
 
     async def _page(
         self,
-        view: MemberView,
+        view: MemberPage,
         *,
         stage: Stage = 1,
         signals: Sequence[str] = (),
@@ -197,5 +200,5 @@ class _Press:
         )  # fmt: skip
         return self._respond(self._recipient, view, nonce)
 
-    def _respond(self, recipient: Recipient, view: MemberView, nonce: str, *, status: int = 200) -> web.Response:
+    def _respond(self, recipient: Recipient, view: MemberPage, nonce: str, *, status: int = 200) -> web.Response:
         return respond(self._request, recipient, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

@@ -120,7 +120,7 @@ async def use_view(
     row = await db.fetchrow(SQL["use"], nonce_digest(nonce), message_id, action, at, answer[:40], VIEW_LASTS)
     if row is None:
         return None
-    return AnsweredView(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
+    return AnsweredView(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["earlier"])
 
 
 async def delete_old_views(db: Connection, *, now: datetime, page: int) -> None:

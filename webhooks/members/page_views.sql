@@ -1,13 +1,13 @@
 -- name: open
 -- Records a page view. It allows one answer, and says nothing about the person.
-select note_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+select record_page_view($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: use
 -- A page view allows one answer: of two presses at the same moment the second finds it used.
 update page_view
 set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
-returning stage, agent, signals, at, asked;
+returning stage, agent, signals, at, earlier;
 
 -- name: forget_page
 -- Page views too old to be answered, the oldest first. One at which a browser opened a message's page stays, for the

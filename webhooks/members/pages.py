@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from campaigns.subjects.page import MemberPage
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from core.settings import TEMPLATES, Settings
@@ -24,40 +24,6 @@ FOLDER: Final = TEMPLATES / "pages"
 
 Say = Callable[..., Markup]
 """Returns a line of the page's words by its key, filled in with the given and the known values."""
-Button = tuple[str, str, str]
-"""Value of a button, the key of its words, and the CSS class it is shown with."""
-Wish = tuple[str, str]
-"""Value of a smaller button, and the key of its words."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberView:
-    """Content of one page, as keys of the words file.
-
-    Attributes:
-        heading: the headline.
-        lines: the text below it.
-        note: what has just been done, or is known.
-        buttons: the answers, in order.
-        others: further requests, shown smaller.
-        pressed: the key of the button that was pressed, where the page repeats it.
-        undo: the key of the button that takes the answer back.
-        greet: whether it greets the member by name.
-        secret: whether it says that nobody asks how they voted.
-        decoy: whether it contains the hidden link and button, which only machines use.
-    """
-
-    heading: str
-    lines: Sequence[str] = ()
-    note: str | None = None
-    buttons: Sequence[Button] = ()
-    others: Sequence[Wish] = ()
-    pressed: str | None = None
-    undo: str | None = None
-    greet: bool = False
-    secret: bool = False
-    decoy: bool = False
-
 
 _ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
 """Words for an error page by HTTP status; any other status is a bad request."""
@@ -68,7 +34,7 @@ _WAITS: Final = {429: 60, 503: 30}
 def respond(
     request: web.Request,
     recipient: Recipient,
-    view: MemberView,
+    view: MemberPage,
     *,
     nonce: str,
     status: int = 200,
@@ -78,7 +44,7 @@ def respond(
 
     Args:
         request: the request.
-        recipient: the member, for their language and the ballot's facts.
+        recipient: the member, for their language and the subject's facts.
         view: the content.
         nonce: the nonce of the page's form.
         status: HTTP status.
@@ -97,7 +63,7 @@ def respond(
         undo=view.undo,
         nonce=nonce,
         greet=view.greet,
-        secret=view.secret,
+        small_print=say(view.small_print) if view.small_print else None,
         decoy=view.decoy,
         honeypot=honeypot,
         preferences=None if recipient.erased else _preferences(request),
@@ -105,8 +71,8 @@ def respond(
 
 
 def speak(request: web.Request, recipient: Recipient) -> Say:
-    """Return a function that gives lines in the member's language, filled in with facts about them and their ballot."""
-    words = wording(_spoken(request, recipient))
+    """Return a function that gives lines in the member's language, filled in with what is known of them."""
+    words = wording(_spoken(request, recipient), recipient.subject.kind)
     values = _facts(request.app[RUNTIME].settings, recipient, words)
 
     def say(key: str, **more: str) -> Markup:
@@ -128,7 +94,7 @@ def show(request: web.Request, recipient: Recipient, template: str, status: int 
     settings = request.app[RUNTIME].settings
     return _render(
         settings, template, _spoken(request, recipient), status, say=speak(request, recipient),
-        organisation=recipient.organisation or settings.organisation, **context,
+        organisation=recipient.subject.organisation or settings.organisation, **context,
     )  # fmt: skip
 
 
@@ -159,7 +125,7 @@ def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
     response = _render(
         settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
         heading=say(about), note=None,
-        lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
+        lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, small_print=None,
         decoy=False, honeypot=None, preferences=None,
     )  # fmt: skip
     if status in _WAITS:
@@ -179,16 +145,12 @@ def respond_at_front(request: web.Request) -> web.Response:
 
 
 def _facts(settings: Settings, recipient: Recipient, words: Mapping[str, Any]) -> dict[str, str]:
-    times = {
-        "opens": recipient.opens_at,
-        "closes": recipient.closes_at,
-        "last_posting": recipient.last_posting_at,
-        "replacement_by": recipient.replacement_by,
-    }
-    told = {name: local_time(at, recipient.time_zone, words) for name, at in times.items() if at is not None}
+    subject = recipient.subject
+    times = subject.times()
+    told = {name: local_time(at, subject.time_zone, words) for name, at in times.items() if at is not None}
     return told | {
-        "organisation": recipient.organisation or settings.organisation,
-        "title": recipient.title,
+        "organisation": subject.organisation or settings.organisation,
+        "title": subject.title,
         "name": recipient.first_name,
         "address": recipient.address,
     }

@@ -1,4 +1,4 @@
-"""Recipient of a message: the member a link was made for, with their ballot and what they have answered."""
+"""Recipient of a message: the member a link was made for, with what it asks about and what they have answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from ballots.phase import VotePhase, vote_phase
+from asyncpg import Record
+
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
 from core.keyring import Action, digest
 from core.link_lifetime import LINK_LIFETIME
@@ -35,7 +38,7 @@ OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
 }
 """The kinds of links that open a page."""
 
-_USED: Final = ("stage", "agent", "signals", "at", "asked")
+_USED: Final = ("stage", "agent", "signals", "at", "earlier")
 _NEARBY: Final = ("honeypot", "machine", "every_link", "looks")
 
 
@@ -51,14 +54,9 @@ class Recipient:
         sent_at: when it was sent; None while that is not known.
         first_name: theirs; may be empty.
         language: theirs.
-        title: of the ballot.
-        organisation: whose ballot it is; may be empty.
-        opens_at, closes_at: when the vote opens and closes; aware.
-        time_zone: the zone in which the ballot's times are shown.
-        last_posting_at: the last safe time to post.
-        replacement_by: the last time to ask for another ballot paper.
-        standing: the member's status, a claim's kind; None for none.
-        said_here: whether that claim came by this very link.
+        subject: what the message asks about.
+        standing: what they are known to have answered; None for nothing.
+        said_here: whether they said so by this very link.
         stopped: whether they, or somebody who shares the address, have opted out.
         stopped_by_link: whether they did so on one of their pages, where it can be taken back.
         stopped_everywhere: whether they did so for all of their addresses, not only for this one.
@@ -72,13 +70,7 @@ class Recipient:
     sent_at: datetime | None
     first_name: str
     language: str
-    title: str
-    organisation: str
-    opens_at: datetime
-    closes_at: datetime
-    time_zone: str
-    last_posting_at: datetime | None
-    replacement_by: datetime | None
+    subject: Subject
     standing: str | None
     said_here: bool
     stopped: bool
@@ -90,10 +82,6 @@ class Recipient:
     def erased(self) -> bool:
         """Whether the member was erased: the reader is now somebody who shares the address it went to."""
         return is_erased(self.message_id, self.address)
-
-    def phase(self, now: datetime) -> VotePhase:
-        """Return whether the vote is still to open, open, or closed."""
-        return vote_phase(self.opens_at, self.closes_at, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +109,7 @@ async def find_recipient(db: Connection | Pool, token: str, page: Page, now: dat
         now: the time.
     """
     row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LINK_LIFETIME)
-    return None if row is None else Recipient(**row)
+    return None if row is None else _recipient(row)
 
 
 async def view_page(
@@ -160,7 +148,7 @@ async def view_page(
         MOST_LATELY,
         LATELY,
     )
-    return None if row is None else (Recipient(**row), nonce)
+    return None if row is None else (_recipient(row), nonce)
 
 
 async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce: str, answer: str) -> Pressed | None:
@@ -189,10 +177,10 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
     if row is None:
         return None
     fields = dict(row)
-    stage, agent, signals, at, before = (fields.pop(f"used_{name}") for name in _USED)
+    stage, agent, signals, at, earlier = (fields.pop(f"used_{name}") for name in _USED)
     nearby = NearbyUses(**{name: fields.pop(name) for name in _NEARBY})
-    used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, before)
-    return Pressed(Recipient(**fields), used, nearby)
+    used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, earlier)
+    return Pressed(_recipient(fields), used, nearby)
 
 
 async def store_press(
@@ -203,3 +191,7 @@ async def store_press(
         SQL["keep_press"], source, key, f"message:{recipient.message_id}", dict(payload), at
     )
     return inbound_id
+
+
+def _recipient(row: Record | Mapping[str, Any]) -> Recipient:
+    return Recipient(**{**row, "subject": subject_of(row["subject"])})

@@ -1,53 +1,34 @@
 -- name: find
--- The recipient of a link; no row where its ballot closed long ago. Once the person was erased only one page opens: the
--- one where others stop messages to an address they share.
-select
-  message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
-from member_asked
-where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
-  and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}');
+-- The recipient of a link; no row where what it asks about was over long ago.
+select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval);
 
 -- name: look
 -- The same, and records a page view: most are never answered, so each costs one statement. A page view allows one
 -- answer, and says nothing about the person. On its own (`$9`) it is committed without waiting for the disk: if the
 -- server crashes in the next half second, the member is asked to press once more.
-with asked as materialized (
-  select
-    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
-  from member_asked
-  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
-    and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
-), noted as materialized (
-  select note_look(message_id, $8, 1, $5, $6, $7, $3, null, $10, $11) from asked
+with recipient as materialized (
+  select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval)
+), recorded as materialized (
+  select record_page_view(message_id, $8, 1, $5, $6, $7, $3, null, $10, $11) from recipient
   where not $9 or set_config('synchronous_commit', 'off', true) is not null
 )
-select asked.* from asked cross join noted;
+select recipient.* from recipient cross join recorded;
 
 -- name: press
 -- The same for the press of a button, with the page view it comes from (which allows one answer: of two presses at the
 -- same moment the second finds it used) and the other uses of this message's links just before: machines follow all of
 -- them, people one. Previews are left out: the member's own phone makes them. `looks` counts fetched pages: from all of
 -- the first stage it subtracts one for each earlier press that was answered with a page other than the second question.
-with asked as materialized (
-  select
-    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
-    reached_otherwise
-  from member_asked
-  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
-    and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
+with recipient as materialized (
+  select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval)
 ), used as (
   update page_view v
   set answered_at = $3, answer = $6
-  from asked a
-  where v.nonce = $5 and v.message_id = a.message_id and v.action = $9 and v.answered_at is null
+  from recipient r
+  where v.nonce = $5 and v.message_id = r.message_id and v.action = $9 and v.answered_at is null
     and v.at > $3::timestamptz - $7::interval
-  returning v.stage, v.agent, v.signals, v.at, v.asked
-), around as (
+  returning v.stage, v.agent, v.signals, v.at, v.earlier
+), nearby as (
   select
     coalesce(bool_or('honeypot' = any (v.signals)), false) as honeypot,
     coalesce(bool_or(v.agent in ('scanner', 'tool', 'none')), false) as machine,
@@ -55,14 +36,14 @@ with asked as materialized (
     count(*) filter (where v.action = 'confirm' and v.stage = 1)
       - count(*) filter (where v.action = 'confirm' and v.answered_at is not null)
       + count(*) filter (where v.action = 'confirm' and v.stage = 2) as looks
-  from asked a
-  join page_view v on v.message_id = a.message_id and v.at > $3::timestamptz - $8::interval
+  from recipient r
+  join page_view v on v.message_id = r.message_id and v.at > $3::timestamptz - $8::interval
 )
 select
-  a.*, u.stage as used_stage, u.agent as used_agent, u.signals as used_signals, u.at as used_at, u.asked as used_asked,
-  r.honeypot, r.machine, r.every_link, r.looks
-from asked a
-cross join around r
+  r.*, u.stage as used_stage, u.agent as used_agent, u.signals as used_signals, u.at as used_at,
+  u.earlier as used_earlier, n.honeypot, n.machine, n.every_link, n.looks
+from recipient r
+cross join nearby n
 left join used u on true;
 
 -- name: keep_press

@@ -14,17 +14,17 @@ from aiohttp import web
 from multidict import MultiDict
 
 from campaigns.replies.answers import opt_in, opt_out
+from campaigns.subjects.page import MemberPage, second_question, stopped_note
 from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import Stage, new_nonce, nonce_key, record_view, use_view
-from webhooks.members.pages import MemberView, respond
+from webhooks.members.pages import respond
 from webhooks.members.paths import LINK
 from webhooks.members.recipient import Recipient, store_press
 from webhooks.members.user_agents import classify
-from webhooks.members.views import second_question, stopped
 
 HERE: Final = "stop"
 EVERYWHERE: Final = "stop_everywhere"
@@ -70,10 +70,12 @@ def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Respons
         return respond(
             request,
             recipient,
-            MemberView(heading=stopped(recipient) or "are_stopped", undo=UNDO if recipient.stopped_by_link else None),
+            MemberPage(
+                heading=stopped_note(recipient) or "are_stopped", undo=UNDO if recipient.stopped_by_link else None
+            ),
             nonce=nonce,
         )
-    view = MemberView(
+    view = MemberPage(
         heading="unsubscribe",
         lines=["unsubscribe_why"],
         buttons=[(HERE, "unsubscribe_here", "main")]
@@ -102,7 +104,7 @@ async def _take(request: web.Request, db: Connection, recipient: Recipient, form
     nonce = await _note(request, db, recipient)
     heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
     return respond(
-        request, recipient, MemberView(heading=heading, undo=None if recipient.erased else UNDO), nonce=nonce
+        request, recipient, MemberPage(heading=heading, undo=None if recipient.erased else UNDO), nonce=nonce
     )
 
 
@@ -114,11 +116,11 @@ async def _resume(request: web.Request, db: Connection, recipient: Recipient, no
         return _show(request, recipient, await _note(request, db, recipient))
     if used.stage == 1:
         nonce = await _note(request, db, recipient, stage=2)
-        return respond(request, recipient, second_question(UNDO, recipient, now), nonce=nonce)
+        return respond(request, recipient, second_question(UNDO, (), ()), nonce=nonce)
     payload = {"message_id": recipient.message_id, "undo": True}
     await store_press(db, recipient, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
     await opt_in(db, message_id=recipient.message_id, source="unsubscribe")
-    return respond(request, recipient, MemberView(heading="undone_stop"), nonce=new_nonce())
+    return respond(request, recipient, MemberPage(heading="undone_stop"), nonce=new_nonce())
 
 
 async def _note(request: web.Request, db: Connection, recipient: Recipient, *, stage: Stage = 1) -> str:

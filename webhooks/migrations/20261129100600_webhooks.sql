@@ -43,7 +43,7 @@ create table inbound_malformed (
 create index inbound_malformed_expiry on inbound_malformed (expires_at);
 
 -- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
--- date is good for ever, and an old "1" or "STOP" of a member's must not count in the next ballot. Nothing can be read from
+-- date is good for ever, and an old "1" or "STOP" of a member's must not count as an answer to another question. Nothing can be read from
 -- a digest.
 create table inbound_digest (
   digest   bytea       primary key, -- of the source and what it was known by
@@ -56,7 +56,7 @@ language sql stable strict parallel safe
 as $$ select substring(sha256(convert_to(source || chr(10) || dedupe_key, 'UTF8')) for 16) $$;
 
 -- How far the provider's own list of what came in has been compared with ours.
-create table caught_up (
+create table backfill_position (
   source    text        primary key, -- twilio_inbound
   through   timestamptz not null,    -- everything before is ours
   looked_at timestamptz not null     -- when somebody last began to look
@@ -111,7 +111,7 @@ create table page_view (
   at          timestamptz not null default now(),
   answered_at timestamptz,
   answer      text,
-  asked       text,                          -- at stage 2: what had been pressed before
+  earlier     text,                          -- at stage 2: what had been pressed before
   kept        boolean     not null default false -- after its time, because it says that the message was opened: one a message
 );
 create index page_view_message on page_view (message_id, at);
@@ -119,23 +119,23 @@ create index page_view_age on page_view (at) where not kept;
 
 -- Records a view of a page. Of one page only so many are kept within a time: one more takes the place of the oldest,
 -- so that whoever asks for a page again and again fills nothing. Those that are being changed at this moment are let be.
-create function note_look(
-  looked_at bigint, page text, its_stage int, its_nonce bytea, looker text, seen text[], now timestamptz, before text,
-  most int, within interval
+create function record_page_view(
+  of_message bigint, page text, its_stage int, its_nonce bytea, its_agent text, its_signals text[], now timestamptz,
+  pressed_before text, most int, within interval
 ) returns void
 language plpgsql
 as $$
 begin
   if (
     select count(*) >= most from page_view v
-    where v.message_id = looked_at and v.action = page and v.at > now - within
+    where v.message_id = of_message and v.action = page and v.at > now - within
   ) then
     update page_view
-    set stage = its_stage, nonce = its_nonce, agent = looker, signals = seen, at = now, answered_at = null, answer = null,
-        asked = before
+    set stage = its_stage, nonce = its_nonce, agent = its_agent, signals = its_signals, at = now, answered_at = null,
+        answer = null, earlier = pressed_before
     where page_view_id = (
       select v.page_view_id from page_view v
-      where v.message_id = looked_at and v.action = page and v.at > now - within
+      where v.message_id = of_message and v.action = page and v.at > now - within
       order by v.at, v.page_view_id
       limit 1
       for update skip locked
@@ -144,57 +144,66 @@ begin
       return;
     end if;
   end if;
-  insert into page_view (message_id, action, stage, nonce, agent, signals, at, asked)
-  values (looked_at, page, its_stage, its_nonce, looker, seen, now, before);
+  insert into page_view (message_id, action, stage, nonce, agent, signals, at, earlier)
+  values (of_message, page, its_stage, its_nonce, its_agent, its_signals, now, pressed_before);
 end
 $$;
 
 -- All that a member's page needs, by the digest of its link: whom it was made for, what they were asked and have said, and
 -- which messages are stopped: all, or only those by this message's channel. Whoever has only said no to marketing has not
 -- stopped messages; an opt-out can be taken back on a page also where the message it was made by has been archived. A
--- revoked link is found no more than one that never was: the same query, the same time, the same page.
-create view member_asked as
-select
-  l.digest, l.action,
-  m.message_id, m.person_id, m.channel, m.address, m.sent_at,
-  p.first_name, p.language,
-  b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at, b.replacement_by,
-  s.kind as standing,
-  exists (
-    select from claim c
-    where c.claim_id = s.claim_id and c.source = 'link' and c.message_id = m.message_id
-  ) as said_here,
-  exists (
-    select from suppression x
-    where x.reason = 'opted_out' and x.purpose = 'all'
-      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
-  ) as stopped,
-  exists (
-    select from suppression x
-    join suppression_event e using (event_id)
-    where x.reason = 'opted_out' and x.purpose = 'all' and e.source in ('link', 'unsubscribe')
-      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
-      and person_of_message(e.message_id) = m.person_id
-  ) as stopped_by_link,
-  exists (
-    select from suppression x
-    where x.reason = 'opted_out' and x.purpose = 'all' and (x.channel, x.address) = ('person', m.person_id::text)
-  ) as stopped_everywhere,
-  exists (
-    select from address a
-    where a.person_id = m.person_id and a.channel <> m.channel
-      and not exists (
-        select from suppression x
-        where x.purpose = 'all' and (x.channel, x.address) in ((a.channel, a.address), ('person', m.person_id::text))
-      )
-  ) as reached_otherwise
-from link l
-join message m using (message_id)
-join campaign c using (campaign_id)
-join ballot b using (ballot_id)
-join person p using (person_id)
-left join claim_status s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
-where l.revoked_at is null;
+-- revoked link is found no more than one that never was: the same query, the same time, the same page; nor is one whose subject
+-- was over longer ago than links work. Once the person was erased only one page opens: the one where others stop messages to an
+-- address they share. PostgreSQL inlines this function into the query that reads it.
+create function link_recipient(link_digest bytea, opened_by text[], now timestamptz, lifetime interval)
+returns table (
+  message_id bigint, person_id bigint, channel text, address text, sent_at timestamptz, first_name text, language text,
+  subject jsonb, standing text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
+  reached_otherwise boolean
+)
+language sql stable parallel safe as $$
+  select
+    m.message_id, m.person_id, m.channel, m.address, m.sent_at,
+    p.first_name, p.language,
+    to_jsonb(subject), s.standing, coalesce(s.said_at = m.message_id, false),
+    exists (
+      select from suppression x
+      where x.reason = 'opted_out' and x.purpose = 'all'
+        and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
+    ),
+    exists (
+      select from suppression x
+      join suppression_event e using (event_id)
+      where x.reason = 'opted_out' and x.purpose = 'all' and e.source in ('link', 'unsubscribe')
+        and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
+        and person_of_message(e.message_id) = m.person_id
+    ),
+    exists (
+      select from suppression x
+      where x.reason = 'opted_out' and x.purpose = 'all' and (x.channel, x.address) = ('person', m.person_id::text)
+    ),
+    exists (
+      select from address a
+      where a.person_id = m.person_id and a.channel <> m.channel
+        and not exists (
+          select from suppression x
+          where x.purpose = 'all' and (x.channel, x.address) in ((a.channel, a.address), ('person', m.person_id::text))
+        )
+    )
+  from link l
+  join message m using (message_id)
+  join campaign c using (campaign_id)
+  join subject using (subject_kind, subject_id)
+  join person p using (person_id)
+  left join lateral (
+    select s.standing, s.said_at from subject_standing s
+    where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
+    limit 1 -- there is one; but so it is looked for by the whole key, and not in every ballot there ever was
+  ) s on true
+  where l.digest = link_digest and l.revoked_at is null and l.action = any (opened_by)
+    and coalesce(over_at(subject.closes_at, c.finished_at) > link_recipient.now - lifetime, true)
+    and (m.address is distinct from 'erased-' || m.message_id or opened_by = '{unsubscribe}')
+$$;
 
 -- Events for webhook subscribers, numbered by one reader at a time in the order they were found in the ledgers,
 -- so that the order of the numbers is the order of commits. It holds ids; numbers and words are looked up when they are sent.
@@ -273,6 +282,6 @@ create function forget_statistics() returns void language sql security definer s
     inbound_malformed, soft_bounce, page_view, notice_sent, webhook_event, webhook_delivery;
 $$;
 
-grant execute on function inbound_digest_of, erased_subject_of, is_of_erased, note_look to public;
+grant execute on function inbound_digest_of, erased_subject_of, is_of_erased, record_page_view, link_recipient to public;
 
 -- migrate:down

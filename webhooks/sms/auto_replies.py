@@ -13,6 +13,7 @@ from typing import Final, Literal
 from campaigns.replies.answered_messages import find_answered
 from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
@@ -91,8 +92,8 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         what = _answer_to(read, pictures=pictures)
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
-        # the organisation whose ballot the member was last written to about
-        theirs = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None
+        # the organisation that the member was last written to by
+        theirs = subject_of(asked["subject"]).organisation if asked is not None else ""
         return NewText(read, AutoReply(what, read.language, theirs or runtime.settings.named))
 
 

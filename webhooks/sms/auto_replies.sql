@@ -1,7 +1,3 @@
 -- name: tell_once
 -- Returns true once for each address and text.
-insert into notice_sent (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true;
-
--- name: organisation
--- The organisation that runs the ballot; "" where its file names none.
-select organisation from ballot where ballot_id = $1;
+insert into notice_sent (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true

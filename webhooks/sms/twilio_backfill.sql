@@ -1,14 +1,14 @@
 -- name: begin_look
 -- Returns the time since when to look, to the one worker that claims this look; no row where none is due. For the first
 -- look ever that is one interval ago: earlier texts were not for Muster.
-insert into caught_up (source, through, looked_at) values ($1, $2::timestamptz - $3::interval, $2)
+insert into backfill_position (source, through, looked_at) values ($1, $2::timestamptz - $3::interval, $2)
 on conflict (source) do update set looked_at = $2
-  where caught_up.looked_at <= $2::timestamptz - $3::interval
+  where backfill_position.looked_at <= $2::timestamptz - $3::interval
 returning through;
 
 -- name: have_through
 -- Everything up to then has been stored; updating looked_at keeps others from starting a look while a long one runs.
-update caught_up set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
+update backfill_position set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
 
 -- name: senders
 -- The senders that members can text back to.

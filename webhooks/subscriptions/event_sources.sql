@@ -56,11 +56,11 @@ order by r.reply_id;
 -- name: campaign_actions
 -- Actions of staff, or of Muster itself, on campaigns.
 select
-  a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, b.name as ballot,
+  a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, subject.subject_kind, subject.name as subject,
   nullif(a.detail ->> 'reason', '') as why
 from audit a
 join campaign c on c.name = substr(a.subject, length('campaign ') + 1)
-left join ballot b using (ballot_id)
+join subject using (subject_kind, subject_id)
 where a.audit_id > $1 and a.audit_id <= $2 and a.subject like 'campaign %'
 order by a.audit_id;
 

@@ -88,7 +88,8 @@ class CampaignData(Payload):
     """A change of state of a campaign."""
 
     campaign: str = Field(description="The campaign's name.")
-    ballot: str | None = Field(description="The name of the ballot it asks about.")
+    subject_kind: str = Field(description="The kind of what it asks about: ballot, or notice.")
+    subject: str = Field(description="The name of what it asks about.")
     by: str = Field(description="Who did it; `muster` if nobody did.")
     why: str | None = Field(description="The reason they gave.")
 

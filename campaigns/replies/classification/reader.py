@@ -7,7 +7,7 @@ is `unclear`, and staff read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,21 +18,10 @@ from campaigns.replies.classification.quotation import begins
 from campaigns.replies.classification.reactions import find_reaction
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 
-READINGS: Final = frozenset(
-    {
-        "opt_out",
-        "opt_in",
-        "help",
-        "voted",
-        "not_voted",
-        "will_vote",
-        "no_ballot_paper",
-        "call_me",
-        "wrong_number",
-        "reaction",
-        "unclear",
-    }
-)
+GENERAL: Final = frozenset({"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear"})
+"""Readings that mean the same whatever a message asked about."""
+READINGS: Final = GENERAL | {"voted", "not_voted", "will_vote", "no_ballot_paper"}
+"""Readings that rules give; what a message's digits mean is its subject's."""
 
 REPEATED: Final = "repeated"
 """Rule of a reply that only repeats the message it answers, or cannot be told apart from it."""
@@ -67,7 +56,7 @@ class Classification:
     """Classification of a reply.
 
     Attributes:
-        reading: one of `READINGS`.
+        reading: one of `READINGS`, or a meaning of the subject's.
         rule: the rule that decided; `none` where none fits.
         version: of the rules.
         also: a second reading of the same reply, such as the vote in "Voted, now stop texting me".
@@ -83,13 +72,19 @@ class Classification:
     alone: bool = False
 
 
-def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[str] = ()) -> Classification:
+def read_reply(
+    text: str,
+    menu: Mapping[str, str] | None = None,
+    sent: Sequence[str] = (),
+    possible: Collection[str] = READINGS,
+) -> Classification:
     """Classify a reply.
 
     Args:
         text: as received.
         menu: the digits the message offered and the reading of each, `{"1": "voted"}`.
         sent: the message it answers, in each of its forms, where it is known: its words are not the member's.
+        possible: readings that answer the message; a menu's others are unclear.
     """
     rules = load_rules()
     if _is_reaction(rules, text, sent):
@@ -97,12 +92,28 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
     own = own_text(text, sent)
     if own.repeats and not own.text:
         return Classification("unclear", REPEATED, rules.version)
-    read = _read(rules, own.text, menu or {}, sent)
+    meant = {digit: reading if reading in possible else "unclear" for digit, reading in (menu or {}).items()}
+    read = _read(rules, own.text, meant, sent)
     if not own.doubtful:
         return read
     # a plain opt-out is applied all the same; the words beside it may be ours, and so may a single word beside a claim
     plain = read.reading == "opt_out" and read.rule != COMPOUND
     return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
+
+
+def restrict(read: Classification, possible: Collection[str]) -> Classification:
+    """Return a classification that gives only readings that are possible: any other is unclear.
+
+    Args:
+        read: by rules that know all readings.
+        possible: readings that answer the message.
+    """
+    also = read.also if read.also in possible else None
+    if read.reading in possible:
+        return replace(read, also=also)
+    if also is not None:
+        return replace(read, reading=also, also=None, alone=False)
+    return Classification("unclear", "none", read.version)
 
 
 def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
@@ -177,7 +188,7 @@ def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Classificati
     """Classify a digit that the message offered; words after it must agree with it."""
     if (alone := rules.digit.fullmatch(words)) is not None:
         reading = menu.get(str(int(rules.numbers.get(alone["digit"], alone["digit"]))), "unclear")
-        return Classification(reading if reading in READINGS else "unclear", "digit", rules.version)
+        return Classification(reading, "digit", rules.version)
     first = _DIGIT_FIRST.fullmatch(words)
     meant = menu.get(str(int(first["digit"]))) if first else None
     if first is None or meant is None:
@@ -198,7 +209,7 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
         for number, label in _LABEL.findall(form):
             reading = menu.get(number)
             said = rules.plain(label).words
-            if reading in READINGS and said and (words == said or (digit == number and rest == said)):
+            if reading not in {None, "unclear"} and said and (words == said or (digit == number and rest == said)):
                 return Classification(reading, "digit_and_words", rules.version)
     return None
 

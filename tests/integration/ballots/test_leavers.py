@@ -27,7 +27,7 @@ from muster.jobs import Jobs
 from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.people import count_people, find_person
-from tests.support.electorate import NOW, add_ballot, add_person
+from tests.support.electorate import NOW, add_ballot, add_person, ballot_subject
 from tests.support.outbox_rows import add_messages, add_step
 
 TODAY = NOW.replace(hour=0)
@@ -62,7 +62,7 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
     assert await figures(db, going) == (2, 0)
     row = await db.fetchrow("select state::text, reason from message where message_id = $1", waiting)
     assert tuple(row or ()) == ("suppressed", "left")
-    audience = await compile_audience(db, Filter(), ballot_id=over)
+    audience = await compile_audience(db, Filter(), subject=await ballot_subject(db, over))
     assert await audience.size(db) == 2, "nobody asks a leaver, whatever the ballot"
     assert (await count_people(db)).people == 2
     assert await db.fetchval("select count(*) from claim where person_id = $1", people[0]) == 2

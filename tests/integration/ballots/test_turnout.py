@@ -80,7 +80,7 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     unit = await add_unit(db, "Leeds")
     both = await add_person(db, "both", unit=unit, sms="+447700900001", email="a@x.test")
     await add_person(db, "mail", unit=unit, email="b@x.test")
-    await add_person(db, "none", unit=unit)
+    none = await add_person(db, "none", unit=unit)
     ballot = await add_ballot(db, opens=NOW - timedelta(days=4000), closes=NOW + timedelta(days=4000))
     await enrol(db, ballot)
 
@@ -97,21 +97,26 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     await refresh(db, ballot)
     assert _reach(await totals(db, ballot)) == (1, 0, 1, 0)
 
-    campaign = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, audience, spec, created_by)"
-        " values ('c', 'C', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
-        ballot,
-    )
-    for position, state in enumerate(("delivered", "failed", "accepted"), start=1):
+    another = await add_ballot(db, "another")
+    for position, (about, person, state) in enumerate(
+        (
+            (ballot, both, "delivered"),
+            (ballot, both, "failed"),
+            (ballot, both, "accepted"),
+            (another, none, "delivered"),
+        ),
+        start=1,
+    ):
         step = await db.fetchval(
-            "insert into step (campaign_id, position, template, content, purpose, channels, secret)"
-            " values ($1, $2, 'x', '{}'::jsonb, 'service', '{sms}', 'x') returning step_id",
-            campaign, position,
+            "insert into step (campaign_id, position, template, content, purpose, channels, secret, goal_id)"
+            " select 1, $2, 'x', '{}'::jsonb, 'service', '{sms}', 'x', goal_id from ballot where ballot_id = $1"
+            " returning step_id",
+            about, position,
         )  # fmt: skip
         await db.execute(
             "insert into message (step_id, campaign_id, person_id, channel, address, state)"
-            " values ($1, $2, $3, 'sms', '+447700900001', $4::text::message_state)",
-            step, campaign, both, state,
+            " values ($1, 1, $2, 'sms', '+447700900001', $3::text::message_state)",
+            step, person, state,
         )  # fmt: skip
     await refresh(db, ballot)
     assert _reach(await totals(db, ballot)) == (1, 0, 1, 1), "two messages, one member contacted"

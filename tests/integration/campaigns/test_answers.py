@@ -61,8 +61,8 @@ async def test_what_a_reply_becomes(campaign: Campaign, text: str, kind: str | N
     answered = await say(campaign, text)
     assert await campaign.standing(ann) == kind
     assert answered.why_open == why
-    row = await row_of(campaign.db, "select person_id, message_id, text, state, claim_id from reply")
-    assert tuple(row) == (ann.person_id, ann.message_id, text, "open" if why else "closed", answered.claim_id)
+    row = await row_of(campaign.db, "select person_id, message_id, text, state, answer_id from reply")
+    assert tuple(row) == (ann.person_id, ann.message_id, text, "open" if why else "closed", answered.answer_id)
     assert await campaign.waiting(ann) == (("cancelled", "answered") if kind == "voted" else ("queued", None))
 
 
@@ -80,7 +80,7 @@ async def test_doing_it_again_changes_nothing(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
     first = await say(campaign, "Voted", inbound_id=7_000)
     again = await say(campaign, "Voted", inbound_id=7_000)
-    assert (again.claim_id, again.reply_id) == (first.claim_id, first.reply_id)
+    assert (again.answer_id, again.reply_id) == (first.answer_id, first.reply_id)
     assert await campaign.db.fetchval("select count(*) from claim") == 1
 
 
@@ -130,8 +130,8 @@ async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, f"Voted\n\n{NUDGED}")
     await campaign.db.execute(
-        "update reply set reading = 'unclear', rule_version = 'older', claim_id = null, why_open = 'unclear',"
-        " state = 'open'"
+        "update reply set reading = 'unclear', rule_version = 'older', answer_kind = null, answer_id = null,"
+        " why_open = 'unclear', state = 'open'"
     )
     await reclassify(campaign.db, actor="eve", at=NOW)
     assert await campaign.standing(ann) == "voted"
@@ -306,7 +306,7 @@ async def test_a_reply_that_is_read_late_answers_what_had_been_asked_when_it_cam
 async def test_an_unknown_number_is_a_conversation(campaign: Campaign) -> None:
     answered = await say(campaign, "Voted", "+447400555555")
     assert answered.why_open == "unknown_sender"
-    assert answered.claim_id is None
+    assert answered.answer_id is None
 
 
 async def test_somebody_we_never_wrote_to_is_a_conversation(campaign: Campaign) -> None:

@@ -14,7 +14,7 @@ from campaigns.spec import Filter
 from core.db import Connection
 from core.errors import SpecError
 from people.unit_names import find_units
-from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.electorate import add_ballot, add_person, add_unit, ballot_subject
 
 
 async def _union(db: Connection) -> int:
@@ -71,14 +71,17 @@ async def _who(db: Connection, audience: Audience) -> str:
 )
 async def test_a_filter_finds_whom_it_says(db: Connection, tree: dict[str, Any], expected: str) -> None:
     ballot = await _union(db)
-    assert await _who(db, await compile_audience(db, Filter.model_validate(tree), ballot_id=ballot)) == expected
+    pay = await ballot_subject(db, ballot)
+    assert await _who(db, await compile_audience(db, Filter.model_validate(tree), subject=pay)) == expected
 
 
 async def test_several_filters_must_all_hold_and_pages_join(db: Connection) -> None:
     ballot = await _union(db)
-    audience = await compile_audience(db, Filter(has=("sms",)), Filter(answered=False), ballot_id=ballot)
+    audience = await compile_audience(
+        db, Filter(has=("sms",)), Filter(answered=False), subject=await ballot_subject(db, ballot)
+    )
     assert await _who(db, audience) == "c"
-    everybody = await compile_audience(db, Filter(), ballot_id=ballot)
+    everybody = await compile_audience(db, Filter(), subject=await ballot_subject(db, ballot))
     first = await everybody.page(db, after=0, limit=2)
     rest = await everybody.page(db, after=first[-1], limit=100)
     assert first + rest == await everybody.page(db, after=0, limit=100)
@@ -87,8 +90,8 @@ async def test_several_filters_must_all_hold_and_pages_join(db: Connection) -> N
 async def test_who_has_received_a_step(db: Connection) -> None:
     ballot = await _union(db)
     campaign = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, audience, spec, created_by)"
-        " values ('c', 'C', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, audience, spec, created_by)"
+        " values ('c', 'C', 'ballot', $1, '{}'::jsonb, '{}'::jsonb, 'test') returning campaign_id",
         ballot,
     )
     step = await db.fetchval(
@@ -104,18 +107,24 @@ async def test_who_has_received_a_step(db: Connection) -> None:
         step, campaign,
     )  # fmt: skip
     one = Filter(received=(1,), answered=False)
-    assert await _who(db, await compile_audience(db, one, ballot_id=ballot, campaign_id=campaign)) == "b"
+    assert (
+        await _who(db, await compile_audience(db, one, subject=await ballot_subject(db, ballot), campaign_id=campaign))
+        == "b"
+    )
 
 
 async def test_what_does_not_exist_is_named_with_what_was_meant(db: Connection) -> None:
-    await _union(db)
+    pay = await ballot_subject(db, await _union(db))
     wrong = Filter.model_validate(
         {
             "unit": ["Nort", "Leeds"],
+            "answered": ["voted", "vote"],
             "any": [{"attribute": {"grad": "AO"}}, {"members": ["a", "zz"]}],
         }
     )
-    assert await check_audience(db, wrong, key="campaign.audience") == [
+    statuses = "'voted', 'will_vote', 'not_voted', 'no_ballot_paper', 'replacement_requested' or 'refused'"
+    assert await check_audience(db, wrong, pay, key="campaign.audience") == [
+        f"campaign.audience.answered: 'vote' is not one of {statuses}",
         "campaign.audience.attribute.grad: no member file has brought this attribute; did you mean grade?",
         "campaign.audience.members: there is no member zz",
         "campaign.audience.unit: there is no unit 'Nort'; did you mean north?",
@@ -150,10 +159,10 @@ _TREE = st.recursive(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_TREE, min_size=1, max_size=3))
 async def test_filters_obey_the_laws_of_logic(db: Connection, trees: Sequence[dict[str, Any]]) -> None:
-    ballot = await db.fetchval("select ballot_id from ballot") or await _union(db)
+    subject = await ballot_subject(db, await db.fetchval("select ballot_id from ballot") or await _union(db))
 
     async def find(tree: dict[str, Any]) -> set[str]:
-        return set(await _who(db, await compile_audience(db, Filter.model_validate(tree), ballot_id=ballot)))
+        return set(await _who(db, await compile_audience(db, Filter.model_validate(tree), subject=subject)))
 
     each = [await find(tree) for tree in trees]
     assert await find({"any": trees}) == set.union(*each)
@@ -162,12 +171,12 @@ async def test_filters_obey_the_laws_of_logic(db: Connection, trees: Sequence[di
 
 
 async def test_a_value_that_is_only_spelt_otherwise_is_told_with_the_right_one(db: Connection) -> None:
-    await _union(db)
+    pay = await ballot_subject(db, await _union(db))
     wrong = Filter.model_validate({"any": [{"attribute": {"grade": ["ao", "EO"]}}, {"language": "CY"}]})
-    assert await check_audience(db, wrong) == [
+    assert await check_audience(db, wrong, pay) == [
         "audience.attribute.grade: nobody has 'ao'; did you mean AO?",
         "audience.language: nobody has 'CY'; did you mean cy?",
     ]
     nobody_yet = Filter.model_validate({"attribute": {"grade": ["HEO"]}})
-    assert await check_audience(db, nobody_yet) == [], "somebody may have it one day"
+    assert await check_audience(db, nobody_yet, pay) == [], "somebody may have it one day"
     assert await unheld_in_audience(db, nobody_yet) == ["audience.attribute.grade: nobody has 'HEO'; did you mean EO?"]

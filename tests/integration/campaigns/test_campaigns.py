@@ -212,7 +212,7 @@ async def test_a_closed_ballot_an_unknown_one_and_a_name_that_is_taken_are_refus
     with pytest.raises(Conflict, match="already a campaign nudges"):
         await create_campaign(muster, campaign_spec(), "staff")
     with pytest.raises(NotFound, match="no ballot other"):
-        await create_campaign(muster, campaign_spec(name="b", ballot="other"), "staff")
+        await create_campaign(muster, campaign_spec(name="b", about={"ballot": "other"}), "staff")
     late = replace(muster, clock=lambda: datetime(2026, 12, 8, tzinfo=UTC))
     with pytest.raises(Conflict, match="closed on Monday 7 December, 12:00"):
         await create_campaign(late, campaign_spec(name="c"), "staff")
@@ -259,7 +259,7 @@ async def test_a_campaign_is_paused_resumed_and_cancelled_with_its_steps(muster:
         told = await status(db, "nudges", NOW)
         assert [step.state for step in told.steps] == ["cancelled", "cancelled"]
         assert told.steps[0].counts == {State.CANCELLED: 2, State.SKIPPED: 1}
-        assert told.turnout.electorate == 3
+        assert told.outcome.figures["turnout"].electorate == 3
         actions = [row["action"] for row in await db.fetch("select action from audit order by audit_id")]
     assert actions == ["create", "launch", "pause", "resume", "cancel"]
 
@@ -280,7 +280,7 @@ async def test_a_campaign_is_finished_when_its_steps_are(muster: Runtime) -> Non
 
 async def test_a_window_and_caps_become_the_steps_own(muster: Runtime) -> None:
     await _members(muster)
-    window = {"days": "Mon-Fri", "hours": "09:00-18:00", "zone": "ballot", "from": "2026-11-24", "until": "2026-12-01"}
+    window = {"days": "Mon-Fri", "hours": "09:00-18:00", "zone": "subject", "from": "2026-11-24", "until": "2026-12-01"}
     steps = [
         {**STEPS[0], "window": {"zone": "Europe/Paris", "until": "2026-11-30T12:00:00"}, "frequency_cap": "none"},
         {**STEPS[1], "send_before": "2026-11-29T12:00:00"},

@@ -43,7 +43,7 @@ async def test_those_that_wait_are_listed_longest_first(campaign: Campaign, ann:
     replies = await open_replies(campaign.db, 10)
     assert [reply.reply_id for reply in replies] == [first, second]
     known, stranger = replies
-    assert (known.person_id, known.name, known.unit, known.ballot) == (ann.person_id, "Ann Lee", "Leeds", "pay-2026")
+    assert (known.person_id, known.name, known.unit, known.subject) == (ann.person_id, "Ann Lee", "Leeds", "pay-2026")
     assert (known.why_open, known.holders) == ("unclear", (ann.person_id,))
     assert (stranger.why_open, stranger.person_id, stranger.holders) == ("unknown_sender", None, ())
     assert len(await open_replies(campaign.db, 1)) == 1

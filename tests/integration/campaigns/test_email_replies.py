@@ -169,7 +169,7 @@ async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room
         f"❤️\n\nAnn Jones reacted via Gmail {link}", f"🙏\n\nFlorencia reaccionó a través de Gmail\n{link}",
     ):  # fmt: skip
         reply = await answer(room, reply_address(room, asked), words)
-        assert (reply["reading"], reply["claim_id"], reply["why_open"]) == ("reaction", None, None), words
+        assert (reply["reading"], reply["answer_id"], reply["why_open"]) == ("reaction", None, None), words
     own = await answer(room, reply_address(room, asked), f"STOP\n\nplease, I do not want these in Gmail\n{link}")
     assert own["reading"] == "opt_out", "a person's own words beside such a link"
 
@@ -250,7 +250,7 @@ async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: C
     asked = await room.campaign.ask(email=ANN)
     await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
     reply = await answer(room, reply_address(room, asked), "I have voted")
-    assert (reply["why_open"], reply["claim_id"], reply["message_id"]) == ("shared_address", None, asked.message_id)
+    assert (reply["why_open"], reply["answer_id"], reply["message_id"]) == ("shared_address", None, asked.message_id)
     assert await room.campaign.standing(asked) is None
 
 
@@ -258,7 +258,7 @@ async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipien
     asked = await room.campaign.ask(email=ANN)
     for sender in ("Eve <eve@else.test>", f"Eve <eve@else.test>, Ann <{ANN}>", "no address at all"):
         reply = await answer(room, reply_address(room, asked), f"I have voted, {sender[:3]}", sender=sender)
-        assert reply["claim_id"] is None
+        assert reply["answer_id"] is None
         assert reply["state"] == "open"
     assert await room.campaign.standing(asked) is None
 

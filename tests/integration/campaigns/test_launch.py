@@ -221,7 +221,13 @@ async def test_later_steps_start_when_their_time_comes_and_skip_who_has_answered
     async with connected(muster) as db:
         voter = await db.fetchval("select person_id from person where external_id = 'M1'")
         await record_claim(
-            db, ballot_id=campaign.ballot_id, person_id=voter, kind="voted", source="link", recorder="x", confidence=1
+            db,
+            ballot_id=campaign.subject.subject_id,
+            person_id=voter,
+            kind="voted",
+            source="link",
+            recorder="x",
+            confidence=1,
         )
         assert (await _rows(db))["M1"] == ("email", "cancelled", "answered")
 

@@ -38,7 +38,7 @@ async def made(muster: Runtime, **changes: object) -> Campaign:
         abroad = await add_person(db, "3", sms="+447700900003")
         await db.execute("update person set time_zone = $2 where person_id = $1", abroad, KOLKATA)
         await create_ballot(db, ballot_spec())
-    given: dict[str, object] = {"name": "nudges", "title": "Nudges", "ballot": "pay", "steps": STEPS}
+    given: dict[str, object] = {"name": "nudges", "title": "Nudges", "about": {"ballot": "pay"}, "steps": STEPS}
     return await create_campaign(muster, CampaignSpec.model_validate(given | changes), "staff")
 
 
@@ -85,8 +85,8 @@ async def test_every_plan_shows_the_quiet_hours(muster: Runtime) -> None:
     first, second = await planned(muster, await made(muster))
     assert first.at_night == second.at_night == 0
     words = told(first)
-    assert "no texts between 21:00 and 08:00, by each member's own clock" in words
-    assert "the first text may go on Sunday 29 November at 08:00, by the ballot's clock" in words
+    assert "no texts between 21:00 and 08:00, by each person's own clock" in words
+    assert "the first text may go on Sunday 29 November at 08:00, by the campaign's clock" in words
     assert "the first email" not in words
     assert second.starts_at == datetime(2026, 12, 1, 22, 16, tzinfo=UTC)
     assert "Tuesday 01 December at 22:16 at the earliest" in told(second)
@@ -147,7 +147,12 @@ async def test_days_keep_the_hour_across_a_clock_change(
     db: Connection, launched: str, pause: str, zone: str, starts: str
 ) -> None:
     step = CampaignSpec.model_validate(
-        {"name": "a", "title": "A", "ballot": "b", "steps": [STEPS[0], {**STEPS[1], "when": {"after": pause}}]}
+        {
+            "name": "a",
+            "title": "A",
+            "about": {"ballot": "b"},
+            "steps": [STEPS[0], {**STEPS[1], "when": {"after": pause}}],
+        }
     ).steps[1]
     assert step.when.after is not None
     at = await db.fetchval(
@@ -163,7 +168,7 @@ async def test_a_step_is_launched_at_the_same_hour_after_the_clocks_have_changed
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec(opens="2026-10-01"))
-    spec = CampaignSpec.model_validate({"name": "nudges", "title": "N", "ballot": "pay", "steps": STEPS})
+    spec = CampaignSpec.model_validate({"name": "nudges", "title": "N", "about": {"ballot": "pay"}, "steps": STEPS})
     campaign = await create_campaign(muster, spec, "staff")
     await launch(muster, campaign.campaign_id, "staff")
     [second] = await planned(muster, campaign)

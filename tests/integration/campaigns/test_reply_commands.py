@@ -186,7 +186,7 @@ async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
     _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.after, found.claim_id, found.why_open) == ("voted", None, "shared_address")
+    assert (found.after, found.answer_id, found.why_open) == ("voted", None, "shared_address")
 
 
 @pytest.mark.parametrize(("days", "why"), [(-11, "early"), (11, "late")])
@@ -198,7 +198,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
     await pretend_old(campaign.db, reply, "unclear", "unclear")
     _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.after, found.claim_id, found.why_open) == ("voted", None, why)
+    assert (found.after, found.answer_id, found.why_open) == ("voted", None, why)
     assert await campaign.standing(ann) is None
 
 
@@ -225,7 +225,9 @@ async def test_a_vote_in_answer_to_what_is_forgotten_by_now_stands(campaign: Cam
 
 async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:
     stuck, other = [await say(campaign, "hm", number) for number in (1, 2)]
-    await campaign.db.execute("update reply set claim_id = 99 where reply_id = $1", stuck)  # of which nobody knows
+    await campaign.db.execute(
+        "update reply set answer_kind = 'ballot', answer_id = 99 where reply_id = $1", stuck
+    )  # of which nobody knows
     await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
     for reply in (stuck, other):
         await pretend_old(campaign.db, reply, "unclear", "unclear")

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from ballots.counts import refresh, totals
-from campaigns.replies.answers import Inbound, answer_reply, claim_reply, opt_in, opt_out
+from campaigns.replies.answers import Inbound, answer_reply, opt_in, opt_out, record_answer
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     alone,
@@ -106,7 +106,8 @@ async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connecti
 
 async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
     twin = await add_past(db, "pay-again", people=16)
-    await db.execute("update campaign set ballot_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
+    await db.execute("update campaign set subject_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
+    await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
     await db.execute("update elector set ballot_id = $1 where ballot_id = $2", past.ballot_id, twin.ballot_id)
     await refresh(db, past.ballot_id)
     before = await totals(db, past.ballot_id)
@@ -157,15 +158,15 @@ async def test_a_reply_a_year_late_reaches_a_person_who_sees_what_it_answers(db:
     assert asked is not None
     await archive(db, past)
     answered = await say(db, "I have voted", asked["address"])
-    assert (answered.why_open, answered.claim_id) == ("late", None)  # type: ignore[attr-defined]
+    assert (answered.why_open, answered.answer_id) == ("late", None)  # type: ignore[attr-defined]
     (reply,) = await open_replies(db)
-    assert (reply.message_id, reply.person_id, reply.ballot) == (
+    assert (reply.message_id, reply.person_id, reply.subject) == (
         asked["message_id"],
         asked["person_id"],
         "pay-2025-ballot",
     )
-    claim_id = await claim_reply(
-        db, message_id=asked["message_id"], person_id=asked["person_id"], kind="voted", channel="sms", actor="ada",
+    claim_id = await record_answer(
+        db, message_id=asked["message_id"], person_id=asked["person_id"], meaning="voted", channel="sms", actor="ada",
         at=NOW,
     )  # fmt: skip
     assert await db.fetchval("select ballot_id from claim where claim_id = $1", claim_id) == past.ballot_id

@@ -195,7 +195,7 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
 
     checked = muster("template", "check", "ballot-reminder")
     assert "Languages: English (en): sms and email; Welsh (cy): sms and email" in checked.out
-    assert "Warning: One member has the language Polish (pl), which the template is not in: they get" in checked.out
+    assert "Warning: One person has the language Polish (pl), which the template is not in: they get" in checked.out
     assert "It can be used; see the warnings." in checked.out
     told = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
     assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])

@@ -27,6 +27,8 @@ BUSY = {
     "person", "page_view", "reply", "address", "consent", "consent_event",
 }  # fmt: skip
 """Tables that grow with the electorate."""
+INLINED = {"stops_of", "link_recipient", "messages_of", "messages_to"}
+"""Functions that PostgreSQL inlines into the queries that read them; a call would be planned apart from its query."""
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +123,10 @@ PINS = (
     Pin(
         "campaigns/addressing",
         "candidates",
-        ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey"),
+        ("address_person_id_channel_address_key", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
     ),
     Pin("campaigns/replies/answered_messages", "latest", ("message_one_per_address",)),
-    Pin("campaigns/replies/answers", "link_claim", ("claim_person",)),
+    Pin("campaigns/subjects/ballot", "said_by_link", ("claim_person",)),
     Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),
     Pin("campaigns/replies/reclassify", "hold_stale", ("reply_pkey", "reply_address")),
@@ -139,13 +141,33 @@ async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> Non
     nodes = await plan_of(grown, load_queries(str(ROOT / f"{pin.module}.py"))[pin.name])
     scanned = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
     assert not BUSY.intersection(scanned), scanned
+    called = [node.get("Function Name") for node in nodes if node["Node Type"] == "Function Scan"]
+    assert not INLINED.intersection(called), called
     used = {node["Index Name"] for node in nodes if "Index Name" in node}
     assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
+
+
+@pytest.mark.parametrize("name", ["find", "look", "press"])
+async def test_what_a_person_has_answered_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
+    nodes = await plan_of(grown, load_queries(str(ROOT / "webhooks/members/recipient.py"))[name])
+    for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):
+        conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == index]
+        assert conditions, shape(nodes)
+        assert all(f"{column} = " in one for one in conditions for column in columns), conditions
 
 
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
     nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
     assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+async def test_a_function_that_is_called_would_be_seen(grown: Connection) -> None:
+    await grown.execute("alter function stops_of volatile")
+    try:
+        nodes = await plan_of(grown, "select stop.* from stops_of($1, $2, $3, $4, $5) as stop")
+    finally:
+        await grown.execute("alter function stops_of stable")
+    assert "stops_of" in [node.get("Function Name") for node in nodes if node["Node Type"] == "Function Scan"]
 
 
 async def plan_of(db: Connection, sql: str) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ insert into sender (channel, address) values ('sms', '+447480111111'), ('email',
 insert into ballot (name, title, opens_at, closes_at, threshold, goal_id)
   select 'b' || n, 'Ballot', now() - interval '10 days', now() + interval '10 days', 0.5, n
   from generate_series(1, 4) as n;
-insert into campaign (name, title, ballot_id, state, audience, spec, created_by)
-  select 'c' || n, 'Campaign', n, 'running', '{}', '{}', 'ann' from generate_series(1, 4) as n;
+insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)
+  select 'c' || n, 'Campaign', 'ballot', n, 'running', '{}', '{}', 'ann' from generate_series(1, 4) as n;
 insert into person (external_id, first_name) select 'M' || n, 'Ann' from generate_series(1, 40000) as n;
 insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id, email_sender_id, goal_id,
     state, secret)

@@ -11,6 +11,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from campaigns.retention import drop_year
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
 from messaging.outbox.archive import (
@@ -18,7 +19,6 @@ from messaging.outbox.archive import (
     archive_chunk,
     archived_years,
     briefly,
-    drop_year,
     is_sending,
     ready_year,
 )

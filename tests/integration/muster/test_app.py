@@ -151,7 +151,7 @@ async def test_who_comes_without_a_link_is_led_on(client: Client) -> None:
             assert (answer.status, answer.content_type) == (200, "text/html")
         assert "The Union" in page
         assert "0800 000 000" in page
-        assert "Members: each message we send you has a link of your own." in page
+        assert "Each message we send you has a link of your own." in page
         assert '<a href="console/">Staff sign in here</a>' in page
     async with client.get("/", headers={"Accept-Language": "cy"}) as answer:
         assert "Staff: mewngofnodwch yma" in await answer.text()

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
 from campaigns.erasure import begin_erasure, find_traces, renamed
+from campaigns.replies.opt_ins import last_opt_ins
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
@@ -43,13 +44,14 @@ SPEAKS: frozenset[str] = frozenset(
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_status", "consent", "count_change",
-        "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
-        "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "question", "question_answer", "reply_classification",
-        "reported_status", "response_count", "response_status", "schema_migrations", "sender", "sign_in",
-        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step", "step_total",
-        "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail", "webhook_subscription",
+        "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent",
+        "count_change", "dispatcher", "elector", "erased_message", "erased_subject", "erasure",
+        "event_source_position", "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import",
+        "message_archive", "message_event_archive", "message_try", "notice", "question", "question_answer",
+        "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
+        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
+        "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
+        "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
@@ -183,7 +185,7 @@ FILE = (
 async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
     path = folder / "members.csv"
     path.write_text(FILE, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, keys=keys)
+    return await import_people(pool, path, reserved=RESERVED, keys=keys, opt_ins=last_opt_ins)
 
 
 async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
@@ -218,6 +220,22 @@ async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
     await fill(db)
     found = await erasure.look_for(runtime, NUMBER)
     await erasure.erase(runtime, found, actor="olga", may_return=True)
+    await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
+    assert not await active_suppressions(db, channel="sms", address=PHONE)
+    assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
+
+
+async def test_who_comes_back_and_has_asked_for_messages_since_is_written_to_there(
+    runtime: Runtime, db: Connection, tmp_path: Path
+) -> None:
+    await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    for n, (channel, address, reading) in enumerate((("sms", PHONE, "opt_in"), ("email", WORK, "unclear"))):
+        await db.execute(
+            "insert into reply (inbound_id, channel, address, sender, text, reading, rule, rule_version, received_at)"
+            " values ($1, $2, $3, 'us', 'START', $4, 'r', '1', now() + interval '1 hour')",
+            900 + n, channel, address, reading,
+        )  # fmt: skip
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
     assert not await active_suppressions(db, channel="sms", address=PHONE)
     assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]

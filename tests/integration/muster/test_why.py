@@ -16,8 +16,8 @@ from tests.support.outbox_rows import add_messages, add_step
 
 async def add_campaign(db: Connection, ballot_id: int, name: str = "reminders", state: str = "running") -> int:
     campaign_id: int = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ($1, 'R', $2, $3, '{}', $4, 'ann') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ($1, 'R', 'ballot', $2, $3, '{}', $4, 'ann') returning campaign_id",
         name, ballot_id, state, {"steps": [{}, {}, {"audience": {"language": ["cy"]}}]},
     )  # fmt: skip
     return campaign_id

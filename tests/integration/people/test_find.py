@@ -66,8 +66,8 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     person = await add_person(db, "M1", sms="+447400123456")
     ballot_id = await add_ballot(db)
     campaign_id = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ('n', 'N', $1, 'running', '{}', '{}', 'ann') returning campaign_id", ballot_id,
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ('n', 'N', 'ballot', $1, 'running', '{}', '{}', 'ann') returning campaign_id", ballot_id,
     )  # fmt: skip
     step = await add_step(db, campaign_id=campaign_id)
     (message_id,) = await add_messages(db, step, "sms", ["+447400123456"], first_person=person)
@@ -78,8 +78,8 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     await retract_claim(db, claim_id, recorder="olga", source="rep")
     await db.execute(
         "insert into reply (inbound_id, channel, address, sender, person_id, message_id, text, reading, rule,"
-        " rule_version, claim_id, received_at)"
-        " values (1, 'sms', '+447400123456', 'us', $1, $2, 'done it', 'voted', 'r', '1', $3, $4)",
+        " rule_version, answer_kind, answer_id, received_at)"
+        " values (1, 'sms', '+447400123456', 'us', $1, $2, 'done it', 'voted', 'r', '1', 'ballot', $3, $4)",
         person, message_id, claim_id, NOW,
     )  # fmt: skip
     await suppress(db, channel="sms", address="+447400123456", reason="opted_out", source="sms_reply")

@@ -77,8 +77,8 @@ async def add_message(db: Connection, runtime: Runtime, step: int, person: int, 
 async def add_step(db: Connection) -> int:
     ballot = await add_ballot(db, opens=system_clock().replace(year=2000), closes=system_clock().replace(year=2100))
     campaign = await db.fetchval(
-        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
-        " values ('x', 'X', $1, 'running', '{}', '{}', 'test') returning campaign_id",
+        "insert into campaign (name, title, subject_kind, subject_id, state, audience, spec, created_by)"
+        " values ('x', 'X', 'ballot', $1, 'running', '{}', '{}', 'test') returning campaign_id",
         ballot,
     )
     sender = await db.fetchval("insert into sender (channel, address) values ('sms', $1) returning sender_id", OURS)

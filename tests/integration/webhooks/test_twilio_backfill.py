@@ -93,7 +93,7 @@ async def test_it_is_looked_as_often_as_is_set_and_by_one(here: Runtime, sandbox
 
 async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection) -> None:
     await backfill(here)
-    await db.execute("update caught_up set through = $1, looked_at = $1", clock() - timedelta(days=3))
+    await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=3))
     for hours in (70, 40, 10, 0.1):
         came(sandbox, f"{hours} hours ago", ago=hours * 3600)
     assert await backfill(here) == 4
@@ -107,7 +107,7 @@ async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
     here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
 ) -> None:
     await backfill(here)
-    await db.execute("update caught_up set through = $1, looked_at = $1", clock() - timedelta(days=60))
+    await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=60))
     came(sandbox, "STOP", ago=40 * 86400)
     came(sandbox, "Voted", ago=20 * 86400)
     assert here.settings.keep_inbox == 30
@@ -145,4 +145,4 @@ async def test_what_others_on_the_account_get_is_not_ours(here: Runtime, sandbox
 
 async def test_without_twilio_nobody_is_asked(runtime: Runtime, db: Connection) -> None:
     assert await backfill(runtime) == 0
-    assert await db.fetchval("select count(*) from caught_up") == 0
+    assert await db.fetchval("select count(*) from backfill_position") == 0

@@ -147,7 +147,13 @@ async def test_a_campaigns_life_is_told(told: Telling, db: Connection) -> None:
     await told.notice()
     assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
     said = (await events(db))[0][1]
-    assert said == {"campaign": "pay", "ballot": "pay-2026", "by": "ada", "why": "the wrong date"}
+    assert said == {
+        "campaign": "pay",
+        "subject_kind": "ballot",
+        "subject": "pay-2026",
+        "by": "ada",
+        "why": "the wrong date",
+    }
 
 
 async def test_a_ballots_milestones_are_notice_sent_each(told: Telling, db: Connection) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.classification import READINGS, OwnMail, read_reply
+from campaigns.replies.classification import GENERAL, READINGS, OwnMail, read_reply, restrict
 from campaigns.replies.classification.plain import LONGEST
 from campaigns.replies.classification.rules import FOLDER, load_rules
 from tests.support.effort import effort_of
@@ -246,3 +246,26 @@ def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> N
             read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
 
     assert effort_of(read) < 120
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "also"),
+    [
+        ("I have voted", "unclear", None),
+        ("1", "unclear", None),
+        ("Voted, now stop texting me", "opt_out", None),
+        ("call me stop", "opt_out", "call_me"),
+        ("I have voted, please call me", "call_me", None),
+        ("START", "opt_in", None),
+        ("wrong number", "wrong_number", None),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_to_the_message_is_not_read_as_one(text: str, reading: str, also: str | None) -> None:
+    read = restrict(read_reply(text, {"1": "voted"}, possible=GENERAL), GENERAL)
+    assert (read.reading, read.also) == (reading, also)
+
+
+def test_a_digit_means_what_the_subject_knows() -> None:
+    possible = GENERAL | {"good", "poor"}
+    menu = {"1": "good", "2": "poor", "3": "voted"}
+    assert [read_reply(digit, menu, possible=possible).reading for digit in "123"] == ["good", "poor", "unclear"]

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from ballots.spec import load_ballot_spec
 from campaigns.spec import CampaignSpec, Filter, Quiet, StepSpec, Window, load_campaign_file, load_campaign_spec
+from campaigns.subjects.kinds import KINDS
+from campaigns.subjects.notice import NoticeSpec
 from core.errors import SpecError
 from core.spec_errors import names_instead
-from core.spec_file import at_zone
+from core.spec_file import TABLES, at_zone
 
 ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
@@ -31,7 +33,7 @@ CAMPAIGN = """
 [campaign]
 name = "nudges"
 title = "Nudges"
-ballot = "pay"
+about = { ballot = "pay" }
 [[campaign.steps]]
 template = "ballot-reminder"
 channels = ["email", "sms"]
@@ -52,7 +54,7 @@ def _problems(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
-    complete, window, audience = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    complete, notice, window, audience = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
     path = _file(tmp_path, complete)
     ballot, campaign = load_ballot_spec(path), load_campaign_spec(path)
     assert (ballot.threshold, ballot.last_posting) == (0.5, date(2026, 12, 3))
@@ -60,6 +62,8 @@ def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
     assert [step.channels for step in campaign.steps] == [("email", "sms"), ("sms",), ("sms", "email")]
     assert campaign.steps[1].when.after == timedelta(days=3)
     assert campaign.steps[2].audience == Filter(not_=Filter(answered=("refused",)))
+    campaign, told = load_campaign_file(_file(tmp_path, notice))
+    assert (campaign.subject, isinstance(told, NoticeSpec)) == (("notice", "bins"), True)
     assert Filter.model_validate(tomllib.loads(audience)["campaign"]["audience"]).answered is False
     assert Window.model_validate(tomllib.loads(window)["campaign"]["window"]).days == (1, 2, 3, 4, 5)
 
@@ -75,14 +79,55 @@ def test_every_key_is_documented() -> None:
 def test_the_demo_file_is_right() -> None:
     path = ROOT / "sandbox" / "demo" / "pay-2026.toml"
     campaign = load_campaign_spec(path)
-    assert campaign.ballot == load_ballot_spec(path).name
+    assert campaign.subject == ("ballot", load_ballot_spec(path).name)
     night = Quiet(time(21), time(8), ("sms",))
     assert {campaign.quiet(step) for step in campaign.steps if "sms" in step.channels} == {night}, "people copy it"
 
 
 def test_a_campaign_without_a_ballot_key_takes_the_files_own(tmp_path: Path) -> None:
-    path = _file(tmp_path, BALLOT + CAMPAIGN.replace('ballot = "pay"', ""))
-    assert load_campaign_spec(path).ballot == "pay"
+    path = _file(tmp_path, BALLOT + CAMPAIGN.replace('about = { ballot = "pay" }', ""))
+    assert load_campaign_spec(path).subject == ("ballot", "pay")
+
+
+def test_every_kind_of_subject_has_a_table() -> None:
+    assert set(TABLES) == {"campaign", *KINDS}
+    assert all(kind == one.kind for kind, one in KINDS.items())
+
+
+@pytest.mark.parametrize(
+    ("about", "subject"),
+    [('about = "notice"', ("notice", "nudges")), ('about = { ballot = "pay-2" }', ("ballot", "pay-2"))],
+)
+def test_what_a_campaign_is_about(tmp_path: Path, about: str, subject: tuple[str, str]) -> None:
+    path = _file(tmp_path, BALLOT + CAMPAIGN.replace('about = { ballot = "pay" }', about))
+    assert load_campaign_spec(path).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ("", 'campaign.about: say what it is about: { ballot = "…" } or "notice"'),
+        ('about = "ballot"', "campaign.about: say what it is about"),
+        ('about = "notices"', "campaign.about: say what it is about"),
+        ('about = { notice = "x" }', "campaign.about: say what it is about"),
+        ('about = { ballot = "" }', "campaign.about: say what it is about"),
+        ('about = { ballot = "a", notice = "b" }', "campaign.about: say what it is about"),
+        ('ballot = "pay"', 'campaign.ballot: is not a key here; write about = { ballot = "pay" }'),
+        ('about = "notice"\nwindow = { zone = "ballot" }', 'campaign.window.zone: write "subject" for the time zone'),
+    ],
+)  # fmt: skip
+def test_a_campaign_about_nothing_that_there_is(tmp_path: Path, about: str, problem: str) -> None:
+    [line] = _problems(tmp_path, CAMPAIGN.replace('about = { ballot = "pay" }', about))
+    assert line.startswith(problem), line
+
+
+def test_a_file_with_two_subjects_has_to_say_which(tmp_path: Path) -> None:
+    text = BALLOT + CAMPAIGN.replace('about = { ballot = "pay" }', "") + "[notice]\n"
+    assert _problems(tmp_path, text) == [
+        'campaign.about: is missing, and the file holds a ballot and a notice; write { ballot = "…" } or "notice"'
+    ]
+    alone = _file(tmp_path, CAMPAIGN.replace('about = { ballot = "pay" }', "") + '[notice]\ntitle = "News"\n')
+    assert load_campaign_file(alone)[0].subject == ("notice", "nudges")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +166,6 @@ def test_a_wrong_ballot_names_its_key(tmp_path: Path, change: str, problem: str)
         ("[campaign.audience]\nany = []", "campaign.audience.any: needs at least one entry"),
         ('[campaign.audience]\nany = [{}, {has = "sms"}]', "campaign.audience: holds an empty filter"),
         ('[campaign.audience]\nhas = "fax"', "campaign.audience.has[1]: 'fax' is not one of 'sms' or 'email'"),
-        ('[campaign.audience]\nanswered = ["vote"]', "campaign.audience.answered[1]: 'vote' is not one of"),
         ("[campaign.audience]\nattribute = { grade = 5 }", "campaign.audience.attribute.grade"),
         ("[campaign.pace]\nsms = 0", "campaign.pace.sms: must be greater than 0"),
         ("audience = { received = 2 }", "campaign.steps[1].audience.received: there is no step 2 before it"),
@@ -236,7 +280,7 @@ def test_texts_have_quiet_nights_unless_the_file_says_otherwise(
 ) -> None:
     spec = CampaignSpec.model_validate(
         {
-            "name": "a", "title": "A", "ballot": "b", "quiet_hours": campaign,
+            "name": "a", "title": "A", "about": {"ballot": "b"}, "quiet_hours": campaign,
             "steps": [{"template": "x", "channels": channels, "quiet_hours": step}],
         }
     )  # fmt: skip
@@ -294,12 +338,12 @@ def test_days_are_written_as_people_write_them(tmp_path: Path, written: str, day
 
 def test_a_step_overrides_its_campaigns_window_key_by_key(tmp_path: Path) -> None:
     head, steps = CAMPAIGN.split("[[campaign.steps]]")
-    window = '[campaign.window]\ndays = "Mon-Fri"\nhours = "09:00-24:00"\nzone = "ballot"\n'
+    window = '[campaign.window]\ndays = "Mon-Fri"\nhours = "09:00-24:00"\nzone = "subject"\n'
     own = 'window = { hours = "10:00-12:00" }'
     spec = load_campaign_spec(_file(tmp_path, f"{head}{window}[[campaign.steps]]{steps}{own}"))
     assert spec.window.hours == (time(9), time.max)
     merged = spec.steps[0].window.within(spec.window)
-    assert (merged.days, merged.hours, merged.zone) == ((1, 2, 3, 4, 5), (time(10), time(12)), "ballot")
+    assert (merged.days, merged.hours, merged.zone) == ((1, 2, 3, 4, 5), (time(10), time(12)), "subject")
 
 
 HOURS = 'write the hours in which it may be sent, within one day, such as "09:00-18:00"'

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.open_reasons import FOR_A_PERSON
+from campaigns.replies.open_reasons import FOR_A_PERSON, WHY_OPEN
+from campaigns.subjects.kinds import KINDS
 from console.words import (
     GROUPS,
     STATES,
-    WHY_OPEN,
     ago,
     duration,
     in_words,
@@ -29,9 +29,9 @@ def test_every_message_state_has_words_and_one_group() -> None:
 
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
-    assert {*FOR_A_PERSON, "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"} == set(
-        WHY_OPEN
-    )
+    of_subjects = frozenset[str]().union(*(kind.for_a_person for kind in KINDS.values()))
+    others = {"opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"}
+    assert FOR_A_PERSON | of_subjects | others == set(WHY_OPEN)
 
 
 @pytest.mark.parametrize(

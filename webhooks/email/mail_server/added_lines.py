@@ -14,8 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from campaigns.replies.answers import CLAIMS
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import GENERAL, READINGS, read_reply
 
 ENDINGS: Final = Path(__file__).with_name("endings.toml")
 LONGEST_BANNER: Final = 500
@@ -91,8 +90,8 @@ def is_greeting(text: str) -> bool:
 
 
 def speaks_for_itself(line: str) -> bool:
-    """Tell whether a line reads as an opt-out or a claim where it stands alone."""
-    return read_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *CLAIMS}
+    """Tell whether a line reads as an opt-out or an answer where it stands alone."""
+    return read_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *(READINGS - GENERAL)}
 
 
 def is_personal(line: str) -> bool:

@@ -1,0 +1,119 @@
+"""Page about a ballot: the question, what the member has answered, and what they can still answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ballots.phase import VotePhase
+from campaigns.subjects.page import (
+    OTHERS,
+    Button,
+    MemberPage,
+    Reader,
+    after_stop,
+    requests,
+    resume_button,
+    stopped_note,
+)
+
+ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
+"""Answers while it is open; the first is shown as the main one."""
+
+_SAID: Final = {
+    "not_voted": "said_not_voted",
+    "will_vote": "said_will_vote",
+    "no_ballot_paper": "said_no_ballot_paper",
+    "replacement_requested": "said_no_ballot_paper",
+}
+
+
+def question(reader: Reader, phase: VotePhase, *, can_post: bool, note: str | None = None) -> MemberPage:
+    """Return the page a link opens, whatever has been answered before.
+
+    Args:
+        reader: who opens it.
+        phase: of the ballot.
+        can_post: whether the last safe time to post has still to come.
+        note: what has just been done.
+    """
+    match phase:
+        case "before":
+            return _short(reader, "before", ["opens", "why"], ("call_me", "stop"), note)
+        case "closed":
+            return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
+    if reader.standing == "voted":
+        return _voted(reader, note)
+    return MemberPage(
+        heading="question",
+        lines=["why", "closes", *_posting(can_post=can_post)],
+        note=note or _SAID.get(reader.standing or "") or stopped_note(reader),
+        buttons=_buttons(()),
+        others=requests(reader, OTHERS),
+        undo="undo" if reader.said_here else resume_button(reader),
+        greet=True,
+        small_print="secret",
+        decoy=True,
+    )
+
+
+def answered(reader: Reader, phase: VotePhase, press: str, *, can_post: bool, can_replace: bool) -> MemberPage:
+    """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change.
+
+    Args:
+        reader: who answered, as they stand now.
+        phase: of the ballot.
+        press: what they pressed.
+        can_post: whether the last safe time to post has still to come.
+        can_replace: whether another ballot paper can still be asked for.
+    """
+    if press == "stop":
+        return after_stop()
+    if press == "voted":
+        return _voted(reader, None)
+    lines = _posting(can_post=can_post) if press == "not_yet" else []
+    if press == "no_ballot_paper" and can_replace:
+        lines.append("replacement")
+    still_open = phase == "open" and reader.standing != "voted"
+    return MemberPage(
+        heading="thanks_nobody",
+        note={"not_yet": "said_not_voted", "no_ballot_paper": "said_no_ballot_paper", "call_me": "said_call_me"}[press],
+        lines=[*lines, "changed"] if still_open else lines,
+        buttons=_buttons((press,)) if still_open else (),
+        others=requests(reader, OTHERS, press),
+        undo="undo",
+        small_print="secret",
+        decoy=still_open,
+    )
+
+
+def _voted(reader: Reader, note: str | None) -> MemberPage:
+    return MemberPage(
+        heading="thanks" if reader.first_name else "thanks_nobody",
+        note=note or ("said_voted" if reader.said_here else "said_voted_elsewhere"),
+        others=requests(reader, OTHERS),
+        undo="undo" if reader.said_here else resume_button(reader),
+        small_print="secret",
+        decoy=True,
+    )
+
+
+def _short(reader: Reader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None) -> MemberPage:
+    said = "said_voted" if reader.standing == "voted" else None
+    return MemberPage(
+        heading=heading,
+        lines=lines,
+        note=note or said or stopped_note(reader),
+        others=requests(reader, offered),
+        undo=resume_button(reader),
+        decoy=True,
+    )
+
+
+def _posting(*, can_post: bool) -> list[str]:
+    """Return the line on the last safe time to post, while that has not passed."""
+    return ["posting"] if can_post else []
+
+
+def _buttons(without: Sequence[str]) -> list[Button]:
+    return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]

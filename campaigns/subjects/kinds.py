@@ -1,0 +1,37 @@
+"""Kinds of subjects: all of them, and how one is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from campaigns.subjects.ballot import BallotSubject
+from campaigns.subjects.notice import NoticeSubject
+from campaigns.subjects.subject import Subject
+from core.db import Connection, load_queries
+from core.errors import NotFound
+
+SQL: Final = load_queries(__file__)
+
+KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType({one.kind: one for one in (BallotSubject, NoticeSubject)})
+"""The class of each kind, by what files call it."""
+MEANINGS: Final = frozenset[str]().union(*(one.meanings for one in KINDS.values()))
+"""Everything that is an answer to a subject of some kind."""
+
+
+def subject_of(facts: Mapping[str, Any]) -> Subject:
+    """Make a subject of its row in the view `subject`, as JSON."""
+    return KINDS[facts["subject_kind"]].of(facts)
+
+
+async def find_subject(db: Connection, kind: str, name: str) -> Subject:
+    """Look up a subject by its kind and name.
+
+    Raises:
+        NotFound: there is none; the error names those there are.
+    """
+    facts = await db.fetchval(SQL["subject"], kind, await KINDS[kind].find(db, name))
+    if facts is None:
+        raise NotFound(f"There is no {kind} {name}.")
+    return subject_of(facts)

@@ -1,0 +1,85 @@
+"""Notice as a subject: something that people are told, and to which no answer is wanted.
+
+It goes to everybody the audience finds, has no goal, and takes no digits. Whoever replies waits for a member of staff,
+unless they opt out.
+"""
+
+# ruff: noqa: ARG002  # what one kind need not know, another does
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Final
+from zoneinfo import ZoneInfo
+
+from campaigns.subjects.page import MemberPage, Reader, after_stop, requests, resume_button, stopped_note
+from campaigns.subjects.subject import Subject
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from core.settings import Settings
+from core.spec_file import Moment, SpecTable, Text, Zone, at_zone, read_document, read_table
+
+SQL: Final = load_queries(__file__)
+
+
+class NoticeSpec(SpecTable):
+    """Contents of a `[notice]` table, all of which may be left out."""
+
+    title: Text | None = None
+    organisation: str | None = None
+    time_zone: Zone | None = None
+    closes: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSubject(Subject):
+    """Notice that a campaign sends; each belongs to one campaign."""
+
+    kind: ClassVar = "notice"
+    named: ClassVar = False
+    table: ClassVar = NoticeSpec
+
+    @property
+    def label(self) -> str:
+        """Return how sentences for staff name it."""
+        return "a notice"
+
+    @classmethod
+    def load(cls, path: Path) -> SpecTable:
+        """Read the `[notice]` of a file."""
+        table = read_document(path, {cls.kind: NoticeSpec.model_fields}).get(cls.kind)
+        return read_table(NoticeSpec, table, path, cls.kind)
+
+    @classmethod
+    async def find(cls, db: Connection, name: str) -> int:
+        """Find the notice of a campaign; returns its id."""
+        notice_id: int | None = await db.fetchval(SQL["notice_id"], name)
+        if notice_id is None:
+            raise NotFound(f"There is no notice of a campaign {name}.")
+        return notice_id
+
+    @classmethod
+    async def ensure(cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str) -> None:
+        """Make the notice of a campaign; what its file leaves out is the campaign's, or the organisation's."""
+        spec = own if isinstance(own, NoticeSpec) else NoticeSpec()
+        zone = spec.time_zone or settings.time_zone
+        closes_at = at_zone(spec.closes, ZoneInfo(zone), end=True) if spec.closes else None
+        await db.execute(SQL["create_notice"], name, spec.title or title, spec.organisation or "", zone, closes_at)
+
+    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+        """Return what the message was about, and that nothing need be answered."""
+        return MemberPage(
+            heading="notice",
+            lines=["why", "need_not_answer"],
+            note=note or stopped_note(reader),
+            others=requests(reader, self.others),
+            undo=resume_button(reader),
+            greet=True,
+            decoy=True,
+        )
+
+    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+        """Return the page after a request: only an end to messages can be asked for."""
+        return after_stop() if press in self.others else self.page(reader, now)

@@ -1,0 +1,157 @@
+"""Page of a message's link: its content as keys of the words file, and the parts that are alike for every subject."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+OTHERS: Final = ("call_me", "stop")
+"""Requests that can be made beside an answer, at any time."""
+UNDOS: Final = ("undo", "undo_stop")
+"""Buttons that take an answer back, or let messages come again."""
+
+Button = tuple[str, str, str]
+"""Value of a button, the key of its words, and the CSS class it is shown with."""
+Wish = tuple[str, str]
+"""Value of a smaller button, and the key of its words."""
+
+
+class Reader(Protocol):
+    """Reader of a page: the recipient of the message whose link opened it."""
+
+    @property
+    def first_name(self) -> str:
+        """Return theirs; may be empty."""
+
+    @property
+    def channel(self) -> str:
+        """Return how the message was sent."""
+
+    @property
+    def standing(self) -> str | None:
+        """Return what they are known to have answered; None for nothing."""
+
+    @property
+    def said_here(self) -> bool:
+        """Return whether they said so by this very link."""
+
+    @property
+    def stopped(self) -> bool:
+        """Return whether they, or somebody who shares the address, have opted out."""
+
+    @property
+    def stopped_by_link(self) -> bool:
+        """Return whether they did so on one of their pages, where it can be taken back."""
+
+    @property
+    def stopped_everywhere(self) -> bool:
+        """Return whether they did so for all of their addresses, not only for this one."""
+
+    @property
+    def reached_otherwise(self) -> bool:
+        """Return whether messages may go to them by another channel than this one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Content of one page, as keys of the words file.
+
+    Attributes:
+        heading: the headline.
+        lines: the text below it.
+        note: what has just been done, or is known.
+        buttons: the answers, in order.
+        others: further requests, shown smaller.
+        pressed: the key of the button that was pressed, where the page repeats it.
+        undo: the key of the button that takes the answer back.
+        greet: whether it greets the reader by name.
+        small_print: the key of a line at its end.
+        decoy: whether it contains the hidden link and button, which only machines use.
+    """
+
+    heading: str
+    lines: Sequence[str] = ()
+    note: str | None = None
+    buttons: Sequence[Button] = ()
+    others: Sequence[Wish] = ()
+    pressed: str | None = None
+    undo: str | None = None
+    greet: bool = False
+    small_print: str | None = None
+    decoy: bool = False
+
+
+def stopped_note(reader: Reader) -> str | None:
+    """Return the key of a note on what is stopped: everything, or only this message's channel; None for nothing."""
+    if not reader.stopped:
+        return None
+    if reader.stopped_everywhere:
+        return "are_stopped"
+    return f"{reader.channel}_alone_stopped" if reader.reached_otherwise else f"{reader.channel}_are_stopped"
+
+
+def after_stop() -> MemberPage:
+    """Return the page after the press of "stop"."""
+    return MemberPage(heading="thanks_nobody", note="said_stop", undo="undo_stop")
+
+
+def requests(reader: Reader, offered: Sequence[str], pressed: str = "") -> list[Wish]:
+    """Return the further requests that a page offers: none that was just made, and no stop where all is stopped.
+
+    Args:
+        reader: who reads it.
+        offered: those that are possible, of `OTHERS`.
+        pressed: the one just made.
+    """
+    gone = {pressed} | ({"stop"} if reader.stopped else set())
+    return [(other, other) for other in offered if other not in gone]
+
+
+def resume_button(reader: Reader) -> str | None:
+    """Return the button that lets messages come again; None where nothing was stopped on a page."""
+    return "undo_stop" if reader.stopped_by_link else None
+
+
+def second_question(press: str | None, answers: Sequence[str], others: Sequence[str]) -> MemberPage:
+    """Return a plain question that has to be read: it repeats what was pressed, and offers sentences to choose from.
+
+    The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
+    (a call, an end to messages) or an undo is what the question is about, and everything else stands below it.
+    Answers about the subject are shuffled, but never first the one that was pressed: no answer is to be counted that
+    a machine has pressed twice in one place.
+
+    Args:
+        press: what was pressed; None for something that no page offers.
+        answers: the answers about the subject that count now.
+        others: the further requests that its pages offer.
+    """
+    nothing = ("nothing", "second_nothing", "")
+    if press is not None and press in UNDOS:
+        return MemberPage(heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, (press, press, "")])
+    if press is not None and press in others:
+        rest = [*(_shuffled(answers, press)), *(other for other in others if other != press)]
+        return MemberPage(
+            heading="second",
+            pressed=press,
+            lines=["sure_why"],
+            buttons=[nothing, (press, f"second_{press}", "")],
+            others=[(other, f"second_{other}") for other in rest],
+        )
+    choices = _shuffled(answers or others, press)
+    return MemberPage(
+        heading="second",
+        pressed=press,
+        lines=["second_why"],
+        buttons=[nothing, *((choice, f"second_{choice}", "") for choice in choices)],
+        others=[(other, f"second_{other}") for other in _shuffled(others, press)] if answers else [],
+    )
+
+
+def _shuffled(choices: Sequence[str], press: str | None) -> list[str]:
+    """Return the choices in random order, but not first the one that was pressed."""
+    shuffled = random.SystemRandom().sample(choices, len(choices))
+    if shuffled and shuffled[0] == press:
+        shuffled.append(shuffled.pop(0))
+    return shuffled

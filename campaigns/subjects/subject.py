@@ -1,0 +1,353 @@
+"""Subject: what a campaign asks about, and all that campaigns, pages and replies need of it.
+
+`Subject` says what every kind has in common; what it does by itself is right for a subject about which nothing is
+asked. A kind overrides the rest, in three groups: asking (whom, and in which words), answering (what replies and
+buttons mean, and what they become), and showing (the page of a link, the status). Its rows are those of the view
+`subject`.
+"""
+
+# ruff: noqa: ARG002  # what one kind need not know, another does
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Self
+
+import asyncpg
+
+from campaigns.subjects.page import MemberPage, Reader
+from core.db import Connection
+from core.settings import Settings
+from core.spec_file import SpecTable
+from messaging.content.languages import DEFAULT
+from messaging.content.templates import Template
+from messaging.content.translations import day_and_time
+from messaging.content.vocabulary import SubjectVariable
+
+Outside = Literal["early", "late"]
+"""Why an answer does not count: it came before the subject opened, or after it closed."""
+AnswerChannel = Literal["link", "sms", "email"]
+"""How an answer came: by a button on the page of a link, or a reply."""
+ParameterOf = Callable[[object], str]
+"""Adds a value to a query's parameters; returns the number it has there, "$3"."""
+
+_TIMES: Final = ("opens_at", "closes_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """People a campaign may ask: the base query of its audiences.
+
+    Attributes:
+        source: the tables of an SQL query; the person is `p`.
+        clause: an SQL condition, with numbered parameters.
+        parameters: their values, in order.
+    """
+
+    source: str = "person p"
+    clause: str = "true"
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer about a subject, to be recorded.
+
+    Attributes:
+        person_id: whose it is.
+        meaning: one of the subject's `meanings`.
+        channel: how it came.
+        recorder: who wrote it down: `member`, or a member of staff.
+        confidence: how sure it is, above 0 and up to 1.
+        message_id: the message it answers.
+        at: when it was given; aware.
+        text: the person's own words; "" for a button.
+    """
+
+    person_id: int
+    meaning: str
+    channel: AnswerChannel
+    recorder: str
+    confidence: float
+    message_id: int
+    at: datetime
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectStatus:
+    """Status of a subject.
+
+    Attributes:
+        figures: what `muster campaign status --json` says beside the steps.
+        sentence: the same in words; "" where there is nothing to say.
+    """
+
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(ABC):
+    """Subject of campaigns.
+
+    Attributes:
+        subject_id: its id among those of its kind.
+        name: what commands and files call it.
+        title: what people read.
+        organisation: whose it is; "" means the one in the settings.
+        goal_id: the goal its messages work towards; None where there is none.
+        opens_at: from when on answers count; None for always. Aware, like every time here.
+        closes_at: until when they do; None for always.
+        time_zone: the zone its dates are shown in.
+        details: what only its kind has, as the view gives it.
+    """
+
+    subject_id: int
+    name: str
+    title: str
+    organisation: str
+    goal_id: int | None
+    opens_at: datetime | None
+    closes_at: datetime | None
+    time_zone: str
+    details: Mapping[str, Any]
+
+    kind: ClassVar[str]
+    """What files and the database call its kind: `ballot`."""
+    named: ClassVar[bool] = True
+    """Whether files name it; one that is not belongs to its campaign alone, and has that's name."""
+    variable: ClassVar[SubjectVariable | None] = None
+    """Its variable in templates; None where there is nothing to say but what every template may."""
+    table: ClassVar[type[SpecTable]]
+    """Keys of its table in a file."""
+    meanings: ClassVar[frozenset[str]] = frozenset()
+    """What digits, buttons and words may mean, beside what they mean everywhere (`classification.GENERAL`)."""
+    for_a_person: ClassVar[frozenset[str]] = frozenset()
+    """Of these, those that wait for a member of staff."""
+    presses: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Buttons of its page that are answers, and what each means."""
+    others: ClassVar[Sequence[str]] = ("stop",)
+    """Further requests that its page offers."""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Make it of its row in the view, as JSON."""
+        known = {one.name: facts[one.name] for one in fields(cls)}
+        return cls(**known | {name: _time(facts[name]) for name in _TIMES})
+
+    def local(self, at: datetime | None, language: str = DEFAULT) -> str:
+        """Format a moment as people read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
+        return "" if at is None else day_and_time(at, self.time_zone, language)
+
+    @property
+    def label(self) -> str:
+        """Return how sentences for staff name it: "the ballot pay-2026"."""
+        return f"the {self.kind} {self.name}"
+
+    # Asking
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path) -> SpecTable:
+        """Read its table of a file.
+
+        Raises:
+            SpecError: something in it is wrong; each problem names its key.
+        """
+
+    @classmethod
+    @abstractmethod
+    async def find(cls, db: Connection, name: str) -> int:
+        """Find one by its name; returns its id.
+
+        Raises:
+            NotFound: there is none; the error names those there are.
+        """
+
+    @classmethod
+    @abstractmethod
+    async def ensure(cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str) -> None:
+        """Make the one that a campaign's file describes, or check that the one of its name is the same.
+
+        Args:
+            db: a connection.
+            own: its table of the file; None where there is none.
+            settings: have the time zone of dates that name none.
+            name: what the campaign calls it.
+            title: the campaign's.
+
+        Raises:
+            Conflict: there is another one of that name.
+        """
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        """Return example values of its variable's fields, for a preview without one."""
+        return {}
+
+    def population(self) -> Population:
+        """Return the people its campaigns may ask: everybody."""
+        return Population()
+
+    @property
+    def outside_population(self) -> str:
+        """Return the end of a sentence about somebody who is not among them: "not in the electorate of pay-2026"."""
+        return "not among your people any more"
+
+    @property
+    def nobody_found(self) -> str:
+        """Return what is wrong with an audience of nobody."""
+        return "the filter finds nobody"
+
+    @property
+    def see_population(self) -> str:
+        """Return how to see whom its campaigns may ask."""
+        return "See whom you have with: muster people count"
+
+    def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
+        """Return why an audience cannot be chosen by these answers; None where it can."""
+        return f"nobody answers {self.label}: leave the key out"
+
+    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+        """Return the SQL condition that a person `p` has answered so.
+
+        Args:
+            wanted: whether they have answered at all, or with one of these.
+            parameter: takes values of the query.
+
+        Raises:
+            NotImplementedError: nothing is asked; `refuse_answered` says so first.
+        """
+        raise NotImplementedError(self.refuse_answered(wanted))
+
+    async def prepare(self, db: Connection) -> None:
+        """Bring the population up to date, before a campaign is checked or a step launched."""
+        return
+
+    async def finish(self, db: Connection, now: datetime) -> None:
+        """Settle what depends on messages, before the first of them move into the archive."""
+        return
+
+    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """Return the template variables that are the same for everybody, with dates as people read them.
+
+        Args:
+            settings: has the organisation and how to reach it.
+            languages: the template's.
+        """
+        return {"organisation": self.organisation or settings.organisation, "contact": settings.contact}
+
+    def constants_at(self, constants: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+        """Return a step's constants at the moment its messages are sent: some dates are past then."""
+        return dict(constants)
+
+    def past_dates(
+        self,
+        template: Template,
+        constants: Mapping[str, Any],
+        at: datetime,
+        channels: Sequence[str],
+    ) -> Iterator[str]:
+        """Yield a warning sentence for each date that a template names though it is past when the message is sent."""
+        return iter(())
+
+    def warnings(self, template: Template) -> Iterator[str]:
+        """Yield a warning sentence for what is seldom intended in a template of its campaigns."""
+        return iter(())
+
+    @classmethod
+    def refusals(cls, template: Template) -> Iterator[str]:
+        """Yield why a template cannot be used in its campaigns, a line each."""
+        if not cls.meanings and any(one.menu for one in template.versions("sms").values()):
+            yield f"the template {template.name} has a menu of digits, and a {cls.kind} wants no answer"
+
+    # Answering
+
+    def outside(self, at: datetime) -> Outside | None:
+        """Return why an answer given at a moment does not count; None where it does."""
+        if self.opens_at is not None and at < self.opens_at:
+            return "early"
+        return "late" if self.closes_at is not None and at >= self.closes_at else None
+
+    async def record(self, db: Connection, answer: Answer) -> int:
+        """Record an answer, and withdraw what is queued for its person where it meets the goal.
+
+        Args:
+            db: in the caller's transaction.
+            answer: the answer.
+
+        Returns:
+            Its id, for `retract`.
+
+        Raises:
+            NotImplementedError: nothing is asked, so that nothing is read as an answer.
+        """
+        raise NotImplementedError(f"{self.label} takes no {answer.meaning}")
+
+    @classmethod
+    async def retract(cls, db: Connection, answer_id: int, *, recorder: str, channel: AnswerChannel) -> None:
+        """Take an answer back: what stood before it holds again.
+
+        Raises:
+            NotFound: there is no such answer.
+            NotImplementedError: nothing is asked, so that nothing was answered.
+        """
+        raise NotImplementedError(f"nobody answers a {cls.kind}")
+
+    async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
+        """Return the latest answer by a message's link that stands, its `answer_id` and `at`; None for none."""
+        return None
+
+    @classmethod
+    def unknown_remedy(cls, reply_id: int) -> str:
+        """Return what to do with an answer that answers no message of ours."""
+        return f"Close the reply when you have dealt with it: muster replies close {reply_id}"
+
+    @classmethod
+    def counted(cls, name: str) -> str:
+        """Return the beginning of a line of a person's history: "In the ballot pay-2026 they are"."""
+        return f"About the {cls.kind} {name} they are"
+
+    # Showing
+
+    def answers(self, now: datetime) -> Sequence[str]:
+        """List the buttons that count as answers now."""
+        return tuple(self.presses) if self.outside(now) is None else ()
+
+    @abstractmethod
+    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+        """Return the page a link opens, whatever has been answered before.
+
+        Args:
+            reader: who opens it.
+            now: the time.
+            note: the key of what has just been done.
+        """
+
+    @abstractmethod
+    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+        """Return the page after an answer or a request.
+
+        Args:
+            reader: who answered, as they stand now.
+            now: the time.
+            press: what they pressed.
+        """
+
+    def times(self) -> Mapping[str, datetime | None]:
+        """Return the times that the words of its pages may name: `{closes}`."""
+        return {"opens": self.opens_at, "closes": self.closes_at}
+
+    async def status(self, db: Connection, now: datetime) -> SubjectStatus:
+        """Return what has come of it so far."""
+        return SubjectStatus()
+
+
+def _time(at: str | None) -> datetime | None:
+    return None if at is None else datetime.fromisoformat(at)

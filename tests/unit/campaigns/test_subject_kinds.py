@@ -1,0 +1,79 @@
+"""A campaign asks about a subject: what kind of subject it is, only the classes of the kinds know."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from campaigns.subjects.kinds import KINDS
+from core.settings import ROOT
+
+PACKAGES: Final = ("core", "messaging", "people", "staff", "campaigns", "webhooks", "api", "console", "muster")
+KNOW_THEM: Final = ("campaigns/subjects/",)
+OF_BALLOTS: Final = {
+    "campaigns/migrations/20261129100500_campaigns.sql",  # the view subject; and who wrote claims down, in an erasure
+    "console/ballot_status.sql",  # the page about a ballot
+    "console/progress.sql",  # what a newcomer has still to do
+    "webhooks/subscriptions/event_sources.sql",  # claims as events
+    "webhooks/subscriptions/state_changes.sql",  # ballot.opened, ballot.passed …
+}
+"""Queries about turnout itself."""
+_JOINS: Final = re.compile(r"\b(?:from|join|update|into)\s+(?:ballot|elector|claim|claim_status|notice)\b")
+
+
+def files(kind: str) -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob(f"*.{kind}")):
+            name = str(path.relative_to(ROOT))
+            if not name.startswith(KNOW_THEM):
+                yield name, path.read_text(encoding="utf-8")
+
+
+def test_no_query_of_campaigns_and_above_joins_one_kind_of_subject() -> None:
+    joined = {name for name, text in files("sql") if _JOINS.search(re.sub(r"--.*", "", text))}
+    assert joined == OF_BALLOTS
+
+
+def test_nobody_asks_which_kind_of_subject_it_is() -> None:
+    asked = [f"{name}:{line}" for name, text in files("py") for line in compared(ast.parse(text))]
+    assert asked == []
+
+
+def compared(tree: ast.Module) -> Iterator[int]:
+    """Lines that compare something with the name or the class of a kind."""
+    classes = {one.__name__ for one in KINDS.values()}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare():
+                parts = [node.left, *node.comparators]
+            case ast.MatchValue(value=value):
+                parts = [value]
+            case ast.MatchClass(cls=value):
+                parts = [value]
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass")):
+                parts = list(node.args)
+            case _:
+                continue
+        inside = [one for part in parts for one in ast.walk(part)]
+        if any(isinstance(one, ast.Constant) and one.value in set(KINDS) for one in inside) or any(
+            isinstance(one, ast.Name | ast.Attribute)
+            and (getattr(one, "id", "") or getattr(one, "attr", "")) in classes
+            for one in inside
+        ):
+            yield node.lineno if hasattr(node, "lineno") else 0
+
+
+def test_such_a_comparison_would_be_found() -> None:
+    for line in (
+        'if kind == "ballot": pass',
+        'if kind in {"notice", "x"}: pass',
+        "isinstance(subject, BallotSubject)",
+        "isinstance(subject, ballot.BallotSubject)",
+        'match kind:\n    case "ballot":\n        pass',
+    ):
+        assert list(compared(ast.parse(line))), line
+    assert _JOINS.search("select 1 from campaign c join ballot b using (ballot_id)")
+    assert Path(ROOT / "campaigns" / "subjects" / "ballot.py").exists()
