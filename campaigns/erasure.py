@@ -107,9 +107,9 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
 
 async def traces_of(db: Connection, person_id: int, external_id: str, name: str = "") -> Traces:
     """Find everything that is kept about a member."""
-    written = await written_to(db, person_id)
     addresses = await db.fetch(SQL["addresses"], person_id)
     own = tuple((row["channel"], row["address"]) for row in addresses if not row["shared"])
+    written = await written_to(db, person_id, own)
     shared = tuple((row["channel"], row["address"]) for row in addresses if row["shared"])
     listed = frozenset((row["channel"], row["address"]) for row in addresses if row["listed"])
     replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])

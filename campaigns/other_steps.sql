@@ -2,9 +2,9 @@
 -- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Other
 -- campaigns that are over are left out, because their rows may have been deleted.
 with theirs as (
-  select step_id, campaign_id from messages_of($1)
+  select step_id, campaign_id from messages_of($1) where step_id is not null
   union all
-  select step_id, campaign_id from message_archive where person_id = $1
+  select step_id, campaign_id from message_archive where person_id = $1 and step_id is not null
 )
 select
   s.step_id, s.campaign_id, s.position, s.template, s.state, s.launched_at, c.name as campaign, c.state as campaign_state,

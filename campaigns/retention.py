@@ -28,6 +28,7 @@ from messaging.outbox.archive import (
     Moved,
     PageViewArchive,
     archive_chunk,
+    archive_transactional,
     briefly,
     check_year,
     ready_year,
@@ -206,6 +207,8 @@ async def archive_next(
 async def archive_due(db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime) -> bool:
     """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
+    Transactional messages are due when they were asked for as long ago.
+
     Args:
         db: as for `archive_next`.
         before: the time before which campaigns must have been over.
@@ -218,7 +221,7 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
     for due in await due_campaigns(db, before):
         if (await archive_next(db, due, page_views, actor="worker", now=now)).messages:
             return True
-    return False
+    return (await archive_transactional(db, before)).messages > 0
 
 
 async def drop_unreachable_places(db: Connection, now: datetime) -> None:

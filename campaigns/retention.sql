@@ -50,20 +50,20 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: year_holds
--- The archived messages of a year, by campaign.
-select c.name, count(*) as messages
+-- The archived messages of a year, by campaign; the transactional ones last.
+select coalesce(c.name, 'transactional messages') as name, count(*) as messages
 from message_archive m
-join campaign c using (campaign_id)
+left join campaign c using (campaign_id)
 where m.year = $1
 group by c.campaign_id, c.name
 order by c.campaign_id;
 
 -- name: year_still_hot
--- Messages of steps launched in that year that have not been archived, and so would not be deleted.
-select count(*)
-from step s
-join message m using (step_id)
-where archive_year(s) = $1;
+-- Messages of steps launched in that year, and transactional ones of it, that have not been archived, and so would not be
+-- deleted.
+select
+  (select count(*) from step s join message m using (step_id) where archive_year(s) = $1)
+  + (select count(*) from message m where m.step_id is null and archive_year(m.created_at) = $1);
 
 -- name: drop_year
 -- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.

@@ -48,7 +48,7 @@ async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | as
     done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)
     fresh = [row["event_id"] for row in done if row["event_id"] is not None]
     withdrawn = 0
-    for name in ("withdraw_addresses", "withdraw_people"):
+    for name in ("withdraw_addresses", "withdraw_people", "withdraw_transactional"):
         withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
     reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
     return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)

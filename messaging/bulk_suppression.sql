@@ -66,3 +66,33 @@ with withdrawn as (
   select message_id, 'suppressed', 'list', reason from withdrawn
 )
 select count(*) from withdrawn;
+
+-- name: withdraw_transactional
+-- The same for transactional messages, to addresses and to people.
+with theirs as materialized (
+  select m.message_id, e.event_id
+  from suppression_event e
+  join message m on m.step_id is null and m.channel = e.channel and m.address = e.address and m.state::text = 'queued'
+  where e.event_id = any ($1::bigint[])
+  union all
+  select m.message_id, e.event_id
+  from suppression_event e
+  join message m on m.step_id is null and m.person_id = case e.channel when 'person' then e.address::bigint end
+    and m.state::text = 'queued'
+  where e.event_id = any ($1::bigint[])
+), withdrawn as (
+  update message m
+  set state = 'suppressed', reason = e.reason, changed_at = now()
+  from theirs
+  join suppression_event e using (event_id)
+  join transactional t on t.message_id = theirs.message_id
+  where m.message_id = theirs.message_id and m.state::text = 'queued' and e.purpose in ('all', t.purpose)
+    and stop_of_transactional(
+      t.kind, t.reference, e.channel, e.address, case e.channel when 'person' then e.reason end, e.reason
+    ) is not null
+  returning m.message_id, m.reason
+), new_events as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'suppressed', 'list', reason from withdrawn
+)
+select count(*) from withdrawn;

@@ -71,6 +71,7 @@ async def suppress(
         await db.execute(SQL["withdraw_person"], int(address), purpose, reason, source)
     else:
         await db.execute(SQL["withdraw_address"], channel, address, purpose, reason, source)
+    await db.execute(SQL["withdraw_transactional"], channel, address, purpose, reason, source)
     if news is None and channel == "sms" and source in BY_TEXT:
         await db.execute(SQL["restate"], address, reason, source, message_id, BY_TEXT)
     return news is not None

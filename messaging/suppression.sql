@@ -72,6 +72,28 @@ with withdrawn as (
 insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $4, $3 from withdrawn;
 
+-- name: withdraw_transactional
+-- The same for transactional messages to the address, or to the person where the channel says so.
+with theirs as materialized (
+  select message_id from message where step_id is null and channel = $1 and address = $2 and state::text = 'queued'
+  union all
+  select message_id from message
+  where step_id is null and person_id = case $1::text when 'person' then $2::bigint end and state::text = 'queued'
+), withdrawn as (
+  update message m
+  set state = 'suppressed', reason = $4, changed_at = now()
+  from theirs
+  join transactional t using (message_id)
+  where m.message_id = theirs.message_id and m.state::text = 'queued'
+    and ($3 = 'all' or t.purpose = $3)
+    and stop_of_transactional(
+      t.kind, t.reference, $1, $2, case $1 when 'person' then $4 end, $4
+    ) is not null
+  returning m.message_id
+)
+insert into message_event (message_id, state, source, code)
+select message_id, 'suppressed', $5, $4 from withdrawn;
+
 -- name: lift
 -- START, or a choice on a page: lifts the opt-out for every purpose, and records each in the ledger. Only suppressions
 -- of reason $5 are lifted; reasons other than an opt-out are for staff.

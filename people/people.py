@@ -135,9 +135,11 @@ class PersonName:
         return {"external_id": self.external_id, "name": self.name}
 
 
-async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, PersonName]:
-    """Look up the names of some people by their ids."""
-    rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
+async def names_of(db: Connection, person_ids: Collection[int | None]) -> Mapping[int | None, PersonName]:
+    """Look up the names of some people by their ids; None is nobody known."""
+    rows = {
+        row["person_id"]: row for row in await db.fetch(SQL["names"], [one for one in person_ids if one is not None])
+    }
     erased = PersonName(None, "")
     return {
         one: PersonName(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids

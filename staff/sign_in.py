@@ -69,11 +69,13 @@ class Admission:
 
 
 async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
-    """Look a member of staff up by their address; the row has staff_id, name, email and disabled_at."""
+    """Look a member of staff up by their address; the row has staff_id, name, email, phone and disabled_at."""
     return await db.fetchrow(SQL["find_staff"], email.strip().lower())
 
 
-async def add_staff(db: Connection, email: str, name: str, *, by: Actor, now: datetime) -> asyncpg.Record | None:
+async def add_staff(
+    db: Connection, email: str, name: str, *, by: Actor, now: datetime, phone: str | None = None
+) -> asyncpg.Record | None:
     """Add a member of staff, with a note in the audit.
 
     Args:
@@ -82,11 +84,12 @@ async def add_staff(db: Connection, email: str, name: str, *, by: Actor, now: da
         name: what to call them.
         by: who adds them.
         now: the time, aware.
+        phone: their number in E.164, for links by text.
 
     Returns:
         The row, as `find_staff` returns it; None where they are on the staff already.
     """
-    row = await db.fetchrow(SQL["add_staff"], email, name)
+    row = await db.fetchrow(SQL["add_staff"], email, name, phone)
     if row is not None:
         await record(db, row["staff_id"], "added", by=by, now=now)
     return row
@@ -140,9 +143,18 @@ async def make_sign_in_link(
     return f"{SIGN_IN_PATH}/{token}"
 
 
-async def drop_link(db: Connection, path: str) -> None:
-    """Take back a link that was not delivered to anybody."""
-    await db.execute(SQL["drop_link"], _digest(path.rpartition("/")[2]))
+async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Actor, now: datetime) -> None:
+    """Set or remove the number to which somebody's sign-in links go by text, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction.
+        staff_id: whose.
+        phone: in E.164; None to remove it.
+        by: who does it.
+        now: the time, aware.
+    """
+    await db.execute(SQL["set_phone"], staff_id, phone)
+    await record(db, staff_id, "phone set" if phone else "phone removed", by=by, now=now)
 
 
 async def record(db: Connection, staff_id: int, action: str, *, by: Actor, now: datetime, **detail: object) -> None:

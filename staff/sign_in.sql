@@ -1,12 +1,15 @@
 -- name: find_staff
 -- The unique key is the address in lower case, as it is stored.
-select staff_id, name, email, disabled_at from staff where email = $1;
+select staff_id, name, email, phone, disabled_at from staff where email = $1;
 
 -- name: add_staff
 -- Two processes may add the same person at once: the second adds nobody, and finds the first one's row.
-insert into staff (email, name) values ($1, $2)
+insert into staff (email, name, phone) values ($1, $2, $3)
 on conflict (email) do nothing
-returning staff_id, name, email, disabled_at;
+returning staff_id, name, email, phone, disabled_at;
+
+-- name: set_phone
+update staff set phone = $2 where staff_id = $1;
 
 -- name: add_link
 -- Asking for a new link leaves older ones alone: somebody may just be opening one.
@@ -33,9 +36,6 @@ from staff s
 where l.digest = $1 and l.used_at is null and l.expires_at > $2
   and s.staff_id = l.staff_id and s.disabled_at is null
 returning l.staff_id;
-
--- name: drop_link
-delete from sign_in where digest = $1 and used_at is null;
 
 -- name: record
 insert into audit (at, actor, action, subject, detail) values ($1, $2, $3, 'staff ' || $4::bigint, $5);

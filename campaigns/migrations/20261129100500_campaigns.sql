@@ -178,10 +178,19 @@ begin
   into total, held, young, misfiled
   from (
     select
-      coalesce(c.name, 'campaign ' || m.campaign_id) as name, sum(m.n) as n,
-      bool_or(c.campaign_id is not null and coalesce(over_at(subject.closes_at, c.finished_at) > now() - archive_delay(), true)) as young, bool_or(archive_year(s) is distinct from wanted) as misfiled
+      coalesce(c.name, 'campaign ' || m.campaign_id, 'transactional messages') as name, sum(m.n) as n,
+      bool_or(
+        case when m.step_id is null then m.last > now() - archive_delay()
+          else c.campaign_id is not null and coalesce(over_at(subject.closes_at, c.finished_at) > now() - archive_delay(), true)
+        end
+      ) as young,
+      bool_or(case when m.step_id is null then m.elsewhere else archive_year(s) is distinct from wanted end) as misfiled
     from (
-      select campaign_id, step_id, count(*) as n from message_archive where year = wanted group by campaign_id, step_id
+      select
+        campaign_id, step_id, count(*) as n, max(created_at) as last, bool_or(archive_year(created_at) <> wanted) as elsewhere
+      from message_archive
+      where year = wanted
+      group by campaign_id, step_id
     ) m
     left join step s using (step_id)
     left join campaign c on c.campaign_id = m.campaign_id
@@ -196,6 +205,9 @@ begin
     raise exception 'messages of % cannot be forgotten yet', young
       using hint = format('what they were about has to have been over for %s days', extract(day from archive_delay()));
   end if;
+  delete from transactional t
+  using message_archive m
+  where m.year = wanted and m.step_id is null and t.message_id = m.message_id;
   execute format('drop table message_archive_%1$s, message_event_archive_%1$s', wanted);
   insert into audit (actor, action, subject, detail)
   values (
@@ -476,8 +488,20 @@ begin
       attributes = '{}', left_at = null, struck_off_at = coalesce(struck_off_at, now()), erased_at = now(),
       created_at = now(), updated_at = now()
     where p.person_id = it.person_id;
-    hot := array(select m.message_id from messages_of(it.person_id) m);
-    cold := array(select m.message_id from message_archive m where m.person_id = it.person_id);
+    hot := array(
+      select m.message_id from messages_of(it.person_id) m
+      union all
+      select m.message_id
+      from unnest(it.channels, it.addresses) as own (channel, address)
+      cross join lateral messages_to_nobody(own.channel, own.address) m
+    );
+    cold := array(
+      select m.message_id from message_archive m where m.person_id = it.person_id
+      union all
+      select m.message_id
+      from unnest(it.channels, it.addresses) as own (channel, address)
+      join message_archive m on m.person_id is null and m.channel = own.channel and m.address = own.address
+    );
   else
     others := array(select m.message_id from messages_to(it.channels[1], it.addresses[1]) m) || it.archived;
   end if;

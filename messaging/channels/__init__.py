@@ -82,5 +82,6 @@ def _open_sms(settings: Settings, http: aiohttp.ClientSession) -> Channel:
                 provider.sent_from(settings) if provider.sent_from is not None else None,
             )
             for provider, cost in chosen
-        ]
+        ],
+        sms_from=settings.sms_from,
     )

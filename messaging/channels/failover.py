@@ -66,13 +66,21 @@ class FailoverChannel:
 
     Args:
         candidates: the providers, in order of preference where they cost the same.
+        sms_from: the sender of texts for providers without one of their own, instead of a number that another one owns.
         clock: returns monotonic seconds, for the breakers; replaced in tests.
     """
 
     name: Final = "sms"
     provider: Final = "sms"
 
-    def __init__(self, candidates: Sequence[TextProvider], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[TextProvider],
+        *,
+        sms_from: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sms_from = sms_from
         self._candidates = sorted(candidates, key=lambda one: one.cost)  # stable: equals stay in order
         self._by_name = {one.name: one for one in self._candidates}
         self._declined: dict[int, set[str]] = {}
@@ -82,13 +90,22 @@ class FailoverChannel:
             one.breaker = Breaker(clock)
 
     def route(self, outbound: OutboundMessage) -> Route:
-        """Choose the cheapest provider that works; one that has failed gets a single message as a probe."""
+        """Choose the cheapest provider that works; one that has failed gets a single message as a probe.
+
+        A text from a number that one of them owns, such as an answer to a text that came to it, goes by that one while
+        it works.
+        """
         assert isinstance(outbound, OutboundText)
-        chosen = self._choose(outbound.message_id)
+        owner = next((one for one in self._candidates if one.sent_from == outbound.sender), None)
+        if owner and owner.breaker.closed and owner.name not in self._declined.get(outbound.message_id, ()):
+            chosen = owner
+        else:
+            chosen = self._choose(outbound.message_id)
         if not chosen.breaker.closed:
             chosen.breaker.probe_with(outbound.message_id)
-        outbound.route = Route(chosen.name, chosen.sent_from)
-        outbound.sender = chosen.sent_from or outbound.sender
+        sent_from = chosen.sent_from or (self._sms_from if owner else None)
+        outbound.route = Route(chosen.name, sent_from)
+        outbound.sender = sent_from or outbound.sender
         return outbound.route
 
     async def send(self, outbound: OutboundMessage) -> SendResult:

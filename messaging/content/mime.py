@@ -1,4 +1,4 @@
-"""Build complete emails from a skeleton of their step.
+"""Build complete emails from a skeleton: that of their step, or their own.
 
 An `EmailMessage` for each recipient would cost ten times the SMTP session. Each email is RFC 5322 bytes with CRLF line
 ends in the smallest correct form: headers in ASCII (RFC 2047), parts unencoded (7bit or 8bit), quoted-printable only
@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, formataddr, getaddresses
 from functools import lru_cache
@@ -39,16 +39,21 @@ _WORD_BYTES: Final = 45
 _FIRST_WORD_BYTES: Final = 39
 """… in the first one, which follows `Subject: ` or `Reply-To: `."""
 _FEEDBACK_FIELDS: Final = 4
+_THREAD: Final = 10
+"""Message-IDs of a thread that are named, beside its first."""
 
 
 class Skeleton:
-    """Skeleton of a step's emails, with the parts that are the same in all of them.
+    """Skeleton of a step's emails, with the parts that are the same in all of them; or of a single email.
 
     Args:
         from_: `Name <address>`, as in MUSTER_EMAIL_FROM.
-        list_id: names the series for mail programs, as in `pay-2026.example.org`.
+        list_id: names the series for mail programs, as in `pay-2026.example.org`; "" for an email of no series.
         feedback_id: up to four fields separated by colons, for mailbox providers' reports; "" leaves it out.
         reply_to: where replies go, if not to `from_`.
+        by_machine: marks it as written by no person (RFC 3834), which stops holiday notices.
+        in_reply_to: Message-ID of the email it answers; one that cannot stand in a header is left out.
+        thread: Message-IDs of that email's thread, oldest first.
 
     Raises:
         SettingsError: the sender is not a mailbox.
@@ -57,14 +62,27 @@ class Skeleton:
 
     __slots__ = ("_between", "_boundary", "_end", "_head", "_name", "_parts")
 
-    def __init__(self, from_: str, list_id: str, *, feedback_id: str = "", reply_to: str = "") -> None:
+    def __init__(
+        self,
+        from_: str,
+        list_id: str = "",
+        *,
+        feedback_id: str = "",
+        reply_to: str = "",
+        by_machine: bool = False,
+        in_reply_to: str = "",
+        thread: Sequence[str] = (),
+    ) -> None:
         if feedback_id.count(":") >= _FEEDBACK_FIELDS:
             raise ValueError(f"{feedback_id!r} has more than four fields.")
         reply = f"Reply-To: {_mailbox(reply_to)}\r\n" if reply_to else ""
         feedback = f"Feedback-ID: {_token(feedback_id)}\r\n" if feedback_id else ""
+        series = f"List-ID: <{_token(list_id)}>\r\n" if list_id else ""
+        automatic = "Auto-Submitted: auto-generated\r\n" if by_machine else ""
         sender = _mailbox(from_)
         self._name: Final = sender.rpartition("<")[0] if sender.endswith(">") else ""
-        self._head: Final = f"From: {sender}\r\n{reply}List-ID: <{_token(list_id)}>\r\n{feedback}MIME-Version: 1.0\r\n"
+        threaded = _threaded(in_reply_to, thread)
+        self._head: Final = f"From: {sender}\r\n{reply}{series}{feedback}{automatic}{threaded}MIME-Version: 1.0\r\n"
         boundary = f"=_{hashlib.sha256(self._head.encode()).hexdigest()[:24]}"
         self._boundary: Final = boundary.encode()
         self._parts: Final = (
@@ -205,6 +223,16 @@ def _recipient(to: str) -> str:
     if not _MAILBOX.fullmatch(to):
         raise AddressError("not_an_address", "That is not an email address.")
     return ascii_domain(to)
+
+
+def _threaded(answered: str, thread: Sequence[str]) -> str:
+    """Write the headers that put an email into the thread of another (RFC 5322, 3.6.4)."""
+    last = answered.strip("<>")
+    if not last or _UNSAFE.search(last):
+        return ""
+    before = [one for name in thread if (one := name.strip("<>")) and one != last and not _UNSAFE.search(one)]
+    references = "\r\n ".join(f"<{one}>" for one in dict.fromkeys([*before[:1], *before[-_THREAD:], last]))
+    return f"In-Reply-To: <{last}>\r\nReferences: {references}\r\n"
 
 
 def _token(text: str) -> str:

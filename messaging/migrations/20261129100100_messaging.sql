@@ -84,14 +84,15 @@ create type message_state as enum (
   'undelivered', 'bounced', 'complained', 'failed', 'cancelled', 'suppressed', 'expired', 'skipped'
 );
 
--- The outbox: one row per person and step, whatever became of it. No foreign keys to steps and senders: a launch writes rows
--- of one step and two senders by the hundred thousand, and looked each of them up again, a third of its time. Steps and
--- senders that have messages stay, which is looked at when one is deleted.
+-- The outbox: one row per person and step, whatever became of it; and one for each transactional message, which has no step
+-- (see the table of that name) and may go to an address that nobody is known to have. No foreign keys to steps and senders: a
+-- launch writes rows of one step and two senders by the hundred thousand, and looked each of them up again, a third of its
+-- time. Steps and senders that have messages stay, which is looked at when one is deleted.
 create table message (
   message_id  bigint generated always as identity primary key,
-  step_id     bigint        not null,
-  campaign_id bigint        not null,
-  person_id   bigint        not null,
+  step_id     bigint,                              -- null: a transactional message
+  campaign_id bigint,
+  person_id   bigint,                              -- null: only an address is known
   channel     text          check (channel in ('sms', 'email')),
   address     text,                                -- normalised; null where the person was skipped
   sender_id   bigint,
@@ -110,23 +111,34 @@ create table message (
   created_at  timestamptz   not null default now(),
   sent_at     timestamptz,                         -- when the provider took it
   changed_at  timestamptz   not null default now(),
-  unique (step_id, person_id),
-  check (address is not null or state in ('skipped', 'suppressed'))
+  check (address is not null or state in ('skipped', 'suppressed')),
+  check (step_id is not null and campaign_id is not null and person_id is not null
+         or step_id is null and campaign_id is null and sender_id is not null)
 ) with (fillfactor = 80);
 
 -- Whatever is done to a message is written into each of its indexes, so those that are busy are in the order of steps: their
 -- busy part is as small as one step. In the order of people or addresses, with ten million messages, nearly every entry lay
 -- on a page of its own, and claims took twice as long. See messages_of and messages_to.
 
--- One message per address within a step: a household's phone rings once.
-create unique index message_one_per_address on message (step_id, channel, address);
+-- Those of steps leave transactional messages out, and these have their own, which are small or empty: so neither are in the
+-- way of the others, and the planner, whose statistics may not know any transactional message, takes the right one.
+
+-- One message per person within a step, and one per address: a household's phone rings once.
+create unique index message_step_id_person_id_key on message (step_id, person_id) where step_id is not null;
+create unique index message_one_per_address on message (step_id, channel, address) where step_id is not null;
 -- The claim: the next due rows of one step and channel.
-create index message_due on message (step_id, channel, not_before, message_id) where state = 'queued';
+create index message_due on message (step_id, channel, not_before, message_id)
+  where state = 'queued' and step_id is not null;
+-- Transactional messages that wait, by sender; empty while there are none, so that looking for them costs bulk next to nothing.
+create index message_transactional_due on message (sender_id, not_before, message_id)
+  where step_id is null and state = 'queued';
+create index message_transactional_person on message (person_id) where step_id is null;
+create index message_transactional_address on message (channel, address) where step_id is null;
 -- Messages that a lost worker had claimed. Recording an intent touches no index.
 create index message_claimed on message (dispatcher_id) where state = 'sending';
 create index message_ambiguous on message (changed_at) where state = 'ambiguous';
 -- Progress: counts by state without touching the table.
-create index message_progress on message (step_id, state, reason) include (segments, sent_at);
+create index message_progress on message (step_id, state, reason) include (segments, sent_at) where step_id is not null;
 -- A receipt finds its message.
 create unique index message_provider on message (provider_id) where provider_id is not null;
 -- How a sender has fared lately, a few entries however many messages there are: with what came back as bounces too, for a
@@ -135,13 +147,52 @@ create index message_refused_or_returned on message (sender_id, changed_at)
   where state in ('failed', 'undelivered', 'bounced');
 create index message_sent on message (sender_id, sent_at) where sent_at is not null;
 
--- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each.
+-- Transactional messages: to one person, or to an address alone, without campaign and step (codes, confirmations, answers by
+-- hand). What a step says of all its messages stands here for each.
+create table transactional (
+  message_id  bigint      primary key,
+  kind        text        not null check (kind in ('sign_in', 'opt_out_confirmed', 'auto_reply', 'answer', 'test')),
+  purpose     text        not null check (purpose in ('service', 'marketing')),
+  reference   text,                 -- whoever asks twice under the same one gets one message
+  content     jsonb,                -- subject, text and HTML, with a mask for what opens something; null: erased or archived
+  opens       boolean     not null, -- whether something in it opens something: a code, a sign-in link
+  concealed   bytea,                -- what the masks stand for, encrypted; until a provider has it, or nobody will
+  in_reply_to text,                 -- Message-ID of the email that it answers
+  thread      text,                 -- Message-IDs of that email's thread, oldest first
+  send_before timestamptz,
+  asked_by    text        not null,
+  check (opens or concealed is null),
+  check (kind <> 'opt_out_confirmed' or reference is not null)
+);
+create unique index transactional_reference on transactional (kind, reference) where reference is not null;
+
+-- Whatever ends a message ends what it could open, too, in the same transaction.
+create function wipe_concealed() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  update transactional set concealed = null where message_id = new.message_id and concealed is not null;
+  return null;
+end $$;
+create trigger message_contents_wiped after update of state on message for each row
+  when (new.step_id is null and new.state not in ('queued', 'sending', 'ambiguous'))
+  execute function wipe_concealed();
+
+-- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each, and
+-- one for transactional messages.
 create function messages_of(bigint) returns setof message language sql stable parallel safe as $$
   select m.* from step s join message m on m.step_id = s.step_id and m.person_id = $1
+  union all
+  select m.* from message m where m.step_id is null and m.person_id = $1
 $$;
 
 create function messages_to(text, text) returns setof message language sql stable parallel safe as $$
   select m.* from step s join message m on m.step_id = s.step_id and m.channel = $1 and m.address = $2
+  union all
+  select m.* from message m where m.step_id is null and m.channel = $1 and m.address = $2
+$$;
+
+-- Transactional messages to an address of which nobody knew whose it was.
+create function messages_to_nobody(text, text) returns setof message language sql stable parallel safe as $$
+  select m.* from message m where m.step_id is null and m.person_id is null and m.channel = $1 and m.address = $2
 $$;
 
 create function stay_while_written_for() returns trigger language plpgsql set search_path = public, pg_temp as $$
@@ -467,6 +518,23 @@ language sql stable parallel safe as $$
   ) as reason
 $$;
 
+-- Why a transactional message is stopped, if anything stops it, from what stops messages there at all (`stops_of`). Two kinds go
+-- through: a sign-in link or code for staff; and the confirmation of an opt-out, although that opt-out, the one it confirms, stops
+-- everything else to the address.
+create function stop_of_transactional(
+  kind text, reference text, channel text, address text, for_person text, suppressed text
+) returns text language sql stable parallel safe as $$
+  select case
+    when kind = 'sign_in' then null
+    when kind = 'opt_out_confirmed' and suppressed = 'opted_out' and exists (
+      select from suppression u
+      where u.channel = stop_of_transactional.channel and u.address = stop_of_transactional.address
+        and u.event_id::text = reference
+    ) then for_person
+    else suppressed
+  end
+$$;
+
 -- The digits that a text offered its reader, and what each means: those of the text in their language, where the template
 -- has one, or else of its own. Which language that is follows messaging/content/languages.py.
 create function menu_of(content jsonb, variables jsonb) returns jsonb language sql immutable parallel safe as $$
@@ -493,9 +561,9 @@ $$;
 -- foreign keys, and only the indexes that questions need. What a message said about its person (variables) is not kept.
 create table message_archive (
   message_id  bigint        not null,
-  step_id     bigint        not null,
-  campaign_id bigint        not null,
-  person_id   bigint        not null,
+  step_id     bigint,
+  campaign_id bigint,
+  person_id   bigint,
   sender_id   bigint,
   created_at  timestamptz   not null,
   sent_at     timestamptz,
@@ -542,10 +610,10 @@ create trigger message_archive_stays before delete on message_archive for each r
 create trigger message_event_archive_stays before delete on message_event_archive
   for each row execute function refuse_change();
 
--- Sums of the archived messages of each step: reports add it to what is still in `message`, and stay
+-- Sums of the archived messages of each step, and of transactional ones: reports add it to what is still in `message`, and stay
 -- right while a step is being moved, and when its year has been forgotten.
 create table step_total (
-  step_id  bigint        not null references step,
+  step_id  bigint        references step,
   channel  text,
   state    message_state not null,
   reason   text,
@@ -594,8 +662,14 @@ create function archive_year(of step) returns int language sql stable parallel s
   select extract(year from coalesce(of.launched_at, of.finished_at, of.created_at) at time zone 'UTC')::int
 $$;
 
+-- The year a transactional message is kept under: that in which it was asked for.
+create function archive_year(created_at timestamptz) returns int language sql immutable parallel safe as $$
+  select extract(year from created_at at time zone 'UTC')::int
+$$;
+
 -- Moves messages into the archive and their history behind them, in the order it was written. It goes by what the tables say,
--- not by what it is told: messages that wait for nothing, of steps that are over, under their step's year. Moved in one
+-- not by what it is told: messages that wait for nothing, of steps that are over, under their step's year; transactional ones
+-- when they are as old as links get, without what they said. Moved in one
 -- transaction: a reader of both tables sees each message exactly once at every moment.
 create function archive_messages(messages bigint[], out moved bigint, out events bigint)
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -604,13 +678,14 @@ declare
 begin
   select array_agg(m.message_id) into over
   from message m
-  join step s using (step_id)
-  where m.message_id = any (messages) and s.state in ('finished', 'cancelled')
+  left join step s using (step_id)
+  where m.message_id = any (messages)
+    and (s.state in ('finished', 'cancelled') or m.step_id is null and m.created_at < now() - archive_delay())
     and m.state not in ('queued', 'sending', 'ambiguous')
     -- nor under the number of another: history is found by it
     and not exists (select from message_archive a where a.message_id = m.message_id);
   if cardinality(messages) is distinct from cardinality(over) then
-    raise exception 'only messages of steps that are over are archived: that is % of %',
+    raise exception 'only messages of steps that are over, and old ones without a step, are archived: that is % of %',
       coalesce(cardinality(over), 0), cardinality(messages);
   end if;
 
@@ -624,10 +699,13 @@ begin
       message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
       channel, address, reason, provider_id, year
     )
-    select gone.*, archive_year(s) from gone join step s using (step_id)
+    select gone.*, case when s.step_id is null then archive_year(gone.created_at) else archive_year(s) end
+    from gone
+    left join step s using (step_id)
     returning 1
   )
   select count(*) into moved from kept;
+  update transactional set content = null, concealed = null where message_id = any (over);
 
   perform set_config('muster.archiving', 'on', true);
   with gone as (
@@ -644,7 +722,9 @@ begin
   perform set_config('muster.archiving', 'off', true);
 
   insert into audit (actor, action, subject, detail)
-  select 'database', 'archive.moved', 'step ' || step_id, jsonb_build_object('messages', count(*), 'login', session_user)
+  select
+    'database', 'archive.moved', coalesce('step ' || step_id, 'transactional messages'),
+    jsonb_build_object('messages', count(*), 'login', session_user)
   from message_archive
   where message_id = any (over)
   group by step_id;
@@ -698,5 +778,6 @@ end $$;
 grant execute on function
   messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, stops_of, reason_weight,
   impersonal_detail to public;
+grant execute on function messages_to_nobody, stop_of_transactional to public;
 
 -- migrate:down

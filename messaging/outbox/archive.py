@@ -97,16 +97,37 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
         ids = [row["message_id"] for row in await db.fetch(SQL["choose"], step_id, limit)]
         if not ids:
             return Moved()
-        await db.execute(SQL["add_totals"], ids, await page_views.opened(db, ids))
-        await db.execute(SQL["drop_tries"], ids)
-        moved = await db.fetchrow(SQL["move"], ids)
-        assert moved is not None  # a function gives one row
-        return Moved(
-            messages=moved["moved"],
-            events=moved["events"],
-            page_views=await page_views.drop(db, ids),
-            links=_count(await db.execute(SQL["drop_links"], ids)),
+        moved = await _move(db, ids, await page_views.opened(db, ids))
+        return moved + Moved(
+            page_views=await page_views.drop(db, ids), links=_count(await db.execute(SQL["drop_links"], ids))
         )
+
+
+async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK) -> Moved:
+    """Move some old transactional messages into the archive, without what they said, in one transaction.
+
+    Args:
+        db: a connection without a transaction.
+        before: the time before which they were asked for.
+        limit: most messages.
+
+    Raises:
+        Conflict: the archive is being read, and a year has to be added to it.
+    """
+    for row in await db.fetch(SQL["years_of_transactional"], before):
+        async with briefly(db):
+            await db.fetchval(SQL["make_year"], row["year"])
+    async with db.transaction():
+        ids = [row["message_id"] for row in await db.fetch(SQL["choose_transactional"], before, limit)]
+        return await _move(db, ids, []) if ids else Moved()
+
+
+async def _move(db: Connection, ids: Sequence[int], opened: Sequence[int]) -> Moved:
+    await db.execute(SQL["add_totals"], ids, opened)
+    await db.execute(SQL["drop_tries"], ids)
+    moved = await db.fetchrow(SQL["move"], ids)
+    assert moved is not None  # a function gives one row
+    return Moved(messages=moved["moved"], events=moved["events"])
 
 
 async def ready_year(db: Connection, step_id: int) -> None:

@@ -26,6 +26,23 @@ from step s
 cross join lateral archive_year(s) as y (year)
 where s.step_id = $1;
 
+-- name: years_of_transactional
+-- The years of transactional messages that may be archived and that the archive lacks.
+select distinct y.year
+from message m
+cross join lateral archive_year(m.created_at) as y (year)
+where m.step_id is null and m.state not in ('queued', 'sending', 'ambiguous') and m.created_at < least($1, now() - archive_delay())
+  and to_regclass('message_archive_' || y.year) is null;
+
+-- name: choose_transactional
+-- Some transactional messages that are old enough, under the same conditions.
+select m.message_id
+from message m
+where m.step_id is null and m.state not in ('queued', 'sending', 'ambiguous') and m.created_at < least($1, now() - archive_delay())
+order by m.message_id
+limit $2
+for update of m skip locked;
+
 -- name: make_year
 select make_archive_year($1);
 
@@ -42,13 +59,14 @@ limit $2
 for update of m skip locked;
 
 -- name: add_totals
--- The step's totals for reports, before the rows are moved. $2: messages whose page somebody has opened.
+-- The step's totals for reports, before the rows are moved. $2: messages whose page somebody has opened. Tests count nowhere.
 insert into step_total (step_id, channel, state, reason, sent, n, segments, opened)
 select
   m.step_id, m.channel, m.state, m.reason, m.sent_at is not null, count(*), coalesce(sum(m.segments), 0),
   count(*) filter (where m.message_id = any ($2::bigint[]))
 from message m
 where m.message_id = any ($1::bigint[])
+  and not exists (select from transactional t where t.message_id = m.message_id and t.kind = 'test')
 group by 1, 2, 3, 4, 5
 on conflict (step_id, channel, state, reason, sent) do update
   set n = step_total.n + excluded.n, segments = step_total.segments + excluded.segments,

@@ -13,29 +13,43 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import asyncpg
+
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 
 SQL: Final = load_queries(__file__)
 
 
+TRANSACTIONAL: Final = 100_000
+"""Priority of transactional messages; higher than any step can have."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepChannel:
     """Queue of one step's messages for one channel; they are claimed together, and queues take turns.
 
+    A sender's transactional messages, which have no step, are a queue, too.
+
     Attributes:
+        step_id: the step; None for transactional messages.
         priority: higher goes first.
         pace: rate limit of the sender in segments or mails a second; None where it has none of its own.
         caps: frequency caps of the step's own; None where it has none, empty where its messages are exempt from every
             cap.
     """
 
-    step_id: int
+    step_id: int | None
     channel: str
     priority: int
     sender_id: int
     pace: float | None
     caps: list[dict[str, Any]] | None = None
+
+    @property
+    def key(self) -> tuple[int | None, int]:
+        """What tells it from the other queues of its channel."""
+        return self.step_id, 0 if self.step_id is not None else self.sender_id
 
 
 @dataclass(slots=True)
@@ -55,6 +69,27 @@ class Claimed:
     claimed_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(slots=True, kw_only=True)
+class ClaimedTransactional(Claimed):
+    """Claimed message without a step, and what it says.
+
+    Attributes:
+        kind: a value of `transactional.Kind`.
+        content: its contents, masked.
+        concealed: what the masks stand for, encrypted; None where nothing in it opens anything.
+        in_reply_to: Message-ID of the email that it answers.
+        thread: Message-IDs of that email's thread, separated by spaces.
+        send_before: its deadline.
+    """
+
+    kind: str
+    content: dict[str, Any]
+    concealed: bytes | None
+    in_reply_to: str | None
+    thread: str | None
+    send_before: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Result of a claim.
@@ -69,8 +104,8 @@ class Claim:
 
 
 async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
-    """Return the steps' queues that have messages due, the most urgent first."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now)]
+    """Return the queues that have messages due, the most urgent first."""
+    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now, TRANSACTIONAL)]
 
 
 async def claim(
@@ -80,12 +115,14 @@ async def claim(
 
     Args:
         db: a connection; no lock or transaction is left on it afterwards.
-        step: the step and channel.
+        step: the queue.
         limit: the most rows looked at, including those that the eligibility check stops.
         now: the time at which quiet hours, windows, caps and deadlines are checked.
         dispatcher_id: the worker that claims them.
         caps: the organisation's, for steps that are not exempt.
     """
+    if step.step_id is None:
+        return await _claim_transactional(db, step, limit, now, dispatcher_id)
     held_to = effective(step.caps, caps)
     arguments = (step.step_id, step.channel, now, limit, dispatcher_id, held_to)
     if held_to:
@@ -102,6 +139,36 @@ async def claim(
         else:
             stopped[state] = stopped.get(state, 0) + 1
     return Claim(messages, stopped)
+
+
+async def _claim_transactional(
+    db: Connection, queue: StepChannel, limit: int, now: datetime, dispatcher_id: int
+) -> Claim:
+    messages: list[Claimed] = []
+    stopped: dict[str, int] = {}
+    for row in await db.fetch(SQL["claim_transactional"], queue.sender_id, queue.channel, now, limit, dispatcher_id):
+        columns = dict(row)
+        state = columns.pop("state")
+        if state == "sending":
+            messages.append(ClaimedTransactional(variables={}, dispatcher_id=dispatcher_id, **columns))
+        else:
+            stopped[state] = stopped.get(state, 0) + 1
+    return Claim(messages, stopped)
+
+
+async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
+    """Return a message of unknown outcome as it was claimed, to be composed once more and looked for, not to be sent.
+
+    Args:
+        db: a connection.
+        row: has message_id, step_id, attempt, address, variables and sender_id.
+    """
+    fields = (row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
+    if row["step_id"] is not None:
+        return Claimed(*fields)
+    found = await db.fetchrow(SQL["transactional"], row["message_id"])
+    assert found is not None
+    return ClaimedTransactional(*fields, **found)
 
 
 async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:

@@ -1,6 +1,15 @@
 -- name: due_queues
--- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
-select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
+-- Steps that have something to send now, by channel, and before all of them the senders that have transactional messages due
+-- ($3: their priority); messages of a paused sender wait without being claimed.
+select null::bigint as step_id, f.channel, $3::int as priority, f.sender_id, f.pace::float8 as pace, '[]'::jsonb as caps
+from sender f
+where f.paused_reason is null and f.channel = any ($1::text[])
+  and exists (
+    select from message m
+    where m.step_id is null and m.sender_id = f.sender_id and m.state = 'queued' and m.not_before <= $2
+  )
+union all
+select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8, s.frequency_caps
 from step s
 cross join lateral unnest(s.channels) as c (channel)
 join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
@@ -9,7 +18,7 @@ where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::t
     select from message m
     where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued' and m.not_before <= $2
   )
-order by s.priority desc, s.step_id, c.channel;
+order by priority desc, step_id, channel, sender_id;
 
 -- name: claim
 -- Claims the next due rows of one step and channel for a worker, and checks the eligibility of each: a message is
@@ -100,6 +109,56 @@ with due as materialized (
   from taken
 )
 select message_id, attempt, address, variables, sender_id, state from taken order by message_id;
+
+-- name: claim_transactional
+-- Claims the next due transactional messages of one sender. Only suppressions and deadlines can stop them.
+with due as materialized (
+  select m.message_id, m.person_id, m.address
+  from message m
+  where m.step_id is null and m.sender_id = $1 and m.state = 'queued' and m.not_before <= $3
+  order by m.not_before, m.message_id
+  limit $4
+  for no key update skip locked
+), seen as materialized (
+  select
+    d.message_id, t.send_before,
+    stop_of_transactional(t.kind, t.reference, $2, d.address, stop.for_person, stop.suppressed) as suppressed
+  from due d
+  join transactional t using (message_id)
+  cross join lateral stops_of(null, d.person_id, $2, d.address, t.purpose) as stop
+), taken as (
+  update message m
+  set state = (
+        case when s.suppressed is not null then 'suppressed' when s.send_before <= $3 then 'expired' else 'sending' end
+      )::message_state,
+      reason = coalesce(s.suppressed, case when s.send_before <= $3 then 'past_deadline' end),
+      attempt = m.attempt + (s.suppressed is null and coalesce(s.send_before > $3, true))::int,
+      dispatcher_id = $5,
+      wire_at = null,
+      changed_at = now()
+  from seen s
+  where m.message_id = s.message_id
+  returning m.message_id, m.attempt, m.address, m.sender_id, m.state, m.reason
+), new_events as (
+  insert into message_event (message_id, state, source, code, detail)
+  select
+    message_id, state, 'worker', reason,
+    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', (select name from dispatcher where dispatcher_id = $5)) end
+  from taken
+)
+select
+  k.message_id, k.attempt, k.address, k.sender_id, k.state, t.kind, t.content, t.concealed, t.in_reply_to, t.thread, t.send_before
+from taken k
+join transactional t using (message_id)
+order by k.message_id;
+
+-- name: sender
+-- What transactional messages of a sender come from.
+select address, display_name from sender where sender_id = $1;
+
+-- name: transactional
+-- One transactional message of unknown outcome, to be composed as it was.
+select kind, content, concealed, in_reply_to, thread, send_before from transactional where message_id = $1;
 
 -- name: hand_back
 -- Claimed and never on the wire: as if it had never been claimed.

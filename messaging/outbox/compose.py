@@ -1,13 +1,14 @@
 """Compose a claimed message into an outbound message: rendered, addressed, with its links and its signed id.
 
-A step is compiled once and kept; each message then costs microseconds. Every try of a message composes to the same text
-and the same Message-ID.
+A step is compiled once and kept; each message then costs microseconds. A transactional message says what it was given.
+Every try of a message composes to the same text and the same Message-ID.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from typing import Final
 
 import asyncpg
@@ -17,9 +18,11 @@ from core.keyring import Keyring, digest
 from core.settings import Settings
 from messaging.channels.channel import OutboundEmail, OutboundMessage, OutboundText
 from messaging.content.mime import Skeleton
-from messaging.content.render import Branding, Renderer
+from messaging.content.render import Branding, RenderedEmail, Renderer
+from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
-from messaging.outbox.claim import SQL, Claimed
+from messaging.outbox.claim import SQL, Claimed, ClaimedTransactional
+from messaging.outbox.transactional import BY_MACHINE, Contents, Kind, reveal
 
 
 @dataclass(slots=True)
@@ -31,12 +34,16 @@ class Composed:
         cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
         confirm: digest of its confirm link's token; None where it has none.
         unsubscribe: digest of its unsubscribe link's token; None where it has none.
+        send_before: its deadline.
+        opens: the parts of it that open something, which must not be stored in clear.
     """
 
     outbound: OutboundMessage
     cost: int
-    confirm: bytes | None
-    unsubscribe: bytes | None
+    confirm: bytes | None = None
+    unsubscribe: bytes | None = None
+    send_before: datetime | None = None
+    opens: tuple[str, ...] = ()
 
 
 class Composer:
@@ -51,7 +58,7 @@ class Composer:
 
     def __init__(self, settings: Settings, keyring: Keyring, step: asyncpg.Record, channel: str) -> None:
         template = Template.from_json(step["content"])
-        self.send_before: Final[datetime | None] = step["send_before"]
+        self._send_before: Final[datetime | None] = step["send_before"]
         self._renderer = Renderer(template, step["constants"], Branding.of(settings))
         self._keyring = keyring
         self._secret: str = step["secret"]
@@ -95,7 +102,11 @@ class Composer:
             variables["preferences_link"] = f"{self._url}/p/{unsubscribe}"
         outbound, cost = self._mail(message, now) if self._email else self._text(message)
         return Composed(
-            outbound, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None
+            outbound,
+            cost,
+            digest(confirm) if confirm else None,
+            digest(unsubscribe) if unsubscribe else None,
+            self._send_before,
         )
 
     def _text(self, message: Claimed) -> tuple[OutboundText, int]:
@@ -132,8 +143,69 @@ class Composer:
         return f"{kind}+{self._keyring.sign_id(message.message_id, purpose, secret=self._secret)}@{self._replies}"
 
 
+class TransactionalComposer:
+    """Composes the transactional messages of one sender.
+
+    Args:
+        settings: has the keys, the bounce domain and the reply domain.
+        keyring: signs ids.
+        sender: the row of the query `sender`.
+        channel: `sms` or `email`.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring, sender: asyncpg.Record, channel: str) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._from: str = sender["address"]
+        self._name: str = sender["display_name"]
+        self._email = channel == "email"
+
+    def compose(self, message: Claimed, now: datetime) -> Composed:
+        """Compose one message.
+
+        Args:
+            message: a claimed transactional message.
+            now: time for an email's Date header.
+
+        Raises:
+            SettingsError: its contents were encrypted with a key that is no longer in the list.
+            AddressError: the address cannot stand in a header.
+        """
+        assert isinstance(message, ClaimedTransactional)
+        contents = reveal(message.content, message.concealed, self._settings.secret_key)
+        outbound, cost = self._mail(message, contents, now) if self._email else self._text(message, contents)
+        return Composed(outbound, cost, send_before=message.send_before, opens=contents.opens)
+
+    def _text(self, message: Claimed, contents: Contents) -> tuple[OutboundText, int]:
+        body = sanitise(contents.text).text
+        segments = count(body).segments
+        sign_id = self._keyring.sign_id(message.message_id, "status")
+        return OutboundText(message.message_id, self._from, message.address, body, sign_id, segments), segments
+
+    def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
+        host, replies = self._settings.bounce_host, self._settings.reply_host
+        sign_id = self._keyring.sign_id(message.message_id, "bounce")
+        # nobody answers a sign-in mail; an answer that quotes it must not lie where repliers read
+        answered = message.kind != Kind.SIGN_IN
+        reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
+        skeleton = Skeleton(
+            _mailbox(self._name, self._from),
+            reply_to="" if replies or not answered else self._settings.email_reply_to or "",
+            by_machine=message.kind in BY_MACHINE,
+            in_reply_to=message.in_reply_to or "",
+            thread=(message.thread or "").split(),
+        )
+        html = (contents.html or _as_html(contents.text)).encode("ascii", "xmlcharrefreplace").decode()
+        rendered = RenderedEmail(" ".join(contents.subject.split()), contents.text, html)
+        content = skeleton.build(message.address, rendered, f"{sign_id}@{host}", "", now, reply_to=reply_to)
+        return OutboundEmail(message.message_id, f"b+{sign_id}@{host}", message.address, content), 1
+
+
+AnyComposer = Composer | TransactionalComposer
+
+
 class Composers:
-    """Cache of the composers of compiled steps.
+    """Cache of the composers of compiled steps, and of senders of transactional messages.
 
     Args:
         settings: for the composers.
@@ -143,20 +215,30 @@ class Composers:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._settings = settings
         self._keyring = keyring
-        self._kept: dict[tuple[int, str], Composer] = {}
+        self._kept: dict[tuple[int | None, int, str], AnyComposer] = {}
 
-    async def get(self, db: Connection, step_id: int, channel: str) -> Composer:
-        """Return the composer of a step for a channel; compile it on first use.
+    async def get(self, db: Connection, step_id: int | None, channel: str, sender_id: int = 0) -> AnyComposer:
+        """Return the composer of a step for a channel, or of a sender's transactional messages; compiled on first use.
 
         Raises:
             TemplateError, SettingsError: the step cannot be compiled.
         """
-        composer = self._kept.get((step_id, channel))
-        if composer is None:
+        key = (step_id, 0 if step_id is not None else sender_id, channel)
+        composer = self._kept.get(key)
+        if composer is None and step_id is None:
+            sender = await db.fetchrow(SQL["sender"], sender_id)
+            assert sender is not None
+            composer = self._kept[key] = TransactionalComposer(self._settings, self._keyring, sender, channel)
+        elif composer is None:
             step = await db.fetchrow(SQL["step"], step_id)
             assert step is not None
-            composer = self._kept[step_id, channel] = Composer(self._settings, self._keyring, step, channel)
+            composer = self._kept[key] = Composer(self._settings, self._keyring, step, channel)
         return composer
+
+
+def _as_html(text: str) -> str:
+    """Write plain text as HTML, with its line ends."""
+    return f'<!doctype html><html><body><div style="white-space: pre-wrap">{escape(text)}</div></body></html>\n'
 
 
 def _mailbox(name: str | None, address: str) -> str:

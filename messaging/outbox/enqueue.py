@@ -106,7 +106,7 @@ def _statement(query: str, parameters: int) -> str:
             r.variables, r.time_zone, r.state, r.reason, {at}::timestamptz, {at}, {at}
           from ({query.rstrip().rstrip(";")}) as r
           order by r.person_id
-          on conflict (step_id, person_id) do nothing
+          on conflict (step_id, person_id) where step_id is not null do nothing
           returning message_id, state, reason
         ), new_events as (
           insert into message_event (message_id, at, state, source, code)

@@ -42,10 +42,24 @@ class Written:
         return [*self.messages, *self.archived]
 
 
-async def written_to(db: Connection, person_id: int) -> Written:
-    """Find the messages to a person."""
+async def written_to(db: Connection, person_id: int, own: Sequence[tuple[str, str]]) -> Written:
+    """Find the messages to a person, and those to addresses of theirs alone, when nobody was known to have these.
+
+    Args:
+        db: a connection.
+        person_id: the person.
+        own: channel and address of each address that nobody else has.
+    """
+    to_nobody = [row for one in own for row in await db.fetch(SQL["to_nobody"], *one)]
     hot = await db.fetch(SQL["of_person"], person_id)
-    return await _written(db, hot, await db.fetch(SQL["of_person_archived"], person_id))
+    return await _written(
+        db,
+        [*hot, *(row for row in to_nobody if not row["archived"])],
+        [
+            *await db.fetch(SQL["of_person_archived"], person_id),
+            *(row for row in to_nobody if row["archived"]),
+        ],
+    )
 
 
 async def written_to_address(db: Connection, channel: str, address: str, known: Written | None = None) -> Written:
@@ -154,6 +168,7 @@ async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int
     hot = list(messages)
     withdrawn: int = await db.fetchval(SQL["withdraw"], hot)
     await db.execute(SQL["empty"], hot)
+    await db.execute(SQL["empty_transactional"], [*hot, *archived])
     await db.execute(SQL["empty_archived"], list(archived))
     await db.execute(SQL["drop_tries"], hot)
     await db.execute(SQL["drop_links"], hot)

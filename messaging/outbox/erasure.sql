@@ -6,6 +6,13 @@ select message_id, provider_id from messages_of($1);
 -- The same for the archive.
 select message_id, provider_id from message_archive where person_id = $1;
 
+-- name: to_nobody
+-- Transactional messages to an address when nobody was known to have it, in the outbox and in the archive; the archive's are
+-- few, and found by the people they had: none.
+select message_id, provider_id, false as archived from messages_to_nobody($1, $2)
+union all
+select message_id, provider_id, true from message_archive where person_id is null and channel = $1 and address = $2;
+
 -- name: to_address
 -- Messages to an address, whoever they were for.
 select message_id, provider_id from messages_to($1, $2);
@@ -47,6 +54,11 @@ where message_id = any ($1::bigint[])
     variables <> '{}'
     or provider_id is not null and state not in ('sending', 'accepted', 'sent')
   );
+
+-- name: empty_transactional
+-- What transactional messages said, in the outbox and in the archive, and what they were asked for under.
+update transactional set content = null, concealed = null, reference = null, in_reply_to = null, thread = null
+where message_id = any ($1::bigint[]);
 
 -- name: empty_archived
 -- The provider's ids of those in the archive.

@@ -52,6 +52,11 @@ def now() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+async def is_anybody_sending(db: Connection) -> bool:
+    """Return whether any worker has sent a heartbeat lately."""
+    return bool(await db.fetchval(SQL["is_anybody_sending"]))
+
+
 class Heartbeat:
     """Heartbeat of one worker, from its first claim to the end of its run, or as long as the worker lives.
 

@@ -1,3 +1,7 @@
+-- name: is_anybody_sending
+-- Whether any worker has sent a heartbeat lately.
+select exists (select from dispatcher where gone_at is null and until > clock_timestamp());
+
 -- name: enter
 -- A worker has a row from its first claim on, or from its start.
 insert into dispatcher (name, until, steady_since)

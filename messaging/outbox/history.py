@@ -68,16 +68,21 @@ class MessageStatus:
     """Message and its status.
 
     Attributes:
-        step: position of its step in the campaign.
+        person_id: whom it is for; None for a transactional message to an address alone.
+        campaign_id, step, template: its campaign, the position of its step there, and the template; None for a
+            transactional message.
+        kind: kind of a transactional message; None for others.
+        says: its text, where it is transactional and the text is still kept; what opens something is masked.
+        asked_by: who wanted a transactional message sent.
         earlier_ids: the provider's ids of tries before the current one, oldest first.
         words: its status, as a sentence.
     """
 
     message_id: int
-    person_id: int
-    campaign_id: int
-    step: int
-    template: str
+    person_id: int | None
+    campaign_id: int | None
+    step: int | None
+    template: str | None
     channel: str | None
     address: str | None
     sender: str | None
@@ -87,15 +92,18 @@ class MessageStatus:
     provider_id: str | None
     earlier_ids: list[str]
     words: str
+    kind: str | None = None
+    says: str | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """Line in a list of messages."""
+    """Line in a list of messages; `kind` is that of a transactional one, which has no step and may have no person."""
 
     message_id: int
-    person_id: int
-    position: int
+    person_id: int | None
+    position: int | None
     channel: str | None
     address: str | None
     state: str
@@ -103,6 +111,7 @@ class MessageLine:
     attempt: int
     sent_at: datetime | None
     changed_at: datetime
+    kind: str | None = None
 
 
 async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
@@ -151,12 +160,20 @@ async def message_status(db: Connection, message_id: int, zone: tzinfo = UTC) ->
         provider_id=row["provider_id"],
         earlier_ids=row["earlier_ids"],
         words=_state_sentence(state, dict(row), zone),
+        kind=row["kind"],
+        says=row["content"]["text"] if row["content"] else None,
+        asked_by=row["asked_by"],
     )
 
 
 async def messages_of(db: Connection, person_id: int, *, limit: int = 50) -> list[int]:
     """Return the ids of a person's messages, at most `limit`, the latest first."""
     return [row["message_id"] for row in await db.fetch(SQL["of_person"], person_id, limit)]
+
+
+async def messages_to_nobody(db: Connection, channel: str, address: str, *, limit: int = 50) -> list[int]:
+    """Return the ids of transactional messages to an address when nobody was known to have it, the latest first."""
+    return [row["message_id"] for row in await db.fetch(SQL["to_nobody"], channel, address, limit)]
 
 
 async def list_messages(
@@ -250,7 +267,7 @@ def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
     if state is State.QUEUED:
         if row["paused_reason"]:
             return f"It waits, because nothing is sent from {row['sender']}: {row['paused_reason']}"
-        if row["step_state"] != "running":
+        if row["step_state"] not in {None, "running"}:
             return f"It waits, because its step is {row['step_state']}."
         waits = moment_in_words(row["not_before"], zone)
         return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()

@@ -2,13 +2,14 @@
 -- One message and its status; archived messages are found, too, here and below.
 select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
-  f.address as sender, f.paused_reason, m.not_before > now() as later,
+  t.kind, t.content, t.asked_by, f.address as sender, f.paused_reason, m.not_before > now() as later,
   array(
     select t.provider_id from message_try t
     where t.message_id = m.message_id and t.provider_id is not null order by t.attempt
   ) as earlier_ids
 from message_any m
-join step s using (step_id)
+left join step s using (step_id)
+left join transactional t on t.message_id = m.message_id
 left join sender f using (sender_id)
 where m.message_id = $1;
 
@@ -23,12 +24,21 @@ union all
 select message_id from message_archive where person_id = $1
 order by message_id desc limit $2;
 
+-- name: to_nobody
+-- The latest first. The archive has few messages to nobody known.
+select message_id from messages_to_nobody($1, $2)
+union all
+select message_id from message_archive where person_id is null and channel = $1 and address = $2
+order by message_id desc limit $3;
+
 -- name: listed
--- A page of a campaign's messages, by state and reason.
-select m.message_id, m.person_id, m.channel, m.address, m.state, m.reason, m.attempt, m.sent_at, m.changed_at, s.position
+-- A page of a campaign's messages, or of all, by state and reason.
+select
+  m.message_id, m.person_id, m.channel, m.address, m.state, m.reason, m.attempt, m.sent_at, m.changed_at, s.position, t.kind
 from message_any m
-join step s using (step_id)
-where ($1::bigint is null or m.campaign_id = $1) and m.step_id in (select step_id from step where $1::bigint is null or campaign_id = $1)
+left join step s using (step_id)
+left join transactional t on t.message_id = m.message_id
+where ($1::bigint is null or m.campaign_id = $1 and m.step_id in (select step_id from step where campaign_id = $1))
   and ($2::message_state[] is null or m.state = any ($2))
   and ($3::text is null or m.reason = $3)
   and m.message_id > $4

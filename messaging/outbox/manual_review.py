@@ -27,13 +27,13 @@ class HeldMessage:
     """Message of unknown outcome that is held for manual review.
 
     Attributes:
-        position: position of its step in its campaign.
+        campaign_id, position: its campaign, and the position of its step there; None for a transactional message.
         wire_at: when it went on the wire, as far as is known.
     """
 
     message_id: int
-    campaign_id: int
-    position: int
+    campaign_id: int | None
+    position: int | None
     channel: str
     address: str
     wire_at: datetime | None

@@ -6,10 +6,10 @@ from message
 where state = 'ambiguous' and reason = 'held';
 
 -- name: list_held
--- Held messages, all or those selected, in the order of their ids.
+-- Held messages, all or those selected, in the order of their ids; transactional ones have no step.
 select m.message_id, m.campaign_id, s.position, m.channel, m.address, m.wire_at
 from message m
-join step s using (step_id)
+left join step s using (step_id)
 where m.state = 'ambiguous' and m.reason = 'held'
   and ($1::bigint[] is null or m.message_id = any ($1) or m.address = any ($2::text[]))
   and ($3::bigint is null or m.campaign_id = $3)
@@ -31,9 +31,10 @@ with settled as (
       sent_at = case when $1 then m.sent_at else coalesce(m.sent_at, m.wire_at, now()) end,
       wire_at = case when $1 then null else m.wire_at end,
       changed_at = clock_timestamp()
-  from step s
+  from message held
+  left join step s using (step_id)
   where ($4::bigint[] is null or m.message_id = any ($4)) and m.state = 'ambiguous' and m.reason = 'held'
-    and s.step_id = m.step_id
+    and held.message_id = m.message_id
   returning m.message_id, m.state, m.reason
 ), new_events as (
   insert into message_event (message_id, state, source, code, detail)

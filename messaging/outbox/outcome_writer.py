@@ -39,7 +39,7 @@ class BroadRefusal:
     """
 
     message_id: int
-    step_id: int
+    sender_id: int
     address: str
     reason: Reason
     provider: str
@@ -119,7 +119,7 @@ class OutcomeWriter:
                     )
                 if refusal.soft is not None:
                     await note_soft_bounce(db, refusal.message_id, code=refusal.soft, at=now, source=refusal.provider)
-            steps = {refusal.step_id for refusal in refusals if refusal.reason in OUR_FAULT}
-            if steps:
-                await pause_if_refused(db, steps)
+            senders = {refusal.sender_id for refusal in refusals if refusal.reason in OUR_FAULT}
+            if senders:
+                await pause_if_refused(db, senders)
         return granted

@@ -42,15 +42,22 @@ with outcome as (
 -- lost, is harmless. Materialized: otherwise each reference would run the subqueries again.
 seen as materialized (
   select
-    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
-    f.paused_reason, stop.answered, stop.suppressed
+    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from,
+    coalesce(s.state, 'running') as step_state, coalesce(s.send_before, t.send_before) as send_before,
+    f.paused_reason, stop.answered,
+    case
+      when m.step_id is not null then stop.suppressed
+      else stop_of_transactional(t.kind, t.reference, m.channel, m.address, stop.for_person, stop.suppressed)
+    end as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
-  join step s on s.step_id = m.step_id
+  left join step s on s.step_id = m.step_id
+  -- no id to look for, and so no look, for the messages of steps
+  left join transactional t on t.message_id = case when m.step_id is null then m.message_id end
   join sender f on f.sender_id = m.sender_id
   join dispatcher c on c.dispatcher_id = m.dispatcher_id and c.gone_at is null
-  cross join lateral stops_of(s.goal_id, m.person_id, m.channel, m.address, s.purpose) as stop
+  cross join lateral stops_of(s.goal_id, m.person_id, m.channel, m.address, coalesce(s.purpose, t.purpose)) as stop
   -- as text, so that the planner finds these few by their ids and does not scan everything that is claimed
   where m.state::text = 'sending'
 ), next as materialized (

@@ -48,6 +48,7 @@ from messaging.outbox.outcomes import Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK, Dispatch, Schedule
+from messaging.outbox.transactional import masked
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
 from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
@@ -265,14 +266,17 @@ class Pipeline:
             self._refusals.append(
                 BroadRefusal(
                     message.message_id,
-                    dispatch.step_id,
+                    message.sender_id,
                     message.address,
                     result.reason,
                     dispatch.route.provider,
                     soft=result.code if result.soft else None,
                 )
             )
-        written = outcome_of(dispatch.message, result, send_before=dispatch.composer.send_before, held=held)
+        composed = dispatch.composed
+        if composed.opens:  # what a provider quotes is kept in the history
+            result.reply = masked(result.reply, composed.opens)
+        written = outcome_of(dispatch.message, result, send_before=composed.send_before, held=held)
         self._counts[written.state] += 1
         self._to_write(written)
 

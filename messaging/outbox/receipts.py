@@ -248,7 +248,7 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Ev
             for n, (provider_id, code) in enumerate(one.ended)
         ]
         await db.execute(SQL["end_tries"], *map(list, zip(*ended, strict=True)))
-        await db.execute(SQL["reopen"], list({one.row["step_id"] for one in retried}))
+        await db.execute(SQL["reopen"], list({one.row["step_id"] for one in retried} - {None}))
 
 
 async def _act_on_reasons(
@@ -271,6 +271,6 @@ async def _act_on_reasons(
                 message_id=row["message_id"],
             )
         if receipt.reason in OUR_FAULT and not message.archived:
-            refused.add(row["step_id"])
+            refused.add(row["sender_id"])
     if refused:
         await pause_if_refused(db, refused)

@@ -6,10 +6,14 @@ select provider_id, message_id from message_try where provider_id = any ($1::tex
 
 -- name: receipted
 -- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
-select m.message_id, m.provider_id, m.state, m.step_id, m.channel, m.address, m.attempt, m.wire_at, s.send_before,
-  s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null as alive
+-- Alive: it may be tried again; not so where what it opens was wiped when it was accepted.
+select
+  m.message_id, m.provider_id, m.state, m.step_id, m.sender_id, m.channel, m.address, m.attempt, m.wire_at,
+  coalesce(s.send_before, t.send_before) as send_before,
+  s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.opens as alive
 from message m
-join step s using (step_id)
+left join step s using (step_id)
+left join transactional t on t.message_id = case when m.step_id is null then m.message_id end
 where m.message_id = any ($1::bigint[])
 order by m.message_id
 for update of m;

@@ -22,7 +22,7 @@ from core.db import Connection, exclusive, load_queries
 from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
-from messaging.outbox.claim import Claimed
+from messaging.outbox.claim import find_claimed
 from messaging.outbox.compose import Composers
 from messaging.outbox.heartbeat import LEASE
 from messaging.outbox.manual_review import alert_held
@@ -171,8 +171,8 @@ async def _ask(
     Returns:
         `found`, `again`, `held` or `waits`; `settled` where it was settled otherwise meanwhile.
     """
-    message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
-    composer = await composers.get(db, row["step_id"], "sms")
+    message = await find_claimed(db, row)
+    composer = await composers.get(db, row["step_id"], "sms", row["sender_id"])
     outbound = composer.compose(message, runtime.clock()).outbound
     assert isinstance(outbound, OutboundText)
     outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None

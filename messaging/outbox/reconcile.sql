@@ -157,20 +157,31 @@ with waiting as (
 select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
--- Messages that wait beyond their deadline (their sender or step is paused, or the next try comes too late), and
--- messages that came back to the queue of a cancelled campaign. A limited number at a time: a million would take too
+-- Messages that wait beyond their deadline (their sender or step is paused, or the next try comes too late), transactional
+-- ones, too, and messages that came back to the queue of a cancelled campaign. A limited number at a time: a million would take too
 -- long.
 with over as (
   select s.step_id, s.state
   from step s
   where s.state = 'cancelled'
     or s.state in ('running', 'paused') and s.send_before <= $1
-), waiting as materialized (
+), of_steps as materialized (
   select m.message_id, over.state
   from over
   join message m on m.step_id = over.step_id and m.state = 'queued'
   limit $2
   for update of m skip locked
+), single as materialized (
+  select m.message_id
+  from message m
+  join transactional t using (message_id)
+  where m.step_id is null and m.state = 'queued' and t.send_before <= $1
+  limit $2
+  for update of m skip locked
+), waiting as (
+  select message_id, state from of_steps
+  union all
+  select message_id, 'single' from single
 ), withdrawn as (
   update message m
   set state = (case w.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,

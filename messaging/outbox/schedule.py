@@ -1,5 +1,7 @@
 """Schedule one channel's claimed messages: a queue for each step, by priority, then in turn, at their senders' rates.
 
+Each sender's transactional messages are a queue of the highest priority.
+
 A queue that must wait (for its sender's rate limit, or because the provider asked to slow down) delays no other, and
 within a queue no message waits for one to a mail provider that has reached its limit.
 """
@@ -22,7 +24,7 @@ from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import Claimed, StepChannel, claim, due_queues, hand_back
-from messaging.outbox.compose import Composed, Composer, Composers
+from messaging.outbox.compose import Composed, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
@@ -45,8 +47,6 @@ class Dispatch:
     """Message whose turn has come, composed and routed."""
 
     message: Claimed
-    step_id: int
-    composer: Composer
     composed: Composed
     route: Route
     ready_since: float = 0.0
@@ -95,8 +95,8 @@ class Schedule:
         self._counts = counts
         self._route = route
         self._domains = DomainLimits(read_groups(runtime.settings.email_domain_pace), pace)
-        self._queues: dict[int, StepQueue] = {}
-        self._broken: set[int] = set()
+        self._queues: dict[tuple[int | None, int], StepQueue] = {}
+        self._broken: set[tuple[int | None, int]] = set()
         self._dispatcher_id: int | None = None
         self._turn = 0
         self._looked_at = 0.0
@@ -130,8 +130,8 @@ class Schedule:
                 if queue is not None and len(queue.claimed) <= self._low(step):
                     got += await self._claim(db, queue)
         self.idle = not got and asked == self._asked
-        for step_id in [step_id for step_id, queue in self._queues.items() if not queue]:
-            del self._queues[step_id]
+        for key in [key for key, queue in self._queues.items() if not queue]:
+            del self._queues[key]
 
     async def next_dispatches(self, room: int) -> list[Dispatch]:
         """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
@@ -140,9 +140,9 @@ class Schedule:
         if room <= 0:
             return dispatches
         await self._fill(room)
-        waiting = {step_id for step_id, queue in self._queues.items() if self._rate_limits.wait(queue.step.sender_id)}
+        waiting = {key for key, queue in self._queues.items() if self._rate_limits.wait(queue.step.sender_id)}
         while len(dispatches) < room:
-            ready = [queue for step_id, queue in self._queues.items() if queue and step_id not in waiting]
+            ready = [queue for key, queue in self._queues.items() if queue and key not in waiting]
             if not ready:
                 break
             queue = ready[0] if len(ready) == 1 else min(ready, key=lambda one: (-one.step.priority, one.served))
@@ -150,11 +150,11 @@ class Schedule:
             queue.served = self._turn
             head = self._head(queue)
             if head is None or not self._rate_limits.spend(queue.step.sender_id, queue.step.pace, head.composed.cost):
-                waiting.add(queue.step.step_id)
+                waiting.add(queue.step.key)
                 continue
             queue.head = None
             route = self._route(head.composed.outbound)
-            dispatches.append(Dispatch(head.message, queue.step.step_id, queue.composer, head.composed, route))
+            dispatches.append(Dispatch(head.message, head.composed, route))
         return dispatches
 
     def _forget_others(self) -> None:
@@ -193,19 +193,19 @@ class Schedule:
 
     async def _queue(self, db: Connection, step: StepChannel) -> StepQueue | None:
         """Return the queue of a step, added if need be; None where the step cannot be compiled."""
-        if step.step_id in self._broken:
+        if step.key in self._broken:
             return None
-        queue = self._queues.get(step.step_id)
+        queue = self._queues.get(step.key)
         if queue is None:
             try:
-                composer = await self._composers.get(db, step.step_id, step.channel)
+                composer = await self._composers.get(db, step.step_id, step.channel, step.sender_id)
             except Unavailable:
                 raise
             except MusterError as error:
-                self._broken.add(step.step_id)
+                self._broken.add(step.key)
                 await _alert_broken(db, step, error)
                 return None
-            queue = self._queues[step.step_id] = StepQueue(step, composer, self._domains, served=self._turn)
+            queue = self._queues[step.key] = StepQueue(step, composer, self._domains, served=self._turn)
         queue.step = step
         return queue
 

@@ -8,7 +8,7 @@ the workers slow down by themselves (`unknown_rate`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -57,19 +57,29 @@ async def use_sender(db: Connection, channel: str, address: str, *, name: str = 
     return sender_id
 
 
-async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[int]:
-    """Pause those senders of some steps that had too many messages refused for the sender's own sake.
+async def find_sender(db: Connection, channel: str, addresses: Sequence[str]) -> int:
+    """Find the sender of one of some numbers or mailboxes, the first that is known; where none is, add the first.
+
+    Returns:
+        Its id.
+    """
+    found: int | None = await db.fetchval(SQL["find_sender"], channel, list(addresses))
+    return found if found is not None else await use_sender(db, channel, addresses[0])
+
+
+async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[int]:
+    """Pause those of some senders that had too many messages refused for the sender's own sake.
 
     Args:
         db: in the transaction that recorded the refusals, or after it.
-        step_ids: the steps that had refusals.
+        sender_ids: the senders that had refusals.
 
     Returns:
         The ids of the senders that were paused now.
     """
     paused: list[int] = []
     limits = (THRESHOLD, SHARE, WINDOW, TRIES)
-    for row in await db.fetch(SQL["refused_senders"], list(step_ids), [*OUR_FAULT], *limits):
+    for row in await db.fetch(SQL["refused_senders"], list(sender_ids), [*OUR_FAULT], *limits):
         reason = Reason(row["reasons"][0])
         were = verb(row["refused"], "was", "were")
         why = f"{row['refused']} of the last {plural(row['tried'], 'message')} {were} refused. {sentence(reason)}"

@@ -7,22 +7,28 @@ on conflict (channel, address) do update
       pace = coalesce(excluded.pace, sender.pace)
 returning sender_id;
 
+-- name: find_sender
+-- The first of these addresses that is a sender.
+select sender_id from sender
+where channel = $1 and address = any ($2::text[])
+order by array_position($2::text[], address)
+limit 1;
+
 -- name: refused_senders
--- Senders of these steps with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
+-- Those of these senders with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
 -- SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the last $6
 -- tries, so that a sender that sent well for hours stops as soon as a new one, and the query costs the same however
 -- much was sent.
 with watched as (
-  select distinct f.sender_id, f.channel, f.address,
+  select f.sender_id, f.channel, f.address,
     greatest(
       f.watched_from, now() - $5::float8 * interval '1 second',
       (select m.sent_at from message m
        where m.sender_id = f.sender_id and m.sent_at is not null
        order by m.sent_at desc offset $6 - 1 limit 1)
     ) as since
-  from step s
-  join sender f on f.sender_id in (s.sms_sender_id, s.email_sender_id)
-  where s.step_id = any ($1::bigint[]) and f.paused_reason is null
+  from sender f
+  where f.sender_id = any ($1::bigint[]) and f.paused_reason is null
 ), refused as (
   select w.sender_id, w.channel, w.address, w.since, sum(r.n)::int as refused,
     array_agg(r.reason order by r.n desc, r.reason) as reasons
@@ -68,18 +74,19 @@ where d.unknown >= $1 or a.alert_id is not null;
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
 -- name: resume
--- The refusals said nothing about the messages, so these are queued again, unless their deadline has passed or their
--- campaign was cancelled. A finished step opens again, as paused where its campaign is paused.
+-- The refusals said nothing about the messages, so these are queued again, unless their deadline has passed, their
+-- campaign was cancelled, or what they open is gone. A finished step opens again, as paused where its campaign is paused.
 with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id
 ), refused as materialized (
   select m.message_id, m.attempt, m.provider_id, m.reason
   from message m
   join mended using (sender_id)
-  join step s using (step_id)
+  left join step s using (step_id)
+  left join transactional t on t.message_id = m.message_id and m.step_id is null
   where m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2::text[])
-    and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null)
-    and (s.send_before is null or s.send_before > $3)
+    and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.opens)
+    and coalesce(coalesce(s.send_before, t.send_before) > $3, true)
   for no key update of m
 ), ended as (
   insert into message_try (message_id, attempt, provider_id, code, ended_by)

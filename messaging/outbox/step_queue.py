@@ -1,4 +1,4 @@
-"""Queue of the messages that one worker has claimed of a step for one channel."""
+"""Queue of the messages that one worker has claimed of a step, or of a sender's transactional ones, for one channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from core.domain_groups import DomainGroup
 from messaging.outbox.claim import Claimed, StepChannel
-from messaging.outbox.compose import Composed, Composer
+from messaging.outbox.compose import AnyComposer, Composed
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.retries import handed_back
@@ -33,10 +33,10 @@ class NextMessage:
 
 @dataclass(slots=True)
 class StepQueue:
-    """Claimed messages of one step for one channel.
+    """Claimed messages of one step, or of a sender's transactional ones, for one channel.
 
     Attributes:
-        step: the step and channel.
+        step: the queue in the outbox.
         composer: composes its messages.
         domains: rate limits of mail providers.
         claimed: messages in the order they were due.
@@ -49,7 +49,7 @@ class StepQueue:
     """
 
     step: StepChannel
-    composer: Composer
+    composer: AnyComposer
     domains: DomainLimits
     claimed: deque[Claimed] = field(default_factory=deque)
     held: dict[DomainGroup, deque[Claimed]] = field(default_factory=dict)

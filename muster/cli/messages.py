@@ -33,6 +33,7 @@ from core.spec_errors import near_miss
 from messaging.outbox.archive import Moved
 from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.manual_review import resume_by_address
+from messaging.outbox.transactional import KINDS, Kind
 from messaging.states import Reason, State, sentence
 from muster.cli import settle, why
 from muster.cli.noun import Noun
@@ -158,7 +159,7 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
 
 async def _list(
     name: str | None, states: list[State] | None, reason: str | None, *, limit: int, after: int
-) -> tuple[list[MessageLine], dict[int, PersonName]]:
+) -> tuple[list[MessageLine], Mapping[int | None, PersonName]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         campaign_id = (await get_campaign(db, name)).campaign_id if name else None
         listed = await list_messages(
@@ -219,7 +220,7 @@ async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
         yield db
 
 
-def _show(listed: Sequence[MessageLine], names: Mapping[int, PersonName], *, more: bool) -> None:
+def _show(listed: Sequence[MessageLine], names: Mapping[int | None, PersonName], *, more: bool) -> None:
     if not listed:
         click.echo("There are no such messages.")
         return
@@ -231,7 +232,7 @@ def _show(listed: Sequence[MessageLine], names: Mapping[int, PersonName], *, mor
             str(one.message_id),
             Text(names[one.person_id].external_id or ""),
             Text(names[one.person_id].name),
-            str(one.position),
+            str(one.position or KINDS[Kind(one.kind or Kind.TEST)]),
             one.channel or "",
             Text(one.address or ""),
             one.state,

@@ -56,7 +56,7 @@ class HeldMessages:
     """
 
     held: list[HeldMessage]
-    campaigns: dict[int, str]
+    campaigns: dict[int | None, str]
     others: list[str]
     zone: ZoneInfo
 
@@ -132,8 +132,10 @@ async def _find(asked: SettleRequest) -> HeldMessages:
         campaign_id = (await get_campaign(db, asked.campaign)).campaign_id if asked.campaign else None
         after, before = (one.replace(tzinfo=zone) if one else None for one in (asked.after, asked.before))
         held = await list_held(db, Selection(named, campaign_id, asked.step, asked.channel, after, before))
-        ids = {one.campaign_id for one in held}
-        campaigns = {one: await name_of(db, one) or f"campaign {one}" for one in sorted(ids)}
+        ids = {one.campaign_id for one in held if one.campaign_id is not None}
+        campaigns: dict[int | None, str] = {one: await name_of(db, one) or f"campaign {one}" for one in sorted(ids)} | {
+            None: "none"
+        }
         if named is not None and not held:
             raise NotFound("None of these messages is held.", remedy="See what is: muster messages list --reason held")
         return HeldMessages(held, campaigns, _others(named, held), zone)
@@ -165,16 +167,18 @@ def _show(found: HeldMessages) -> None:
         for one in found.held:
             at = f"{one.wire_at.astimezone(found.zone):%Y-%m-%d %H:%M:%S}" if one.wire_at else ""
             campaign = found.campaigns[one.campaign_id]
-            table.add_row(str(one.message_id), campaign, str(one.position), one.channel, one.address, at)
+            table.add_row(str(one.message_id), campaign, str(one.position or ""), one.channel, one.address, at)
     else:
         for header in ("held", "campaign", "step", "channel", "messages"):
             table.add_column(header)
         kinds = Counter((one.campaign_id, one.position, one.channel) for one in found.held)
-        for (campaign_id, position, channel), count in sorted(kinds.items()):
+        for (campaign_id, position, channel), count in sorted(
+            kinds.items(), key=lambda kind: (kind[0][0] or 0, kind[0][1] or 0, kind[0][2])
+        ):
             of_kind = [one.message_id for one in found.held if one.campaign_id == campaign_id
                        and (one.position, one.channel) == (position, channel)]  # fmt: skip
             span = f"#{of_kind[0]} … #{of_kind[-1]}" if count > 1 else f"#{of_kind[0]}"
-            table.add_row(f"{count:,}", found.campaigns[campaign_id], str(position), channel, span)
+            table.add_row(f"{count:,}", found.campaigns[campaign_id], str(position or ""), channel, span)
     Console().print(table)
     if len(found.held) > SHOWN:
         click.echo("One by one: muster messages list --reason held")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from pydantic import SecretStr
 
-from core.addresses import normalise_email
+from core.addresses import normalise_email, normalise_phone
 from core.db import Connection
-from core.errors import Conflict, MusterError, NotFound, SettingsError
+from core.errors import Conflict, NotFound, SettingsError
 from core.plurals import plural
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import has_sms
+from messaging.content.templates import Channel
+from messaging.outbox.heartbeat import is_anybody_sending
 from messaging.settings import load_settings
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
@@ -23,12 +23,15 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.embedded.running import sandbox_at
 from muster.operator import system_user
+from muster.run import SANDBOX_SMS_FROM
 
 if TYPE_CHECKING:
     # the console is slow to import, and `--help` does not need it
     from staff.sign_in import Actor
 
-_send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
+_send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
+_text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
+_KINDS: Final = {"email": "mail", "sms": "text"}
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
 )
@@ -42,23 +45,37 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--name", help="What to call them; default the part before the @.")
+@click.option("--phone", metavar="NUMBER", help="Their mobile, for links by text.")
 @_minutes
 @_send
+@_text
 @actor_option
-def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
-    """Add a member of staff, and print or mail their first sign-in link."""
+def add(email: str, name: str | None, phone: str | None, minutes: int, channel: Channel | None, actor: str) -> None:
+    """Add a member of staff, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
-    _show_link(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))), minutes, send=send)
+    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, minutes, channel, _by(actor)))
+    _show_link(added, minutes, sent=channel is not None)
 
 
 @command.command()
 @click.argument("email")
 @_minutes
 @_send
+@_text
 @actor_option
-def link(email: str, minutes: int, send: bool, actor: str) -> None:
-    """Print or mail a sign-in link. It works once; anybody who has it can use it."""
-    _show_link(run(_link(email, minutes, send, _by(actor))), minutes, send=send)
+def link(email: str, minutes: int, channel: Channel | None, actor: str) -> None:
+    """Print, mail or text a sign-in link. It works once; anybody who has it can use it."""
+    _show_link(run(_link(email, minutes, channel, _by(actor))), minutes, sent=channel is not None)
+
+
+@command.command()
+@click.argument("email")
+@click.argument("number", required=False)
+@actor_option
+def phone(email: str, number: str | None, actor: str) -> None:
+    """Set the mobile to which somebody's links go by text; without NUMBER, remove it."""
+    told = run(_set_phone(email, number, _by(actor)))
+    click.echo(f"Links by text go to {told}." if told else f"{email} gets no links by text.")
 
 
 @command.command(name="list")
@@ -102,12 +119,12 @@ def sign_out(email: str, actor: str) -> None:
     click.echo(run(_change(email, "signed out everywhere", _by(actor))))
 
 
-def _show_link(words: str, minutes: int, *, send: bool) -> None:
+def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from console.sign_in_mail import in_words
+    from console.sign_in_message import in_words
 
     click.echo(words)
-    if not send:
+    if not sent:
         click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
 
 
@@ -117,77 +134,88 @@ def _by(actor: str) -> Actor:
     return Actor(actor, system_user())
 
 
-async def _add(email: str, name: str, minutes: int, send: bool, by: Actor) -> str:
+async def _add(
+    email: str, name: str, phone: str | None, minutes: int, channel: Channel | None, by: Actor
+) -> str:  # fmt: skip
     from staff.sign_in import add_staff
 
-    async with open_session() as runtime, runtime.pool.acquire() as db:
-        mail = _mail(runtime.settings) if send else None
-        async with db.transaction():
-            if await add_staff(db, email, name, by=by, now=runtime.clock()) is None:
+    async with open_session() as runtime:
+        number = normalise_phone(phone, region=runtime.settings.sms_region) if phone else None
+        async with runtime.pool.acquire() as db, db.transaction():
+            if await add_staff(db, email, name, by=by, now=runtime.clock(), phone=number) is None:
                 raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
-        try:
-            return await _make_link(runtime, db, email, minutes, mail, by)
-        except MusterError as error:
-            error.message = f"{email} was added, but has no link yet. {error.message}"
-            raise
+            words = await _make_link(runtime, db, email, minutes, channel, by)
+        await runtime.wake("deliver")
+        return words
 
 
-async def _link(email: str, minutes: int, send: bool, by: Actor) -> str:
-    async with open_session() as runtime, runtime.pool.acquire() as db:
-        mail = _mail(runtime.settings) if send else None
-        return await _make_link(runtime, db, email, minutes, mail, by)
+async def _link(email: str, minutes: int, channel: Channel | None, by: Actor) -> str:
+    async with open_session() as runtime:
+        async with runtime.pool.acquire() as db, db.transaction():
+            words = await _make_link(runtime, db, email, minutes, channel, by)
+        await runtime.wake("deliver")
+        return words
 
 
-@dataclass(frozen=True, slots=True)
-class _Mail:
-    """Mail route of sign-in links: the settings' relay, or a sandbox, whose page shows them."""
-
-    settings: Settings
-    page: str | None = None
-
-
-def _mail(settings: Settings) -> _Mail:
-    """Return the configured relay; without any configuration the sandbox of the `muster run` that is up.
+def _sandbox_page(settings: Settings, channel: Channel) -> str | None:
+    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None where it really goes.
 
     Raises:
-        SettingsError: there is neither.
+        SettingsError: no provider is set up, and there is no sandbox either.
     """
-    if settings.has_email:
-        return _Mail(settings)
-    if load_settings().database_url is not None or has_sms(settings):  # then there is no sandbox either
-        raise SettingsError("No mail relay is set up.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
+    if settings.has_email if channel == "email" else has_sms(settings):
+        return None
+    what, setting = ("mail relay", "MUSTER_SMTP_URL") if channel == "email" else ("provider of texts", "one")
+    way_out = "leave out --send" if channel == "email" else "leave out --text"
+    if load_settings().database_url is not None or settings.has_email or has_sms(settings):  # then there is no sandbox
+        raise SettingsError(f"No {what} is set up.", remedy=f"Set {setting}, or {way_out}.")
     sandbox = sandbox_at(settings.home)
     if sandbox is None:
         raise SettingsError(
-            "No mail relay is set up, so mail goes to the sandbox, and that is not up.",
-            remedy="Start it with: muster run. Or set MUSTER_SMTP_URL, or leave out --send.",
+            f"No {what} is set up, so messages go to the sandbox, and that is not up.",
+            remedy=f"Start it with: muster run. Or set {setting}, or {way_out}.",
         )
-    return _Mail(settings.model_copy(update={"smtp_url": SecretStr(sandbox.smtp_url)}), sandbox.page)
+    return sandbox.page
 
 
-async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, mail: _Mail | None, by: Actor) -> str:
-    from console.sign_in_mail import send_sign_in_link
-    from staff.sign_in import drop_link, find_staff, make_sign_in_link
+async def _make_link(
+    runtime: Runtime, db: Connection, email: str, minutes: int, channel: Channel | None, by: Actor
+) -> str:
+    """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
+    from console.sign_in_message import queue_sign_in_link
+    from staff.sign_in import find_staff, make_sign_in_link
 
-    now = runtime.clock()
-    path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
-    address = runtime.settings.public_url + path
-    if mail is None:
-        return address
+    settings, now = runtime.settings, runtime.clock()
+    page = _sandbox_page(settings, channel) if channel is not None else None
+    link = settings.public_url + await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
+    if channel is None:
+        return link
     staff = await find_staff(db, email)
     assert staff is not None
-    try:
-        taken = await send_sign_in_link(
-            mail.settings, name=staff["name"], email=staff["email"], link=address, minutes=minutes, now=now
-        )
-    except BaseException:
-        await drop_link(db, path)
-        raise
+    address = staff["email"] if channel == "email" else staff["phone"]
+    if address is None:
+        raise NotFound(f"{email} has no mobile here.", remedy=f"Set it: muster user phone {email} NUMBER")
     until = now + timedelta(minutes=minutes)
-    if not taken:
-        return f"The relay did not say whether it took the mail to {staff['email']}. If none comes, send another."
-    where = f" No relay is set up, so the mail is in the sandbox: {mail.page}/" if mail.page else ""
-    return f"The link was mailed to {staff['email']}; it works once, until {until:%H:%M} UTC.{where}"
+    await queue_sign_in_link(
+        db, settings, channel=channel, address=address, name=staff["name"], link=link, minutes=minutes, until=until,
+        sender=settings.email_from if channel == "email" else settings.sms_from or SANDBOX_SMS_FROM,
+        by=by.actor, now=now,
+    )  # fmt: skip
+    where = f" No provider is set up, so it goes to the sandbox: {page}/" if page else ""
+    waits = "" if await is_anybody_sending(db) else " No worker is up to send it; start one: muster worker"
+    return f"The link goes by {_KINDS[channel]} to {address}; it works once, until {until:%H:%M} UTC.{where}{waits}"
+
+
+async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
+    from staff.sign_in import find_staff, set_phone
+
+    async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
+        told = normalise_phone(number, region=runtime.settings.sms_region) if number else None
+        staff = await find_staff(db, email)
+        if staff is None:
+            raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
+        await set_phone(db, staff["staff_id"], told, by=by, now=runtime.clock())
+        return told
 
 
 async def _list() -> list[dict[str, Any]]:

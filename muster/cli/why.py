@@ -13,13 +13,22 @@ import click
 from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
 from campaigns.replies.answer_history import AnswerEvent, answers_by, answers_to
+from core.control_characters import without_controls
 from core.db import Connection
 from core.db.numbers import read_id
 from core.errors import AddressError, NotFound
 from core.runtime import Runtime
 from core.typed_address import read_address
 from messaging.outbox.erasure import written_to_address
-from messaging.outbox.history import HistoryEvent, MessageStatus, history, message_status, messages_of
+from messaging.outbox.history import (
+    HistoryEvent,
+    MessageStatus,
+    history,
+    message_status,
+    messages_of,
+    messages_to_nobody,
+)
+from messaging.outbox.transactional import KINDS, Kind
 from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
@@ -123,6 +132,7 @@ async def _of_people(
     """Collect the history of some people, or of an address that nobody has any longer; None where there is none."""
     if person_ids:
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
+        ids += [message_id for place in addresses for message_id in await messages_to_nobody(db, *place)]
     else:
         ids = [one for place in addresses for one in (await written_to_address(db, *place)).ids]
     said = await answers_by(db, person_ids, ids, addresses)
@@ -203,7 +213,7 @@ async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone:
         message,
         names[message.person_id],
         await history(db, message_id, zone),
-        await name_of(db, message.campaign_id),
+        await name_of(db, message.campaign_id) if message.campaign_id is not None else None,
         said,
     )
 
@@ -212,7 +222,12 @@ def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     message = story.message
     way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
     campaign = f"{story.campaign}, " if story.campaign else ""
-    click.echo(f"Message {message.message_id}: {campaign}step {message.step}, {message.template}, {way}")
+    what = f"{campaign}step {message.step}, {message.template}"
+    if message.kind is not None:
+        what = f"{KINDS[Kind(message.kind)]}, asked for by {message.asked_by}"
+    click.echo(f"Message {message.message_id}: {what}, {way}")
+    if message.says:
+        click.echo(f"  It says: {' '.join(without_controls(message.says).split())}")
     click.echo(f"  {message.state}: {message.words}")
     if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
         click.echo(f"  The provider calls it {', then '.join(names)}.")

@@ -4,6 +4,7 @@ create table staff (
   staff_id    bigint generated always as identity primary key,
   email       text        not null unique,
   name        text        not null,
+  phone       text,                 -- for sign-in links by text; E.164
   created_at  timestamptz not null default now(),
   disabled_at timestamptz
 );

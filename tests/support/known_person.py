@@ -83,6 +83,11 @@ async def fill(db: Connection) -> tuple[int, Step]:
     await db.execute("insert into message_try (message_id, attempt, provider_id, ended_by)"
                      " values ($1, 0, 'SM-0', 'receipt')",
                      mail_id)  # fmt: skip
+    await db.execute(
+        "insert into transactional (message_id, kind, purpose, content, opens, asked_by)"
+        " values ($1, 'answer', 'service', '{\"text\": \"Dear Zebedee\"}', false, 'olga')",
+        mail_id,
+    )
     await _fill_answers(db, person, ballot_id, mail_id)
     await _fill_arrivals(db, person, mail_id)
     await _fill_neighbour(db, person)

@@ -1,29 +1,36 @@
 """Automatic answers to members' texts, for every SMS provider.
 
 Only two things are answered at once: that an opt-out was understood, and that pictures cannot be read. Everything else
-is answered by people.
+is answered by people. What to answer is decided when a text comes; the answer is queued in the transaction that
+processes the text, so that an opt-out and its confirmation are committed together, and each is sent once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from campaigns.replies.answered_messages import find_answered
 from campaigns.replies.classification import Classification
-from campaigns.replies.text_classification import classify_text
+from campaigns.replies.text_classification import classify_text, to_json
 from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
+from messaging.outbox.senders import find_sender
+from messaging.outbox.transactional import Contents, Kind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
+from people.search import find_holders
 from webhooks.members.translations import wording
 
 SQL: Final = load_queries(__file__)
 
 Automatic = Literal["sms_stopped", "sms_no_pictures"]
+WITHIN: Final = timedelta(days=1)
+"""Time after a text in which an automatic answer still makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +50,14 @@ class AutoReply:
 
 @dataclass(frozen=True, slots=True)
 class NewText:
-    """Text that has just come: its classification, which is stored with it, and the automatic answer it gets."""
+    """Text that has just come: its classification and the automatic answer it gets, which are stored with it."""
 
     read: Classification
     reply: AutoReply | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is added to the payload in the inbound log."""
+        return {"read": to_json(self.read)} | ({} if self.reply is None else {"reply": asdict(self.reply)})
 
 
 async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool) -> NewText:
@@ -68,16 +79,35 @@ async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str],
     return await answer_in_time(_read_new_text(runtime, phone, senders, text, pictures=pictures))
 
 
-async def write_reply(runtime: Runtime, phone: str, reply: AutoReply) -> str | None:
-    """Return the text of an answer; None where this phone has had it. It counts as sent, whether or not sending works.
+async def queue_reply(
+    db: Connection, payload: Mapping[str, Any], *, phone: str, senders: Sequence[str], received_at: datetime
+) -> None:
+    """Queue the automatic answer to a text, if it gets one: once for each opt-out, and once a phone about pictures.
 
-    Raises:
-        Unavailable: the database does not answer.
+    Args:
+        db: in the transaction that processes the text, after that.
+        payload: of the text in the inbound log.
+        phone: the member's number.
+        senders: the numbers or services they wrote to; the answer comes from one of these.
+        received_at: when the text came; aware.
     """
-    if reply.what == "sms_no_pictures":
-        told = runtime.pool.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", runtime.clock())
-        if not await answer_in_time(told):
-            return None
+    if payload.get("reply") is None:
+        return
+    reply = AutoReply(**payload["reply"])
+    holders = {one.person_id for one in await find_holders(db, [("sms", phone)])}
+    confirms = reply.what == "sms_stopped"
+    message = NewMessage(
+        Kind.OPT_OUT_CONFIRMED if confirms else Kind.AUTO_REPLY, "sms", phone, await find_sender(db, "sms", senders),
+        Contents(_words(reply)), "muster", holders.pop() if len(holders) == 1 else None,
+        send_before=received_at + WITHIN,
+    )  # fmt: skip
+    if confirms:
+        await confirm_opt_out(db, message, at=received_at)
+    elif await db.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", received_at):
+        await send_to(db, message, at=received_at)
+
+
+def _words(reply: AutoReply) -> str:
     words = str(wording(reply.language)[reply.what]).format(organisation=reply.organisation)
     if reply.organisation:
         return words

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from aiohttp import web
 from multidict import MultiDict
@@ -31,7 +30,7 @@ from messaging.channels.twilio.signature import Signatures
 from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, lacking, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import NewText, read_new_text, write_reply
+from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.sms.twilio_backfill import backfill
 from webhooks.sms.twilio_texts import INBOUND, inbox_row
@@ -81,19 +80,15 @@ class _Endpoint:
         return web.Response(status=204)
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Store a member's text; answered with TwiML.
+        """Store a member's text, with the automatic answer it gets; the request is answered with empty TwiML.
 
-        The TwiML is usually empty, since Twilio itself confirms STOP. An opt-out in other words is confirmed by us,
-        once: when the text is new, and the phone not opted out already.
+        Twilio itself confirms STOP. An opt-out in other words is confirmed by us, unless the phone is out already.
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
         came = await _read_new_text(runtime, form)
-        new = await self._intake.store(runtime, **inbox_row(form, came.read if came else None))
-        reply = came.reply if came else None
-        answer = await write_reply(runtime, form["From"], reply) if reply is not None and new is not None else None
-        text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
-        return web.Response(text=text, content_type="text/xml")
+        await self._intake.store(runtime, **inbox_row(form, came.to_json() if came else {}))
+        return web.Response(text=EMPTY, content_type="text/xml")
 
 
 async def _read_new_text(runtime: Runtime, form: dict[str, Any]) -> NewText | None:
@@ -113,10 +108,6 @@ def _senders(form: dict[str, Any]) -> tuple[str, ...]:
 
 def _pictures(form: dict[str, Any]) -> int:
     return int(form["NumMedia"]) if re.fullmatch(r"[0-9]{1,3}", form.get("NumMedia", "")) else 0
-
-
-def _say(text: str) -> str:
-    return f"<Response><Message>{escape(text)}</Message></Response>"
 
 
 async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
@@ -151,13 +142,14 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
     """Process texts from members, in the order they came."""
     for item in items:
         form = item.payload["form"]
+        phone, senders = form["From"], _senders(form)
         await answer_reply(
             db,
             Inbound(
                 inbound_id=item.inbound_id,
                 channel="sms",
-                address=form["From"],
-                senders=_senders(form),
+                address=phone,
+                senders=senders,
                 text=form.get("Body", ""),
                 received_at=item.received_at,
                 opt_out_type=form.get("OptOutType") or None,
@@ -165,6 +157,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 read=from_json(item.payload.get("read")),
             ),
         )
+        await queue_reply(db, item.payload, phone=phone, senders=senders, received_at=item.received_at)
 
 
 async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> MultiDict[str]:

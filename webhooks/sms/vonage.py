@@ -16,39 +16,31 @@ from typing import Any, Final
 
 import jwt
 import orjson
-import structlog
 from aiohttp import web
 
 from campaigns.replies.answers import Inbound, answer_reply
-from campaigns.replies.text_classification import from_json, to_json
+from campaigns.replies.text_classification import from_json
 from core.db import Connection
 from core.errors import InputError
 from core.http.request_bodies import plain_json, read_body
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from messaging.channels.channel import Accepted, OutboundText
-from messaging.channels.vonage.channel import VonageChannel
 from messaging.channels.vonage.codes import STATES, code_of, reason_of
-from messaging.content import segments
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import read_new_text, write_reply
+from webhooks.sms.auto_replies import queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
 SKEW: Final = 300
 """Seconds Vonage's clock may be ahead of ours."""
-ANSWERS_WITHIN: Final = 5.0
-"""Seconds for the text that confirms an opt-out: Vonage waits for our answer meanwhile."""
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{6,14}")
 _FAILED: Final = frozenset({State.FAILED, State.UNDELIVERED})
-
-log = structlog.get_logger(__name__)
 
 
 def routes(intake: Intake) -> list[web.RouteDef]:
@@ -89,7 +81,7 @@ class _Endpoint:
         return web.Response()
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Store a member's text; if it is new and needs an automatic answer, send that as a text of ours."""
+        """Store a member's text, with the automatic answer it gets."""
         runtime = request.app[RUNTIME]
         said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
         if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
@@ -98,26 +90,14 @@ class _Endpoint:
         came = await read_new_text(
             runtime, phone=phone, senders=(f"+{said['to']}",), text=_words(said), pictures=_pictures(said) > 0
         )
-        new = await self._intake.store(
+        await self._intake.store(
             runtime,
             source=INBOUND,
             dedupe_key=said["message_uuid"],
             subject=f"phone:{phone}",
-            payload={"said": said, "read": to_json(came.read)},
+            payload={"said": said} | came.to_json(),
         )
-        reply = came.reply
-        if new is not None and reply is not None and (body := await write_reply(runtime, phone, reply)) is not None:
-            await _text_back(runtime, said, body)
         return web.Response()
-
-
-async def _text_back(runtime: Runtime, said: Mapping[str, Any], body: str) -> None:
-    """Send an automatic answer. It is not retried if it fails."""
-    channel = VonageChannel(runtime.settings, runtime.http, timeout=ANSWERS_WITHIN)
-    text = OutboundText(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
-    outcome = await channel.send(text)
-    if not isinstance(outcome, Accepted):
-        log.warning("a text could not be answered", outcome=type(outcome).__name__, reply=outcome.reply)
 
 
 async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
@@ -154,19 +134,21 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
     """Process texts from members, in the order they came."""
     for item in items:
         said = item.payload["said"]
+        phone, senders = f"+{said['from']}", (f"+{said['to']}",)
         await answer_reply(
             db,
             Inbound(
                 inbound_id=item.inbound_id,
                 channel="sms",
-                address=f"+{said['from']}",
-                senders=(f"+{said['to']}",),
+                address=phone,
+                senders=senders,
                 text=_words(said),
                 received_at=item.received_at,
                 media=_pictures(said),
                 read=from_json(item.payload.get("read")),
             ),
         )
+        await queue_reply(db, item.payload, phone=phone, senders=senders, received_at=item.received_at)
 
 
 def _words(said: Mapping[str, Any]) -> str:

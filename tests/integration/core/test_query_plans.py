@@ -24,7 +24,7 @@ SQL = load_queries(__file__)
 BUSY = {
     "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbound_log", "claim",
     "claim_status",
-    "person", "page_view", "reply", "address", "consent", "consent_event",
+    "person", "page_view", "reply", "address", "consent", "consent_event", "transactional",
 }  # fmt: skip
 """Tables that grow with the electorate."""
 INLINED = {"stops_of", "link_recipient", "messages_of", "messages_to"}
@@ -81,14 +81,23 @@ class Pin:
 
 
 PINS = (
-    Pin("messaging/outbox/claim", "due_queues", ("message_due",)),
+    Pin("messaging/outbox/claim", "due_queues", ("message_due", "message_transactional_due")),
+    Pin(
+        "messaging/outbox/claim",
+        "claim_transactional",
+        ("message_transactional_due", "message_pkey", "transactional_pkey", "suppression_pkey"),
+    ),
     Pin(
         "messaging/outbox/claim",
         "claim",
         ("message_due", "message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
     ),
     Pin("messaging/outbox/claim", "hand_back", ("message_pkey",)),
-    Pin("messaging/outbox/outcomes", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey")),
+    Pin(
+        "messaging/outbox/outcomes",
+        "record",
+        ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey", "transactional_pkey"),
+    ),
     Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
     Pin("messaging/outbox/reconcile", "unknown_texts", ("message_ambiguous",)),
@@ -104,6 +113,16 @@ PINS = (
     Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
     Pin("messaging/suppression", "withdraw_address", ("message_one_per_address",)),
     Pin("messaging/suppression", "withdraw_person", ("message_step_id_person_id_key",)),
+    Pin(
+        "messaging/suppression",
+        "withdraw_transactional",
+        ("message_transactional_address", "message_transactional_person"),
+    ),
+    Pin(
+        "messaging/bulk_suppression",
+        "withdraw_transactional",
+        ("message_transactional_address", "message_transactional_person"),
+    ),
     Pin("messaging/consent", "record", ("consent_event_person",)),
     Pin("messaging/consent", "of_person", ("consent_event_person",)),
     Pin("messaging/goals", "meet", ("message_step_id_person_id_key",)),

@@ -41,7 +41,7 @@ async def fill(
 
 
 async def stopped(db: Connection, step: Step) -> str | None:
-    await pause_if_refused(db, [step.step_id])
+    await pause_if_refused(db, [*step.senders.values()])
     reason: str | None = await db.fetchval("select paused_reason from sender where sender_id = $1", step.senders["sms"])
     return reason
 

@@ -12,13 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from core.clock import system_clock
 from core.db import Connection
+from core.runtime import open_runtime
+from core.settings import Settings
+from messaging.suppression import suppress
 from muster.embedded.valkey import Valkey
-from sandbox import SandboxConfig, open_sandbox
+from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.sign_in import admit, link_works, use_link
+from tests.integration.muster.test_erasure import found_in
 from tests.support.command import run_command
+from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -96,20 +102,17 @@ async def test_signing_somebody_out_ends_sessions_and_unused_links(user: Muster,
     assert ada["signed_in_at"], "when somebody was here last is still known"
 
 
-async def test_a_link_is_mailed_and_not_printed(user: Muster, db: Connection) -> None:
+async def test_a_link_is_mailed_by_a_worker_and_kept_nowhere(user: Muster, db: Connection, settings: Settings) -> None:
     async with open_sandbox(SandboxConfig()) as sandbox:
-        mailed = await asyncio.to_thread(
-            user,
-            "add",
-            "ada@union.example.com",
-            "--name",
-            "Ada <b>Price</b>",
-            "--send",
+        added = await asyncio.to_thread(
+            user, "add", "ada@union.example.com", "--name", "Ada <b>Price</b>", "--send",
             MUSTER_SMTP_URL=sandbox.smtp_url,
-        )
-        assert mailed.returncode == 0, mailed.stderr
-        assert mailed.stdout.startswith("The link was mailed to ada@union.example.com")
-        assert "/console/sign-in/" not in mailed.stdout + mailed.stderr
+        )  # fmt: skip
+        assert added.returncode == 0, added.stderr
+        assert added.stdout.startswith("The link goes by mail to ada@union.example.com; it works once, until ")
+        assert "No worker is up to send it; start one: muster worker" in added.stdout
+        assert "/console/sign-in/" not in added.stdout + added.stderr
+        await send(settings, sandbox)
         [mail] = sandbox.mailbox.newest()
         parsed = mail.parse()
         assert parsed["From"] == "The Union <ballot@union.test>"
@@ -122,29 +125,54 @@ async def test_a_link_is_mailed_and_not_printed(user: Muster, db: Connection) ->
         [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text)
         assert html.count(f'href="{link}"') == 2
         assert "Ada &lt;b&gt;Price" in html
+        token = link.rpartition("/")[2]
+        assert await link_works(db, token, now=system_clock())
+    assert await found_in(db, (token,)) == set(), "a key has no place in the database"
+    assert await db.fetchval("select state from message") == "accepted"
+
+
+async def test_a_link_is_texted_to_who_has_a_phone(user: Muster, db: Connection, settings: Settings) -> None:
+    async with open_sandbox(SandboxConfig()) as sandbox:
+        twilio = {
+            "MUSTER_TWILIO_ACCOUNT_SID": sandbox.config.twilio.account_sid,
+            "MUSTER_TWILIO_AUTH_TOKEN": sandbox.config.twilio.auth_token,
+            "MUSTER_SMS_FROM": SMS_FROM,
+        }
+        await asyncio.to_thread(user, "add", "ada@union.example.com")
+        refused = await asyncio.to_thread(user, "link", "ada@union.example.com", "--text", **twilio)
+        assert "has no mobile here" in refused.stderr
+        assert "muster user phone ada@union.example.com NUMBER" in refused.stderr
+        assert await db.fetchval("select count(*) from sign_in") == 1, "no link that nobody gets"
+        told = await asyncio.to_thread(user, "phone", "ada@union.example.com", "07700 900123")
+        assert told.stdout == "Links by text go to +447700900123.\n"
+        sent = await asyncio.to_thread(user, "link", "ada@union.example.com", "--text", **twilio)
+        assert sent.stdout.startswith("The link goes by text to +447700900123; it works once, until ")
+        await suppress(db, channel="sms", address="+447700900123", reason="opted_out", source="sms_reply")
+        await send(settings, sandbox)
+        [text] = [one for one in sandbox.twilio.messages if one.direction == "outbound-api"]
+        assert (text.to, text.sender) == ("+447700900123", SMS_FROM)
+        [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text.body)
         assert await link_works(db, link.rpartition("/")[2], now=system_clock())
-    stored = await db.fetchval("select count(*) from message")
-    assert stored == 0, "a key has no place in the outbox"
+    assert "no links by text" in user("phone", "ada@union.example.com").stdout
 
 
-async def test_a_mail_that_cannot_be_sent_leaves_no_link_and_shows_none(user: Muster, db: Connection) -> None:
+async def send(settings: Settings, sandbox: Sandbox) -> None:
+    """What a worker with the command's settings does."""
+    keys = (SecretStr("a quiet river of nine green otters at dawn"),)
+    async with open_runtime(with_sandbox(settings, sandbox, secret_key=keys), pool_size=5) as runtime:
+        await deliver(runtime)
+
+
+async def test_without_a_relay_no_link_is_made_and_nobody_added(user: Muster, db: Connection) -> None:
     user("add", "ada@union.example.com")
     await db.execute("delete from sign_in")
-    for smtp, words in (
-        ({}, "No mail relay is set up"),
-        ({"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"}, "The mail relay did not accept the mail to ada@union.example.com"),
-    ):
-        failed = user("link", "ada@union.example.com", "--send", **smtp)
+    for words in (("link", "ada@union.example.com"), ("add", "eve@union.example.com")):
+        failed = user(*words, "--send")
         assert (failed.returncode, failed.stdout) == (1, "")
-        assert words in failed.stderr
+        assert "No mail relay is set up" in failed.stderr
         assert "/console/sign-in/" not in failed.stderr
     assert await db.fetchval("select count(*) from sign_in") == 0
-    unset = user("add", "eve@union.example.com", "--send")
-    assert (unset.returncode, unset.stdout) == (1, "")
-    assert "No mail relay is set up" in unset.stderr
-    added = user("add", "eve@union.example.com", "--send", MUSTER_SMTP_URL="smtp://127.0.0.1:1")
-    assert (added.returncode, added.stdout) == (1, "")
-    assert "eve@union.example.com was added, but has no link yet." in added.stderr, "nobody was added before"
+    assert await db.fetchval("select count(*) from staff") == 1
 
 
 @pytest.mark.parametrize("words", [("link", "nobody@x.org"), ("disable", "nobody@x.org"), ("add", "not an address")])

@@ -20,8 +20,10 @@ from pydantic import SecretStr
 
 from core.db import Connection, open_pool
 from core.runtime import Runtime
+from messaging.outbox.history import message_status
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.outbox_rows import deliver
 from tests.support.rows import row_of
 from tests.support.two_providers import VONAGE_FROM, with_vonage
 from webhooks import process_inbox
@@ -321,27 +323,36 @@ async def test_an_opt_out_is_ours_to_do_and_is_confirmed_once(
         assert (await send(client, INBOUND, text(words))).status == 200
     await process_inbox(campaign.runtime, 10)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    assert sandbox.vonage.messages == [], "a worker sends it"
+    await deliver(campaign.runtime)
     (said,) = sandbox.vonage.messages
     assert confirmed in said.body
-    assert (said.to, said.sender, said.client_ref, said.webhook) == (PHONE, VONAGE_FROM, None, None)
+    assert (said.to, said.sender) == (PHONE, VONAGE_FROM)
+    told = await message_status(campaign.db, campaign.runtime.keyring.verify_id(said.client_ref or "", "status") or 0)
+    assert (told.kind, told.state, told.says) == ("opt_out_confirmed", "accepted", said.body)
 
 
 async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client, sandbox: Sandbox) -> None:
     for number in range(3):
         await send(client, INBOUND, text("STOP", uuid=f"{UUID[:-1]}{number}"))
         await process_inbox(campaign.runtime, 10)
+        await deliver(campaign.runtime)
     assert len(sandbox.vonage.messages) == 1
 
 
-async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out(
-    here: Runtime, campaign: Campaign, sandbox: Sandbox, unused_tcp_port: int
+async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out_and_is_tried_again(
+    here: Runtime, campaign: Campaign, client: Client, sandbox: Sandbox, unused_tcp_port: int
 ) -> None:
-    settings = here.settings.model_copy(update={"vonage_base_url": f"http://127.0.0.1:{unused_tcp_port}"})
-    async with serve(replace(here, settings=settings)) as client:
-        assert (await send(client, INBOUND, text("STOP"))).status == 200
+    away = f"http://127.0.0.1:{unused_tcp_port}"
+    unreachable = here.settings.model_copy(update={"vonage_base_url": away, "twilio_base_url": away})
+    assert (await send(client, INBOUND, text("STOP"))).status == 200
     await process_inbox(here, 10)
+    await deliver(replace(here, settings=unreachable))
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
-    assert sandbox.vonage.messages == []
+    assert await campaign.db.fetchval("select state from message where step_id is null") == "queued"
+    await campaign.db.execute("update message set not_before = '2026-01-01Z' where step_id is null")
+    await deliver(here)
+    assert [one.to for one in sandbox.vonage.messages] == [PHONE]
 
 
 async def test_start_lifts_an_opt_out(campaign: Campaign, client: Client) -> None:
