@@ -27,6 +27,7 @@ from ballots.leavers import strike_off
 from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.campaigns import reopen
+from campaigns.letters import letters_for
 from campaigns.preview import LaunchPlan, StepPlan, plan
 from campaigns.subjects.kinds import subject_of
 from campaigns.variables import personal_variables
@@ -35,7 +36,7 @@ from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
 from messaging.content.templates import Template
-from messaging.content.vocabulary import PERSONAL
+from messaging.content.vocabulary import LETTER, PERSONAL
 from messaging.outbox.enqueue import (
     QueuedStep,
     begin_page,
@@ -205,7 +206,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
         Whether everybody has a row; False where the step was paused or cancelled meanwhile.
     """
     now = runtime.clock()
-    used = await personal_variables(db) & Template.from_json(step["content"]).variables
+    used = (await personal_variables(db) | {LETTER}) & Template.from_json(step["content"]).variables
     audience = await step_audience(db, step)
     async with (
         runtime.pool.acquire(timeout=_PATIENCE) as reader,
@@ -240,6 +241,7 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
 async def _place(
     db: Connection, step: asyncpg.Record, decisions: list[Decision], used: frozenset[str], now: datetime
 ) -> None:
+    letters = await letters_for(db, step, decisions, now) if LETTER in used else []
     queue = QueuedStep(step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
     await enqueue(
         db,
@@ -250,8 +252,9 @@ async def _place(
         [one.address for one in decisions],
         [one.state.value for one in decisions],
         [one.reason for one in decisions],
-        sorted(used & PERSONAL),
-        sorted(used - PERSONAL),
+        sorted(used & (PERSONAL | {LETTER})),
+        sorted(used - PERSONAL - {LETTER}),
+        letters,
         at=now,
     )
 

@@ -103,7 +103,7 @@ def _of_translation(template: Template, one: Template, channels: Collection[str]
 
 def _of_text(template: Template, sms: str, sms_from: str | None, subject: SubjectVariable | None) -> Iterator[str]:
     source = template.sms_source()
-    plain = "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
+    plain = _plain(source)
     if subject and "confirm_link" not in sms and not template.menu:
         lacking = "has neither {{ confirm_link }} nor a menu"
         yield f"The text speaks of {subject.noun} but {lacking}: nobody can answer it."
@@ -134,6 +134,16 @@ def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[s
             f"Nothing understands the answer {offered}: each such reply waits for a person to read it. "
             f"Understood are {', '.join(sorted(set(meanings or ()) - {'unclear'}))}."
         )
+
+
+def offered_network_words(template: Template) -> list[str]:
+    """Find words that a template's text, in its own language, offers as answers, and networks act on themselves."""
+    return network_words(_plain(template.sms_source())) if template.sms is not None else []
+
+
+def _plain(source: TemplateSource) -> str:
+    """Return the words of a text without what is filled in."""
+    return "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
 
 
 def network_words(text: str) -> list[str]:

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.subjects.kinds import find_subject
+from campaigns.subjects.question import QuestionSubject
+from campaigns.validation import check_phrases
 from core.db import Connection
 from core.files.atomic_files import complete_or_not_at_all
 from core.plurals import plural
@@ -124,7 +127,9 @@ def answers(
 async def _create(file: Path) -> dict[str, Any]:
     spec = load_question_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-        made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
+        async with db.transaction():
+            made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
+            check_phrases(await find_subject(db, QuestionSubject.kind, made.name))
         return await _described(runtime, db, made)
 
 

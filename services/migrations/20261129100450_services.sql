@@ -100,9 +100,13 @@ create index response_count_question on response_count (question_id, campaign_id
 -- Responses as lines of a person's history.
 create view response_said as
 select
-  r.at, case when r.retracts is null then 'response' else 'response_retracted' end as kind, r.message_id, r.source,
-  coalesce(meant.label, '') as word, q.title as words, nullif(r.recorder, 'member') as note, c.comment,
-  r.person_id, r.question_id, undone.message_id as undone_message_id
+  r.at,
+  case
+    when coalesce(r.answer, undone.answer) is null then case when r.retracts is null then 'comment' else 'comment_retracted' end
+    when r.retracts is null then 'claim' else 'retraction'
+  end as kind,
+  r.message_id, r.source, concat_ws(' – ', meant.label, c.comment) as word, q.name as words,
+  nullif(r.recorder, 'member') as note, r.person_id, r.question_id, undone.message_id as undone_message_id
 from response r
 join question q using (question_id)
 left join response undone on undone.response_id = r.retracts

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.settings import Settings
@@ -196,7 +194,7 @@ async def get_question(db: Connection, name: str) -> Question:
         names = await question_names(db)
         known = names_instead(name, names) if names else "Make one with: muster question create FILE"
         raise NotFound(f"There is no question {name}.", remedy=known)
-    return _question(row)
+    return question_of(dict(row))
 
 
 async def question_by_id(db: Connection, question_id: int) -> Question:
@@ -208,12 +206,27 @@ async def question_by_id(db: Connection, question_id: int) -> Question:
     row = await db.fetchrow(SQL["question_by_id"], question_id)
     if row is None:
         raise NotFound(f"There is no question {question_id}.")
-    return _question(row)
+    return question_of(dict(row))
 
 
 async def question_names(db: Connection) -> list[str]:
     """List the names of all questions, the soonest to close first."""
     return [row["name"] for row in await db.fetch(SQL["question_names"])]
+
+
+def question_of(row: Mapping[str, Any]) -> Question:
+    """Make a question of its row in the view `question_described`."""
+    translations: dict[str, Any] = row["translations"]
+    own = QuestionWords(row["title"], row["asks"], row["comment"])
+    others = {
+        language: QuestionWords(one["title"], one["asks"], None if own.comment is None else one.get("comment", ""))
+        for language, one in translations.items()
+    }
+    return Question(
+        row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
+        tuple(_answer(one, translations) for one in row["answers"]), row["opens_at"], row["closes_at"],
+        row["time_zone"], row["letter"], row["goal_id"],
+    )  # fmt: skip
 
 
 def answers_of(spec: QuestionSpec) -> tuple[Answer, ...]:
@@ -239,20 +252,6 @@ def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
         language: QuestionWords(one.title, one.asks, None if comment is None else one.comment or "")
         for language, one in spec.translations.items()
     }
-
-
-def _question(row: asyncpg.Record) -> Question:
-    translations: dict[str, Any] = row["translations"]
-    own = QuestionWords(row["title"], row["asks"], row["comment"])
-    others = {
-        language: QuestionWords(one["title"], one["asks"], None if own.comment is None else one.get("comment", ""))
-        for language, one in translations.items()
-    }
-    return Question(
-        row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
-        tuple(_answer(one, translations) for one in row["answers"]), row["opens_at"], row["closes_at"],
-        row["time_zone"], row["letter"], row["goal_id"],
-    )  # fmt: skip
 
 
 def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> Answer:

@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+import asyncpg
+
 from core.control_characters import without_controls
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
@@ -141,12 +143,9 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
         return retraction
 
 
-async def last_by_link(
-    db: Connection, question_id: int, person_id: int, message_id: int
-) -> tuple[int, datetime] | None:
-    """Return the id and time of a person's last response by the link of a message that still stands; None for none."""
-    row = await db.fetchrow(SQL["last_by_link"], question_id, person_id, message_id)
-    return None if row is None else (row["response_id"], row["at"])
+async def last_by_link(db: Connection, question_id: int, person_id: int, message_id: int) -> asyncpg.Record | None:
+    """Return a person's last response by the link of a message that still stands: its `answer_id` and `at`."""
+    return await db.fetchrow(SQL["last_by_link"], question_id, person_id, message_id)
 
 
 async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:

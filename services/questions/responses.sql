@@ -66,7 +66,7 @@ where r.response_id = $1;
 
 -- name: last_by_link
 -- The latest response made by this message's link that has not been retracted.
-select r.response_id, r.at
+select r.response_id as answer_id, r.at
 from response r
 where r.question_id = $1 and r.person_id = $2 and r.message_id = $3 and r.source = 'link' and r.retracts is null
   and not exists (select from response undone where undone.retracts = r.response_id)

@@ -20,12 +20,18 @@ MOST_ANSWERS: Final = 10
 """Most answers of a question: as many as there are digits."""
 LONGEST_LABEL: Final = 60
 """Most characters of a label: it stands on a button of a phone."""
+NOT_NAMES: Final = frozenset(
+    {"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear", "comment", "none"}
+)
+"""What else a reply can be read as: no answer has one of these names."""
 _NOT_ANSWERS: Final = frozenset(folded(word) for word in NETWORK_WORDS)
 
 
 def _answer_name(value: str) -> str:
     if not value.isascii() or not value.replace("_", "").isalpha() or value != value.lower() or value[0] == "_":
         raise ValueError(f"“{value}” is not lower-case letters with underscores, such as very_good")
+    if value in NOT_NAMES:
+        raise ValueError(f"“{value}” already means something in replies; choose another name")
     return value
 
 
@@ -35,7 +41,7 @@ def _digit(value: object) -> object:
     return str(value)
 
 
-AnswerName = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_answer_name)]
+AnswerName = Annotated[str, Field(min_length=1, max_length=30), AfterValidator(_answer_name)]
 Digit = Annotated[str, BeforeValidator(_digit)]
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(read_many)]
@@ -167,7 +173,7 @@ def load_question_spec(path: Path) -> QuestionSpec:
     Raises:
         SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
     """
-    table = read_document(path, {"question": QuestionSpec.model_fields, "campaign": ()}).get("question")
+    table = read_document(path, {"question": QuestionSpec.model_fields}).get("question")
     if table is None:
         raise SpecError(f"{path} has no [question].", remedy="docs/questions.md shows a complete file.")
     return read_table(QuestionSpec, table, path, "question")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -127,9 +127,16 @@ class Rules:
         """Normalise a text."""
         return make_plain(text, self.spellings, self.pictures)
 
-    def read(self, plain: Plain) -> tuple[str, Rule | None]:
-        """Return the words matched and the first rule that fits; "" and None where none does."""
+    def read(self, plain: Plain, readings: Collection[str] | None = None) -> tuple[str, Rule | None]:
+        """Return the words matched and the first rule that fits; "" and None where none does.
+
+        Args:
+            plain: the reply.
+            readings: only rules that give one of these; None for all.
+        """
         for rule in self.rules:
+            if readings is not None and rule.reading not in readings:
+                continue
             found = rule.match(plain, self.harmless, self.familiar)
             if found is not None:
                 return found, rule

@@ -36,7 +36,7 @@ def read(text: str, answers: object = SCALE, letters: str = "B") -> ReadAnswer |
         ("4️⃣", "good", ""),
         ("\uff14", "good", ""),
         ("Option 4", "good", ""),
-        ("no. 4 please", "good", ""),
+        ("Number 4 please", "good", ""),
         ("four", "good", ""),
         ("Four, thanks", "good", ""),
         ("pedwar", "good", ""),
@@ -96,6 +96,7 @@ def test_words_of_every_language_count() -> None:
         "1, 2", "3-4", "5 then 4", "2 good", "2 very good", "4 poor service", "4?", "good?", "not good",
         "good or poor", "good, poor", "good but poor parking", "Good grief what a wait", "good luck",
         "poor communication", "fairly", "2A", "A2", "2 A", "2AB", "very", "was it", "wasn't good", "half good",
+        "No 1 spoke to me", "1 of the staff was rude", "2 out of 5",
     ],
 )  # fmt: skip
 def test_a_doubtful_answer_is_unclear(text: str) -> None:
