@@ -25,9 +25,9 @@ from messaging.content.advice import offered_network_words
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
+from services.questions.answer_reading import ReadAnswer, read_answer
 from services.questions.counts import answer_counts, share, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names, question_of
-from services.questions.reading import ReadAnswer, read_answer
 from services.questions.responses import ResponseSource, last_by_link, record_response, retract_response
 from services.questions.spec import QuestionSpec, load_question_spec
 from services.questions.template_fields import QUESTION, example_fields

@@ -27,7 +27,7 @@ _DEFAULT_ZONE: Final = "Europe/London"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OfferedAnswer:
     """Answer that a question offers.
 
     Attributes:
@@ -85,7 +85,7 @@ class Question:
     name: str
     organisation: str
     words: Mapping[str, QuestionWords]
-    answers: tuple[Answer, ...]
+    answers: tuple[OfferedAnswer, ...]
     opens_at: datetime | None
     closes_at: datetime
     time_zone: str
@@ -106,7 +106,7 @@ class Question:
         """Return its words in a language, or in English."""
         return self.words[spoken(language, self.words) or DEFAULT]
 
-    def answer(self, name: str) -> Answer | None:
+    def answer(self, name: str) -> OfferedAnswer | None:
         """Return an answer by its name; None where it has none of that name."""
         return next((one for one in self.answers if one.name == name), None)
 
@@ -229,7 +229,7 @@ def question_of(row: Mapping[str, Any]) -> Question:
     )  # fmt: skip
 
 
-def answers_of(spec: QuestionSpec) -> tuple[Answer, ...]:
+def answers_of(spec: QuestionSpec) -> tuple[OfferedAnswer, ...]:
     """Return the answers that a file describes."""
     return tuple(
         _answer(
@@ -254,11 +254,11 @@ def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
     }
 
 
-def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> Answer:
+def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> OfferedAnswer:
     name, theirs = row["name"], {language: one["answers"][row["name"]] for language, one in translations.items()}
     said = [name.replace("_", " "), row["label"], *row["words"]]
     said += [phrase for one in theirs.values() for phrase in (one["label"], *one["words"])]
-    return Answer(
+    return OfferedAnswer(
         name,
         {DEFAULT: row["label"]} | {language: one["label"] for language, one in theirs.items()},
         row["digit"],

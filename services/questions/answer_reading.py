@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from services.questions.phrases import folded
-from services.questions.questions import Answer
+from services.questions.questions import OfferedAnswer
 
 LONGEST: Final = 4000
 """Most characters that are read."""
@@ -63,7 +63,7 @@ class ReadAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Words around an answer, from `reading.toml`.
+    """Words around an answer, from `answer_reading.toml`.
 
     Attributes:
         choice: a digit at the beginning, with a letter behind it or, as some write, before it; no "10", "2nd", "1/2".
@@ -128,7 +128,9 @@ def find_choice(text: str) -> Choice | None:
     return Choice(match["digit"] or match["after"], letter.upper(), rest)
 
 
-def read_answer(text: str, answers: Iterable[Answer], menu: Mapping[str, str], letters: str = "") -> ReadAnswer | None:
+def read_answer(
+    text: str, answers: Iterable[OfferedAnswer], menu: Mapping[str, str], letters: str = ""
+) -> ReadAnswer | None:
     """Read the answer in a person's own words; None where it is unclear.
 
     Args:
@@ -157,7 +159,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:LONGEST])).strip()
 
 
-def _by_words(text: str, known: Mapping[str, Answer]) -> ReadAnswer | None:
+def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | None:
     found = _begins_with(text, known)
     if found is None:
         return None
@@ -175,7 +177,7 @@ def _by_words(text: str, known: Mapping[str, Answer]) -> ReadAnswer | None:
     return ReadAnswer(name, "words", _comment(rest))
 
 
-def _begins_with(text: str, known: Mapping[str, Answer]) -> tuple[str, str] | None:
+def _begins_with(text: str, known: Mapping[str, OfferedAnswer]) -> tuple[str, str] | None:
     """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
     spans = [(folded(word[0]), word.end()) for word in _SPELT.finditer(text)]
     said = [(word, end) for words, end in spans for word in words.split() or [""]]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.questions.answer_reading import ReadAnswer, find_choice, read_answer
 from services.questions.questions import answers_of
-from services.questions.reading import ReadAnswer, find_choice, read_answer
 from tests.support.questions import question_spec
 
 SCALE = answers_of(
