@@ -20,9 +20,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from campaigns.spec import CampaignSpec, StepSpec
+from campaigns.subjects.answer import SubjectStatus
 from campaigns.subjects.kinds import KINDS, find_subject, subject_of
-from campaigns.subjects.subject import Subject, SubjectStatus
-from campaigns.validation import check_campaign, step_ends
+from campaigns.subjects.subject import Subject
+from campaigns.validation import check_campaign, check_phrases, step_ends
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
@@ -98,8 +99,9 @@ async def create_campaign(
     now = runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
         kind, name = spec.subject
-        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title)
+        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, now=now)
         subject = await find_subject(db, kind, name)
+        check_phrases(subject)
         if subject.outside(now) == "late":
             raise Conflict(
                 f"The {kind} {name} closed on {subject.local(subject.closes_at)}: there is nothing left to ask."
@@ -216,7 +218,7 @@ async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
     return CampaignStatus(
         campaign,
         tuple(await step_counts(db, campaign.campaign_id)),
-        await campaign.subject.status(db, now),
+        await campaign.subject.status(db, now, campaign.campaign_id),
     )
 
 

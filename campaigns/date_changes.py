@@ -147,13 +147,13 @@ class _Step:
         if new:
             await place(self.db, self.step, new, self.used, now)
         if changes:
-            query, parameters = recipients(
-                [_target(one, message) for one, message, _ in changes], self.used, dated=True
-            )
+            targets = [_target(one, message) for one, message, _ in changes]
+            query, parameters = await recipients(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
             await settle_messages(self.db, queued_step(self.step), query, *parameters, codes=codes, at=now)
         if waiting := [one for one, message in pairs if message.waits]:
-            query, parameters = recipients([replace(one, state=State.QUEUED) for one in waiting], self.used)
+            queued = [replace(one, state=State.QUEUED) for one in waiting]
+            query, parameters = await recipients(self.db, self.step, queued, self.used, now)
             await refresh_variables(self.db, step_id, query, *parameters)
         if late:
             await note_late_moves(self.db, late, now)

@@ -27,6 +27,7 @@ from ballots.leavers import strike_off
 from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.campaigns import reopen
+from campaigns.letters import letters_for
 from campaigns.preview import LaunchPlan, StepPlan, plan
 from campaigns.subjects.kinds import subject_of
 from campaigns.variables import personal_variables
@@ -35,7 +36,7 @@ from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
 from messaging.content.templates import Template
-from messaging.content.vocabulary import PERSONAL
+from messaging.content.vocabulary import LETTER, PERSONAL
 from messaging.outbox.enqueue import (
     QueuedStep,
     begin_page,
@@ -241,7 +242,7 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
 
 async def used_variables(db: Connection, step: asyncpg.Record) -> frozenset[str]:
     """List the variables about a person that a step's template uses."""
-    return await personal_variables(db) & Template.from_json(step["content"]).variables
+    return (await personal_variables(db) | {LETTER}) & Template.from_json(step["content"]).variables
 
 
 async def place(
@@ -256,7 +257,7 @@ async def place(
         used: the variables that are copied.
         now: the time.
     """
-    query, parameters = recipients(decisions, used, dated=step["dated"] is not None)
+    query, parameters = await recipients(db, step, decisions, used, now, dated=step["dated"] is not None)
     await enqueue(db, queued_step(step), query, *parameters, at=now)
 
 
@@ -266,18 +267,26 @@ def queued_step(step: asyncpg.Record) -> QueuedStep:
     return QueuedStep(*ids, dated=step["dated"] is not None)
 
 
-def recipients(
-    decisions: Sequence[Decision], used: frozenset[str], *, dated: bool = False
+async def recipients(
+    db: Connection,
+    step: asyncpg.Record,
+    decisions: Sequence[Decision],
+    used: frozenset[str],
+    now: datetime,
+    *,
+    dated: bool = False,
 ) -> tuple[str, tuple[Sequence[object], ...]]:
     """Return a query for what was decided for some people, with their variables as they are, and its parameters."""
+    letters = await letters_for(db, step, decisions, now) if LETTER in used else []
     parameters = (
         [one.person_id for one in decisions],
         [one.channel for one in decisions],
         [one.address for one in decisions],
         [one.state.value for one in decisions],
         [one.reason for one in decisions],
-        sorted(used & PERSONAL),
-        sorted(used - PERSONAL),
+        sorted(used & (PERSONAL | {LETTER})),
+        sorted(used - PERSONAL - {LETTER}),
+        letters,
     )
     if not dated:
         return SQL["recipients"], parameters

@@ -22,7 +22,7 @@ for share;
 
 -- name: recipients
 -- A page of a step, for the outbox: everybody in the audience, whatever was decided for them, with the variables the
--- template uses as they are now ($6 personal ones, $7 attributes). People who have left since the page was decided are
+-- template uses as they are now ($6 personal ones, $7 attributes; $8: letters behind digits, if any). People who have left since the page was decided are
 -- left out. Unused variables are null here, and stripped: building all of them and removing the unused took longer than
 -- everything else done for a row.
 select
@@ -38,12 +38,13 @@ select
       'unit', case when 'unit' = any ($6) then f.unit end,
       'branch', case when 'branch' = any ($6) then f.branch end,
       'workplace', case when 'workplace' = any ($6) then f.workplace end,
-      'region', case when 'region' = any ($6) then f.region end
+      'region', case when 'region' = any ($6) then f.region end,
+      'letter', case when 'letter' = any ($6) then coalesce(d.letter, '') end
     )
   ) end as variables,
   f.time_zone, d.state, d.reason
-from unnest($1::bigint[], $2::text[], $3::text[], $4::message_state[], $5::text[])
-  as d (person_id, channel, address, state, reason)
+from unnest($1::bigint[], $2::text[], $3::text[], $4::message_state[], $5::text[], $8::text[])
+  as d (person_id, channel, address, state, reason, letter)
 join person_facts f on f.person_id = d.person_id and f.struck_off_at is null
 cross join lateral (
   select case when cardinality($7::text[]) = 0 then '{}' else (

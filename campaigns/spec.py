@@ -170,7 +170,7 @@ class Price(SpecTable):
 
 
 def _examples() -> str:
-    """Say what `about` may be: `{ ballot = "…" } or "notice"`."""
+    """Say what `about` may be: `{ ballot = "…" } or { question = "…" } or "notice"`."""
     return " or ".join(f'{{ {kind} = "…" }}' if one.named else f'"{kind}"' for kind, one in KINDS.items())
 
 

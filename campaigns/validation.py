@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
+from campaigns.replies.classification.named_answers import read_words
 from campaigns.spec import CampaignSpec, ChannelName, StepSpec
 from campaigns.subjects.subject import Subject
 from campaigns.variables import SUBJECTS, known_variables
@@ -74,6 +75,22 @@ async def check_campaign(
     return templates
 
 
+def check_phrases(subject: Subject) -> None:
+    """Check that no phrase of an answer means something else in every reply, such as an opt-out.
+
+    Raises:
+        SpecError: one does; a line for each.
+    """
+    wrong = [
+        f"{subject.kind}.answers: “{phrase}” ({answer}) is read as {said.replace('_', ' ')} in every reply; choose"
+        " other words"
+        for phrase, answer in subject.phrases().items()
+        if (said := read_words(phrase)) != "unclear"
+    ]
+    if wrong:
+        raise SpecError(f"The {subject.kind} {subject.name} cannot be used.", problems=wrong)
+
+
 def check_template(template: Template, kind: type[Subject], known: frozenset[str], sms_from: str | None) -> None:
     """Check a template for campaigns about one kind of subject.
 
@@ -101,6 +118,7 @@ def _template(
         template = load_template(settings.template_roots, step.template)
         sms_from = spec.senders.sms or settings.sms_from if "sms" in step.channels else None
         check_template(template, type(subject), known, sms_from)
+        wrong += [f"template: {line}" for line in subject.menu_refusals(template)]
     except InputError as error:
         return None, [*wrong, *(f"template: {line}" for line in error.problems or (error.message,))]
     except NotFound as error:

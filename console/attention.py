@@ -34,6 +34,7 @@ class WaitingReply:
         text: what they wrote, shortened, addresses in it masked; "" for a button, and where there are no words.
         why: why it waits, a code of `open_reasons.WHY_OPEN`.
         note: what staff should know beside its text, such as that attachments were not kept.
+        answer: the label of the answer to a question that it goes with, or None.
         received_at: when it came in.
     """
 
@@ -45,6 +46,7 @@ class WaitingReply:
     text: str
     why: str
     note: str | None
+    answer: str | None
     received_at: datetime
 
 
@@ -76,5 +78,6 @@ def _reply(one: OpenReply, writer: asyncpg.Record | None) -> WaitingReply:
         text=shorten(mask_text(one.text), LONGEST),
         why=one.why_open,
         note=one.note,
+        answer=one.answer,
         received_at=one.received_at,
     )

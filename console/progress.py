@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
 import asyncpg
 
+from campaigns.subjects.answer import AnswerTable
+from campaigns.subjects.kinds import find_subject
 from console.words import GROUPS
 from core.db import Connection, load_queries
 from core.errors import NotFound
@@ -109,6 +111,7 @@ class CampaignProgress:
         launched_at: when it was launched.
         finished_at: when it finished.
         steps: in order; empty where they were not counted.
+        answers: what people answered, by unit; only on the campaign's own page, and None where that does not show it.
     """
 
     name: str
@@ -122,6 +125,7 @@ class CampaignProgress:
     launched_at: datetime | None
     finished_at: datetime | None
     steps: tuple[StepProgress, ...] = ()
+    answers: AnswerTable | None = None
 
     @property
     def subject_page(self) -> str | None:
@@ -153,8 +157,8 @@ async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
 
-async def campaign(db: Connection, name: str) -> CampaignProgress:
-    """Read one campaign with its steps by channel.
+async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress:
+    """Read one campaign with its steps by channel, and what people answered.
 
     Raises:
         NotFound: no campaign has that name.
@@ -162,7 +166,11 @@ async def campaign(db: Connection, name: str) -> CampaignProgress:
     row = await db.fetchrow(SQL["campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
-    return await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
+    found = await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
+    subject = await find_subject(db, found.subject_kind, found.subject)
+    if not subject.reads_answers:  # its own page has them
+        return found
+    return replace(found, answers=(await subject.status(db, now, row["campaign_id"])).answers)
 
 
 async def _with_steps(

@@ -93,7 +93,7 @@ class Figures:
 
     async def campaign(self, name: str) -> progress.CampaignProgress:
         """Read one campaign, by step and channel."""
-        return await self._once("campaign", name, lambda db: progress.campaign(db, name))
+        return await self._once("campaign", name, lambda db: progress.campaign(db, name, self.runtime.clock()))
 
     async def ballot(self, name: str) -> ballot_status.BallotStatus:
         """Read one ballot with all its branches."""
@@ -190,7 +190,7 @@ class CampaignView:
 
     name: str
     template = "campaign"
-    sections = ("campaign/head", "campaign/steps")
+    sections = ("campaign/head", "campaign/answers", "campaign/steps")
 
     @property
     def stream(self) -> str:
@@ -206,6 +206,8 @@ class CampaignView:
             for step in campaign.steps
             if step.total
         ]
+        if campaign.answers is not None:
+            said.append(f"{plural(sum(campaign.answers.everybody), 'person has', 'people have')} answered.")
         return " ".join(said), {"campaign": campaign}
 
 

@@ -19,7 +19,7 @@ from core.spec_errors import near_miss, problems
 
 _END_OF_DAY: Final = time(23, 59, 59)
 
-TABLES: Final = ("campaign", "ballot", "notice")
+TABLES: Final = ("campaign", "ballot", "question", "notice")
 """Tables that a file may hold; each is read by the package that it is about."""
 
 

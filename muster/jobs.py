@@ -25,6 +25,7 @@ from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
+from services.questions.counts import compact as compact_answers
 from staff.sign_in import forget_expired
 from webhooks import backfill, delete_stale_rows, process_inbox
 from webhooks.members.page_views import PageViews
@@ -180,6 +181,7 @@ class Jobs:
             await strike_off(db, self.runtime.clock())
             await refresh_due(db, self.runtime.clock())
             await compact(db)
+            await compact_answers(db)
         return False
 
     async def _backfill(self) -> bool:

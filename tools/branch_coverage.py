@@ -15,7 +15,7 @@ from coverage import Coverage
 
 from core.settings import ROOT
 
-LEAST: Final = {"messaging": 90.0, "campaigns": 90.0, "ballots": 90.0}
+LEAST: Final = {"messaging": 90.0, "campaigns": 90.0, "ballots": 90.0, "services": 90.0}
 """Per cent of a package's branches that tests must take."""
 SHOWN: Final = 10
 """How many of its modules are named, those with most branches missing, where a package has too few."""

@@ -12,14 +12,20 @@ create table notice (
 );
 
 -- Everything a campaign can ask about. `details` is what only its kind has, for the class of that kind (campaigns/subjects);
--- the rest is read by queries, which join this view by kind and id.
+-- the rest is read by queries, which join this view by kind and id. `letter` stands behind its digits where something else is
+-- open to the same phone.
 create view subject as
 select
   'ballot'::text as subject_kind, ballot_id as subject_id, name, title, organisation, goal_id, opens_at, closes_at, time_zone,
-  jsonb_build_object('last_posting_at', last_posting_at, 'replacement_by', replacement_by) as details
+  '' as letter, jsonb_build_object('last_posting_at', last_posting_at, 'replacement_by', replacement_by) as details
 from ballot
 union all
-select 'notice', notice_id, name, title, organisation, null, null, closes_at, time_zone, '{}' from notice;
+select
+  'question', question_id, name, title, organisation, goal_id, opens_at, closes_at, time_zone, letter,
+  jsonb_build_object('asks', asks, 'comment', comment, 'translations', translations, 'answers', answers)
+from question_described
+union all
+select 'notice', notice_id, name, title, organisation, null, null, closes_at, time_zone, '', '{}' from notice;
 
 -- What each person is known to have answered about a subject; `said_at` is the message whose link they said it by, if they did.
 create view subject_standing as
@@ -27,14 +33,23 @@ select
   'ballot'::text as subject_kind, s.ballot_id as subject_id, s.person_id, s.kind as standing,
   case when c.source = 'link' then c.message_id end as said_at
 from claim_status s
-join claim c using (claim_id);
+join claim c using (claim_id)
+union all
+select
+  'question', s.question_id, s.person_id, s.answer, case when r.source = 'link' then r.message_id end
+from response_status s
+join response r using (response_id);
 
 -- Answers as lines of a person's history.
 create view answer_said as
 select
   at, kind, message_id, source, word, words, note, person_id, 'ballot'::text as subject_kind, ballot_id as subject_id,
   undone_message_id
-from claim_said;
+from claim_said
+union all
+select
+  at, kind, message_id, source, word, words, note, person_id, 'question', question_id, undone_message_id
+from response_said;
 
 create table campaign (
   campaign_id   bigint generated always as identity primary key,
@@ -129,6 +144,7 @@ create table reply (
   note         text,                 -- what a reader should know beside its words, such as that attachments were not kept
   why_open     text,                 -- unclear, shared_address, unknown_sender, call_me …; null: nothing for a person to do
   state        text        not null default 'closed' check (state in ('open', 'closed')),
+  asked_back_at timestamptz,         -- when we told its author once more how to answer; null: we did not
   received_at  timestamptz not null default now(),
   closed_at    timestamptz,
   closed_by    text,
@@ -177,7 +193,7 @@ select
   r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note, r.why_open, r.state,
   r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
-  subject.name as subject,
+  subject.name as subject, meant.label as answer,
   (select array_agg(a.person_id order by a.person_id) from address a
    where a.channel = r.channel and a.address = r.address) as holders
 from reply r
@@ -185,7 +201,10 @@ left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id
-left join subject using (subject_kind, subject_id);
+left join subject using (subject_kind, subject_id)
+left join response said on r.answer_kind = 'question' and said.response_id = r.answer_id
+left join response_status stands on stands.question_id = said.question_id and stands.person_id = said.person_id
+left join question_answer meant on meant.question_id = said.question_id and meant.name = coalesce(said.answer, stands.answer);
 
 -- Replies as lines of a member's history.
 create view reply_said as
@@ -432,6 +451,19 @@ begin
   update claim c set recorder = 'erased'
   from ballot b
   where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = number or names_address(c.recorder, sought));
+  get diagnostics these = row_count;
+  rows := rows + these;
+
+  -- what somebody answered stays counted, without their words; the words of others lose the address
+  delete from response_comment c using response r where r.response_id = c.response_id and r.person_id = who;
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update response_comment set comment = without_addresses(comment, sought)
+  where squeezed(comment) like any (address_likes(sought)) and names_address(comment, sought);
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update response r set recorder = 'erased'
+  where r.person_id = who and (r.recorder = number or names_address(r.recorder, sought));
   get diagnostics these = row_count;
   rows := rows + these;
 

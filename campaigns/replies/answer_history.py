@@ -81,6 +81,8 @@ def _sentence(row: asyncpg.Record) -> str:
         case "claim":
             by = f", written down by {note}" if note else ""
             return f"{_counted(row)} counted as: {word} (from {_sourced(way)}{by})."
+        case "comment" | "comment_retracted":
+            return _comment(row, way)
         case "retraction":
             return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(way)})."
         case kind:
@@ -88,6 +90,14 @@ def _sentence(row: asyncpg.Record) -> str:
             where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
             did = "were stopped" if kind == "suppress" else "were allowed again"
             return f"{what} to them {where} {did}: {word} (from {_sourced(way)})."
+
+
+def _comment(row: asyncpg.Record, way: str) -> str:
+    about = f"the {row['subject_kind']} {row['words']}"
+    if row["kind"] == "comment_retracted":
+        return f"They took back what they had added about {about}."
+    words = f": “{row['word']}”" if row["word"] else " something"
+    return f"About {about} they added{words} (from {_sourced(way)})."
 
 
 def _counted(row: asyncpg.Record) -> str:

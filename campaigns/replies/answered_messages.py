@@ -9,6 +9,7 @@ from typing import Final, Literal
 import asyncpg
 
 from core.db import Connection, load_queries
+from core.errors import NotFound
 from messaging.content.sent import render_again
 
 SQL: Final = load_queries(__file__)
@@ -38,6 +39,18 @@ async def find_answered(
         return await db.fetchrow(SQL["by_id"], *by_id) or await db.fetchrow(SQL["archived_by_id"], *by_id)
     where = (channel, address, list(senders), at)
     return await db.fetchrow(SQL["latest"], *where) or await db.fetchrow(SQL["archived_latest"], *where)
+
+
+async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
+    """Return the message that an answer by its link is for: its recipient, address, sender, campaign and subject.
+
+    Raises:
+        NotFound: no such message.
+    """
+    row = await db.fetchrow(SQL["message"], message_id) or await db.fetchrow(SQL["archived_message"], message_id)
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return row
 
 
 async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:

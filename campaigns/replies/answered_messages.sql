@@ -3,7 +3,8 @@
 -- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
 -- two times. A text may be sent from another number than its step's: that of the provider that sent it.)
 select
-  m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, to_jsonb(subject) as subject,
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, coalesce(m.sent_from, s.address) as sender,
+  to_jsonb(subject) as subject,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
 from messages_to($1, $2) m
 join sender s using (sender_id)
@@ -19,7 +20,7 @@ limit 1;
 -- The same where the message has been archived: it is found by the people who have the address now. (Its personal
 -- variables are not archived, so its language is taken to be the person's present one.)
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
 from message_archive m
 join sender s using (sender_id)
@@ -36,7 +37,7 @@ limit 1;
 -- name: by_id
 -- The message that a reply proves to answer, in the same form.
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
 from message m
 left join sender s using (sender_id)
@@ -48,7 +49,7 @@ where m.channel = $1 and m.message_id = $2;
 -- name: archived_by_id
 -- The same where it has been archived.
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, to_jsonb(subject) as subject,
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject,
   menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
 from message_archive m
 left join sender s using (sender_id)
@@ -65,4 +66,24 @@ select m.channel, st.content::text as content, st.constants::text as constants,
 from message_any m
 join step st using (step_id)
 left join message live on live.message_id = m.message_id
+where m.message_id = $1;
+
+-- name: message
+-- The recipient, address and sender of a message, and what it asked about.
+select
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject
+from message m
+join campaign c using (campaign_id)
+join subject using (subject_kind, subject_id)
+left join sender s using (sender_id)
+where m.message_id = $1;
+
+-- name: archived_message
+-- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
+select
+  m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject
+from message_archive m
+join campaign c using (campaign_id)
+join subject using (subject_kind, subject_id)
+left join sender s using (sender_id)
 where m.message_id = $1;

@@ -26,16 +26,21 @@ from typing import Final, Literal
 import asyncpg
 
 from campaigns.preferences import resume_address
-from campaigns.replies.answered_messages import find_answered
+from campaigns.replies.answered_messages import answered_message, find_answered
+from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification, restrict
-from campaigns.replies.open_reasons import waits, why_open
+from campaigns.replies.classification.named_answers import unsure
+from campaigns.replies.mail_classification import read_about
+from campaigns.replies.open_asks import Meant, find_meant
+from campaigns.replies.open_reasons import reason_for, why_open
+from campaigns.replies.opt_outs import is_opted_out, lift_opt_out, opt_out
 from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.kinds import KINDS, subject_of
-from campaigns.subjects.subject import Answer, AnswerChannel, Subject
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
-from core.errors import Conflict, NotFound
+from core.errors import Conflict
 from messaging import suppression
-from messaging.erased_address import is_erased
 from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
@@ -119,7 +124,7 @@ async def answer_link(
     Raises:
         NotFound: no such message.
     """
-    message = await _answered_message(db, message_id)
+    message = await answered_message(db, message_id)
     subject = subject_of(message["subject"])
     reading = _REQUESTS.get(press) or subject.presses[press]
     if reading == "opt_out":
@@ -128,13 +133,14 @@ async def answer_link(
     answer_id = None
     if reading in subject.meanings:
         answer_id = await _record(db, message, subject, reading, "link", confidence, at)
-    if not waits(reading, subject):
+    why = reason_for(reading, subject)
+    if why is None:
         return AnswerResult(reading, answer_id)
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
-        message_id, "", reading, "button", "1", subject.kind, answer_id, reading, at,
+        message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None,
     )  # fmt: skip
-    return AnswerResult(reading, answer_id, reply_id, reading)
+    return AnswerResult(reading, answer_id, reply_id, why)
 
 
 async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
@@ -143,7 +149,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     Returns:
         Whether there was anything to undo.
     """
-    message = await _answered_message(db, message_id)
+    message = await answered_message(db, message_id)
     subject = subject_of(message["subject"])
     said = await subject.said_by_link(db, message_id, message["person_id"])
     press = await db.fetchrow(SQL["link_press"], message_id)
@@ -154,44 +160,8 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
         await db.execute(SQL["close_press"], press["reply_id"], at)
     if said is not None:
         await subject.retract(db, said["answer_id"], recorder="member", channel="link")
+        await db.execute(SQL["forget_words"], subject.kind, said["answer_id"])
     return said is not None or press is not None
-
-
-async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
-    """Stop messages to the address a message went to, also for others who share it.
-
-    Args:
-        db: in the caller's transaction.
-        message_id: the message.
-        everywhere: also stop messages to this person by every channel.
-        source: `link`, `unsubscribe` …
-
-    Raises:
-        NotFound: no such message; or its person was erased, and the address with them.
-    """
-    message = await _answered_message(db, message_id)
-    if await suppression.find_place(db, message["channel"], message["address"], message_id) is None:
-        raise NotFound(f"Nobody knows any more where message {message_id} went.")
-    everywhere = everywhere and not is_erased(message_id, message["address"])  # sharers: the address alone
-    for channel, address in _where(message, everywhere=everywhere):
-        await suppression.suppress(
-            db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
-        )
-
-
-async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
-    """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
-
-    Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.
-
-    Raises:
-        NotFound: no such message.
-    """
-    message = await _answered_message(db, message_id)
-    theirs = await db.fetchval(SQL["still_theirs"], message["person_id"], message["channel"], message["address"])
-    for channel, address in _where(message, everywhere=theirs):
-        if await db.fetchval(SQL["stopped_by_link"], channel, address, message["person_id"]):
-            await lift_opt_out(db, channel, address, source)
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
@@ -202,11 +172,15 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbound_id)
-    message = await _answered(db, inbound) if inbound.proven else None
+    meant = await _answered(db, inbound) if inbound.proven else Meant(None)
+    message = meant.message
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
     subject = subject_of(message["subject"]) if message is not None else None
-    read = await _read(db, inbound, message, subject)
+    kept = None if meant.other else inbound.read
+    read = await _read(db, inbound, kept or classify_text(inbound.text, message), subject)
+    if meant.unsure:
+        read = unsure(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _sender_of(db, inbound, message)
@@ -220,22 +194,39 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         if why is None:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             answer_id = await _record(
-                db, message, subject, said, inbound.channel, sure, inbound.received_at, inbound.text
+                db, message, subject, said, inbound.channel, sure, inbound.received_at, read.comment
             )
     if why is None:
         why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
+    asked_back = (
+        why == "unclear"
+        and message is not None
+        and proven
+        and await ask_back(db, message, read, meant.unsure, inbound.received_at)
+    )
+    if asked_back:
+        why = None
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why, inbound.received_at,
+        inbound.received_at if asked_back else None,
     )  # fmt: skip
     return AnswerResult(read.reading, answer_id, reply_id, why)
 
 
 async def record_answer(
-    db: Connection, *, message_id: int, person_id: int, meaning: str, channel: AnswerChannel, actor: str, at: datetime
+    db: Connection,
+    *,
+    message_id: int,
+    person_id: int,
+    meaning: str,
+    channel: AnswerChannel,
+    actor: str,
+    at: datetime,
+    comment: str = "",
 ) -> int:
-    """Record the answer that a member of staff read in a reply.
+    """Record the answer that a member of staff read in a reply, with the words of that.
 
     Returns:
         The answer's id.
@@ -244,12 +235,13 @@ async def record_answer(
         NotFound: no such message or person.
         Conflict: it is no answer to what the message asked about.
     """
-    message = await _answered_message(db, message_id)
+    message = await answered_message(db, message_id)
     subject = subject_of(message["subject"])
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
-    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, message_id, at))
+    answer = Answer(person_id, meaning, channel, actor, READ_BY_STAFF, message_id, at, message["campaign_id"], comment)
+    return await subject.record(db, answer)
 
 
 async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -> None:
@@ -264,22 +256,6 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -
         await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
 
 
-async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
-    """Resume messages to an address that had opted out; one blocked for another reason stays so."""
-    if await _opted_out(db, channel, address):
-        lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
-        actor = "staff" if source == "staff" else "member"
-        for event_id in lifted:  # the ledger has the address, so the audit need not
-            await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
-
-
-async def _answered_message(db: Connection, message_id: int) -> asyncpg.Record:
-    row = await db.fetchrow(SQL["message"], message_id) or await db.fetchrow(SQL["archived_message"], message_id)
-    if row is None:
-        raise NotFound(f"There is no message {message_id}.")
-    return row
-
-
 async def _record(
     db: Connection,
     message: asyncpg.Record,
@@ -288,40 +264,39 @@ async def _record(
     channel: AnswerChannel,
     confidence: float,
     at: datetime,
-    text: str = "",
+    comment: str = "",
 ) -> int:
     """Record what a person said themselves."""
-    return await subject.record(
-        db, Answer(message["person_id"], meaning, channel, "member", confidence, message["message_id"], at, text)
-    )
+    who, campaign_id = message["person_id"], message["campaign_id"]
+    answer = Answer(who, meaning, channel, "member", confidence, message["message_id"], at, campaign_id, comment)
+    return await subject.record(db, answer)
 
 
-def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
-    places: list[tuple[suppression.Medium, str]] = [(message["channel"], message["address"])]
-    return [*places, ("person", str(message["person_id"]))] if everywhere else places
-
-
-async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
-    return await find_answered(
+async def _answered(db: Connection, inbound: Inbound) -> Meant:
+    latest = await find_answered(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
         message_id=inbound.message_id,
     )  # fmt: skip
+    if inbound.channel == "email" or inbound.message_id is not None:
+        return Meant(latest)
+    return await find_meant(
+        db, inbound.text, latest, address=inbound.address, senders=inbound.senders, at=inbound.received_at
+    )
 
 
-async def _read(
-    db: Connection, inbound: Inbound, message: asyncpg.Record | None, subject: Subject | None
-) -> Classification:
-    """Classify a reply; a keyword that the provider has already acted on comes first."""
-    read = inbound.read or classify_text(inbound.text, message)
+async def _read(db: Connection, inbound: Inbound, read: Classification, subject: Subject | None) -> Classification:
+    """Return the classification of a reply by its subject; a keyword that the provider acted on comes first."""
     if subject is not None:
+        read = read_about(read, inbound.text, subject) if inbound.channel == "email" else read
         read = restrict(read, GENERAL | subject.meanings)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
-            return Classification("opt_out", "provider", read.version, read.reading if read.reading in BESIDE else None)
+            beside = BESIDE if subject is None else BESIDE | subject.meanings
+            return Classification("opt_out", "provider", read.version, read.reading if read.reading in beside else None)
         case "HELP":
             return Classification("help", "provider", read.version)
         # Twilio takes "yes" for START too, but from somebody who never opted out it is only a "yes"
-        case "START" if await _opted_out(db, inbound.channel, inbound.address):
+        case "START" if await is_opted_out(db, inbound.channel, inbound.address):
             return Classification("opt_in", "provider", read.version)
     if read.reading == "unclear" and inbound.media and not inbound.text.strip():
         return Classification("unclear", "media", read.version)
@@ -375,8 +350,3 @@ async def _resume(db: Connection, inbound: Inbound) -> None:
     if not await db.fetchval(SQL["stopped_since"], "person", str(person_id), at, _DATED_LATE):
         # where everything was stopped on their page: only this address resumes
         await resume_address(db, person_id, channel, address, source=f"{channel}_reply")
-
-
-async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
-    standing = await suppression.active_suppressions(db, channel=channel, address=address)
-    return any(one.reason == Reason.OPTED_OUT for one in standing)

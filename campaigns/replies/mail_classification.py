@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from campaigns.replies.classification import REPEATED, Classification, OwnMail
+from campaigns.replies.classification.named_answers import read_named_mail
 from campaigns.replies.classification.rules import load_rules
+from campaigns.subjects.subject import Subject
 
 SUBJECT: Final = "subject"
 """Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
@@ -15,6 +17,9 @@ LIST: Final = "list"
 REACTION_PART: Final = "reaction_part"
 """Rule of a mail that says by a part of its own, not in words, that it is a reaction."""
 Doubt = Literal["subject", "list"]
+
+_KEPT: Final = frozenset({SUBJECT, LIST, REACTION_PART, REPEATED})
+"""Rules of mails that nobody may have written: what they answer makes nothing of them."""
 
 
 def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
@@ -29,6 +34,19 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
     read = _said(mail, doubt)
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
         read = Classification("unclear", doubt, read.version)
+    return read
+
+
+def read_about(read: Classification, text: str, subject: Subject) -> Classification:
+    """Return the classification of a mail by what the message that it answers asked about.
+
+    Args:
+        read: its classification when it came, when the message was not known.
+        text: the person's own words, as stored.
+        subject: what the message asked about.
+    """
+    if subject.reads_answers and read.rule not in _KEPT:
+        return read_named_mail(OwnMail.of(text), lambda own: subject.reads(own, {}))
     return read
 
 

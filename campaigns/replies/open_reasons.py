@@ -16,6 +16,8 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "unclear": "Needs reading",
         "call_me": "Wants a call",
         "no_ballot_paper": "No ballot paper",
+        "low_answer": "A low answer: look into it",
+        "comment": "An answer with a question in it",
         "wrong_number": "Wrong number",
         "opt_out": "Opted out by email, and said more",
         "help": "Asks for help",
@@ -27,16 +29,20 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Reasons why a reply is open, in words for staff."""
+COMMENT: Final = "comment"
+"""Why staff have to look at an answer that has a question in its words."""
 
 
-def waits(reading: str | None, subject: Subject | None) -> bool:
-    """Tell whether staff have to act on a reading.
+def reason_for(reading: str | None, subject: Subject | None) -> str | None:
+    """Return why staff have to act on a reading; None where nobody has to.
 
     Args:
         reading: the reading; None for none.
         subject: what the message asked about; None where there is no message.
     """
-    return reading in FOR_A_PERSON or (subject is not None and reading in subject.for_a_person)
+    if reading in FOR_A_PERSON:
+        return reading
+    return None if subject is None else subject.why_open(reading)
 
 
 def why_open(read: Classification, subject: Subject | None, nobody: str | None, channel: str) -> str | None:
@@ -51,11 +57,10 @@ def why_open(read: Classification, subject: Subject | None, nobody: str | None, 
     if read.reading in {"opt_in", "reaction"}:
         return None
     if read.reading == "opt_out":
-        if nobody is None and waits(read.also, subject):
-            return read.also
+        if nobody is None and (why := reason_for(read.also, subject)) is not None:
+            return why
         return "opt_out" if channel == "email" and not read.alone else None
     if nobody is not None:
         return nobody
-    if waits(read.reading, subject):
-        return read.reading
-    return read.also if waits(read.also, subject) else None
+    why = reason_for(read.reading, subject) or reason_for(read.also, subject)
+    return why or (COMMENT if "?" in read.comment else None)

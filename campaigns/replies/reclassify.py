@@ -17,10 +17,12 @@ import structlog
 from campaigns.replies.answers import BY_DIGIT, READ_BY_RULE, retract_answer
 from campaigns.replies.classification import GENERAL, Classification, OwnMail, restrict
 from campaigns.replies.classification.rules import load_rules
+from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.answer import Answer
 from campaigns.subjects.kinds import subject_of
-from campaigns.subjects.subject import Answer, Subject
+from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
@@ -103,6 +105,7 @@ async def _reclassify(
         subject = subject_of(reply["subject"]) if reply["subject"] is not None else None
         read = OwnMail.of(text).read() if by_email else classify_text(text, reply)
         if subject is not None:
+            read = read_about(read, text, subject) if by_email else read
             read = restrict(read, GENERAL | subject.meanings)
         said = read.also if read.reading == "opt_out" else read.reading
         meaning = said if subject and said in subject.meanings and reply["nobody"] is None else None
@@ -135,7 +138,7 @@ async def _correct(
             db,
             Answer(
                 reply["person_id"], meaning, reply["channel"], "member", sure, reply["message_id"],
-                reply["received_at"], without_controls(reply["text"]),
+                reply["received_at"], reply["campaign_id"], read.comment,
             ),
         )  # fmt: skip
     by_email = reply["channel"] == "email"

@@ -1,11 +1,11 @@
 -- name: stale
 -- Replies that rules of another version read, and that staff have not dealt with. Left out are readings that no rule
--- made (by a provider, a button or a mail program), mails in which no words are known to be the member's own, of which
+-- made (by a provider, a button or a mail program), texts that could answer several messages, mails in which no words are known to be the member's own, of which
 -- only the beginning is stored, and mails that a machine may have written (by its subject, or through a list).
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part')
+  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part', 'which_message')
   and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
 order by reply_id
 limit $3;
@@ -16,7 +16,7 @@ limit $3;
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
-  r.received_at, to_jsonb(subject) as subject, m.address as asked_at,
+  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as asked_at,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
     when r.person_id is null and exists (select from address a where a.channel = r.channel and a.address = r.address)

@@ -8,9 +8,11 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.replies.answers import lift_opt_out, record_answer, retract_answer
+from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
-from campaigns.subjects.kinds import KINDS, MEANINGS
+from campaigns.replies.opt_outs import lift_opt_out
+from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
+from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
@@ -45,6 +47,7 @@ class OpenReply:
         subject: its name.
         holders: everybody who has that address.
         note: a remark for staff, such as that attachments were not kept.
+        answer: the label of the answer that its author has given to a question; None for none.
     """
 
     reply_id: int
@@ -64,6 +67,7 @@ class OpenReply:
     subject: str | None
     holders: tuple[int, ...]
     note: str | None = None
+    answer: str | None = None
 
     @property
     def about(self) -> str:
@@ -202,7 +206,7 @@ async def read_by_staff(
     Args:
         db: a connection.
         reply_id: the reply.
-        reading: one of `READINGS`.
+        reading: one of `READINGS`, or an answer to what the message asked about.
         actor: the member of staff.
         at: the time.
         person_id: its author, where the address is shared or unknown.
@@ -215,22 +219,23 @@ async def read_by_staff(
         InputError: not a reading.
         Conflict: it would be an answer, but its author or what it answers is unknown, or that is not answered so.
     """
-    if reading not in READINGS:
-        raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
     async with db.transaction():
         reply = await _lock(db, reply_id)
+        subject = subject_of(reply["subject"]) if reply["subject"] is not None else None
+        _check_reading(reading, subject)
         whose = person_id or reply["person_id"]
-        if reading in MEANINGS:
+        answers = reading not in GENERAL
+        if answers:
             _know(reply, whose, reading)
         await retract_answer(db, reply, actor=actor)
         answer_id = None
-        if reading in MEANINGS:
+        if answers:
             answer_id = await record_answer(
                 db, message_id=reply["message_id"], person_id=whose, meaning=reading, channel=reply["channel"],
-                actor=actor, at=reply["received_at"],
+                actor=actor, at=reply["received_at"], comment=without_controls(reply["text"]),
             )  # fmt: skip
         await _obey(db, reply, reading)
-        kind = reply["subject_kind"] if answer_id is not None else None
+        kind = subject.kind if subject is not None and answer_id is not None else None
         await db.execute(SQL["correct"], reply_id, reading, person_id, kind, answer_id, at, actor)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
         await _note(db, actor, "read_reply", reply_id, at, detail)
@@ -281,6 +286,17 @@ def _about(reply: asyncpg.Record) -> str:
     return asked_at or str(reply["address"])
 
 
+def _check_reading(reading: str, subject: Subject | None) -> None:
+    """Refuse a reading that no reply can have.
+
+    Raises:
+        InputError: it is none; the error names those there are.
+    """
+    if reading not in READINGS and (subject is None or reading not in subject.meanings):
+        possible = READINGS if subject is None else GENERAL | subject.meanings
+        raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(possible))}.")
+
+
 def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     """Refuse an answer if its author is unknown, or what it answers.
 
@@ -290,7 +306,9 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     if reply["message_id"] is None:
         raise Conflict(
             "This reply answers no message of ours, so what it is about is not known.",
-            remedy=" ".join(one.unknown_remedy(reply["reply_id"]) for one in KINDS.values() if reading in one.meanings),
+            remedy=" ".join(
+                one.unknown_remedy(reply["reply_id"]) for one in KINDS.values() if reading in one.common_meanings
+            ),
         )
     if whose is None:
         raise Conflict("It is not known who wrote this reply.", remedy="Name the member with --person.")

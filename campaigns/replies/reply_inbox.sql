@@ -30,14 +30,15 @@ order by reply_id desc
 limit 10;
 
 -- name: hold
--- Locks a reply, for one reader at a time, with the address of the message it answers, and the kind of what that
--- asked about.
+-- Locks a reply, for one reader at a time, with the address of the message it answers, and what that asked
+-- about.
 select
   r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.answer_kind, r.answer_id, r.state, r.received_at,
-  m.address as asked_at, c.subject_kind
+  r.text, m.address as asked_at, to_jsonb(subject) as subject
 from reply r
 left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id
+left join subject using (subject_kind, subject_id)
 where r.reply_id = $1
 for update of r;
 

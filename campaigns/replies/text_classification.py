@@ -10,6 +10,7 @@ import asyncpg
 
 from campaigns.replies.answered_messages import sent_words
 from campaigns.replies.classification import GENERAL, Classification, read_reply, restrict
+from campaigns.replies.classification.named_answers import read_named_answer
 from campaigns.subjects.kinds import subject_of
 
 
@@ -22,7 +23,11 @@ def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
     """
     if message is None or message["subject"] is None:
         return read_reply(text)
-    possible = GENERAL | subject_of(message["subject"]).meanings
+    subject = subject_of(message["subject"])
+    if subject.reads_answers:
+        menu = message["menu"] or {}
+        return read_named_answer(text, sent_words(message), lambda own: subject.reads(own, menu))
+    possible = GENERAL | subject.meanings
     return restrict(read_reply(text, message["menu"], sent_words(message), possible), possible)
 
 

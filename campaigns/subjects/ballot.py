@@ -23,8 +23,9 @@ from ballots.score import score
 from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
+from campaigns.subjects.answer import Answer, AnswerChannel, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, Reader
-from campaigns.subjects.subject import Answer, AnswerChannel, ParameterOf, Population, Subject, SubjectStatus
+from campaigns.subjects.subject import ParameterOf, Population, Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import verb
@@ -51,9 +52,9 @@ class BallotSubject(Subject):
     kind: ClassVar = "ballot"
     variable: ClassVar = BALLOT
     table: ClassVar = BallotSpec
-    meanings: ClassVar = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
+    common_meanings: ClassVar = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
     for_a_person: ClassVar = frozenset({"no_ballot_paper"})
-    presses: ClassVar = MappingProxyType(
+    common_presses: ClassVar = MappingProxyType(
         {"voted": "voted", "not_yet": "not_voted", "no_ballot_paper": "no_ballot_paper"}
     )
     others: ClassVar = OTHERS
@@ -92,6 +93,7 @@ class BallotSubject(Subject):
         *,
         name: str,
         title: str,
+        now: datetime,
     ) -> None:
         """Make the file's ballot, or check that the one of that name is the same."""
         if not isinstance(own, BallotSpec) or own.name != name:
@@ -228,7 +230,7 @@ class BallotSubject(Subject):
             "replacement_by": self.replacement_by,
         }
 
-    async def status(self, db: Connection, now: datetime) -> SubjectStatus:
+    async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:  # noqa: ARG002
         """Return its turnout, as far as it is known."""
         turnout = await score(db, self.subject_id, now)
         return SubjectStatus(

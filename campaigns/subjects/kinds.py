@@ -8,16 +8,19 @@ from typing import Any, Final
 
 from campaigns.subjects.ballot import BallotSubject
 from campaigns.subjects.notice import NoticeSubject
+from campaigns.subjects.question import QuestionSubject
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
 SQL: Final = load_queries(__file__)
 
-KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType({one.kind: one for one in (BallotSubject, NoticeSubject)})
+KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType(
+    {one.kind: one for one in (BallotSubject, QuestionSubject, NoticeSubject)}
+)
 """The class of each kind, by what files call it."""
-MEANINGS: Final = frozenset[str]().union(*(one.meanings for one in KINDS.values()))
-"""Everything that is an answer to a subject of some kind."""
+MEANINGS: Final = frozenset[str]().union(*(one.common_meanings for one in KINDS.values()))
+"""Everything that is an answer to every subject of some kind."""
 
 
 def subject_of(facts: Mapping[str, Any]) -> Subject:

@@ -4,7 +4,7 @@ It goes to everybody the audience finds, has no goal, and takes no digits. Whoev
 unless they opt out.
 """
 
-# ruff: noqa: ARG002  # what one kind need not know, another does
+# ruff: noqa: ARG002, ARG003  # what one kind need not know, another does
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class NoticeSubject(Subject):
         return notice_id
 
     @classmethod
-    async def ensure(cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str) -> None:
+    async def ensure(
+        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
+    ) -> None:
         """Make the notice of a campaign; what its file leaves out is the campaign's, or the organisation's."""
         spec = own if isinstance(own, NoticeSpec) else NoticeSpec()
         zone = spec.time_zone or settings.time_zone

@@ -63,6 +63,8 @@ class MemberPage:
         lines: the text below it.
         note: what has just been done, or is known.
         buttons: the answers, in order.
+        choose: the key of a line above them.
+        comment: the key of the words over a box for a comment; None for no box.
         others: further requests, shown smaller.
         pressed: the key of the button that was pressed, where the page repeats it.
         undo: the key of the button that takes the answer back.
@@ -75,6 +77,8 @@ class MemberPage:
     lines: Sequence[str] = ()
     note: str | None = None
     buttons: Sequence[Button] = ()
+    choose: str | None = None
+    comment: str | None = None
     others: Sequence[Wish] = ()
     pressed: str | None = None
     undo: str | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import asyncpg
 
+from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, Reader
 from core.db import Connection
 from core.settings import Settings
@@ -31,8 +32,6 @@ from messaging.content.vocabulary import SubjectVariable
 
 Outside = Literal["early", "late"]
 """Why an answer does not count: it came before the subject opened, or after it closed."""
-AnswerChannel = Literal["link", "sms", "email"]
-"""How an answer came: by a button on the page of a link, or a reply."""
 ParameterOf = Callable[[object], str]
 """Adds a value to a query's parameters; returns the number it has there, "$3"."""
 
@@ -55,44 +54,6 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Answer about a subject, to be recorded.
-
-    Attributes:
-        person_id: whose it is.
-        meaning: one of the subject's `meanings`.
-        channel: how it came.
-        recorder: who wrote it down: `member`, or a member of staff.
-        confidence: how sure it is, above 0 and up to 1.
-        message_id: the message it answers.
-        at: when it was given; aware.
-        text: the person's own words; "" for a button.
-    """
-
-    person_id: int
-    meaning: str
-    channel: AnswerChannel
-    recorder: str
-    confidence: float
-    message_id: int
-    at: datetime
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectStatus:
-    """Status of a subject.
-
-    Attributes:
-        figures: what `muster campaign status --json` says beside the steps.
-        sentence: the same in words; "" where there is nothing to say.
-    """
-
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    sentence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Subject(ABC):
     """Subject of campaigns.
 
@@ -105,6 +66,7 @@ class Subject(ABC):
         opens_at: from when on answers count; None for always. Aware, like every time here.
         closes_at: until when they do; None for always.
         time_zone: the zone its dates are shown in.
+        letter: what stands behind its digits where something else is open to the same phone; "" for nothing.
         details: what only its kind has, as the view gives it.
     """
 
@@ -116,6 +78,7 @@ class Subject(ABC):
     opens_at: datetime | None
     closes_at: datetime | None
     time_zone: str
+    letter: str
     details: Mapping[str, Any]
 
     kind: ClassVar[str]
@@ -126,12 +89,14 @@ class Subject(ABC):
     """Its variable in templates; None where there is nothing to say but what every template may."""
     table: ClassVar[type[SpecTable]]
     """Keys of its table in a file."""
-    meanings: ClassVar[frozenset[str]] = frozenset()
-    """What digits, buttons and words may mean, beside what they mean everywhere (`classification.GENERAL`)."""
+    reads_answers: ClassVar[bool] = False
+    """Whether it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
+    common_meanings: ClassVar[frozenset[str]] = frozenset()
+    """What digits, buttons and words may mean about every subject of its kind."""
+    common_presses: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Buttons of every page about its kind that are answers, and what each means."""
     for_a_person: ClassVar[frozenset[str]] = frozenset()
-    """Of these, those that wait for a member of staff."""
-    presses: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Buttons of its page that are answers, and what each means."""
+    """Of these meanings, those that wait for a member of staff."""
     others: ClassVar[Sequence[str]] = ("stop",)
     """Further requests that its page offers."""
 
@@ -149,6 +114,24 @@ class Subject(ABC):
     def label(self) -> str:
         """Return how sentences for staff name it: "the ballot pay-2026"."""
         return f"the {self.kind} {self.name}"
+
+    @property
+    def meanings(self) -> frozenset[str]:
+        """Return what digits, buttons and words may mean, beside `classification.GENERAL`."""
+        return self.common_meanings
+
+    @property
+    def presses(self) -> Mapping[str, str]:
+        """Return the buttons of its page that are answers, and what each means."""
+        return self.common_presses
+
+    def title_in(self, language: str) -> str:
+        """Return its title in a language, or in English."""
+        return self.title
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """Return words of its pages that are its own, by their keys; the others are in the words file."""
+        return {}
 
     # Asking
 
@@ -172,7 +155,9 @@ class Subject(ABC):
 
     @classmethod
     @abstractmethod
-    async def ensure(cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str) -> None:
+    async def ensure(
+        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
+    ) -> None:
         """Make the one that a campaign's file describes, or check that the one of its name is the same.
 
         Args:
@@ -181,6 +166,7 @@ class Subject(ABC):
             settings: have the time zone of dates that name none.
             name: what the campaign calls it.
             title: the campaign's.
+            now: the time.
 
         Raises:
             Conflict: there is another one of that name.
@@ -264,10 +250,43 @@ class Subject(ABC):
     @classmethod
     def refusals(cls, template: Template) -> Iterator[str]:
         """Yield why a template cannot be used in its campaigns, a line each."""
-        if not cls.meanings and any(one.menu for one in template.versions("sms").values()):
+        if not (cls.common_meanings or cls.reads_answers) and any(
+            one.menu for one in template.versions("sms").values()
+        ):
             yield f"the template {template.name} has a menu of digits, and a {cls.kind} wants no answer"
 
+    def menu_refusals(self, template: Template) -> Iterator[str]:
+        """Yield why a template's digits cannot be used for this very subject, a line each."""
+        return iter(())
+
     # Answering
+
+    def reads(self, text: str, menu: Mapping[str, str]) -> NamedAnswer | None:
+        """Read an answer in a person's own words; None where it is unclear. Only a subject that `reads_answers` does.
+
+        Args:
+            text: their own words.
+            menu: the digits that the message offered, and the meaning of each.
+        """
+        return None
+
+    def phrases(self) -> Mapping[str, str]:
+        """Return the phrases that it reads as answers, and the answer of each; none unless it `reads_answers`."""
+        return {}
+
+    def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
+        """Return how to answer, "1A Good, 2A Fair"; None where that cannot be said in a few words.
+
+        Args:
+            language: the language.
+            menu: the digits that a message offered, and the meaning of each; none for no digits.
+            letter: what stands behind them.
+        """
+        return None
+
+    def why_open(self, meaning: str | None) -> str | None:
+        """Return why staff have to act on an answer; None where nobody has to."""
+        return meaning if meaning in self.for_a_person else None
 
     def outside(self, at: datetime) -> Outside | None:
         """Return why an answer given at a moment does not count; None where it does."""
@@ -344,8 +363,14 @@ class Subject(ABC):
         """Return the times that the words of its pages may name: `{closes}`."""
         return {"opens": self.opens_at, "closes": self.closes_at}
 
-    async def status(self, db: Connection, now: datetime) -> SubjectStatus:
-        """Return what has come of it so far."""
+    async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:
+        """Return what has come of it so far, or of a campaign's share in it.
+
+        Args:
+            db: a connection.
+            now: the time.
+            campaign_id: the campaign.
+        """
         return SubjectStatus()
 
 

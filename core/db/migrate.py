@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from core.db.pool import Connection, Pool, explained, open_pool
 from core.errors import Conflict, SettingsError
 
-OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "campaigns", "webhooks", "api")
+OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api")
 """Packages that own tables."""
 FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
 

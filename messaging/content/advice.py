@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LONG: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
 _WAYS_OUT: Final = ("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
-_NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
+NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
 """Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
-_WORD: Final = rf"(?P<word>{'|'.join(_NETWORK_WORDS)})"
+_WORD: Final = rf"(?P<word>{'|'.join(NETWORK_WORDS)})"
 _INVITED: Final = re.compile(
     r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
     r"(?:\W+(?:back|us|just|simply|either|with|by|to us|the word|the words|a|yn ôl|gyda|y gair))*"
@@ -30,7 +30,7 @@ _INVITED: Final = re.compile(
     re.IGNORECASE,
 )
 """Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in any case, for phones may change it."""
-_SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(_NETWORK_WORDS).upper()})(?![\w'\u2019-])")
+_SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(NETWORK_WORDS).upper()})(?![\w'\u2019-])")
 """Matches `YES if you have voted`: a word in capitals is meant to be sent."""
 _A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
 _TO_BE_SAID: Final = re.compile(r"\b(?:vote|votes|voted|voting|say|said|saying)\W+\Z", re.IGNORECASE)
@@ -103,7 +103,7 @@ def _of_translation(template: Template, one: Template, channels: Collection[str]
 
 def _of_text(template: Template, sms: str, sms_from: str | None, subject: SubjectVariable | None) -> Iterator[str]:
     source = template.sms_source()
-    plain = "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
+    plain = _plain(source)
     if subject and "confirm_link" not in sms and not template.menu:
         lacking = "has neither {{ confirm_link }} nor a menu"
         yield f"The text speaks of {subject.noun} but {lacking}: nobody can answer it."
@@ -134,6 +134,16 @@ def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[s
             f"Nothing understands the answer {offered}: each such reply waits for a person to read it. "
             f"Understood are {', '.join(sorted(set(meanings or ()) - {'unclear'}))}."
         )
+
+
+def offered_network_words(template: Template) -> list[str]:
+    """Find words that a template's text, in its own language, offers as answers, and networks act on themselves."""
+    return network_words(_plain(template.sms_source())) if template.sms is not None else []
+
+
+def _plain(source: TemplateSource) -> str:
+    """Return the words of a text without what is filled in."""
+    return "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
 
 
 def network_words(text: str) -> list[str]:

@@ -21,7 +21,9 @@ CONSTANTS: Final = frozenset({"organisation", "contact"})
 """Variables that are the same for all recipients of a step, beside its subject."""
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
 """Variables made for each message."""
-STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
+LETTER: Final = "letter"
+"""Variable behind the digits of a text: a letter where something else is open to the same phone, else empty."""
+STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS | {LETTER}
 """Variables of every template, beside people's attributes and its subject."""
 
 

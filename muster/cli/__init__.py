@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "consent": "Consents to marketing: import and export.",
     "template": "List, check and preview the message templates.",
     "ballot": "Set up a ballot: its dates, threshold and electorate.",
+    "question": "Set up a question with named answers, and see what people answer.",
     "campaign": "Make, launch, pause, watch and cancel a campaign.",
     "turnout": "Who has voted, as far as we know, by unit; in and out by file.",
     "webhooks": "Send events to other systems, and see what they accepted.",

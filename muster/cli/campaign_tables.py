@@ -14,6 +14,7 @@ from rich.text import Text
 from campaigns.campaigns import CampaignStatus
 from campaigns.preview import Example, StepPlan
 from campaigns.sending_windows import NIGHT
+from campaigns.subjects.answer import AnswerTable
 from core.plurals import plural, verb
 from core.times_in_words import pause_in_words
 from messaging.content.languages import named
@@ -21,6 +22,7 @@ from messaging.outbox.counts import StepCounts
 from messaging.states import State, sentence
 
 _EXAMPLE_LINES = 12
+_UNITS = 20
 _UNDER_WAY = ("launching", "running", "paused")
 _TAKEN = (State.ACCEPTED, State.SENT)
 _ARRIVED = (State.DELIVERED, State.READ)
@@ -202,7 +204,19 @@ def status_table(now: CampaignStatus) -> RenderableType:
         *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
         *([Text(now.outcome.sentence)] if now.outcome.sentence else []),
+        *([_answers(now.outcome.answers)] if now.outcome.answers else []),
     )
+
+
+def _answers(answers: AnswerTable) -> RenderableType:
+    """Show how many people gave each answer, in every unit; of many units the first."""
+    table = Table("unit", *answers.answers, box=None, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for path, counts in (*answers.units[:_UNITS], ("everybody", answers.everybody)):
+        table.add_row(path or "(no unit)", *(f"{n:,}" for n in counts))
+    more = len(answers.units) - _UNITS
+    return Group(table, Text(f"{plural(more, 'more unit')} in --json.", style="dim")) if more > 0 else table
 
 
 def _stopped(steps: Sequence[StepCounts]) -> list[Text]:

@@ -17,7 +17,6 @@ from campaigns.replies.open_reasons import WHY_OPEN
 from campaigns.replies.reclassify import Reclassified
 from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
-    READINGS,
     Conversation,
     OpenReply,
     close_reply,
@@ -53,7 +52,6 @@ def command() -> None:
 @click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only replies that wait for this reason.")
 @click.option(
     "--reading",
-    type=click.Choice(sorted(READINGS)),
     help="Only replies read like this, latest first, even if nobody has to act on them.",
 )
 @limit_option(50)
@@ -129,7 +127,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 
 @command.command()
 @_reply
-@click.argument("reading", type=click.Choice(sorted(READINGS)))
+@click.argument("reading")
 @click.option(
     "--person", metavar="MEMBER", help="The membership number of the person who wrote it, if several share the address."
 )
@@ -138,7 +136,8 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
     """Say what REPLY means: your READING takes the place of the rule's, and so does what comes of it.
 
-    An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
+    READING is one of those that `muster replies show` and docs/replies.md name, or an answer of the question that was
+    asked. An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
     """
     answer_id = run(_read(reply_id, reading, person, actor))
     if as_json:
@@ -261,12 +260,13 @@ def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None
         click.echo("There is no such reply." if reading else "No reply waits for a person.")
         return
     table = Table(box=None, pad_edge=False)
-    for header in ("reply", "since", "who", "why", "text"):
+    for header in ("reply", "since", "who", "why", "answer", "text"):
         table.add_column(header, overflow="fold")
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
-            WHY_OPEN.get(reply.why_open, "Nothing to do"), _short(reply.text or _without_words(reply)),
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer or "",
+            _short(reply.text or _without_words(reply)),
         )  # fmt: skip
     Console().print(table, markup=False)
 
@@ -290,7 +290,8 @@ def _show_conversation(
         else "nobody known"
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
-    click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or _without_words(reply)}")
+    beside = f" (their answer: {reply.answer})" if reply.answer else ""
+    click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or _without_words(reply)}{beside}")
     if reply.note and reply.text:
         click.echo(f"  {reply.note}")
     if has_mail:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from email.utils import parseaddr
 from pathlib import Path
@@ -13,9 +13,11 @@ import click
 from campaigns.languages import people_by_language
 from campaigns.replies.classification import GENERAL
 from campaigns.subjects.kinds import KINDS, MEANINGS, find_subject
+from campaigns.subjects.question import QuestionSubject
+from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
-from core.errors import MusterError, NotFound
+from core.errors import MusterError, NotFound, TemplateError
 from core.plurals import plural
 from core.settings import Settings
 from core.typed_address import read_address
@@ -79,22 +81,24 @@ _language = click.option("--language", metavar="CODE", help="Only this language 
 @click.option(
     "--about", type=click.Choice(list(KINDS)), help="Check it for campaigns about this kind of thing; without it, any."
 )
+@click.option("--question", metavar="NAME", help="Check it for campaigns that ask this question: its menu, too.")
 @_language
 @json_option
-def check(name: str, about: str | None, language: str | None, as_json: bool) -> None:
+def check(name: str, about: str | None, question: str | None, language: str | None, as_json: bool) -> None:
     """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
     Exits with 1 and names file and line where something is wrong. Warnings do not make it fail.
     """
-    template, settings, people = run(_check(name, about))
+    template, settings, people, subject = run(_check(name, about, question))
     wanted = None if language is None else _in_language(template, language)
     warnings = (
         *template.warnings(
             subjects=SUBJECTS,
             sms_from=settings.sms_from,
-            meanings=GENERAL | KINDS[about].meanings if about else _MEANINGS,
+            meanings=_understood(about, subject),
             language=wanted,
         ),
+        *(subject.warnings(template) if subject is not None else _not_of_a_ballot(template, about)),
         *(_without_their_language(template, people) if wanted is None else ()),
     )
     if as_json:
@@ -123,6 +127,23 @@ def check(name: str, about: str | None, language: str | None, as_json: bool) -> 
                 click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {named(said_in)})'}")
     _show(warnings)
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
+
+
+def _understood(about: str | None, subject: Subject | None) -> Collection[str] | None:
+    """Return the meanings that a menu may have; None where that depends on what a campaign asks."""
+    if subject is not None:
+        return GENERAL | subject.meanings
+    return GENERAL | KINDS[about].common_meanings if about is not None and not KINDS[about].reads_answers else None
+
+
+def _not_of_a_ballot(template: Template, about: str | None) -> Iterator[str]:
+    """Warn of a menu that only a question may know, where none is named."""
+    unknown = [f"{digit} ({meaning})" for digit, meaning in template.menu.items() if meaning not in _MEANINGS]
+    if unknown and (about is None or KINDS[about].reads_answers):
+        yield (
+            f"Whether anything understands the answer {', '.join(unknown)} depends on what a campaign asks: check it"
+            " with --question NAME."
+        )
 
 
 def _channels(template: Template, language: str) -> Iterator[Channel]:
@@ -161,15 +182,21 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
             )
 
 
-async def _check(name: str, about: str | None) -> tuple[Template, Settings, Mapping[str, int]]:
+async def _check(
+    name: str, about: str | None, question: str | None
+) -> tuple[Template, Settings, Mapping[str, int], Subject | None]:
     load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
-        template = load_template(runtime.settings.template_roots, name)
-        if about is None:
-            template.check(await known_variables(db), subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
+        template, known = load_template(runtime.settings.template_roots, name), await known_variables(db)
+        subject = await find_subject(db, QuestionSubject.kind, question) if question is not None else None
+        kind = KINDS[about] if about is not None else type(subject) if subject is not None else None
+        if kind is None:
+            template.check(known, subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
         else:
-            check_template(template, KINDS[about], await known_variables(db), runtime.settings.sms_from)
-        return template, runtime.settings, await people_by_language(db)
+            check_template(template, kind, known, runtime.settings.sms_from)
+        if subject is not None and (wrong := list(subject.menu_refusals(template))):
+            raise TemplateError(f"The template {name} cannot be used for {subject.label}.", problems=wrong)
+        return template, runtime.settings, await people_by_language(db), subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +380,10 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
                 *template.warnings(
                     subjects=SUBJECTS,
                     sms_from=settings.sms_from,
-                    meanings=_MEANINGS,
+                    meanings=_understood(None, subject),
                     language=shown[0] if language is not None else None,
                 ),
+                *(subject.warnings(template) if subject is not None else _not_of_a_ballot(template, None)),
                 *past,
             ),
         )

@@ -176,7 +176,8 @@ select
   time_zone,
   (select coalesce(jsonb_object_agg(name, ''), '{}') from attribute) || attributes || jsonb_build_object(
     'first_name', first_name, 'last_name', last_name, 'full_name', full_name, 'member_id', member_id,
-    'language', language, 'time_zone', time_zone, 'unit', unit, 'branch', branch, 'workplace', workplace, 'region', region
+    'language', language, 'time_zone', time_zone, 'unit', unit, 'branch', branch, 'workplace', workplace, 'region', region,
+    'letter', '' -- a launch knows who needs one
   ) as variables
 from person_facts;
 

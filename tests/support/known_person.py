@@ -10,8 +10,11 @@ from core.address_masks import mask
 from core.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.suppression import lift, suppress
+from services.questions.questions import get_question
+from services.questions.responses import record_response
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.outbox_rows import Step, add_step
+from tests.support.questions import add_question
 from webhooks.members.page_views import PageViews
 
 NUMBER, PHONE, OLD_PHONE = "M-4711", "+447700900471", "+447700900472"
@@ -94,6 +97,11 @@ async def fill(db: Connection) -> tuple[int, Step]:
 async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: int) -> None:
     await record_claim(db, ballot_id=ballot_id, person_id=person, kind="voted", source="rep", recorder=NUMBER,
                        confidence=0.9, at=NOW, message_id=mail_id)  # fmt: skip
+    question = await add_question(db)
+    await record_response(
+        db, question_id=question.question_id, person_id=person, answer="poor", comment="the turquoise door stuck",
+        source="staff", recorder=NUMBER, message_id=mail_id, at=NOW,
+    )  # fmt: skip
     await suppress(db, channel="email", address=WORK, reason="opted_out", source="link", message_id=mail_id)
     await suppress(
         db, channel="email", address=MAILBOX, purpose="marketing", reason="complained", source="list Zebedee.csv"
@@ -189,6 +197,11 @@ async def _fill_neighbour(db: Connection, person: int) -> None:
     other = await add_person(db, NEIGHBOUR, sms=NEAR_PHONE, email=[NEAR_MAILBOX])
     await _resumed(db, NEAR_PHONE)
     await suppress(db, channel="email", address=REP, reason="opted_out", source="email_reply")
+    question = await get_question(db, "visit")
+    await record_response(
+        db, question_id=question.question_id, person_id=other, answer=None, comment=f"rather ask {MAILBOX}, mauve",
+        source="link", recorder="member", at=NOW,
+    )  # fmt: skip
     about = f"write to {MAILBOX} or +44\u20117700\n\uff19\uff10\uff10471"
     rows = (
         ("unread", f"phone:{NEAR_PHONE}", {"form": {"From": NEAR_PHONE, "To": "us", "Body": f"STOP it, and {PHONE}"}}),

@@ -11,7 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, opt_in, undo_link
+from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, undo_link
+from campaigns.replies.comments import comment_link
+from campaigns.replies.opt_outs import opt_in
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
 from core.http.rate_limit import RateLimit
@@ -60,10 +62,10 @@ class Links:
     async def answer(self, request: web.Request) -> web.Response:
         """Handle the press of a button."""
         form = await read_form(request)
-        nonce, answer = form.get("nonce", ""), form.get("answer", "")
+        nonce, answer, words = form.get("nonce", ""), form.get("answer", ""), form.get("comment", "")
 
         async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
-            return await _Press(request, db, pressed, nonce, answer).take()
+            return await _Press(request, db, pressed, nonce, answer, words).take()
 
         return await self._link_access.press(request, take, nonce=nonce, answer=answer)
 
@@ -89,7 +91,9 @@ def _honeypot(request: web.Request) -> str:
 class _Press:
     """One press of a button on a member's page."""
 
-    def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
+    def __init__(
+        self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str, words: str
+    ) -> None:
         self._request = request
         self._db = db
         self._recipient = press.recipient
@@ -99,6 +103,7 @@ class _Press:
         self._around = press.nearby
         self._nonce = nonce
         self._pressed = pressed
+        self._words = words.strip()
         self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
 
@@ -114,15 +119,15 @@ class _Press:
                 return await self._undo()
             case "undo_stop":
                 return await self._resume()
-            case "nothing":
-                return await self._page(
-                    self._subject.page(self._recipient, self._now, note="said_nothing"), signals=used.signals
-                )
+            case "comment" if self._subject.reads_answers:
+                return await self._comment(used)
             case _:
                 return await self._weigh(used)
 
     async def _weigh(self, used: AnsweredView) -> web.Response:
         """Accept an answer, or ask a second question if there are signs of a machine."""
+        if self._pressed == "nothing":
+            return await self._nothing(used)
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
         if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
@@ -156,6 +161,21 @@ class _Press:
             self._db, message_id=self._recipient.message_id, press=self._pressed, confidence=confidence,
             inbound_id=inbound_id, at=self._now,
         )  # fmt: skip
+        recipient, nonce = await self._look()
+        return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
+
+    async def _nothing(self, used: AnsweredView) -> web.Response:
+        page = self._subject.page(self._recipient, self._now, note="said_nothing")
+        return await self._page(page, signals=used.signals)
+
+    async def _comment(self, used: AnsweredView) -> web.Response:
+        """Keep a comment. Nothing is asked twice: programs that press buttons write no words."""
+        if not self._words or self._subject.outside(self._now) is not None:
+            return await self._nothing(used)
+        inbound_id = await self._keep({})
+        await comment_link(
+            self._db, message_id=self._recipient.message_id, words=self._words, inbound_id=inbound_id, at=self._now
+        )
         recipient, nonce = await self._look()
         return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import jinja2
 from aiohttp import web
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from campaigns.subjects.page import MemberPage
 from core.http.web import RUNTIME
@@ -58,7 +58,9 @@ def respond(
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
         lines=[*pressed, *(say(line) for line in view.lines)],
+        choose=say(view.choose) if view.choose else None,
         buttons=[(value, say(key), kind) for value, key, kind in view.buttons],
+        comment=say(view.comment) if view.comment else None,
         others=[(value, say(key)) for value, key in view.others],
         undo=view.undo,
         nonce=nonce,
@@ -72,10 +74,13 @@ def respond(
 
 def speak(request: web.Request, recipient: Recipient) -> Say:
     """Return a function that gives lines in the member's language, filled in with what is known of them."""
-    words = wording(_spoken(request, recipient), recipient.subject.kind)
-    values = _facts(request.app[RUNTIME].settings, recipient, words)
+    spoken = _spoken(request, recipient)
+    words, own = wording(spoken, recipient.subject.kind), recipient.subject.words(spoken)
+    values = _facts(request.app[RUNTIME].settings, recipient, words, spoken)
 
     def say(key: str, **more: str) -> Markup:
+        if key in own:  # written by staff, in a file
+            return escape(own[key])
         return Markup(words[key]).format(**(values | more))  # noqa: S704  # our own words; values are escaped
 
     return say
@@ -127,7 +132,8 @@ def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
     response = _render(
         settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
         heading=say(about), note=None,
-        lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, small_print=None,
+        lines=[say(f"{about}_why")], choose=None, buttons=[], comment=None, others=[],
+        undo=None, nonce="", greet=False, small_print=None,
         decoy=False, honeypot=None, preferences=None,
     )  # fmt: skip
     if status in _WAITS:
@@ -146,13 +152,13 @@ def respond_at_front(request: web.Request) -> web.Response:
     )  # fmt: skip
 
 
-def _facts(settings: Settings, recipient: Recipient, words: Mapping[str, Any]) -> dict[str, str]:
+def _facts(settings: Settings, recipient: Recipient, words: Mapping[str, Any], spoken: str) -> dict[str, str]:
     subject = recipient.subject
     times = subject.times()
     told = {name: local_time(at, subject.time_zone, words) for name, at in times.items() if at is not None}
     return told | {
         "organisation": subject.organisation or settings.organisation,
-        "title": subject.title,
+        "title": subject.title_in(spoken),
         "name": recipient.first_name,
         "address": recipient.address,
     }

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from multidict import MultiDict
 
-from campaigns.replies.answers import opt_in, opt_out
+from campaigns.replies.opt_outs import opt_in, opt_out
 from campaigns.subjects.page import MemberPage, second_question, stopped_note
 from core.db import Connection
 from core.http.rate_limit import RateLimit

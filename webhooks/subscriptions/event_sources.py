@@ -84,6 +84,12 @@ def _suppression(row: asyncpg.Record) -> str:
 SOURCES: Final[Mapping[str, EventSource]] = {
     "message_event": EventSource("messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
     CLAIMS: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
+    "response": EventSource(
+        "responses",
+        "response_id",
+        ("answer.",),
+        lambda row: "answer.received" if row["retracts"] is None else "answer.retracted",
+    ),
     "suppression_event": EventSource(
         "suppressions", "event_id", ("opt_out.", "suppression."), _suppression, frozenset({"action"})
     ),

@@ -24,6 +24,23 @@ left join claim_status s on s.ballot_id = c.ballot_id and s.person_id = c.person
 where t.seq > $1 and t.seq <= $2
 order by t.seq;
 
+-- name: responses
+-- Answers to questions, with each person's present one.
+select
+  r.response_id as place, r.at, r.response_id as ref, q.name as question, r.response_id, r.person_id,
+  p.external_id as member_id, coalesce(r.answer, undone.answer) as answer, coalesce(meant.low, false) as low, r.source,
+  c.name as campaign, r.message_id, r.retracts, s.answer as present
+from response r
+join question q using (question_id)
+join person p on p.person_id = r.person_id
+left join response undone on undone.response_id = r.retracts
+left join question_answer meant
+  on meant.question_id = r.question_id and meant.name = coalesce(r.answer, undone.answer)
+left join campaign c on c.campaign_id = r.campaign_id
+left join response_status s on s.question_id = r.question_id and s.person_id = r.person_id
+where r.response_id > $1 and r.response_id <= $2
+order by r.response_id;
+
 -- name: suppressions
 -- Opt-outs and the like, with everybody who has that address.
 select

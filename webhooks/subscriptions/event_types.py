@@ -57,6 +57,25 @@ class ClaimData(Payload):
     )
 
 
+class ResponseData(Payload):
+    """An answer of one person to a question, a comment, or that one was taken back."""
+
+    question: str = Field(description="The question's name.")
+    response_id: int
+    person_id: int = Field(description="The person's id in Muster.")
+    member_id: str = Field(description="Their number in the member file.")
+    answer: str | None = Field(description="The name of the answer; null for a comment alone.")
+    low: bool = Field(description="Whether the question's file calls that answer low.")
+    source: str = Field(description="The source: link, sms_reply, email_reply, staff.")
+    campaign: str | None = Field(description="The name of the campaign whose message it answers.")
+    message_id: int | None = Field(description="The message it answers.")
+    retracts: int | None = Field(description="The response it takes back.")
+    present: str | None = Field(
+        description="The person's answer when the event was recorded; null if they have none any more."
+    )
+    text: str | None = Field(None, description="The words beside the answer; only with `texts`.")
+
+
 class SuppressionData(Payload):
     """An address or a member that was suppressed, or whose suppression was lifted."""
 
@@ -150,6 +169,8 @@ EVENTS: Final[Mapping[str, tuple[type[Payload], str]]] = {
     ),
     **{f"claim.{kind}": (ClaimData, words) for kind, words in _CLAIMS.items()},
     f"claim.{RETRACTED}": (ClaimData, "A claim was retracted; the one before it is valid again."),
+    "answer.received": (ResponseData, "A person answered a question, changed their answer or left a comment."),
+    "answer.retracted": (ResponseData, "An answer or a comment was taken back; the answer before it is valid again."),
     "opt_out.added": (SuppressionData, "A member opted out."),
     "opt_out.lifted": (SuppressionData, "An opt-out was lifted."),
     "suppression.added": (SuppressionData, "An address or member was suppressed for another reason than an opt-out."),

@@ -20,6 +20,7 @@ _LOOKS_UP: Final = {
     "opt_out.": "addresses_of_suppressions",
     "suppression.": "addresses_of_suppressions",
     "reply.": "replies",
+    "answer.": "comments",
 }
 """The query for an event's addresses and texts, by the prefix of its type."""
 

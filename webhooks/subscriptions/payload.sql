@@ -7,3 +7,7 @@ select event_id as ref, address from suppression_event where event_id = any ($1:
 
 -- name: replies
 select reply_id as ref, address, text from reply where reply_id = any ($1::bigint[]);
+
+-- name: comments
+-- The words beside answers, unless they were taken back or erased.
+select response_id as ref, comment as text from response_comment where response_id = any ($1::bigint[]);

@@ -37,16 +37,17 @@ class Compound:
     rest: Plain
 
 
-def find_compound(rules: Rules, plain: Plain, said: Said) -> Compound | None:
+def find_compound(rules: Rules, plain: Plain, said: Said, *, weak: bool = True) -> Compound | None:
     """Find an opt-out wish beside a claim; None where there is none.
 
     Args:
         rules: have the words of wishes.
         plain: the reply.
         said: reads a part of it.
+        weak: whether words that often mean something else may be a wish: "end", "cancel".
     """
     for place in rules.wish.places(plain):
-        if _asks(rules, place, plain, said):
+        if (weak or not place.weak) and _asks(rules, place, plain, said):
             return Compound(place.language, plain.part(rules.wish.without_links(place.rest)))
     return None
 

@@ -62,6 +62,7 @@ class Classification:
         also: a second reading of the same reply, such as the vote in "Voted, now stop texting me".
         language: the language of the rule.
         alone: whether the reply says nothing else at all.
+        comment: the words beside an answer that its subject read; "" for none.
     """
 
     reading: str
@@ -70,6 +71,7 @@ class Classification:
     also: str | None = None
     language: str = "en"
     alone: bool = False
+    comment: str = ""
 
 
 def read_reply(
@@ -87,7 +89,7 @@ def read_reply(
         possible: readings that answer the message; a menu's others are unclear.
     """
     rules = load_rules()
-    if _is_reaction(rules, text, sent):
+    if is_reaction(rules, text, sent):
         return Classification("reaction", "reaction", rules.version, alone=True)
     own = own_text(text, sent)
     if own.repeats and not own.text:
@@ -116,7 +118,7 @@ def restrict(read: Classification, possible: Collection[str]) -> Classification:
     return Classification("unclear", "none", read.version)
 
 
-def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
+def is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
     """Tell whether a text only says that somebody reacted to a message of ours; staff need not read such a text.
 
     It repeats the beginning of the message. Where the message is unknown, or differs, the quoted text may be a member's
@@ -139,7 +141,7 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
     found, rule = rules.read(plain)
     if rule is not None and rule.reading == "opt_out":
         also = _beside_wish(rules, plain, found, menu, sent)
-        alone = also is None and _is_alone(rules, plain, found, wish=True)
+        alone = also is None and is_alone(rules, plain, found, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
     elif (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
         also = _rest_said(rules, compound.rest, menu, sent)
@@ -156,14 +158,14 @@ def _read_claim(
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
-            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and _may_wish(rules, plain, found)
+            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and may_wish(rules, plain, found)
             return Classification("unclear", MAYBE, rules.version) if doubted else chosen
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    if rule.reading in CLOSED and _may_wish(rules, plain, found):
+    if rule.reading in CLOSED and may_wish(rules, plain, found):
         return Classification("unclear", MAYBE, rules.version)
     also = _also(rules, plain, found, rule)
-    alone = also is None and _is_alone(rules, plain, found, wish=False)
+    alone = also is None and is_alone(rules, plain, found, wish=False)
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
@@ -178,7 +180,7 @@ def _is_limited(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Seque
     return find_compound(rules, rest, lambda part: _said(rules, part, menu, sent)) is None
 
 
-def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
+def may_wish(rules: Rules, plain: Plain, found: str) -> bool:
     """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
     if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
         return True
@@ -235,7 +237,7 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
     return None
 
 
-def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
+def is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
     """Tell whether nothing else is said. "From your list" belongs to a wish only where it is about the writer."""
     rest = plain.words.replace(found, " ", 1).split()
     polite = rules.familiar | rules.polite

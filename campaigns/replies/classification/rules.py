@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -130,9 +130,16 @@ class Rules:
         plain = make_plain(text, self.spellings, self.pictures)
         return plain.anonymous if self.wish.is_in(plain.signed) else plain
 
-    def read(self, plain: Plain) -> tuple[str, Rule | None]:
-        """Return the words matched and the first rule that fits; "" and None where none does."""
+    def read(self, plain: Plain, readings: Collection[str] | None = None) -> tuple[str, Rule | None]:
+        """Return the words matched and the first rule that fits; "" and None where none does.
+
+        Args:
+            plain: the reply.
+            readings: only rules that give one of these; None for all.
+        """
         for rule in self.rules:
+            if readings is not None and rule.reading not in readings:
+                continue
             found = rule.match(plain, self.harmless, self.familiar)
             if found is not None:
                 return found, rule

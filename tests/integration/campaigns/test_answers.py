@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from campaigns.replies.answers import AnswerResult, Inbound, answer_reply, opt_in, opt_out
+from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
+from campaigns.replies.opt_outs import opt_in, opt_out
 from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime

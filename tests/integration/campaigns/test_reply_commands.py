@@ -112,7 +112,7 @@ async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, an
     muster(settings, "read", str(reply), "voted", "--person", "M-2")
     assert await campaign.db.fetchval("select count(*) from claim_status where kind = 'voted'") == 1
     assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr
-    assert "'maybe' is not one of" in muster(settings, "read", str(reply), "maybe", status=2).stderr
+    assert "“maybe” is not a reading." in muster(settings, "read", str(reply), "maybe", status=1).stderr
 
 
 async def pretend_old(db: Connection, reply_id: int, reading: str, why: str | None) -> None:

@@ -15,7 +15,8 @@ import orjson
 import pytest
 
 from ballots.counts import refresh, totals
-from campaigns.replies.answers import Inbound, answer_reply, opt_in, opt_out, record_answer
+from campaigns.replies.answers import Inbound, answer_reply, record_answer
+from campaigns.replies.opt_outs import opt_in, opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     alone,
@@ -129,7 +130,7 @@ async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
 async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connection, past: Past) -> None:
     async def said() -> object:
         states = {row["state"]: row["n"] for row in await db.fetch(MESSAGES_BY_STATE)}
-        one = await progress.campaign(db, past.name)
+        one = await progress.campaign(db, past.name, NOW)
         return states, one.steps[0].counts, one.steps[0].reasons, by_channel(one.steps[0]), one.steps[0].segments
 
     before = await said()

@@ -20,6 +20,8 @@ from core.settings import ROOT, Settings
 from people.imports.imports import import_people
 from tests.support.command import run_command
 
+FEEDBACK = ROOT / "sandbox" / "demo" / "visit-2026.toml"
+
 MEMBERS = """\
 member_id,first_name,last_name,mobile,email,branch,shirt size
 M1,Siân <b>,O'Brien,07700 900123,sian@example.org,Leeds,XL
@@ -229,12 +231,33 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
     assert "Put sms.pl.txt and email.pl.md beside its files." in polish.err
 
 
-@pytest.mark.parametrize("name", ["appointment-reminder", "feedback-request"])
-def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster, name: str) -> None:
-    done = muster("template", "check", name)
+def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster) -> None:
+    done = muster("template", "check", "feedback-request")
     assert done.status == 0
-    assert "Warning: Nothing understands the answer 1 (" in done.out
+    assert "Warning: Whether anything understands the answer 1 (good), 2 (fair), 3 (poor) depends on what" in done.out
     assert "Nothing is wrong with it." not in done.out
+    of_a_ballot = muster("template", "check", "feedback-request", "--about", "ballot")
+    assert "Warning: Nothing understands the answer 1 (good), 2 (fair), 3 (poor)" in of_a_ballot.out
+
+
+def test_a_menu_is_held_against_the_question_that_is_named(muster: Muster, tmp_path: Path) -> None:
+    made = muster("question", "create", str(FEEDBACK))
+    assert made.status == 0, made.err
+    fitting = muster("template", "check", "feedback-request", "--question", "visit-2026")
+    assert (fitting.status, "understands" in fitting.out) == (0, False)
+    own(tmp_path, "odd", "---\npurpose: service\nmenu: {1: good, 2: gone}\n---\nReply 1 or 2, or YES. STOP to opt out")
+    odd = muster("template", "check", "odd", "--question", "visit-2026")
+    assert odd.status == 1
+    assert "offers 2 for gone, which is no answer to visit-2026; it has good, fair, poor" in odd.err
+    assert "offers YES as an answer, on which mobile networks act themselves; offer digits" in odd.err
+    unknown = muster("template", "check", "feedback-request", "--question", "visit")
+    assert "Did you mean visit-2026?" in unknown.err
+
+
+def test_the_reminder_of_an_appointment_says_which_columns_it_needs(muster: Muster) -> None:
+    done = muster("template", "check", "appointment-reminder")
+    assert done.status == 1
+    assert "there is no variable “appointment_at”" in done.err
 
 
 def test_check_warns_without_failing(muster: Muster, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.past_rows import add_past
 from webhooks.members.page_views import PageViews
 
 SOURCES = (
-    "claim", "audit", "suppression_event", "consent_event", "reply_classification", "message_event",
+    "claim", "response", "audit", "suppression_event", "consent_event", "reply_classification", "message_event",
     "message_event_archive",
     "message_event_archive_2026", "message_archive", "message_archive_2026",
 )  # fmt: skip

@@ -16,6 +16,7 @@ FILES = sorted(
         "people",
         "staff",
         "ballots",
+        "services",
         "campaigns",
         "webhooks",
         "api",

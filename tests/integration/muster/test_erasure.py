@@ -37,27 +37,37 @@ SPEAKS: frozenset[str] = frozenset(
     {
         "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
         "inbound_mail", "inbound_malformed", "message", "message_archive_2026", "message_event",
-        "message_event_archive_2026", "notice_sent", "page_view", "person", "reply", "soft_bounce", "suppression",
-        "suppression_event", "transactional", "webhook_delivery", "webhook_event",
+        "message_event_archive_2026", "notice_sent", "page_view", "person", "reply", "response", "response_comment",
+        "soft_bounce", "suppression", "suppression_event", "transactional", "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
         "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent", "count_change",
-        "date_change", "dated_step",
-        "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
-        "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "notice", "reply_classification", "reported_status",
-        "schema_migrations", "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person",
-        "staged_unit", "step", "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit",
-        "unread_mail", "webhook_subscription",
+        "date_change", "dated_step", "dispatcher", "elector", "erased_message", "erased_subject", "erasure",
+        "event_source_position", "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import",
+        "message_archive", "message_event_archive", "message_try", "notice", "question", "question_answer",
+        "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
+        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
+        "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
+        "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
 
 
-SOURCES = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "claim_status")
+SOURCES = (
+    "claim",
+    "response",
+    "response_status",
+    "suppression_event",
+    "consent_event",
+    "message",
+    "message_archive",
+    "reply",
+    "claim_status",
+)
 
 
 async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
@@ -90,6 +100,7 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
         "steps": [one for one in await step_counts(db, campaign_id) if one.position < 3],  # the third waits
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
         "opened": await db.fetchval("select count(*) from page_view where agent = 'browser'"),
+        "answers": [tuple(row) for row in await db.fetch("select answer, sum(n) from response_count group by 1")],
         "readings": [tuple(row) for row in await db.fetch("select reading, count(*) from reply group by 1")],
         "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in SOURCES},
     }
@@ -136,6 +147,7 @@ async def test_ledgers_refuse_every_other_change(db: Connection) -> None:
     await fill(db)
     refused = [
         "update claim set kind = 'refused'", "update claim set recorder = 'x'", "delete from claim",
+        "update response set recorder = 'x'", "delete from response", "update response_comment set comment = 'x'",
         "update audit set detail = '{}'", "update audit set actor = 'x'", "delete from audit",
         "update suppression_event set address = 'x'", "delete from suppression_event where false",
         "update consent_event set wording = ''", "delete from consent_event", "update message_event set code = 'x'",

@@ -21,7 +21,9 @@ OF_BALLOTS: Final = {
     "webhooks/subscriptions/state_changes.sql",  # ballot.opened, ballot.passed …
 }
 """Queries about turnout itself."""
-_JOINS: Final = re.compile(r"\b(?:from|join|update|into)\s+(?:ballot|elector|claim|claim_status|notice)\b")
+_JOINS: Final = re.compile(
+    r"\b(?:from|join|update|into)\s+(?:ballot|elector|claim|claim_status|notice|question|response|response_status)\b"
+)
 
 
 def files(kind: str) -> Iterator[tuple[str, str]]:

@@ -76,6 +76,7 @@ def test_nothing_else_writes_csv() -> None:
         "people",
         "staff",
         "ballots",
+        "services",
         "campaigns",
         "webhooks",
         "api",

@@ -11,8 +11,8 @@ from typing import Final
 from core.settings import ROOT
 
 PACKAGES: Final = (
-    "core", "messaging", "people", "staff", "ballots", "campaigns", "webhooks", "api", "console", "muster", "sandbox",
-    "tools",
+    "core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api", "console", "muster",
+    "sandbox", "tools",
 )  # fmt: skip
 MODULES: Final = frozenset(
     {

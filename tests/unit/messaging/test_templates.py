@@ -13,7 +13,7 @@ from core.errors import MusterError, NotFound, TemplateError
 from core.settings import ROOT, TEMPLATES
 from messaging.content.expressions import FILTERS
 from messaging.content.templates import Template, list_templates, load_template
-from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES
+from messaging.content.vocabulary import LETTER, PERSONAL, STANDARD_VARIABLES
 
 BROUGHT = (TEMPLATES,)
 
@@ -68,10 +68,14 @@ def test_what_was_kept_is_what_comes_back(tmp_path: Path) -> None:
     assert kept["layout"]  # a new version of Muster's layout does not change what was approved
 
 
+ATTRIBUTES = ("appointment_at", "place")
+"""Columns of a member file that the reminder of an appointment needs."""
+
+
 @pytest.mark.parametrize("name", list_templates(BROUGHT))
 def test_the_templates_muster_brings_are_in_order(name: str) -> None:
     template = load_template(BROUGHT, name)
-    template.check(PERSONAL, subjects=(BALLOT,), sms_from="+447700900000")
+    template.check(PERSONAL | {LETTER, *ATTRIBUTES}, subjects=(BALLOT,), sms_from="+447700900000")
     assert template.warnings(subjects=(BALLOT,), sms_from="+447700900000") == ()
     assert template.channels == ("sms", "email")
     assert template.menu

@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from campaigns.replies.answered_messages import words_of
-from campaigns.replies.answers import opt_out
 from campaigns.replies.classification import OwnMail
+from campaigns.replies.opt_outs import opt_out
 from campaigns.replies.reply_inbox import note_reply
 from core.db import Connection
 from core.errors import NotFound

@@ -1,0 +1,37 @@
+"""Letters behind the digits of a text: they tell its subject from others that are open to the same phone.
+
+Most texts have none: only where somebody with that phone was asked something else, which is still open and which they
+have not answered yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from campaigns.addressing import Decision
+from campaigns.subjects.kinds import subject_of
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+
+async def letters_for(db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], now: datetime) -> list[str]:
+    """Return the letter of each message of a page, "" for most; nothing at all where none can need one.
+
+    Args:
+        db: a connection.
+        step: its campaign's `subject`.
+        decisions: the page.
+        now: the time.
+    """
+    subject = subject_of(step["subject"])
+    asked = (subject.kind, subject.subject_id, now)
+    if not subject.letter or not await db.fetchval(SQL["asks_otherwise"], *asked):
+        return []
+    phones = [one.address for one in decisions if one.channel == "sms"]
+    waiting = {row["address"] for row in await db.fetch(SQL["waiting_phones"], phones, *asked)}
+    return [subject.letter if one.channel == "sms" and one.address in waiting else "" for one in decisions]

@@ -1,0 +1,23 @@
+-- name: asks_otherwise
+-- Whether anything else that takes answers has been asked of anybody: mostly not, and then no phone need be looked at.
+select exists (
+  select from campaign c
+  join subject using (subject_kind, subject_id)
+  where (c.subject_kind, c.subject_id) <> ($1::text, $2::bigint) and c.launched_at is not null
+    and subject.goal_id is not null and subject.closes_at > $3
+);
+
+-- name: waiting_phones
+-- Phones to which something else went, or is about to, that is still open and that its person has not answered.
+with others as materialized (
+  select st.step_id, subject.goal_id
+  from campaign c
+  join subject using (subject_kind, subject_id)
+  join step st on st.campaign_id = c.campaign_id
+  where (c.subject_kind, c.subject_id) <> ($2::text, $3::bigint) and subject.goal_id is not null and subject.closes_at > $4
+)
+select distinct m.address
+from others o
+join message m on m.step_id = o.step_id and m.channel = 'sms' and m.address = any ($1::text[])
+where m.state not in ('cancelled', 'suppressed', 'expired', 'skipped', 'failed', 'undelivered')
+  and not exists (select from goal_met met where met.goal_id = o.goal_id and met.person_id = m.person_id);

@@ -1,0 +1,98 @@
+"""Asking back: somebody whose answer cannot be read is told once how to answer; after that a person reads theirs.
+
+It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
+opt out, or whose words may be ours or a machine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from campaigns.replies.classification import Classification
+from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
+from campaigns.replies.open_asks import OpenAsk
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
+from core.db import Connection, load_queries
+from messaging.content.translations import wording
+from messaging.outbox.senders import find_sender
+from messaging.outbox.transactional import Contents, Kind, NewMessage, send_to
+
+SQL: Final = load_queries(__file__)
+
+WITHIN: Final = timedelta(days=1)
+"""Time after a reply in which asking back still makes sense."""
+_UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
+"""Rules of unclear replies whose words are surely the person's, and no opt-out."""
+
+
+async def ask_back(
+    db: Connection, message: asyncpg.Record, read: Classification, unsure: Sequence[OpenAsk], at: datetime
+) -> bool:
+    """Ask somebody back, if that can help and has not been done before.
+
+    Args:
+        db: in the transaction that stores the reply.
+        message: the message that the reply answers; it was sent to its author.
+        read: the classification of the reply.
+        unsure: where the reply could answer several messages, all of these.
+        at: when it came; aware.
+
+    Returns:
+        Whether they are asked; the reply then need not wait for a person.
+    """
+    subject = subject_of(message["subject"])
+    if read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
+        return False
+    known = await db.fetchrow(
+        SQL["known"], message["channel"], message["address"], subject.kind, subject.subject_id, message["person_id"]
+    )
+    assert known is not None
+    if known["asked"] or (known["answered"] and not unsure):
+        return False
+    contents = _contents(subject, message, unsure, known["language"])
+    if contents is None:
+        return False
+    new = NewMessage(
+        Kind.AUTO_REPLY, message["channel"], message["address"],
+        await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
+        send_before=at + WITHIN,
+    )  # fmt: skip
+    await send_to(db, new, at=at)
+    return True
+
+
+def _contents(subject: Subject, message: asyncpg.Record, unsure: Sequence[OpenAsk], language: str) -> Contents | None:
+    """Return what to say; None where it cannot be said how to answer."""
+    words = wording(language, subject.kind)
+    if unsure:
+        menus = [(one.subject, _menu(one.subject, one.message, language, lettered=True)) for one in unsure]
+        if any(menu is None for _, menu in menus):
+            return None
+        asks = " ".join(words["ask_about"].format(title=one.title_in(language), menu=menu) for one, menu in menus)
+        text = words["ask_which"].format(asks=asks)
+    else:
+        menu = _menu(subject, message, language, lettered=False)
+        if menu is None:
+            return None
+        how = words["ask_digits" if _offered(message) else "ask_labels"].format(menu=menu)
+        text = words["ask_back"].format(asks=f"{subject.words(language)['asks']} {how}")
+    organisation = subject.organisation
+    if message["channel"] == "sms":
+        return Contents(f"{organisation}: {text}" if organisation else text)
+    return Contents(f"{text}\n\n{organisation}".strip(), subject=str(words["ask_back_subject"]))
+
+
+def _menu(subject: Subject, message: asyncpg.Record, language: str, *, lettered: bool) -> str | None:
+    variables: dict[str, Any] = message["variables"] or {}
+    letter = subject.letter if lettered else str(variables.get("letter", ""))
+    return subject.menu_words(language, _offered(message), letter)
+
+
+def _offered(message: asyncpg.Record) -> Mapping[str, str]:
+    """Return the digits that a message offered: only texts do."""
+    return message["menu"] or {} if message["channel"] == "sms" else {}

@@ -1,0 +1,132 @@
+"""Replies to a question with named answers, which reads them itself: "4 nice staff", "good, thanks".
+
+The rules of ballots mean nothing here. Those that mean the same everywhere come first: an opt-out in any form wins,
+also beside an answer. A wish for a call beside an answer is a second reading; "wrong number" beside an answer
+contradicts itself, and is unclear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from campaigns.replies.classification.compound import find_compound
+from campaigns.replies.classification.mail import OwnMail
+from campaigns.replies.classification.own import own_text
+from campaigns.replies.classification.plain import Plain
+from campaigns.replies.classification.reader import (
+    COMPOUND,
+    GENERAL,
+    MAYBE,
+    REPEATED,
+    Classification,
+    is_alone,
+    is_reaction,
+    may_wish,
+)
+from campaigns.replies.classification.rules import Rule, Rules, load_rules
+from campaigns.subjects.answer import NamedAnswer
+
+WHICH: Final = "which_message"
+"""Rule of a text that could answer several messages."""
+CONTRADICTION: Final = "contradiction"
+"""Rule of an answer beside words that cannot be meant with it."""
+_BESIDE: Final = "voted"
+"""Reading under which an answer stands beside a wish, for rules that know only those of ballots."""
+_CONTRADICTS: Final = frozenset({"wrong_number", "opt_in", "help"})
+"""Readings beside which no answer is meant."""
+
+
+Reads = Callable[[str], NamedAnswer | None]
+"""Reads an answer in a person's own words; None where it is unclear."""
+
+
+def read_named_answer(text: str, sent: Sequence[str], reads: Reads) -> Classification:
+    """Classify a text.
+
+    Args:
+        text: as received.
+        sent: the message it answers, in each of its forms: its words are not the person's.
+        reads: reads the answer.
+    """
+    rules = load_rules()
+    if is_reaction(rules, text, sent):
+        return Classification("reaction", "reaction", rules.version, alone=True)
+    own = own_text(text, sent)
+    if own.repeats and not own.text:
+        return Classification("unclear", REPEATED, rules.version)
+    read = _read(rules, own.text, reads)
+    if not own.doubtful:
+        return read
+    plain = read.reading == "opt_out" and read.rule != COMPOUND
+    return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
+
+
+def read_named_mail(mail: OwnMail, reads: Reads) -> Classification:
+    """Classify a person's own words in a mail; an opt-out in its subject counts as well.
+
+    Args:
+        mail: the words and the subject.
+        reads: reads the answer.
+    """
+    rules = load_rules()
+    said = _read(rules, mail.words, reads)
+    if said.reading == "opt_out" or not mail.subject:
+        return said
+    above = _read(rules, mail.subject, reads)
+    if above.reading == "opt_out":
+        return replace(above, also=said.reading if said.reading not in GENERAL else None, alone=False)
+    return above if said.reading == "unclear" and not mail.words.strip() else said
+
+
+def read_words(text: str) -> str:
+    """Return the reading of words beside an answer: one that means the same everywhere, or `unclear`."""
+    return _read(load_rules(), text, lambda _text: None).reading
+
+
+def unsure(read: Classification) -> Classification:
+    """Return the classification of a text that could answer several messages: an opt-out alone, or unclear."""
+    return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
+
+
+def _read(rules: Rules, text: str, reads: Reads) -> Classification:
+    plain = rules.plain(text)
+    found, rule = rules.read(plain, GENERAL)
+    if rule is not None and rule.reading == "opt_out":
+        also = _alone_said(rules.wish.without(plain, found), reads)
+        alone = also is None and is_alone(rules, plain, found, wish=True)
+        return Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
+    compound = find_compound(rules, plain, lambda part: _beside(part, reads), weak=False)
+    if compound is not None:
+        also = _alone_said(compound.rest, reads)
+        return Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+    if (answer := reads(text)) is not None:
+        return _answered(rules, plain, found, rule, answer)
+    if rule is None:
+        return Classification("unclear", "none", rules.version)
+    alone = is_alone(rules, plain, found, wish=False)
+    return Classification(rule.reading, rule.name, rules.version, None, rule.language, alone)
+
+
+def _answered(rules: Rules, plain: Plain, found: str, rule: Rule | None, answer: NamedAnswer) -> Classification:
+    """Classify a reply with an answer, and perhaps more."""
+    if rule is not None and rule.reading in _CONTRADICTS:
+        return Classification("unclear", CONTRADICTION, rules.version)
+    if answer.comment and may_wish(rules, plain, found):
+        return Classification("unclear", MAYBE, rules.version)
+    also = "call_me" if rule is not None and rule.reading == "call_me" else None
+    by = f"{answer.by}_and_comment" if answer.comment else answer.by
+    return Classification(answer.answer, by, rules.version, also, comment=answer.comment)
+
+
+def _alone_said(rest: Plain, reads: Reads) -> str | None:
+    """Return the answer beside an opt-out, if it is all that is left."""
+    answer = reads(rest.words)
+    return answer.answer if answer is not None and not answer.comment else None
+
+
+def _beside(part: Plain, reads: Reads) -> tuple[str, str | None]:
+    """Return the words of an answer that may stand beside a wish: one that says nothing else."""
+    answer = reads(part.words)
+    return (part.words, _BESIDE) if answer is not None and not answer.comment else ("", None)

@@ -1,0 +1,49 @@
+"""Comments that people leave on the page of a message's link, beside their answer or without one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from campaigns.replies.answered_messages import answered_message
+from campaigns.replies.answers import PRESSED, AnswerResult
+from campaigns.replies.classification.named_answers import read_words
+from campaigns.replies.open_reasons import COMMENT, reason_for
+from campaigns.replies.opt_outs import opt_out
+from campaigns.subjects.answer import Answer
+from campaigns.subjects.kinds import subject_of
+from core.control_characters import without_controls
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+
+async def comment_link(db: Connection, *, message_id: int, words: str, inbound_id: int, at: datetime) -> AnswerResult:
+    """Keep a comment: it waits for staff where its answer is low, or where it asks for something; else it is only kept.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message of the link.
+        words: the comment; not blank.
+        inbound_id: the row of the press in the inbound log.
+        at: the time.
+
+    Raises:
+        NotFound: no such message.
+    """
+    message = await answered_message(db, message_id)
+    subject, person_id, said = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
+    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], said)
+    answer_id = await subject.record(db, answer)
+    general = read_words(said)
+    if general == "opt_out":
+        await opt_out(db, message_id=message_id, everywhere=False, source="link")
+    present = await db.fetchval(SQL["present_answer"], subject.kind, subject.subject_id, person_id)
+    why = subject.why_open(present) or (reason_for(general, subject) if general != "unclear" else None)
+    if why is None and "?" in said:
+        why = COMMENT
+    reply_id = await db.fetchval(
+        SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, said,
+        subject.kind, answer_id, why, at,
+    )  # fmt: skip
+    return AnswerResult("comment", answer_id, reply_id, why)

@@ -1,0 +1,15 @@
+-- name: present_answer
+-- The answer that a comment stands beside.
+select standing from subject_standing where subject_kind = $1 and subject_id = $2 and person_id = $3;
+
+-- name: add_comment
+-- Stores a comment as a reply of the page's.
+insert into reply (
+  inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, answer_kind, answer_id,
+  why_open, state, received_at
+)
+values (
+  $1, 'link', $2, $3, $4, $5, $6, 'comment', 'button', '1', $7, $8, $9::text,
+  case when $9 is null then 'closed' else 'open' end, $10
+)
+returning reply_id;

@@ -1,0 +1,96 @@
+"""Messages to one phone that still wait for an answer, and which of them a text answers.
+
+Mostly there is one, the latest. Where a question is open to the phone as well as something else, the text itself says
+which: by the letter behind its digit, by words that are an answer to one of them alone, or as the other one is answered
+already. What could answer several is asked back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from campaigns.replies.text_classification import classify_text
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAsk:
+    """Latest message about a subject that still takes answers.
+
+    Attributes:
+        message: the message, as `find_answered` returns one.
+        subject: what it asks about.
+        answered: whether its person has answered that already.
+    """
+
+    message: asyncpg.Record
+    subject: Subject
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a text answers.
+
+    Attributes:
+        message: the message it answers; None for none.
+        unsure: where it could answer several: all of these.
+        other: whether that is not the latest message.
+    """
+
+    message: asyncpg.Record | None
+    unsure: tuple[OpenAsk, ...] = ()
+    other: bool = False
+
+
+async def open_asks(db: Connection, address: str, senders: Sequence[str], at: datetime) -> list[OpenAsk]:
+    """List what is open to a phone, the latest message first; nothing where no question is open at all.
+
+    Args:
+        db: a connection.
+        address: the phone.
+        senders: our numbers that a reply was sent to.
+        at: when it came.
+    """
+    rows = await db.fetch(SQL["open_asks"], address, list(senders), at)
+    found = [OpenAsk(row, subject_of(row["subject"]), row["answered"]) for row in rows]
+    return found if any(one.subject.reads_answers for one in found) else []
+
+
+async def find_meant(
+    db: Connection, text: str, latest: asyncpg.Record | None, *, address: str, senders: Sequence[str], at: datetime
+) -> Meant:
+    """Find the message that a text answers.
+
+    Args:
+        db: a connection.
+        text: the text.
+        latest: the latest message sent to the phone.
+        address: the phone.
+        senders: our numbers that it was sent to.
+        at: when it came.
+    """
+    asks = await open_asks(db, address, senders, at)
+    fits = [one for one in asks if _answers(one, text)]
+    unanswered = [one for one in fits if not one.answered]
+    if len(unanswered) > 1 and any(one.subject.reads_answers for one in unanswered):
+        return Meant(unanswered[0].message, tuple(unanswered))
+    # where all have been answered, it is a change of mind about the one that came last
+    chosen = next(iter(unanswered or fits), None)
+    if chosen is None:
+        return Meant(latest)
+    return Meant(chosen.message, other=latest is None or chosen.message["message_id"] != latest["message_id"])
+
+
+def _answers(ask: OpenAsk, text: str) -> bool:
+    read = classify_text(text, ask.message)
+    return (read.also if read.reading == "opt_out" else read.reading) in ask.subject.meanings

@@ -1,0 +1,24 @@
+-- name: open_asks
+-- For each subject that still takes answers, the latest message about it that went to this phone from one of these
+-- senders before the reply came, the latest of all first. Where no question is open to anybody, nothing is looked for.
+select * from (
+  select distinct on (c.subject_kind, c.subject_id)
+    m.message_id, m.person_id, m.channel, m.address, m.campaign_id, coalesce(m.sent_from, s.address) as sender,
+    to_jsonb(subject) as subject, menu_of(st.content, m.variables) as menu, st.content::text as content,
+    st.constants::text as constants, m.variables, coalesce(m.sent_at, m.wire_at) as sent_at,
+    exists (
+      select from subject_standing stands
+      where stands.subject_kind = c.subject_kind and stands.subject_id = c.subject_id and stands.person_id = m.person_id
+    ) as answered
+  from messages_to('sms', $1) m
+  join sender s using (sender_id)
+  join step st using (step_id)
+  join campaign c on c.campaign_id = m.campaign_id
+  join subject using (subject_kind, subject_id)
+  where exists (select from subject other where other.letter <> '' and other.closes_at > $3)
+    and coalesce(m.sent_from, s.address) = any ($2::text[])
+    and least(m.sent_at, m.wire_at) <= $3::timestamptz + interval '5 seconds'
+    and subject.goal_id is not null and subject.closes_at > $3
+  order by c.subject_kind, c.subject_id, coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
+) asks
+order by sent_at desc, message_id desc;

@@ -1,0 +1,73 @@
+"""Opt-outs by the links of messages, and their end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from campaigns.replies.answered_messages import answered_message
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from messaging import suppression
+from messaging.erased_address import is_erased
+from messaging.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+
+async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
+    """Stop messages to the address a message went to, also for others who share it.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message.
+        everywhere: also stop messages to this person by every channel.
+        source: `link`, `unsubscribe` …
+
+    Raises:
+        NotFound: no such message; or its person was erased, and the address with them.
+    """
+    message = await answered_message(db, message_id)
+    if await suppression.find_place(db, message["channel"], message["address"], message_id) is None:
+        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+    everywhere = everywhere and not is_erased(message_id, message["address"])  # sharers: the address alone
+    for channel, address in _where(message, everywhere=everywhere):
+        await suppression.suppress(
+            db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
+        )
+
+
+async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
+    """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
+
+    Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.
+
+    Raises:
+        NotFound: no such message.
+    """
+    message = await answered_message(db, message_id)
+    theirs = await db.fetchval(SQL["still_theirs"], message["person_id"], message["channel"], message["address"])
+    for channel, address in _where(message, everywhere=theirs):
+        if await db.fetchval(SQL["stopped_by_link"], channel, address, message["person_id"]):
+            await lift_opt_out(db, channel, address, source)
+
+
+async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
+    """Resume messages to an address that had opted out; one blocked for another reason stays so."""
+    if await is_opted_out(db, channel, address):
+        lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+        actor = "staff" if source == "staff" else "member"
+        for event_id in lifted:  # the ledger has the address, so the audit need not
+            await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
+
+
+async def is_opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
+    """Tell whether an address has opted out."""
+    standing = await suppression.active_suppressions(db, channel=channel, address=address)
+    return any(one.reason == Reason.OPTED_OUT for one in standing)
+
+
+def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
+    places: list[tuple[suppression.Medium, str]] = [(message["channel"], message["address"])]
+    return [*places, ("person", str(message["person_id"]))] if everywhere else places

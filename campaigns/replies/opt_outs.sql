@@ -1,0 +1,17 @@
+-- name: still_theirs
+-- Whether the address a message went to is still the person's; if not, a stranger may read it.
+select exists (select from address where person_id = $1 and channel = $2 and address = $3);
+
+-- name: stopped_by_link
+-- Whether an address is opted out because this very person did so by a link: only that can be undone by a link. A text
+-- of STOP, or an opt-out by somebody who shares the phone, cannot.
+select exists (
+  select from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = $1 and s.address = $2 and s.reason = 'opted_out'
+    and e.source in ('link', 'unsubscribe') and person_of_message(e.message_id) = $3
+);
+
+-- name: record_audit
+-- Records that messages to an address were resumed.
+insert into audit (actor, action, subject, detail) values ($1, 'messages.resumed', $2, $3);

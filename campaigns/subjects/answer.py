@@ -1,0 +1,84 @@
+"""Answers about a subject: one that is to be recorded, one that was read in a reply, and what has come of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+AnswerChannel = Literal["link", "sms", "email"]
+"""How an answer came: by a button on the page of a link, or a reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer about a subject, to be recorded.
+
+    Attributes:
+        person_id: whose it is.
+        meaning: one of the subject's `meanings`; "" for a comment alone.
+        channel: how it came.
+        recorder: who wrote it down: `member`, or a member of staff.
+        confidence: how sure it is, above 0 and up to 1.
+        message_id: the message it answers.
+        at: when it was given; aware.
+        campaign_id: the campaign of that message.
+        comment: what the person said beside it; "" for nothing.
+    """
+
+    person_id: int
+    meaning: str
+    channel: AnswerChannel
+    recorder: str
+    confidence: float
+    message_id: int
+    at: datetime
+    campaign_id: int | None = None
+    comment: str = ""
+
+
+class NamedAnswer(Protocol):
+    """Answer that a subject has read in a reply."""
+
+    @property
+    def answer(self) -> str:
+        """Return its name, one of the subject's `meanings`."""
+
+    @property
+    def by(self) -> Literal["digit", "words"]:
+        """Return whether a digit or words decided."""
+
+    @property
+    def comment(self) -> str:
+        """Return the rest of the reply; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTable:
+    """Table of answers by unit.
+
+    Attributes:
+        answers: the label of each answer.
+        everybody: how many people gave each.
+        units: the same for each unit that has any, by its path; "" for people without a unit.
+    """
+
+    answers: tuple[str, ...]
+    everybody: tuple[int, ...]
+    units: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectStatus:
+    """Status of a subject.
+
+    Attributes:
+        figures: what `muster campaign status --json` says beside the steps.
+        sentence: the same in words; "" where there is nothing to say.
+        answers: the answers by unit; None where they are not shown beside the campaign.
+    """
+
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    sentence: str = ""
+    answers: AnswerTable | None = None

@@ -1,0 +1,238 @@
+"""Question as a subject: everybody may be asked, and answers become responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import asyncpg
+
+from campaigns.subjects import question_page
+from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, SubjectStatus
+from campaigns.subjects.page import OTHERS, MemberPage, Reader
+from campaigns.subjects.subject import ParameterOf, Subject
+from core.db import Connection
+from core.errors import Conflict
+from core.plurals import plural
+from core.settings import Settings
+from core.spec_errors import near_miss
+from core.spec_file import SpecTable
+from messaging.content.advice import offered_network_words
+from messaging.content.languages import DEFAULT
+from messaging.content.templates import Template
+from messaging.content.translations import wording
+from services.questions.answer_reading import ReadAnswer, read_answer
+from services.questions.counts import answer_counts, share, unit_answers
+from services.questions.questions import Question, create_question, get_question, question_names, question_of
+from services.questions.responses import ResponseSource, last_by_link, record_response, retract_response
+from services.questions.spec import QuestionSpec, load_question_spec
+from services.questions.template_fields import QUESTION, example_fields
+
+LOW: Final = "low_answer"
+"""Why staff look into an answer."""
+_SOURCES: Final[Mapping[AnswerChannel, ResponseSource]] = MappingProxyType(
+    {"link": ResponseSource.LINK, "sms": ResponseSource.SMS_REPLY, "email": ResponseSource.EMAIL_REPLY}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSubject(Subject):
+    """Question that campaigns ask; `details` has its words and answers."""
+
+    kind: ClassVar = "question"
+    variable: ClassVar = QUESTION
+    table: ClassVar = QuestionSpec
+    others: ClassVar = OTHERS
+    reads_answers: ClassVar = True
+
+    @property
+    def question(self) -> Question:
+        """Return the question itself."""
+        return question_of(
+            {
+                **self.details, "question_id": self.subject_id, "name": self.name, "title": self.title,
+                "organisation": self.organisation, "opens_at": self.opens_at, "closes_at": self.closes_at,
+                "time_zone": self.time_zone, "letter": self.letter, "goal_id": self.goal_id,
+            }
+        )  # fmt: skip
+
+    @property
+    def meanings(self) -> frozenset[str]:
+        """Return the names of its answers."""
+        return frozenset(one["name"] for one in self.details["answers"])
+
+    @property
+    def presses(self) -> Mapping[str, str]:
+        """Return a button for each of its answers."""
+        return {question_page.button(one["name"]): one["name"] for one in self.details["answers"]}
+
+    @classmethod
+    def load(cls, path: Path) -> SpecTable:
+        """Read the `[question]` of a file."""
+        return load_question_spec(path)
+
+    @classmethod
+    async def find(cls, db: Connection, name: str) -> int:
+        """Find a question by its name; returns its id."""
+        return (await get_question(db, name)).question_id
+
+    @classmethod
+    async def ensure(
+        cls,
+        db: Connection,
+        own: SpecTable | None,
+        settings: Settings,
+        *,
+        name: str,
+        title: str,  # noqa: ARG003
+        now: datetime,
+    ) -> None:
+        """Make the file's question, or check that the one of that name is the same."""
+        if not isinstance(own, QuestionSpec) or own.name != name:
+            return
+        if name not in await question_names(db):
+            await create_question(db, own, now, time_zone=settings.time_zone)
+        elif not (await get_question(db, name)).is_made_from(own, time_zone=settings.time_zone):
+            raise Conflict(
+                f"There is already a question {name}, with other words, answers or dates than in the file.",
+                remedy=f"Compare with: muster question show {name}; correct the file or rename its question.",
+            )
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        """Return example values of a question's fields."""
+        return example_fields()
+
+    def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
+        """Return which of the given answers it does not offer."""
+        unknown = [] if isinstance(wanted, bool) else [word for word in wanted if word not in self.meanings]
+        offered = ", ".join(one["name"] for one in self.details["answers"])
+        return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
+
+    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+        """Return the condition: true and false refer to any answer, a list to these."""
+        which = "" if isinstance(wanted, bool) else f" and s.answer = any ({parameter(list(wanted))}::text[])"
+        stands = (
+            f"exists (select from response_status s where s.question_id = {parameter(self.subject_id)}::bigint"
+            f" and s.person_id = p.person_id{which})"
+        )
+        return f"not {stands}" if wanted is False else stands
+
+    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """Return the constants with the question's words in each of the template's languages."""
+        return self.question.constants(settings, languages)
+
+    def warnings(self, template: Template) -> Iterator[str]:
+        """Warn of a menu without letters."""
+        for one in template.versions("sms").values():
+            if one.menu and "letter" not in one.variables:
+                yield (
+                    f"The text of {template.name} offers digits without {{{{ letter }}}} behind them: where something"
+                    " else is open to the same phone, nobody knows which of the two a reply answers."
+                )
+                return
+
+    def menu_refusals(self, template: Template) -> Iterator[str]:
+        """Refuse a menu whose meanings or digits are not the question's, and words that never arrive as answers."""
+        question = self.question
+        names, digits = [one.name for one in question.answers], question.digits
+        for one in template.versions("sms").values():
+            for word in offered_network_words(one):
+                yield (
+                    f"the text of {template.name} offers {word} as an answer, on which mobile networks act themselves;"
+                    " offer digits"
+                )
+            for digit, meaning in one.menu.items():
+                if meaning not in names:
+                    yield (
+                        f"the template {template.name} offers {digit} for {meaning}, which is no answer to"
+                        f" {self.name}{near_miss(meaning, names)}; it has {', '.join(names)}"
+                    )
+                elif digits.get(digit, meaning) != meaning:
+                    yield (
+                        f"the template {template.name} offers {digit} for {meaning}, and in {self.name} {digit} is"
+                        f" {digits[digit]}"
+                    )
+
+    def reads(self, text: str, menu: Mapping[str, str]) -> ReadAnswer | None:
+        """Read an answer in a person's own words."""
+        question = self.question
+        return read_answer(text, question.answers, menu, question.letter)
+
+    def phrases(self) -> Mapping[str, str]:
+        """Return every phrase that counts as an answer, in all languages."""
+        return {phrase: one.name for one in self.question.answers for phrase in sorted(one.phrases)}
+
+    def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
+        """Return the digits that a message offered with the labels of their answers, or the labels of all answers."""
+        question = self.question
+        if not menu:
+            return ", ".join(one.said_in(language) for one in question.answers)
+        known = {one.name: one.said_in(language) for one in question.answers}
+        return ", ".join(f"{digit}{letter} {known[name]}" for digit, name in menu.items() if name in known)
+
+    def why_open(self, meaning: str | None) -> str | None:
+        """Return that an answer is a low one; None where it is not."""
+        return LOW if any(one["low"] and one["name"] == meaning for one in self.details["answers"]) else None
+
+    async def record(self, db: Connection, answer: Answer) -> int:
+        """Record an answer as a response; returns the response's id."""
+        return await record_response(
+            db, question_id=self.subject_id, person_id=answer.person_id, answer=answer.meaning or None,
+            comment=answer.comment, source=_SOURCES[answer.channel], recorder=answer.recorder,
+            message_id=answer.message_id, campaign_id=answer.campaign_id, at=answer.at,
+        )  # fmt: skip
+
+    @classmethod
+    async def retract(cls, db: Connection, answer_id: int, *, recorder: str, channel: AnswerChannel) -> None:
+        """Retract a response."""
+        await retract_response(db, answer_id, recorder=recorder, source=_SOURCES[channel])
+
+    async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
+        """Return the latest response by a message's link that nobody has retracted."""
+        return await last_by_link(db, self.subject_id, person_id, message_id)
+
+    @classmethod
+    def counted(cls, name: str) -> str:
+        """Return the beginning of a line of a person's history."""
+        return f"In the question {name} they are"
+
+    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+        """Return the question, or what the person has answered."""
+        return question_page.page(reader, self.question, now, note=note)
+
+    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+        """Return the page after an answer, a comment or a request."""
+        return question_page.answered(reader, self.question, now, press)
+
+    def title_in(self, language: str) -> str:
+        """Return its title in a language, or in English."""
+        return self.question.said_in(language).title
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """Return the words of its pages that are its own: what it asks, and the labels of its answers."""
+        return question_page.words(self.question, wording(language, self.kind), language)
+
+    async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:  # noqa: ARG002
+        """Return how many people gave each answer to a campaign's messages, also by unit."""
+        question = self.question
+        counts = await answer_counts(db, question, campaign_id)
+        n = sum(counts.values())
+        told = [
+            f"{counts[one.name]:,} {one.said_in(DEFAULT)}{f' ({share(counts[one.name], n)})' if n else ''}"
+            for one in question.answers
+        ]
+        units = await unit_answers(db, question, None, campaign_id)
+        return SubjectStatus(
+            {"question": question.name, "answers": counts, "units": units},
+            f"{plural(n, 'person has', 'people have')} answered: {', '.join(told)}.",
+            AnswerTable(
+                tuple(one.said_in(DEFAULT) for one in question.answers),
+                tuple(counts.values()),
+                tuple((unit.path, tuple(unit.answers.values())) for unit in units),
+            ),
+        )

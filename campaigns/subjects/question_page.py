@@ -1,0 +1,124 @@
+"""Page about a question: its words and answers, what the person has answered, a box for a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from campaigns.subjects.page import (
+    OTHERS,
+    Button,
+    MemberPage,
+    Reader,
+    after_stop,
+    requests,
+    resume_button,
+    stopped_note,
+)
+from services.questions.questions import Question
+
+COMMENT: Final = "comment"
+"""Value of the button that sends a comment, and name of its box."""
+_BUTTON: Final = "answer_"
+"""Beginning of the value of each answer's button."""
+
+
+def page(reader: Reader, question: Question, now: datetime, *, note: str | None = None) -> MemberPage:
+    """Return the page a link opens, whatever has been answered before.
+
+    Args:
+        reader: who opens it.
+        question: what is asked.
+        now: the time.
+        note: the key of what has just been done.
+    """
+    match question.phase(now):
+        case "before":
+            return _short(reader, "before", ["opens", "why"], OTHERS, note)
+        case "closed":
+            return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
+    if reader.standing is not None:
+        return _answered(reader, question, reader.standing, note)
+    return MemberPage(
+        heading="asks",
+        lines=["why", "closes"],
+        note=note or stopped_note(reader),
+        buttons=_buttons(question),
+        others=requests(reader, OTHERS),
+        undo=resume_button(reader),
+        greet=True,
+        decoy=True,
+    )
+
+
+def answered(reader: Reader, question: Question, now: datetime, press: str) -> MemberPage:
+    """Return the page after an answer, a comment or a request.
+
+    Args:
+        reader: who answered, as they stand now.
+        question: what was asked.
+        now: the time.
+        press: what they pressed.
+    """
+    if press == "stop":
+        return after_stop()
+    if press == "call_me":
+        return page(reader, question, now, note="said_call_me")
+    if press == COMMENT:
+        return page(reader, question, now, note="said_comment")
+    return _answered(reader, question, press.removeprefix(_BUTTON), None)
+
+
+def button(answer: str) -> str:
+    """Return the value of an answer's button, which is also the key of its words."""
+    return f"{_BUTTON}{answer}"
+
+
+def words(question: Question, known: Mapping[str, Any], language: str) -> dict[str, str]:
+    """Return the words that are the question's own, by their keys, in a language.
+
+    Args:
+        question: the question.
+        known: Muster's words about questions in that language.
+        language: the language.
+    """
+    own = question.said_in(language)
+    found = {"asks": own.asks, "comment": own.comment or str(known["comment"])}
+    for one in question.answers:
+        label = one.said_in(language)
+        found |= {
+            button(one.name): label,
+            f"second_{button(one.name)}": label,
+            f"said_{button(one.name)}": str(known["said_low" if one.low else "said_answer"]).format(answer=label),
+        }
+    return found
+
+
+def _answered(reader: Reader, question: Question, answer: str, note: str | None) -> MemberPage:
+    return MemberPage(
+        heading="thanks" if reader.first_name else "thanks_nobody",
+        note=note or f"said_{button(answer)}",
+        comment=COMMENT if question.words["en"].comment is not None else None,
+        choose="change_answer",
+        buttons=_buttons(question, without=(answer,)),
+        others=requests(reader, OTHERS),
+        undo="undo" if reader.said_here else resume_button(reader),
+        decoy=True,
+    )
+
+
+def _short(reader: Reader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None) -> MemberPage:
+    said = f"said_{button(reader.standing)}" if reader.standing is not None else None
+    return MemberPage(
+        heading=heading,
+        lines=lines,
+        note=note or said or stopped_note(reader),
+        others=requests(reader, offered),
+        undo=resume_button(reader),
+        decoy=True,
+    )
+
+
+def _buttons(question: Question, without: Sequence[str] = ()) -> list[Button]:
+    return [(button(one.name), button(one.name), "") for one in question.answers if one.name not in without]

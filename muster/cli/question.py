@@ -1,0 +1,250 @@
+"""`muster question`: set up a question, and see what people answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from campaigns.subjects.kinds import find_subject
+from campaigns.subjects.question import QuestionSubject
+from campaigns.validation import check_phrases
+from core.db import Connection
+from core.files.atomic_files import complete_or_not_at_all
+from core.plurals import plural
+from core.runtime import Runtime
+from messaging.content.languages import DEFAULT, named
+from muster.cli.noun import Noun
+from muster.cli.options import actor_option, force_option, json_option, limit_option
+from muster.cli.output import print_json
+from muster.cli.session import open_session, run
+from people.unit_names import find_units
+from services.questions.answer_list import AnsweredPerson, answered_people, write_answers
+from services.questions.counts import UnitAnswers, answer_counts, share, unit_answers
+from services.questions.questions import Question, create_question, get_question, question_names
+from services.questions.spec import load_question_spec
+
+_EVERY_UNIT = "unit"
+_NO_UNIT = "(none)"
+
+
+@click.group(cls=Noun)
+def command() -> None:
+    """Set up a question with named answers, and see what people answer.
+
+    A campaign asks it: docs/questions.md shows one from the file to the answers.
+    """
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def create(file: Path, *, as_json: bool) -> None:
+    """Make the question that FILE describes.
+
+    FILE is TOML with a [question] table; docs/questions.md explains every key. `muster campaign create` makes it as
+    well, where one file holds both.
+    """
+    _show(run(_create(file)), as_json=as_json)
+
+
+@command.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the questions, the soonest to close first."""
+    found = run(_list())
+    if as_json:
+        print_json(found, indent=True)
+        return
+    table = Table("question", "title", "phase", "closes", "answered", box=None, header_style="bold")
+    for one in found:
+        table.add_row(one["name"], one["title"], one["phase"], one["local"]["closes"], f"{one['answered']:,}")
+    Console().print(table if found else "There is no question yet. Make one with: muster question create FILE")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
+@json_option
+def show(name: str, kind: str | None, *, as_json: bool) -> None:
+    """Show a question: its words, its answers, and how many gave each."""
+    _show(run(_get(name, kind)), as_json=as_json)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--unit", help="Only people of this unit and those below it, by name or path.")
+@click.option("--answer", help="Only people whose answer this is, by its name in the file.")
+@click.option("--comments", "commented", is_flag=True, help="Only people who left a comment.")
+@click.option(
+    "--csv", "output", type=click.Path(path_type=Path), help="Write everybody to this CSV file, not to the screen."
+)
+@limit_option(100)
+@force_option
+@actor_option
+@json_option
+def answers(
+    name: str,
+    unit: str | None,
+    answer: str | None,
+    output: Path | None,
+    limit: int,
+    actor: str,
+    *,
+    commented: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """List who answered NAME, with their words."""
+    if output is not None:
+        if answer is not None:
+            raise click.UsageError("Choose either --answer or --csv: a spreadsheet filters by answer itself.")
+        n = run(_write(name, output, unit, actor, commented=commented, force=force))
+        if as_json:
+            print_json({"file": str(output), "people": n})
+        else:
+            click.echo(f"{plural(n, 'person', 'people')} written to {output}.")
+        return
+    question, found = run(_answers(name, unit, answer, limit, commented=commented))
+    if as_json:
+        print_json(found, indent=True)
+        return
+    table = Table("number", "unit", "answer", "comment", "by", box=None, header_style="bold")
+    for one in found:
+        given = question.answer(one.answer) if one.answer is not None else None
+        said = given.said_in(DEFAULT) if given is not None else ""
+        table.add_row(one.member_id, one.unit or _NO_UNIT, said, "\n".join(one.comments), one.source.replace("_", " "))
+    Console().print(table if found else "Nobody has answered so far.")
+    if len(found) == limit:
+        click.echo(f"These are the first {limit}; --limit shows more, --csv writes all.")
+
+
+async def _create(file: Path) -> dict[str, Any]:
+    spec = load_question_spec(file)
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        async with db.transaction():
+            made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
+            check_phrases(await find_subject(db, QuestionSubject.kind, made.name))
+        return await _described(runtime, db, made)
+
+
+async def _get(name: str, kind: str | None) -> dict[str, Any]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        question = await get_question(db, name)
+        found = await _described(runtime, db, question)
+        if kind is not None:
+            found["units"] = await unit_answers(db, question, None if kind == _EVERY_UNIT else kind)
+        return found
+
+
+async def _list() -> list[dict[str, Any]]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return [await _described(runtime, db, await get_question(db, name)) for name in await question_names(db)]
+
+
+async def _answers(
+    name: str, unit: str | None, answer: str | None, limit: int, *, commented: bool
+) -> tuple[Question, list[AnsweredPerson]]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        question = await get_question(db, name)
+        if answer is not None and question.answer(answer) is None:
+            offered = ", ".join(one.name for one in question.answers)
+            raise click.UsageError(f"{name} has no answer {answer}; it has {offered}.")
+        return question, await answered_people(
+            db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
+        )
+
+
+async def _write(name: str, path: Path, unit: str | None, actor: str, *, commented: bool, force: bool) -> int:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        question, unit_id = await get_question(db, name), await _unit(db, unit)
+        with complete_or_not_at_all(path, replace=force) as beside:
+            return await write_answers(db, question, beside, unit_id=unit_id, commented=commented, actor=actor)
+
+
+async def _unit(db: Connection, name: str | None) -> int | None:
+    return None if name is None else (await find_units(db, [name], key="--unit"))[name]
+
+
+async def _described(runtime: Runtime, db: Connection, question: Question) -> dict[str, Any]:
+    counts = await answer_counts(db, question)
+    words = question.said_in(DEFAULT)
+    return {
+        "name": question.name,
+        "title": words.title,
+        "organisation": question.organisation or runtime.settings.organisation,
+        "asks": words.asks,
+        "comment": words.comment is not None,
+        "languages": list(question.words),
+        "phase": question.phase(runtime.clock()),
+        "time_zone": question.time_zone,
+        "opens_at": question.opens_at,
+        "closes_at": question.closes_at,
+        "letter": question.letter,
+        "answers": [
+            {
+                "name": one.name,
+                "label": one.said_in(DEFAULT),
+                "digit": one.digit,
+                "low": one.low,
+                "people": counts[one.name],
+            }
+            for one in question.answers
+        ],
+        "answered": sum(counts.values()),
+        "local": {
+            "opens": question.local(question.opens_at) if question.opens_at else "",
+            "closes": question.local(question.closes_at),
+        },
+    }
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found, indent=True)
+        return
+    console = Console()
+    console.print(Text.assemble((found["name"], "bold"), f"  {found['title']} · {found['organisation']}"))
+    console.print(Text(found["asks"]))
+    console.print(_answer_table(found))
+    table = Table.grid(padding=(0, 2))
+    others = [named(one) for one in found["languages"] if one != DEFAULT]
+    rows = {
+        "opens": found["local"]["opens"],
+        "closes": found["local"]["closes"],
+        "answered": plural(found["answered"], "person", "people"),
+        "also in": ", ".join(others),
+        "phase": found["phase"],
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, value)
+    console.print(table)
+    if "units" in found:
+        console.print(_unit_table(found["answers"], found["units"]))
+
+
+def _answer_table(found: Mapping[str, Any]) -> Table:
+    table = Table("digit", "answer", "people", "share", "", box=None, header_style="bold")
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    for one in found["answers"]:
+        told = "opens a conversation" if one["low"] else ""
+        table.add_row(
+            one["digit"] or "", one["label"], f"{one['people']:,}", share(one["people"], found["answered"]), told
+        )
+    return table
+
+
+def _unit_table(offered: Sequence[Mapping[str, Any]], units: Sequence[UnitAnswers]) -> Table:
+    table = Table("unit", *(one["label"] for one in offered), "answered", box=None, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for unit in units:
+        table.add_row(unit.path or _NO_UNIT, *(f"{n:,}" for n in unit.answers.values()), f"{unit.total:,}")
+    return table

@@ -1,0 +1,1 @@
+"""Questions: one question with named answers, which people press, text or write."""

@@ -1,0 +1,116 @@
+"""List of what people answered to a question: for the screen, and as a CSV file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from core.db import Connection, load_queries
+from core.files.guarded_csv import GuardedCsv
+from services.questions.questions import Question
+
+SQL: Final = load_queries(__file__)
+
+COLUMNS: Final = ("member_id", "unit", "answer", "label", "comment", "source", "at")
+"""Columns of the file: ids, answers and words; no names, no addresses."""
+
+_PAGE: Final = 5000
+_TIMEOUT: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredPerson:
+    """Present answer of a person, and what they said beside it.
+
+    Attributes:
+        person_id: their id.
+        member_id: their number in the member file.
+        unit: the path of the unit they are counted in; "" for none.
+        answer: the answer's name; None where they only left a comment.
+        comments: their words, oldest first.
+        source: how the latest of it reached us.
+        at: when; aware.
+    """
+
+    person_id: int
+    member_id: str
+    unit: str
+    answer: str | None
+    comments: tuple[str, ...]
+    source: str
+    at: datetime
+
+
+async def answered_people(
+    db: Connection,
+    question: Question,
+    *,
+    unit_id: int | None = None,
+    answer: str | None = None,
+    commented: bool = False,
+    after: int = 0,
+    limit: int = 100,
+) -> list[AnsweredPerson]:
+    """List the people who answered or left a comment, in the order of their ids.
+
+    Args:
+        db: a connection.
+        question: the question.
+        unit_id: only people of this unit and those below it.
+        answer: only people whose present answer this is.
+        commented: only people who left a comment.
+        after: the last person of the page before.
+        limit: most people to return.
+    """
+    rows = await db.fetch(
+        SQL["answered"], question.question_id, unit_id, answer, commented, after, limit, timeout=_TIMEOUT
+    )
+    return [_person(row) for row in rows]
+
+
+async def write_answers(
+    db: Connection, question: Question, path: Path, *, unit_id: int | None = None, commented: bool = False, actor: str
+) -> int:
+    """Write the people who answered to a CSV file, and note in the audit who took it.
+
+    Args:
+        db: a connection without a transaction.
+        question: the question.
+        path: the file; what it held is replaced.
+        unit_id: only people of this unit and those below it.
+        commented: only people who left a comment.
+        actor: who exports it, for the audit.
+
+    Returns:
+        How many people.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    n = after = 0
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a byte order mark, so that Excel reads UTF-8
+        sheet = GuardedCsv(file)
+        sheet.writerow(COLUMNS)
+        async with db.transaction(isolation="repeatable_read"):
+            while page := await answered_people(
+                db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
+            ):
+                sheet.writerows(_cells(question, one) for one in page)
+                n, after = n + len(page), page[-1].person_id
+            await db.execute(SQL["audit"], actor, f"question {question.name}", {"people": n})
+    return n
+
+
+def _cells(question: Question, one: AnsweredPerson) -> list[str]:
+    answer = question.answer(one.answer) if one.answer is not None else None
+    at = one.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    label = answer.said_in("en") if answer is not None else ""
+    return [one.member_id, one.unit, one.answer or "", label, "\n".join(one.comments), one.source, at]
+
+
+def _person(row: asyncpg.Record) -> AnsweredPerson:
+    return AnsweredPerson(**{**row, "comments": tuple(row["comments"])})

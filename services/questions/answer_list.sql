@@ -1,0 +1,44 @@
+-- name: answered
+-- People who answered or left a comment that they have not taken back, with the unit they are counted in: their present
+-- one where they only left a comment.
+with said as (
+  select distinct r.person_id from response r where r.question_id = $1 and r.person_id > $5 and r.retracts is null
+)
+select
+  p.person_id, p.external_id as member_id, coalesce(place.path, '') as unit, s.answer, words.comments, latest.source,
+  latest.at
+from said
+join person p using (person_id)
+left join response_status s on s.question_id = $1 and s.person_id = p.person_id
+cross join lateral (
+  select coalesce(array_agg(c.comment order by r.at, r.response_id), '{}') as comments
+  from response r
+  join response_comment c using (response_id)
+  where r.question_id = $1 and r.person_id = p.person_id
+) words
+join lateral (
+  select r.source, r.at
+  from response r
+  where r.question_id = $1 and r.person_id = p.person_id and r.retracts is null
+    and not exists (select from response undone where undone.retracts = r.response_id)
+  order by r.at desc, r.response_id desc
+  limit 1
+) latest on true
+left join lateral (
+  select u.lineage, string_agg(a.name, ' / ' order by step.n) as path
+  from unit u
+  cross join lateral unnest(u.lineage) with ordinality as step (unit_id, n)
+  join unit a on a.unit_id = step.unit_id
+  where u.unit_id = case when s.response_id is null then p.unit_id else s.unit_id end
+  group by u.unit_id
+) place on true
+where (s.answer is not null or cardinality(words.comments) > 0)
+  and ($2::bigint is null or $2 = any (place.lineage))
+  and ($3::text is null or s.answer = $3)
+  and (not $4 or cardinality(words.comments) > 0)
+order by p.person_id
+limit $6;
+
+-- name: audit
+-- Who took a file.
+insert into audit (actor, action, subject, detail) values ($1, 'answers.exported', $2, $3);

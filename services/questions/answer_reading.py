@@ -1,0 +1,203 @@
+"""Reading of an answer: the digit or the words that count, and the rest, which is kept as a comment.
+
+An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong one
+counted is worse than one asked back, so everything else is unclear: a number that is no digit of the menu ("10 minutes
+late"), a digit that counts something ("2 weeks ago"), two digits or two answers ("1 or 2", "good, poor"), a digit
+beside another answer's words ("3 good"), a question ("good?").
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+
+from services.questions.phrases import folded
+from services.questions.questions import OfferedAnswer
+
+LONGEST: Final = 4000
+"""Most characters that are read."""
+
+_KEYCAP: Final = re.compile("[\ufe0f\u20e3]")
+_LETTER_APART: Final = re.compile(r"\s{1,3}(?P<letter>[a-z])\W*", re.IGNORECASE)
+"""Letter behind a space: only where nothing follows, as "1 a bit slow" has an article."""
+_CLAUSE_END: Final = re.compile("[.,;:!()\r\n\u2013\u2014\u2026/|-]+")
+_JOINED: Final = re.compile(r"^[\s.,;:!)\-\u2013\u2014\u2026/|=]+")
+_SPELT: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Digit at the beginning of a reply.
+
+    Attributes:
+        digit: the digit.
+        letter: the letter beside it, upper case; "" for none.
+        rest: what follows.
+    """
+
+    digit: str
+    letter: str
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """Answer that was read in a reply.
+
+    Attributes:
+        answer: its name.
+        by: whether a digit or words decided.
+        comment: the rest of the reply; "" for none.
+    """
+
+    answer: str
+    by: Literal["digit", "words"]
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Words around an answer, from `answer_reading.toml`.
+
+    Attributes:
+        choice: a digit at the beginning, with a letter behind it or, as some write, before it; no "10", "2nd", "1/2".
+        several: another digit behind it.
+        counted: what a number counts, so that it is no answer.
+        before: words before an answer that change nothing.
+        after: words of politeness behind it.
+        joins: words with which a comment begins.
+        numbers: digits in words.
+    """
+
+    choice: re.Pattern[str]
+    several: re.Pattern[str]
+    counted: re.Pattern[str]
+    before: frozenset[str]
+    after: frozenset[str]
+    joins: frozenset[str]
+    numbers: Mapping[str, str]
+
+
+@cache
+def _known() -> _Known:
+    languages = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).values()
+
+    def words(key: str) -> list[str]:
+        return [word for data in languages for word in data[key].split()]
+
+    def one_of(key: str) -> str:
+        return f"(?:{'|'.join(words(key))})"
+
+    return _Known(
+        choice=re.compile(
+            rf"\W{{0,3}}(?:{one_of('announces')}\b\W{{0,3}})?"
+            r"(?:(?P<digit>[0-9])(?P<letter>[a-z])?|(?P<before>[a-z])(?P<after>[0-9]))(?![^\W_]|[.,:/][0-9])",
+            re.IGNORECASE,
+        ),
+        several=re.compile(
+            rf"\W{{0,3}}(?:{one_of('between')}\b\W{{0,3}})?(?P<digit>[0-9])[a-z]?(?![^\W_])", re.IGNORECASE
+        ),
+        counted=re.compile(rf"\s*(?:{one_of('counting')}\s+)?{one_of('counted')}\b", re.IGNORECASE),
+        before=frozenset(words("before")),
+        after=frozenset(words("after")),
+        joins=frozenset(words("joins")),
+        numbers={word: digit for data in languages for word, digit in data["numbers"].items()},
+    )
+
+
+def find_choice(text: str) -> Choice | None:
+    """Find the digit at the beginning of a reply; None where it begins otherwise, or the digit counts something."""
+    plain = _plain(text)
+    match = _known().choice.match(plain)
+    if match is None:
+        first, _, rest = plain.strip().partition(" ")
+        digit = _known().numbers.get(folded(first))
+        return Choice(digit, "", "") if digit is not None and _is_polite(rest) else None
+    rest = plain[match.end() :]
+    letter = match["letter"] or match["before"] or ""
+    if not letter and (apart := _LETTER_APART.fullmatch(rest)) is not None:
+        letter, rest = apart["letter"], ""
+    if not letter and _known().counted.match(rest):
+        return None
+    return Choice(match["digit"] or match["after"], letter.upper(), rest)
+
+
+def read_answer(
+    text: str, answers: Iterable[OfferedAnswer], menu: Mapping[str, str], letters: str = ""
+) -> ReadAnswer | None:
+    """Read the answer in a person's own words; None where it is unclear.
+
+    Args:
+        text: the words.
+        answers: those that the question offers.
+        menu: the digits that the message offered, and the name of the answer of each.
+        letters: the letters that may stand beside a digit.
+    """
+    known = {one.name: one for one in answers}
+    choice = find_choice(text)
+    if choice is None:
+        return _by_words(_plain(text), known)
+    answer, rest = known.get(menu.get(choice.digit, "")), choice.rest
+    if answer is None or (choice.letter and choice.letter not in letters) or rest.lstrip().startswith("?"):
+        return None
+    several = _known().several.match(rest)
+    beside = _begins_with(rest, known)
+    if (several and several["digit"] != choice.digit) or (beside and beside[0] != answer.name):
+        return None
+    # "1 good" repeats the button, and says nothing more
+    repeated = beside is not None and not _comment(beside[1])
+    return ReadAnswer(answer.name, "digit", "" if repeated else _comment(rest))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:LONGEST])).strip()
+
+
+def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | None:
+    found = _begins_with(text, known)
+    if found is None:
+        return None
+    name, rest = found
+    follows = rest.lstrip()
+    if follows.startswith("?"):
+        return None
+    words = folded(rest).split()
+    joined = bool(words) and words[0] in _known().joins
+    if not _is_polite(rest) and not _CLAUSE_END.match(follows) and not joined:
+        return None
+    tail = " ".join(words[1:] if joined else words)
+    if any(tail == phrase or tail.startswith(f"{phrase} ") for one in known.values() for phrase in one.phrases):
+        return None
+    return ReadAnswer(name, "words", _comment(rest))
+
+
+def _begins_with(text: str, known: Mapping[str, OfferedAnswer]) -> tuple[str, str] | None:
+    """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
+    spans = [(folded(word[0]), word.end()) for word in _SPELT.finditer(text)]
+    said = [(word, end) for words, end in spans for word in words.split() or [""]]
+    phrases = {tuple(phrase.split()): one.name for one in known.values() for phrase in one.phrases}
+    for first in range(len(said) + 1):
+        for length in range(min(len(said) - first, max(map(len, phrases))), 0, -1):
+            name = phrases.get(tuple(word for word, _ in said[first : first + length]))
+            if name is not None:
+                return name, text[said[first + length - 1][1] :]
+        if first >= len(said) or said[first][0] not in _known().before:
+            return None
+    return None
+
+
+def _is_polite(text: str) -> bool:
+    return "?" not in text and all(word in _known().after for word in folded(text).split())
+
+
+def _comment(rest: str) -> str:
+    """Return the words behind an answer without the signs that join them to it; "" where they are only polite."""
+    if _is_polite(rest):
+        return ""
+    return _JOINED.sub("", rest).strip()

@@ -1,0 +1,114 @@
+"""Counts of present answers by campaign and unit: running sums of count changes, so each answer costs the same.
+
+Every change of a person's answer adds `-1` to one sum and `+1` to another (`response_count`); a reader adds up a few
+hundred rows and passes each sum to the units above. `compact` keeps the rows few, `recount` compares them with the
+ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from core.db import Connection, load_queries
+from services.questions.questions import Question
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAnswers:
+    """Answers of the people of one unit and everything below it.
+
+    Attributes:
+        unit_id: its id; None for the row of people who have no unit of the requested kind.
+        name: the unit's own name; empty in that row.
+        path: the names from the top down, `North / Leeds`.
+        answers: how many gave each answer, in the question's order.
+    """
+
+    unit_id: int | None
+    name: str
+    path: str
+    answers: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Return how many people answered."""
+        return sum(self.answers.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CountDifference:
+    """Difference between a running sum and a full recount.
+
+    Attributes:
+        campaign_id: the campaign, None where an answer came outside of any.
+        unit_id: the unit, None where none is known.
+        answer: its name.
+        tallied: the running sum.
+        counted: the recount.
+    """
+
+    campaign_id: int | None
+    unit_id: int | None
+    answer: str
+    tallied: int
+    counted: int
+
+
+async def answer_counts(db: Connection, question: Question, campaign_id: int | None = None) -> dict[str, int]:
+    """Count the people who gave each answer, in the question's order, 0 where nobody did.
+
+    Args:
+        db: a connection.
+        question: the question.
+        campaign_id: only answers to this campaign's messages; None for all.
+    """
+    found = {row["answer"]: row["n"] for row in await db.fetch(SQL["totals"], question.question_id, campaign_id)}
+    return _complete(question, found)
+
+
+async def unit_answers(
+    db: Connection, question: Question, kind: str | None, campaign_id: int | None = None
+) -> list[UnitAnswers]:
+    """Count the answers in every unit of a kind, each with everything below it.
+
+    Args:
+        db: a connection.
+        question: the question.
+        kind: region, branch, workplace …; None for every unit of every kind.
+        campaign_id: only answers to this campaign's messages; None for all.
+
+    Returns:
+        Units in the order of their paths. People without a unit of that kind come last, in a row of their own, so the
+        rows of one kind add up to the question.
+    """
+    rows = await db.fetch(SQL["by_unit"], question.question_id, kind, campaign_id)
+    return [UnitAnswers(row["unit_id"], row["name"], row["path"], _complete(question, row["answers"])) for row in rows]
+
+
+async def recount(db: Connection, question_id: int) -> list[CountDifference]:
+    """Compare the running sums with a full recount of the ledger; returns no differences if all is well."""
+    return [_difference(row) for row in await db.fetch(SQL["ledger_differences"], question_id)]
+
+
+async def compact(db: Connection) -> int:
+    """Replace the rows of each sum by one row; returns how many rows were replaced."""
+    return int(await db.fetchval(SQL["compact"]))
+
+
+def share(n: int, of: int) -> str:
+    """Format a share of the people who answered in whole per cent: `41%`; "" where nobody did."""
+    return f"{round(100 * n / of)}%" if of else ""
+
+
+def _complete(question: Question, found: Mapping[str, int]) -> dict[str, int]:
+    return {one.name: found.get(one.name, 0) for one in question.answers}
+
+
+def _difference(row: asyncpg.Record) -> CountDifference:
+    return CountDifference(row["campaign_id"], row["unit_id"], row["answer"], row["tallied"], row["counted"])

@@ -1,0 +1,86 @@
+-- name: totals
+-- The whole question, or one campaign's share of it: a few hundred rows, however many people answered.
+select answer, sum(n)::bigint as n
+from response_count
+where question_id = $1 and ($2::bigint is null or campaign_id = $2)
+group by answer;
+
+-- name: by_unit
+-- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
+-- everybody who has no unit of the requested kind.
+with direct as (
+  select unit_id, answer, sum(n) as n
+  from response_count
+  where question_id = $1 and ($3::bigint is null or campaign_id = $3)
+  group by unit_id, answer
+), spread as (
+  select k.unit_id, d.answer, d.n
+  from direct d
+  join unit u on u.unit_id = d.unit_id
+  join unit k on k.unit_id = any (u.lineage) and ($2::text is null or k.kind = $2)
+  union all
+  select null, d.answer, d.n
+  from direct d
+  where not exists (
+    select from unit u join unit k on k.unit_id = any (u.lineage) and ($2::text is null or k.kind = $2)
+    where u.unit_id = d.unit_id
+  )
+), gathered as (
+  select unit_id, jsonb_object_agg(answer, n) as answers
+  from (select unit_id, answer, sum(n)::bigint as n from spread group by unit_id, answer) summed
+  where n <> 0
+  group by unit_id
+)
+select
+  g.unit_id, coalesce(u.name, '') as name, g.answers,
+  coalesce(
+    (select string_agg(a.name, ' / ' order by step.n)
+     from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id),
+    ''
+  ) as path
+from gathered g
+left join unit u using (unit_id)
+order by u.unit_id is null, path, u.unit_id;
+
+-- name: ledger_differences
+-- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
+with stands as (
+  select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
+  from response r
+  where r.question_id = $1 and r.answer is not null
+    and not exists (select from response undone where undone.retracts = r.response_id)
+  order by r.person_id, r.at desc, r.response_id desc
+), counted as (
+  select coalesce(r.campaign_id, 0) as campaign_id, coalesce(s.unit_id, 0) as unit_id, r.answer, count(*) as n
+  from stands r
+  left join response_status s on s.question_id = $1 and s.person_id = r.person_id
+  group by 1, 2, 3
+), tallied as (
+  select coalesce(campaign_id, 0) as campaign_id, coalesce(unit_id, 0) as unit_id, answer, sum(n)::bigint as n
+  from response_count where question_id = $1
+  group by 1, 2, 3
+)
+select
+  nullif(campaign_id, 0) as campaign_id, nullif(unit_id, 0) as unit_id, answer, coalesce(t.n, 0) as tallied,
+  coalesce(c.n, 0) as counted
+from counted c
+full join tallied t using (campaign_id, unit_id, answer)
+where coalesce(t.n, 0) <> coalesce(c.n, 0)
+order by 1, 2, 3;
+
+-- name: compact
+-- Replaces the rows of each sum by one row. An answer recorded meanwhile adds its own row and is not disturbed.
+with crowded as (
+  select unnest(array_agg(tally_id)) as tally_id
+  from response_count group by question_id, campaign_id, unit_id, answer having count(*) > 1
+), gone as (
+  delete from response_count t
+  using crowded c
+  where t.tally_id = c.tally_id
+  returning t.question_id, t.campaign_id, t.unit_id, t.answer, t.n
+), kept as (
+  insert into response_count (question_id, campaign_id, unit_id, answer, n)
+  select question_id, campaign_id, unit_id, answer, sum(n)
+  from gone group by question_id, campaign_id, unit_id, answer having sum(n) <> 0
+)
+select count(*) from gone;

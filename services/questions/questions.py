@@ -1,0 +1,267 @@
+"""Questions: words, dates, and the answers that are offered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from core.db import Connection, load_queries
+from core.errors import Conflict, NotFound
+from core.settings import Settings
+from core.spec_errors import names_instead
+from core.spec_file import at_zone
+from messaging.content.languages import DEFAULT, spoken
+from messaging.content.translations import day_and_time
+from messaging.goals import create_goal
+from services.questions.phrases import folded
+from services.questions.spec import QuestionSpec
+
+SQL: Final = load_queries(__file__)
+
+QuestionPhase = Literal["before", "open", "closed"]
+
+_DEFAULT_ZONE: Final = "Europe/London"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedAnswer:
+    """Answer that a question offers.
+
+    Attributes:
+        name: what files and exports call it: `very_good`.
+        label: what its button says, by language.
+        digit: the digit that a text offers for it; None for none.
+        phrases: every phrase that counts as this answer, folded, in all languages.
+        low: whether staff look into it.
+    """
+
+    name: str
+    label: Mapping[str, str]
+    digit: str | None
+    phrases: frozenset[str]
+    low: bool
+
+    def said_in(self, language: str) -> str:
+        """Return its label in a language, or in English."""
+        return self.label[spoken(language, self.label) or DEFAULT]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionWords:
+    """Words of a question in one language.
+
+    Attributes:
+        title: what it is about.
+        asks: the question itself.
+        comment: the words over the box for a comment; "" for Muster's own, None for no box.
+    """
+
+    title: str
+    asks: str
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Question as stored in the database.
+
+    Attributes:
+        question_id: its id.
+        name: what commands and files call it.
+        organisation: whose question it is; empty means the one in the settings.
+        words: its words by language, English among them.
+        answers: in the order in which people see them.
+        opens_at: nothing counts before it; None for always. Aware, UTC, like every time here.
+        closes_at: nothing counts after it.
+        time_zone: the zone its dates are shown in.
+        letter: what stands behind the digits where another question is open to the same phone.
+        goal_id: the goal its messages work towards.
+    """
+
+    question_id: int
+    name: str
+    organisation: str
+    words: Mapping[str, QuestionWords]
+    answers: tuple[OfferedAnswer, ...]
+    opens_at: datetime | None
+    closes_at: datetime
+    time_zone: str
+    letter: str
+    goal_id: int
+
+    @property
+    def title(self) -> str:
+        """Return its title in English."""
+        return self.words[DEFAULT].title
+
+    @property
+    def digits(self) -> dict[str, str]:
+        """Return the digits it offers, and the answer of each."""
+        return {one.digit: one.name for one in self.answers if one.digit is not None}
+
+    def said_in(self, language: str) -> QuestionWords:
+        """Return its words in a language, or in English."""
+        return self.words[spoken(language, self.words) or DEFAULT]
+
+    def answer(self, name: str) -> OfferedAnswer | None:
+        """Return an answer by its name; None where it has none of that name."""
+        return next((one for one in self.answers if one.name == name), None)
+
+    def phase(self, now: datetime) -> QuestionPhase:
+        """Return whether it is still to open, open, or closed at a moment."""
+        if self.opens_at is not None and now < self.opens_at:
+            return "before"
+        return "open" if now < self.closes_at else "closed"
+
+    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """Return the template variables that are the same for everybody.
+
+        Args:
+            settings: has the organisation and how to reach it.
+            languages: the template's; words and dates differ in those beyond the first.
+        """
+        base, *others = languages
+        return {
+            "organisation": self.organisation or settings.organisation,
+            "contact": settings.contact,
+            "question": self._variables(base),
+            **({"languages": {one: {"question": self._variables(one)} for one in others}} if others else {}),
+        }
+
+    def _variables(self, language: str) -> dict[str, str]:
+        words = self.said_in(language)
+        return {"title": words.title, "asks": words.asks, "closes": self.local(self.closes_at, language)}
+
+    def local(self, at: datetime, language: str = DEFAULT) -> str:
+        """Format a moment as people read it: `Monday 7 December, 12:00`."""
+        return day_and_time(at, self.time_zone, language)
+
+    def is_made_from(self, spec: QuestionSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+        """Tell whether a file describes this question: the same words, dates and answers."""
+        zone = spec.time_zone or time_zone
+        opens, closes = _times(spec, zone)
+        return (opens, closes, _words(spec), answers_of(spec)) == (
+            self.opens_at,
+            self.closes_at,
+            dict(self.words),
+            self.answers,
+        )
+
+
+async def create_question(
+    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = _DEFAULT_ZONE
+) -> Question:
+    """Create a question.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        spec: its file.
+        now: the time: its letter differs from those of questions that are still open then.
+        time_zone: the zone of local times where the file names none.
+
+    Raises:
+        Conflict: there is a question of that name.
+    """
+    zone = spec.time_zone or time_zone
+    opens, closes = _times(spec, zone)
+    words = _words(spec)[DEFAULT]
+    async with db.transaction():
+        await db.execute(SQL["one_letter_at_a_time"])
+        question_id = await db.fetchval(
+            SQL["create_question"], spec.name, spec.title, spec.organisation or "", spec.asks, words.comment, opens,
+            closes, zone, spec.translations_json(), await create_goal(db, f"question {spec.name}"), now,
+        )  # fmt: skip
+        if question_id is None:
+            raise Conflict(
+                f"There is already a question {spec.name}.",
+                remedy=f"Choose another name, or see it with: muster question show {spec.name}",
+            )
+        await db.execute(SQL["add_answers"], question_id, [one.model_dump(mode="json") for one in spec.answers])
+        return await get_question(db, spec.name)
+
+
+async def get_question(db: Connection, name: str) -> Question:
+    """Look up a question by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await db.fetchrow(SQL["get_question"], name)
+    if row is None:
+        names = await question_names(db)
+        known = names_instead(name, names) if names else "Make one with: muster question create FILE"
+        raise NotFound(f"There is no question {name}.", remedy=known)
+    return question_of(dict(row))
+
+
+async def question_by_id(db: Connection, question_id: int) -> Question:
+    """Look up a question by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await db.fetchrow(SQL["question_by_id"], question_id)
+    if row is None:
+        raise NotFound(f"There is no question {question_id}.")
+    return question_of(dict(row))
+
+
+async def question_names(db: Connection) -> list[str]:
+    """List the names of all questions, the soonest to close first."""
+    return [row["name"] for row in await db.fetch(SQL["question_names"])]
+
+
+def question_of(row: Mapping[str, Any]) -> Question:
+    """Make a question of its row in the view `question_described`."""
+    translations: dict[str, Any] = row["translations"]
+    own = QuestionWords(row["title"], row["asks"], row["comment"])
+    others = {
+        language: QuestionWords(one["title"], one["asks"], None if own.comment is None else one.get("comment", ""))
+        for language, one in translations.items()
+    }
+    return Question(
+        row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
+        tuple(_answer(one, translations) for one in row["answers"]), row["opens_at"], row["closes_at"],
+        row["time_zone"], row["letter"], row["goal_id"],
+    )  # fmt: skip
+
+
+def answers_of(spec: QuestionSpec) -> tuple[OfferedAnswer, ...]:
+    """Return the answers that a file describes."""
+    return tuple(
+        _answer(
+            {"name": one.name, "label": one.label, "digit": one.digit, "words": one.words, "low": one.low},
+            spec.translations_json(),
+        )
+        for one in spec.answers
+    )
+
+
+def _times(spec: QuestionSpec, time_zone: str) -> tuple[datetime | None, datetime]:
+    here = ZoneInfo(time_zone)
+    return at_zone(spec.opens, here) if spec.opens else None, at_zone(spec.closes, here, end=True)
+
+
+def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
+    comment = {True: "", False: None}[spec.comment] if isinstance(spec.comment, bool) else spec.comment
+    own = {DEFAULT: QuestionWords(spec.title, spec.asks, comment)}
+    return own | {
+        language: QuestionWords(one.title, one.asks, None if comment is None else one.comment or "")
+        for language, one in spec.translations.items()
+    }
+
+
+def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> OfferedAnswer:
+    name, theirs = row["name"], {language: one["answers"][row["name"]] for language, one in translations.items()}
+    said = [name.replace("_", " "), row["label"], *row["words"]]
+    said += [phrase for one in theirs.values() for phrase in (one["label"], *one["words"])]
+    return OfferedAnswer(
+        name,
+        {DEFAULT: row["label"]} | {language: one["label"] for language, one in theirs.items()},
+        row["digit"],
+        frozenset(map(folded, said)),
+        row["low"],
+    )

@@ -1,0 +1,38 @@
+-- name: one_letter_at_a_time
+-- Of two questions that are created at once the second waits, so that they get different letters.
+select pg_advisory_xact_lock(hashtextextended('question letter', 0));
+
+-- name: create_question
+-- Checks the name and inserts in one statement. The letter is the first that no open question has; where all are taken,
+-- one of those that the fewest have. I and O are left out, as they look like 1 and 0.
+insert into question (
+  name, title, organisation, asks, comment, opens_at, closes_at, time_zone, translations, goal_id, letter
+)
+select $1, $2, $3, $4, $5, coalesce($6, '-infinity'::timestamptz), $7, $8, $9, $10, letter
+from unnest(string_to_array('A B C D E F G H J K L M N P Q R S T U V W X Y Z', ' ')) as free (letter)
+left join question q using (letter)
+group by letter
+order by count(*) filter (where q.closes_at > $11), letter
+limit 1
+on conflict (name) do nothing
+returning question_id;
+
+-- name: add_answers
+-- In the order of the file.
+insert into question_answer (question_id, position, name, label, digit, words, low)
+select
+  $1, place, a ->> 'name', a ->> 'label', a ->> 'digit', array(select jsonb_array_elements_text(a -> 'words')),
+  (a ->> 'low')::boolean
+from jsonb_array_elements($2) with ordinality as given (a, place);
+
+-- name: get_question
+-- By the name people use, with its answers.
+select * from question_described where name = $1;
+
+-- name: question_by_id
+-- The same by its id.
+select * from question_described where question_id = $1;
+
+-- name: question_names
+-- Soonest to close first.
+select name from question order by closes_at, name;

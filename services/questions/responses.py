@@ -1,0 +1,177 @@
+"""Ledger of responses to a question, and each person's present answer by it.
+
+Nothing in the ledger is ever changed: a change of mind is another response, an undo is a response that *retracts* one.
+The latest answer that has not been retracted is a person's present answer, and a person counts once. Whoever has a
+present answer has met the question's goal: messages that are queued for it are withdrawn in the same transaction.
+
+The words of a response are kept beside the ledger (`response_comment`), so that they can be deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import asyncpg
+
+from core.control_characters import without_controls
+from core.db import Connection, atomic, load_queries
+from core.errors import Conflict, NotFound
+from messaging.goals import meet, reopen
+
+SQL: Final = load_queries(__file__)
+
+LONGEST_COMMENT: Final = 4000
+"""Most characters of a comment that are kept."""
+
+
+class ResponseSource(StrEnum):
+    """Source of a response: how it reached us."""
+
+    LINK = "link"
+    SMS_REPLY = "sms_reply"
+    EMAIL_REPLY = "email_reply"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentAnswer:
+    """Present answer of a person.
+
+    Attributes:
+        response_id: the response that decides it.
+        answer: its name.
+        message_id: the message it answers.
+    """
+
+    response_id: int
+    answer: str
+    message_id: int | None
+
+
+async def record_response(
+    db: Connection,
+    *,
+    question_id: int,
+    person_id: int,
+    answer: str | None,
+    source: str,
+    recorder: str,
+    comment: str = "",
+    message_id: int | None = None,
+    campaign_id: int | None = None,
+    at: datetime | None = None,
+) -> int:
+    """Record a response and update the person's present answer.
+
+    All of it happens in the caller's transaction. It waits for another response of the same person, never for one of
+    anybody else.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        question_id: the question.
+        person_id: the person.
+        answer: the name of the answer; None for a comment alone.
+        source: a `ResponseSource`.
+        recorder: who recorded it: `member`, or a member of staff.
+        comment: the person's words beside the answer; "" for none.
+        message_id: the message it answers.
+        campaign_id: the campaign of that message, under which it is counted.
+        at: when it was said; now if not given.
+
+    Returns:
+        The response's id, for `retract_response`.
+
+    Raises:
+        NotFound: no such question, person or answer.
+        ValueError: neither an answer nor a comment, or not a valid source; a mistake in the program.
+    """
+    source, words = ResponseSource(source), without_controls(comment).strip()[:LONGEST_COMMENT]
+    if answer is None and not words:
+        raise ValueError("a response has an answer, a comment, or both")
+    async with atomic(db):
+        goal_id = await _lock(db, question_id, person_id, answer)
+        response_id: int = await db.fetchval(
+            SQL["add_response"], question_id, person_id, answer, source, recorder, at, message_id, campaign_id, None
+        )
+        if words:
+            await db.execute(SQL["add_comment"], response_id, words)
+        await _update_status(db, question_id, person_id, goal_id, source)
+        return response_id
+
+
+async def retract_response(db: Connection, response_id: int, *, recorder: str, source: str) -> int:
+    """Retract a response: the answer before it holds again, and its comment is deleted.
+
+    Retracting twice is harmless: the second call returns the retraction of the first.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        response_id: the response to retract.
+        recorder: who retracts it.
+        source: a `ResponseSource`.
+
+    Returns:
+        The id of the response that retracts it.
+
+    Raises:
+        NotFound: no such response.
+        Conflict: that response is itself a retraction.
+    """
+    found = await db.fetchrow(SQL["find_response"], response_id)
+    if found is None:
+        raise NotFound(f"There is no response {response_id}.")
+    if found["retracts"] is not None:
+        raise Conflict(
+            f"Response {response_id} retracts another one and cannot be retracted itself.",
+            remedy="Record the former answer again instead.",
+        )
+    question_id, person_id = found["question_id"], found["person_id"]
+    async with atomic(db):
+        goal_id = await _lock(db, question_id, person_id, None)
+        again = await db.fetchrow(SQL["find_response"], response_id)  # it may have been retracted meanwhile
+        if again is not None and again["retracted_by"] is not None:
+            return int(again["retracted_by"])
+        retraction: int = await db.fetchval(
+            SQL["add_response"], question_id, person_id, None, ResponseSource(source), recorder, None,
+            found["message_id"], found["campaign_id"], response_id,
+        )  # fmt: skip
+        await db.execute(SQL["delete_comment"], response_id)
+        await _update_status(db, question_id, person_id, goal_id, source)
+        return retraction
+
+
+async def last_by_link(db: Connection, question_id: int, person_id: int, message_id: int) -> asyncpg.Record | None:
+    """Return a person's last response by the link of a message that still stands: its `answer_id` and `at`."""
+    return await db.fetchrow(SQL["last_by_link"], question_id, person_id, message_id)
+
+
+async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:
+    """Return a person's present answer to a question; None while they have none."""
+    row = await db.fetchrow(SQL["present_answer"], question_id, person_id)
+    return None if row is None else PresentAnswer(**row)
+
+
+async def _lock(db: Connection, question_id: int, person_id: int, answer: str | None) -> int:
+    """Lock the person's responses until the transaction ends; returns the question's goal."""
+    row = await db.fetchrow(SQL["hold"], question_id, person_id, answer)
+    if row is None:
+        raise NotFound(f"There is no question {question_id}.")
+    if not row["known"]:
+        raise NotFound(f"There is no person {person_id}.")
+    if not row["offered"]:
+        raise NotFound(
+            f"The question has no answer {answer}.", remedy="See its answers with: muster question show NAME"
+        )
+    return int(row["goal_id"])
+
+
+async def _update_status(db: Connection, question_id: int, person_id: int, goal_id: int, source: str) -> None:
+    change = await db.fetchrow(SQL["update_status"], question_id, person_id)
+    assert change is not None
+    if change["now"] is not None and change["before"] is None:
+        await meet(db, goal_id, person_id, source=source)
+    elif change["before"] is not None and change["now"] is None:
+        await reopen(db, goal_id, person_id)

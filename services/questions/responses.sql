@@ -1,0 +1,80 @@
+-- name: hold
+-- One response at a time for one person and question, so that two never both see "has not answered yet". An advisory
+-- lock, as an import may have locked the person's row.
+select
+  q.goal_id,
+  exists (select from person where person_id = $2) as known,
+  $3::text is null or exists (select from question_answer a where a.question_id = $1 and a.name = $3) as offered,
+  pg_advisory_xact_lock(hashtextextended('response:' || $1::bigint || ':' || $2::bigint, 0))
+from question q
+where q.question_id = $1;
+
+-- name: add_response
+-- Adds a response to the ledger.
+insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts)
+values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9)
+returning response_id;
+
+-- name: add_comment
+insert into response_comment (response_id, comment) values ($1, $2);
+
+-- name: delete_comment
+-- Whoever takes back what they said takes back its words.
+delete from response_comment where response_id = $1;
+
+-- name: update_status
+-- Recomputes the person's present answer and writes the difference as rows of +1 and -1, so that nobody waits for a
+-- counter. Who changes their mind stays in the unit in which they were counted first.
+with best as (
+  select r.response_id, r.answer, r.campaign_id
+  from response r
+  where r.question_id = $1 and r.person_id = $2 and r.answer is not null
+    and not exists (select from response undone where undone.retracts = r.response_id)
+  order by r.at desc, r.response_id desc
+  limit 1
+), before as (
+  select response_id, answer, campaign_id, unit_id from response_status where question_id = $1 and person_id = $2
+), place as (
+  select case when exists (select from before) then (select unit_id from before) else p.unit_id end as unit_id
+  from person p
+  where p.person_id = $2
+), placed as (
+  insert into response_status (question_id, person_id, response_id, answer, campaign_id, unit_id)
+  select $1, $2, b.response_id, b.answer, b.campaign_id, p.unit_id from best b cross join place p
+  on conflict (question_id, person_id) do update
+    set response_id = excluded.response_id, answer = excluded.answer, campaign_id = excluded.campaign_id
+    where response_status.response_id <> excluded.response_id
+), removed as (
+  delete from response_status where question_id = $1 and person_id = $2 and not exists (select from best)
+), counted as (
+  insert into response_count (question_id, campaign_id, unit_id, answer, n)
+  select $1, change.campaign_id, p.unit_id, change.answer, change.n
+  from place p
+  cross join (
+    select answer, campaign_id, 1 as n from best union all select answer, campaign_id, -1 from before
+  ) change
+  where (select (answer, campaign_id) from before) is distinct from (select (answer, campaign_id) from best)
+)
+select (select answer from before) as before, (select answer from best) as now;
+
+-- name: find_response
+-- A response, and the one that retracts it, if any.
+select r.question_id, r.person_id, r.retracts, r.message_id, r.campaign_id, undone.response_id as retracted_by
+from response r
+left join response undone on undone.retracts = r.response_id
+where r.response_id = $1;
+
+-- name: last_by_link
+-- The latest response made by this message's link that has not been retracted.
+select r.response_id as answer_id, r.at
+from response r
+where r.question_id = $1 and r.person_id = $2 and r.message_id = $3 and r.source = 'link' and r.retracts is null
+  and not exists (select from response undone where undone.retracts = r.response_id)
+order by r.response_id desc
+limit 1;
+
+-- name: present_answer
+select s.response_id, s.answer, r.message_id
+from response_status s
+join response r using (response_id)
+where s.question_id = $1 and s.person_id = $2;

@@ -1,0 +1,170 @@
+"""A council's feedback and reminder campaigns, from the documented file to the answers: no ballot anywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+from twilio.request_validator import RequestValidator
+
+from core.db import Connection
+from core.runtime import Runtime
+from core.settings import ROOT, Settings
+from sandbox import Sandbox
+from tests.integration.campaigns.test_notices import muster, of_a_ballot, sandbox
+from tests.support.console_site import console_site
+from tests.support.inbound_rows import Moving, look, press, serve
+from tests.support.member_states import Client
+from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
+from webhooks import process_inbox
+
+__all__ = ["sandbox"]
+
+PEOPLE = """member id,first name,region,branch,mobile,email,language,appointment_at,place
+1,Ann,North,Leeds,07400900001,,en,Tuesday 9 December at 10:20,the Town Hall
+2,Bob,North,Leeds,07400900002,,en,Tuesday 9 December at 10:40,the Town Hall
+3,Carys,South,Bristol,,carys@example.org,cy,,
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    """A campaign's file that is open for a long time, and its people."""
+    text = re.sub(r"(closes\s*=\s*)2026", r"\g<1>2099", text).replace(
+        "[campaign]\n", '[campaign]\nquiet_hours = "none"\n'
+    )
+    (folder / "messages").mkdir()
+    (folder / "file.toml").write_text(text, encoding="utf-8")
+    (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    return folder / "file.toml"
+
+
+def plain_of(mail: EmailMessage) -> str:
+    """The words of a mail's text part."""
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+async def reply(here: Runtime, client: Client, sender: str, words: str) -> None:
+    form = {
+        "AccountSid": here.settings.twilio_account_sid, "MessageSid": f"SM{abs(hash((sender, words))):032x}"[:34],
+        "Body": words, "From": sender, "To": SMS_FROM, "NumMedia": "0",
+    }  # fmt: skip
+    url = f"{here.settings.public_url}/webhooks/twilio/inbound"
+    signature = RequestValidator(here.settings.twilio_auth_token[0].get_secret_value()).compute_signature(url, form)
+    headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = await client.post("/webhooks/twilio/inbound", data=urlencode(form), headers=headers)
+    assert answer.status == 200
+    while await process_inbox(here, 10):
+        pass
+
+
+async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
+    runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (file,) = re.findall(r"```toml\n(\[question\].*?)```", (ROOT / "docs/questions.md").read_text("utf-8"), re.DOTALL)
+    path, said = written(tmp_path, file), list[str]()
+
+    def do(words: str) -> str:
+        done = muster(settings, sandbox, tmp_path, words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        said.append(done.stdout + done.stderr)
+        return done.stdout
+
+    do(f"people import {tmp_path / 'people.csv'}")
+    said.clear()  # that is about a member file, whatever comes of it
+    do(f"campaign create {path}")
+    do("template check feedback-request --question visit-2026")
+    plan = do("campaign launch visit-2026-feedback --yes")
+    assert "2  get it by text" in plan
+
+    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    here = replace(runtime, clock=clock, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
+    assert (await deliver(here)).accepted == 3
+    await sandbox.idle()
+    ann, bob = (next(sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
+    (carys,) = sandbox.mailbox.to("carys@example.org")
+    said += [ann.body, bob.body, plain_of(carys.parse())]
+    assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
+    assert "Dywedwch wrthym sut aeth hi" in said[-1]
+
+    async with serve(here) as client, console_site(here) as site:
+        await reply(here, client, "+447400900001", "1 nice staff")
+        link = re.search(r"http://muster\.test(/\w+)", plain_of(carys.parse()))
+        assert link is not None
+        page = await look(client, link[1])
+        clock.wait(seconds=60)
+        page = await press(client, link[1], page, "answer_poor")
+        said.append(page.words)
+        assert "Eich ateb yw “Gwael”." in page.words
+        told = orjson.loads(do("campaign status visit-2026-feedback --json"))
+        assert told["answers"] == {"good": 1, "fair": 0, "poor": 1}
+        assert {one["path"]: one["answers"]["good"] for one in told["units"]} == {
+            "North": 1, "North / Leeds": 1, "South": 0, "South / Bristol": 0,
+        }  # fmt: skip
+        shown = do("campaign status visit-2026-feedback")
+        assert "2 people have answered: 1 Good (50%), 0 Fair (0%), 1 Poor (50%)." in " ".join(shown.split())
+        assert "North / Leeds" in shown
+        waiting = do("replies list")
+        assert "A low answer: look into it" in waiting
+        assert "Poor" in waiting
+        assert "nice staff" in do("question answers visit-2026 --comments")
+        why = do("messages why 1")
+        assert "In the question visit-2026 they are counted as: Good – nice staff (from a text)." in " ".join(
+            why.split()
+        )
+
+        await site.sign_in()
+        for path_of in ("/console/", "/console/campaigns/visit-2026-feedback"):
+            status, html = await site.get(path_of)
+            assert status == 200
+            said.append(html)
+        assert "South / Bristol" in said[-1]
+        assert '<th scope="col" class="n">Fair</th>' in said[-1]
+    assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
+
+
+async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_next(
+    runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = (ROOT / "sandbox/demo/appointments-2026.toml").read_text("utf-8")
+    path = written(tmp_path, file + '\n[[campaign.steps]]\ntemplate = "appointment-reminder"\nchannels = ["sms"]\n')
+    for words in (f"people import {tmp_path / 'people.csv'}", f"campaign create {path}"):
+        done = muster(settings, sandbox, tmp_path, words)
+        assert done.returncode == 0, done.stderr
+    launched = muster(settings, sandbox, tmp_path, "campaign launch appointments-2026-reminders --yes")
+    assert "2  people in the audience" in launched.stdout, "Carys has no appointment"
+
+    here = replace(runtime, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
+    await db.execute("update step set due_at = now() + interval '1 day' where position = 2")
+    await deliver(here)
+    await sandbox.idle()
+    text = next(sandbox.twilio.messages.to("+447400900001")).body
+    assert (
+        "your appointment on Tuesday 9 December at 10:20 at the Town Hall. Reply 1 if you will come, 2 to change"
+        in text
+    )
+    assert of_a_ballot(text) == []
+    async with serve(here) as client:
+        await reply(here, client, "+447400900001", "1 see you then")
+        await reply(here, client, "+447400900002", "I cant come, it clashes with work")
+    rows = await db.fetch(
+        "select external_id, answer from response_status join person using (person_id) order by external_id"
+    )
+    assert [tuple(row) for row in rows] == [("1", "will_attend"), ("2", "change_appointment")]
+    assert await db.fetchval("select why_open from reply where state = 'open'") == "low_answer"
+
+
+@pytest.mark.parametrize("name", ["visit-2026", "appointments-2026"])
+def test_the_shipped_files_are_read(name: str) -> None:
+    from campaigns.spec import load_campaign_file
+
+    spec, own = load_campaign_file(ROOT / "sandbox" / "demo" / f"{name}.toml")
+    assert spec.subject == ("question", name)
+    assert own is not None

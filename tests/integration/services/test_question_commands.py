@@ -1,0 +1,88 @@
+"""`muster question`, as people type it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from core.db import Connection
+from core.settings import Settings
+from services.questions.questions import get_question
+from services.questions.responses import record_response
+from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.electorate import add_person, add_unit
+
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "sandbox" / "demo" / "visit-2026.toml"
+
+
+async def _answers(db: Connection) -> None:
+    question = await get_question(db, "visit-2026")
+    north = await add_unit(db, "North", "region")
+    leeds, york = await add_unit(db, "Leeds", parent=north), await add_unit(db, "York", parent=north)
+    for number, unit, answer, comment in (
+        ("R1", leeds, "good", "nice staff"), ("R2", leeds, "poor", "=waited two hours"), ("R3", york, "good", ""),
+    ):  # fmt: skip
+        await record_response(
+            db, question_id=question.question_id, person_id=await add_person(db, number, unit=unit), answer=answer,
+            comment=comment, source="sms_reply", recorder="member",
+        )  # fmt: skip
+
+
+async def test_a_question_is_made_shown_and_listed(settings: Settings, db: Connection) -> None:
+    made, again = muster(settings, f"question create {FILE}", f"question create {FILE}")
+    assert (made.code, made.err) == (0, "")
+    assert "How did we do when you visited us?" in made.out
+    assert (again.code, again.out) == (1, "")
+    assert "There is already a question visit-2026." in again.err
+    await _answers(db)
+
+    shown, as_json, listed, unknown = muster(
+        settings, "question show visit-2026 --by branch", "question show visit-2026 --by region --json",
+        "question list", "question show visit",
+    )  # fmt: skip
+    assert ["1", "Good", "2", "67%"] in [line.split() for line in shown.out.splitlines()]
+    assert "North / Leeds" in shown.out
+    assert "Welsh (cy)" in shown.out
+    found = as_json.json()
+    assert [(one["name"], one["people"], one["low"]) for one in found["answers"]] == [
+        ("good", 2, False), ("fair", 0, False), ("poor", 1, True),
+    ]  # fmt: skip
+    assert [(one["path"], one["answers"]) for one in found["units"]] == [("North", {"good": 2, "fair": 0, "poor": 1})]
+    assert "visit-2026" in listed.out
+    assert "Did you mean visit-2026?" in unknown.err
+
+
+async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet(
+    settings: Settings, db: Connection, tmp_path: Path
+) -> None:
+    muster(settings, f"question create {FILE}")
+    await _answers(db)
+    path = tmp_path / "answers.csv"
+    everybody, leeds, poor, wrong, written, twice = muster(
+        settings, "question answers visit-2026 --json", "question answers visit-2026 --unit Leeds --comments --json",
+        "question answers visit-2026 --answer poor", "question answers visit-2026 --answer voted",
+        f"question answers visit-2026 --comments --csv {path} --actor olga",
+        f"question answers visit-2026 --csv {path}",
+    )  # fmt: skip
+    assert [(one["member_id"], one["answer"]) for one in everybody.json()] == [
+        ("R1", "good"), ("R2", "poor"), ("R3", "good"),
+    ]  # fmt: skip
+    assert [(one["member_id"], one["comments"]) for one in leeds.json()] == [
+        ("R1", ["nice staff"]), ("R2", ["=waited two hours"]),
+    ]  # fmt: skip
+    assert "waited two hours" in poor.out
+    assert "R1" not in poor.out
+    assert (wrong.code, "it has good, fair, poor" in wrong.err) == (2, True)
+    assert "2 people written" in written.out
+    assert "exists already" in twice.err
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    assert [(row["member_id"], row["label"], row["comment"]) for row in rows] == [
+        ("R1", "Good", "nice staff"), ("R2", "Poor", "'=waited two hours"),
+    ]  # fmt: skip
+    assert await db.fetchval("select actor from audit where action = 'answers.exported'") == "olga"
+
+
+async def test_questions_are_none_at_first(settings: Settings) -> None:
+    (listed,) = muster(settings, "question list")
+    assert "There is no question yet" in listed.out

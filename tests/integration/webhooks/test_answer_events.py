@@ -1,0 +1,42 @@
+"""Answers to questions as events: ids and names for everybody, the words for those who may have texts."""
+
+from __future__ import annotations
+
+import orjson
+
+from core.db import Connection
+from services.questions.responses import record_response, retract_response
+from tests.integration.webhooks.test_webhook_stream import RECEIVER, events
+from tests.support.electorate import add_person
+from tests.support.questions import add_question
+from tests.support.receivers import Telling
+from webhooks.subscriptions.payload import WebhookEvent, bodies
+
+
+async def test_answers_are_told_and_what_is_taken_back(told: Telling, db: Connection) -> None:
+    question, person = await add_question(db), await add_person(db, "R1")
+    await told.add(RECEIVER, "answer.*")
+    responses = [
+        await record_response(
+            db, question_id=question.question_id, person_id=person, answer=answer, comment=comment, source="sms_reply",
+            recorder="member",
+        )
+        for answer, comment in (("good", ""), ("poor", "waited two hours"), (None, "and the lift is broken"))
+    ]  # fmt: skip
+    await retract_response(db, responses[1], recorder="member", source="link")
+    await told.notice()
+
+    found = await events(db)
+    assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in found] == [
+        ("answer.received", "good", False, "good", None),
+        ("answer.received", "poor", True, "good", None),
+        ("answer.received", None, False, "good", None),
+        ("answer.retracted", "poor", True, "good", responses[1]),
+    ]
+    assert {(data["question"], data["member_id"], "text" in data) for _, data in found} == {("visit", "R1", False)}
+
+    rows = await db.fetch("select seq, type, at, data, ref from webhook_event order by seq")
+    said = [
+        orjson.loads(body)["data"].get("text") for body in await bodies(db, [WebhookEvent(*r) for r in rows], ["texts"])
+    ]
+    assert said == [None, None, "and the lift is broken", None], "words that were taken back are gone"

@@ -1,0 +1,153 @@
+"""The page about a question: its words and answers, a changed answer, a comment, an undo; in English and Welsh."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from campaigns.replies.reply_inbox import open_replies
+from core.db import Connection
+from core.runtime import Runtime
+from tests.integration.campaigns.test_notices import OF_A_BALLOT
+from tests.support.electorate import NOW, add_person, add_unit
+from tests.support.inbound_rows import BROWSER, HEADLESS, Forms, Moving, look, press, read, serve
+from tests.support.member_states import Client
+from tests.support.questions import Room, add_question, ask
+
+PHONE = "+447400900001"
+
+
+@pytest.fixture
+async def ann(db: Connection) -> int:
+    return await add_person(db, "R1", unit=await add_unit(db, "Leeds"), sms=PHONE, email="ann@example.org")
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection, ann: int) -> Room:
+    return await ask(runtime, db, await add_question(db))
+
+
+@pytest.fixture
+def clock() -> Moving:
+    return Moving(NOW)
+
+
+@pytest.fixture
+async def client(room: Room, clock: Moving) -> AsyncIterator[Client]:
+    async with serve(replace(room.runtime, clock=clock)) as client:
+        yield client
+
+
+async def tap(client: Client, clock: Moving, path: str, page: Forms, answer: str) -> Forms:
+    """Press a button like a person, who takes some time to read."""
+    clock.wait(seconds=20)
+    return await press(client, path, page, answer)
+
+
+async def write(client: Client, clock: Moving, path: str, page: Forms, words: str) -> Forms:
+    clock.wait(seconds=20)
+    data = {**page.fields, "answer": "comment", "comment": words}
+    response = await client.post(path, data=data, headers={"User-Agent": BROWSER})
+    assert response.status == 200
+    return await read(response)
+
+
+async def test_a_person_answers_changes_comments_and_takes_it_back(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await look(client, path)
+    assert "How did we do when you visited us?" in page.words
+    assert page.shown == ["answer_good", "answer_fair", "answer_poor", "call_me", "stop"]
+    assert "What could we do better?" not in page.words
+
+    page = await tap(client, clock, path, page, "answer_good")
+    assert "You have answered “Good”." in page.words
+    assert page.shown == ["comment", "answer_fair", "answer_poor", "undo", "call_me", "stop"]
+    assert await room.answer_of(ann) == ("good", None)
+
+    page = await tap(client, clock, path, page, "answer_poor")
+    assert "You have answered “Poor”. Somebody will look into it." in page.words
+    assert [(one.why_open, one.answer) for one in await open_replies(room.db)] == [("low_answer", "Poor")]
+
+    page = await write(client, clock, path, page, "  <b>waited</b> two hours ")
+    assert "People here will read your words." in page.words
+    assert [(one.text, one.answer) for one in await open_replies(room.db)] == [
+        ("", "Poor"), ("<b>waited</b> two hours", "Poor"),
+    ]  # fmt: skip
+    assert "waited" not in (await look(client, path)).words, "a link can be passed on"
+
+    page = await tap(client, clock, path, await look(client, path), "undo")
+    assert not await room.db.fetchval("select count(*) from response_comment")
+    assert [one.text for one in await open_replies(room.db)] == [""]
+    assert not await room.db.fetchval("select count(*) from reply where text <> ''")
+    page = await tap(client, clock, path, page, "undo")
+    assert await room.answer_of(ann) == ("good", None), "the answer before it holds again"
+    page = await tap(client, clock, path, page, "undo")
+    assert await room.answer_of(ann) == (None, None)
+    assert "answer_good" in page.shown
+    assert await open_replies(room.db) == []
+
+
+async def test_the_page_says_nothing_of_a_ballot_in_any_language(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    welsh = await look(client, f"{path}?lang=cy")
+    assert "Sut wnaethom ni pan ddaethoch chi atom?" in welsh.words
+    assert "Mae Leeds Council yn gofyn i chi am eich ymweliad." in welsh.words
+    pages = [welsh, await look(client, path)]
+    pages.append(await tap(client, clock, f"{path}?lang=cy", welsh, "answer_fair"))
+    assert "Eich ateb yw “Gweddol”." in pages[-1].words
+    assert "Beth allem ni ei wneud yn well?" in pages[-1].words
+    pages.append(await look(client, f"/p{path}"))
+    pages.append(await tap(client, clock, path, await look(client, path), "stop"))
+    for page in pages:
+        assert OF_A_BALLOT.findall(page.words) == []
+
+
+async def test_a_machine_is_asked_a_second_time_with_the_answers_in_words(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await look(client, path, agent=HEADLESS)
+    page = await press(client, path, page, "answer_poor", agent=HEADLESS)
+    assert "One more question" in page.words
+    assert "You pressed “Poor”." in page.words
+    assert page.shown[0] == "nothing"
+    assert {"answer_good", "answer_fair", "answer_poor"} < set(page.shown)
+    assert await room.answer_of(ann) == (None, None)
+
+
+async def test_an_empty_comment_and_one_after_the_end_change_nothing(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, "   ")
+    assert "Nothing has been noted." in page.words
+    await room.db.execute("update question set closes_at = $1", clock.now)
+    page = await write(client, clock, path, page, "too late")
+    assert "The time to answer is over." in page.words
+    assert not await room.db.fetchval("select count(*) from response_comment")
+
+
+async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connection, ann: int, clock: Moving) -> None:
+    room = await ask(runtime, db, await add_question(db, comment=False))
+    async with serve(replace(room.runtime, clock=clock)) as client:
+        path = await room.link_to(ann)
+        page = await tap(client, clock, path, await look(client, path), "answer_good")
+        assert page.shown == ["answer_fair", "answer_poor", "undo", "call_me", "stop"]
+
+
+async def test_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, "Please ring me about this")
+    assert [one.why_open for one in await open_replies(room.db)] == ["call_me"]
+    await write(client, clock, path, page, "stop texting me")
+    assert await room.db.fetchval("select reason from suppression where address = $1", PHONE) == "opted_out"
