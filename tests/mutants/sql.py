@@ -207,11 +207,15 @@ MUTANTS: Final = (
         "record",
         ("an answer stops nothing any more", "stops_of(s.goal_id, m", "stops_of(null, m"),
         ("an opt-out stops nothing any more", "m.person_id, m.channel, m", "m.person_id, 'none', m"),
-        ("missing consent stops nothing any more", "m.address, s.purpose) as stop", "m.address, 'service') as stop"),
+        (
+            "missing consent stops nothing any more",
+            "m.address, coalesce(s.purpose, t.purpose)) as stop",
+            "m.address, 'service') as stop",
+        ),
         (
             "an older attempt goes on the wire",
-            "m.message_id = n.message_id and m.attempt = n.attempt\n  join step",
-            "m.message_id = n.message_id\n  join step",
+            "m.message_id = n.message_id and m.attempt = n.attempt\n  left join step",
+            "m.message_id = n.message_id\n  left join step",
         ),
         ("a worker that was declared gone sends", " and c.gone_at is null", ""),
         ("a cancelled campaign is sent", "when step_state = 'cancelled' then", "when false then"),
