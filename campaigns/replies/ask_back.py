@@ -20,7 +20,7 @@ from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, Kind, NewMessage, send_to
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 
 SQL: Final = load_queries(__file__)
 
@@ -58,7 +58,7 @@ async def ask_back(
     if contents is None:
         return False
     new = NewMessage(
-        Kind.AUTO_REPLY, message["channel"], message["address"],
+        MessageKind.AUTO_REPLY, message["channel"], message["address"],
         await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
         send_before=at + WITHIN,
     )  # fmt: skip

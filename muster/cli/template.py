@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from email.utils import parseaddr
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,23 +16,17 @@ from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
 from core.errors import MusterError, NotFound, TemplateError
-from core.plurals import plural
 from core.settings import Settings
-from core.typed_address import read_address
 from messaging.content.languages import named, spoken
-from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
-from messaging.content.segments import beyond_gsm7
+from messaging.content.render import Branding, Renderer
 from messaging.content.templates import Channel, Template, list_templates, load_template
-from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from messaging.settings import load_settings
-from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
-from muster.run import SANDBOX_SMS_FROM
-from people.people import Person, find_person
+from muster.cli.template_preview import Preview, PreviewChoice, send_test, show_email, show_sms
+from people.people import find_person
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
 
@@ -199,74 +191,17 @@ async def _check(
         return template, runtime.settings, await people_by_language(db), subject
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewChoice:
-    """Preview of one person's messages in one language."""
-
-    language: str
-    sms: RenderedSms | None
-    email: RenderedEmail | None
-    menu: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Preview of one person's messages: in their own language first, then in the template's others."""
-
-    template: Template
-    person: Person
-    said: Sequence[PreviewChoice]
-    email_from: str
-    warnings: tuple[str, ...]
-
-    def address(self, channel: str) -> str | None:
-        """Return the address it would go to: the first one that may be used."""
-        return next(
-            (one.address for one in self.person.addresses if one.channel == channel and one.suppressed is None), None
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the same as JSON values."""
-        own, *others = self.said
-        return {
-            "template": self.template.name,
-            "purpose": self.template.purpose,
-            "person": self.person.external_id,
-            **self._json(own),
-            "other_languages": [self._json(one) for one in others],
-            "warnings": list(self.warnings),
-        }
-
-    def _json(self, said: PreviewChoice) -> dict[str, Any]:
-        return {
-            "language": said.language,
-            "sms": said.sms
-            and {
-                "to": self.address("sms"),
-                "text": said.sms.text,
-                "encoding": said.sms.segments.encoding,
-                "segments": said.sms.segments.segments,
-                "units": said.sms.segments.units,
-                "replaced": [asdict(one) | {"name": one.name} for one in said.sms.replaced],
-                "menu": dict(said.menu),
-            },
-            "email": said.email
-            and {
-                "from": self.email_from,
-                "to": self.address("email"),
-                "subject": said.email.subject,
-                "text": said.email.text,
-                "html": said.email.html,
-            },
-        }
-
-
 def _subject_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add an option for each kind of subject that has a name: `--ballot NAME`."""
     for kind in (one for one in KINDS.values() if one.named):
         about = f"Take title and dates from this {kind.kind}; without it, from an example."
         command = click.option(f"--{kind.kind}", metavar="NAME", help=about)(command)
     return command
+
+
+def _chosen(about: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """Return the kind and name of the subject that the options name; None for none."""
+    return next(((kind, name) for kind, name in about.items() if name), None)
 
 
 @command.command()
@@ -285,8 +220,7 @@ def preview(
 
     What they get is in their own language where the template has it; the template's other languages follow.
     """
-    chosen = next(((kind, one) for kind, one in about.items() if one), None)
-    shown = run(_preview(name, person, chosen, language))
+    shown = run(_preview(name, person, _chosen(about), language))
     if html_file is not None:
         if shown.said[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
@@ -297,8 +231,8 @@ def preview(
     for said in shown.said:
         if said is not shown.said[0]:
             click.secho(f"\nThe same in {named(said.language)}", bold=True)
-        _show_sms(shown, said)
-        _show_email(shown, said)
+        show_sms(shown, said)
+        show_email(shown, said)
     _show(shown.warnings)
     if html_file is not None:
         click.echo(f"The HTML part is in {html_file}.")
@@ -308,36 +242,14 @@ def preview(
 @click.argument("name")
 @click.option("--person", required=True, metavar="ID", help="Whose message it is: a member's number.")
 @click.option("--to", "address", required=True, metavar="ADDRESS", help="Where it goes: your own mailbox or mobile.")
-@click.option("--ballot", metavar="NAME", help="Take title and dates from this ballot; without it, from an example.")
+@_subject_options
 @_language
 @actor_option
-def test(name: str, person: str, address: str, ballot: str | None, language: str | None, actor: str) -> None:
+def test(name: str, person: str, address: str, language: str | None, actor: str, **about: str | None) -> None:
     """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links lead nowhere."""
-    message_id = run(_test(name, person, address, ballot, language, actor))
+    shown = run(_preview(name, person, _chosen(about), language))
+    message_id = run(send_test(shown, address, actor))
     click.echo(f"The test goes out as message {message_id}. See: muster messages why '#{message_id}'")
-
-
-async def _test(
-    name: str, person: str, address: str, ballot: str | None, language: str | None, actor: str
-) -> int:  # fmt: skip
-    shown = await _preview(name, person, ballot, language)
-    async with open_session() as runtime:
-        settings = runtime.settings
-        channel, place = read_address(address, settings.sms_region)
-        said = shown.said[0].email if channel == "email" else shown.said[0].sms
-        if said is None:
-            raise NotFound(f"The template {name} has no {'email.md' if channel == 'email' else 'sms.txt'}.")
-        display, mailbox = parseaddr(settings.email_from)
-        sender = (mailbox, display) if channel == "email" else (settings.sms_from or SANDBOX_SMS_FROM, "")
-        contents = (
-            Contents(said.text, said.subject, said.html) if isinstance(said, RenderedEmail) else Contents(said.text)
-        )
-        async with runtime.pool.acquire() as db, db.transaction():
-            sender_id = await use_sender(db, channel, sender[0], name=sender[1])
-            message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor)
-            message_id = await send_to(db, message, at=runtime.clock())
-        await runtime.wake("deliver")
-        return message_id
 
 
 def _write(path: Path, html: str) -> None:
@@ -407,28 +319,6 @@ def _example(settings: Settings) -> dict[str, Any]:
         "contact": settings.contact,
         **{one.variable.name: one.example() for one in KINDS.values() if one.variable},
     }
-
-
-def _show_sms(shown: Preview, said: PreviewChoice) -> None:
-    if said.sms is None:
-        return
-    cost = said.sms.segments
-    segments = plural(cost.segments, "segment")
-    dear = beyond_gsm7(said.sms.text)
-    because = f" because of {' '.join(dear)}" if dear else ""
-    click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
-    click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
-    click.echo(f"{said.sms.text}\n")
-    for one in said.sms.replaced:
-        put = f"“{one.put}”" if one.put else "nothing"
-        click.echo(f"Replaced: {one.name} by {put}, {plural(one.times, 'time')}")
-
-
-def _show_email(shown: Preview, said: PreviewChoice) -> None:
-    if said.email is None:
-        return
-    click.secho(f"Email to {shown.address('email') or 'nobody: there is no address that may be used'}", bold=True)
-    click.echo(f"From: {shown.email_from}\nSubject: {said.email.subject}\n\n{said.email.text}")
 
 
 def _show(warnings: tuple[str, ...]) -> None:

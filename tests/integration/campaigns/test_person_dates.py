@@ -447,7 +447,7 @@ async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load
     campaign = await launched(muster)
     async with connected(muster) as db:
         now = await lifecycle.status(db, campaign.name, NOW)
-        shown_campaign = await progress.campaign(db, campaign.name)
+        shown_campaign = await progress.campaign(db, campaign.name, NOW)
     assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
     assert "next Tue 24 Nov 14:30" in as_text(status_table(now))
     page = render("campaign/steps", zone=ZoneInfo("Europe/London"), campaign=shown_campaign)

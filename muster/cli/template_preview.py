@@ -1,0 +1,143 @@
+"""Preview of a template: what one person would get, in words and as a test message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from email.utils import parseaddr
+from typing import Any
+
+import click
+
+from core.errors import NotFound
+from core.plurals import plural
+from core.typed_address import read_address
+from messaging.content.render import RenderedEmail, RenderedSms
+from messaging.content.segments import beyond_gsm7
+from messaging.content.templates import Template
+from messaging.outbox.senders import use_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from muster.cli.check import ENCODINGS
+from muster.cli.session import open_session
+from muster.run import SANDBOX_SMS_FROM
+from people.people import Person
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewChoice:
+    """Preview of one person's messages in one language."""
+
+    language: str
+    sms: RenderedSms | None
+    email: RenderedEmail | None
+    menu: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Preview of one person's messages: in their own language first, then in the template's others."""
+
+    template: Template
+    person: Person
+    said: Sequence[PreviewChoice]
+    email_from: str
+    warnings: tuple[str, ...]
+
+    def address(self, channel: str) -> str | None:
+        """Return the address it would go to: the first one that may be used."""
+        return next(
+            (one.address for one in self.person.addresses if one.channel == channel and one.suppressed is None), None
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        own, *others = self.said
+        return {
+            "template": self.template.name,
+            "purpose": self.template.purpose,
+            "person": self.person.external_id,
+            **self._json(own),
+            "other_languages": [self._json(one) for one in others],
+            "warnings": list(self.warnings),
+        }
+
+    def _json(self, said: PreviewChoice) -> dict[str, Any]:
+        return {
+            "language": said.language,
+            "sms": said.sms
+            and {
+                "to": self.address("sms"),
+                "text": said.sms.text,
+                "encoding": said.sms.segments.encoding,
+                "segments": said.sms.segments.segments,
+                "units": said.sms.segments.units,
+                "replaced": [asdict(one) | {"name": one.name} for one in said.sms.replaced],
+                "menu": dict(said.menu),
+            },
+            "email": said.email
+            and {
+                "from": self.email_from,
+                "to": self.address("email"),
+                "subject": said.email.subject,
+                "text": said.email.text,
+                "html": said.email.html,
+            },
+        }
+
+
+def show_sms(shown: Preview, said: PreviewChoice) -> None:
+    """Print the text in one language, with what it costs."""
+    if said.sms is None:
+        return
+    cost = said.sms.segments
+    segments = plural(cost.segments, "segment")
+    dear = beyond_gsm7(said.sms.text)
+    because = f" because of {' '.join(dear)}" if dear else ""
+    click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
+    click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
+    click.echo(f"{said.sms.text}\n")
+    for one in said.sms.replaced:
+        put = f"“{one.put}”" if one.put else "nothing"
+        click.echo(f"Replaced: {one.name} by {put}, {plural(one.times, 'time')}")
+
+
+def show_email(shown: Preview, said: PreviewChoice) -> None:
+    """Print the email in one language."""
+    if said.email is None:
+        return
+    click.secho(f"Email to {shown.address('email') or 'nobody: there is no address that may be used'}", bold=True)
+    click.echo(f"From: {shown.email_from}\nSubject: {said.email.subject}\n\n{said.email.text}")
+
+
+async def send_test(shown: Preview, address: str, actor: str) -> int:
+    """Send a preview to an address, as a test.
+
+    Args:
+        shown: the preview; what it says first is sent.
+        address: a mailbox or a mobile number, as typed.
+        actor: who asks for it, for the audit.
+
+    Returns:
+        The id of the message.
+
+    Raises:
+        NotFound: the template has no form for that kind of address.
+    """
+    async with open_session() as runtime:
+        settings = runtime.settings
+        channel, place = read_address(address, settings.sms_region)
+        said = shown.said[0].email if channel == "email" else shown.said[0].sms
+        if said is None:
+            form = "email.md" if channel == "email" else "sms.txt"
+            raise NotFound(f"The template {shown.template.name} has no {form}.")
+        display, mailbox = parseaddr(settings.email_from)
+        sender = (mailbox, display) if channel == "email" else (settings.sms_from or SANDBOX_SMS_FROM, "")
+        contents = (
+            Contents(said.text, said.subject, said.html) if isinstance(said, RenderedEmail) else Contents(said.text)
+        )
+        async with runtime.pool.acquire() as db, db.transaction():
+            sender_id = await use_sender(db, channel, sender[0], name=sender[1])
+            message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor)
+            message_id = await send_to(db, message, at=runtime.clock())
+        await runtime.wake("deliver")
+        return message_id
