@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import time
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -19,6 +20,7 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from core.cdn_networks import is_published
 from core.domain_groups import read_groups
 from core.frequency_caps import Cap, parse_caps
 from core.public_keys import read_public_key
@@ -48,7 +50,7 @@ _WORDS: Final = (
     "development", "staging", "server", "database", "django", "insecure", "supersecret", "super", "very", "long",
     "enough", "must", "least", "characters", "chars", "import", "print", "python", "secrets", "token", "urlsafe",
     "openssl", "rand", "base64", "todo", "fixme", "none", "null", "undefined", "key", "value", "only", "for", "and",
-    "the", "not", "use", "is", "my", "in", "to", "of", "it",
+    "the", "not", "use", "is", "my", "in", "to", "of", "it", "correct", "horse", "battery", "staple",
 )  # fmt: skip
 _NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
 """Endings of host names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
@@ -57,23 +59,17 @@ Network = IPv4Network | IPv6Network
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
-_WIDEST: Final = {4: 13, 6: 28}
-"""Bits of the widest public network of a proxy: Cloudflare and CloudFront publish none that is wider …"""
-_MOST_PUBLIC: Final = {4: 1 << 22, 6: 1 << 102}
-"""… and public addresses of a list: twice as many as Cloudflare and Fastly have together, a thousandth of all."""
-_PUBLISHED_WIDE: Final = frozenset(
-    map(ip_network, ("23.0.0.0/12", "23.32.0.0/11", "23.192.0.0/11", "104.64.0.0/10", "2600:1400::/24"))
-)
-"""Wider networks that a CDN (Akamai) publishes as its own; they are not counted."""
+_WIDEST: Final = {4: 1 << 17, 6: 1 << 96}
+"""Most public addresses that follow one another (a /15; IPv6: a /32), in one network or several …"""
+_MOST_PUBLIC: Final = {4: 1 << 19, 6: 1 << 100}
+"""… and in a whole list; wider ones that CDNs publish are not counted."""
 _EMBEDDING: Final = (_MAPPED, IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b::/96"))
 """Networks in which IPv6 addresses stand for IPv4 ones: mapped, 6to4, Teredo, NAT64."""
 _INSIDE_IPV4: Final = tuple(
-    map(
-        IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
-    )
+    map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16"))
 )
 _INSIDE_IPV6: Final = tuple(map(IPv6Network, ("::1/128", "fc00::/7", "fe80::/10")))
-"""Networks of a company, a cluster or a machine: no member comes from there over the internet."""
+"""Networks of a company, a cluster or a machine, not of a carrier (100.64.0.0/10): no member comes from there."""
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Loopback networks: only a proxy on this machine connects from there."""
 
@@ -125,22 +121,34 @@ def _network(text: str) -> Network:
 
 def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
     """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
-    public = [network for network in value if not _is_inside(network) and network not in _PUBLISHED_WIDE]
+    public = [network for network in value if not _is_inside(network) and not is_published(network)]
     for network in public:
         embedding = [one for one in _EMBEDDING if network.version == 6 and network.overlaps(one)]
-        if network.prefixlen < _WIDEST[network.version] and not any(
-            network.prefixlen >= one.prefixlen for one in embedding
+        if embedding and (
+            network.num_addresses <= _WIDEST[6] or any(network.prefixlen >= one.prefixlen for one in embedding)
         ):
-            raise _too_wide(f"{network} is so wide that members are in it")
-        if embedding:
             raise ValueError(f"{network} stands for IPv4 addresses: name their networks as IPv4, such as 10.0.3.0/24")
-    # each address once: overlapping networks are no more
-    fours = collapse_addresses(one for one in public if isinstance(one, IPv4Network))
-    sixes = collapse_addresses(one for one in public if isinstance(one, IPv6Network))
-    for single, most in ((fours, _MOST_PUBLIC[4]), (sixes, _MOST_PUBLIC[6])):
-        if (count := sum(one.num_addresses for one in single)) > most:
+    for version in (4, 6):
+        runs = _runs([network for network in public if network.version == version])
+        for first, count in runs:
+            if count > _WIDEST[version]:
+                raise _too_wide(f"the networks from {first} on are so wide that members are in them")
+        if (count := sum(count for _, count in runs)) > _MOST_PUBLIC[version]:
             raise _too_wide(f"together, the networks are so wide that members are in them ({count:,} public addresses)")
     return value
+
+
+def _runs(networks: Sequence[Network]) -> list[tuple[str, int]]:
+    """Join networks that overlap or follow one another: each run as its first address and how many addresses it has."""
+    runs: list[tuple[Network, int, int]] = []
+    for network in sorted(networks, key=lambda one: (int(one.network_address), one.prefixlen)):
+        start, end = int(network.network_address), int(network.broadcast_address) + 1
+        if runs and start <= runs[-1][2]:
+            first, begin, until = runs.pop()
+            runs.append((first, begin, max(until, end)))
+        else:
+            runs.append((network, start, end))
+    return [(str(first.network_address), until - begin) for first, begin, until in runs]
 
 
 def _is_inside(network: Network) -> bool:

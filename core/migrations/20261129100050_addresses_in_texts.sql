@@ -18,18 +18,18 @@ create function unseen_signs() returns text language sql immutable parallel safe
   ) as signs (first, last)
 $$;
 
--- A text in small letters, plain digits, and one kind of space, dash, stop and quote; without what is not seen.
-create function folded_signs(written text) returns text language plpgsql immutable strict parallel safe as $$
+-- A text with plain digits, and one kind of space, dash, stop and quote; without what is not seen.
+create function plain_signs(written text) returns text language plpgsql immutable strict parallel safe as $$
 declare
   plain text;
 begin
   if octet_length(written) = length(written) then
-    return lower(written);
+    return written;
   end if;
   plain := regexp_replace(normalize(written, NFKC), '[' || unseen_signs() || ']', '', 'g');
   plain := regexp_replace(plain, E'[\u1680\u2028\u2029\u2800]', ' ', 'g');
   plain := regexp_replace(plain, E'[\u2010-\u2015\u2043\u2212\u2e3a\u2e3b\u301c\u30a0]', '-', 'g');
-  plain := translate(plain, E'\u00b7\u06d4\u2022\u2219\u22c5\u3002\u30fb\u2018\u2019\u201a\u201b\u201c\u201d\u2044\u2215\u2236', '.......''''''''''''//:');
+  plain := translate(plain, E'\u00b7\u06d4\u2022\u2219\u22c5\u3002\u30fb\u2018\u2019\u201a\u201b\u201c\u201d\u2044\u2215\u2236\u0130', '.......''''''''''''//:I');
   if plain ~ '[٠-٩۰-۹߀-߉०-९০-৯੦-੯૦-૯୦-୯௦-௯౦-౯೦-೯൦-൯๐-๙໐-໙༠-༩၀-၉᠐-᠙]' then
     plain := translate(
       plain,
@@ -38,8 +38,25 @@ begin
       repeat('0123456789', 17)
     );
   end if;
-  return lower(plain);
+  return plain;
 end $$;
+
+-- The same in small letters, sign by sign.
+create function folded_signs(written text) returns text language sql immutable strict parallel safe as $$
+  select lower(plain_signs(written))
+$$;
+
+-- A folded text with zeros where somebody wrote the letter o among digits.
+create function with_zeros(plain text) returns text language sql immutable strict parallel safe as $$
+  select case when plain ~ '[0-9]o|o[0-9]' then
+    regexp_replace(
+      regexp_replace(
+        regexp_replace(plain, '(?<![a-z])o(?=[0-9])', '0', 'g'), '(?<=[0-9])o(?=o?[ .-]?[0-9])', '0', 'g'
+      ),
+      '(?<=[0-9])o(?=[ .-]?[0-9])', '0', 'g'
+    )
+  else plain end
+$$;
 
 -- The character of one to four bytes, given as hexadecimal digits; what is no UTF-8 is read as Latin-1.
 create function character_of(bytes text) returns text language sql immutable strict parallel safe as $$
@@ -64,22 +81,23 @@ $$;
 
 -- How one notation writes a sign: `marks` begin it, `pattern` finds it. `folded` are lines of a mail that go on, `quoted` its bytes
 -- (`=40`), `escaped` JSON's and bytes that are shown as text (`\u0040`, `\n`, `\342\200\221`), `percent` forms (`%40`),
--- `entities` HTML's (`&#64;`), `tags` those without attributes, in which an address may be, and the @ in words (`(at)`).
+-- `entities` HTML's (`&#64;`), `tags` those without attributes, in which an address may be, and the @ in words or brackets (`(at)`,
+-- `[@]`). Marks that follow one another are one piece: the time must not grow with the square of their number.
 create function notation_of(stage text, out marks text, out pattern text) language sql immutable strict parallel safe as $$
   select
     case stage when 'escaped' then '\' when 'percent' then '%' when 'entities' then '&' when 'tags' then '<([{'
       when 'attributes' then '<' else '=' end,
     case stage
-      when 'folded' then '=[ \t]*\r?\n|=[ \t]*(?:\\+r)?\\+n|[^=]+|='
+      when 'folded' then '=[ \t]*\r?\n|=[ \t]*(?:\\+r)?\\+n|[^=]+|=|=+(?==)'
       when 'quoted' then '=[0-9a-f]{2}|=[cd][0-9a-f]=[89ab][0-9a-f]|=e[0-9a-f](?:=[89ab][0-9a-f]){2}'
-        || '|=f[0-4](?:=[89ab][0-9a-f]){3}|[^=]+|='
+        || '|=f[0-4](?:=[89ab][0-9a-f]){3}|[^=]+|=|=+(?==)'
       when 'percent' then replace('~[0-9a-f]{2}|~[cd][0-9a-f]~[89ab][0-9a-f]|~e[0-9a-f](?:~[89ab][0-9a-f]){2}'
-        || '|~f[0-4](?:~[89ab][0-9a-f]){3}|[^%]+|%', '~', '%(?:25)*')
+        || '|~f[0-4](?:~[89ab][0-9a-f]){3}|[^%]+|%|%+(?=%)', '~', '%(?:25)*')
       when 'escaped' then '\\+u[0-9a-f]{4}|\\+[rntbfv]|\\+[0-3][0-7][0-7]|\\+3[0-3][0-7]\\+2[0-7][0-7]'
-        || '|\\+3[45][0-7](?:\\+2[0-7][0-7]){2}|\\+36[0-4](?:\\+2[0-7][0-7]){3}|[^\\]+|\\'
-      when 'entities' then '&(?:amp;)*(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,24});|[^&]+|&'
-      when 'tags' then '[(\[{<] ?at ?[)\]}>]|</?[a-z][a-z0-9:]{0,10} ?/?>|[^<(\[{]+|[<(\[{]'
-      when 'attributes' then '<[/!]?[a-z][a-z0-9:]{0,15}[\s/][^<>]*>|[^<]+|<'
+        || '|\\+3[45][0-7](?:\\+2[0-7][0-7]){2}|\\+36[0-4](?:\\+2[0-7][0-7]){3}|[^\\]+|\\+'
+      when 'entities' then '&(?:amp;)*(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,24});|[^&]+|&|&+(?=&)'
+      when 'tags' then '[(\[{<] ?(?:at|@) ?[)\]}>]|</?[a-z][a-z0-9:]{0,10} ?/?>|[^<(\[{]+|[<(\[{]|[<(\[{]+(?=[<(\[{])'
+      when 'attributes' then '<[/!]?[a-z][a-z0-9:]{0,15}[\s/][^<>]*>|[^<]+|<|<+(?=<)'
     end
 $$;
 
@@ -94,14 +112,21 @@ create function stages_of(level integer) returns text[] language sql immutable s
   end
 $$;
 
--- The text that an encoded sign stands for: for a name or tag that says nothing of addresses, a space.
+-- The text that an encoded sign stands for: for a name or tag that says nothing of addresses, a space. The + of a form (`%2B`) is
+-- none of a longer mailbox, and so another sign that is folded to one.
 create function decoded_sign(sign text) returns text language plpgsql immutable strict parallel safe as $$
 declare
   small constant text := lower(sign);
   name text;
 begin
+  if ltrim(small, left(small, 1)) = '' then
+    return sign;
+  end if;
   case left(small, 1)
     when '%' then
+      if right(small, 2) = '2b' then
+        return U&'\FE62';
+      end if;
       return character_of(regexp_replace(small, '%(25(?=[0-9a-f]{2}))*', '', 'g'));
     when '=' then
       return coalesce(character_of(nullif(regexp_replace(small, '\s|=|\\+[rn]', '', 'g'), '')), '');
@@ -141,16 +166,17 @@ begin
         else ' '
       end;
     when '<' then
-      if small ~ '^< ?at' then
+      if small ~ '^< ?(at|@)' then
         return '@';
       end if;
       return case
+        when small !~ '>$' then sign
         when small ~ '^</?(wbr|b|i|u|s|a|em|strong|span|font|small|big|sub|sup|tt|code|mark|bdi|bdo|ins|del|strike|abbr|o:p)[ \s/>]'
           then ''
         else ' '
       end;
     else
-      return '@';
+      return case when small ~ '@|at' then '@' else sign end;
   end case;
 end $$;
 
@@ -159,8 +185,9 @@ create function pieces_of(written text, stage text) returns table (place bigint,
 language sql immutable strict parallel safe as $$
   select
     place, length(bit[1]),
-    case when length(bit[1]) > 1 and strpos((notation_of(stage)).marks, left(bit[1], 1)) > 0 then decoded_sign(bit[1]) else bit[1] end
-  from regexp_matches(written, (notation_of(stage)).pattern, 'gi') with ordinality as bits (bit, place)
+    case when length(bit[1]) > 1 and strpos(n.marks, left(bit[1], 1)) > 0 then decoded_sign(bit[1]) else bit[1] end
+  from notation_of(stage) n
+  cross join lateral regexp_matches(written, n.pattern, 'gi') with ordinality as bits (bit, place)
 $$;
 
 -- Whether a text holds a mark of a notation.
@@ -192,7 +219,7 @@ end $$;
 -- How many levels of decoding can make a difference to a text.
 create function levels_of(written text) returns integer language sql immutable strict parallel safe as $$
   select case
-    when written !~ '[%&\\<=]|[(\[{] ?[aA]' then 0
+    when written !~ '[%&\\<=]|[(\[{] ?[aA@]' then 0
     when written ~ '<[/!]?[a-zA-Z][a-zA-Z0-9:]*[\s/]' then 3
     when strpos(written, '=') > 0 then 2
     else 1
@@ -201,7 +228,7 @@ $$;
 
 -- A text without whatever may stand between the parts of an address.
 create function without_separators(plain text) returns text language sql immutable strict parallel safe as $$
-  select translate(plain, E' \t\n\r\f\v!"#''()*+,./:;?[\\]^_`{|}~-', '')
+  select translate(plain, E' \t\n\r\f\v!"#''()*+,./:;>?[\\]^_`{|}~-', '')
 $$;
 
 -- All readings of a text without whatever may stand between the parts of an address. Wherever an address is found in a text, it
@@ -209,11 +236,13 @@ $$;
 create function squeezed(written text) returns text language plpgsql immutable strict parallel safe as $$
 declare
   read text := folded_signs(written);
+  zeros text;
 begin
   for level in 1 .. levels_of(written) loop
     read := read || chr(31) || folded_signs(decoded_text(written, level));
   end loop;
-  return without_separators(read);
+  zeros := with_zeros(read);
+  return without_separators(case when zeros = read then read else read || chr(31) || zeros end);
 end $$;
 
 -- A number without its country code, which people leave out. Country codes are told apart by their first digits; `code` is
@@ -245,7 +274,8 @@ create function address_likes(addresses text[]) returns text[] language sql immu
 $$;
 
 -- The digits by which numbers are known, and what must be so besides: a number that begins with 00 or 0 is one; any other needs
--- a + (`international`), or has to look like one, as counts, dates and ids are digits, too.
+-- a + (`international`), or has to look like one, as counts, dates and ids are digits, too; countries with numbers of eight digits
+-- in two halves have `halves`.
 create function number_forms(addresses text[]) returns table (form text, kind text)
 language sql immutable strict parallel safe as $$
   select forms.form, forms.kind
@@ -259,9 +289,28 @@ language sql immutable strict parallel safe as $$
       (case when code <> '' then '00' || code || '0' || rest end, 'national'),
       (case when code <> '' and length(rest) >= 6 then '0' || rest end, 'national'),
       (case when code <> '' and length(rest) >= 7 then rest end, 'bare'),
+      (case when code in ('65', '502', '503', '504', '505', '506', '852', '853', '965', '968', '973', '974') and length(rest) = 8
+        then rest end, 'halves'),
       (case when address ~ '^[0-9]' then address end, 'code')
   ) as forms (form, kind)
   where strpos(address, '@') = 0 and forms.form is not null
+$$;
+
+-- Whether few digits that stand in a text can be a number: they are no fraction or list, no single ones, no times from and to, no
+-- date or years, no count in thousands.
+create function is_short_number(written text) returns boolean language sql immutable strict parallel safe as $$
+  select written !~ '^0\.|[0-9],'
+    and written !~ '^[0-9]([^0-9]+[0-9])+$'
+    and written !~ '^[0-2][0-9][:.h ]?[0-5][0-9][^0-9]+[0-2][0-9][:.h ]?[0-5][0-9]$'
+    and written !~ '^[0-3][0-9][^0-9]*[01][0-9][^0-9]*(19|20)[0-9]{2}$'
+    and written !~ '^(19|20)[0-9]{2}[^0-9]+([0-9]{2}[^0-9]*[0-9]{2}|(19|20)[0-9]{2})$'
+    and written !~ '^[1-9][0-9]{0,2}([ .-][0-9]{3})+$'
+$$;
+
+-- Whether ten to fourteen digits that stand together are more likely seconds since 1970, or a day and a time.
+create function is_time_stamp(digits text) returns boolean language sql immutable strict parallel safe as $$
+  select digits ~ '^1[4-9][0-9]{8}$'
+    or digits ~ '^20[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-2][0-9][0-5][0-9]([0-5][0-9])?$'
 $$;
 
 -- Whether digits that stand in a text belong to a date, a time, the address of a host, or a UUID. `around` is the text around.
@@ -274,19 +323,38 @@ create function is_date_or_host(written text, around text) returns boolean langu
         || '(?:z|[+-][0-2][0-9](?::?[0-5][0-9])?)?)?'
         || '|[0-3]?[0-9][-/.][01]?[0-9][-/.](?:19|20)[0-9]{2}'
         || '|[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?'
-        || '|(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}(?::[0-9]{1,5})?'
+        || '|' || octet || '(?:\.' || octet || '){3}(?::[0-9]{1,5})?'
         || ')(?![0-9]|[.:/-][0-9])',
       chr(31), 'g'
     ),
     written
   ) = 0
+  from (values ('(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])')) as one (octet)
 $$;
 
--- Where one of several numbers stands in a folded text: the places before its first sign, and behind its last one. No letter
--- stands at a number, as in ids, but for words like "tel", and any word at one with all its digits ("07700900123thanks").
-create function numbers_in(plain text, addresses text[]) returns table (first integer, last integer)
+-- Whether letters at both ends of a number, or the length of what it stands in, make it a part of an id: words at both ends do not.
+-- `behind` and `ahead` are the text around; `inner_length` the signs of the number, if nothing stands between them.
+create function is_part_of_id(behind text, ahead text, inner_length integer) returns boolean
 language sql immutable strict parallel safe as $$
-  with placed as (
+  select case
+    when head = '' and tail = '' then false
+    when length(head) + inner_length + length(tail) >= case when head || tail ~ '[g-z]' then 20 else 16 end then true
+    when head ~ '[0-9]|^(sm|mm|id|ref)$' then true -- sm and mm begin the ids of texts at Twilio
+    else head <> '' and tail <> ''
+      and not (head ~ '^(?=.*[g-z])[a-z]{3,}$|^(tel|no)$' and tail ~ '^(?=.*[g-z])[a-z]{2,}$|^x[0-9]?$')
+  end
+  from (select substring(behind from '[a-z0-9]*$') as head, substring(ahead from '^[a-z0-9]*') as tail) as joined
+$$;
+
+-- Where one of several numbers stands in a folded text: the places before its first sign, and behind its last one. At one with all
+-- its digits may be letters, if they make no id of it; at others may be none, but for words like "tel".
+create function numbers_in(folded text, addresses text[]) returns table (first integer, last integer)
+language sql immutable strict parallel safe as $$
+  with given as (
+    select plain
+    from with_zeros(folded) as plain
+    where regexp_replace(plain, '[^0-9]+', '', 'g') like any (array(select '%' || form || '%' from number_forms(addresses)))
+  ), placed as (
     select
       place, bit[1] as said, length(bit[1]) as size, bit[1] ~ '^[0-9]' as is_digits,
       (sum(length(bit[1])) over (order by place) - length(bit[1]))::integer as start,
@@ -294,12 +362,14 @@ language sql immutable strict parallel safe as $$
       place > 2 as follows, lead(bit[1], 2) over (order by place) is not null as goes_on,
       right(string_agg(right(bit[1], 40), '') over (order by place rows between 12 preceding and 1 preceding), 40) as behind,
       left(string_agg(left(bit[1], 40), '') over (order by place rows between 1 following and 12 following), 40) as ahead
-    from regexp_matches(plain, '[0-9]+|[^0-9]+', 'g') with ordinality as bits (bit, place)
+    from given, regexp_matches(plain, '[0-9]+|[^0-9]+', 'g') with ordinality as bits (bit, place)
   ), groups as (
     select
       *,
       (sum(size) over (order by place))::integer as upto,
-      count(*) filter (where not (follows and before ~ '^[\s!"#''()*+,./:;?\[\\\]^_`{|}~-]*$')) over (order by place) as chain
+      count(*) filter (
+        where not (follows and regexp_replace(before, '\n[\s>]+', ' ', 'g') ~ '^[\s!"#''()*+,./:;?\[\\\]^_`{|}~-]*$')
+      ) over (order by place) as chain
     from placed
     where is_digits
   ), recent as ( -- each group of digits with those before it: no number is longer
@@ -326,27 +396,28 @@ language sql immutable strict parallel safe as $$
   )
   select case when international and right(before, 1) = '+' then first - 1 else first end, last
   from found
-  where (before !~ '[a-z]$'
-      or behind ~ '(^|[^a-z])(tel|telephone|phone|mob|mobile|call|text|sms|ring|number|no|fax|whatsapp|ffon|rhif)$'
-      or whole and behind ~ '(^|[^a-z0-9])(?=[a-z]*[g-z])[a-z]{3,}$')
-    and (after !~ '^[a-z]' or whole and ahead ~ '^(?=[a-z]*[g-z])[a-z]{2,}([^a-z0-9]|$)')
-    and case kind
-      when 'national' then written !~ '^0\.[0-9]+$'
-      when 'code' then alone
-      else kind = 'international' and international
-        or not international and case
-          when length(form) < 9 then kind = 'bare'
-            and written ~ '^[0-9]{2,4}([ .-])[0-9]{2,4}(\1[0-9]{2,4}){0,2}$'
-            and written !~ '^[0-9]{1,3}([ .-][0-9]{3})+$'
-            and written !~ '^(19|20)[0-9]{2}.([0-9]{2}.[0-9]{2}|(19|20)[0-9]{2})$'
-            and written !~ '^[0-9]{2}.[0-9]{2}.(19|20)[0-9]{2}$'
-            and not (follows and before ~ '^.?$') and not (goes_on and after ~ '^.?$')
-          when alone then not (follows and before = '.') and not (goes_on and after = '.')
-          else written ~ '^[0-9]+([\s().,/-]{1,3}[0-9]+)*$'
-            and not (follows and before ~ '^[-./:,]$') and not (goes_on and after ~ '^[-./:,]$')
-        end
+  where case
+      when whole then not is_part_of_id(behind, ahead, case when written ~ '^[0-9]+$' then length(written) else 0 end)
+      else after !~ '^[a-z]' and (before !~ '[a-z]$'
+        or behind ~ '(^|[^a-z])(tel|telephone|phone|mob|mobile|call|text|sms|ring|number|no|fax|whatsapp|ff[oô]n|rhif)$')
     end
-    and not is_date_or_host(written, behind || written || ahead)
+    and case
+      when kind = 'code' then alone
+      when kind = 'national' then written !~ '^0\.[0-9]+$' and behind !~ '(^|[^0-9])0\.$'
+        and (length(form) >= 9 or is_short_number(written))
+      when international then kind = 'international'
+      when length(form) < 9 then kind in ('bare', 'halves') and is_short_number(written)
+        and (
+          written ~ '^[0-9]{2,3}([ .-])[0-9]{2,4}(\1[0-9]{2,4}){0,2}$'
+          or kind = 'halves' and written ~ '^[0-9]{4}[ -][0-9]{4}$'
+        )
+        and not (follows and before ~ '^.?$') and not (goes_on and after ~ '^.?$')
+      when alone then not (follows and before = '.') and not (goes_on and after = '.') and not is_time_stamp(written)
+        and not (kind = 'bare' and behind ~ '(^|[^a-z])(id|order|ref|reference|invoice|ticket)["''. :#=]*$')
+      else written ~ '^[0-9]+([\s().-]{1,3}[0-9]+)*$' and written !~ '^[0-9]([^0-9]+[0-9])*$'
+        and not (follows and before ~ '^[-./:,]$') and not (goes_on and after ~ '^[-./:,]$')
+    end
+    and (kind = 'international' and international or not is_date_or_host(written, behind || written || ahead))
 $$;
 
 -- A regular expression for a name or domain, with spaces around its dots.
@@ -354,15 +425,37 @@ create function spread(written text) returns text language sql immutable strict 
   select replace(regexp_replace(written, '([^[:alnum:]])', '\\\1', 'g'), '\.', '\s*\.\s*')
 $$;
 
--- Where one of several mailboxes stands in a folded text: no part of a longer one, but also as a part of the address that a
--- bounce is sent to, where it says whose mail it was.
-create function mailboxes_in(plain text, addresses text[]) returns table (first integer, last integer)
+-- Whether a mailbox that ends at a text is a part of a longer one: of what stands directly before it, only signs at its beginning,
+-- two dots or the number of an entry in a list are none of it.
+create function is_longer_before(behind text) returns boolean language sql immutable strict parallel safe as $$
+  select tail ~ '[^_.+-]' and tail !~ '\.\.$' and tail !~ '^[0-9]{1,3}\.$'
+  from substring(behind from '[\w.+-]*$') as tail
+$$;
+
+-- Whether one that a text follows is: words behind a dot, or at once, go on, unless a capital begins a sentence there
+-- (`…@example.org.Thanks`); `domain` is as it was written.
+create function is_longer_behind(domain text, ahead text) returns boolean language sql immutable strict parallel safe as $$
+  select ahead ~ '^[.-]?[[:alnum:]]'
+    and not (
+      domain ~ '\.[a-z]+$'
+      and (
+        ahead ~ '^\.?[A-Z][a-z]+' and ahead !~* '^\.([a-z]{2}|com|org|net|gov|edu|info|coop)(?![a-z])'
+        or ahead ~ '^\.[A-Z](?![a-zA-Z0-9])'
+      )
+    )
+$$;
+
+-- Where one of several mailboxes stands in a text that is folded but for its capitals: no part of a longer one, but also as a part
+-- of the address that a bounce is sent to, where it says whose mail it was. At `edges`, no mailbox goes on: signs stood there
+-- that are in none, or that are not seen.
+create function mailboxes_in(cased text, edges integer[], addresses text[]) returns table (first integer, last integer)
 language sql immutable strict parallel safe as $$
   with pieces as (
     select
-      place, piece, lead(piece) over (order by place) as next,
+      place, lower(piece) as piece, lower(lead(piece) over (order by place)) as next,
+      lead(piece) over (order by place) as next_cased,
       (sum(length(piece) + 1) over (order by place) - 1)::integer as at_place -- how many signs stand before the @
-    from string_to_table(plain, '@') with ordinality as cut (piece, place)
+    from string_to_table(cased, '@') with ordinality as cut (piece, place)
   ), own as (
     select folded_signs(half[1]) as name, folded_signs(half[2]) as domain
     from unnest(addresses) as given (address)
@@ -370,17 +463,24 @@ language sql immutable strict parallel safe as $$
     where half is not null
   ), sides as (
     select
-      at_place, own.name, own.domain, p.piece,
-      substring(right(p.piece, 600) from spread(own.name) || '\s*$') as left_side,
-      substring(left(p.next, 600) from '^\s*' || spread(own.domain) || '(?![\w-]|\.\w)') as right_side
+      at_place, p.piece, p.next_cased,
+      substring(right(p.piece, 600) from '(?:"' || spread(own.name) || '"|' || spread(own.name) || ')\s*$') as left_side,
+      substring(left(p.next, 600) from '^\s*' || spread(own.domain)) as right_side
     from pieces p
-    join own on right(translate(right(p.piece, 600), E' \t\r\n', ''), length(own.name)) = own.name
+    join own on right(translate(right(p.piece, 600), E' \t\r\n"', ''), length(own.name)) = replace(own.name, '"', '')
       and left(translate(left(p.next, 600), E' \t\r\n', ''), length(own.domain)) = own.domain
     where p.next is not null
+  ), whole as (
+    select
+      at_place - length(left_side) as first, at_place + 1 + length(right_side) as last,
+      right(left(right(piece, 700), -length(left_side)), 64) as behind, left(next_cased, length(right_side)) as domain,
+      substr(next_cased, length(right_side) + 1, 40) as ahead
+    from sides
+    where left_side is not null and right_side is not null
   )
-  select at_place - length(left_side), at_place + 1 + length(right_side)
-  from sides
-  where right(left(piece, length(piece) - length(left_side)), 1) !~ '[\w.+-]' and right_side is not null
+  select first, last
+  from whole
+  where (first = any (edges) or not is_longer_before(behind)) and (last = any (edges) or not is_longer_behind(domain, ahead))
   union all
   select p.at_place - length(f.form), p.at_place
   from pieces p
@@ -389,7 +489,7 @@ language sql immutable strict parallel safe as $$
     values (own.name || '=' || own.domain, '[\w.]'), (own.domain || '=' || own.name, '[\w.-]')
   ) as f (form, not_before)
   where p.next is not null and right(p.piece, length(f.form)) = f.form
-    and right(left(p.piece, length(p.piece) - length(f.form)), 1) !~ f.not_before
+    and right(left(right(p.piece, 700), -length(f.form)), 1) !~ f.not_before
 $$;
 
 -- Where addresses stand in a text that is read in some notations, one after another, and folded at last.
@@ -402,17 +502,14 @@ declare
   sizes integer[];
   places integer[];   -- of what it says, in the plain text
   lengths integer[];
+  edges integer[];    -- in the plain text: where signs stood that are in no mailbox
   inner_places int4multirange;
-  found int4multirange := '{}';
-  one int4range;
-  head integer;
-  tail integer;
 begin
   if stage is null and octet_length(written) = length(written) then
     return (
       select coalesce(range_agg(int4range(at.first, at.last)), '{}')
       from (
-        select * from numbers_in(lower(written), addresses) union all select * from mailboxes_in(lower(written), addresses)
+        select * from numbers_in(lower(written), addresses) union all select * from mailboxes_in(written, '{}', addresses)
       ) at
     );
   end if;
@@ -420,9 +517,10 @@ begin
     return addresses_at(written, stages[2:], addresses);
   end if;
   with pieces as (
-    select * from pieces_of(written, stage) where stage is not null
+    select *, false as is_edge from pieces_of(written, stage) where stage is not null
     union all
-    select place, length(bit[1]), folded_signs(bit[1])
+    select place, length(bit[1]), plain_signs(bit[1]),
+      bit[1] ~ '^[^\x01-\x7f\uff01-\uff5e\u2010\u2011\u2024\u3002]' and plain_signs(bit[1]) !~ '[[:alnum:]@]'
     from regexp_matches(
       written,
       '[\x01-\x7f]+(?![^\x01-\x7f])|[' || unseen_signs() || ']+|.[' || chr(768) || '-' || chr(879) || ']*', 'g'
@@ -435,26 +533,38 @@ begin
   )
   select
     coalesce(string_agg(said, '' order by place), ''), array_agg(start order by place), array_agg(size order by place),
-    array_agg(spot order by place), array_agg(length(said) order by place)
-  into plain, starts, sizes, places, lengths
+    array_agg(spot order by place), array_agg(length(said) order by place),
+    coalesce(array_agg(spot order by place) filter (where is_edge), '{}')
+      || coalesce(array_agg(spot + length(said) order by place) filter (where is_edge), '{}')
+  into plain, starts, sizes, places, lengths, edges
   from placed;
   if stage is null then
     inner_places := (
       select range_agg(int4range(at.first, at.last))
-      from (select * from numbers_in(plain, addresses) union all select * from mailboxes_in(plain, addresses)) at
+      from (
+        select * from numbers_in(lower(plain), addresses) union all select * from mailboxes_in(plain, edges, addresses)
+      ) at
     );
   else
     inner_places := addresses_at(plain, stages[2:], addresses);
   end if;
-  foreach one in array coalesce(array(select unnest(inner_places)), '{}') loop
-    head := width_bucket(lower(one), places);
-    tail := width_bucket(upper(one) - 1, places);
-    found := found + int4multirange(int4range(
-      starts[head] + case when sizes[head] = lengths[head] then lower(one) - places[head] else 0 end,
-      starts[tail] + case when sizes[tail] = lengths[tail] then upper(one) - places[tail] else sizes[tail] end
-    ));
-  end loop;
-  return found;
+  return (
+    with held as materialized ( -- as plain values: a variable's array is copied whenever it is looked into
+      select starts as start_at, sizes as size_at, places as place_at, lengths as length_at
+    )
+    select coalesce(
+      range_agg(int4range(
+        start_at[head] + case when size_at[head] = length_at[head] then lower(one) - place_at[head] else 0 end,
+        start_at[tail] + case when size_at[tail] = length_at[tail] then upper(one) - place_at[tail] else size_at[tail] end
+      )),
+      '{}'
+    )
+    from held
+    cross join unnest(inner_places) as one
+    cross join lateral (
+      select width_bucket(lower(one), place_at) as head, width_bucket(upper(one) - 1, place_at) as tail
+    ) as at
+  );
 end $$;
 
 -- Where addresses stand in a text, in whatever notation.
@@ -477,17 +587,16 @@ create function names_address(written text, addresses text[]) returns boolean la
 $$;
 
 -- The text without them.
-create function without_addresses(written text, addresses text[]) returns text
-language plpgsql immutable strict parallel safe as $$
-declare
-  left_over text := written;
-  one int4range;
-begin
-  for one in select place from unnest(addresses_in(written, addresses)) as place order by place desc loop
-    left_over := overlay(left_over placing 'erased' from lower(one) + 1 for upper(one) - lower(one));
-  end loop;
-  return left_over;
-end $$;
+create function without_addresses(written text, addresses text[]) returns text language sql immutable strict parallel safe as $$
+  select coalesce(
+    string_agg(substr(written, 1 + coalesce(upper(before), 0), lower(one) - coalesce(upper(before), 0)), 'erased' order by one)
+      || 'erased' || substr(written, 1 + max(upper(one))),
+    written
+  )
+  from (
+    select one, lag(one) over (order by one) as before from unnest(addresses_in(written, addresses)) as one
+  ) as places
+$$;
 
 -- All texts and numbers in a document, keys too, as they are and not as JSON writes them: there, a line break before a word
 -- is the letter n. Between them is a sign that stands in no address, so that two of them never make one.
@@ -528,8 +637,9 @@ create function is_whole_address(channel text, address text) returns boolean lan
 $$;
 
 grant execute on function
-  unseen_signs, folded_signs, character_of, character_at, notation_of, stages_of, decoded_sign, pieces_of, is_marked, decoded_text,
-  levels_of, without_separators, squeezed, address_parts, address_likes, number_forms, is_date_or_host, numbers_in, spread, mailboxes_in, addresses_at, addresses_in,
+  unseen_signs, plain_signs, folded_signs, with_zeros, character_of, character_at, notation_of, stages_of,
+  decoded_sign, pieces_of, is_marked, decoded_text, levels_of, without_separators, squeezed, address_parts, address_likes,
+  number_forms, is_short_number, is_time_stamp, is_date_or_host, is_part_of_id, numbers_in, spread, is_longer_before, is_longer_behind, mailboxes_in, addresses_at, addresses_in,
   names_address, without_addresses, jsonb_words, jsonb_without to public;
 
 -- migrate:down

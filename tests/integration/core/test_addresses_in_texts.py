@@ -39,6 +39,11 @@ FOUND = [
         "07700<span class=a>900</span>471", "07700</td><td>900471", "07700<b>900</b>471",
         '<a href=3D"tel:+44=20=\n7700900471">', "07700\\u2011900471", "tel07700900471", "ffon:07700900471",
         "07700900471thanks", "dave07700900471", "+447700900471or 0113", "Tom07700 900471.",
+        "07700900471x", "+447700900471x", "07700 900 471x", "07700900471p.s call", "07700900471b4 6pm", "07700900471x3",
+        "Ph07700900471", "ff\xf4n07700900471", "M07700900471", "nr07700900471", "on07700900471", "is+447700900471",
+        "dad07700900471", "07700900471dad", "x07700900471", "07700900471ab", "o7700 900471",
+        "+07700900471", "O7700900471", "07700 9OO471", "07700\r\n> 900471", "07700\n>> 900471",
+        "[0, 7, 7, 0, 0, 9, 0, 0, 4, 7, 1]",
         "07700900472,07700900471 07700900473", "on 2026-11-29 07700 900471, 10:30", "447700900472 447700900471",
     )
 ] + [
@@ -60,6 +65,13 @@ FOUND = [
         "an<wbr>na.b+x@example.org",
         "anna.b+x@exa=\nmple.org", "an\ufe0fna.b+x\u2060@example.org", "anna.b+x&zwnj;@example.org",
         "<b>anna.b+x</b>@example.org", "<anna.b+x=40example.org>", "anna . b+x@example . org",
+        *(f"{sign}anna.b+x@example.org" for sign in "\u2022\xb7\u2219\u2013\u2014\u2026\u200b_-+"),
+        *(f"anna.b+x@example.org{sign}thanks" for sign in "\u2022\xb7\u2013\u2014\u2026\u200b_"),
+        "Email\u2014anna.b+x@example.org", "email:\u2026anna.b+x@example.org", "email...anna.b+x@example.org",
+        "x\u200banna.b+x@example.org", "a\xadanna.b+x@example.org", "Amy%2Banna.b+x@example.org",
+        "_anna.b+x@example.org_", "1.anna.b+x@example.org", "anna.b+x@example.org- thanks",
+        "anna.b+x@example.org.Thanks", "anna.b+x@example.orgThanks", "anna.b+x@example.org.I am",
+        '"anna.b+x"@example.org', "anna.b+x[@]example.org", "anna.b+x (@) example.org",
         '<a href=3D"mailto:anna.b+x=40example.org">', '<a href="mailto:anna.b+x@example.org">',
     )
 ]  # fmt: skip
@@ -68,7 +80,10 @@ OTHERS = [
     for text in (
         "+447711111471", "+4477009004711", "+3447700900471", "107700900471x1", "47700900471", "SM17700900471",
         "07700 900 472", "0770\u20130900\u20134711", "7,700 and 900,471", "07700 x 900471", "07700 <b>or</b> 900471",
-        "SM07700900471", "ab07700900471cd", "x07700900471", "07700900471ab", "0e8f07700900471", "0.7700900471",
+        "SM07700900471", "ab07700900471cd",
+        "0e8f07700900471", "0.7700900471", "0.07700900471", "07700900471abcde", "order 7700900471",
+        "SMqwertyui07700900471", "07700900471qwertyuio", "id=7700900471",
+        "7700900471.5", "[7, 7, 0, 0, 9, 0, 0, 4, 7, 1]",
         "00007700-0900-4710-0000-077009004710", "7700-900-471-12", "+7700900471",
     )
 ] + [
@@ -77,7 +92,9 @@ OTHERS = [
         "joanna.b+x@example.org", "anna.b+x@example.org.uk", "anna.b+x@example.organic", "anna.b@example.org",
         "annaxb+x@example.org", "a-anna.b+x@example.org", "anna.b+x at example.org",
         "joanna.b+x=example.org@bounces.example", "anna.b+x=example.org.uk@bounces.example",
-        "anna.b+x&#65;example.org", "anna.b+x = example.org",
+        "anna.b+x&#65;example.org", "anna.b+x = example.org", "anna.b+x@example.org.UK", "anna.b+x@example.org.Com",
+        "ANNA.B+X@EXAMPLE.ORG.UK", "anna.b+x@example.org-home.net", "jo\u2011anna.b+x@example.org",
+        "jo_anna.b+x@example.org", "12.anna.anna.b+x@example.org",
     )
 ]  # fmt: skip
 
@@ -108,12 +125,19 @@ async def test_an_address_of_somebody_else_is_not(db: Connection) -> None:
 
 
 async def test_a_long_text_takes_time_as_it_is_long(db: Connection) -> None:
-    """Signs between digits may be many, and encoded ones, too."""
+    """Any sign may be repeated, also where JSON or `encode` doubles it: PostgreSQL gives up what costs too much."""
+    await db.execute("set statement_timeout = '15s'")
     for address, piece in (
-        (PHONE, "0"), (PHONE, "07700" + " " * 900), (PHONE, "%20"), (PHONE, "0 7 7 "),
-        (PHONE, "<a "), (PHONE, "&amp;"), (PHONE, "=E2"), (MAILBOX, "anna.b+x "), (MAILBOX, "anna.b+x@"),
+        (PHONE, "0"), (PHONE, "07700" + " " * 900), (PHONE, "%20"), (PHONE, "0 7 7 "), (PHONE, "\\="), (PHONE, "<a "),
+        (PHONE, "&amp;"), (PHONE, "=E2"), (MAILBOX, "anna.b+x "), (MAILBOX, "anna.b+x@"), (MAILBOX, "@"),
     ):  # fmt: skip
         assert not await finds(db, address, piece * (20_000 // len(piece)))
+    for sign in "\\%&=<([{":
+        text = sign * 200_000
+        assert await db.fetchval("select squeezed($1) <> '0'", text)
+        assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == text
+    many = f"07700 900471 {MAILBOX}\n" * 600
+    assert await db.fetchval("select without_addresses($1, $2)", many, [PHONE, MAILBOX]) == "erased erased\n" * 600
 
 
 async def test_what_is_no_phone_number_of_any_country_is_found_as_it_is(db: Connection) -> None:
@@ -141,13 +165,19 @@ async def test_a_number_of_few_digits_is_written_as_a_number_is(db: Connection) 
         ("+10203041", "10.20.30.41 : 8080"), ("+102030418080", "10.20.30.41:8080"), ("+1234567", "1234567"),
         ("+1202611", "campaign 1202611"), ("+4729112026", "29.11.2026"), ("+4729112026", "29/11/2026"),
         ("+4720242026", "2024-2026"), ("+4712345678", "12,345,678"), ("+4712345678", "12 345 678"),
+        ("+4712345678", "1234 5678"), ("+4712345678", "1234-5678"), ("+4720261129", "2026 1129"),
+        ("+85209001700", "0900 1700"), ("+449001700", "09:00-17:00"), ("+449001700", "0900 1700"),
+        ("+449001700", "0900-1700"), ("+449001700", "09:00 to 17:00"), ("+441112026", "01 11 2026"),
+        ("+441112026", "01112026"), ("+44123456", "[0, 1, 2, 3, 4, 5, 6]"), ("+44123456", "0 1 2 3 4 5 6"),
+        ("+441764421234", "ts=1764421234"), ("+202611291638", "202611291638"), ("+44668182099", "44.66.81.82"),
         ("+4716381200", "16:38:12.00"), ("+4722334455", "22 33 44 55 66"), ("+4722334455", "1.22 33 44 55"),
     ):  # fmt: skip
         assert not await finds(db, number, f"See {text} there"), text
     for number, text in (
         ("+4722334455", "22 33 44 55"), ("+4722334455", "+47 22334455"), ("+4722334455", "004722334455"),
         ("+4722334455", "4722334455"), ("+20261129", "+20 26 11 29"), ("+20261129", "0261129"),
-        ("+4722334455", "223 34 455"),
+        ("+4722334455", "223 34 455"), ("+41446681820", "+41 44.668.18.20"), ("+85291234567", "9123 4567"),
+        ("+41446681820", "+41 44.66.81.820"), ("+441764421234", "01764 421234"), ("+441764421234", "+441764421234"),
     ):  # fmt: skip
         assert await finds(db, number, f"See {text} there"), text
 
@@ -158,7 +188,7 @@ async def test_only_the_address_is_taken_out(db: Connection) -> None:
         ("a=3Db <anna.b+x=40example.org>, =E2=82=AC5", "a=3Db <erased>, =E2=82=AC5"),
         ("1\ufe0f\u20e3. +44 7700&nbsp;900&shy;471. 2\ufe0f\u20e3.", "1\ufe0f\u20e3. erased. 2\ufe0f\u20e3."),
         ("077=\r\n00900471\r\nanna.b+x@exam=\r\nple.org\r\n", "erased\r\nerased\r\n"),
-        ("\ufb01ve: \uff10\uff17700900471\ufb00", "\ufb01ve: \uff10\uff17700900471\ufb00"),
+        ("\ufb01ve: \uff10\uff17700900471\ufb00", "\ufb01ve: erased\ufb00"),
         ("\ufb01ve: \uff10\uff17700900471.", "\ufb01ve: erased."),
     ):  # fmt: skip
         assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == left_over
