@@ -17,7 +17,7 @@ from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.runtime import Runtime
 from webhooks import email
-from webhooks.email.mail_server import MAIL, process_mails
+from webhooks.email.inbound_mail import MAIL, process_mails
 from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
 from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_unknown_link

@@ -15,8 +15,8 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, load_queries
-from webhooks.email.mail_server.mail_texts import MailText, texts_of
-from webhooks.email.mail_server.parsed_mail import LOOKED_AT
+from webhooks.email.inbound_mail.mail_texts import MailText, texts_of
+from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT
 from webhooks.late_arrivals import blank_arrivals, subjects_of
 from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
 

@@ -16,7 +16,7 @@ from core.db import Connection, load_queries
 from messaging.outbox.bounces import forget_soft_bounces
 from webhooks.email import PROVIDERS
 from webhooks.email.certificates import forget_certificates
-from webhooks.email.mail_server import MAIL
+from webhooks.email.inbound_mail import MAIL
 from webhooks.email.receiver import source_of
 from webhooks.members.page_views import delete_old_views
 from webhooks.sms import providers as sms

@@ -26,8 +26,8 @@ from core.http.request_bodies import read_body, refuse_large
 from core.http.web import RUNTIME
 from core.runtime import Runtime
 from core.settings import Settings
-from webhooks.email.mail_server.addresses import read_destination
-from webhooks.email.mail_server.mail_store import store_mail
+from webhooks.email.inbound_mail.addresses import read_destination
+from webhooks.email.inbound_mail.mail_store import store_mail
 from webhooks.email.receiver import Forged, mark_token_used, refused, source_of, verify_and_read
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake

@@ -26,7 +26,7 @@ from tests.support.electorate import add_person
 from tests.support.inbound_rows import Asked, Forms, Moving, look, read, serve
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from webhooks import process_inbox
-from webhooks.email.mail_server.mail_texts import texts_of
+from webhooks.email.inbound_mail.mail_texts import texts_of
 
 BEA = "bea@member.test"
 OPT_OUT = ("email", ANN, "opted_out")

@@ -32,7 +32,7 @@ from tests.support.inbound_rows import Asked, Campaign, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbox
 from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
-from webhooks.email.mail_server.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
 PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")

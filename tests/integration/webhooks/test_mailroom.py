@@ -25,9 +25,9 @@ from tests.support.inbound_rows import Moving
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
 from tests.support.outbox_rows import until
 from webhooks import process_inbox
-from webhooks.email.mail_server import classify, listener
-from webhooks.email.mail_server.listener import listening
-from webhooks.email.mail_server.mail_files import MailboxCounts, read_mailbox
+from webhooks.email.inbound_mail import classify, listener
+from webhooks.email.inbound_mail.listener import listening
+from webhooks.email.inbound_mail.mail_files import MailboxCounts, read_mailbox
 
 UNREADABLE = (
     b"From: MAILER-DAEMON@mail.member.test\r\nSubject: Avis\r\n\r\nVotre message nous est revenu, voyez plus bas.\r\n"

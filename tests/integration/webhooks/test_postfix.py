@@ -21,7 +21,7 @@ from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
 from tests.support.rows import row_of
 from webhooks import process_inbox
-from webhooks.email.mail_server.listener import listening
+from webhooks.email.inbound_mail.listener import listening
 
 NOBODY = "bounce@member.test"
 """The sandbox refuses this one: 550 5.1.1."""

@@ -7,7 +7,7 @@ import pytest
 from campaigns.replies.classification import REPEATED, read_reply
 from campaigns.replies.classification.quotation import Quotation
 from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
-from webhooks.email.mail_server.own_words import own_words
+from webhooks.email.inbound_mail.own_words import own_words
 
 REMINDER = text_message("ballot-reminder")
 MAIL = email("ballot-reminder")

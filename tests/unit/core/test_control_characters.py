@@ -15,8 +15,8 @@ from core.control_characters import without_controls
 from core.http.request_bodies import plain_json
 from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 ATTACKS = {
     "title": "\x1b]0;PWN\x07",

@@ -17,10 +17,10 @@ from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from messaging.states import Reason
-from webhooks.email.mail_server.addresses import Purpose
-from webhooks.email.mail_server.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
-from webhooks.email.mail_server.delivery_status import statuses_in
-from webhooks.email.mail_server.replies import MailAnswer
+from webhooks.email.inbound_mail.addresses import Purpose
+from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
+from webhooks.email.inbound_mail.delivery_status import statuses_in
+from webhooks.email.inbound_mail.replies import MailAnswer
 
 DATA = Path(__file__).parents[2] / "data" / "bounces"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
-from webhooks.email.mail_server.parsed_mail import parse_mail
-from webhooks.email.mail_server.reports import read_bounce
+from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AMY = "amy@workplace.example"

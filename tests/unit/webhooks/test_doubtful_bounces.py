@@ -11,8 +11,8 @@ from core.keyring import Keyring
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.addresses import Purpose
-from webhooks.email.mail_server.classify import (
+from webhooks.email.inbound_mail.addresses import Purpose
+from webhooks.email.inbound_mail.classify import (
     BOUNCE,
     COMPLAINT,
     DoubtfulMail,
@@ -21,7 +21,7 @@ from webhooks.email.mail_server.classify import (
     UnsubscribeWish,
     classify_mail,
 )
-from webhooks.email.mail_server.replies import MailAnswer
+from webhooks.email.inbound_mail.replies import MailAnswer
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEYS = Keyring([SecretStr("a secret for tests only")])

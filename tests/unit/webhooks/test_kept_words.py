@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.reply_cases import cases
-from webhooks.email.mail_server.added_lines import speaks_for_itself
-from webhooks.email.mail_server.endings import without_ending
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import marks_quotation, names_of
+from webhooks.email.inbound_mail.added_lines import speaks_for_itself
+from webhooks.email.inbound_mail.endings import without_ending
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
 
 NAMES = names_of("Ann Jones", "ann.jones@member.test")
 SAID = sorted({

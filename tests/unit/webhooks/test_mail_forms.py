@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from webhooks.email.mail_server.charsets import decode
-from webhooks.email.mail_server.marked_lines import own_marked
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.parsed_mail import mailboxes, parse_mail
-from webhooks.email.mail_server.subjects import own_subject
+from webhooks.email.inbound_mail.charsets import decode
+from webhooks.email.inbound_mail.marked_lines import own_marked
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.parsed_mail import mailboxes, parse_mail
+from webhooks.email.inbound_mail.subjects import own_subject
 
 SENT = ("Have you posted your ballot paper?\nHi Amy, please post it today.\n\nYour Union\nStop these emails",)
 PICTURE = "Content-Type: image/jpeg\nContent-Disposition: inline; filename=a.jpg\n\nabc"

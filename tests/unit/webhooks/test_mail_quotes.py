@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from campaigns.replies.classification import read_reply
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.markup import MOST_TAGS, read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import LONGEST, names_of, words_of_subject
+from webhooks.email.inbound_mail.markup import MOST_TAGS, read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import LONGEST, names_of, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
 NAMES = names_of("Ann Jones", "ann.jones@member.test")

@@ -16,12 +16,12 @@ from core.settings import Settings
 from messaging.reports.diagnostics import RefusalClass, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.addresses import Destination, read_destination
-from webhooks.email.mail_server.auto_responses import is_automatic, is_distributed, sounds_automatic
-from webhooks.email.mail_server.delivery_status import statuses_of
-from webhooks.email.mail_server.mail_store import fingerprint
-from webhooks.email.mail_server.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
-from webhooks.email.mail_server.reports import read_bounce, read_complaint
+from webhooks.email.inbound_mail.addresses import Destination, read_destination
+from webhooks.email.inbound_mail.auto_responses import is_automatic, is_distributed, sounds_automatic
+from webhooks.email.inbound_mail.delivery_status import statuses_of
+from webhooks.email.inbound_mail.mail_store import fingerprint
+from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce, read_complaint
 
 DATA = Path(__file__).parents[2] / "data" / "mail"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from messaging.reports.diagnostics import Weight, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.mailbox_refusals import code_is_recipients, says_no_such_mailbox
-from webhooks.email.mail_server.parsed_mail import parse_mail
-from webhooks.email.mail_server.reports import read_bounce
+from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_no_such_mailbox
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OURS = "b+seal@bounces.union.example"

@@ -17,9 +17,9 @@ from messaging.content.sent import render_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
 from tests.support.quotings import email
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import names_of
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import names_of
 
 DATA = Path(__file__).parents[2] / "data"
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}

@@ -12,10 +12,10 @@ from typing import Final
 
 from campaigns.replies.classification import read_reply
 from campaigns.replies.classification.quotation import find_quotation
-from webhooks.email.mail_server.added_lines import is_greeting
-from webhooks.email.mail_server.endings import without_ending
-from webhooks.email.mail_server.marked_lines import own_marked, unmarked
-from webhooks.email.mail_server.quoted_text import DRAWN, NAMES, beginning, lines_of, parted
+from webhooks.email.inbound_mail.added_lines import is_greeting
+from webhooks.email.inbound_mail.endings import without_ending
+from webhooks.email.inbound_mail.marked_lines import own_marked, unmarked
+from webhooks.email.inbound_mail.quoted_text import DRAWN, NAMES, beginning, lines_of, parted
 
 WHOLE: Final = 0.8
 """Share of our message that a mail must repeat for the rest of its quotation to count as the writer's own words."""

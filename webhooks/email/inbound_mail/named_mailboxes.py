@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
-from webhooks.email.mail_server.addresses import purpose_of
+from webhooks.email.inbound_mail.addresses import purpose_of
 
 MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-][\w.+=!#$%&*/?^`{|}~'-]{0,63}@[\w.-]{1,253}\w")
 _CODED: Final = re.compile(

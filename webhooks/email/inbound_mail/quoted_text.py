@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from webhooks.email.mail_server.added_lines import any_of, is_greeting, speaks_for_itself, without_added
+from webhooks.email.inbound_mail.added_lines import any_of, is_greeting, speaks_for_itself, without_added
 
 LONGEST: Final = 20_000
 """Characters that are read."""

@@ -13,8 +13,8 @@ from typing import Final
 
 from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
-from webhooks.email.mail_server.delivery_words import says_arrived
-from webhooks.email.mail_server.named_mailboxes import (
+from webhooks.email.inbound_mail.delivery_words import says_arrived
+from webhooks.email.inbound_mail.named_mailboxes import (
     MAILBOX,
     is_same_mailbox,
     leads_elsewhere,

@@ -11,7 +11,7 @@ from typing import Final
 import nh3
 
 from core.control_characters import without_controls
-from webhooks.email.mail_server.styles import (
+from webhooks.email.inbound_mail.styles import (
     Colour,
     colour_of,
     ground_of,

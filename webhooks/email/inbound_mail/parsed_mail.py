@@ -19,10 +19,10 @@ from typing import Final
 
 from core.control_characters import without_controls
 from core.errors import InputError
-from webhooks.email.mail_server.attachments import REACTION, SIGNED_OR_ENCRYPTED, name_attachments
-from webhooks.email.mail_server.charsets import decode, decode_words
-from webhooks.email.mail_server.markup import VisibleText, read_html
-from webhooks.email.mail_server.signed_content import signed_content
+from webhooks.email.inbound_mail.attachments import REACTION, SIGNED_OR_ENCRYPTED, name_attachments
+from webhooks.email.inbound_mail.charsets import decode, decode_words
+from webhooks.email.inbound_mail.markup import VisibleText, read_html
+from webhooks.email.inbound_mail.signed_content import signed_content
 
 LOOKED_AT: Final = 256 * 1024
 """Bytes of a mail that are parsed: reports and people's words come before attachments."""

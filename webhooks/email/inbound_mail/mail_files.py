@@ -14,11 +14,11 @@ from typing import Final
 
 from core.errors import InputError
 from core.runtime import Runtime
-from webhooks.email.mail_server.addresses import Destination, purpose_of, read_destination
-from webhooks.email.mail_server.auto_responses import is_mail_system
-from webhooks.email.mail_server.classify import Origin
-from webhooks.email.mail_server.mail_store import store_mail
-from webhooks.email.mail_server.parsed_mail import ParsedMail, header, mailboxes, parse_mail
+from webhooks.email.inbound_mail.addresses import Destination, purpose_of, read_destination
+from webhooks.email.inbound_mail.auto_responses import is_mail_system
+from webhooks.email.inbound_mail.classify import Origin
+from webhooks.email.inbound_mail.mail_store import store_mail
+from webhooks.email.inbound_mail.parsed_mail import ParsedMail, header, mailboxes, parse_mail
 
 HEAD: Final = 64 * 1024
 _DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")

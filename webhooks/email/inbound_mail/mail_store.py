@@ -12,7 +12,7 @@ from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.http.request_bodies import without_nul
 from core.runtime import Runtime
-from webhooks.email.mail_server.addresses import Destination
+from webhooks.email.inbound_mail.addresses import Destination
 
 SQL: Final = load_queries(__file__)
 

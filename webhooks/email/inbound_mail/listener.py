@@ -21,8 +21,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from core.errors import Conflict, SettingsError, Unavailable
 from core.runtime import Runtime
-from webhooks.email.mail_server.addresses import Destination, read_destination
-from webhooks.email.mail_server.mail_store import store_mail
+from webhooks.email.inbound_mail.addresses import Destination, read_destination
+from webhooks.email.inbound_mail.mail_store import store_mail
 
 Protocol = Literal["lmtp", "smtp"]
 

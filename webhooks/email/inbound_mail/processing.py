@@ -23,9 +23,9 @@ from core.runtime import Runtime
 from messaging.outbox.bounces import address_of, alert_unread_bounces
 from messaging.states import Reason
 from webhooks.email.events import ReportedEvent, apply_events
-from webhooks.email.mail_server.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
-from webhooks.email.mail_server.mail_store import SQL
-from webhooks.email.mail_server.replies import MailAnswer, take_reply
+from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
+from webhooks.email.inbound_mail.mail_store import SQL
+from webhooks.email.inbound_mail.replies import MailAnswer, take_reply
 from webhooks.inbound_log.inbound_log import Item
 
 FORGOTTEN: Final = (

@@ -22,11 +22,11 @@ from core.errors import AddressError
 from core.keyring import Keyring
 from core.plurals import plural
 from webhooks.email.events import find_message
-from webhooks.email.mail_server.mail_store import SQL
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.parsed_mail import ParsedMail, mailboxes
-from webhooks.email.mail_server.quoted_text import marks_quotation, names_of
-from webhooks.email.mail_server.subjects import own_subject
+from webhooks.email.inbound_mail.mail_store import SQL
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.parsed_mail import ParsedMail, mailboxes
+from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
+from webhooks.email.inbound_mail.subjects import own_subject
 from webhooks.inbound_log.inbound_log import Item
 
 KEPT: Final = 4000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from webhooks.email.mail_server.quoted_text import without_re
+from webhooks.email.inbound_mail.quoted_text import without_re
 
 _DELAYED: Final = re.compile(
     r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required"

@@ -14,8 +14,8 @@ from campaigns.replies.mail_classification import LIST, SUBJECT, asks_for_no_mor
 from core.errors import InputError
 from core.keyring import Keyring
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.addresses import Purpose
-from webhooks.email.mail_server.auto_responses import (
+from webhooks.email.inbound_mail.addresses import Purpose
+from webhooks.email.inbound_mail.auto_responses import (
     is_automatic,
     is_distributed,
     is_mail_system,
@@ -23,9 +23,9 @@ from webhooks.email.mail_server.auto_responses import (
     sounds_automatic,
     sounds_returned,
 )
-from webhooks.email.mail_server.parsed_mail import UNREADABLE, ParsedMail, parse_mail
-from webhooks.email.mail_server.replies import MailAnswer, read_answer
-from webhooks.email.mail_server.reports import is_feedback, read_bounce, read_complaint
+from webhooks.email.inbound_mail.parsed_mail import UNREADABLE, ParsedMail, parse_mail
+from webhooks.email.inbound_mail.replies import MailAnswer, read_answer
+from webhooks.email.inbound_mail.reports import is_feedback, read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"

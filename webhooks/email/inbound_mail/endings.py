@@ -14,7 +14,7 @@ from functools import cache
 from typing import Final
 
 from campaigns.replies.classification import read_reply
-from webhooks.email.mail_server.added_lines import (
+from webhooks.email.inbound_mail.added_lines import (
     ENDINGS,
     LONGEST_READ,
     is_greeting,

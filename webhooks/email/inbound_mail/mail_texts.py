@@ -7,8 +7,8 @@ from email.message import Message
 from typing import Final, NamedTuple
 
 from core.errors import InputError
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.parsed_mail import (
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.parsed_mail import (
     DEEPEST,
     LOOKED_AT,
     MOST_PARTS,

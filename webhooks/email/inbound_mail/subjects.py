@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from campaigns.replies.classification import read_reply
-from webhooks.email.mail_server.quoted_text import without_re, words_of_subject
+from webhooks.email.inbound_mail.quoted_text import without_re, words_of_subject
 
 _MARKED: Final = (
     r"(?:(?:possible|probable|suspected|likely) )?(?:spam|junk|bulk|ext|extern|external|caution|warning)(?: e-?mail)?"

@@ -24,12 +24,12 @@ from core.keyring import Keyring
 from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
-from webhooks.email.mail_server.addresses import purpose_of
-from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
-from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.delivery_words import outcome_in, says_delayed, says_failed
-from webhooks.email.mail_server.mailbox_refusals import code_is_recipients, says_led_on, says_no_such_mailbox
-from webhooks.email.mail_server.named_mailboxes import (
+from webhooks.email.inbound_mail.addresses import purpose_of
+from webhooks.email.inbound_mail.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
+from webhooks.email.inbound_mail.delivery_status import Fields, fields_of, statuses_in, statuses_of
+from webhooks.email.inbound_mail.delivery_words import outcome_in, says_delayed, says_failed
+from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_led_on, says_no_such_mailbox
+from webhooks.email.inbound_mail.named_mailboxes import (
     blames_ours,
     helpers_in,
     is_same_mailbox,
@@ -38,7 +38,7 @@ from webhooks.email.mail_server.named_mailboxes import (
     names_only_ours,
     refused_by_code,
 )
-from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
+from webhooks.email.inbound_mail.parsed_mail import ParsedMail, header, text_of
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 FEEDBACK: Final = "message/feedback-report"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from email.message import Message
 from typing import Final
 
-from webhooks.email.mail_server.parsed_mail import MOST_PARTS, ParsedMail
-from webhooks.email.mail_server.quoted_text import without_re
+from webhooks.email.inbound_mail.parsed_mail import MOST_PARTS, ParsedMail
+from webhooks.email.inbound_mail.quoted_text import without_re
 
 _ALTERNATIVE: Final = "multipart/alternative"
 _ANSWERS: Final = (

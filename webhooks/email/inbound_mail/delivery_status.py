@@ -16,7 +16,7 @@ from email.message import Message
 from typing import Final
 
 from core.http.request_bodies import without_nul
-from webhooks.email.mail_server.parsed_mail import header
+from webhooks.email.inbound_mail.parsed_mail import header
 
 Fields = Mapping[str, str]
 """Fields of a report, by their names in lower case."""

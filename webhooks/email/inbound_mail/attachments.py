@@ -7,7 +7,7 @@ from email.message import Message
 from pathlib import PurePath
 from typing import Final
 
-from webhooks.email.mail_server.charsets import decode_words
+from webhooks.email.inbound_mail.charsets import decode_words
 
 MOST_NAMED: Final = 3
 LONGEST_NAME: Final = 60

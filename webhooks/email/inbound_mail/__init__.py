@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhooks.email.mail_server.mail_store import MAIL
-from webhooks.email.mail_server.processing import process_mails
+from webhooks.email.inbound_mail.mail_store import MAIL
+from webhooks.email.inbound_mail.processing import process_mails
 
 __all__ = ["MAIL", "process_mails"]
