@@ -66,20 +66,20 @@ def _one_click(mail: MimePart) -> str | None:
     """Find the URL for one-click unsubscribing (RFC 8058)."""
     if "one-click" not in str(mail.get("List-Unsubscribe-Post", "")).lower():
         return None
-    found = re.search(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
-    return found[1] if found else None
+    address = re.search(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
+    return address[1] if address else None
 
 
 def _letter(text: str, links: list[str], one_click: str | None) -> ReceivedMessage:
     confirm = unsubscribe = None
     token = ""
     for link in links:
-        if (found := _OURS.fullmatch(link)) is None:
+        if (our_link := _OURS.fullmatch(link)) is None:
             continue
-        if found["page"] == "u/":
+        if our_link["page"] == "u/":
             unsubscribe = unsubscribe or link
-        elif found["page"] is None and confirm is None:
-            confirm, token = link, found["token"]
+        elif our_link["page"] is None and confirm is None:
+            confirm, token = link, our_link["token"]
     homes = {_home(link) for link in (confirm, unsubscribe) if link is not None}
     return ReceivedMessage(
         text, confirm, unsubscribe, one_click, tuple(link for link in links if _home(link) in homes), token
@@ -107,12 +107,12 @@ class _Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Collect the URL of a link."""
         if tag == "a" and (href := dict(attrs).get("href")) and href.startswith(("http://", "https://")):
-            self.found.append(href)
+            self.links.append(href)
 
 
 def _hrefs(html: str) -> list[str]:
@@ -120,4 +120,4 @@ def _hrefs(html: str) -> list[str]:
     # only tags that can be links go to the parser, which is the slow part of reading a mail
     reader.feed("".join(_LINK_TAG.findall(html)))
     reader.close()
-    return list(dict.fromkeys(reader.found))
+    return list(dict.fromkeys(reader.links))

@@ -176,10 +176,10 @@ class Members:
             The resulting page, None without a response; and how often it was pressed.
         """
         times = 0
-        while page is not None and times < MOST_PRESSES and (found := page.find(answer)):
+        while page is not None and times < MOST_PRESSES and (button_form := page.find(answer)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
             try:
-                page = await browser.press(*found)
+                page = await browser.press(*button_form)
             except (aiohttp.ClientError, TimeoutError):
                 page = None
             times += 1
@@ -189,11 +189,11 @@ class Members:
         browser = self._browser(rng)
         page = await self._open(browser, link)
         status = 0 if page is None else page.status
-        found = page.find() if page is not None and status == 200 else None
-        if found is not None:
+        form = page.find() if page is not None and status == 200 else None
+        if form is not None:
             with suppress(aiohttp.ClientError, TimeoutError):
-                status = (await browser.press(*found)).status
-        succeeded = found is not None and status == 200
+                status = (await browser.press(*form)).status
+        succeeded = form is not None and status == 200
         return opened.act("opted_out", "unsubscribe_page", answer="stop", status=status, succeeded=succeeded)
 
     async def _one_click(self, opened: _Opened, link: str, rng: Random) -> Act:

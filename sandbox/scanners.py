@@ -132,7 +132,7 @@ class Scanners:
         return self._profile.rng(address, self._received[address], "scanner")
 
     def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, rng: Random) -> None:
-        kind = rng.choice([one for one in KINDS if channel in one.channels])
+        kind = rng.choice([candidate for candidate in KINDS if channel in candidate.channels])
         wait = rng.uniform(*kind.after) / self._profile.scanner_speed
         self._agenda.later(wait, self.scan, kind, address, message, letter)
 
@@ -152,9 +152,11 @@ class Scanners:
             else:
                 page = await browser.get(link)
                 status = page.status
-                if found := _what_it_presses(kind, page):
-                    pressed = await browser.press(*found)
-                    self._record.note_hit(PageHit(kind.name, address, message, "POST", found[0].action, pressed.status))
+                if choice := _what_it_presses(kind, page):
+                    pressed = await browser.press(*choice)
+                    self._record.note_hit(
+                        PageHit(kind.name, address, message, "POST", choice[0].action, pressed.status)
+                    )
         self._record.note_hit(PageHit(kind.name, address, message, method, link, status))
 
 

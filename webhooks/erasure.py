@@ -143,7 +143,7 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
     found = dict.fromkeys((row["inbound_id"] for row in long), False)
     while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
         texts = await asyncio.to_thread(_texts_of, page)
-        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].said for one in texts]
+        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].text for one in texts]
         for row in await db.fetch(SQL["naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
             found[row["inbound_id"]] = found.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]

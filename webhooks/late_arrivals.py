@@ -79,5 +79,5 @@ def subjects_of(message_ids: Collection[int], provider_ids: Collection[str]) -> 
         message_ids: our ids of the messages.
         provider_ids: the providers' ids of them.
     """
-    named = [f"{provider}:{one}" for provider in SMS_PROVIDERS for one in provider_ids]
-    return [*(f"message:{one}" for one in message_ids), *named]
+    named = [f"{provider}:{provider_id}" for provider in SMS_PROVIDERS for provider_id in provider_ids]
+    return [*(f"message:{message_id}" for message_id in message_ids), *named]

@@ -84,5 +84,5 @@ def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:
-        problems = [{"parameter": str(one["loc"][0]), "problem": one["msg"]} for one in error.errors()]
+        problems = [{"parameter": str(detail["loc"][0]), "problem": detail["msg"]} for detail in error.errors()]
         return problem(400, "A parameter cannot be right.", problems=problems)

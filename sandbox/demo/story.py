@@ -175,7 +175,7 @@ async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:
 def shifted(spec: str, today: date) -> str:
     """Shift the spec's dates to be as far from today as they were from the day it was written."""
     shift = today - WRITTEN_ON
-    return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda found: str(date.fromisoformat(found[0]) + shift), spec)
+    return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda day: str(date.fromisoformat(day[0]) + shift), spec)
 
 
 async def until_settled(stage: Stage, campaign: Campaign) -> None:

@@ -52,8 +52,8 @@ async def summarise(
             "counted": next(check.muster for check in checks if "scanner" in check.name),
         },
         "turnout": await _turnout(db, stage, ballot),
-        "checks": [asdict(one) | {"agrees": one.agrees} for one in checks],
-        "reconciled": all(one.agrees for one in checks),
+        "checks": [asdict(check) | {"agrees": check.agrees} for check in checks],
+        "reconciled": all(check.agrees for check in checks),
     }
 
 
@@ -118,11 +118,11 @@ def _by_kind(standings: Sequence[Any]) -> dict[str, int]:
 
 
 def _branch(unit: UnitTurnout, whole: Score) -> Summary:
-    one = assess_unit(unit, whole)
+    figures = assess_unit(unit, whole)
     return {
         "name": unit.path,
-        "electorate": one.electorate,
-        "confirmed": one.confirmed,
-        "share": one.confirmed / one.electorate if one.electorate else 0.0,
-        "reached": one.reached,
+        "electorate": figures.electorate,
+        "confirmed": figures.confirmed,
+        "share": figures.confirmed / figures.electorate if figures.electorate else 0.0,
+        "reached": figures.reached,
     }

@@ -172,13 +172,13 @@ async def _store_for_each(runtime: Runtime, name: str, posted: PostedMail) -> bo
             continue
         known += 1
         await store_mail(
-            runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
+            runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, received_by=name,
             once=None if posted.once is None else (source_of(name), posted.once),
         )  # fmt: skip
         if posted.once is not None:
             break
     if not known:
-        log.info("mail to an unknown address", way=name)
+        log.info("mail to an unknown address", received_by=name)
     return known > 0
 
 
@@ -210,23 +210,23 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
         thing["Content-Disposition"] = "attachment"
         mail.attach(thing)
     # deterministic: the same mail must give the same bytes, or it would be stored twice
-    said = repr((headers, text, html, attachments)).encode(errors="replace")
-    mail.set_boundary(f"=_{hashlib.sha256(said).hexdigest()[:32]}")
+    everything = repr((headers, text, html, attachments)).encode(errors="replace")
+    mail.set_boundary(f"=_{hashlib.sha256(everything).hexdigest()[:32]}")
     return mail.as_bytes()
 
 
 def header_lines(text: str) -> list[tuple[str, str]]:
     """Parse headers as they stand in a mail, folded ones on one line."""
-    found: list[tuple[str, str]] = []
+    lines: list[tuple[str, str]] = []
     for line in text.replace("\r\n", "\n").split("\n")[:2000]:
-        if line.startswith((" ", "\t")) and found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}"[:LONGEST_HEADER])
+        if line.startswith((" ", "\t")) and lines:
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {line.strip()}"[:LONGEST_HEADER])
         elif ":" in line:
             name, _, value = line.partition(":")
-            found.append((name, value.strip()))
-    return found
+            lines.append((name, value.strip()))
+    return lines
 
 
-def said(fields: Mapping[str, bytes], name: str) -> str:
+def form_field(fields: Mapping[str, bytes], name: str) -> str:
     """Return a field of a form as text."""
     return fields.get(name, b"").decode(errors="replace")

@@ -211,13 +211,13 @@ def _reported(provider: Provider, item: Item) -> ReportedEvent:
     return ReportedEvent(item.payload["message_id"], event, item.received_at)
 
 
-def check_time(said: datetime | None, now: datetime) -> None:
+def check_time(signed_at: datetime | None, now: datetime) -> None:
     """Refuse a request that was signed too long ago, or in the future.
 
     Raises:
         Forged: it was.
     """
-    if said is None or not now - WINDOW <= said <= now + AHEAD:
+    if signed_at is None or not now - WINDOW <= signed_at <= now + AHEAD:
         raise Forged("signed too long ago, or in the future")
 
 
@@ -241,17 +241,17 @@ def read_object(body: bytes | str) -> dict[str, Any]:
     Raises:
         Malformed: it is none.
     """
-    said = read_json(body)
-    if not isinstance(said, dict):
+    parsed = read_json(body)
+    if not isinstance(parsed, dict):
         raise Malformed("not a JSON object")
-    return said
+    return parsed
 
 
-def table(said: object) -> Mapping[str, Any]:
+def table(value: object) -> Mapping[str, Any]:
     """Return an object inside another; an empty one where something else stands there."""
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def text(said: object) -> str:
+def text(value: object) -> str:
     """Return a text or a number inside an object as text; "" where something else stands there."""
-    return str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -151,14 +151,14 @@ class _Arrival:
     def key(self) -> tuple[str, str]:
         return self.row[:2]
 
-    def tell(self, said: int | Exception | None) -> None:
+    def tell(self, result: int | Exception | None) -> None:
         """Pass the result to the waiting request, if it still waits."""
         if self.stored.done():
             return
-        if isinstance(said, Exception):
-            self.stored.set_exception(said)
+        if isinstance(result, Exception):
+            self.stored.set_exception(result)
         else:
-            self.stored.set_result(said)
+            self.stored.set_result(result)
 
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:

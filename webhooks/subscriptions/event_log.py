@@ -55,28 +55,28 @@ class EventLog:
             async with db.transaction():
                 if not await db.fetchval(SQL["hold"]):
                     return False
-                found, more = await self._read_on(db, types)
+                events, more = await self._read_on(db, types)
                 if wants_state_changes(types) and time.monotonic() >= self.state_changes_at:
                     self.state_changes_at = time.monotonic() + self.state_changes_every
-                    found += [one for one in await state_changes(db, self.runtime.clock()) if one.type in types]
-                await _add(db, sorted(found, key=lambda one: one.at))
+                    events += [event for event in await state_changes(db, self.runtime.clock()) if event.type in types]
+                await _add(db, sorted(events, key=lambda event: event.at))
                 return more
 
     async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[SourceEvents], bool]:
         wanted = wanted_sources(types)
         before = {row["source"]: row["position"] for row in await db.fetch(SQL["positions"])}
         heads = await _heads(db, wanted)
-        found, now, more = [], {}, False
+        events, now, more = [], {}, False
         for table, head in heads.items():
             start = before.get(table, head)
             if table in wanted and head > start:
                 now[table] = min(head, start + PAGE)
                 more = more or head > now[table]
-                found += await read(db, table, start, now[table], types)
+                events += await read(db, table, start, now[table], types)
             else:
                 now[table] = max(head, start)
         await db.execute(SQL["advance"], list(now), list(now.values()))
-        return found, more
+        return events, more
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ async def wanted_types(db: Connection) -> set[str]:
     """Return the event types that any subscription receives."""
     patterns = [row["pattern"] for row in await db.fetch(SQL["wanted"])]
     # a downgrade may have left unknown patterns behind: they are ignored
-    return set(expand(one for one in patterns if one == "*" or one in EVENTS or one in GROUPS))
+    return set(expand(pattern for pattern in patterns if pattern == "*" or pattern in EVENTS or pattern in GROUPS))
 
 
 async def head(db: Connection) -> int:
@@ -125,12 +125,12 @@ async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
     return {**(heads or {}), **await ends(db, careless), CLAIMS: await last_change(db)}
 
 
-async def _add(db: Connection, found: list[SourceEvents]) -> None:
-    if found:
+async def _add(db: Connection, events: list[SourceEvents]) -> None:
+    if events:
         await db.execute(
             SQL["add"],
-            [one.type for one in found],
-            [one.at for one in found],
-            [dict(one.data) for one in found],
-            [one.ref for one in found],
+            [event.type for event in events],
+            [event.at for event in events],
+            [dict(event.data) for event in events],
+            [event.ref for event in events],
         )

@@ -129,7 +129,7 @@ class WebhookSender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._going = {which: one for which, one in self._going.items() if one is not task}
+        self._going = {which: running for which, running in self._going.items() if running is not task}
 
     async def _run(self, which: int) -> None:
         try:
@@ -170,8 +170,8 @@ class WebhookSender:
             delivery = held_from(row, self.runtime.settings, self.runtime.clock())
             upto = await head(db)
             events = [
-                WebhookEvent(**one)
-                for one in await db.fetch(SQL["events"], delivery.cursor, upto, delivery.types, BATCH)
+                WebhookEvent(**event_row)
+                for event_row in await db.fetch(SQL["events"], delivery.cursor, upto, delivery.types, BATCH)
             ]
             texts = await bodies(db, events, delivery.include)
         for event, body in zip(events, texts, strict=True):
@@ -223,11 +223,11 @@ def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> Deliver
     encrypted = [row["secret"]]
     if row["old_until"] is not None and row["old_until"] > now:
         encrypted.append(row["old_secret"])
-    types = expand(one for one in row["events"] if one == "*" or one in EVENTS or one in GROUPS)
+    types = expand(pattern for pattern in row["events"] if pattern == "*" or pattern in EVENTS or pattern in GROUPS)
     return DeliveryState(
         row["subscription_id"], row["name"], row["url"], types,
         frozenset(row["include"]) & frozenset(settings.webhook_include), row["cursor"], row["attempts"],
-        row["failing_since"], tuple(decrypt(settings.secret_key, one) for one in encrypted),
+        row["failing_since"], tuple(decrypt(settings.secret_key, secret) for secret in encrypted),
     )  # fmt: skip
 
 

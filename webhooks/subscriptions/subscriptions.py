@@ -230,10 +230,10 @@ async def replay(
         if await db.fetchval(SQL["replay"], name, cursor, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "replay", name, {"after": cursor})
-        found = await get_subscription(db, name)
-        if found.state == "active":
-            await resolve_alert(db, alert_key(found.subscription_id))  # retries start over
-        return found
+        subscription = await get_subscription(db, name)
+        if subscription.state == "active":
+            await resolve_alert(db, alert_key(subscription.subscription_id))  # retries start over
+        return subscription
 
 
 async def remove(db: Connection, name: str, *, actor: str) -> None:
@@ -278,11 +278,11 @@ async def _change(db: Connection, what: str, name: str, argument: object) -> int
     changed = await db.fetchval(SQL[what], name, argument)
     if changed is not None:
         return int(changed)
-    found = await get_subscription(db, name)
+    subscription = await get_subscription(db, name)
     raise Conflict(
-        f"The webhook {name} is {found.state} and cannot be {what}d.",
+        f"The webhook {name} is {subscription.state} and cannot be {what}d.",
         remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
-        if found.state == "gone"
+        if subscription.state == "gone"
         else "",
     )
 
@@ -306,11 +306,11 @@ def _check_scheme(settings: Settings, url: str) -> None:
 
 
 def _check_include(settings: Settings, include: Sequence[str]) -> None:
-    for one in include:
-        if one not in {"addresses", "texts"}:
-            raise InputError(f"{one!r} cannot be included: there are addresses and texts.")
-        if one not in settings.webhook_include:
+    for kind in include:
+        if kind not in {"addresses", "texts"}:
+            raise InputError(f"{kind!r} cannot be included: there are addresses and texts.")
+        if kind not in settings.webhook_include:
             raise InputError(
-                f"Webhooks may not include {one} here.",
-                remedy=f"The operator of Muster can allow it: MUSTER_WEBHOOK_INCLUDE={one}",
+                f"Webhooks may not include {kind} here.",
+                remedy=f"The operator of Muster can allow it: MUSTER_WEBHOOK_INCLUDE={kind}",
             )

@@ -101,7 +101,7 @@ def is_automatic(parsed: ParsedMail, sender: str) -> bool:
     if answers(parsed) or parsed.header("X-POST-MessageClass").startswith("9"):
         return True
     senders = [sender.lower(), *parsed.addresses("From")]
-    if any(_SENDERS.match(one) for one in senders):
+    if any(_SENDERS.match(sender) for sender in senders):
         return True
     types = {part.get_content_type() for part in parsed.parts}
     return parsed.message.get_content_type() == "multipart/report" or bool(types and types <= _REPORTS)
@@ -114,7 +114,7 @@ def is_postmaster(parsed: ParsedMail, sender: str) -> bool:
         parsed: the mail.
         sender: of the envelope.
     """
-    return any(_POSTMASTER.match(one) for one in (sender.lower(), *parsed.addresses("From")))
+    return any(_POSTMASTER.match(address) for address in (sender.lower(), *parsed.addresses("From")))
 
 
 def is_distributed(parsed: ParsedMail, sender: str) -> bool:
@@ -127,7 +127,7 @@ def is_distributed(parsed: ParsedMail, sender: str) -> bool:
     if any(parsed.message.get(name) is not None for name in _LISTS):
         return True
     senders = [sender.lower(), *parsed.addresses("From")]
-    return parsed.header("Precedence").lower() in _BULK or any(_UNREAD.match(one) for one in senders)
+    return parsed.header("Precedence").lower() in _BULK or any(_UNREAD.match(sender) for sender in senders)
 
 
 def is_auto_reply(parsed: ParsedMail) -> bool:
@@ -159,8 +159,8 @@ def is_mail_system(parsed: ParsedMail, *, postmaster: bool = True) -> bool:
         parsed: the mail.
         postmaster: whether a postmaster's mailbox is enough; people with a domain of their own also send from it.
     """
-    senders = [one for one in parsed.addresses("From") if postmaster or not _POSTMASTER.match(one)]
-    return any(_SYSTEM.match(one) for one in senders) or _SYSTEMS.search(parsed.header("From")) is not None
+    senders = [address for address in parsed.addresses("From") if postmaster or not _POSTMASTER.match(address)]
+    return any(_SYSTEM.match(address) for address in senders) or _SYSTEMS.search(parsed.header("From")) is not None
 
 
 def sounds_returned(parsed: ParsedMail, *, answered: bool = True) -> bool:
@@ -186,8 +186,8 @@ def sounds_automatic(parsed: ParsedMail) -> bool:
 def _is_invitation(parsed: ParsedMail) -> bool:
     """Tell whether a mail's text has a calendar part as its alternative, not only as an attachment."""
     payloads = [part.get_payload() for part in parsed.message.walk() if part.get_content_type() == _ALTERNATIVE]
-    forms = [one for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for one in inner]
-    return any(isinstance(one, Message) and one.get_content_type() == "text/calendar" for one in forms)
+    forms = [part for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for part in inner]
+    return any(isinstance(part, Message) and part.get_content_type() == "text/calendar" for part in forms)
 
 
 def _has_any(parsed: ParsedMail, names: Sequence[str]) -> bool:

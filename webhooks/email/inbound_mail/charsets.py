@@ -96,19 +96,19 @@ def _most_likely(content: bytes, claimed: str) -> str:
     return text if right >= wrong else content.decode("windows-1252", errors="replace")
 
 
-def decode_words(said: str, *, most: int) -> str:
+def decode_words(raw: str, *, most: int) -> str:
     """Return a header's or a file's name as people read it (RFC 2047), on one line, without control characters.
 
     Args:
-        said: as the standard library parsed it; bytes beyond ASCII as surrogates.
+        raw: as the standard library parsed it; bytes beyond ASCII as surrogates.
         most: characters; what is longer is cut.
     """
     try:
-        said = decode(said.encode("utf-8", "surrogateescape"), None)[:most]
+        raw = decode(raw.encode("utf-8", "surrogateescape"), None)[:most]
         words = "".join(
-            part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(said)
+            part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(raw)
         )
     except (ValueError, LookupError, MessageError):  # invalid base64, an unknown charset, or no such bytes
-        words = said[:most]
+        words = raw[:most]
     plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
     return " ".join(plain.split())[:most]

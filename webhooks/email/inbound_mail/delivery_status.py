@@ -45,35 +45,35 @@ def statuses_of(part: Message) -> Sequence[Fields]:
 
 def statuses_in(text: str) -> Sequence[Fields]:
     """Return the fields for each recipient in a text; none where it has no such fields."""
-    found: list[dict[str, str]] = [{}]
+    groups: list[dict[str, str]] = [{}]
     last = ""
     gap = False
     for line in text.split("\n"):
         field = _FIELD.match(line)
         name = field["name"].lower() if field else ""
         if field and (name in _NAMES or name.startswith("x-")):
-            if name in _ONCE and name in found[-1]:
-                found.append({})
-            found[-1].setdefault(name, field["said"].strip()[:_LONGEST])
+            if name in _ONCE and name in groups[-1]:
+                groups.append({})
+            groups[-1].setdefault(name, field["said"].strip()[:_LONGEST])
             last, gap = name, False
         elif not line.strip():
             gap = True
-            if found[-1].keys() & {"action", "status"}:
-                found.append({})
+            if groups[-1].keys() & {"action", "status"}:
+                groups.append({})
         elif last and (not gap or _REPLY.match(line)):  # a continuation of the field, indented or not
-            said = found[-1] if last in found[-1] else found[-2] if len(found) > 1 else {}
-            said[last] = f"{said.get(last, '')}\n{line.strip()}"[:_LONGEST]
-    return [one for one in found if one.keys() & _OF_A_RECIPIENT][:MOST]
+            fields = groups[-1] if last in groups[-1] else groups[-2] if len(groups) > 1 else {}
+            fields[last] = f"{fields.get(last, '')}\n{line.strip()}"[:_LONGEST]
+    return [group for group in groups if group.keys() & _OF_A_RECIPIENT][:MOST]
 
 
 def fields_of(part: Message) -> Fields:
     """Return the fields of a part with a single group, such as a complaint's; of a repeated name the first."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in _text_of(part).split("\n"):
         field = _FIELD.match(line)
         if field:
-            found.setdefault(field["name"].lower(), field["said"].strip()[:_LONGEST])
-    return found
+            fields.setdefault(field["name"].lower(), field["said"].strip()[:_LONGEST])
+    return fields
 
 
 def _text_of(part: Message) -> str:
@@ -84,7 +84,7 @@ def _text_of(part: Message) -> str:
     """
     payload = part.get_payload()
     if isinstance(payload, list):
-        whole = "\n\n".join(_written(one).strip("\n") for one in payload if isinstance(one, Message))
+        whole = "\n\n".join(_written(part).strip("\n") for part in payload if isinstance(part, Message))
     else:
         whole = str(payload)
     encoding = header(part, "Content-Transfer-Encoding").lower()

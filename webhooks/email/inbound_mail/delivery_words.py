@@ -79,7 +79,7 @@ def says_failed(text: str) -> bool:
 
 def says_arrived(text: str) -> bool:
     """Tell whether a report's text says that a mail arrived somewhere."""
-    return any(_NOT.search(text[max(found.start() - 40, 0) : found.end()]) is None for found in _ARRIVED.finditer(text))
+    return any(_NOT.search(text[max(match.start() - 40, 0) : match.end()]) is None for match in _ARRIVED.finditer(text))
 
 
 def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivered", "relayed"] | None:
@@ -93,8 +93,8 @@ def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivere
     if _WARNINGS.match(own):
         return "delayed"
     own = own.replace(returned, "") if returned.strip() else own
-    said, _, behind = own.partition(":")
-    said = behind if _INTRODUCES.match(said) else said
-    if _WAITS.search(said):
+    words, _, behind = own.partition(":")
+    words = behind if _INTRODUCES.match(words) else words
+    if _WAITS.search(words):
         return "delayed"
-    return "relayed" if _RELAYED.search(said) else "delivered" if _SUCCEEDED.search(said) else None
+    return "relayed" if _RELAYED.search(words) else "delivered" if _SUCCEEDED.search(words) else None

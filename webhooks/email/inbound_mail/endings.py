@@ -74,17 +74,17 @@ def without_ending(text: str, names: Collection[str]) -> str:
         names: the words of their name, in lower case.
     """
     lines = text.split("\n")
-    greeted = said = False
+    greeted = has_words = False
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
-        if (said and _ends(line, following)) or (greeted and (_DASHES.fullmatch(line) or _is_newsletters(line))):
+        if (has_words and _ends(line, following)) or (greeted and (_DASHES.fullmatch(line) or _is_newsletters(line))):
             lines = [*lines[:number], *_own_below(lines[number:])]
             break
         if (own := _before_footer(line)) is not None:
             lines = [*lines[:number], own, *_own_below(lines[number:])]
             break
         greeted = greeted or any(letter.isalnum() for letter in line)
-        said = said or number >= MOST_GREETINGS or not is_greeting(line)
+        has_words = has_words or number >= MOST_GREETINGS or not is_greeting(line)
     return _without_signature("\n".join(_without_signature_above(lines, names)).strip(), names)
 
 
@@ -93,13 +93,13 @@ def _without_signature_above(lines: Sequence[str], names: Collection[str]) -> Se
 
     Below it an empty line has to follow, or an opt-out; else the name may belong to what is said.
     """
-    said = False
+    has_words = False
     for number, line in enumerate(lines):
-        if said and _FAREWELL.fullmatch(line.strip(" ,.!-")):
+        if has_words and _FAREWELL.fullmatch(line.strip(" ,.!-")):
             end = _end_of_signature(lines, number + 1, names)
             if end is not None:
                 return [*lines[:number], "", *lines[end:]]
-        said = said or not is_greeting(line)
+        has_words = has_words or not is_greeting(line)
     return lines
 
 
@@ -148,7 +148,7 @@ def _before_footer(line: str) -> str | None:
     """Return what stands before a footer on the same line; None where no footer follows a sentence there."""
     if len(line) > LONGEST_READ:
         return None
-    ends = (found.end() for found in _SENTENCE_END.finditer(line))
+    ends = (match.end() for match in _SENTENCE_END.finditer(line))
     at = next((end for end in ends if _is_footer(line[end:])), None)
     return None if at is None else line[:at].rstrip()
 
@@ -224,4 +224,6 @@ def _patterns() -> _Patterns:
 
 
 def _lines_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"^\W{{0,4}}(?:{'|'.join(f'(?:{one})' for one in patterns)})", re.IGNORECASE | re.MULTILINE)
+    return re.compile(
+        rf"^\W{{0,4}}(?:{'|'.join(f'(?:{pattern})' for pattern in patterns)})", re.IGNORECASE | re.MULTILINE
+    )

@@ -117,11 +117,11 @@ class _Receiver:
             return _Busy()
         kind = _Lmtp if self._protocol == "lmtp" else _Smtp
         largest = self._runtime.settings.mailroom_largest * 1024 * 1024
-        one: SMTP = kind(
+        session: SMTP = kind(
             self, data_size_limit=largest, enable_SMTPUTF8=True, hostname="muster", ident="Muster", timeout=QUIET
         )
-        self.talking.add(one)
-        return one  # type: ignore[no-any-return]
+        self.talking.add(session)
+        return session  # type: ignore[no-any-return]
 
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -161,7 +161,7 @@ class _Receiver:
                 if destination is not None:
                     await store_mail(
                         self._runtime, envelope.content, sender=sender, recipient=recipient,
-                        destination=destination, way=self._protocol,
+                        destination=destination, received_by=self._protocol,
                     )  # fmt: skip
         except Unavailable:
             return "451 4.3.0 It cannot be stored just now; please come again."
@@ -207,20 +207,22 @@ async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIt
 
 async def _finish(receiver: _Receiver) -> None:
     """Let mails in flight finish, then close all connections."""
-    tasks = [one._handler_coroutine for one in receiver.talking if one._handler_coroutine is not None]  # noqa: SLF001
-    idle = [one for one in receiver.talking if not (one.envelope and one.envelope.rcpt_tos)]
-    busy = [one for one in receiver.talking if one not in idle]
-    for one in idle:
-        _hang_up(one.transport)
+    tasks = [session._handler_coroutine for session in receiver.talking if session._handler_coroutine is not None]  # noqa: SLF001
+    idle = [session for session in receiver.talking if not (session.envelope and session.envelope.rcpt_tos)]
+    busy = [session for session in receiver.talking if session not in idle]
+    for session in idle:
+        _hang_up(session.transport)
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while any(
-        one.envelope and one.envelope.rcpt_tos and not one.transport.is_closing() for one in busy if one.transport
+        session.envelope and session.envelope.rcpt_tos and not session.transport.is_closing()
+        for session in busy
+        if session.transport
     ):
         if asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(0.05)
-    for one in busy:
-        _hang_up(one.transport)
+    for session in busy:
+        _hang_up(session.transport)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -253,9 +255,9 @@ def _make_way(path: Path) -> None:
             raise Conflict(f"{path} is no socket.", remedy="Check MUSTER_MAILROOM_LMTP and MUSTER_MAILROOM_SMTP.")
         import socket
 
-        with socket.socket(socket.AF_UNIX) as one:
+        with socket.socket(socket.AF_UNIX) as probe:
             try:
-                one.connect(str(path))
+                probe.connect(str(path))
             except OSError:
                 path.unlink()
                 return

@@ -61,14 +61,14 @@ async def read_mailbox(runtime: Runtime, path: Path) -> MailboxCounts:
             counted.too_large += 1
             continue
         head = BytesHeaderParser(policy=compat32).parsebytes(raw[:HEAD])
-        found = _recipient(runtime, head)
-        if found is None:
+        addressed = _recipient(runtime, head)
+        if addressed is None:
             counted.strange += 1
             continue
-        recipient, destination = found
+        recipient, destination = addressed
         sender = _sender(ParsedMail(head, (), len(raw)))
         inbound_id = await store_mail(
-            runtime, raw, sender=sender, recipient=recipient, destination=destination, way="file"
+            runtime, raw, sender=sender, recipient=recipient, destination=destination, received_by="file"
         )
         if inbound_id is None:
             counted.known += 1
@@ -86,8 +86,8 @@ def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
         recipient: where the message had been sent that it answers, or that bounced; "" where it is unknown.
     """
     parsed = parse_mail(raw[:HEAD])
-    said = (address for _, address in _recipients(parsed.message))
-    purpose = next((found for address in said if (found := purpose_of(address)) is not None), None)
+    addresses = (address for _, address in _recipients(parsed.message))
+    purpose = next((named for address in addresses if (named := purpose_of(address)) is not None), None)
     sender = _sender(parsed)
     if purpose is None:
         purpose = "bounce" if is_mail_system(parsed) or not sender else "reply"

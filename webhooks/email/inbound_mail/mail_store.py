@@ -31,7 +31,7 @@ async def store_mail(
     sender: str,
     recipient: str,
     destination: Destination,
-    way: str,
+    received_by: str,
     once: tuple[str, str] | None = None,
 ) -> int | None:
     """Store a mail, and wake the workers.
@@ -42,12 +42,12 @@ async def store_mail(
         sender: of the envelope; "" for a bounce.
         recipient: of the envelope.
         destination: what the recipient's address is for.
-        way: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
+        received_by: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
         once: a token that is accepted once, such as a signed one that does not cover the content: its source and its
             key in the inbound log.
 
     Returns:
-        The row's id, committed; None where it was stored before, in whatever way it came.
+        The row's id, committed; None where it was stored before, however it came.
 
     Raises:
         Unavailable: the database does not answer; the mail should be offered again.
@@ -58,7 +58,7 @@ async def store_mail(
         "recipient": without_controls(recipient)[:320],
         "purpose": destination.purpose,
         "message_id": destination.message_id,
-        "way": way,
+        "received_by": received_by,
     }
     key = fingerprint(raw, recipient)
     row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))

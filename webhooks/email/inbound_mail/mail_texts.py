@@ -27,11 +27,11 @@ class MailText(NamedTuple):
 
     Attributes:
         by_writer: whether it says who wrote the mail: whoever has an address in it did, others are only named.
-        said: the text, decoded, and such as the database takes.
+        text: the text, decoded, and such as the database takes.
     """
 
     by_writer: bool
-    said: str
+    text: str
 
 
 def texts_of(raw: bytes) -> list[MailText]:
@@ -41,13 +41,13 @@ def texts_of(raw: bytes) -> list[MailText]:
         raw: the mail as it came; nothing beyond the length that is ever read is looked at.
     """
     raw = raw[:LOOKED_AT]
-    as_it_came = MailText(by_writer=False, said=_storable(raw.decode("latin-1")))
+    as_it_came = MailText(by_writer=False, text=_storable(raw.decode("latin-1")))
     try:
         parsed = parse_mail(raw)
     except InputError:
         return [as_it_came]
-    writer = MailText(by_writer=True, said=_storable(parsed.header("From")))
-    return [writer, as_it_came, *(MailText(by_writer=False, said=_storable(text)) for text in _texts(parsed))]
+    writer = MailText(by_writer=True, text=_storable(parsed.header("From")))
+    return [writer, as_it_came, *(MailText(by_writer=False, text=_storable(text)) for text in _texts(parsed))]
 
 
 def _storable(text: str) -> str:
@@ -73,9 +73,9 @@ def _texts(parsed: ParsedMail) -> Iterator[str]:
 
 def _parts(message: Message) -> Iterator[Message]:
     level = [message]
-    found = depth = 0
-    while level and found < MOST_PARTS and depth <= DEEPEST:
+    count = depth = 0
+    while level and count < MOST_PARTS and depth <= DEEPEST:
         yield from level
-        found, depth = found + len(level), depth + 1
+        count, depth = count + len(level), depth + 1
         payloads = [part.get_payload() for part in level]
-        level = [one for inner in payloads if isinstance(inner, list) for one in inner if isinstance(one, Message)]
+        level = [part for inner in payloads if isinstance(inner, list) for part in inner if isinstance(part, Message)]

@@ -62,11 +62,11 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
         recipient: the mailbox it is about, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
-    said = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
+    words_of = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
     if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
         return False
-    refusing = [said.get(recipient, "")] if recipient else [words for words in said.values() if _refuses(words)]
-    domains = {one.rpartition("@")[2] for one in ours} - {""}
+    refusing = [words_of.get(recipient, "")] if recipient else [words for words in words_of.values() if _refuses(words)]
+    domains = {mailbox.rpartition("@")[2] for mailbox in ours} - {""}
     return bool(refusing) and all(_says_gone(words, domains) for words in refusing)
 
 
@@ -81,13 +81,13 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
         recipient: mailbox the message went to, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case.
     """
-    said = _by_mailbox(text, recipient)
-    others = [mailbox for mailbox in said if not is_same_mailbox(mailbox, recipient)]
-    refused = [mailbox for mailbox in others if _refuses(said[mailbox])]
+    words_of = _by_mailbox(text, recipient)
+    others = [mailbox for mailbox in words_of if not is_same_mailbox(mailbox, recipient)]
+    refused = [mailbox for mailbox in others if _refuses(words_of[mailbox])]
     if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
         return False
-    asked = [mailbox for mailbox in said if mailbox not in others] if recipient else [*{*refused} - {*ours}]
-    if refused and not (asked and all(_is_refused_alone(said[mailbox]) for mailbox in asked)):
+    wanted = [mailbox for mailbox in words_of if mailbox not in others] if recipient else [*{*refused} - {*ours}]
+    if refused and not (wanted and all(_is_refused_alone(words_of[mailbox]) for mailbox in wanted)):
         return False
     coded = [sentence for sentence in _SENTENCES.split(text) if judge_bounce("", sentence).code]
     return not coded or any(_EXPLAINED.search(_without_names(sentence)) is None for sentence in coded)
@@ -102,7 +102,9 @@ def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
         ours: mailboxes of ours, in lower case.
     """
     about = [sentence for sentence in _SENTENCES.split(text) if recipient and recipient in sentence.lower()]
-    return leads_elsewhere(text, recipient, ours) or any(RefusalSubject.LED_ON in subjects(one) for one in about)
+    return leads_elsewhere(text, recipient, ours) or any(
+        RefusalSubject.LED_ON in subjects(sentence) for sentence in about
+    )
 
 
 def _by_mailbox(text: str, recipient: str) -> Mapping[str, str]:
@@ -111,9 +113,9 @@ def _by_mailbox(text: str, recipient: str) -> Mapping[str, str]:
     A line that names several counts for each of them, marked as uncertain by a question mark. Mailboxes that are only
     offered for help are none of them.
     """
-    said: defaultdict[str, str] = defaultdict(str)
+    words_of: defaultdict[str, str] = defaultdict(str)
     last = ""
-    for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(without_help(text, recipient))):
+    for paragraph in (_own_lines(piece) for piece in _PARAGRAPHS.split(without_help(text, recipient))):
         about, lead = "", ""
         for line in paragraph.split("\n"):
             named = mailboxes_in(line)
@@ -121,12 +123,12 @@ def _by_mailbox(text: str, recipient: str) -> Mapping[str, str]:
                 about = named[0]
             doubt = _SHARED if len(named) > 1 else ""
             for mailbox in named or filter(None, (about,)):
-                said[mailbox] += f"{lead}{line}{doubt}\n"
+                words_of[mailbox] += f"{lead}{line}{doubt}\n"
             lead = "" if about else f"{lead}{line}\n"
-        if last and not about and not _refuses(said[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
-            said[last] += lead
+        if last and not about and not _refuses(words_of[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
+            words_of[last] += lead
         last = about
-    return said
+    return words_of
 
 
 def _own_lines(paragraph: str) -> str:

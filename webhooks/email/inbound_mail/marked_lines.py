@@ -28,17 +28,17 @@ def own_marked(lines: Sequence[str], sent: Sequence[str]) -> list[int]:
             theirs.
     """
     marked = [number for number, line in enumerate(lines) if line.startswith(">")]
-    said = [number for number in marked if _WORD.search(lines[number])]
-    if not 0 < len(said) <= MOST or not all(_MARK.match(lines[number]) for number in marked):
+    worded = [number for number in marked if _WORD.search(lines[number])]
+    if not 0 < len(worded) <= MOST or not all(_MARK.match(lines[number]) for number in marked):
         return []
     if any(line.endswith((":", "\uff1a")) for line in lines[: marked[0]]):  # introduces what somebody else said
         return []
-    alone = all(number in marked or not _WORD.search(line) for number, line in enumerate(lines)) and len(said) == 1
-    if not sent or (alone and len(_WORD.findall(lines[said[0]])) < FEWEST):
-        return said if alone else []
+    alone = all(number in marked or not _WORD.search(line) for number, line in enumerate(lines)) and len(worded) == 1
+    if not sent or (alone and len(_WORD.findall(lines[worded[0]])) < FEWEST):
+        return worded if alone else []
     ours = [f" {_words(form)} " for form in sent]
-    repeated = any(f" {_words(lines[number])} " in form for number in said for form in ours)
-    return [] if repeated else said
+    repeated = any(f" {_words(lines[number])} " in form for number in worded for form in ours)
+    return [] if repeated else worded
 
 
 def unmarked(line: str) -> str:

@@ -182,6 +182,6 @@ def _ground_of_body(html: str) -> Colour | None:
     body = _BODY.search(html)
     if body is None:
         return None
-    said, styled = _BODY_COLOUR.search(body[1]), _STYLED.search(body[1])
+    coloured, styled = _BODY_COLOUR.search(body[1]), _STYLED.search(body[1])
     style = make_plain_style((styled[1] or styled[2] or "") if styled is not None else "")
-    return ground_of(f"background:{said[1]};{style}" if said is not None else style)
+    return ground_of(f"background:{coloured[1]};{style}" if coloured is not None else style)

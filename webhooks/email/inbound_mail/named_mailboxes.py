@@ -84,17 +84,17 @@ _AS_SENDER: Final = re.compile(r"\b(?:by|from|sender)[: \t]{1,3}<?[\w.+=-]{1,64}
 
 def mailboxes_in(text: str) -> list[str]:
     """Return the mailboxes that a text names, in its order, in lower case, each once."""
-    return list(dict.fromkeys(found[0].lower() for found in MAILBOX.finditer(text)))
+    return list(dict.fromkeys(match[0].lower() for match in MAILBOX.finditer(text)))
 
 
-def is_same_mailbox(one: str, other: str) -> bool:
+def is_same_mailbox(mailbox: str, other: str) -> bool:
     """Tell whether two mailboxes are one, as far as their names show: a server may name itself within its domain.
 
     Args:
-        one: a mailbox in lower case, or a local part alone.
+        mailbox: a mailbox in lower case, or a local part alone.
         other: likewise.
     """
-    (name, _, host), (other_name, _, other_host) = one.partition("@"), other.partition("@")
+    (name, _, host), (other_name, _, other_host) = mailbox.partition("@"), other.partition("@")
     if name != other_name or not name:
         return False
     within = host.endswith(f".{other_host}") or other_host.endswith(f".{host}")
@@ -103,8 +103,8 @@ def is_same_mailbox(one: str, other: str) -> bool:
 
 def refused_by_code(text: str) -> str:
     """Return the mailbox that stands behind a code, in lower case, as in `550 5.1.1 <amy@example.org>`; "" for none."""
-    found = _CODED.search(text)
-    return "" if found is None else found[1].lower()
+    coded = _CODED.search(text)
+    return "" if coded is None else coded[1].lower()
 
 
 def helpers_in(text: str, recipient: str) -> set[str]:
@@ -115,8 +115,8 @@ def helpers_in(text: str, recipient: str) -> set[str]:
         recipient: the mailbox the message went to, in lower case; it is none of them.
     """
     places = {mailbox.start() for _, mailbox in _offers(text)}
-    others = {found[0].lower() for found in MAILBOX.finditer(text) if found.start() not in places}
-    return {one for one in mailboxes_in(text) if one not in others} - {recipient}
+    others = {match[0].lower() for match in MAILBOX.finditer(text) if match.start() not in places}
+    return {mailbox for mailbox in mailboxes_in(text) if mailbox not in others} - {recipient}
 
 
 def without_help(text: str, recipient: str) -> str:
@@ -140,23 +140,23 @@ def _offers(text: str) -> Iterator[tuple[int, re.Match[str]]]:
     One that is refused there is none.
     """
     last: re.Match[str] | None = None
-    for found in MAILBOX.finditer(text):
-        at = max(0, found.start() - _LONGEST_OFFER)
-        before = text[at : found.start()]
+    for match in MAILBOX.finditer(text):
+        at = max(0, match.start() - _LONGEST_OFFER)
+        before = text[at : match.start()]
         linked = _LINK.search(before)
         offer = _HELPS.search(before[: linked.start()] if linked else before)
-        joined = last is not None and _JOINED.match(text[last.end() : found.start()]) is not None
-        helps = (offer or joined) and (linked or _ROLES.match(found[0]))
-        if helps and not _REFUSED.match(text[found.end() : found.end() + 20]):
-            last = found
-            yield found.start() if offer is None else at + _beginning(before, offer.start()), found
+        joined = last is not None and _JOINED.match(text[last.end() : match.start()]) is not None
+        helps = (offer or joined) and (linked or _ROLES.match(match[0]))
+        if helps and not _REFUSED.match(text[match.end() : match.end() + 20]):
+            last = match
+            yield match.start() if offer is None else at + _beginning(before, offer.start()), match
 
 
 def _beginning(before: str, offer: int) -> int:
     """Return where the sentence begins in which words offer help, unless it says something else first."""
-    sentence = max(found.end() for found in _SENTENCE.finditer(before, 0, offer))
-    said = before[sentence:offer]
-    return offer if any(map(str.isdigit, said)) or "@" in said or judge_bounce("", said) != UNKNOWN else sentence
+    sentence = max(match.end() for match in _SENTENCE.finditer(before, 0, offer))
+    words = before[sentence:offer]
+    return offer if any(map(str.isdigit, words)) or "@" in words or judge_bounce("", words) != UNKNOWN else sentence
 
 
 def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
@@ -167,11 +167,11 @@ def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bo
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
         ours: mailboxes of ours, in lower case: an arrow from one of them is only the way of our mail.
     """
-    named = [one for one in mailboxes_in(text) if one not in ours]
-    others = [one for one in named if not is_same_mailbox(one, recipient)] if recipient else named[1:]
+    named = [mailbox for mailbox in mailboxes_in(text) if mailbox not in ours]
+    others = [mailbox for mailbox in named if not is_same_mailbox(mailbox, recipient)] if recipient else named[1:]
     if others and _LEADS.search(text):
         return True
-    for source, target in ((found[1].lower(), found[2].lower()) for found in _ARROW.finditer(text)):
+    for source, target in ((match[1].lower(), match[2].lower()) for match in _ARROW.finditer(text)):
         known = target in _NO_NAMES or target in ours or source in ours
         if not known and not is_same_mailbox(source, target) and not (recipient and target == recipient != source):
             return True
@@ -185,8 +185,8 @@ def names_another(text: str, recipient: str) -> bool:
         text: what a report or a server says.
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
     """
-    names = {found[1].lower() for form in (_LABELLED, _NAMED) for found in form.finditer(text)}
-    return bool(recipient) and bool({one for one in names if not _is_no_name(one)} - {recipient.partition("@")[0]})
+    names = {match[1].lower() for form in (_LABELLED, _NAMED) for match in form.finditer(text)}
+    return bool(recipient) and bool({name for name in names if not _is_no_name(name)} - {recipient.partition("@")[0]})
 
 
 def _is_no_name(word: str) -> bool:
@@ -203,8 +203,8 @@ def blames_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
     """
     if refused_by_code(words) in ours:
         return True
-    clauses = [one for one in _CLAUSES.split(words) if names_only_ours(one, recipient, ours)]
-    if any(judge_bounce("", one).weight is Weight.HARD for one in clauses):
+    clauses = [clause for clause in _CLAUSES.split(words) if names_only_ours(clause, recipient, ours)]
+    if any(judge_bounce("", clause).weight is Weight.HARD for clause in clauses):
         return True
     return names_only_ours(words, recipient, ours) and _AS_SENDER.search(words) is None
 
@@ -218,10 +218,10 @@ def names_only_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
         ours: mailboxes of ours, in lower case.
     """
     named = mailboxes_in(words)
-    if any(one not in ours and (not recipient or is_same_mailbox(one, recipient)) for one in named):
+    if any(mailbox not in ours and (not recipient or is_same_mailbox(mailbox, recipient)) for mailbox in named):
         return False
-    said = words.lower()
-    return any(form in said for one in ours for form in _forms(one))
+    lowered = words.lower()
+    return any(form in lowered for mailbox in ours for form in _forms(mailbox))
 
 
 def _forms(mailbox: str) -> list[str]:

@@ -56,8 +56,8 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         after = ()
     kept = (*parts.above, *between, *after)
     words = without_ending(_joined(left, (number for number in kept if not DRAWN.fullmatch(left[number]))), names)
-    said = "\n".join(lines)
-    doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
+    joined = "\n".join(lines)
+    doubtful = any(joined.count("\n", 0, at) in kept for at in quoted.doubts)
     if doubtful and read_reply(words).reading != "opt_out":
         return ""
     rest = _without_footer(words, sent)
@@ -124,14 +124,14 @@ def _written_inside(
         The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and
         too little of our message is known to say that they are not ours, or they may be somebody else's.
     """
-    said = _without_ours(lines, left)
+    own = _without_ours(lines, left)
     start = below[0] if below else len(lines)
     while (first := next((number for number in range(start, len(lines)) if lines[number]), None)) is not None:
-        start, goes_on = first, beginning(said, first)
+        start, goes_on = first, beginning(own, first)
         if goes_on is None:
             break
         start = goes_on
-    end = next((number for number in range(start, len(lines)) if beginning(said, number) is not None), len(lines))
+    end = next((number for number in range(start, len(lines)) if beginning(own, number) is not None), len(lines))
     section = [number for number in range(start, end) if not lines[number].startswith(">")]
     ours = [number for number in section if left[number] != lines[number]]
     if not ours:

@@ -97,7 +97,7 @@ class ParsedMail:
         if not any(part.get_content_type() == "text/html" for part in shown.html):
             return VisibleText("", marks=False)
         read = [_read(part) for part in shown.html]
-        return VisibleText(_joined([one.text for one in read]), any(one.marks for one in read))
+        return VisibleText(_joined([form.text for form in read]), any(form.marks for form in read))
 
     @property
     def text(self) -> str:
@@ -162,10 +162,10 @@ def _open_signed(part: Message) -> None:
     if part.get_content_type() not in SIGNED_OR_ENCRYPTED and not (part.get_filename() or "").endswith(".p7m"):
         return
     content = part.get_payload(decode=True)
-    found = signed_content(content) if isinstance(content, bytes) else None
-    if found is None:
+    content_signed = signed_content(content) if isinstance(content, bytes) else None
+    if content_signed is None:
         return
-    inside = _parsed(found)
+    inside = _parsed(content_signed)
     for name in _OF_CONTENT:
         del part[name]
         if (value := inside.get(name)) is not None:
@@ -175,22 +175,22 @@ def _open_signed(part: Message) -> None:
 
 def header(message: Message, name: str) -> str:
     """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
-    raw = next((value for one, value in message.raw_items() if one.lower() == name.lower()), "")
+    raw = next((value for field, value in message.raw_items() if field.lower() == name.lower()), "")
     return decode_words(str(raw), most=LONGEST_HEADER)
 
 
-def mailboxes(said: str) -> list[tuple[str, str]]:
+def mailboxes(header_text: str) -> list[tuple[str, str]]:
     """Parse names and mailboxes in a header; none where comments are nested deeper than people and programs do.
 
     The standard library parses nested comments recursively.
     """
-    said = said[:LONGEST_HEADER]
-    rest = said
+    header_text = header_text[:LONGEST_HEADER]
+    rest = header_text
     for _ in range(DEEPEST):
-        rest, found = _COMMENT.subn(" ", rest)
-        if not found:
+        rest, removed = _COMMENT.subn(" ", rest)
+        if not removed:
             break
-    return [] if rest.count("(") > DEEPEST else getaddresses([said])
+    return [] if rest.count("(") > DEEPEST else getaddresses([header_text])
 
 
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
@@ -204,9 +204,9 @@ def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
 
 def _mend_encoding(part: Message) -> None:
     """Reduce a transfer encoding to its name: the standard library does not know "BASE64 " or "base64 (text)"."""
-    said = str(part.get("Content-Transfer-Encoding") or "")
-    named = _ENCODING.match(said)
-    if named is not None and named[1] != said:
+    encoding = str(part.get("Content-Transfer-Encoding") or "")
+    named = _ENCODING.match(encoding)
+    if named is not None and named[1] != encoding:
         part.replace_header("Content-Transfer-Encoding", named[1])
 
 
@@ -226,14 +226,14 @@ def _forms(message: Message) -> _Forms:
         return _Forms((message,), (message,)) if is_text else _Forms()
     inner = [_forms(part) for part in payload[:MOST_PARTS] if isinstance(part, Message)]
     if message.get_content_type() == "multipart/alternative":
-        shown = [one for one in inner if one.plain or one.html]
+        shown = [form for form in inner if form.plain or form.html]
         if not shown:
             return _Forms()
-        plain = next((one for one in shown if _has(one.plain, "text/plain")), shown[0])
-        html = next((one for one in reversed(shown) if _has(one.html, "text/html")), shown[-1])
+        plain = next((form for form in shown if _has(form.plain, "text/plain")), shown[0])
+        html = next((form for form in reversed(shown) if _has(form.html, "text/html")), shown[-1])
         return _Forms(plain.plain, html.html)
     return _Forms(
-        _unnamed([part for one in inner for part in one.plain]), _unnamed([p for one in inner for p in one.html])
+        _unnamed([part for form in inner for part in form.plain]), _unnamed([p for form in inner for p in form.html])
     )
 
 
@@ -257,24 +257,26 @@ def _text_shown(part: Message) -> str:
 
 def _joined(texts: Sequence[str]) -> str:
     """Join texts one below the other; a single one is not changed."""
-    said = [text for text in texts if text.strip()]
+    filled = [text for text in texts if text.strip()]
     return (
-        (said[0] if len(said) == 1 else "\n\n".join(text.strip("\n") for text in said))[:LONGEST_TEXT] if said else ""
+        (filled[0] if len(filled) == 1 else "\n\n".join(text.strip("\n") for text in filled))[:LONGEST_TEXT]
+        if filled
+        else ""
     )
 
 
 def _leaves(message: Message) -> list[Message]:
     """Return all parts that are no container. An attached mail is one part: this mail does not say what is in it."""
-    found: list[Message] = []
+    leaves: list[Message] = []
     waiting = [message]
-    while waiting and len(found) < MOST_PARTS:
+    while waiting and len(leaves) < MOST_PARTS:
         part = waiting.pop(0)
         payload = part.get_payload()
         if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting[:0] = [one for one in payload if isinstance(one, Message)]
+            waiting[:0] = [child for child in payload if isinstance(child, Message)]
         else:
-            found.append(part)
-    return found
+            leaves.append(part)
+    return leaves
 
 
 def _depth(message: Message) -> int:
@@ -282,7 +284,7 @@ def _depth(message: Message) -> int:
     depth, level = 0, [message]
     while level and depth <= DEEPEST:
         payloads = [part.get_payload() for part in level]
-        level = [one for inner in payloads if isinstance(inner, list) for one in inner if isinstance(one, Message)]
+        level = [part for inner in payloads if isinstance(inner, list) for part in inner if isinstance(part, Message)]
         depth += 1
     return depth
 

@@ -117,13 +117,13 @@ def words_of_subject(subject: str) -> str:
 
 def without_re(subject: str) -> str:
     """Return a subject without one or more `Re:` before it."""
-    found = _RE.match(subject)
-    return subject if found is None else subject[found.end() :]
+    mark = _RE.match(subject)
+    return subject if mark is None else subject[mark.end() :]
 
 
-def names_of(*said: str) -> set[str]:
+def names_of(*texts: str) -> set[str]:
     """Return the words of names, or of the local parts of addresses."""
-    return {word.casefold() for text in said for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
+    return {word.casefold() for text in texts for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
 def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
@@ -139,21 +139,21 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
 @lru_cache(MOST_MAILS)
 def _parted(lines: tuple[str, ...], number: int) -> Parts:
     """Do the same from the line on that follows the writer's own letterhead."""
-    marked, found, headed = False, 0, _headed(lines)
+    marked, count, headed = False, 0, _headed(lines)
     above = list(range(number))
     while number < len(lines):
         if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
             marked = True
             number += 1
             continue
-        end = beginning(lines, number, headed=number in headed) if found < MOST_BEGINNINGS else None
+        end = beginning(lines, number, headed=number in headed) if count < MOST_BEGINNINGS else None
         if end is None:
             above.append(number)
             number += 1
             continue
-        found += 1
+        count += 1
         marked = True
-        following = next((one for one in range(end, len(lines)) if lines[one]), len(lines))
+        following = next((below for below in range(end, len(lines)) if lines[below]), len(lines))
         if following == len(lines) or not lines[following].startswith(">"):
             return Parts(tuple(above), tuple(range(end, len(lines))), marked)
         number = following
@@ -199,7 +199,7 @@ def _drawn(lines: Sequence[str], number: int) -> int | None:
 
     A single header does only if it names a sender, and below words: below a banner a person's own mail may begin so.
     """
-    first = next((one for one in range(number + 1, min(number + 3, len(lines))) if lines[one]), None)
+    first = next((below for below in range(number + 1, min(number + 3, len(lines))) if lines[below]), None)
     if first is None:
         return None
     end = _headers(lines, first) or _attribution(lines, first)
@@ -250,11 +250,11 @@ class _Form(NamedTuple):
 @lru_cache(MOST_REMEMBERED)
 def _form(line: str) -> _Form:
     """Return the form of a line."""
-    found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
-    value = line if found is None else found[2] or ""
+    labelled = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+    value = line if labelled is None else labelled[2] or ""
     dated = _DATE.search(value) is not None
     return _Form(
-        None if found is None else found[1].casefold(),
+        None if labelled is None else labelled[1].casefold(),
         dated,
         dated and _TIME.search(value) is not None,
         _ADDRESS.search(value) is not None,
@@ -304,10 +304,10 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
     first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
     end = _headers(lines, first) or 0
     for line in lines[first:end]:
-        found = _LABELLED.match(line)
-        if found is not None and found[1].casefold() in _words().senders:
-            said = names_of(found[2] or "")
-            return end if said and said <= set(names) else 0
+        labelled = _LABELLED.match(line)
+        if labelled is not None and labelled[1].casefold() in _words().senders:
+            own_names = names_of(labelled[2] or "")
+            return end if own_names and own_names <= set(names) else 0
     return 0
 
 
@@ -325,44 +325,44 @@ def _attribution(lines: Sequence[str], first: int) -> int | None:
     for end in range(first + 1, min(first + MOST_LINES, len(lines)) + 1):
         if not lines[end - 1] or lines[end - 1].startswith(">"):
             return None
-        said = " ".join(lines[first:end])
-        if len(said) > LONGEST_LINE:
+        joined = " ".join(lines[first:end])
+        if len(joined) > LONGEST_LINE:
             return None
-        if _is_attribution(said, lines, first, end):
+        if _is_attribution(joined, lines, first, end):
             # a date, an address and a person's statement between them: not a program's line
             return end if end == first + 1 or not any(map(speaks_for_itself, lines[first:end])) else None
     return None
 
 
-def _is_attribution(said: str, lines: Sequence[str], first: int, end: int) -> bool:
+def _is_attribution(joined: str, lines: Sequence[str], first: int, end: int) -> bool:
     """Tell whether the lines from one to another, joined, say who wrote what is below them."""
-    goes_on = _GOES_ON.search(said)  # the program puts the quotation on the same line
+    goes_on = _GOES_ON.search(joined)  # the program puts the quotation on the same line
     if goes_on is not None:
-        said = said[: goes_on.end()].rstrip()
-    leads_on, digits = _LEADS_ON.search(said) is not None, _DIGIT.search(said) is not None
-    if not (leads_on or digits) or _SPEAKER.match(said):
+        joined = joined[: goes_on.end()].rstrip()
+    leads_on, digits = _LEADS_ON.search(joined) is not None, _DIGIT.search(joined) is not None
+    if not (leads_on or digits) or _SPEAKER.match(joined):
         return False
-    dated, timed = digits and _DATE.search(said) is not None, digits and _TIME.search(said) is not None
-    addressed = "@" in said and _ADDRESS.search(said) is not None
+    dated, timed = digits and _DATE.search(joined) is not None, digits and _TIME.search(joined) is not None
+    addressed = "@" in joined and _ADDRESS.search(joined) is not None
     if not (dated or timed):  # "The Union wrote:" introduces only marked lines
-        named = addressed and _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
+        named = addressed and _NAMED.search(joined) is not None and len(joined) <= LONGEST_NAMED
         quotes = addressed or _follows(lines, end).startswith(">")
-        return leads_on and (named or (quotes and _words().wrote.search(said) is not None))
+        return leads_on and (named or (quotes and _words().wrote.search(joined) is not None))
     opening = lines[first]
     starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
     if not starts or not (dated or (addressed and leads_on)):
         return False
     if addressed and leads_on:
         return True
-    wrote = _words().wrote.search(said) if leads_on or addressed else None
-    if wrote is not None and (leads_on or _ENDS.search(said[wrote.end() :])):
+    wrote = _words().wrote.search(joined) if leads_on or addressed else None
+    if wrote is not None and (leads_on or _ENDS.search(joined[wrote.end() :])):
         return (
             addressed
             or (timed and leads_on)
-            or _words().opens.match(said) is not None
-            or _DATE.match(said.lstrip("-* ")) is not None
+            or _words().opens.match(joined) is not None
+            or _DATE.match(joined.lstrip("-* ")) is not None
         )
-    return timed and said.rstrip().endswith((">", ")", "]")) and _BRACKETED.search(said) is not None
+    return timed and joined.rstrip().endswith((">", ")", "]")) and _BRACKETED.search(joined) is not None
 
 
 def _follows(lines: Sequence[str], end: int) -> str:

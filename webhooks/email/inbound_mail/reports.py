@@ -118,20 +118,24 @@ def read_bounce(
             report's fields, or by the form of a known mail system's.
     """
     text = parsed.text or _unparted(parsed)
-    statuses = [one for part in parsed.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
+    statuses = [status for part in parsed.parts if part.get_content_type() in STATUS for status in statuses_of(part)]
     if not statuses:
-        statuses = [one for one in statuses_in(text) if "action" in one or {"status", "diagnostic-code"} <= one.keys()]
-    statuses = [one for one in statuses if recipient and recipient in _recipients(one)] or statuses
+        statuses = [
+            status
+            for status in statuses_in(text)
+            if "action" in status or {"status", "diagnostic-code"} <= status.keys()
+        ]
+    statuses = [status for status in statuses if recipient and recipient in _recipients(status)] or statuses
     recipient = recipient or _recipient(parsed, statuses)
     report = _Report(parsed, _said(text), recipient, _ours(parsed, recipient), at)
-    found: dict[Action, list[EmailEvent]] = {}
-    for one in statuses:
-        action = _action(one)
+    by_action: dict[Action, list[EmailEvent]] = {}
+    for status in statuses:
+        action = _action(status)
         if action is not None:
-            found.setdefault(action, []).append(report.status(action, one))
+            by_action.setdefault(action, []).append(report.status(action, status))
     for action in _GRAVEST:
-        if action in found:
-            return _mildest(found[action], spared=found.keys() - {"failed"})
+        if action in by_action:
+            return _mildest(by_action[action], spared=by_action.keys() - {"failed"})
     if parsed.part(FEEDBACK) is not None or is_auto_reply(parsed):
         return None
     return report.described(expected=expected, certain=certain)
@@ -139,7 +143,7 @@ def read_bounce(
 
 def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> EmailEvent:
     """Choose among a mailbox's several recipients: it is not dead while mail still reaches one of them."""
-    mild = next((one for one in events if one.reason is not Reason.HARD_BOUNCED), events[0])
+    mild = next((event for event in events if event.reason is not Reason.HARD_BOUNCED), events[0])
     if spared and mild.reason is Reason.HARD_BOUNCED:
         return replace(mild, reason=Reason.RECIPIENT_REFUSED, soft=True)
     return mild
@@ -152,8 +156,8 @@ def _recipients(status: Fields) -> set[str]:
 
 def _mailbox(status: Fields, name: str) -> str:
     """Return the mailbox in a field, in lower case; "" where there is none."""
-    said = status.get(name, "").rpartition(";")[2]
-    return next(iter(mailboxes_in(said)), "" if "@" in said else said.strip(" <>\t").lower())
+    value = status.get(name, "").rpartition(";")[2]
+    return next(iter(mailboxes_in(value)), "" if "@" in value else value.strip(" <>\t").lower())
 
 
 def _ours(parsed: ParsedMail, recipient: str) -> frozenset[str]:
@@ -161,10 +165,10 @@ def _ours(parsed: ParsedMail, recipient: str) -> frozenset[str]:
 
     Some systems name the recipient in these headers. Where it is unknown, only mailboxes of a form of ours are certain.
     """
-    found = {one for name in ("To", "Delivered-To", "X-Original-To") for one in parsed.addresses(name)}
+    addresses = {address for name in ("To", "Delivered-To", "X-Original-To") for address in parsed.addresses(name)}
     for original in _returned(parsed):
-        found.update(*(mailboxes_in(header(original, name)) for name in _SENDERS))
-    return frozenset(one for one in found - {recipient} if recipient or purpose_of(one) is not None)
+        addresses.update(*(mailboxes_in(header(original, name)) for name in _SENDERS))
+    return frozenset(address for address in addresses - {recipient} if recipient or purpose_of(address) is not None)
 
 
 def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
@@ -176,7 +180,7 @@ def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
 def _unparted(parsed: ParsedMail) -> str:
     """Return the text of a mail that claims to have parts, but whose boundary stands nowhere in it."""
     whole = (part.get_payload() for part in parsed.parts if part.get_content_maintype() == "multipart")
-    return next((said[:LONGEST_UNPARTED] for said in whole if isinstance(said, str)), "")
+    return next((content[:LONGEST_UNPARTED] for content in whole if isinstance(content, str)), "")
 
 
 def _said(text: str) -> str:
@@ -194,9 +198,9 @@ def _action(status: Fields) -> Action | None:
     if word in _ACTIONS:
         return _ACTIONS[word]
     for name in ("status", "diagnostic-code", "x-supplementary-info"):
-        found = _REPLY.search(status.get(name, ""))
-        if found is not None:
-            return _BY_CLASS[found[1]]
+        reply = _REPLY.search(status.get(name, ""))
+        if reply is not None:
+            return _BY_CLASS[reply[1]]
     return None
 
 
@@ -206,14 +210,14 @@ class _Report:
 
     Attributes:
         parsed: the mail.
-        said: its text, without the mail that bounced.
+        text: its text, without the mail that bounced.
         recipient: the mailbox it is about; "" where it is unknown.
         ours: mailboxes of ours, without the recipient.
         at: when it came.
     """
 
     parsed: ParsedMail
-    said: str
+    text: str
     recipient: str
     ours: frozenset[str]
     at: datetime
@@ -229,7 +233,7 @@ class _Report:
                     judged = self._judged_by_text(status, otherwise)
                 if judged.weight is Weight.HARD:
                     judged = self._judged_by_names(judged, fields, words)
-                return bounced(judged, self.at, word=status or action, words=" ".join((words or self.said).split()))
+                return bounced(judged, self.at, word=status or action, words=" ".join((words or self.text).split()))
             case "delayed":
                 return EmailEvent("deferred", self.at, status or action, words)
             case "delivered":
@@ -239,7 +243,7 @@ class _Report:
     def described(self, *, expected: bool, certain: bool) -> EmailEvent | None:
         """Read a non-standard bounce: by its code and words, or else as permanent or temporary."""
         failures = _failures(self.parsed)
-        system, failed = is_mail_system(self.parsed), says_failed(self.said)
+        system, failed = is_mail_system(self.parsed), says_failed(self.text)
         judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
         returned = failures is not None
         if not certain:  # a person writes of failures too, but neither gives codes nor sends a mail back with them
@@ -252,9 +256,9 @@ class _Report:
             returned = returned or sounds_returned(self.parsed) or (system and failed)
         if not returned:
             return None
-        words = " ".join(self.said.split())[:300]
+        words = " ".join(self.text.split())[:300]
         announced = self._announced
-        delayed = failures == "temporary" or (failures is None and says_delayed(self.said)) or announced == "delayed"
+        delayed = failures == "temporary" or (failures is None and says_delayed(self.text)) or announced == "delayed"
         if delayed and not judged.code.startswith("5"):
             return EmailEvent("deferred", self.at, judged.code or "delayed", words)
         if announced in {"delivered", "relayed"} and judged.reason is UNREAD.reason and not failed:
@@ -274,22 +278,22 @@ class _Report:
 
     def _judged_by_text(self, status: str, otherwise: RefusalClass) -> RefusalClass:
         """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
-        judged = judge_bounce(status, self.said, otherwise)
+        judged = judge_bounce(status, self.text, otherwise)
         if judged.weight is not Weight.HARD:
             return judged
-        if refused_by_code(self.said) in self.ours:
+        if refused_by_code(self.text) in self.ours:
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
-        doubted = says_delayed(self.said) or self._is_doubtful
+        doubted = says_delayed(self.text) or self._is_doubtful
         if doubted or not (status or is_mail_system(self.parsed)):
             return _doubted(judged)
-        said = says_no_such_mailbox if judged.code[2:3] in {"", "0"} else code_is_recipients
-        return judged if said(self.said, self.recipient, self.ours) else _doubted(judged)
+        is_certain = says_no_such_mailbox if judged.code[2:3] in {"", "0"} else code_is_recipients
+        return judged if is_certain(self.text, self.recipient, self.ours) else _doubted(judged)
 
     def _judged_by_names(self, judged: RefusalClass, fields: Fields, words: str) -> RefusalClass:
         """Judge a hard status again by the mailboxes that it names: only the recipient's own is dead for certain."""
         if blames_ours(words, self.recipient, self.ours):
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
-        led_on = any(says_led_on(said, self.recipient, self.ours) for said in (words, self.said))
+        led_on = any(says_led_on(source, self.recipient, self.ours) for source in (words, self.text))
         if led_on or names_only_ours(words, self.recipient, self.ours) or names_another(words, self.recipient):
             return _doubted(judged)
         if self._is_doubtful:
@@ -298,9 +302,9 @@ class _Report:
             return judged
         final = _mailbox(fields, "final-recipient") or _mailbox(fields, "original-recipient")
         spared = self.ours | helpers_in(words, self.recipient)
-        named = [one for one in mailboxes_in(words) if one not in spared]
+        named = [mailbox for mailbox in mailboxes_in(words) if mailbox not in spared]
         about = filter(None, (_mailbox(fields, "x-actual-recipient"), final, *named[:1]))
-        return judged if all(is_same_mailbox(one, self.recipient) for one in about) else _doubted(judged)
+        return judged if all(is_same_mailbox(mailbox, self.recipient) for mailbox in about) else _doubted(judged)
 
 
 def _doubted(judged: RefusalClass) -> RefusalClass:
@@ -310,7 +314,7 @@ def _doubted(judged: RefusalClass) -> RefusalClass:
 def _diagnosis(fields: Fields) -> str:
     """Return the reply of the server that refused: Exchange and IronPort keep it apart, beside words of their own."""
     reply, behind = fields.get("diagnostic-code", ""), fields.get("x-supplementary-info", "").strip("<> \n")
-    return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
+    return behind if _ANSWERED.search(behind) else " ".join(part for part in (reply, behind) if part)
 
 
 def _failures(parsed: ParsedMail) -> Literal["permanent", "temporary"] | None:

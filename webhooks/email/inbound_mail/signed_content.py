@@ -106,13 +106,13 @@ def signed_content(data: bytes) -> bytes | None:
         if kind.tag != _OBJECT_ID or reader.content(kind) != _SIGNED_DATA or wrapped.tag != _EXPLICIT:
             return None
         signed = _first(reader.inside(wrapped), _SEQUENCE)
-        signed_in = next((one for one in reader.inside(signed) if one.tag == _SEQUENCE), None)
+        signed_in = next((element for element in reader.inside(signed) if element.tag == _SEQUENCE), None)
         if signed_in is None:
             return None
         what, content = reader.inside(signed_in)[:2]
         if what.tag != _OBJECT_ID or reader.content(what) != _DATA or content.tag != _EXPLICIT:
             return None
-        return b"".join(reader.bytes_of(one) for one in reader.inside(content)) or None
+        return b"".join(reader.bytes_of(element) for element in reader.inside(content)) or None
     except (_NotSigned, ValueError, IndexError):  # ValueError: fewer values than such a structure has
         return None
 

@@ -69,22 +69,22 @@ def styles_of_classes(html: str) -> dict[str, str]:
         For each class that a rule is about, by itself or with a tag, its style. What holds only on some screens is
         left out.
     """
-    found: dict[str, str] = {}
+    styles: dict[str, str] = {}
     for sheet in _SHEET.findall(html)[:10]:
         for selectors, style in _RULE.findall(_MEDIA.sub(" ", _COMMENT.sub("", sheet[:LONGEST_SHEET]))):
             for selector in selectors.split(","):
                 name = _CLASS.fullmatch(selector.strip())
                 if name is not None:
-                    found[name[1]] = f"{found.get(name[1], '')};{make_plain_style(style)}"
-    return found
+                    styles[name[1]] = f"{styles.get(name[1], '')};{make_plain_style(style)}"
+    return styles
 
 
 def hides(style: str) -> bool:
     """Tell whether a plain style hides a text, or strikes it through."""
     if _HIDDEN.search(style) or (_FLAT.search(style) and _CLIPPED.search(style)):
         return True
-    said = _COLOUR.search(style)
-    return said is not None and _is_clear(said[1])
+    colour = _COLOUR.search(style)
+    return colour is not None and _is_clear(colour[1])
 
 
 def is_tiny(style: str) -> bool | None:
@@ -112,20 +112,20 @@ def is_unseen(colour: Colour | None, ground: Colour | None) -> bool:
     """Tell whether a text of a colour cannot be seen on a background; never where either is not known."""
     if colour is None or ground is None:
         return False
-    return all(abs(one - other) <= NEAR for one, other in zip(colour, ground, strict=True))
+    return all(abs(part - other) <= NEAR for part, other in zip(colour, ground, strict=True))
 
 
 def _colour(pattern: re.Pattern[str], style: str) -> Colour | None:
-    found = [_parsed(said) for said in pattern.findall(style)]
-    return next((colour for colour in reversed(found) if colour is not None), None)
+    colours = [_parsed(value) for value in pattern.findall(style)]
+    return next((colour for colour in reversed(colours) if colour is not None), None)
 
 
-def _parsed(said: str) -> Colour | None:
+def _parsed(value: str) -> Colour | None:
     """Parse a colour, also one among other words of `background`."""
-    if (digits := _HEX.search(said)) is not None:
+    if (digits := _HEX.search(value)) is not None:
         wide = digits[1] if len(digits[1]) > 4 else "".join(2 * digit for digit in digits[1])
         return (int(wide[:2], 16), int(wide[2:4], 16), int(wide[4:6], 16))
-    if (function := _FUNCTION.search(said)) is not None:
+    if (function := _FUNCTION.search(value)) is not None:
         values = _numbers(function[2])
         if len(values) < 3:
             return None
@@ -134,24 +134,24 @@ def _parsed(said: str) -> Colour | None:
             return (red, green, blue)
         red, green, blue = colorsys.hls_to_rgb(values[0][0] % 360 / 360, values[2][0], values[1][0])
         return (red * 255, green * 255, blue * 255)
-    return next((_NAMED[word] for word in re.findall(r"[a-z]+", said.lower()) if word in _NAMED), None)
+    return next((_NAMED[word] for word in re.findall(r"[a-z]+", value.lower()) if word in _NAMED), None)
 
 
-def _is_clear(said: str) -> bool:
+def _is_clear(value: str) -> bool:
     """Tell whether a colour is fully transparent."""
-    if (digits := _HEX.fullmatch(said)) is not None and len(digits[1]) in {4, 8}:
+    if (digits := _HEX.fullmatch(value)) is not None and len(digits[1]) in {4, 8}:
         return int(digits[1][-1 if len(digits[1]) == 4 else -2 :], 16) == 0
-    function = _FUNCTION.fullmatch(said)
+    function = _FUNCTION.fullmatch(value)
     values = _numbers(function[2]) if function is not None else []
     return len(values) == 4 and values[3][0] == 0
 
 
-def _numbers(said: str) -> list[tuple[float, bool]]:
+def _numbers(arguments: str) -> list[tuple[float, bool]]:
     """Return the numbers of a colour function, and whether each is a percentage, which becomes 0 to 1."""
-    found = re.findall(r"(\d{1,4}(?:\.\d{1,6})?|\.\d{1,6})(%?)", said)
-    return [(float(number) / 100 if share else float(number), bool(share)) for number, share in found]
+    numbers = re.findall(r"(\d{1,4}(?:\.\d{1,6})?|\.\d{1,6})(%?)", arguments)
+    return [(float(number) / 100 if share else float(number), bool(share)) for number, share in numbers]
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    code = int(found[1], 16)
+def _unescaped(escape: re.Match[str]) -> str:
+    code = int(escape[1], 16)
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else ""

@@ -40,8 +40,8 @@ def own_subject(subject: str, sent: Sequence[str]) -> str:
     at = _place(ours, own) if ours else None
     if at is None:
         return bare
-    found = list(_WORD.finditer(bare))
-    before, after = bare[: found[at].start()], bare[found[at + len(ours) - 1].end() :]
+    words = list(_WORD.finditer(bare))
+    before, after = bare[: words[at].start()], bare[words[at + len(ours) - 1].end() :]
     return " ".join(part for part in (before.strip(_EDGES), after.lstrip("?!").strip(_EDGES)) if part)
 
 
