@@ -83,7 +83,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
         db: a connection.
         message_id: the message.
     """
-    rows = await db.fetch(SQL["contact_points"], message_id, list(suppression.BY_TEXT))
+    rows = await db.fetch(SQL["list_contact_points"], message_id, list(suppression.BY_TEXT))
     masked = mask_apart([row["address"] for row in rows])
     return [_contact_point(row, masked[row["address"]]) for row in rows]
 
@@ -116,7 +116,7 @@ async def change_preferences(
         wording: the exact text they agreed to where they chose everything.
         at: the time.
     """
-    person_id: int = await db.fetchval(SQL["person"], message_id)
+    person_id: int = await db.fetchval(SQL["find_person"], message_id)
     contact_points = await contact_points_of(db, message_id)
     targets = {contact_point.address_id: contact_point.choice for contact_point in contact_points} | {
         change.contact_point.address_id: change.to for change in changes
@@ -157,7 +157,7 @@ async def resume_address(
     suppressions = await suppression.active_suppressions(db, channel="person", address=str(person_id))
     if {row.reason for row in suppressions} != {Reason.OPTED_OUT}:
         return
-    for other in await db.fetch(SQL["other_addresses"], person_id, channel, address):
+    for other in await db.fetch(SQL["list_other_addresses"], person_id, channel, address):
         await suppression.suppress(
             db,
             channel=other["channel"],
@@ -246,7 +246,7 @@ def _contact_point(row: asyncpg.Record, masked: str) -> ContactPoint:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
     obstacle = _obstacle(row) if stopped else None
-    if not row["address_id"] and not (stopped and row["own"] and row["barred"] is None):
+    if not row["address_id"] and not (stopped and row["own"] and row["stopped_everywhere"] is None):
         obstacle = obstacle or "moved"
     return ContactPoint(
         row["address_id"], row["channel"], row["address"], masked, choice, row["shared"], obstacle,
@@ -256,7 +256,7 @@ def _contact_point(row: asyncpg.Record, masked: str) -> ContactPoint:
 
 def _obstacle(row: asyncpg.Record) -> Obstacle | None:
     """Return why more is refused; None where this person opted out themselves, or nobody else has the address."""
-    if row["barred"] is not None and row["barred"] != Reason.OPTED_OUT:
+    if row["stopped_everywhere"] is not None and row["stopped_everywhere"] != Reason.OPTED_OUT:
         return "other"
     match row["reason"]:
         case None:

@@ -109,7 +109,7 @@ DEFAULT_ORDER: Final = "needed"
 
 async def ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
     """Read the current ballots, without their days."""
-    return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["ballots"], now)])
+    return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["list_ballots"], now)])
 
 
 async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
@@ -118,7 +118,7 @@ async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
     Raises:
         NotFound: no ballot has that name.
     """
-    row = await db.fetchrow(SQL["ballot"], name)
+    row = await db.fetchrow(SQL["find_ballot"], name)
     if row is None:
         raise NotFound(f"There is no ballot “{name}”.", remedy="The overview lists those that are near.")
     return await _ballot(db, row, now, with_days=True)
@@ -174,7 +174,8 @@ async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneIn
     first = max(row["opens_at"].astimezone(zone).date(), last - timedelta(days=DAYS_SHOWN - 1))
     since = now - timedelta(days=DAYS_SHOWN + 21)
     votes_by_day = {
-        day_row["day"]: day_row["n"] for day_row in await db.fetch(SQL["by_day"], row["ballot_id"], zone.key, since)
+        day_row["day"]: day_row["n"]
+        for day_row in await db.fetch(SQL["count_votes_by_day"], row["ballot_id"], zone.key, since)
     }
     return tuple(
         Day(day, votes_by_day.get(day, 0))

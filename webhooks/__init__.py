@@ -1,4 +1,4 @@
-"""Web endpoints open to members and providers: members' links, unsubscribing, and providers' webhooks.
+"""Members' pages, providers' webhooks, an LMTP and SMTP server for mail, and the webhooks that Muster sends.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
 comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `delete_stale_rows`.

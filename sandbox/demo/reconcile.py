@@ -46,9 +46,9 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         sandbox: the sandbox, with its record.
     """
     people = await _People.load(db)
-    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["sent"], campaign_id)}
-    voters = {row["person_id"] for row in await db.fetch(SQL["voters"], ballot_id)}
-    silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["silenced"])}
+    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["count_sent"], campaign_id)}
+    voters = {row["person_id"] for row in await db.fetch(SQL["list_voters"], ballot_id)}
+    silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["list_opt_outs"])}
     confirmed = people.who_voted(sandbox.record.confirmed())
     return [
         _same("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
@@ -62,10 +62,10 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         ),
         Check(
             "numbers that had opted out before",
-            await db.fetchval(SQL["silenced_before"]),
+            await db.fetchval(SQL["count_earlier_opt_outs"]),
             sandbox.twilio.refused.get(21610, 0),
         ),
-        Check("texts received", await db.fetchval(SQL["replies"]), _inbound(sandbox)),
+        Check("texts received", await db.fetchval(SQL["count_replies"]), _inbound(sandbox)),
         Check("confirmations that only a link scanner made", len(voters - confirmed), 0),
     ]
 
@@ -81,11 +81,11 @@ class _People:
     @classmethod
     async def load(cls, db: Connection) -> _People:
         by_address: dict[tuple[str, str], set[int]] = {}
-        for row in await db.fetch(SQL["holders"]):
+        for row in await db.fetch(SQL["list_addresses"]):
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
         return cls(
-            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["senders_of_links"])},
-            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["receivers_of_texts"])},
+            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_links"])},
+            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_texts"])},
             by_address=by_address,
         )
 

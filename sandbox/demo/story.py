@@ -187,7 +187,7 @@ async def until_settled(stage: Stage, campaign: Campaign) -> None:
     quiet, last, changed_at = 0, (-1, -1, -1), time.monotonic()
     while quiet < QUIET_LOOKS:
         stage.check()
-        pending = await stage.runtime.pool.fetchrow(SQL["pending"], campaign.campaign_id)
+        pending = await stage.runtime.pool.fetchrow(SQL["count_waiting"], campaign.campaign_id)
         assert pending is not None
         now = pending["outbox"], pending["inbox"], sum(stage.sandbox.pending.values())
         quiet = 0 if any(now) else quiet + 1

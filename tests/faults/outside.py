@@ -168,8 +168,8 @@ class Outside:
 
 
 @contextmanager
-def open_outbound_http(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
-    """The outside, until the block is left."""
+def open_outside_world(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
+    """Open the simulated outside world, until the block is left."""
     outside = Outside(host, mail, twilio)
     thread = threading.Thread(target=outside._loop.run_forever, name="outside", daemon=True)
     thread.start()

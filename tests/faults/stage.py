@@ -23,7 +23,7 @@ from campaigns.launch import launch
 from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
-from tests.faults.outside import Outside, open_outbound_http
+from tests.faults.outside import Outside, open_outside_world
 from tests.faults.scale import Scale
 from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
 
@@ -286,7 +286,7 @@ async def open_stage(
         providers: the address they listen at.
     """
     async with AsyncExitStack() as stack:
-        outside = stack.enter_context(open_outbound_http(providers, *outside_config))
+        outside = stack.enter_context(open_outside_world(providers, *outside_config))
         servers.redis.flushall()
         database = await servers.new_database()
         stack.push_async_callback(servers.drop_database, database)

@@ -75,11 +75,11 @@ class Certificates:
         """
         if url not in self._proved:
             pem = certificate.public_bytes(Encoding.PEM)
-            await answer_in_time(runtime.pool.execute(SQL["keep"], url, pem, runtime.clock()))
+            await answer_in_time(runtime.pool.execute(SQL["store_certificate"], url, pem, runtime.clock()))
             self._proved.add(url)
 
     async def _bring(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
-        pem = await answer_in_time(runtime.pool.fetchval(SQL["find"], url))
+        pem = await answer_in_time(runtime.pool.fetchval(SQL["find_certificate"], url))
         if pem is None:
             self._count(runtime.clock(), topic, where)
             pem = await fetch(runtime, URL(url))
@@ -107,7 +107,7 @@ class Certificates:
 
 async def forget_certificates(db: Connection, *, now: datetime) -> None:
     """Delete certificates that verified their first signature so long ago that Amazon has replaced them since."""
-    await db.execute(SQL["forget"], now - KEPT_FOR)
+    await db.execute(SQL["delete_old"], now - KEPT_FOR)
 
 
 async def fetch(runtime: Runtime, url: URL) -> bytes:

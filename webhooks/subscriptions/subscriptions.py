@@ -130,7 +130,7 @@ async def add_subscription(
     secret, now = make_secret(), runtime.clock()
     async with event_log.beginning(runtime, types) as (db, cursor):
         added = await db.fetchval(
-            SQL["add"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
+            SQL["insert_subscription"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
             encrypt(runtime.settings.secret_key, secret), cursor, actor, now,
         )  # fmt: skip
         if added is None:
@@ -145,7 +145,7 @@ async def get_subscription(db: Connection, name: str) -> Subscription:
     Raises:
         NotFound: there is none of that name.
     """
-    row = await db.fetchrow(SQL["all"], name, _TYPES)
+    row = await db.fetchrow(SQL["list_subscriptions"], name, _TYPES)
     if row is None:
         raise await _nobody(db, name)
     return Subscription(**row)
@@ -153,7 +153,7 @@ async def get_subscription(db: Connection, name: str) -> Subscription:
 
 async def list_subscriptions(db: Connection) -> list[Subscription]:
     """List all subscriptions, by name."""
-    return [Subscription(**row) for row in await db.fetch(SQL["all"], None, _TYPES)]
+    return [Subscription(**row) for row in await db.fetch(SQL["list_subscriptions"], None, _TYPES)]
 
 
 async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: str) -> SecretStr:
@@ -219,8 +219,10 @@ async def replay(
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = int(await db.fetchval(event_log.SQL["oldest"])), await event_log.head(db)
-        cursor = int(await db.fetchval(event_log.SQL["at"], since)) if since is not None else after or oldest
+        oldest, head = int(await db.fetchval(event_log.SQL["position_before_oldest"])), await event_log.head(db)
+        cursor = (
+            int(await db.fetchval(event_log.SQL["last_event_before"], since)) if since is not None else after or oldest
+        )
         cursor = max(cursor, oldest) if since is not None else cursor
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(
@@ -266,7 +268,7 @@ async def deliveries(
         NotFound: there is none of that name.
     """
     await get_subscription(db, name)
-    return [DeliveryAttempt(**row) for row in await db.fetch(SQL["log"], name, failed, seq, limit)]
+    return [DeliveryAttempt(**row) for row in await db.fetch(SQL["list_deliveries"], name, failed, seq, limit)]
 
 
 def alert_key(subscription_id: int) -> str:
@@ -288,13 +290,13 @@ async def _change(db: Connection, what: str, name: str, argument: object) -> int
 
 
 async def _nobody(db: Connection, name: str) -> NotFound:
-    names = [row["name"] for row in await db.fetch(SQL["names"])]
+    names = [row["name"] for row in await db.fetch(SQL["list_names"])]
     known = names_instead(name, names) if names else "Add one with: muster webhooks add NAME URL --event '*'"
     return NotFound(f"There is no webhook {name}.", remedy=known)
 
 
 async def _note(db: Connection, actor: str, action: str, name: str, detail: dict[str, Any]) -> None:
-    await db.execute(SQL["audit"], actor, action, f"webhook {name}", detail)
+    await db.execute(SQL["record_audit"], actor, action, f"webhook {name}", detail)
 
 
 def _check_scheme(settings: Settings, url: str) -> None:

@@ -320,7 +320,7 @@ async def test_a_late_outcome_stops_the_second_try_that_has_not_begun(db: Connec
     assert await take(db, step) == []
 
 
-async def test_an_outcome_written_twice_is_notice_sent(db: Connection) -> None:
+async def test_an_outcome_written_twice_is_recorded_once(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     await accept(db, only, 1, "SM1")

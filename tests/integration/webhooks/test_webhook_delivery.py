@@ -32,8 +32,8 @@ from tests.support.receivers import (
     take,
     telling,
 )
+from webhooks.subscriptions.delivery import GIVES_UP_AFTER, LONGEST_PAUSE
 from webhooks.subscriptions.redelivery import resend, send_test
-from webhooks.subscriptions.sender import GIVES_UP_AFTER, LONGEST_PAUSE
 from webhooks.subscriptions.subscriptions import deliveries, get_subscription, pause, replay, resume
 
 

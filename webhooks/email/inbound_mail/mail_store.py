@@ -9,10 +9,10 @@ from typing import Final
 
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
-from core.db.in_time import answer_in_time
 from core.http.request_bodies import without_nul
 from core.runtime import Runtime
 from webhooks.email.inbound_mail.addresses import Destination
+from webhooks.inbound_log.inbound_log import store_raw_mail
 
 SQL: Final = load_queries(__file__)
 
@@ -60,17 +60,20 @@ async def store_mail(
         "message_id": destination.message_id,
         "received_by": received_by,
     }
-    key = fingerprint(raw, recipient)
-    row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))
-    inbound_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["keep"], *row))
-    if inbound_id is not None:
-        await runtime.wake("inbox")
-    return inbound_id
+    return await store_raw_mail(
+        runtime,
+        source=MAIL,
+        dedupe_key=fingerprint(raw, recipient),
+        subject=without_nul(about)[:200],
+        payload=payload,
+        raw=raw,
+        once=once,
+    )
 
 
 async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
     """Return the mail that became a reply, as it came; None where it is no mail, or not kept any more."""
-    raw: bytes | None = await db.fetchval(SQL["of_reply"], reply_id)
+    raw: bytes | None = await db.fetchval(SQL["find_reply_mail"], reply_id)
     return raw
 
 

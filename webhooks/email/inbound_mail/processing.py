@@ -49,7 +49,7 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
         InputError: one cannot be read; it is set aside.
     """
     for item in items:
-        raw = await db.fetchval(SQL["raw"], item.inbound_id)
+        raw = await db.fetchval(SQL["read_raw"], item.inbound_id)
         if raw is not None:
             # in a thread: parsing a crafted mail may take a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)

@@ -152,7 +152,7 @@ async def _deal_with_attachments(
 ) -> None:
     """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
     waits = answered.why_open is not None and not readable
-    await db.execute(SQL["keep_for_staff" if waits else "drop_raw"], item.inbound_id)
+    await db.execute(SQL["keep_for_staff" if waits else "delete_raw"], item.inbound_id)
     if answered.reply_id is None:
         return
     if waits:

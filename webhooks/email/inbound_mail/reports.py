@@ -75,9 +75,9 @@ _COPY: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """The line where a report begins to repeat the mail that bounced: what follows are our own words."""
-Action = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
-_GRAVEST: Final[Sequence[Action]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
-_ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
+ReportAction = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
+_GRAVEST: Final[Sequence[ReportAction]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
+_ACTIONS: Final[Mapping[str, ReportAction]] = MappingProxyType(
     {
         "failed": "failed", "failure": "failed", "fail": "failed", "bounced": "failed", "rejected": "failed",
         "undeliverable": "failed", "undelivered": "failed", "error": "failed",
@@ -85,7 +85,7 @@ _ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
     }
 )  # fmt: skip
-_BY_CLASS: Final[Mapping[str, Action]] = MappingProxyType({"5": "failed", "4": "delayed", "2": "delivered"})
+_BY_CLASS: Final[Mapping[str, ReportAction]] = MappingProxyType({"5": "failed", "4": "delayed", "2": "delivered"})
 _ANSWERED: Final = re.compile(r"(?<![\w.])[245]\d\d[ -]|#[245]\.\d\.\d")
 _REPLY: Final = re.compile(r"(?:^|;)\s*([245])(?:\d\d\b|\.\d)")
 
@@ -128,7 +128,7 @@ def read_bounce(
     statuses = [status for status in statuses if recipient and recipient in _recipients(status)] or statuses
     recipient = recipient or _recipient(parsed, statuses)
     report = _Report(parsed, _said(text), recipient, _ours(parsed, recipient), at)
-    by_action: dict[Action, list[EmailEvent]] = {}
+    by_action: dict[ReportAction, list[EmailEvent]] = {}
     for status in statuses:
         action = _action(status)
         if action is not None:
@@ -141,7 +141,7 @@ def read_bounce(
     return report.described(expected=expected, certain=certain)
 
 
-def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> EmailEvent:
+def _mildest(events: Sequence[EmailEvent], *, spared: Collection[ReportAction]) -> EmailEvent:
     """Choose among a mailbox's several recipients: it is not dead while mail still reaches one of them."""
     mild = next((event for event in events if event.reason is not Reason.HARD_BOUNCED), events[0])
     if spared and mild.reason is Reason.HARD_BOUNCED:
@@ -192,7 +192,7 @@ def _said(text: str) -> str:
     return text.strip()[:LONGEST_SAID]
 
 
-def _action(status: Fields) -> Action | None:
+def _action(status: Fields) -> ReportAction | None:
     """Return what was done about a recipient: by the action field, or else by the codes."""
     word = status.get("action", "").lower().strip("() ").partition(" ")[0].rstrip(".,;")
     if word in _ACTIONS:
@@ -222,7 +222,7 @@ class _Report:
     ours: frozenset[str]
     at: datetime
 
-    def status(self, action: Action, fields: Fields) -> EmailEvent:
+    def status(self, action: ReportAction, fields: Fields) -> EmailEvent:
         """Convert the fields of a recipient to an event."""
         status, words = fields.get("status", ""), _diagnosis(fields)
         match action:

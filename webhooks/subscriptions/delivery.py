@@ -1,4 +1,4 @@
-"""Sender of webhooks: delivers to each subscription in order, one request at a time; to different ones in parallel.
+"""Delivery of webhooks: sends to each subscription in order, one request at a time; to different ones in parallel.
 
 A worker takes a subscription by a lease in the database, which outlasts a request by far and is renewed with each event
 that is delivered. So only one of any number of workers delivers to a receiver, and a receiver that is slow, hangs or is
@@ -83,7 +83,7 @@ class DeliveryState:
 
 
 @dataclass(slots=True)
-class WebhookSender:
+class WebhookDelivery:
     """Delivers events that are due.
 
     Args:
@@ -100,7 +100,7 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Start delivering to every subscription that is due; returns at once, without waiting for receivers."""
-        rows = await self.runtime.pool.fetch(SQL["due"], self.runtime.clock())
+        rows = await self.runtime.pool.fetch(SQL["list_due"], self.runtime.clock())
         for row in rows:
             which = row["subscription_id"]
             if which not in self._going and len(self._going) < AT_ONCE and not self._stopping:
@@ -150,12 +150,12 @@ class WebhookSender:
         except MusterError as error:
             await self._give_up(which, token, error)
         else:
-            await self.runtime.pool.execute(SQL["release"], which, token)
+            await self.runtime.pool.execute(SQL["release_lease"], which, token)
 
     async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
         """Pause a subscription that cannot be delivered to at all, until a person has looked at it."""
         async with self.runtime.pool.acquire() as db, db.transaction():
-            name = await db.fetchval(SQL["give_up"], which, token, error.message)
+            name = await db.fetchval(SQL["pause"], which, token, error.message)
             if name is not None:
                 title = f"The webhook {name} was paused: {error.message}"
                 await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
@@ -164,14 +164,14 @@ class WebhookSender:
         """Take the lease and deliver a batch; returns whether there may be more."""
         ours_until = time.monotonic() + self.lease
         async with self.runtime.pool.acquire() as db:
-            row = await db.fetchrow(SQL["take"], which, token, self.lease)
+            row = await db.fetchrow(SQL["take_lease"], which, token, self.lease)
             if row is None:
                 return False
-            delivery = held_from(row, self.runtime.settings, self.runtime.clock())
+            delivery = delivery_state_of(row, self.runtime.settings, self.runtime.clock())
             upto = await head(db)
             events = [
                 WebhookEvent(**event_row)
-                for event_row in await db.fetch(SQL["events"], delivery.cursor, upto, delivery.types, BATCH)
+                for event_row in await db.fetch(SQL["list_events"], delivery.cursor, upto, delivery.types, BATCH)
             ]
             texts = await bodies(db, events, delivery.include)
         for event, body in zip(events, texts, strict=True):
@@ -182,7 +182,7 @@ class WebhookSender:
                 return False
             delivery = _fresh(delivery, event.seq)
         if len(events) < BATCH:
-            await self.runtime.pool.execute(SQL["skip"], which, token, upto)
+            await self.runtime.pool.execute(SQL["advance_cursor"], which, token, upto)
         return len(events) == BATCH
 
     async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
@@ -205,16 +205,16 @@ class WebhookSender:
             if reply.problem is None:
                 if delivery.attempts:
                     await resolve_alert(db, alert_key(delivery.subscription_id))
-                return await db.fetchval(SQL["delivered"], *tried, reply.text, self.lease) is not None
+                return await db.fetchval(SQL["record_delivered"], *tried, reply.text, self.lease) is not None
             state, why = _judge(delivery, reply, at)
             again = at + timedelta(seconds=_pause(attempt, reply.wait))
-            ours = await db.fetchval(SQL["failed"], *tried, reply.problem, reply.text, again, state, why)
+            ours = await db.fetchval(SQL["record_failed"], *tried, reply.problem, reply.text, again, state, why)
             if ours is not None:
                 await _tell_staff(db, delivery, state, reply.problem, at)
             return False
 
 
-def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> DeliveryState:
+def delivery_state_of(row: asyncpg.Record, settings: Settings, now: datetime) -> DeliveryState:
     """Build the delivery state from a database row, with the secrets that are valid at that time.
 
     Raises:
