@@ -14,9 +14,9 @@ import aiohttp
 
 from sandbox.agenda import Agenda
 from sandbox.browser import Browser, Page, open_session
-from sandbox.letters import ReceivedMessage, read_mail, read_text
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile, choose
+from sandbox.received_message import ReceivedMessage, read_mail, read_text
 from sandbox.record import Act, Channel, Deed, Record, Route
 from sandbox.replies import word
 from sandbox.twilio import Message, Twilio
@@ -41,11 +41,11 @@ class _Opened:
     address: str
     channel: Channel
     message: str
-    letter: ReceivedMessage
+    received: ReceivedMessage
     text: Message | None = None
 
     def act(self, did: Deed, route: Route = "", **more: object) -> Act:
-        return Act(self.address, self.channel, self.message, self.letter.token, did, route, **more)  # type: ignore[arg-type]
+        return Act(self.address, self.channel, self.message, self.received.token, did, route, **more)  # type: ignore[arg-type]
 
 
 class Members:
@@ -121,14 +121,14 @@ class Members:
         kind, _, choice = habit.partition(":")
         if kind == "reply" and opened.text is not None:
             await self._reply(opened.text, opened, choice, rng)
-        elif kind == "one_click" and opened.letter.one_click:
-            self._record.note(await self._one_click(opened, opened.letter.one_click, rng))
-        elif kind == "unsubscribe_page" and opened.letter.unsubscribe:
-            self._record.note(await self._unsubscribe(opened, opened.letter.unsubscribe, rng))
-        elif kind == "press" and opened.letter.confirm:
-            await self._press(opened, opened.letter.confirm, choice, rng)
-        elif opened.letter.confirm:
-            page = await self._open(self._browser(rng), opened.letter.confirm)
+        elif kind == "one_click" and opened.received.one_click:
+            self._record.note(await self._one_click(opened, opened.received.one_click, rng))
+        elif kind == "unsubscribe_page" and opened.received.unsubscribe:
+            self._record.note(await self._unsubscribe(opened, opened.received.unsubscribe, rng))
+        elif kind == "press" and opened.received.confirm:
+            await self._press(opened, opened.received.confirm, choice, rng)
+        elif opened.received.confirm:
+            page = await self._open(self._browser(rng), opened.received.confirm)
             status = page.status if page else 0
             self._record.note(opened.act("opened", "link", status=status, succeeded=status == 200))
         else:

@@ -13,9 +13,9 @@ import aiohttp
 
 from sandbox.agenda import Agenda
 from sandbox.browser import Browser, Button, Form, Page, open_session
-from sandbox.letters import ReceivedMessage, read_mail, read_text
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile
+from sandbox.received_message import ReceivedMessage, read_mail, read_text
 from sandbox.record import Channel, PageHit, Record
 from sandbox.twilio import Message, Twilio
 

@@ -16,7 +16,7 @@ from tests.support.electorate import add_ballot, add_person
 from tests.support.inbound_rows import serve
 
 
-async def test_the_api_is_what_its_document_says(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
+async def test_the_api_agrees_with_its_document(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
     ballot_id = await add_ballot(db)
     people = [await add_person(db, f"M{n}") for n in range(3)]
     await enrol(db, ballot_id)

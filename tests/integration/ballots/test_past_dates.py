@@ -55,7 +55,7 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
      ("The last safe day to post it has passed", "post your ballot paper at once", "postiwch eich papur ar unwaith")),
 ])  # fmt: skip
 @pytest.mark.parametrize("are_past", [False, True])
-async def test_our_templates_tell_nobody_of_a_day_that_is_past(
+async def test_our_templates_name_no_day_that_is_past(
     runtime: Runtime, template: str, coming: tuple[str, ...], past: tuple[str, ...], are_past: bool
 ) -> None:
     words = "\n".join((await launched(at_noon(runtime), template, PAST if are_past else COMING)).values())

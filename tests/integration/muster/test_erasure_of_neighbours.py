@@ -31,7 +31,7 @@ async def erase(runtime: Runtime, who: str, *, may_return: bool = False) -> dict
     return await erasure.erase(runtime, await erasure.look_for(runtime, who), actor="olga", may_return=may_return)
 
 
-async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db: Connection) -> None:
+async def test_words_of_others_are_kept_without_the_address(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     rows = {row["dedupe_key"]: row for row in await db.fetch("select * from inbound_log")}
@@ -51,7 +51,7 @@ async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db:
     assert [one.reason for one in await active_suppressions(db, channel="email", address=REP)] == ["opted_out"]
 
 
-async def test_what_somebody_else_texted_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
+async def test_a_text_of_somebody_else_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     await process(runtime, 10, {INBOUND: twilio.read_texts})
@@ -68,7 +68,7 @@ async def test_the_audit_keeps_that_opt_outs_were_taken_back(runtime: Runtime, d
     assert [tuple(row) for row in changed] == [(f"person {person}", {})] * 2
 
 
-async def test_an_address_that_only_wrote_for_somebody_is_not_theirs(runtime: Runtime, db: Connection) -> None:
+async def test_an_address_that_wrote_for_somebody_is_not_theirs(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     traces = await find_traces(db, NUMBER, region="GB")
     assert ("email", REP) not in {*traces.own, *traces.shared}
@@ -79,7 +79,7 @@ async def test_an_address_that_only_wrote_for_somebody_is_not_theirs(runtime: Ru
 
 
 @pytest.mark.parametrize("secret", ["the same", "changed since"])
-async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
+async def test_a_suppression_list_outlives_an_erased_members_return(
     runtime: Runtime, pool: Pool, db: Connection, tmp_path: Path, secret: str
 ) -> None:
     await add_person(db, "A1", sms=PHONE, email=["anna@example.org"])
@@ -109,7 +109,7 @@ async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
     assert [(one.reason, one.purpose) for one in left] == [("opted_out", "marketing")]
 
 
-async def test_a_digest_of_one_purpose_goes_alone(runtime: Runtime, db: Connection) -> None:
+async def test_a_digest_is_deleted_for_one_purpose_alone(runtime: Runtime, db: Connection) -> None:
     stranger = "+447700900888"
     await suppress(db, channel="sms", address=stranger, purpose="marketing", reason="opted_out", source="twilio")
     await erase(runtime, stranger)
@@ -120,7 +120,7 @@ async def test_a_digest_of_one_purpose_goes_alone(runtime: Runtime, db: Connecti
     ]
 
 
-async def test_a_stop_after_their_return_stays_when_the_erasure_is_lifted(runtime: Runtime, db: Connection) -> None:
+async def test_a_stop_after_the_return_is_kept_when_the_erasure_is_lifted(runtime: Runtime, db: Connection) -> None:
     await add_person(db, "A1", sms=PHONE)
     await suppress(db, channel="sms", address=PHONE, reason="erased", source="before erasure")
     assert await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="sms_reply")
@@ -128,7 +128,7 @@ async def test_a_stop_after_their_return_stays_when_the_erasure_is_lifted(runtim
     assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
 
 
-async def test_whoever_was_going_to_leave_is_no_elector_after_that_day(runtime: Runtime, db: Connection) -> None:
+async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Runtime, db: Connection) -> None:
     unit = await add_unit(db, "Leeds")
     person, other = await add_person(db, "A1", unit=unit, sms=PHONE), await add_person(db, "A2", unit=unit)
     long = await add_ballot(db, name="long", closes=NOW + timedelta(days=60))

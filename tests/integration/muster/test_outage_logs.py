@@ -158,7 +158,7 @@ async def _queue(database_url: str, redis_url: str, count: int) -> None:
         await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(count)])
 
 
-async def test_a_worker_that_can_send_nothing_says_so(runtime: Runtime) -> None:
+async def test_a_worker_that_can_send_nothing_logs_it(runtime: Runtime) -> None:
     with capture_logs() as logs:
         async with working(runtime):
             await until(lambda: _said(logs, "THIS WORKER CAN SEND NOTHING"))
@@ -167,7 +167,7 @@ async def test_a_worker_that_can_send_nothing_says_so(runtime: Runtime) -> None:
     assert "MUSTER_SMTP_URL" in line["remedy"]
 
 
-async def test_redis_that_is_away_at_the_start_is_told(runtime: Runtime) -> None:
+async def test_an_absent_redis_is_logged_at_the_start(runtime: Runtime) -> None:
     lonely = replace(runtime, settings=runtime.settings.model_copy(update={"redis_url": NOWHERE}))
     with capture_logs() as logs:
         async with working(lonely):

@@ -145,7 +145,7 @@ async def test_members_press_the_button_they_mean(asker: Asker, answer: str, aga
         assert sandbox.record.summary()["asked_again"] == (5 if again else 0)
 
 
-async def test_members_take_it_back(asker: Asker) -> None:
+async def test_members_retract_their_answers(asker: Asker) -> None:
     async with open_sandbox(opened(email={"press:voted": 1.0}, undo=1.0)) as sandbox:
         await mail(sandbox, asker, 3)
         await sandbox.idle()

@@ -60,7 +60,7 @@ async def send(postfix: Postfix, room: Room, asked: Asked, to: str) -> None:
         await channel.close()
 
 
-async def test_what_postfix_cannot_deliver_comes_back_and_forged_mail_does_not_come_in(
+async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not_come_in(
     room: Room, members: Sandbox, db: Connection, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
     ann, gone = await room.campaign.ask(email=ANN), await room.campaign.ask(email=NOBODY)

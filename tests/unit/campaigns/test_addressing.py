@@ -23,7 +23,7 @@ def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None
     ]  # fmt: skip
 
 
-def test_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
+def test_a_member_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
     phone = CandidateAddress("sms", "+447700900001")
     decisions = assign_addresses([_person(1, phone, answered=True), _person(2, phone)], set())
     assert [one.reason for one in decisions] == ["answered", None]

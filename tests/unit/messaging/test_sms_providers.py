@@ -27,7 +27,7 @@ VONAGE = {
     (TWILIO | VONAGE | {"sms_providers": "Twilio=0.0463,vonage = 0.0405"}, {"twilio": 0.0463, "vonage": 0.0405}),
     (TWILIO | VONAGE | {"sms_providers": "twilio"}, {"twilio": 0.0}),
 ])  # fmt: skip
-def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, float]) -> None:
+def test_providers_and_their_prices_are_read_from_settings(given: dict[str, str], costs: dict[str, float]) -> None:
     settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
     assert has_sms(settings)
     assert list(sms_costs(settings).items()) == list(costs.items())
@@ -42,9 +42,7 @@ def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, fl
     ("twilio=inf", "cannot cost that"),
     ("twilio=nan", "cannot cost that"),
 ])  # fmt: skip
-def test_providers_that_cannot_be_right_are_named(
-    providers: str, problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_providers_are_named(providers: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_SMS_PROVIDERS", providers)
     with pytest.raises(SettingsError, match=problem):
         load_settings()

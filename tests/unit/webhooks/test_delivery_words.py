@@ -105,7 +105,7 @@ def test_a_report_of_an_arrival_is_no_bounce(subject: str, kind: str) -> None:
     f"{AMY} accepted the message.", f"Delivery to {AMY} is complete.", f"{AMY} has got it.", f"Wedi'i ddanfon i {AMY}.",
     f"{AMY} : remis avec succès", f"An {AMY} erfolgreich zugestellt.",
 ])  # fmt: skip
-def test_something_that_arrived_leaves_a_doubt(said: str) -> None:
+def test_a_report_that_something_arrived_makes_a_bounce_doubtful(said: str) -> None:
     assert read("Undeliverable mail", f"{said}\n\n550 5.1.1 User unknown").reason is Reason.RECIPIENT_REFUSED
     assert read("Undeliverable mail", f"{said}\n{AMY}: User unknown").reason is Reason.RECIPIENT_REFUSED
 

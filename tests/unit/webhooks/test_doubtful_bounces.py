@@ -177,7 +177,7 @@ def test_a_code_in_a_text_that_is_the_recipients_suppresses_at_once(said: str) -
     assert event_of(text(said)).reason is HARD
 
 
-def test_who_writes_from_a_mailbox_has_it() -> None:
+def test_a_mailbox_somebody_writes_from_is_not_dead() -> None:
     forwarded = report(failed(AMY, "550 5.1.1 user unknown")).replace(SYSTEM, f"Amy <{AMY}>")
     assert event_of(forwarded).reason is SOFT
     assert event_of(text("Not delivered: 550 5.1.1 user unknown", f"Amy <{AMY}>")).reason is SOFT

@@ -16,17 +16,17 @@ AT = datetime(2026, 11, 25, tzinfo=UTC)
 VALIDATOR = Draft202012Validator(schemas(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def test_the_page_and_the_schemas_are_what_the_code_says() -> None:
+def test_the_page_and_the_schemas_agree_with_the_code() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert page(text) == text, "run `make docs`"
     assert SCHEMAS.read_text(encoding="utf-8") == schema_text(), "run `make docs`"
 
 
-def test_the_schemas_are_schemas() -> None:
+def test_the_schemas_are_valid() -> None:
     Draft202012Validator.check_schema(schemas())
 
 
-def test_what_is_sent_is_what_its_schema_says() -> None:
+def test_every_event_agrees_with_its_schema() -> None:
     data = {
         "channel": "sms", "purpose": "all", "reason": "opted_out", "source": "link", "message_id": None,
         "person_ids": [1], "member_ids": ["M1"],

@@ -72,7 +72,7 @@ async def test_the_workers_are_woken_after_the_commit(here: Runtime, db: Connect
     assert len(waking.seen) == 1
 
 
-async def test_what_comes_at_the_same_moment_shares_commits(here: Runtime, db: Connection) -> None:
+async def test_items_that_arrive_together_share_commits(here: Runtime, db: Connection) -> None:
     intake = Intake()
 
     stored = await asyncio.gather(
@@ -83,7 +83,7 @@ async def test_what_comes_at_the_same_moment_shares_commits(here: Runtime, db: C
     assert len({row["xmin"] for row in await db.fetch("select xmin::text from inbound_log")}) <= 3
 
 
-async def test_a_bad_one_costs_none_of_those_that_came_at_the_same_moment(here: Runtime, db: Connection) -> None:
+async def test_a_bad_item_costs_none_that_arrived_with_it(here: Runtime, db: Connection) -> None:
     intake = Intake()
 
     async def put(key: str, said: str) -> int | None:
@@ -100,7 +100,7 @@ async def test_a_bad_one_costs_none_of_those_that_came_at_the_same_moment(here: 
     assert keys == ["a", "b", "d"]
 
 
-async def test_what_is_said_twice_is_stored_once_even_at_the_same_moment(here: Runtime, db: Connection) -> None:
+async def test_a_repeated_item_is_stored_once_even_at_the_same_moment(here: Runtime, db: Connection) -> None:
     stored = await asyncio.gather(*(put(here, "a") for _ in range(10)))
     assert sum(one is not None for one in stored) == 1
     assert await put(here, "a", source="another") is not None
@@ -113,7 +113,7 @@ async def test_a_database_that_is_away_is_unavailable(here: Runtime) -> None:
         await put(replace(here, pool=pool), "a")
 
 
-async def test_nobody_waits_longer_than_a_provider_does_when_the_database_hangs(
+async def test_no_request_waits_longer_than_a_provider_when_the_database_hangs(
     here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.db.in_time.SECONDS", 0.5)
@@ -134,7 +134,9 @@ async def test_nobody_waits_longer_than_a_provider_does_when_the_database_hangs(
     assert await states(db) == {"b": "new"}
 
 
-async def test_more_than_can_wait_is_sent_away(here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_beyond_the_limit_are_refused(
+    here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("webhooks.inbound_log.inbound_log.MOST_WAITING", 3)
     intake = Intake()
     said = await asyncio.gather(
@@ -145,7 +147,7 @@ async def test_more_than_can_wait_is_sent_away(here: Runtime, db: Connection, mo
     assert len(await states(db)) == 3
 
 
-async def test_everything_is_processed_once(here: Runtime, db: Connection) -> None:
+async def test_every_item_is_processed_once(here: Runtime, db: Connection) -> None:
     for number in range(250):
         await put(here, f"{number:03}", subject=f"s{number % 7}")
     handlers = [Noting() for _ in range(3)]
@@ -157,16 +159,14 @@ async def test_everything_is_processed_once(here: Runtime, db: Connection) -> No
     assert await process(here, 100, {"t": handlers[0]}) == 0
 
 
-async def test_it_stops_at_its_limit(here: Runtime) -> None:
+async def test_processing_stops_at_its_limit(here: Runtime) -> None:
     for number in range(12):
         await put(here, str(number))
     assert await process(here, 5, {"t": Noting()}) == 5
     assert await process(here, 50, {"t": Noting()}) == 7
 
 
-async def test_what_takes_long_shares_a_transaction_with_few_and_holds_up_nothing_else(
-    here: Runtime, db: Connection
-) -> None:
+async def test_slow_items_share_small_transactions_and_delay_no_others(here: Runtime, db: Connection) -> None:
     together: dict[str, list[int]] = {"slow": [], "t": []}
 
     async def count(_db: Connection, items: Sequence[Item]) -> None:
@@ -180,7 +180,7 @@ async def test_what_takes_long_shares_a_transaction_with_few_and_holds_up_nothin
     assert set((await states(db)).values()) == {"done"}
 
 
-async def test_a_bad_one_holds_up_no_other_and_leaves_nothing_half_done(here: Runtime, db: Connection) -> None:
+async def test_a_bad_item_delays_no_other_and_leaves_nothing_half_done(here: Runtime, db: Connection) -> None:
     for key in ("a", "b", "c"):
         await put(here, key)
     await process(here, 10, {"t": Noting("b")})
@@ -189,7 +189,7 @@ async def test_a_bad_one_holds_up_no_other_and_leaves_nothing_half_done(here: Ru
     assert done == ["a", "c"]
 
 
-async def test_of_one_subject_the_next_waits_for_the_one_before(here: Runtime, clock: Moving, db: Connection) -> None:
+async def test_items_of_one_subject_are_processed_in_order(here: Runtime, clock: Moving, db: Connection) -> None:
     await put(here, "first", subject="phone:1")
     clock.wait(seconds=0.1)
     await put(here, "second", subject="phone:1")
@@ -204,7 +204,9 @@ async def test_of_one_subject_the_next_waits_for_the_one_before(here: Runtime, c
     assert handler.seen == ["other", "first", "second"]
 
 
-async def test_pauses_grow_and_at_last_it_is_parked_and_told(here: Runtime, clock: Moving, db: Connection) -> None:
+async def test_retries_grow_apart_until_the_item_is_parked_with_an_alert(
+    here: Runtime, clock: Moving, db: Connection
+) -> None:
     await put(here, "a")
     handler = Noting("a")
     pauses = []
@@ -224,7 +226,7 @@ async def test_pauses_grow_and_at_last_it_is_parked_and_told(here: Runtime, cloc
     assert await process(here, 10, {"t": handler}) == 0
 
 
-async def test_what_can_never_work_is_parked_at_once_and_lets_the_next_pass(here: Runtime, db: Connection) -> None:
+async def test_an_impossible_item_is_parked_at_once_and_lets_the_next_pass(here: Runtime, db: Connection) -> None:
     await put(here, "bad", subject="s")
     await put(here, "good", subject="s")
     handler = Noting("bad", error=InputError("It makes no sense."))
@@ -233,7 +235,7 @@ async def test_what_can_never_work_is_parked_at_once_and_lets_the_next_pass(here
     assert await states(db) == {"bad": "parked", "good": "done"}
 
 
-async def test_a_source_nobody_processes_is_parked(here: Runtime, db: Connection) -> None:
+async def test_an_item_without_a_handler_is_parked(here: Runtime, db: Connection) -> None:
     await put(here, "a", source="carrier-pigeon")
     assert await process(here, 10, {}) == 1
     assert await states(db) == {"a": "parked"}

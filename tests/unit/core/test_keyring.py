@@ -71,13 +71,13 @@ def test_a_token_reads_as_people_write_it(message_id: int, data: st.DataObject) 
 
 
 @given(st.text(max_size=20))
-def test_what_is_no_token_is_none(text: str) -> None:
+def test_other_text_is_no_token(text: str) -> None:
     read = read_token(text)
     assert read is None or (len(read) == LENGTH and set(read) <= set(ALPHABET))
 
 
 @pytest.mark.parametrize("text", ["", "0" * 12, "0" * 14, "u" * 13, "../../../etc/x", "00000 0000000", "０" * 13])
-def test_these_are_none(text: str) -> None:
+def test_these_texts_are_no_tokens(text: str) -> None:
     assert read_token(text) is None
 
 
@@ -92,7 +92,7 @@ def test_a_step_keeps_its_links_while_its_secret_is_known(message_id: int, actio
 
 
 @given(st.integers(min_value=0, max_value=2**63 - 1), st.text(max_size=12))
-def test_a_sealed_id_opens_for_its_purpose_only(message_id: int, purpose: str) -> None:
+def test_a_signed_id_verifies_for_its_purpose_only(message_id: int, purpose: str) -> None:
     signed = keyring(OLD).sign_id(message_id, purpose)
     assert len(signed) <= 22
     assert signed == signed.lower()
@@ -102,7 +102,7 @@ def test_a_sealed_id_opens_for_its_purpose_only(message_id: int, purpose: str) -
 
 
 @given(ids, st.integers(min_value=0, max_value=21), st.sampled_from(ALPHABET + "u-!é"))
-def test_one_changed_character_opens_nothing_else(message_id: int, at: int, char: str) -> None:
+def test_a_changed_character_verifies_as_no_other_id(message_id: int, at: int, char: str) -> None:
     signed = keyring().sign_id(message_id, "bounce")
     forged = f"{signed[:at]}{char}{signed[at + 1 :]}"
     assert keyring().verify_id(forged, "bounce") in ({message_id} if forged == signed else {None, message_id})
@@ -112,7 +112,7 @@ def test_one_changed_character_opens_nothing_else(message_id: int, at: int, char
 
 
 @given(st.text(max_size=40))
-def test_nothing_opens_by_accident(text: str) -> None:
+def test_no_random_text_verifies(text: str) -> None:
     assert keyring().verify_id(text, "bounce") is None
 
 

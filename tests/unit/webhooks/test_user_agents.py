@@ -87,7 +87,7 @@ def test_machines_are_machines(agent: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("agent", (DATA / "browsers.txt").read_text(encoding="utf-8").splitlines())
-def test_no_member_s_browser_is_a_scanner(agent: str) -> None:
+def test_no_browser_of_members_is_classified_as_a_scanner(agent: str) -> None:
     """Also those within apps, and of telephones that the public list of robots has."""
     assert classify(agent) == "browser"
 
@@ -151,7 +151,7 @@ BY_HAND = {"Accept-Language": "en", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Use
         ("curl/8.5.0", {}, True, []),  # what says that it is a machine pretends nothing
     ],
 )
-def test_what_does_not_fit_a_browser_in_a_persons_hand_is_seen(
+def test_signs_of_an_automated_browser_are_found(
     agent: str, headers: dict[str, str], secure: bool, seen: list[str]
 ) -> None:
     assert misfits({"User-Agent": agent, **headers}, secure=secure, presses=True) == seen

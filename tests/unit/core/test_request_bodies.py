@@ -14,12 +14,12 @@ from tests.support.effort import effort_of
 
 
 @given(st.lists(st.tuples(st.text(max_size=10), st.text(max_size=20)), max_size=10))
-def test_what_a_browser_writes_is_read_back(pairs: list[tuple[str, str]]) -> None:
+def test_a_form_written_by_a_browser_is_read_back(pairs: list[tuple[str, str]]) -> None:
     assert list(parse_form(urlencode(pairs).encode()).items()) == pairs
 
 
 @given(st.binary(max_size=60) | st.text("a=&+%4 é1", max_size=30).map(str.encode))
-def test_it_is_read_as_the_standard_library_reads_it_or_not_at_all(body: bytes) -> None:
+def test_a_form_is_read_as_the_standard_library_reads_it_or_refused(body: bytes) -> None:
     def theirs() -> list[tuple[str, str]] | None:
         try:
             return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
@@ -34,7 +34,7 @@ def test_it_is_read_as_the_standard_library_reads_it_or_not_at_all(body: bytes) 
 
 
 @pytest.mark.parametrize("body", [b"a", b"a=1&b", b"\xff=1", b"a=%ff", b"&".join([b"a=1"] * (MOST_FIELDS + 1))])
-def test_what_is_no_form_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_form(body)
 
@@ -104,13 +104,13 @@ NO_FORMS = {
 
 
 @pytest.mark.parametrize("name", NO_FORMS)
-def test_what_is_no_form_of_parts_is_refused(name: str) -> None:
+def test_a_body_that_is_no_multipart_form_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_multipart(*NO_FORMS[name])
 
 
 @given(st.binary(max_size=200) | st.text('xYzZY--\r\n:;="a Content-Disposition', max_size=200).map(str.encode))
-def test_any_bytes_are_a_form_or_refused(junk: bytes) -> None:
+def test_any_bytes_are_read_as_a_form_or_refused(junk: bytes) -> None:
     for body in (junk, b"--xYzZY" + junk, part("a", junk) + END, RIGHT.replace(b"email", junk)):
         try:
             fields = parse_multipart(TYPE, body)

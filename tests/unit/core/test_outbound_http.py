@@ -47,7 +47,7 @@ async def test_loopback_is_refused_unless_allowed(server: TestServer) -> None:
     ["0.0.0.0", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[fe80::1]",
      "2130706433", "127.1", "0x7f000001", "[2002:7f00:1::]"],
 )  # fmt: skip
-async def test_however_an_inner_address_is_written_it_is_not_asked(server: TestServer, host: str) -> None:
+async def test_an_inner_address_is_refused_however_it_is_written(server: TestServer, host: str) -> None:
     async with open_outbound_http(()) as outside:
         for scheme in ("http", "https"):
             problem = await send(outside, f"{scheme}://{host}:{server.port}/")
@@ -65,7 +65,7 @@ async def test_plain_http_reaches_only_what_is_allowed() -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_ipv4_in_ipv6_is_judged_as_ipv4(address: ipaddress.IPv4Address) -> None:
+def test_ipv4_in_ipv6_is_treated_as_ipv4(address: ipaddress.IPv4Address) -> None:
     n = int(address)
     for written in (
         (0xFFFF << 32) | n,
@@ -81,12 +81,12 @@ def test_ipv4_in_ipv6_is_judged_as_ipv4(address: ipaddress.IPv4Address) -> None:
     [("8.8.8.8", True), ("2a00:1450::1", True), ("224.0.0.1", False), ("224.0.1.1", False), ("100.64.0.1", False),
      ("192.0.2.1", False), ("fec0::1", False), ("ff02::1", False), ("fd00::1", False), ("255.255.255.255", False)],
 )  # fmt: skip
-def test_what_is_public(address: str, public: bool) -> None:
+def test_public_addresses_are_told_from_inner_ones(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
 
 
 @given(st.text())
-def test_any_text_is_an_address_or_refused(text: str) -> None:
+def test_any_text_is_read_as_an_address_or_refused(text: str) -> None:
     for url in (text, f"https://{text}", f"https://x.test{text}"):
         with suppress(InputError):
             assert check_url(url) == url
@@ -95,6 +95,6 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://", "ftp://x.test/", "https://me:secret@x.test/", "https://x.test/a b", "https://[::1", "x.test"]
 )
-def test_addresses_that_cannot_be_right_are_refused(url: str) -> None:
+def test_wrong_addresses_are_refused(url: str) -> None:
     with pytest.raises(InputError):
         check_url(url)

@@ -1,4 +1,4 @@
-"""The server hangs up on the recorder while it waits for outcomes: what comes back later is written all the same."""
+"""The database closes the writer's connection while it waits for outcomes: later outcomes are written all the same."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.support.outbox_rows import until
 
 
 async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
-    journal = OutcomeWriter(runtime, "sms", "twilio")
-    assert await journal.write([], [], []) == {}
-    held = await journal._connection.get()
+    writer = OutcomeWriter(runtime, "sms", "twilio")
+    assert await writer.write([], [], []) == {}
+    connection = await writer._connection.get()
     await db.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where pid <> pg_backend_pid() and datname = current_database()"
     )
 
-    async def gone() -> bool:
+    async def is_closed() -> bool:
         try:
-            return held.is_closed()
+            return connection.is_closed()
         except asyncpg.InterfaceError:  # the pool has taken it back
             return True
 
-    await until(gone)
-    assert await journal.write([], [], []) == {}
-    await journal.close()
+    await until(is_closed)
+    assert await writer.write([], [], []) == {}
+    await writer.close()

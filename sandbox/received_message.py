@@ -41,7 +41,7 @@ class ReceivedMessage:
 
 def read_text(body: str) -> ReceivedMessage:
     """Read a text message."""
-    return _letter(body, _find(body), None)
+    return _received_message(body, _find(body), None)
 
 
 def read_mail(raw: bytes, *, html_too: bool = False) -> ReceivedMessage:
@@ -59,7 +59,7 @@ def read_mail(raw: bytes, *, html_too: bool = False) -> ReceivedMessage:
     links = _find(plain)
     if html_too or not links:
         links = list(dict.fromkeys([*links, *_hrefs(_decode(parts.get("text/html")))]))
-    return _letter(plain, links, _one_click(mail))
+    return _received_message(plain, links, _one_click(mail))
 
 
 def _one_click(mail: MimePart) -> str | None:
@@ -70,7 +70,7 @@ def _one_click(mail: MimePart) -> str | None:
     return address[1] if address else None
 
 
-def _letter(text: str, links: list[str], one_click: str | None) -> ReceivedMessage:
+def _received_message(text: str, links: list[str], one_click: str | None) -> ReceivedMessage:
     confirm = unsubscribe = None
     token = ""
     for link in links:
