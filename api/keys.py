@@ -36,8 +36,8 @@ class Key:
     """API key that authenticated a request.
 
     Attributes:
-        name: what people call it.
-        scopes: what it may be used for.
+        name: its name in commands.
+        scopes: its permitted uses.
         ballots: which ballots it may read; None: all of them.
     """
 
@@ -72,11 +72,11 @@ async def make_key(
 
     Args:
         db: a connection.
-        name: what to call it: lowercase letters, digits and dashes.
-        scopes: what it may be used for, of `SCOPES`.
+        name: its name: lowercase letters, digits and dashes.
+        scopes: its permitted uses, of `SCOPES`.
         ballots: which ballots it may read; none named: all of them.
-        actor: who makes it, for the audit.
-        now: what time it is.
+        actor: its maker, for the audit.
+        now: the time.
 
     Returns:
         The key, which cannot be shown again.

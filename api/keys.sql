@@ -9,7 +9,7 @@ select key_id, name, handle, scopes, ballots, created_at, created_by, used_at, r
 order by revoked_at is not null, name;
 
 -- name: find_key
--- By the part that is no secret.
+-- A key by the part of it that is no secret.
 select key_id, name, digest, scopes, ballots, used_at from api_key where handle = $1 and revoked_at is null;
 
 -- name: note_use

@@ -45,7 +45,7 @@ class ContactPoint:
         channel: `sms` or `email`.
         address: normalised.
         masked: the address masked: it can be recognised and told apart from their others, but not used.
-        choice: what goes there now.
+        choice: the messages that go there now.
         shared: whether somebody else has it too.
         obstacle: why it can get no more than that; None where it can.
         start_to: the number to send START to, where `obstacle` is `start` and the number is known.

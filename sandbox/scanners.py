@@ -131,16 +131,16 @@ class Scanners:
         self._received[address] += 1
         return self._profile.rng(address, self._received[address], "scanner")
 
-    def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, rng: Random) -> None:
+    def _plan(self, channel: Channel, address: str, message: str, received: ReceivedMessage, rng: Random) -> None:
         kind = rng.choice([candidate for candidate in KINDS if channel in candidate.channels])
         wait = rng.uniform(*kind.after) / self._profile.scanner_speed
-        self._agenda.later(wait, self.scan, kind, address, message, letter)
+        self._agenda.later(wait, self.scan, kind, address, message, received)
 
-    async def scan(self, kind: Kind, address: str, message: str, letter: ReceivedMessage) -> None:
+    async def scan(self, kind: Kind, address: str, message: str, received: ReceivedMessage) -> None:
         """Fetch the links of one message as that kind of scanner does."""
         assert self._session is not None
         browser = Browser(self._session, kind.agent)
-        for link in letter.links if kind.every_link else letter.links[:1]:
+        for link in received.links if kind.every_link else received.links[:1]:
             for method in kind.requests:
                 await self._fetch(browser, kind, method, link, address, message)
 

@@ -37,8 +37,8 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
 
     Args:
         request: the webhook.
-        source: who sent it.
-        problem: what is wrong with it.
+        source: its sender.
+        problem: the error in it.
         body: as it came.
 
     Raises:

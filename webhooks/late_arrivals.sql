@@ -27,7 +27,7 @@ where i.inbound_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{
   and not exists (select from reply r where r.inbound_id = i.inbound_id);
 
 -- name: list_all_late_items
--- The same of all rows: finds only what an older worker has processed.
+-- The late items among all rows: only ones that an older worker has processed.
 select i.inbound_id
 from inbound_log i
 where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'

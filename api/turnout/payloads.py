@@ -32,7 +32,7 @@ class SnapshotQuery(BaseModel):
 
 
 class Change(BaseModel):
-    """One claim, in the order they were committed."""
+    """Claim, in the order of commits."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 

@@ -16,7 +16,7 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One count by Muster and by the sandbox's record.
+    """Comparison of one count by Muster and by the sandbox's record.
 
     Attributes:
         name: the name of the count, in words.

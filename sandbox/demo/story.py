@@ -108,7 +108,7 @@ async def play(options: Options, scene: Scene, host: Host) -> Summary:
         The summary; `reconciled` says whether every count agrees with the sandbox's record.
 
     Raises:
-        MusterError: it could not be finished.
+        MusterError: the demo could not be finished.
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
         curtain = open_stage(

@@ -1,4 +1,4 @@
-"""What benchmarks stand on: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
+"""The ground of the benchmarks: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
 
 from __future__ import annotations
 

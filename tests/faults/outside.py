@@ -1,4 +1,4 @@
-"""The outside world in a thread of its own: what it took is the truth that everything is held against."""
+"""The outside world in a thread of its own: the database is compared with its record of arrivals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Arrival:
         message_id: ours, out of the envelope or the callback.
         channel: `email` or `sms`.
         address: who it is for.
-        mark: what tells a copy from another message: the Message-ID; of a text, our sealed id.
+        mark: what tells a copy from another message: the Message-ID; of a text, our signed id.
         at: when, in seconds since 1970.
     """
 

@@ -1,4 +1,4 @@
-"""What a fault came to: the database held against what the providers took, message by message."""
+"""The reckoning after a fault: the database compared with the providers' record, message by message."""
 
 from __future__ import annotations
 

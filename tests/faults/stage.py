@@ -52,7 +52,7 @@ where message_id in (
 )
 """
 _HURRY_HEARTS = """
--- the dead have been silent for a whole lease, and who judges has been steady for as long
+-- the dead have been silent for a whole lease, and the reconciling worker has been steady for as long
 update dispatcher
 set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
     steady_since = now() - interval '1 minute'
@@ -238,7 +238,7 @@ class Stage:
 
     async def hurry(self) -> None:
         """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
-        the hearts of workers that this stage has killed. Those of live workers are never stopped."""
+        the heartbeats of workers that this stage has killed. Those of live workers are never stopped."""
         dead = [f"%-{pid}-%" for pid in self.killed]
 
         async def all_three(db: Connection) -> None:

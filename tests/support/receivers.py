@@ -1,4 +1,4 @@
-"""Who is told: a real web server on loopback that does what receivers do, good and bad, and keeps what it got."""
+"""Receivers of webhooks: a real web server on loopback that behaves well and badly, and keeps the requests it got."""
 
 from __future__ import annotations
 

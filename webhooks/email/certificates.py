@@ -57,7 +57,7 @@ class Certificates:
 
         Raises:
             Forged: the URL does not hold a certificate.
-            Unavailable: it cannot be fetched just now.
+            Unavailable: the certificate cannot be fetched just now.
         """
         lock = self._asking.setdefault(url, asyncio.Lock())  # simultaneous requests fetch once
         async with lock:
@@ -114,7 +114,7 @@ async def fetch(runtime: Runtime, url: URL) -> bytes:
     """Fetch a small document from SNS itself; redirects are not followed.
 
     Raises:
-        Unavailable: it does not answer, or answers with an error or too much.
+        Unavailable: the server does not answer, or answers with an error or too much.
     """
     try:
         async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:

@@ -51,7 +51,7 @@ class EmailEvent:
         kind: its kind.
         at: when the provider says it happened; aware.
         code: an enhanced status code, or the provider's own word.
-        words: what the receiving server, or the provider, said.
+        words: of the receiving server, or of the provider.
         reason: why, as one of our reasons. Reasons that are about the address suppress it.
         soft: a temporary failure: enough of them, over days, suppress the address.
     """
@@ -81,10 +81,10 @@ def bounced(judged: RefusalClass, at: datetime, *, word: str, words: str) -> Ema
     """Build the event of an email that bounced.
 
     Args:
-        judged: what its code means.
+        judged: the meaning of its code.
         at: when.
         word: the provider's word for it, where there is no code.
-        words: what the server said.
+        words: of the server.
     """
     return EmailEvent("bounced", at, judged.code or word, words, judged.reason, judged.soft)
 
@@ -94,7 +94,7 @@ async def apply_events(db: Connection, source: str, events: Sequence[ReportedEve
 
     Args:
         db: in the caller's transaction.
-        source: who reports them.
+        source: the reporter.
         events: the reports, in the order they came.
     """
     applied = await apply_receipts(db, [_receipt(source, event) for event in events])
@@ -132,7 +132,7 @@ def find_message(keyring: Keyring, *texts: object) -> int | None:
 
     Args:
         keyring: verifies signed ids.
-        texts: texts, the most reliable first; anything else is skipped.
+        texts: the most reliable first; anything else is skipped.
     """
     for text in texts:
         if not isinstance(text, str):

@@ -77,7 +77,7 @@ class InboundProvider(Protocol):
         """Tell whether the headers alone prove who sends this; the body has not been read yet.
 
         Raises:
-            Forged: they prove that it is somebody else.
+            Forged: the headers prove another sender.
         """
         ...
 
@@ -85,8 +85,8 @@ class InboundProvider(Protocol):
         """Read the mail in a request and verify its sender; None where it brings none.
 
         Raises:
-            Forged, Malformed: it is not from the provider, or cannot be read.
-            Unavailable: it cannot be verified just now.
+            Forged, Malformed: the request is not from the provider, or cannot be read.
+            Unavailable: the request cannot be verified just now.
         """
         ...
 
@@ -189,7 +189,7 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
         headers: names and values, in order; those that describe the MIME structure are left out.
         text: its text.
         html: the same as HTML: it may show what is quoted where the text does not.
-        attachments: how many; none of them is in it.
+        attachments: their number; their content is not in it.
     """
     mail = Message(policy=compat32)
     for name, value in headers:

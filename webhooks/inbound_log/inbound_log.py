@@ -54,7 +54,7 @@ class Item:
         source: which webhook it came by, such as `twilio_status`.
         payload: its content, as the receiving endpoint stored it.
         received_at: when it came; aware.
-        attempts: how often it has been tried.
+        attempts: the number of tries so far.
     """
 
     inbound_id: int
@@ -95,7 +95,7 @@ class Intake:
             runtime: the runtime.
             source: which webhook it came by; decides which handler processes it.
             dedupe_key: the same for every repetition of an item.
-            subject: what it is about; items of one subject are processed in order.
+            subject: a message, a number or a mailbox; items of one subject are processed in order.
             payload: JSON-able; no NUL characters.
             at: when it was sent, if that was long before now; aware.
             done: store it as processed: it is only there to recognise repetitions.
@@ -184,9 +184,9 @@ async def store_done(
 
     Args:
         db: in the transaction that does what the item asks for.
-        source: how it came.
+        source: the endpoint it came by.
         key: the same for every repetition of the item.
-        subject: what it is about.
+        subject: a message, a number or a mailbox.
         payload: JSON-able; no NUL characters.
         at: when it came; aware.
     """
@@ -204,13 +204,13 @@ async def store_raw_mail(
     raw: bytes,
     once: tuple[str, str] | None,
 ) -> int | None:
-    """Store an item and the mail it is about, as it came, and wake the workers.
+    """Store an item and its mail, as it came, and wake the workers.
 
     Args:
         runtime: the runtime.
-        source: how it came.
+        source: the endpoint it came by.
         dedupe_key: the same for every repetition of the mail.
-        subject: what it is about; items of one subject are processed in order.
+        subject: a message, a number or a mailbox; items of one subject are processed in order.
         payload: JSON-able; no NUL characters.
         raw: the mail.
         once: source and key of a token that is accepted once, with whatever item; None for none.

@@ -60,7 +60,7 @@ for update of i skip locked;
 select inbound_id, source, payload, received_at, attempts from inbound_log where inbound_id = $1 and state = 'new' for update;
 
 -- name: list_waiting
--- Those of some items that are not processed yet.
+-- The unprocessed ones of some items.
 select inbound_id from inbound_log where inbound_id = any ($1::bigint[]) and state = 'new' order by inbound_id;
 
 -- name: finish

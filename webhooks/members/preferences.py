@@ -116,7 +116,7 @@ def _obstacle_in_words(say: Say, contact_point: ContactPoint) -> str | None:
 
 
 class _Press:
-    """One press of a button on a member's preferences."""
+    """Press of a button on a member's preferences."""
 
     def __init__(self, request: web.Request, db: Connection, press: Pressed, form: MultiDict[str]) -> None:
         self._request = request

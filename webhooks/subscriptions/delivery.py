@@ -64,7 +64,7 @@ class DeliveryState:
         name: its name in commands.
         url: where events go.
         types: the types it receives.
-        include: what it receives beside ids, as far as the settings allow it.
+        include: fields it receives beside ids, as far as the settings allow it.
         cursor: every event up to here has been dealt with.
         attempts: failed tries of the next one.
         failing_since: when the first of these failed.

@@ -4,7 +4,7 @@
 select pg_try_advisory_xact_lock(hashtextextended('webhook events', 0));
 
 -- name: lock
--- The same lock, waited for.
+-- Waits for that lock.
 select pg_advisory_xact_lock(hashtextextended('webhook events', 0));
 
 -- name: list_patterns

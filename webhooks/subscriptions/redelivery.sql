@@ -1,5 +1,5 @@
 -- name: find_subscription
--- By its name, whatever its state: a person has requested it.
+-- A subscription by its name, in any state: a person has requested the delivery.
 select subscription_id, name, url, events, include, cursor, attempts, failing_since, secret, old_secret, old_until
 from webhook_subscription
 where name = $1;

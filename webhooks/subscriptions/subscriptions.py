@@ -38,7 +38,7 @@ class Subscription:
         name: its name in commands.
         url: where events go.
         events: event types, or groups of them.
-        include: what it receives beside ids.
+        include: fields it receives beside ids.
         state: active; paused: waits for a person; gone: the receiver answered 410 (Gone).
         paused_reason: why it is not active.
         cursor: every event up to here has been dealt with.
@@ -47,7 +47,7 @@ class Subscription:
         next_try_at: no try before then.
         old_until: until then the former secret signs as well.
         created_at: when it was added; aware, like every time here.
-        created_by: who added it.
+        created_by: its maker.
         delivered_at: when the receiver last accepted an event.
         waiting: events that it is behind, at most 1,000.
     """
@@ -108,11 +108,11 @@ async def add_subscription(
 
     Args:
         runtime: the runtime.
-        name: what to call it: lowercase letters, digits and dashes.
+        name: its name: lowercase letters, digits and dashes.
         url: where events go; `http://` reaches only what MUSTER_OUTGOING_ALLOW names.
         events: event types or groups of them.
         include: `addresses`, `texts`, where MUSTER_WEBHOOK_INCLUDE allows them.
-        actor: who adds it, for the audit log.
+        actor: its maker, for the audit log.
 
     Returns:
         The subscription, and its secret, which is never shown again.
@@ -179,7 +179,7 @@ async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> S
 
     Raises:
         NotFound: there is none of that name.
-        Conflict: it is not active.
+        Conflict: the subscription is not active.
     """
     async with db.transaction():
         await _change(db, "pause", name, reason or f"paused by {actor}")
@@ -192,7 +192,7 @@ async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Sub
 
     Raises:
         NotFound: there is none of that name.
-        Conflict: it is not paused, or gone for good.
+        Conflict: the subscription is not paused, or gone for good.
     """
     async with db.transaction():
         subscription_id = await _change(db, "resume", name, now)
@@ -212,7 +212,7 @@ async def replay(
         after: the number of the last event not to be repeated; 0 for everything that is kept.
         since: or a moment: everything recorded from then on.
         now: the time.
-        actor: who requests it, for the audit log.
+        actor: the person who requests it, for the audit log.
 
     Raises:
         NotFound: there is none of that name.

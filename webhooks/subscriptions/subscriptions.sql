@@ -58,7 +58,7 @@ returning subscription_id;
 delete from webhook_subscription where name = $1 returning subscription_id;
 
 -- name: record_audit
--- Who did what.
+-- The action of a member of staff.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
 
 -- name: list_deliveries

@@ -40,9 +40,9 @@ _SIGNS: Final = frozenset({
     "thanks", "thank", "cheers", "ta", "regards", "rgds", "wishes", "sincerely", "faithfully", "diolch", "cofion",
     "hwyl",
 })  # fmt: skip
-"""Those of which one stands where a name follows on the same line: "thanks Dave"."""
+"""Farewells that a name follows on the same line: "thanks Dave"."""
 _NO_FIRST: Final = frozenset({"all", "the", "in", "from", "you"})
-"""Those that belong to what stands above where they are the first: "stop all thanks Dave"."""
+"""Words that belong to the line above where they are the first: "stop all thanks Dave"."""
 _TAKE_THANKS: Final = frozenset({
     "sent", "send", "posted", "mailed", "returned", "said", "say", "gave", "give", "got", "no", "my", "our", "of",
 })  # fmt: skip

@@ -25,7 +25,7 @@ class Quotation:
 
     Attributes:
         spans: start and end characters, in order.
-        share: how much of the message is repeated, 0 to 1.
+        share: the share of the message that is repeated, 0 to 1.
         doubts: character positions where it is uncertain what is ours and what the member's.
     """
 

@@ -32,8 +32,8 @@ class Place:
         language: of its words.
         weak: whether its words often mean something else: "end", "cancel".
         above: the clauses before its own.
-        before: what stands before it in its own clause, without words that only join it.
-        after: what stands after it in its own clause, likewise.
+        before: the words before it in its own clause, without words that only join it.
+        after: the words after it in its own clause, likewise.
         next: the same with the words that complete it: "them".
         below: the clauses after its own.
     """

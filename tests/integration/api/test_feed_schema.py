@@ -1,4 +1,4 @@
-"""The API keeps to the document it publishes: schemathesis asks whatever the document allows, and what it does not."""
+"""The API keeps to the document it publishes: schemathesis sends requests that the document allows and others."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The turnout feed as other systems read it: by key, waited for, streamed, as a file; and what cannot be asked."""
+"""The turnout feed as other systems read it: by key, waited for, streamed, as a file; and requests that are refused."""
 
 import asyncio
 import csv
@@ -105,9 +105,9 @@ async def test_a_waiting_request_is_answered_after_a_failed_look(
     looks: list[object] = []
     look = LongPoll._ends
 
-    async def stumble(tide: LongPoll, ballots: list[int]) -> dict[int, int]:
+    async def stumble(long_poll: LongPoll, ballots: list[int]) -> dict[int, int]:
         looks.append(ballots)
-        return {1 // 0: 0} if len(looks) == 1 else await look(tide, ballots)
+        return {1 // 0: 0} if len(looks) == 1 else await look(long_poll, ballots)
 
     monkeypatch.setattr(LongPoll, "_ends", stumble)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))

@@ -1,4 +1,4 @@
-"""What members say: the ledger, where each one stands by it, and the sums that follow."""
+"""Claims of members: the ledger, each member's status by it, and the sums that follow."""
 
 import asyncio
 from itertools import count

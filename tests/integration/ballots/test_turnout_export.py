@@ -1,4 +1,4 @@
-"""Exports that the clock asks for: complete, once, made up for, to a folder or an address."""
+"""Scheduled exports: complete, once, caught up after an outage, to a folder or an address."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""Bringing in what others know: matched, judged by strength, all or nothing, the same file twice changing nothing."""
+"""Import of turnout from elsewhere: matched, decided by strength, all or nothing, and repeatable without a change."""
 
 import csv
 import random

@@ -1,4 +1,4 @@
-"""A member's preferences: what goes where, changed by whom the link was made for, and never more than they may have."""
+"""A member's preferences: changed only by the recipient of the link, and never to more than is allowed."""
 
 from __future__ import annotations
 

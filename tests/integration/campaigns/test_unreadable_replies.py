@@ -1,4 +1,4 @@
-"""Mails in which no words can be read: named for what they are, and kept until staff have closed the reply."""
+"""Mails without readable words: named as such, and kept until staff have closed the reply."""
 
 from __future__ import annotations
 

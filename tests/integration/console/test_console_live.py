@@ -1,4 +1,4 @@
-"""Pages follow along: what changed arrives, however many look, and streams end when they should."""
+"""Live pages: changes arrive, however many viewers there are, and streams end when they should."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What staff see, and what they must not see."""
+"""Pages of the console: what they show to staff, and what they must not show."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Getting in: links work once, sessions end, and nobody else's page can press our buttons."""
+"""Sign-in: links work once, sessions end, and no other site's page can press our buttons."""
 
 import asyncio
 import re

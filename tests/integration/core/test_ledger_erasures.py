@@ -1,4 +1,4 @@
-"""Whoever has the application's login can erase a person, and empties of the ledgers what belongs to that person."""
+"""The application's login can erase a person, and empties only that person's data in the ledgers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims: fenced, fair, and judged at the gate."""
+"""Claims: fenced, fair, and checked for eligibility."""
 
 from datetime import datetime, time, timedelta
 from typing import Any

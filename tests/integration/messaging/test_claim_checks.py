@@ -1,4 +1,4 @@
-"""The gate: quiet hours, sending windows and frequency caps, through every change of the clocks."""
+"""The eligibility check: quiet hours, sending windows and frequency caps, through every change of the clocks."""
 
 import asyncio
 from datetime import UTC, datetime, time, timedelta
@@ -202,7 +202,7 @@ moments = st.one_of(
 
 
 def may_send(moment: datetime, here: str, quiet: tuple[time, time], zone: str, window: tuple[Any, time, time]) -> bool:
-    """What the gate promises, said a second time and in Python."""
+    """The rules of the eligibility check, written a second time in Python."""
     theirs, ours = moment.astimezone(ZoneInfo(here)), moment.astimezone(ZoneInfo(zone))
     start, end = quiet
     clock = theirs.time()

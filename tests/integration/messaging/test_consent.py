@@ -1,4 +1,4 @@
-"""Consent by purpose: a ledger with source, wording and time; marketing goes to who has said yes, and nobody else."""
+"""Consent by purpose: a ledger with source, wording and time; marketing goes only to people who have consented."""
 
 from datetime import timedelta
 

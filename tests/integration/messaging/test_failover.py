@@ -1,4 +1,4 @@
-"""Two providers and the outbox, with real servers: everybody once, by whoever is well, whatever happens on the way."""
+"""Two providers and the outbox, with real servers: one text each, by a working provider, whatever happens."""
 
 from __future__ import annotations
 

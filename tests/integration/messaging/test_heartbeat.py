@@ -1,4 +1,4 @@
-"""When a worker is declared gone, by whom, and that one in doubt sends nothing more."""
+"""Heartbeats: when a worker is declared lost and by whom, and that a worker in doubt sends nothing more."""
 
 from __future__ import annotations
 
@@ -81,9 +81,11 @@ async def steady_for(db: Connection, dispatcher_id: int, seconds: float) -> None
 async def test_only_a_worker_steady_for_a_lease_declares_others_lost(runtime: Runtime, db: Connection) -> None:
     dead = await claimed(db, "dead")
     await silent_for(db, dead, 60)
-    dispatcher_id = await dispatcher(db, "judge")
-    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), "who is not present judges nobody"
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "who has just come judges nobody"
+    dispatcher_id = await dispatcher(db, "reconciler")
+    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), (
+        "a worker without a heartbeat declares nobody lost"
+    )
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "a new worker declares nobody lost"
     await steady_for(db, dispatcher_id, LEASE - 1)
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
     await steady_for(db, dispatcher_id, LEASE + 1)
@@ -91,7 +93,7 @@ async def test_only_a_worker_steady_for_a_lease_declares_others_lost(runtime: Ru
 
 
 async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: Connection) -> None:
-    """All hearts have stopped alike: the judge's too, and its first beat afterwards makes it no judge."""
+    """All heartbeats stopped together, the reconciler's too; its first one afterwards does not make it steady."""
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     heartbeat, other = Heartbeat(runtime, "one"), Heartbeat(runtime, "two")
@@ -102,7 +104,7 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
         for steady in (one, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)
-        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heart is as old as the others'"
+        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heartbeat is as old as the others'"
         assert await heartbeat._beat_once()
         assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "it has only just beaten again"
         assert await other._beat_once()
@@ -133,7 +135,7 @@ async def test_unknown_outcomes_wait_until_the_reconciler_is_steady(runtime: Run
     await db.execute(
         "update message set state = 'ambiguous', reason = 'no_answer', changed_at = now() - interval '1 hour'"
     )
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
     await steady_for(db, dispatcher_id, LEASE + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
@@ -144,7 +146,7 @@ async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) 
     """Not as old as its transaction: where the server stood still meanwhile, it would be settled at once."""
     dead = await claimed(db, "dead")
     await db.execute("update message set wire_at = now()")
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await silent_for(db, dead, 60)
     async with db.transaction():
@@ -264,7 +266,7 @@ async def test_messages_of_other_workers_are_not_handed_over(runtime: Runtime, s
 
 
 async def test_a_stalled_worker_hands_back_its_messages(settings: Settings, db: Connection) -> None:
-    """A slow relay: the conversation is before its text when the heart falls silent, and goes on too late."""
+    """A slow relay: the conversation is before its text when the heartbeat stops, and goes on too late."""
     async with (
         open_sandbox(SandboxConfig(mail=MailConditions(callout=0.5))) as slow,
         open_runtime(with_sandbox(settings, slow), pool_size=8) as runtime,
@@ -293,7 +295,7 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
 async def test_a_lost_worker_has_an_alert_until_it_returns_or_an_hour_has_passed(
     runtime: Runtime, db: Connection
 ) -> None:
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     for name in ("host-1", "host-2"):
         await silent_for(db, await dispatcher(db, name), 60)
@@ -312,7 +314,7 @@ async def test_a_lost_worker_has_an_alert_until_it_returns_or_an_hour_has_passed
 
 
 async def test_a_worker_that_stopped_in_order_raises_no_alert(runtime: Runtime, db: Connection) -> None:
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     heartbeat = Heartbeat(runtime, "host-1")
     async with heartbeat.run():
@@ -323,7 +325,7 @@ async def test_a_worker_that_stopped_in_order_raises_no_alert(runtime: Runtime, 
 
 async def test_all_heartbeats_may_stop_at_once(runtime: Runtime, db: Connection) -> None:
     await claimed(db, "dead")
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await stop_hearts(db)
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()

@@ -1,4 +1,4 @@
-"""The whole way from the outbox to the provider and back, with real servers: once each, whoever is killed."""
+"""The whole way from the outbox to the provider and back, with real servers: one message each, whoever is killed."""
 
 import asyncio
 import signal
@@ -347,7 +347,7 @@ async def test_a_step_that_cannot_be_compiled_raises_an_alert_and_stops_nobody_e
 async def test_an_unforeseen_error_leaves_no_message_behind(
     runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection's task that ends ends the run, and what it had is not kept from others by a heart that beats on."""
+    """A connection's task that ends ends the run, and its messages are not kept from others by a heartbeat that goes on."""
     monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)

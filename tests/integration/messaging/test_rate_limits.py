@@ -1,4 +1,4 @@
-"""Paces, counted where messages arrive: never above rate and burst in any second, close to the rate on the whole."""
+"""Rate limits, counted at arrival: never above rate and burst in any second, and close to the rate on the whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

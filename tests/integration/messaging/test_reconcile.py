@@ -1,4 +1,4 @@
-"""Reconciliation: what a dead worker left, what nobody knows, what is too late, what is done."""
+"""Reconciliation: messages of lost workers, unknown outcomes, late messages, finished steps."""
 
 from collections.abc import AsyncIterator
 from typing import Any

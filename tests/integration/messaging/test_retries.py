@@ -1,4 +1,4 @@
-"""Tries after a try: a text that was taken and not delivered goes again, once, and never after it has arrived."""
+"""Retries: an undelivered text goes again, once, and never after it has arrived."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

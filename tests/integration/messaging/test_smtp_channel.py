@@ -1,4 +1,4 @@
-"""Email over real SMTP: what is known at each point where a conversation can fail."""
+"""Email over real SMTP: the outcome at each point where a connection can fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Relays of every temper: what they offer is used, what they lack done without, what they break not believed."""
+"""Relays of every kind: their extensions are used, missing ones done without, and broken protocol is not trusted."""
 
 from __future__ import annotations
 

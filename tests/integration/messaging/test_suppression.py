@@ -1,4 +1,4 @@
-"""Whom not to write to: kept in a ledger, withdrawing at once what is queued."""
+"""Suppressions: kept in a ledger, and withdrawing queued messages at once."""
 
 import pytest
 

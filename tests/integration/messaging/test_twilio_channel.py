@@ -1,4 +1,4 @@
-"""Texts through the official SDK against a simulated account: what is known after each kind of answer."""
+"""Texts through the official SDK against a simulated account: the outcome after each kind of answer."""
 
 import asyncio
 from collections.abc import AsyncIterator

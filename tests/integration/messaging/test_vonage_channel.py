@@ -1,4 +1,4 @@
-"""Texts by Vonage's Messages API against a simulated account: what is known after each kind of answer."""
+"""Texts by Vonage's Messages API against a simulated account: the outcome after each kind of answer."""
 
 from __future__ import annotations
 

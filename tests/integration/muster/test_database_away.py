@@ -1,4 +1,4 @@
-"""Errors of a database that goes away are told by their type, whatever the operating system said of it."""
+"""Errors of a database that goes away are recognised by their type, whatever the operating system reports."""
 
 from __future__ import annotations
 

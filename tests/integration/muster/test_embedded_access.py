@@ -1,4 +1,4 @@
-"""Who may use the embedded servers and read what they keep: whoever started them and root, and nobody else."""
+"""Access to the embedded servers and their files: for their owner and root only."""
 
 from __future__ import annotations
 

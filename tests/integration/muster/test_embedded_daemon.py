@@ -1,4 +1,4 @@
-"""Embedded servers live exactly as long as somebody uses them, whatever happens to the ones who do."""
+"""Embedded servers run exactly as long as they have users, whatever happens to those."""
 
 from __future__ import annotations
 

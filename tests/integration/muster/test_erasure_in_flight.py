@@ -1,4 +1,4 @@
-"""Somebody is erased while a worker has their messages: nothing more goes to them, and no trace comes back."""
+"""Erasure of a person while a worker has their messages: nothing more goes out, and no trace comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes in about messages after their person was erased is dealt with, and leaves nothing behind."""
+"""Items about messages of erased people that arrive late are processed, and leave nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasing somebody takes nothing from anybody else: not what they said, not what is to be read, not what was done."""
+"""Erasing a person takes nothing from anybody else: neither their words, nor open replies, nor the audit."""
 
 from __future__ import annotations
 

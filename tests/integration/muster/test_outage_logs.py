@@ -1,4 +1,4 @@
-"""What the processes log while a server is away: one line, one when it is back, and never a traceback."""
+"""The logs of the processes while a server is away: one line, one when it is back, and never a traceback."""
 
 from __future__ import annotations
 

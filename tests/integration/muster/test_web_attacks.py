@@ -1,4 +1,4 @@
-"""What a stranger with a few sockets tries on the web server: bombs, silence, crowds, and what cannot be read."""
+"""Attacks on the web server with a few sockets: bombs, silence, crowds, and unreadable requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker does its duties when woken, without being woken, and without Redis; and stops without losing anything."""
+"""A worker runs its jobs when woken, without being woken, and without Redis; and stops without losing anything."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
 
 
 def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
-    """Whether so many workers listen for the bell."""
+    """Whether so many workers listen on the deliver channel."""
 
     async def listen() -> bool:
         return bool(await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)])
@@ -271,13 +271,13 @@ async def test_wake_ups_before_a_listener_are_merged(runtime: Runtime) -> None:
 
 async def test_wake_ups_within_a_moment_are_merged(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
-    async with runtime.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        await bell.subscribe(DELIVER_CHANNEL)
-        assert await bell.get_message(timeout=5) is None  # that it listens
+    async with runtime.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(DELIVER_CHANNEL)
+        assert await channel.get_message(timeout=5) is None  # that it listens
         async with ArqWake(runtime.settings.redis_url) as wake:
             await asyncio.gather(*(wake("deliver") for _ in range(50)))
         rang = 0
-        while await bell.get_message(timeout=0.5):
+        while await channel.get_message(timeout=0.5):
             rang += 1
     assert rang in {1, 2}, "once at once, and once for those who asked meanwhile"
 

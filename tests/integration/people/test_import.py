@@ -1,4 +1,4 @@
-"""Member files become people: all that is good in them, once, in one piece; and the rest is reported by line."""
+"""Import of member files: everything good in them, once, in one transaction; the rest is reported by line."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""Suppression lists: taken in with every fault named, handed on, and read back as they were."""
+"""Suppression lists: imported with every error reported, exported, and read back as they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What providers of email tell us: receipts, suppressions, the history of soft bounces; the same for all four."""
+"""Events of email providers: receipts, suppressions, the history of soft bounces; the same for all four."""
 
 from __future__ import annotations
 

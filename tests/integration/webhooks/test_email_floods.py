@@ -53,7 +53,7 @@ async def signed_mail_gets_in(world: World, campaign: Campaign, where: str = "7.
 
 
 async def test_slow_uploads_block_no_other_request(world: World, campaign: Campaign) -> None:
-    """As many from as many networks as there ever were seats, a byte each, and then silence."""
+    """As many from as many networks as there ever were places, a byte each, and then silence."""
     slow = []
     for number in range(40):
         reader, writer = await begin(

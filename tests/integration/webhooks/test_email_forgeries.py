@@ -1,4 +1,4 @@
-"""Nobody but the provider is believed: wrong keys, changed bodies, old signatures, borrowed tokens."""
+"""Requests not signed by the provider are refused: wrong keys, changed bodies, old signatures, borrowed tokens."""
 
 from __future__ import annotations
 

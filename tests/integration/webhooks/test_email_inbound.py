@@ -1,4 +1,4 @@
-"""Mail that providers took in for us: as it came or taken apart, from each of the four; and nobody else's."""
+"""Mail posted by providers: as it came or parsed, from each of the four, and from nobody else."""
 
 from __future__ import annotations
 

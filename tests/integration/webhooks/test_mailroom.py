@@ -1,4 +1,4 @@
-"""`muster mailroom`: what is answered with 250 is kept, bounces do what they say, and forged ones nothing."""
+"""`muster mailroom`: a mail answered with 250 is kept, bounces are applied, and forged ones are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is sent to members' addresses: an answer comes, soon, and a member can read it; nothing is half written."""
+"""Any request to members' addresses gets a readable answer soon, and leaves nothing half written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at members' pages, asked for without end: they fill nothing, hide no machine, and cost the member nothing."""
+"""Page views without end: they fill no table, hide no machine, and cost the member nothing."""
 
 from __future__ import annotations
 

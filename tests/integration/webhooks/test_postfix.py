@@ -1,4 +1,4 @@
-"""Behind a real Postfix, set up with the very lines of docs/mailroom.md: what comes back to it comes to us."""
+"""Behind a real Postfix, set up with the lines of docs/mailroom.md: bounces that come back to it reach us."""
 
 from __future__ import annotations
 

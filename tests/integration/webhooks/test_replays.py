@@ -1,4 +1,4 @@
-"""Attacks with what a provider really sent once: a captured request is worth nothing, however late it is sent again."""
+"""Replays of a provider's real requests: a captured request has no effect, however late it is sent again."""
 
 from __future__ import annotations
 

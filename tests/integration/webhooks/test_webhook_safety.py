@@ -1,4 +1,4 @@
-"""What is told to whom, where it may go, and by which secret: what a webhook must not give away."""
+"""Safety of webhooks: which fields are sent to whom, to which addresses, and signed by which secret."""
 
 import asyncio
 from collections.abc import AsyncIterator

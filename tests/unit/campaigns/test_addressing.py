@@ -1,4 +1,4 @@
-"""Who gets a step by what."""
+"""Choice of people and channels for a step."""
 
 from hypothesis import given
 from hypothesis import strategies as st

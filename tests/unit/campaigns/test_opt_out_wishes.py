@@ -1,4 +1,4 @@
-"""What a member asks not to be sent to them is a wish to get no more; it is nothing that they have not sent."""
+"""A wish for no more messages is an opt-out; words about other things that are not sent are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which network a request comes from: as the proxies say that are ours, and nobody else."""
+"""The network of a client: as our own proxies report it, and nobody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers write commands no terminal: on its way in, and on its way out."""
+"""Text from strangers commands no terminal, neither stored nor printed."""
 
 from __future__ import annotations
 

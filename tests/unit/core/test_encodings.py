@@ -1,4 +1,4 @@
-"""Files that do not say their encoding are read in the likeliest one, and what was read is said."""
+"""Files that do not name their encoding are read in the likeliest one, and the choice is reported."""
 
 from pathlib import Path
 

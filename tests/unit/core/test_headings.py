@@ -1,4 +1,4 @@
-"""The row that names the columns is found under titles and notes, or said by a person."""
+"""The row of column names is found below titles and notes, or named by a person."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Workbooks are read as people see them; what is no member file is refused in a sentence, in little memory and time."""
+"""Workbooks are read as people see them; other files are refused in a sentence, in little memory and time."""
 
 import os
 import signal

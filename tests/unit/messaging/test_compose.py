@@ -1,4 +1,4 @@
-"""An email as the outbox composes it: whose it is, where answers and bounces go, and the same on every try."""
+"""An email as the outbox composes it: its sender, the addresses of answers and bounces, the same on every try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DKIM: what we sign, a receiver verifies; what was changed on the way, it does not."""
+"""DKIM: receivers verify our signature, and no changed mail passes."""
 
 from __future__ import annotations
 

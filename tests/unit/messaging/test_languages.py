@@ -1,4 +1,4 @@
-"""Templates in several languages: who gets which, and what is refused or said about them."""
+"""Templates in several languages: each person's version, and errors and warnings about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends texts: the providers that are found, those that are set up, and what MUSTER_SMS_PROVIDERS says."""
+"""Providers of texts: those found, those set up, and the setting MUSTER_SMS_PROVIDERS."""
 
 from __future__ import annotations
 

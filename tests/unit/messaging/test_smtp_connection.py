@@ -1,4 +1,4 @@
-"""A conversation by SMTP, byte by byte: every reply answers what was asked, or the connection is given up."""
+"""An SMTP connection, byte by byte: every reply answers a command, or the connection is given up."""
 
 from __future__ import annotations
 

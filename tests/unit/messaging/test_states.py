@@ -1,4 +1,4 @@
-"""The law of receipts: in whatever order, however often, they end in the same state, and never go backwards."""
+"""Receipts in any order and any number end in the same state, and never move a message backwards."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The stock of marked messages follows what is used up while one statement runs."""
+"""The stock of messages with an intent grows and shrinks with their use while one statement runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`muster check mail` says of a mail what the mail server makes of it, wherever the mail is from."""
+"""`muster check mail` classifies a mail as the mail server does, wherever the mail is from."""
 
 from __future__ import annotations
 

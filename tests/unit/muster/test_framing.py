@@ -1,4 +1,4 @@
-"""Whether a client has begun another request, for every way that bytes can be cut up on their way."""
+"""The beginning of another request is recognised however its bytes are cut."""
 
 from __future__ import annotations
 

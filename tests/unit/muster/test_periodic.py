@@ -1,4 +1,4 @@
-"""A duty is done once at a time, goes round again when asked meanwhile, and outlives its failures."""
+"""A job runs once at a time, runs again when woken meanwhile, and outlives its failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands say of a file's problems: numbers and nouns agree, and what is only counted is counted in."""
+"""Printed problems of a file: numbers and nouns agree, and problems that are only counted are included."""
 
 from pathlib import Path
 

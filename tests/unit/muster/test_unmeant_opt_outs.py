@@ -1,4 +1,4 @@
-"""A wish to get no more is obeyed wherever a person says it, and never made of what machines and servers add."""
+"""An opt-out is obeyed wherever a person writes it, and never read from text that machines add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns are told by their names, by aliases, or by a mapping file; and errors say which are near."""
+"""Columns are recognised by their names, by aliases, or by a mapping file; errors name the nearest ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How simulated texts travel, and how their receipts come."""
+"""Simulated texts on their way, and the order of their receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What simulated members see: links in messages, forms on pages; and how they choose."""
+"""Simulated members: the links and forms they find, and the choices they make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person writes themself stays: no line that says something goes, unless it stands in a quotation."""
+"""A person's own words are kept: no meaningful line is removed unless it is in a quotation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mail says, in whatever parts, charsets and HTML it says it."""
+"""The text of a mail, in any structure, charset and HTML."""
 
 from __future__ import annotations
 

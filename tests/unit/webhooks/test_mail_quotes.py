@@ -1,4 +1,4 @@
-"""What a person wrote themself: quoted mails in English and Welsh go, and nothing that might be an answer."""
+"""A person's own words: quoted mails in English and Welsh are removed, and no possible answer is."""
 
 from __future__ import annotations
 

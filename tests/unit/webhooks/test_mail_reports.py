@@ -1,4 +1,4 @@
-"""Bounces, complaints and machines' answers as mail: what each says, read without a database."""
+"""Bounces, complaints and machines' answers as mail, read without a database."""
 
 from __future__ import annotations
 

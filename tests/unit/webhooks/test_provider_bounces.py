@@ -1,4 +1,4 @@
-"""Providers' events carry what the receiving server said: it is judged as everywhere, before what they made of it."""
+"""Providers' events carry the receiving server's words, which are weighed before the provider's own class."""
 
 from __future__ import annotations
 

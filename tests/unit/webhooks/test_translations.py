@@ -1,4 +1,4 @@
-"""Members read their own language: every line is there, and fills in the same things."""
+"""Members' pages in each language: every line is there, with the same placeholders."""
 
 from __future__ import annotations
 

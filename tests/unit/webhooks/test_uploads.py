@@ -1,4 +1,4 @@
-"""Bodies of senders nobody knows: however they arrive, no more bytes are held than there is room for."""
+"""Bodies of unknown senders: however they arrive, their bytes stay within the limit."""
 
 from __future__ import annotations
 

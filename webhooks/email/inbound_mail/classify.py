@@ -60,7 +60,7 @@ class MessageEvent:
     Attributes:
         source: `BOUNCE` or `COMPLAINT`.
         message_id: the message; None where it is none of ours.
-        event: what became of it.
+        event: the fate of the message.
     """
 
     source: str
@@ -116,11 +116,11 @@ def classify_mail(
 
     Args:
         raw: the mail as it came.
-        origin: how it came.
+        origin: its way in.
         keyring: verifies signed ids.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the mail cannot be read.
     """
     parsed = parse_mail(raw)
     try:

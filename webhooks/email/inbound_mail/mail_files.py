@@ -51,7 +51,7 @@ async def read_mailbox(runtime: Runtime, path: Path) -> MailboxCounts:
         path: an mbox file, or the folder of a maildir (with `cur` and `new`).
 
     Raises:
-        InputError: it is neither.
+        InputError: the file is neither.
         Unavailable: the database does not answer; mails stored before that stay stored.
     """
     counted = MailboxCounts()

@@ -41,8 +41,8 @@ async def store_mail(
         raw: the mail as it came.
         sender: of the envelope; "" for a bounce.
         recipient: of the envelope.
-        destination: what the recipient's address is for.
-        received_by: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
+        destination: the purpose of the recipient's address.
+        received_by: `lmtp`, `smtp`, `file`, or a provider's name.
         once: a token that is accepted once, such as a signed one that does not cover the content: its source and its
             key in the inbound log.
 

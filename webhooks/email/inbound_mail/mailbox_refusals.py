@@ -58,7 +58,7 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
     """Tell whether a report's text says for certain that the recipient's mailbox does not exist.
 
     Args:
-        text: what the report says, without the mail that came back.
+        text: of the report, without the mail that came back.
         recipient: the mailbox it is about, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
@@ -77,7 +77,7 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
     arrived. Nor where it says that something arrived, or names the code only in a guess or an explanation.
 
     Args:
-        text: what the report says, without the mail that came back.
+        text: of the report, without the mail that came back.
         recipient: mailbox the message went to, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case.
     """
@@ -97,7 +97,7 @@ def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     """Tell whether a report's text says that the recipient's mailbox leads to the one that was refused.
 
     Args:
-        text: what the report says, without the mail that came back.
+        text: of the report, without the mail that came back.
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
         ours: mailboxes of ours, in lower case.
     """

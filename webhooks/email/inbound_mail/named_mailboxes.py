@@ -111,7 +111,7 @@ def helpers_in(text: str, recipient: str) -> set[str]:
     """Return the mailboxes that a text only offers for help: a postmaster's, a help desk's, one in a link to write to.
 
     Args:
-        text: what a report or a server says.
+        text: of a report or of a server.
         recipient: the mailbox the message went to, in lower case; it is none of them.
     """
     places = {mailbox.start() for _, mailbox in _offers(text)}
@@ -123,7 +123,7 @@ def without_help(text: str, recipient: str) -> str:
     """Return a text without the words that offer a mailbox for help: "If this is a mistake, write to help@…".
 
     Args:
-        text: what a report or a server says.
+        text: of a report or of a server.
         recipient: the mailbox the message went to, in lower case.
     """
     helpers, left, end = helpers_in(text, recipient), list[str](), 0
@@ -163,7 +163,7 @@ def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bo
     """Tell whether a text says by its form that mail for one mailbox was passed on to another, which it names.
 
     Args:
-        text: what a report or a server says.
+        text: of a report or of a server.
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
         ours: mailboxes of ours, in lower case: an arrow from one of them is only the way of our mail.
     """
@@ -182,7 +182,7 @@ def names_another(text: str, recipient: str) -> bool:
     """Tell whether a text refuses somebody else by name alone: `bob: 550 5.1.1 User unknown`.
 
     Args:
-        text: what a report or a server says.
+        text: of a report or of a server.
         recipient: the mailbox the message went to, in lower case; "" where it is unknown.
     """
     names = {match[1].lower() for form in (_LABELLED, _NAMED) for match in form.finditer(text)}

@@ -118,7 +118,7 @@ def _written_inside(
         left: the same lines without our words.
         below: the numbers of the lines below where the quoted mail begins.
         names: the words of their name.
-        share: how much of our message is repeated.
+        share: the share of our message that is repeated.
 
     Returns:
         The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and

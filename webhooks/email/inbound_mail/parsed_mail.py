@@ -83,7 +83,7 @@ class ParsedMail:
 
     @property
     def plain(self) -> str:
-        """Its plain text, around pictures too; "" where there is none, or only a note that the mail is HTML."""
+        """Plain text, around pictures too; "" where there is none, or only a note that the mail is HTML."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/plain" for part in shown.plain):
             return ""
@@ -92,7 +92,7 @@ class ParsedMail:
 
     @property
     def html(self) -> VisibleText:
-        """Its HTML as a person sees it, with the text parts beside it; empty where there is none."""
+        """HTML as a person sees it, with the text parts beside it; empty where there is none."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/html" for part in shown.html):
             return VisibleText("", marks=False)
@@ -101,7 +101,7 @@ class ParsedMail:
 
     @property
     def text(self) -> str:
-        """Its plain text, or else its HTML as text."""
+        """Plain text, or else HTML as text."""
         return self.plain or self.html.text
 
     def _lacks(self, text: str) -> bool:
@@ -121,7 +121,7 @@ class ParsedMail:
 
     @property
     def attachment_names(self) -> str:
-        """Its attachments in words; "" where there are none."""
+        """Attachments in words; "" where there are none."""
         return name_attachments(self.message, self._attached)
 
     @property
@@ -138,7 +138,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         raw: the mail as it came.
 
     Raises:
-        InputError: it is nested too deeply, or not a mail at all.
+        InputError: the mail is nested too deeply, or is none at all.
     """
     try:
         message = _parsed(raw[:LOOKED_AT])

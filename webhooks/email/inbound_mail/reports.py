@@ -112,7 +112,7 @@ def read_bounce(
         parsed: the mail.
         at: when it came.
         recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
-        expected: it came to a bounce address: there every mail of a mail system is a bounce, even if its words are
+        expected: whether it came to a bounce address: there every mail of a mail system is a bounce, even if its words are
             unknown.
         certain: a machine wrote it. Else a person may have, from a postmaster's mailbox: then it is a bounce only by a
             report's fields, or by the form of a known mail system's.
@@ -210,7 +210,7 @@ class _Report:
 
     Attributes:
         parsed: the mail.
-        text: its text, without the mail that bounced.
+        text: of the report, without the mail that bounced.
         recipient: the mailbox it is about; "" where it is unknown.
         ours: mailboxes of ours, without the recipient.
         at: when it came.
@@ -267,7 +267,7 @@ class _Report:
 
     @property
     def _announced(self) -> Literal["delayed", "delivered", "relayed"] | None:
-        """What its subject says that became of the mail."""
+        """Fate of the mail by the subject of the report."""
         returned = next((header(original, "Subject") for original in _returned(self.parsed)), "")
         return outcome_in(self.parsed.header("Subject"), returned)
 

@@ -180,7 +180,7 @@ def verify(runtime: Runtime, request: web.Request) -> None:
     """Verify that a request carries one of our passwords.
 
     Raises:
-        Forged: it does not.
+        Forged: the password is missing or wrong.
     """
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:

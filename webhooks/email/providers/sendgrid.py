@@ -166,7 +166,7 @@ def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
     """Return the timestamp and the signature that a request carries.
 
     Raises:
-        Forged: it has none, or was not signed recently.
+        Forged: the request has no signature, or was not signed recently.
     """
     timestamp, encoded = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
     try:
