@@ -347,7 +347,7 @@ async def test_a_step_that_cannot_be_compiled_raises_an_alert_and_stops_nobody_e
 async def test_an_unforeseen_error_leaves_no_message_behind(
     runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection's task that ends ends the run, and its messages are not kept from others by a heartbeat that goes on."""
+    """A connection's task that ends ends the run, and no heartbeat that goes on keeps its messages from others."""
     monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)

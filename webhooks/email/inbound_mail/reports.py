@@ -112,10 +112,10 @@ def read_bounce(
         parsed: the mail.
         at: when it came.
         recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
-        expected: whether it came to a bounce address: there every mail of a mail system is a bounce, even if its words are
-            unknown.
-        certain: a machine wrote it. Else a person may have, from a postmaster's mailbox: then it is a bounce only by a
-            report's fields, or by the form of a known mail system's.
+        expected: whether it came to a bounce address, where every mail of a mail system is a bounce, even with unknown
+            words.
+        certain: whether a machine wrote it. Else a person may have, from a postmaster's mailbox: then it is a bounce
+            only by a report's fields, or by the form of a known mail system's.
     """
     text = parsed.text or _unparted(parsed)
     statuses = [status for part in parsed.parts if part.get_content_type() in STATUS for status in statuses_of(part)]
