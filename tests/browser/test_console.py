@@ -50,7 +50,8 @@ async def alert(site: Site, title: str) -> None:
 async def assert_accessible(visit: Visit) -> None:
     results = (await Axe().run(visit.page, options=RULES)).response
     found = [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']]}" for one in results["violations"]
+        f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
+        for violation in results["violations"]
     ]
     assert not found, "\n".join(found)
     assert results["passes"]

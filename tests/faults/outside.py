@@ -85,10 +85,10 @@ class Outside:
                 for one in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
-                Arrival(keyring.verify_id(sign_id, "status"), "sms", one.to, sign_id, one.created)
-                for one in self.sandbox.twilio.messages
-                if one.direction == "outbound-api"
-                for sign_id in parse_qs(urlsplit(one.callback or "").query).get("m", [""])
+                Arrival(keyring.verify_id(sign_id, "status"), "sms", message.to, sign_id, message.created)
+                for message in self.sandbox.twilio.messages
+                if message.direction == "outbound-api"
+                for sign_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
             ]
             return mails + texts
 

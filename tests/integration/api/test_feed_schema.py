@@ -28,7 +28,9 @@ async def test_the_api_agrees_with_its_document(runtime: Runtime, db: Connection
     said = document(runtime.settings.public_url)
     for path in said["paths"].values():
         # not here: waiting for a minute, and what is said to streams, which never end; any other name is no ballot
-        asked = [one for one in path["get"]["parameters"] if one["name"] not in {"wait", "Last-Event-ID"}]
+        asked = [
+            parameter for parameter in path["get"]["parameters"] if parameter["name"] not in {"wait", "Last-Event-ID"}
+        ]
         asked[0]["schema"] = {"enum": ["pay-2026", "none-of-that-name"]}
         path["get"]["parameters"] = asked
     (tmp_path / "openapi.json").write_text(json.dumps(said))

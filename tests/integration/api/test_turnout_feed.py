@@ -77,12 +77,12 @@ async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connec
     claims = [await say(db, person) for person in people[:3]]
     await retract_claim(db, claims[0], recorder="member", source="link")
     first = await (await client.get(f"{CHANGES}?limit=3")).json()
-    assert [one["claim_id"] for one in first["changes"]] == claims
+    assert [change["claim_id"] for change in first["changes"]] == claims
     assert first["more"] is True
     assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "standing": "voted"}.items()
     assert "recorder" not in first["changes"][0]
     rest = await (await client.get(f"{CHANGES}?after={first['cursor']}")).json()
-    assert [(one["kind"], one["retracts"]) for one in rest["changes"]] == [("retracted", claims[0])]
+    assert [(change["kind"], change["retracts"]) for change in rest["changes"]] == [("retracted", claims[0])]
     none = await (await client.get(f"{CHANGES}?after={rest['cursor']}")).json()
     assert (none["changes"], none["cursor"], none["more"]) == ([], rest["cursor"], False)
     schemas = document("")["components"]["schemas"]
@@ -191,7 +191,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 said = await answer.json()
             after = said["cursor"]
-            stands.update({one["member_id"]: one["standing"] for one in said["changes"]})
+            stands.update({change["member_id"]: change["standing"] for change in said["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -232,7 +232,7 @@ async def test_a_request_without_a_valid_key_is_refused(client: Client, db: Conn
         assert await trouble(answer, 403) == "This key is not for that."
     await revoke_key(db, "one", actor="ada", now=NOW)
     await trouble(await client.get(CHANGES, headers=with_it), 401)
-    assert [(one.name, one.revoked_at) for one in await list_keys(db)] == [("crm", None), ("one", NOW)]
+    assert [(key.name, key.revoked_at) for key in await list_keys(db)] == [("crm", None), ("one", NOW)]
     assert only.encode() not in await db.fetchval("select digest from api_key where name = 'one'")
 
 

@@ -41,8 +41,8 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
     campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), "staff")
     async with connected(muster) as db:
         [step] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
-        assert not [one for one in step.warnings if "past" in one]
-        planned = {one.text for one in step.examples}
+        assert not [warning for warning in step.warnings if "past" in warning]
+        planned = {example.text for example in step.examples}
     await launch(muster, campaign.campaign_id, "staff")
     words = await said(muster)
     assert any(one.startswith(words["3"][:40]) for one in planned), "the plan shows what is sent"

@@ -314,7 +314,7 @@ async def test_titles_totals_and_cells_that_say_nothing_record_nothing(
 ) -> None:
     text = "Phone bank 24 November\n\nmember id,answer,note\nM1,#N/A,x\nM2,voted,#REF!\nM3,voted,\nTotal,3,\n"
     report = await bring(here, tmp_path / "calls.csv", text)
-    assert [(one.line, one.code) for one in report.problems] == [(4, "error_cell"), (7, "not_a_member")]
+    assert [(problem.line, problem.code) for problem in report.problems] == [(4, "error_cell"), (7, "not_a_member")]
     assert report.recorded == 2
     assert await status(db, ballot, "M1") is None
     assert "row 3" in report.sheet.notices[0]

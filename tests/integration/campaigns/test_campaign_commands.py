@@ -48,8 +48,8 @@ def muster(settings: Settings, *commands: str) -> list[Done]:
         "MUSTER_SMS_FROM": "+447700900000",
         "COLUMNS": "120",
     }
-    ran = [run_command(shlex.split(one), environment) for one in commands]
-    return [Done(one.returncode, one.stdout, one.stderr) for one in ran]
+    ran = [run_command(shlex.split(command), environment) for command in commands]
+    return [Done(process.returncode, process.stdout, process.stderr) for process in ran]
 
 
 @pytest.fixture

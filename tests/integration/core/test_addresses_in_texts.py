@@ -127,7 +127,7 @@ async def test_every_country_code_is_recognised(db: Connection) -> None:
     parts = await db.fetch(
         "select (address_parts('+' || code || '612345678')).* from unnest($1::text[]) as given (code)", codes
     )
-    assert [tuple(one) for one in parts] == [(code, "612345678") for code in codes]
+    assert [tuple(part) for part in parts] == [(code, "612345678") for code in codes]
     for text in ("tel. 0612345678", "00353 612-345-678", "+353 (0) 61 234 5678", "61 234 5678"):
         assert await finds(db, "+353612345678", text)
 

@@ -33,7 +33,7 @@ async def take(
     db: Connection, step: Step, *, channel: str = "sms", now: datetime = NOON, limit: int = 100
 ) -> list[int]:
     taken = await claim(db, step.step(channel), limit=limit, now=now, dispatcher_id=await dispatcher(db))
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
 async def test_a_claim_names_the_worker_and_numbers_the_attempt(db: Connection) -> None:
@@ -182,8 +182,8 @@ async def test_queues_are_listed_by_priority_and_only_where_messages_are_due(db:
     await add_messages(db, bulk, "sms", NUMBERS[:1])
     await add_messages(db, bulk, "email", ["a@x.test"], first_person=2)
     await add_messages(db, urgent, "sms", NUMBERS[:1])
-    lanes = await due_queues(db, ["sms", "email"], NOON)
-    assert [(step.step_id, step.channel) for step in lanes] == [
+    queues = await due_queues(db, ["sms", "email"], NOON)
+    assert [(step.step_id, step.channel) for step in queues] == [
         (urgent.step_id, "sms"), (bulk.step_id, "email"), (bulk.step_id, "sms")
     ]  # fmt: skip
     await db.execute("update sender set paused_reason = 'x' where channel = 'sms'")

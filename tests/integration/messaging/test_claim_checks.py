@@ -31,13 +31,13 @@ WEEKDAYS = [1, 2, 3, 4, 5]
 
 
 async def take(db: Connection, step: Step, now: datetime = NOON, *, caps: str = "", channel: str = "sms") -> list[int]:
-    lanes = [one for one in await due_queues(db, [channel], now) if one.step_id == step.step_id]
-    if not lanes:
+    queues = [queue for queue in await due_queues(db, [channel], now) if queue.step_id == step.step_id]
+    if not queues:
         return []
     taken = await claim(
-        db, lanes[0], limit=100, now=now, dispatcher_id=await dispatcher(db), caps=parse_caps(caps) if caps else ()
+        db, queues[0], limit=100, now=now, dispatcher_id=await dispatcher(db), caps=parse_caps(caps) if caps else ()
     )
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
 def at(moment: str) -> datetime:
@@ -251,7 +251,7 @@ def hold(case: dict[str, Any], opening: datetime | None) -> None:
     now: datetime = case["now"]
     first = now + timedelta(minutes=15 - now.minute % 15)
     tries = (now, *(first + timedelta(minutes=15 * n) for n in range(15 * 96)))
-    expected = next((one for one in tries if may_send(one, *rules)), None)
+    expected = next((moment for moment in tries if may_send(moment, *rules)), None)
     if opening is None:
         assert expected is None or changing(case, expected)
         return

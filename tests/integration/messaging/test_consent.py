@@ -67,7 +67,7 @@ async def test_a_launch_leaves_out_people_without_consent_and_records_why(db: Co
     bob = await add_person(db, "2", sms="+447400123457", email="bob@x.test")
     await agree(db, ann, channel="email")
     asked = await candidates(db, people=[ann, bob], channels=["sms", "email"], goal_id=None, purpose="marketing")
-    assert [[one.suppressed for one in person.addresses] for person in asked] == [
+    assert [[address.suppressed for address in person.addresses] for person in asked] == [
         ["no_consent", None],
         ["no_consent", "no_consent"],
     ]
@@ -81,7 +81,7 @@ async def test_the_latest_consent_event_counts_by_its_time(db: Connection) -> No
     assert await given(db, 1) is False
     await agree(db, 1, at=NOON + timedelta(days=1))
     assert await given(db, 1) is True
-    assert [one.action for one in await consents_of(db, 1)] == ["give", "withdraw", "give"]
+    assert [consent.action for consent in await consents_of(db, 1)] == ["give", "withdraw", "give"]
     (stands,) = current_consent(await consents_of(db, 1))
     assert (stands.action, stands.source, stands.wording) == ("give", "form", "Tell me of offers.")
 

@@ -21,7 +21,7 @@ ANN, BOB = NUMBERS[:2]
 async def take(db: Connection, step: Step, now: datetime = NOON, *, channel: str = "sms", caps: str = "") -> list[int]:
     given = parse_caps(caps) if caps else ()
     taken = await claim(db, step.step(channel), limit=9, now=now, dispatcher_id=await dispatcher(db), caps=given)
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
 async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
@@ -67,7 +67,7 @@ async def test_the_message_that_waited_longest_is_first(db: Connection) -> None:
     late, early = await add_messages(db, step, "sms", [ANN, BOB])
     await db.execute("update message set not_before = $1 where message_id = $2", later(minutes=-1), late)
     first = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    assert [one.message_id for one in first.messages] == [early]
+    assert [message.message_id for message in first.messages] == [early]
 
 
 async def test_only_what_was_never_sent_is_handed_back_and_by_its_worker_alone(db: Connection) -> None:

@@ -79,7 +79,7 @@ async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: 
     await erase(room, may_return=may_return)
     keys = DigestKeys(room.runtime.settings.secret_key)
     known = await find_suppression(db, ANN, region="GB", keys=keys)
-    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
+    assert [suppression.reason for suppression in known.active_suppressions] == ["opted_out"]
     assert await found_in(db, (ANN,)) == set()
 
 

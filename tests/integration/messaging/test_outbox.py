@@ -71,7 +71,7 @@ def received(sandbox: Sandbox) -> Counter[str]:
 
 
 def texts_of(sandbox: Sandbox) -> list[Message]:
-    return [one for one in sandbox.twilio.messages.newest() if one.direction == "outbound-api"]
+    return [message for message in sandbox.twilio.messages.newest() if message.direction == "outbound-api"]
 
 
 async def test_everybody_gets_one_message_by_either_channel(runtime: Runtime, sandbox: Sandbox) -> None:

@@ -132,6 +132,8 @@ async def test_bad_numbers_never_stop_a_sender(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n:02}" for n in range(30)])
     await db.execute("update message set state = 'accepted', sent_at = now()")
-    await apply_receipts(db, [receipt(State.UNDELIVERED, one, None, reason=Reason.INVALID_NUMBER) for one in ids])
+    await apply_receipts(
+        db, [receipt(State.UNDELIVERED, message_id, None, reason=Reason.INVALID_NUMBER) for message_id in ids]
+    )
     assert await open_alerts(db) == []
     assert await states(db, step) == {"undelivered": 30}

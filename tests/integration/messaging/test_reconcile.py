@@ -62,14 +62,14 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
     taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    intents = [Intent(one.message_id, one.attempt, None, None) for one in taken.messages]
+    intents = [Intent(message.message_id, message.attempt, None, None) for message in taken.messages]
     await record(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
     return step, only
 
 
 async def alerts(db: Connection) -> dict[str, str]:
-    return {one.key: one.title for one in await open_alerts(db)}
+    return {alert.key: alert.title for alert in await open_alerts(db)}
 
 
 async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambiguous(

@@ -85,7 +85,7 @@ async def test_a_phone_that_was_off_is_tried_twice_more_and_then_no_more(db: Con
     row = await message(db, only)
     assert (row["state"], row["reason"], row["provider_id"]) == ("undelivered", "unreachable", "SM3")
     tries = await db.fetch("select provider_id, code, ended_by from message_try order by attempt")
-    assert [tuple(one) for one in tries] == [("SM1", "30003", "receipt"), ("SM2", "30003", "receipt")]
+    assert [tuple(attempt) for attempt in tries] == [("SM1", "30003", "receipt"), ("SM2", "30003", "receipt")]
 
 
 @pytest.mark.parametrize(("code", "again"), [

@@ -37,7 +37,9 @@ async def test_a_stop_for_all_covers_marketing_but_not_the_reverse(db: Connectio
     )
     assert await suppress(db, channel="email", address="a@x.test", reason="complained", source="link")
     assert not await suppress(db, channel="email", address="a@x.test", purpose="marketing", reason="x", source="link")
-    assert [one.purpose for one in await active_suppressions(db, channel="email", address="a@x.test")] == [
+    assert [
+        suppression.purpose for suppression in await active_suppressions(db, channel="email", address="a@x.test")
+    ] == [
         "all",
         "marketing",
     ]

@@ -48,14 +48,18 @@ async def test_words_of_others_are_kept_without_the_address(runtime: Runtime, db
     assert [tuple(row) for row in replies] == [
         (NEAR_PHONE, "write to erased or erased", "see erased", "open"), (REP, "mauve", None, "open"),
     ]  # fmt: skip
-    assert [one.reason for one in await active_suppressions(db, channel="email", address=REP)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=REP)] == [
+        "opted_out"
+    ]
 
 
 async def test_a_text_of_somebody_else_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     await process(runtime, 10, {INBOUND: twilio.read_texts})
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == [
+        "opted_out"
+    ]
     assert await db.fetchval("select text from reply order by reply_id desc limit 1") == "STOP it, and erased"
 
 
@@ -103,8 +107,12 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
     await import_people(pool, path, reserved=RESERVED, keys=keys)
     assert await lift_erased(db, "A1", region="GB", keys=keys, actor="olga")
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
-    assert [one.reason for one in await active_suppressions(db, channel="person", address=back)] == ["deceased"]
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="person", address=back)] == [
+        "deceased"
+    ]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
     left = await active_suppressions(db, channel="email", address="anna@example.org")
     assert [(one.reason, one.purpose) for one in left] == [("opted_out", "marketing")]
 
@@ -125,7 +133,9 @@ async def test_a_stop_after_the_return_is_kept_when_the_erasure_is_lifted(runtim
     await suppress(db, channel="sms", address=PHONE, reason="erased", source="before erasure")
     assert await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="sms_reply")
     assert not await lift_erased(db, "A1", region="GB", keys=DigestKeys(runtime.settings.secret_key), actor="olga")
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
 
 
 async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Runtime, db: Connection) -> None:

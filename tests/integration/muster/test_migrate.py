@@ -109,8 +109,10 @@ async def test_migrations_are_applied_once(empty: str) -> None:
 
 async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_path: Path) -> None:
     done = await asyncio.gather(*(asyncio.to_thread(run_migrate, empty, tmp_path) for _ in range(5)))
-    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 5
-    applied = [line.split()[1] for one in done for line in one.stdout.splitlines() if line.startswith("applied")]
+    assert [(process.returncode, process.stderr) for process in done] == [(0, "")] * 5
+    applied = [
+        line.split()[1] for process in done for line in process.stdout.splitlines() if line.startswith("applied")
+    ]
     assert sorted(applied) == [path.name for path in migration_files()]
     assert await pending(empty) == []
 

@@ -35,7 +35,11 @@ async def test_rows_whose_number_is_almost_a_members_are_left_out_and_named(pool
     await load(pool, tmp_path, KNOWN)
     report = await load(pool, tmp_path, SAVED)
     assert (report.created, report.rejected, report.by_code()) == (1, 3, {"alike": 3})
-    assert [(one.line, one.member_id) for one in report.problems] == [(2, "21006"), (3, "21007"), (4, "M45")]
+    assert [(problem.line, problem.member_id) for problem in report.problems] == [
+        (2, "21006"),
+        (3, "21007"),
+        (4, "M45"),
+    ]
     assert "The member 0021006 has the same number" in report.problems[0].message
     assert report.notices[0].startswith("3 rows were left out")
     assert "--alike same" in report.notices[0]
@@ -57,7 +61,7 @@ async def test_an_option_decides_whether_they_are_those_members_or_new_people(po
 async def test_alike_numbers_in_one_file_need_an_option_to_be_two_people(pool: Pool, tmp_path: Path) -> None:
     text = "member_id,name\n00123,Amy Fox\n123,Amy Fox\nm45,Cy Lee\nM45,Di Lee\n"
     report = await load(pool, tmp_path, text, dry_run=True)
-    assert (report.created, [one.line for one in report.problems]) == (2, [3, 5])
+    assert (report.created, [problem.line for problem in report.problems]) == (2, [3, 5])
     assert report.problems[0].message.startswith("An earlier row has 00123, the same number but for zeros")
     same = await load(pool, tmp_path, text, dry_run=True, alike="same")
     assert (same.created, same.repeated, same.by_code()) == (2, 1, {"duplicate": 1})

@@ -78,7 +78,7 @@ async def test_a_dry_run_changes_nothing(pool: Pool, db: Connection, tmp_path: P
 async def test_each_error_is_reported(pool: Pool, db: Connection, tmp_path: Path, row: str, code: str) -> None:
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, f"{HEAD}1,yes,sms,,\n{row}\n")
-    assert [(one.line, one.code) for one in report.problems] == [(3, code)]
+    assert [(problem.line, problem.code) for problem in report.problems] == [(3, code)]
     assert report.given == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_consent_without_a_place_or_a_time_is_refused(
 ) -> None:
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", otherwise)
-    assert [one.code for one in report.problems] == [code]
+    assert [problem.code for problem in report.problems] == [code]
 
 
 async def test_a_consent_of_the_future_is_refused(pool: Pool, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_the_commands_import_show_and_export(settings: Settings, db: Conne
     assert "agreed to marketing by text on 2026-05-03 (form): “News?”" in shown
     assert "(opted_out: no messages)" in shown
     as_json = orjson.loads(muster(settings, "people", "show", "M1", "--json").stdout)
-    assert [one["wording"] for one in as_json["consents"]] == ["News?"]
+    assert [consent["wording"] for consent in as_json["consents"]] == ["News?"]
     told = muster(settings, "suppression", "show", "07400123456").stdout
     assert "Nothing is sent to +447400123456. They asked not to receive these messages." in told
     assert muster(settings, "suppression", "export", str(tmp_path / "out.csv"), "--hashed").returncode == 0

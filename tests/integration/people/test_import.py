@@ -400,7 +400,7 @@ async def test_bad_cells_refuse_no_file_however_many_there_are(
     lines = [f"{number},m{number}@example.org,020 7946 0000" for number in range(8)]
     report = await load(pool, tmp_path, "\n".join(["member_id,email,phone", *lines, ",x@example.org,"]))
     assert (report.created, report.rejected, report.written) == (8, 1, True)
-    assert [one.line for one in report.problems] == [2, 3, 4, 10]
+    assert [problem.line for problem in report.problems] == [2, 3, 4, 10]
     assert report.by_code() == {"landline": 8, "no_external_id": 1}
     assert report.to_json()["problems_not_listed"] == 5
     detail = await db.fetchval("select detail from audit where action = 'people.imported'")

@@ -31,7 +31,7 @@ async def load_sheet(pool: Pool, tmp_path: Path, *rows: list[str], **options: An
 
 
 def told(report: Any) -> list[tuple[int, str, str]]:
-    return [(one.line, one.column, one.code) for one in report.problems]
+    return [(problem.line, problem.column, problem.code) for problem in report.problems]
 
 
 @pytest.mark.parametrize(("cell", "code"), [(ERROR, "error_cell"), (NO_RESULT, "no_result")])
@@ -41,7 +41,7 @@ async def test_unreadable_cells_keep_known_values(pool: Pool, tmp_path: Path, ce
     report = await load_sheet(pool, tmp_path, HEADER, ["1", *[cell] * 5])
     assert counts(report) == (0, 0, 1, 0)
     assert told(report) == [(2, label, code) for label in ("first name", "branch", "grade", "mobile", "email")]
-    assert {one.member_id for one in report.problems} == {"1"}
+    assert {problem.member_id for problem in report.problems} == {"1"}
     assert await person(pool, "1") == before
     assert await addresses(pool, "1") == reached
 

@@ -173,7 +173,7 @@ async def test_an_address_is_looked_up_as_it_is_typed(db: Connection) -> None:
     await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
     known = await find_suppression(db, "07400 123456", region="GB")
     assert known.address == ANN
-    assert [one.action for one in known.history] == ["suppress", "lift"]
+    assert [entry.action for entry in known.history] == ["suppress", "lift"]
     assert known.active_suppressions == []
     with pytest.raises(AddressError):
         await find_suppression(db, "nobody", region="GB")
@@ -199,4 +199,4 @@ async def test_suppressions_of_a_member_are_found_by_their_number(settings: Sett
     assert "Nothing is sent to 0001024" in shown.out
     assert f"Nothing is sent to {ANN}. They asked not to receive these messages." in shown.out
     assert "ann@x.test is not suppressed." in shown.out
-    assert [one["address"] for one in told.json()["addresses"]] == [ANN, "ann@x.test"]
+    assert [address["address"] for address in told.json()["addresses"]] == [ANN, "ann@x.test"]

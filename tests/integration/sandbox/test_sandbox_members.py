@@ -41,7 +41,8 @@ class Asker:
         self.nonces[nonce] = stage
         buttons = ["trap", *buttons] if stage == 1 else buttons
         rows = "".join(
-            f'<button {"hidden" if one == "trap" else ""} name="answer" value="{one}">{one}</button>' for one in buttons
+            f'<button {"hidden" if button == "trap" else ""} name="answer" value="{button}">{button}</button>'
+            for button in buttons
         )
         return f'<form method="post" action="{action}"><input type="hidden" name="nonce" value="{nonce}">{rows}</form>'
 
@@ -198,7 +199,7 @@ async def test_members_answer_by_text(asker: Asker) -> None:
         await sandbox.idle()
         routes = Counter(one.route for one in sandbox.record.confirmed())
         assert routes["link"] == len(asker.answers) > 0
-        inbound = [one for one in sandbox.twilio.messages if one.direction == "inbound"]
+        inbound = [message for message in sandbox.twilio.messages if message.direction == "inbound"]
         stopped = sum(one.body.upper() in {"STOP", "UNSUBSCRIBE"} for one in inbound)
         assert stopped == len(sandbox.record.opted_out()) == len(sandbox.twilio.opt_outs) > 0
         assert routes["sms_reply"] == len(inbound) - stopped > 0

@@ -361,7 +361,7 @@ async def test_lists_are_filtered_by_to_and_from(sandbox: Sandbox, sdk: Sdk) -> 
     for number in range(3):
         await sdk.create(to=f"+44770090010{number}", from_=OURS if number else "MyUnion")
     everything = await sdk.do(lambda client: client.messages.list())
-    assert [one.to[-1] for one in everything] == ["2", "1", "0"]
+    assert [entry.to[-1] for entry in everything] == ["2", "1", "0"]
     to = await sdk.do(lambda client: client.messages.list(to="+447700900101"))
     assert [one.to for one in to] == ["+447700900101"]
     sender = await sdk.do(lambda client: client.messages.list(from_="MyUnion"))
@@ -537,7 +537,7 @@ async def test_the_api_can_be_slow() -> None:
 async def test_the_account_has_a_rate() -> None:
     async with open_both(replace(QUICK, rate=3)) as (sandbox, sdk):
         answers = await asyncio.gather(*(sdk.create() for _ in range(12)), return_exceptions=True)
-        busy = [one for one in answers if isinstance(one, TwilioRestException)]
+        busy = [answer for answer in answers if isinstance(answer, TwilioRestException)]
         assert {one.code for one in busy} == {20429}
         assert len(busy) + len(sandbox.twilio.messages) == 12
         assert len(busy) >= 6
@@ -547,8 +547,8 @@ async def test_the_api_can_fail_at_random() -> None:
     bad = replace(QUICK, busy=0.2, broken=0.2, dropped=0.2, seed=5)
     async with open_both(bad) as (sandbox, sdk):
         answers = [await _outcome(sdk) for _ in range(60)]
-    assert {type(one).__name__ for one in answers} > {"MessageInstance", "TwilioRestException"}
-    taken = sum(not isinstance(one, TwilioRestException) for one in answers)
+    assert {type(answer).__name__ for answer in answers} > {"MessageInstance", "TwilioRestException"}
+    taken = sum(not isinstance(answer, TwilioRestException) for answer in answers)
     assert len(sandbox.twilio.messages) == taken  # dropped ones were stored, refused ones were not
 
 

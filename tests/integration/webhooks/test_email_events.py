@@ -158,7 +158,7 @@ async def test_an_event_that_changes_nothing_is_described_so(world: World, campa
     asked = await campaign.ask(email=ANN)
     for name in ("deferred", "unsubscribe", "group_resubscribe"):
         await world.tell("sendgrid", name, asked.message_id)
-    assert [one.words.partition(".")[0] for one in await history(db, asked.message_id)] == [
+    assert [entry.words.partition(".")[0] for entry in await history(db, asked.message_id)] == [
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
         "The provider reported an event that does not change its state",
@@ -222,10 +222,10 @@ async def another(campaign: Campaign, person_id: int, position: int) -> int:
 async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
     ids = [await another(campaign, person, position) for position in range(ENOUGH + 2)]
-    told = [json.loads(world.request("sendgrid", "bounce-full", one).body)[0] for one in ids]
+    told = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
     assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(told).encode())) == 200  # many at once
     await process_inbox(world.runtime, 100)
-    assert {(await standing(db, one))[0] for one in ids} == {"bounced"}
+    assert {(await standing(db, message_id))[0] for message_id in ids} == {"bounced"}
     assert await campaign.suppressed() == set()
     assert await db.fetchval("select count(*) from soft_bounce") == ENOUGH + 2
 

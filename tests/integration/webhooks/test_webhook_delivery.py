@@ -52,7 +52,9 @@ async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiv
         one.verify(secret)
     await told.tell()
     assert len(receiver.got) == 5
-    assert [(one.status, one.attempt, one.problem) for one in await deliveries(db, "crm")] == [(204, 1, None)] * 5
+    assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await deliveries(db, "crm")] == [
+        (204, 1, None)
+    ] * 5
 
 
 async def test_each_subscription_gets_the_events_it_asked_for(told: Telling, db: Connection) -> None:
@@ -82,7 +84,12 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
     assert sources(receiver) == ["0", "0", "0", "1"]
     assert len({one.webhook_id for one in receiver.got[:3]}) == 1
     tries = await deliveries(db, "crm")
-    assert [(one.attempt, one.status) for one in reversed(tries)] == [(1, 500), (2, 503), (3, 204), (1, 204)]
+    assert [(attempt.attempt, attempt.status) for attempt in reversed(tries)] == [
+        (1, 500),
+        (2, 503),
+        (3, 204),
+        (1, 204),
+    ]
     assert tries[-1].problem == "It answered 500."
     assert tries[-1].answer == "as told"
 
@@ -291,4 +298,4 @@ async def test_resend_and_test_do_not_move_the_cursor(told: Telling, receiver: R
     assert receiver.got[2].webhook_id == receiver.got[0].webhook_id
     assert receiver.got[3].verify(secret)["data"] == {"subscription": "crm"}
     assert (await get_subscription(db, "crm")).cursor == receiver.cursors[1]
-    assert [one.reason for one in await deliveries(db, "crm")][:2] == ["test", "resend"]
+    assert [delivery.reason for delivery in await deliveries(db, "crm")][:2] == ["test", "resend"]

@@ -85,7 +85,7 @@ def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> Fai
 
 
 def alarms(channel: FailoverChannel) -> list[StatusReport]:
-    return [one for one in channel.status_reports() if one.severity is not None]
+    return [status_report for status_report in channel.status_reports() if status_report.severity is not None]
 
 
 async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
@@ -236,7 +236,7 @@ async def test_a_text_with_an_intent_is_not_handed_to_another_provider() -> None
         channel.route(outbound)
     outcomes = [await channel.send(outbound) for outbound in marked]
     assert outcomes[:THRESHOLD] == [NO_ANSWER] * THRESHOLD
-    assert all(isinstance(one, Retry) and one.elsewhere for one in outcomes[THRESHOLD:])
+    assert all(isinstance(outcome, Retry) and outcome.elsewhere for outcome in outcomes[THRESHOLD:])
     assert len(twilio.given) == THRESHOLD
 
 
@@ -270,7 +270,10 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
     clock.now += LONGEST
     for number in range(100, 104):
         await give(channel, number)
-    assert {one.provider for one in channel.status_reports() if one.severity is None} == {"twilio", "vonage"}
+    assert {status_report.provider for status_report in channel.status_reports() if status_report.severity is None} == {
+        "twilio",
+        "vonage",
+    }
 
 
 async def test_the_sender_slows_down_where_no_provider_works() -> None:
@@ -279,7 +282,7 @@ async def test_the_sender_slows_down_where_no_provider_works() -> None:
     for number in range(6 * THRESHOLD):
         await give(channel, number)
     outcomes = [(await give(channel, number))[1] for number in range(900, 905)]
-    assert all(isinstance(one, Retry) and one.slow and not one.elsewhere for one in outcomes)
+    assert all(isinstance(outcome, Retry) and outcome.slow and not outcome.elsewhere for outcome in outcomes)
 
 
 async def test_where_every_provider_refuses_us_the_sender_is_paused() -> None:

@@ -155,7 +155,9 @@ def test_each_language_may_have_its_own_menu(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, sms_cy=other), "nudge")
     assert template.version("sms", "cy").menu == {"2": "voted", "1": "not_voted"}
     assert template.version("sms", "en").menu == template.version("sms", "pl").menu == {"1": "voted", "2": "not_voted"}
-    assert any("offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in one for one in template.warnings())
+    assert any(
+        "offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in warning for warning in template.warnings()
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,9 +186,10 @@ def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path, files: dic
 def test_a_language_without_own_words_of_muster_is_reported(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, email=EMAIL, email_pl=EMAIL_CY.replace("Helo", "Dzień dobry")), "nudge")
     assert any(
-        "The foot of the email and its dates are in English (en)" in one for one in template.warnings(language="pl")
+        "The foot of the email and its dates are in English (en)" in warning
+        for warning in template.warnings(language="pl")
     )
-    assert not any("In Polish" in one for one in template.warnings(language="en"))
+    assert not any("In Polish" in warning for warning in template.warnings(language="en"))
 
 
 def test_a_folder_with_nothing_but_a_translation_is_named(tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
 
 def test_each_folder_describes_the_provider_of_its_name_and_has_webhooks() -> None:
     assert sorted(PROVIDERS) == list(SMS_PROVIDERS)
-    assert [one.name for one in PROVIDERS.values()] == list(PROVIDERS)
+    assert [provider.name for provider in PROVIDERS.values()] == list(PROVIDERS)
     assert list(WEBHOOKS) == list(SMS_PROVIDERS)
-    sources = [source for one in WEBHOOKS.values() for source in one.handlers]
+    sources = [source for webhook in WEBHOOKS.values() for source in webhook.handlers]
     assert len(sources) == len(set(sources))
 
 

@@ -71,7 +71,7 @@ async def test_a_failure_is_logged_once_and_so_is_the_recovery() -> None:
         for error in (Unavailable("it is away"), Unavailable("it is away"), ValueError("a bug"), None, None):
             work.error = error
             await duty.ask()
-    assert [one["log_level"] for one in logs] == ["warning", "error", "info"]
+    assert [entry["log_level"] for entry in logs] == ["warning", "error", "info"]
     assert work.rounds == 5
 
 
