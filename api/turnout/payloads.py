@@ -49,7 +49,7 @@ class Change(BaseModel):
     at: AwareDatetime = Field(description="When the claim was made.")
     message_id: int | None = Field(description="The message it answers.")
     retracts: int | None = Field(description="The claim it retracts.")
-    standing: str | None = Field(description="The member's status after this change; null if no claim is valid.")
+    standing: str | None = Field(description="The member's present status; null if no claim is valid.")
 
     @classmethod
     def of(cls, change: feed.TurnoutChange) -> Self:
@@ -76,7 +76,7 @@ class ApiError(BaseModel):
     type: str
     title: str
     status: int
-    detail: str = Field(description="More about the error, for whoever runs the program.")
+    detail: str = Field(description="More about the error, for the program's operator.")
     remedy: str | None = Field(None, description="How to mend it.")
     problems: list[dict[str, Any]] | None = Field(None, description="The problem with each wrong parameter.")
 

@@ -333,7 +333,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     await db.execute(
         SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
     )
-    log.warning("an inbox item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
+    log.warning("an inbound item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:
         await forget_late(db, [item.inbound_id])
         await raise_alert(

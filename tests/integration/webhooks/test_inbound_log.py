@@ -1,4 +1,4 @@
-"""The inbox: stored once, processed in order, tried again with pauses, and set aside where that is no use."""
+"""The inbound log: stored once, processed in order, tried again with pauses, and set aside where that is no use."""
 
 from __future__ import annotations
 
