@@ -36,8 +36,8 @@ class Key:
     """API key that authenticated a request.
 
     Attributes:
-        name: what people call it.
-        scopes: what it may be used for.
+        name: its name in commands.
+        scopes: its permitted uses.
         ballots: which ballots it may read; None: all of them.
     """
 
@@ -72,11 +72,11 @@ async def make_key(
 
     Args:
         db: a connection.
-        name: what to call it: lowercase letters, digits and dashes.
-        scopes: what it may be used for, of `SCOPES`.
+        name: its name: lowercase letters, digits and dashes.
+        scopes: its permitted uses, of `SCOPES`.
         ballots: which ballots it may read; none named: all of them.
-        actor: who makes it, for the audit.
-        now: what time it is.
+        actor: its maker, for the audit.
+        now: the time.
 
     Returns:
         The key, which cannot be shown again.
@@ -95,20 +95,22 @@ async def make_key(
         for ballot in ballots:
             await get_ballot(db, ballot)
         added = await db.fetchval(
-            SQL["add"], name, handle, _digest(secret), list(scopes), list(ballots) or None, actor, now
+            SQL["insert_key"], name, handle, _digest(secret), list(scopes), list(ballots) or None, actor, now
         )
         if added is None:
             raise Conflict(
                 f"There is or was a key {name}.",
                 remedy="Choose another name: names of revoked keys cannot be used again.",
             )
-        await db.execute(SQL["audit"], actor, "add", f"key {name}", {"scopes": list(scopes), "ballots": list(ballots)})
+        await db.execute(
+            SQL["record_audit"], actor, "add", f"key {name}", {"scopes": list(scopes), "ballots": list(ballots)}
+        )
     return f"mk_{handle}_{secret}"
 
 
 async def list_keys(db: Connection) -> list[ListedKey]:
     """List all keys, revoked ones last."""
-    return [ListedKey(**row) for row in await db.fetch(SQL["all"])]
+    return [ListedKey(**row) for row in await db.fetch(SQL["list_keys"])]
 
 
 async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) -> None:
@@ -118,9 +120,9 @@ async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) ->
         NotFound: there is no such key, or not any more.
     """
     async with db.transaction():
-        if await db.fetchval(SQL["revoke"], name, now) is None:
+        if await db.fetchval(SQL["revoke_key"], name, now) is None:
             raise NotFound(f"There is no key {name} that works.", remedy="See: muster key list")
-        await db.execute(SQL["audit"], actor, "revoke", f"key {name}", {})
+        await db.execute(SQL["record_audit"], actor, "revoke", f"key {name}", {})
 
 
 def may_be_key(text: str) -> bool:
@@ -131,12 +133,12 @@ def may_be_key(text: str) -> bool:
 async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
     """Find the API key that a text is; None where it is unknown or was revoked."""
     parts = _KEY.fullmatch(key)
-    row = await db.fetchrow(SQL["find"], parts["handle"]) if parts else None
+    row = await db.fetchrow(SQL["find_key"], parts["handle"]) if parts else None
     # compared also where there is nothing to compare with: a guess takes as long whether or not its handle exists
     same = hmac.compare_digest(_digest(parts["secret"] if parts else ""), row["digest"] if row else _NOBODY)
     if row is None or not same:
         return None
-    await db.execute(SQL["used"], row["key_id"], now)
+    await db.execute(SQL["note_use"], row["key_id"], now)
     ballots = frozenset(row["ballots"]) if row["ballots"] is not None else None
     return Key(row["name"], frozenset(row["scopes"]), ballots)
 

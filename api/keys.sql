@@ -1,24 +1,24 @@
--- name: add
+-- name: insert_key
 -- The name is taken or not in one statement.
 insert into api_key (name, handle, digest, scopes, ballots, created_by, created_at) values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (name) do nothing
 returning key_id;
 
--- name: all
+-- name: list_keys
 select key_id, name, handle, scopes, ballots, created_at, created_by, used_at, revoked_at from api_key
 order by revoked_at is not null, name;
 
--- name: find
--- By the part that is no secret.
+-- name: find_key
+-- A key by the part of it that is no secret.
 select key_id, name, digest, scopes, ballots, used_at from api_key where handle = $1 and revoked_at is null;
 
--- name: used
+-- name: note_use
 -- To the minute: a reader that asks every second costs a write a minute.
 update api_key set used_at = $2 where key_id = $1 and (used_at is null or used_at < $2::timestamptz - interval '1 minute');
 
--- name: revoke
+-- name: revoke_key
 update api_key set revoked_at = $2 where name = $1 and revoked_at is null returning key_id;
 
--- name: audit
+-- name: record_audit
 -- Records who made or revoked a key.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -68,7 +68,7 @@ def _changes() -> dict[str, Any]:
     schema = {"$ref": _REF.format(model="Changes")}
     return {
         "operationId": "changes",
-        "summary": "What happened after a place in the feed; as a stream where text/event-stream is asked for",
+        "summary": "Changes after a position in the feed; as a stream where text/event-stream is requested",
         "parameters": [_BALLOT, *_parameters(ChangesQuery), _LAST],
         "responses": {
             "200": {
@@ -83,7 +83,7 @@ def _changes() -> dict[str, Any]:
 def _snapshot() -> dict[str, Any]:
     return {
         "operationId": "snapshot",
-        "summary": "Where every member stands now, as a file",
+        "summary": "Every member's present status, as a file",
         "parameters": [_BALLOT, *_parameters(SnapshotQuery)],
         "responses": {
             "200": {

@@ -74,7 +74,7 @@ async def plan_languages(
     """
     by_text = set(texts)
     plans = []
-    for language, theirs in await db.fetch(SQL["languages"], people):
+    for language, theirs in await db.fetch(SQL["group_by_language"], people):
         in_texts = [one for one in theirs if one in by_text]
         by_channel: dict[Channel, list[int]] = {
             "sms": in_texts,
@@ -110,7 +110,7 @@ def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
 
 async def people_by_language(db: Connection) -> dict[str, int]:
     """Count people by language, the most spoken first."""
-    return {row["language"]: row["n"] for row in await db.fetch(SQL["spoken"])}
+    return {row["language"]: row["n"] for row in await db.fetch(SQL["count_languages"])}
 
 
 async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
@@ -121,4 +121,4 @@ async def variables_of(db: Connection, people: Sequence[int], public_url: str) -
         "unsubscribe_link": f"{public_url}/u/{token}",
         "preferences_link": f"{public_url}/p/{token}",
     }
-    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["variables"], people)]
+    return [with_well_known(row["variables"]) | links for row in await db.fetch(SQL["list_variables"], people)]

@@ -3,7 +3,7 @@
 Each address has one of three choices: everything, service messages only, or nothing. Nothing and service are
 suppressions, so they apply to everybody who shares the address; everything is that person's consent to marketing as
 well. Asking for less is always granted. More is refused where a provider, a mail server or another person blocks it:
-then the address is `held`, until that cause is removed.
+then the address is blocked, until that cause is removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SQL: Final = load_queries(__file__)
 Choice = Literal["nothing", "service", "everything"]
 CHOICES: Final[tuple[Choice, ...]] = ("nothing", "service", "everything")
 """From least to most."""
-Held = Literal["start", "bounced", "complained", "shared", "moved", "other"]
+Obstacle = Literal["start", "bounced", "complained", "shared", "moved", "other"]
 """Reasons why an address can get no more, in order: a text of STOP, which only START lifts; mail that bounced, or a
 number that does not exist; a spam complaint; an opt-out by somebody else who shares it; the address is no longer the
 person's, so a stranger may read it; any other reason, which staff can look up."""
@@ -45,10 +45,10 @@ class ContactPoint:
         channel: `sms` or `email`.
         address: normalised.
         masked: the address masked: it can be recognised and told apart from their others, but not used.
-        choice: what goes there now.
+        choice: the messages that go there now.
         shared: whether somebody else has it too.
-        held: why it can get no more than that; None where it can.
-        start_to: the number to send START to, where `held` is `start` and the number is known.
+        obstacle: why it can get no more than that; None where it can.
+        start_to: the number to send START to, where `obstacle` is `start` and the number is known.
     """
 
     address_id: int
@@ -57,7 +57,7 @@ class ContactPoint:
     masked: str
     choice: Choice
     shared: bool
-    held: Held | None = None
+    obstacle: Obstacle | None = None
     start_to: str | None = None
 
 
@@ -83,7 +83,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
         db: a connection.
         message_id: the message.
     """
-    rows = await db.fetch(SQL["contact_points"], message_id, list(suppression.BY_TEXT))
+    rows = await db.fetch(SQL["list_contact_points"], message_id, list(suppression.BY_TEXT))
     masked = mask_apart([row["address"] for row in rows])
     return [_contact_point(row, masked[row["address"]]) for row in rows]
 
@@ -95,13 +95,13 @@ def changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -
         contact_points: the contact points as they are.
         wanted: choices by address id; a missing or invalid one leaves that address as it is.
     """
-    found = [
+    possible = [
         PreferenceChange(contact_point, cast("Choice", wanted[contact_point.address_id]))
         for contact_point in contact_points
         if wanted.get(contact_point.address_id, contact_point.choice) in CHOICES
         and wanted.get(contact_point.address_id, contact_point.choice) != contact_point.choice
     ]
-    return [change for change in found if not (change.more and change.contact_point.held)]
+    return [change for change in possible if not (change.more and change.contact_point.obstacle)]
 
 
 async def change_preferences(
@@ -116,28 +116,28 @@ async def change_preferences(
         wording: the exact text they agreed to where they chose everything.
         at: the time.
     """
-    person_id: int = await db.fetchval(SQL["person"], message_id)
+    person_id: int = await db.fetchval(SQL["find_person"], message_id)
     contact_points = await contact_points_of(db, message_id)
     targets = {contact_point.address_id: contact_point.choice for contact_point in contact_points} | {
-        one.contact_point.address_id: one.to for one in changes
+        change.contact_point.address_id: change.to for change in changes
     }
-    if any(one.more for one in changes) and await suppression.active_suppressions(
+    if any(change.more for change in changes) and await suppression.active_suppressions(
         db, channel="person", address=str(person_id)
     ):
         await _free_person(db, person_id, contact_points, targets, message_id)
-    for one in changes:
-        await _apply(db, one, message_id)
+    for change in changes:
+        await _apply(db, change, message_id)
     if set(targets.values()) == {"nothing"} and any(contact_point.address_id for contact_point in contact_points):
         await _suppress(db, "person", str(person_id), "all", message_id)  # later addresses get nothing, either
     await record_consents(db, _consents(person_id, contact_points, targets, wording, at, message_id))
     detail = [
         {
-            "channel": one.contact_point.channel,
-            "address": mask(one.contact_point.address),
-            "from": one.contact_point.choice,
-            "to": one.to,
+            "channel": change.contact_point.channel,
+            "address": mask(change.contact_point.address),
+            "from": change.contact_point.choice,
+            "to": change.to,
         }
-        for one in changes
+        for change in changes
     ]
     await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
 
@@ -154,10 +154,10 @@ async def resume_address(
         address: normalised.
         source: the source of the opt-in.
     """
-    stands = await suppression.active_suppressions(db, channel="person", address=str(person_id))
-    if {one.reason for one in stands} != {Reason.OPTED_OUT}:
+    suppressions = await suppression.active_suppressions(db, channel="person", address=str(person_id))
+    if {row.reason for row in suppressions} != {Reason.OPTED_OUT}:
         return
-    for other in await db.fetch(SQL["other_addresses"], person_id, channel, address):
+    for other in await db.fetch(SQL["list_other_addresses"], person_id, channel, address):
         await suppression.suppress(
             db,
             channel=other["channel"],
@@ -208,7 +208,7 @@ def _consents(
     message_id: int,
 ) -> list[Consent]:
     """List the person's consents and withdrawals for marketing, by channel, where they changed."""
-    said = []
+    consents = []
     theirs = [
         contact_point for contact_point in contact_points if contact_point.address_id
     ]  # the holder of an old phone of theirs cannot consent for them
@@ -223,10 +223,10 @@ def _consents(
         )
         if before != after:
             action: Literal["give", "withdraw"] = "give" if after else "withdraw"
-            said.append(
+            consents.append(
                 Consent(person_id, channel, "marketing", action, SOURCE, wording, at, "member", message_id=message_id)
             )
-    return said
+    return consents
 
 
 async def _suppress(
@@ -245,18 +245,18 @@ async def _lift(db: Connection, channel: suppression.Medium, address: str) -> No
 def _contact_point(row: asyncpg.Record, masked: str) -> ContactPoint:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
-    held = _held(row) if stopped else None
-    if not row["address_id"] and not (stopped and row["own"] and row["barred"] is None):
-        held = held or "moved"
+    obstacle = _obstacle(row) if stopped else None
+    if not row["address_id"] and not (stopped and row["own"] and row["stopped_everywhere"] is None):
+        obstacle = obstacle or "moved"
     return ContactPoint(
-        row["address_id"], row["channel"], row["address"], masked, choice, row["shared"], held,
-        row["start_to"] if held == "start" else None,
+        row["address_id"], row["channel"], row["address"], masked, choice, row["shared"], obstacle,
+        row["start_to"] if obstacle == "start" else None,
     )  # fmt: skip
 
 
-def _held(row: asyncpg.Record) -> Held | None:
+def _obstacle(row: asyncpg.Record) -> Obstacle | None:
     """Return why more is refused; None where this person opted out themselves, or nobody else has the address."""
-    if row["barred"] is not None and row["barred"] != Reason.OPTED_OUT:
+    if row["stopped_everywhere"] is not None and row["stopped_everywhere"] != Reason.OPTED_OUT:
         return "other"
     match row["reason"]:
         case None:

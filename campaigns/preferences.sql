@@ -1,21 +1,21 @@
--- name: contact_points
+-- name: list_contact_points
 -- The addresses of a message's recipient, in the order they are tried, with the strictest suppression of each, whose
 -- wish it was, and whether they have agreed to marketing. Where the message's address is no longer theirs, a stranger
 -- may read it: then only that address is returned.
-with asked as (
+with recipient as (
   select m.person_id, m.channel, m.address,
     exists (
       select from address a where a.person_id = m.person_id and a.channel = m.channel and a.address = m.address
     ) as theirs
   from message m
   where m.message_id = $1
-), way as (
-  select k.person_id, a.address_id, a.channel, a.address, a.rank
-  from asked k
+), place as (
+  select r.person_id, a.address_id, a.channel, a.address, a.rank
+  from recipient r
   join address a using (person_id)
-  where k.theirs
+  where r.theirs
   union all
-  select person_id, 0, channel, address, 0 from asked where not theirs
+  select person_id, 0, channel, address, 0 from recipient where not theirs
 )
 select
   w.address_id, w.channel, w.address,
@@ -23,7 +23,7 @@ select
     select from address o where o.channel = w.channel and o.address = w.address and o.person_id <> w.person_id
   ) as shared,
   least(own.purpose, everywhere.purpose) as stopped,
-  own.reason, own.by_text, own.own, everywhere.reason as barred,
+  own.reason, own.by_text, own.own, everywhere.reason as stopped_everywhere,
   coalesce(agreed.given, false) as agreed,
   case when own.by_text then (
     select coalesce(m.sent_from, f.address)
@@ -33,7 +33,7 @@ select
     order by m.sent_at desc nulls last
     limit 1
   ) end as start_to
-from way w
+from place w
 left join lateral (
   select
     s.purpose, s.reason, e.source = any ($2::text[]) and s.channel = 'sms' as by_text,
@@ -55,7 +55,7 @@ left join consent agreed
   on agreed.person_id = w.person_id and agreed.purpose = 'marketing' and agreed.channel = w.channel
 order by w.channel desc, w.rank, w.address_id;
 
--- name: other_addresses
+-- name: list_other_addresses
 -- A person's addresses except one, and the source of the opt-out that stops them all.
 select a.channel, a.address, e.source, e.message_id
 from suppression s
@@ -63,7 +63,7 @@ join suppression_event e using (event_id)
 join address a on a.person_id = $1::bigint and (a.channel, a.address) <> ($2, $3)
 where s.channel = 'person' and s.address = $1::bigint::text and s.reason = 'opted_out';
 
--- name: person
+-- name: find_person
 -- The recipient of a message.
 select person_id from message where message_id = $1;
 

@@ -34,7 +34,7 @@ def explain(request: web.Request, status: int, message: str, remedy: str) -> web
     Args:
         request: the request that failed.
         status: HTTP status.
-        message: what went wrong.
-        remedy: what to do; may be empty.
+        message: the error.
+        remedy: the way to mend it; may be empty.
     """
     return render_page(request, "failed", status=status, message=message, remedy=remedy)

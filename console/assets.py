@@ -33,12 +33,12 @@ class Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """Read every file in `static/`, once; by its plain name."""
-    found = {}
+    assets_by_name = {}
     for path in sorted(FOLDER.iterdir()):
         body = path.read_bytes()
         name = f"{path.stem}.{hashlib.sha256(body).hexdigest()[:12]}{path.suffix}"
-        found[path.name] = Asset(f"{PATH}/{name}", body, mimetypes.guess_type(path.name)[0] or "text/plain")
-    return found
+        assets_by_name[path.name] = Asset(f"{PATH}/{name}", body, mimetypes.guess_type(path.name)[0] or "text/plain")
+    return assets_by_name
 
 
 @cache

@@ -61,10 +61,10 @@ class WaitingReplies:
 async def replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
     waiting = await open_replies(db, SHOWN)
-    rows = await db.fetch(SQL["writers"], [one.person_id for one in waiting if one.person_id is not None])
+    rows = await db.fetch(SQL["list_writers"], [one.person_id for one in waiting if one.person_id is not None])
     writers = {row["person_id"]: row for row in rows}
     shown = tuple(_reply(one, writers.get(one.person_id)) for one in waiting)
-    count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open"])
+    count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open_replies"])
     return WaitingReplies(count, shown)
 
 

@@ -1,4 +1,4 @@
--- name: writers
+-- name: list_writers
 -- The writers, as far as staff need to know them here: only the initial of a last name leaves the database. The branch
 -- is the unit of that kind above them, or else the unit they are in.
 select
@@ -8,5 +8,5 @@ select
 from person p
 where p.person_id = any ($1::bigint[]);
 
--- name: count_open
+-- name: count_open_replies
 select count(*) from reply where state = 'open';

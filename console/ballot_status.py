@@ -109,7 +109,7 @@ DEFAULT_ORDER: Final = "needed"
 
 async def ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
     """Read the current ballots, without their days."""
-    return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["ballots"], now)])
+    return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["list_ballots"], now)])
 
 
 async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
@@ -118,7 +118,7 @@ async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
     Raises:
         NotFound: no ballot has that name.
     """
-    row = await db.fetchrow(SQL["ballot"], name)
+    row = await db.fetchrow(SQL["find_ballot"], name)
     if row is None:
         raise NotFound(f"There is no ballot “{name}”.", remedy="The overview lists those that are near.")
     return await _ballot(db, row, now, with_days=True)
@@ -133,9 +133,9 @@ def arrange(branches: tuple[BranchStatus, ...], *, order: str, find: str) -> tup
         find: part of a branch's name or of a unit above it, in any case.
     """
     wanted = find.casefold().strip()
-    found = [one for one in branches if wanted in f"{one.name} {one.within}".casefold()]
+    matching = [branch for branch in branches if wanted in f"{branch.name} {branch.within}".casefold()]
     return tuple(
-        sorted(found, key=ORDERS.get(order.removeprefix("-"), ORDERS[DEFAULT_ORDER]), reverse=order.startswith("-"))
+        sorted(matching, key=ORDERS.get(order.removeprefix("-"), ORDERS[DEFAULT_ORDER]), reverse=order.startswith("-"))
     )
 
 
@@ -173,9 +173,13 @@ async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneIn
     last = min(now, row["closes_at"]).astimezone(zone).date()
     first = max(row["opens_at"].astimezone(zone).date(), last - timedelta(days=DAYS_SHOWN - 1))
     since = now - timedelta(days=DAYS_SHOWN + 21)
-    said = {one["day"]: one["n"] for one in await db.fetch(SQL["by_day"], row["ballot_id"], zone.key, since)}
+    votes_by_day = {
+        day_row["day"]: day_row["n"]
+        for day_row in await db.fetch(SQL["count_votes_by_day"], row["ballot_id"], zone.key, since)
+    }
     return tuple(
-        Day(day, said.get(day, 0)) for day in (first + timedelta(days=n) for n in range((last - first).days + 1))
+        Day(day, votes_by_day.get(day, 0))
+        for day in (first + timedelta(days=n) for n in range((last - first).days + 1))
     )
 
 

@@ -69,7 +69,8 @@ class Viewer:
             return []
         self._stir.clear()
         events = [
-            ("section", {"name": one.name, "digest": one.digest, "html": str(one.html)}) for one in self._news.values()
+            ("section", {"name": section.name, "digest": section.digest, "html": str(section.html)})
+            for section in self._news.values()
         ]
         self._news.clear()
         if self._beat is not None:

@@ -102,10 +102,10 @@ async def get_link(request: web.Request) -> web.Response:
 async def post_link(request: web.Request) -> web.Response:
     """Sign in after the button was pressed: the link is used up and a session begins."""
     runtime = request.app[RUNTIME]
-    held = session_token(request)
+    current_token = session_token(request)
     async with runtime.pool.acquire() as db:
-        token = await use_link(db, request.match_info["token"], now=runtime.clock(), replaces=held)
-        if token is None and await admit(db, held, now=runtime.clock(), opens_page=False) is not None:
+        token = await use_link(db, request.match_info["token"], now=runtime.clock(), replaces=current_token)
+        if token is None and await admit(db, current_token, now=runtime.clock(), opens_page=False) is not None:
             return _to(HOME)  # a double click: the first click signed in
     if token is None:
         return _spent(request)

@@ -29,8 +29,8 @@ from services.questions.counts import compact as compact_answers
 from staff.sign_in import forget_expired
 from webhooks import backfill, delete_stale_rows, process_inbox
 from webhooks.members.page_views import PageViews
+from webhooks.subscriptions.delivery import WebhookDelivery
 from webhooks.subscriptions.event_log import EventLog, drop_old
-from webhooks.subscriptions.sender import WebhookSender
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -77,7 +77,7 @@ class Jobs:
     webhooks: PeriodicJob = field(init=False)
     exports: PeriodicJob = field(init=False)
     event_log: EventLog = field(init=False)
-    sender: WebhookSender = field(init=False)
+    sender: WebhookDelivery = field(init=False)
     count_at: float = 0.0
     backfill_at: float = 0.0
     export_at: float = 0.0
@@ -97,7 +97,7 @@ class Jobs:
         self.counts = PeriodicJob("counts", self._count, outages=outages)
         self.backfill = PeriodicJob("Twilio backfill", self._backfill, outages=outages)
         self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
-        self.event_log, self.sender = EventLog(self.runtime), WebhookSender(self.runtime, self.outbound_http)
+        self.event_log, self.sender = EventLog(self.runtime), WebhookDelivery(self.runtime, self.outbound_http)
         self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)
         self.exports = PeriodicJob("exports", self._export, outages=outages)
 

@@ -48,8 +48,8 @@ class Form:
 
     def button(self, *values: str) -> Button | None:
         """Find the first visible button that has one of these values, or any if none are given."""
-        seen = (one for one in self.buttons if not one.hidden)
-        return next((one for one in seen if not values or one.value in values), None)
+        seen = (button for button in self.buttons if not button.hidden)
+        return next((button for button in seen if not values or button.value in values), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +170,19 @@ class _FormReader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a form, a field or a button."""
-        said = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._open = Form(urljoin(self._url, said.get("action", "")), said.get("method", "get").lower())
+            self._open = Form(urljoin(self._url, attributes.get("action", "")), attributes.get("method", "get").lower())
             self.forms.append(self._open)
         elif self._open is None:
             return
         elif tag == "button":
-            if said.get("type", "submit").lower() == "submit":
-                self._open.buttons.append(Button(said.get("name", ""), said.get("value", ""), "hidden" in said))
+            if attributes.get("type", "submit").lower() == "submit":
+                self._open.buttons.append(
+                    Button(attributes.get("name", ""), attributes.get("value", ""), "hidden" in attributes)
+                )
         elif tag == "input":
-            self._read_input(self._open, said)
+            self._read_input(self._open, attributes)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Treat `<input />` as `<input>`."""
@@ -191,12 +193,12 @@ class _FormReader(HTMLParser):
         if tag == "form":
             self._open = None
 
-    def _read_input(self, form: Form, said: Mapping[str, str]) -> None:
-        kind, name = said.get("type", "text").lower(), said.get("name", "")
+    def _read_input(self, form: Form, attributes: Mapping[str, str]) -> None:
+        kind, name = attributes.get("type", "text").lower(), attributes.get("name", "")
         if kind == "submit":
-            form.buttons.append(Button(name, said.get("value", ""), "hidden" in said))
+            form.buttons.append(Button(name, attributes.get("value", ""), "hidden" in attributes))
         elif kind in {"checkbox", "radio"}:
-            if "checked" in said and name:
-                form.fields[name] = said.get("value") or "on"
+            if "checked" in attributes and name:
+                form.fields[name] = attributes.get("value") or "on"
         elif name and kind not in _SKIPPED_TYPES:
-            form.fields[name] = said.get("value", "")
+            form.fields[name] = attributes.get("value", "")

@@ -69,13 +69,13 @@ _PHONE: Final = re.compile(r"[+\d][\d\s().\u00a0/-]*")
 def _linked(text: str) -> Markup:
     """Turn the URLs in a text into links."""
     parts, end = [], 0
-    for found in _URL.finditer(text):
-        link = escape(found[0])
+    for url in _URL.finditer(text):
+        link = escape(url[0])
         parts += [
-            escape(text[end : found.start()]),
+            escape(text[end : url.start()]),
             Markup('<a href="{0}" target="_blank" rel="noreferrer">{0}</a>').format(link),
         ]
-        end = found.end()
+        end = url.end()
     return Markup("").join([*parts, escape(text[end:])])
 
 
@@ -128,14 +128,22 @@ def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
     """List the newest mails to addresses that contain `who`."""
     wanted = who.lower()
     return islice(
-        (mail for mail in sandbox.mailbox.newest() if any(wanted in one.lower() for one in mail.recipients)), limit
+        (
+            mail
+            for mail in sandbox.mailbox.newest()
+            if any(wanted in recipient.lower() for recipient in mail.recipients)
+        ),
+        limit,
     )
 
 
 def _messages(sandbox: Sandbox, who: str, limit: int) -> Iterable[Message]:
     """List the newest texts from or to numbers that contain `who`, in any notation."""
     wanted = _as_numbers_are(who)
-    return islice((one for one in sandbox.twilio.messages.newest() if wanted in one.to or wanted in one.sender), limit)
+    return islice(
+        (message for message in sandbox.twilio.messages.newest() if wanted in message.to or wanted in message.sender),
+        limit,
+    )
 
 
 def _as_numbers_are(who: str) -> str:
@@ -253,8 +261,8 @@ async def _reply_by_json(request: web.Request) -> web.Response:
     if request.content_type != "application/json":  # a page of another site cannot send that without a CORS preflight
         raise web.HTTPUnsupportedMediaType(text="Send JSON.")
     try:
-        asked = orjson.loads(await request.read())
-        phone, text = str(asked["phone"]), str(asked["text"])
+        payload = orjson.loads(await request.read())
+        phone, text = str(payload["phone"]), str(payload["text"])
     except (ValueError, KeyError, TypeError) as error:
         raise web.HTTPBadRequest(text='Send {"phone": "+44…", "text": "…"}.') from error
     return _json({"taken": await _reply(request.app[SANDBOX], phone, text)}, 201)
@@ -288,7 +296,7 @@ async def _record_json(request: web.Request) -> web.Response:
     return _json(
         {
             "summary": record.summary(),
-            "standing": [asdict(one) for one in record.standing()],
+            "standing": [asdict(answer) for answer in record.standing()],
             "acts": [asdict(act) for act in record.acts],
             "hits": [asdict(hit) for hit in record.hits],
         }

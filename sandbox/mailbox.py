@@ -90,8 +90,8 @@ class Mailbox:
     def take(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, fate: str = "delivered") -> Mail:
         """Store a mail and pass it to the readers."""
         header, _, _ = raw.partition(b"\r\n\r\n")
-        found = _MESSAGE_ID.search(header)
-        message_id = found[1].decode("ascii", "replace") if found else ""
+        match = _MESSAGE_ID.search(header)
+        message_id = match[1].decode("ascii", "replace") if match else ""
         mail = Mail(next(self._numbers), time.time(), sender, recipients, message_id, len(raw), raw, fate)
         self._mails.append(mail)
         for recipient in recipients:
@@ -117,7 +117,7 @@ class Mailbox:
     def to(self, address: str) -> list[Mail]:
         """List the mails to one address, oldest first."""
         wanted = address.lower()
-        return [mail for mail in self._mails if any(wanted == one.lower() for one in mail.recipients)]
+        return [mail for mail in self._mails if any(wanted == recipient.lower() for recipient in mail.recipients)]
 
     def repeats(self) -> dict[tuple[str, str], int]:
         """Count the copies of each (Message-ID, recipient) that came more than once."""

@@ -14,9 +14,9 @@ import aiohttp
 
 from sandbox.agenda import Agenda
 from sandbox.browser import Browser, Page, open_session
-from sandbox.letters import ReceivedMessage, read_mail, read_text
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile, choose
+from sandbox.received_message import ReceivedMessage, read_mail, read_text
 from sandbox.record import Act, Channel, Deed, Record, Route
 from sandbox.replies import word
 from sandbox.twilio import Message, Twilio
@@ -41,11 +41,11 @@ class _Opened:
     address: str
     channel: Channel
     message: str
-    letter: ReceivedMessage
+    received: ReceivedMessage
     text: Message | None = None
 
     def act(self, did: Deed, route: Route = "", **more: object) -> Act:
-        return Act(self.address, self.channel, self.message, self.letter.token, did, route, **more)  # type: ignore[arg-type]
+        return Act(self.address, self.channel, self.message, self.received.token, did, route, **more)  # type: ignore[arg-type]
 
 
 class Members:
@@ -121,14 +121,14 @@ class Members:
         kind, _, choice = habit.partition(":")
         if kind == "reply" and opened.text is not None:
             await self._reply(opened.text, opened, choice, rng)
-        elif kind == "one_click" and opened.letter.one_click:
-            self._record.note(await self._one_click(opened, opened.letter.one_click, rng))
-        elif kind == "unsubscribe_page" and opened.letter.unsubscribe:
-            self._record.note(await self._unsubscribe(opened, opened.letter.unsubscribe, rng))
-        elif kind == "press" and opened.letter.confirm:
-            await self._press(opened, opened.letter.confirm, choice, rng)
-        elif opened.letter.confirm:
-            page = await self._open(self._browser(rng), opened.letter.confirm)
+        elif kind == "one_click" and opened.received.one_click:
+            self._record.note(await self._one_click(opened, opened.received.one_click, rng))
+        elif kind == "unsubscribe_page" and opened.received.unsubscribe:
+            self._record.note(await self._unsubscribe(opened, opened.received.unsubscribe, rng))
+        elif kind == "press" and opened.received.confirm:
+            await self._press(opened, opened.received.confirm, choice, rng)
+        elif opened.received.confirm:
+            page = await self._open(self._browser(rng), opened.received.confirm)
             status = page.status if page else 0
             self._record.note(opened.act("opened", "link", status=status, succeeded=status == 200))
         else:
@@ -176,10 +176,10 @@ class Members:
             The resulting page, None without a response; and how often it was pressed.
         """
         times = 0
-        while page is not None and times < MOST_PRESSES and (found := page.find(answer)):
+        while page is not None and times < MOST_PRESSES and (button_form := page.find(answer)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
             try:
-                page = await browser.press(*found)
+                page = await browser.press(*button_form)
             except (aiohttp.ClientError, TimeoutError):
                 page = None
             times += 1
@@ -189,11 +189,11 @@ class Members:
         browser = self._browser(rng)
         page = await self._open(browser, link)
         status = 0 if page is None else page.status
-        found = page.find() if page is not None and status == 200 else None
-        if found is not None:
+        form = page.find() if page is not None and status == 200 else None
+        if form is not None:
             with suppress(aiohttp.ClientError, TimeoutError):
-                status = (await browser.press(*found)).status
-        succeeded = found is not None and status == 200
+                status = (await browser.press(*form)).status
+        succeeded = form is not None and status == 200
         return opened.act("opted_out", "unsubscribe_page", answer="stop", status=status, succeeded=succeeded)
 
     async def _one_click(self, opened: _Opened, link: str, rng: Random) -> Act:

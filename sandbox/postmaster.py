@@ -135,13 +135,13 @@ class Postmaster:
     def quirk(self, recipient: str) -> Quirk:
         """Return the quirk for this try."""
         local = recipient.partition("@")[0].lower()
-        found = QUIRKS.get(local.rpartition("+")[2]) or QUIRKS.get(local.partition(".")[0])
-        if found is None:
+        quirk = QUIRKS.get(local.rpartition("+")[2]) or QUIRKS.get(local.partition(".")[0])
+        if quirk is None:
             return QUIRKS["bounce"] if self._is_gone(recipient) else self._draw()
-        if found.once:
+        if quirk.once:
             self._tried[recipient] += 1
-            return found if self._tried[recipient] % 2 else ORDINARY
-        return found
+            return quirk if self._tried[recipient] % 2 else ORDINARY
+        return quirk
 
     def _draw(self) -> Quirk:
         if len(self._weather) == 1:

@@ -119,7 +119,7 @@ class Record:
 
     def confirmed(self) -> list[RecordedStatus]:
         """Return the messages whose final answer is that the member has voted."""
-        return [one for one in self.standing() if one.answer == "voted"]
+        return [answer for answer in self.standing() if answer.answer == "voted"]
 
     def opted_out(self) -> dict[str, Route]:
         """Return the addresses that stay opted out, with the first route; texting START undoes it."""
@@ -141,7 +141,7 @@ class Record:
             "opened": sum(act.did == "opened" for act in done),
             "answers": _table((act.route, act.answer) for act in done if act.did in {"answered", "replied"}),
             "undone": sum(act.did == "undone" for act in done),
-            "confirmed": dict(Counter(one.route for one in self.confirmed())),
+            "confirmed": dict(Counter(answer.route for answer in self.confirmed())),
             "opted_out": dict(Counter(self.opted_out().values())),
             "asked_again": sum(act.asked_again for act in done),
             "failed": _table((act.route or act.did, str(act.status)) for act in self.acts if not act.succeeded),

@@ -41,13 +41,13 @@ DIGITS: Final = {"voted": ("1", "1.", " 1 "), "not_voted": ("2",), "no_ballot_pa
 _OFFERS_DIGITS = re.compile(r"\b(?:reply|atebwch) 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
 
 
-def word(meaning: str, asked: str, rng: Random) -> str:
+def word(meaning: str, message: str, rng: Random) -> str:
     """Draw a reply with a meaning; half the people use the digits, if the text offered them.
 
     Args:
         meaning: a key of `REPLIES`.
-        asked: the text that is answered.
+        message: the text that is answered.
         rng: the random generator.
     """
-    by_digit = meaning in DIGITS and rng.random() < 0.5 and _OFFERS_DIGITS.search(asked)
+    by_digit = meaning in DIGITS and rng.random() < 0.5 and _OFFERS_DIGITS.search(message)
     return rng.choice(DIGITS[meaning] if by_digit else REPLIES[meaning])

@@ -13,9 +13,9 @@ import aiohttp
 
 from sandbox.agenda import Agenda
 from sandbox.browser import Browser, Button, Form, Page, open_session
-from sandbox.letters import ReceivedMessage, read_mail, read_text
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile
+from sandbox.received_message import ReceivedMessage, read_mail, read_text
 from sandbox.record import Channel, PageHit, Record
 from sandbox.twilio import Message, Twilio
 
@@ -131,16 +131,16 @@ class Scanners:
         self._received[address] += 1
         return self._profile.rng(address, self._received[address], "scanner")
 
-    def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, rng: Random) -> None:
-        kind = rng.choice([one for one in KINDS if channel in one.channels])
+    def _plan(self, channel: Channel, address: str, message: str, received: ReceivedMessage, rng: Random) -> None:
+        kind = rng.choice([candidate for candidate in KINDS if channel in candidate.channels])
         wait = rng.uniform(*kind.after) / self._profile.scanner_speed
-        self._agenda.later(wait, self.scan, kind, address, message, letter)
+        self._agenda.later(wait, self.scan, kind, address, message, received)
 
-    async def scan(self, kind: Kind, address: str, message: str, letter: ReceivedMessage) -> None:
+    async def scan(self, kind: Kind, address: str, message: str, received: ReceivedMessage) -> None:
         """Fetch the links of one message as that kind of scanner does."""
         assert self._session is not None
         browser = Browser(self._session, kind.agent)
-        for link in letter.links if kind.every_link else letter.links[:1]:
+        for link in received.links if kind.every_link else received.links[:1]:
             for method in kind.requests:
                 await self._fetch(browser, kind, method, link, address, message)
 
@@ -152,9 +152,11 @@ class Scanners:
             else:
                 page = await browser.get(link)
                 status = page.status
-                if found := _what_it_presses(kind, page):
-                    pressed = await browser.press(*found)
-                    self._record.note_hit(PageHit(kind.name, address, message, "POST", found[0].action, pressed.status))
+                if choice := _what_it_presses(kind, page):
+                    pressed = await browser.press(*choice)
+                    self._record.note_hit(
+                        PageHit(kind.name, address, message, "POST", choice[0].action, pressed.status)
+                    )
         self._record.note_hit(PageHit(kind.name, address, message, method, link, status))
 
 

@@ -52,8 +52,8 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         """Parse an ordinary address by one regular expression, any other by aiosmtpd's grammar."""
-        if found := _PLAIN_ADDRESS.fullmatch(arg):
-            return found[1], found[2] or ""
+        if match := _PLAIN_ADDRESS.fullmatch(arg):
+            return match[1], match[2] or ""
         address: tuple[str | None, str | None] = super()._getaddr(arg)
         return address
 
@@ -188,8 +188,8 @@ async def open_smtp(host: str, port: int, mailbox: Mailbox, postmaster: Postmast
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        talking = [one._handler_coroutine for one in handler.connections if one._handler_coroutine is not None]  # noqa: SLF001
-        for one in list(handler.connections):
-            _close(one)
-        await asyncio.gather(*talking, return_exceptions=True)
+        tasks = [line._handler_coroutine for line in handler.connections if line._handler_coroutine is not None]  # noqa: SLF001
+        for line in list(handler.connections):
+            _close(line)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()

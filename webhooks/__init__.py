@@ -1,4 +1,4 @@
-"""Web endpoints open to members and providers: members' links, unsubscribing, and providers' webhooks.
+"""Members' pages, providers' webhooks, an LMTP and SMTP server for mail, and the webhooks that Muster sends.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
 comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `delete_stale_rows`.
@@ -17,7 +17,7 @@ from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.runtime import Runtime
 from webhooks import email
-from webhooks.email.mail_server import MAIL, process_mails
+from webhooks.email.inbound_mail import MAIL, process_mails
 from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
 from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_unknown_link

@@ -15,8 +15,8 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, load_queries
-from webhooks.email.mail_server.mail_texts import MailText, texts_of
-from webhooks.email.mail_server.parsed_mail import LOOKED_AT
+from webhooks.email.inbound_mail.mail_texts import MailText, texts_of
+from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT
 from webhooks.late_arrivals import blank_arrivals, subjects_of
 from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
 
@@ -143,7 +143,7 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
     found = dict.fromkeys((row["inbound_id"] for row in long), False)
     while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
         texts = await asyncio.to_thread(_texts_of, page)
-        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].said for one in texts]
+        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].text for one in texts]
         for row in await db.fetch(SQL["naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
             found[row["inbound_id"]] = found.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]

@@ -37,8 +37,8 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
 
     Args:
         request: the webhook.
-        source: who sent it.
-        problem: what is wrong with it.
+        source: its sender.
+        problem: the error in it.
         body: as it came.
 
     Raises:
@@ -49,6 +49,6 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
     return web.HTTPBadRequest(text="The body cannot be read.\n")
 
 
-def lacking(said: Mapping[str, Any], needed: Sequence[str]) -> list[str]:
+def lacking(values: Mapping[str, Any], needed: Sequence[str]) -> list[str]:
     """Return the required fields that are missing, empty or not strings."""
-    return [name for name in needed if not isinstance(said.get(name), str) or not said[name]]
+    return [name for name in needed if not isinstance(values.get(name), str) or not values[name]]

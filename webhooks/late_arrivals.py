@@ -24,8 +24,8 @@ async def blank_arrivals(db: Connection, inbound_ids: Collection[int], addresses
         inbound_ids: which rows.
         addresses: of the person, which a dedupe key may hold.
     """
-    await db.execute(SQL["blank"], list(inbound_ids), list(addresses))
-    await db.execute(SQL["drop_mails"], list(inbound_ids))
+    await db.execute(SQL["empty_items"], list(inbound_ids), list(addresses))
+    await db.execute(SQL["delete_mails"], list(inbound_ids))
 
 
 async def note_erased(
@@ -52,9 +52,9 @@ async def forget_late(db: Connection, inbound_ids: Collection[int] | None = None
         inbound_ids: rows to check; None for all.
     """
     if inbound_ids is None:
-        rows = await db.fetch(SQL["all_late"], timeout=_WITHIN)
+        rows = await db.fetch(SQL["list_all_late_items"], timeout=_WITHIN)
     else:
-        rows = await db.fetch(SQL["late"], list(inbound_ids))
+        rows = await db.fetch(SQL["list_late_items"], list(inbound_ids))
     if rows:
         ids = [row["inbound_id"] for row in rows]
         await blank_arrivals(db, ids, ())
@@ -69,7 +69,7 @@ async def erased_messages(db: Connection, since: datetime) -> list[int]:
     """
     await db.execute(SQL["forget_erased"], since)
     await forget_erased(db, since)
-    return [row["message_id"] for row in await db.fetch(SQL["erased_messages"])]
+    return [row["message_id"] for row in await db.fetch(SQL["list_erased_messages"])]
 
 
 def subjects_of(message_ids: Collection[int], provider_ids: Collection[str]) -> list[str]:
@@ -79,5 +79,5 @@ def subjects_of(message_ids: Collection[int], provider_ids: Collection[str]) -> 
         message_ids: our ids of the messages.
         provider_ids: the providers' ids of them.
     """
-    named = [f"{provider}:{one}" for provider in SMS_PROVIDERS for one in provider_ids]
-    return [*(f"message:{one}" for one in message_ids), *named]
+    named = [f"{provider}:{provider_id}" for provider in SMS_PROVIDERS for provider_id in provider_ids]
+    return [*(f"message:{message_id}" for message_id in message_ids), *named]

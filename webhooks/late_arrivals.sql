@@ -1,4 +1,4 @@
--- name: blank
+-- name: empty_items
 -- Empties the person's rows. The row and its key stay, so that a repetition is recognised. Rows not yet processed will
 -- no longer be.
 update inbound_log
@@ -7,7 +7,7 @@ set payload = '{}', subject = 'erased', error = null, state = 'done', processed_
     else dedupe_key end
 where inbound_id = any ($1::bigint[]);
 
--- name: drop_mails
+-- name: delete_mails
 -- Deletes the whole mails of these rows.
 delete from inbound_mail where inbound_id = any ($1::bigint[]);
 
@@ -18,7 +18,7 @@ insert into erased_subject (digest, message_id, erased_at)
 select erased_subject_of(subject), message_id, $3 from unnest($1::text[], $2::bigint[]) as e (subject, message_id)
 on conflict (digest) do update set erased_at = excluded.erased_at;
 
--- name: late
+-- name: list_late_items
 -- Of some processed rows, those about a message of an erased person. Replies are left out: people read those.
 select i.inbound_id
 from inbound_log i
@@ -26,15 +26,15 @@ where i.inbound_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{
   and is_of_erased(i.subject, i.payload ->> 'message_id')
   and not exists (select from reply r where r.inbound_id = i.inbound_id);
 
--- name: all_late
--- The same of all rows: finds only what an older worker has processed.
+-- name: list_all_late_items
+-- The late items among all rows: only ones that an older worker has processed.
 select i.inbound_id
 from inbound_log i
 where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'
   and is_of_erased(i.subject, i.payload ->> 'message_id')
   and not exists (select from reply r where r.inbound_id = i.inbound_id);
 
--- name: erased_messages
+-- name: list_erased_messages
 -- Messages of people erased recently, except those that retention has deleted since.
 select e.message_id
 from erased_subject e

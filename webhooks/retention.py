@@ -16,7 +16,7 @@ from core.db import Connection, load_queries
 from messaging.outbox.bounces import forget_soft_bounces
 from webhooks.email import PROVIDERS
 from webhooks.email.certificates import forget_certificates
-from webhooks.email.mail_server import MAIL
+from webhooks.email.inbound_mail import MAIL
 from webhooks.email.receiver import source_of
 from webhooks.members.page_views import delete_old_views
 from webhooks.sms import providers as sms
@@ -47,20 +47,20 @@ async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, 
     Returns:
         How many items were deleted.
     """
-    await db.execute(SQL["drop_read_mails"])
-    await db.execute(SQL["drop_malformed"], now)
+    await db.execute(SQL["delete_read_mails"])
+    await db.execute(SQL["delete_malformed"], now)
     await forget_soft_bounces(db, now)
     await delete_old_views(db, now=now, page=page)
     await forget_certificates(db, now=now)
-    while (await db.execute(SQL["drop_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
+    while (await db.execute(SQL["delete_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
         pass
     deleted: int = 0
     cursor: int = 0
     while True:
-        noted = await db.execute(SQL["note_page"], cursor, before, page, UNDATED, now)
+        noted = await db.execute(SQL["note_digests"], cursor, before, page, UNDATED, now)
         if noted != "INSERT 0 0" and await find_high_water_mark(db, {"inbound_log": "inbound_id"}) is None:
             return deleted  # a process that cannot see the digests yet may still store a repetition: deleted next time
-        row = await db.fetchrow(SQL["drop_page"], cursor, before, page)
+        row = await db.fetchrow(SQL["delete_page"], cursor, before, page)
         assert row is not None
         deleted += row["deleted"]
         if row["reached"]:

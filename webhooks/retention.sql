@@ -1,4 +1,4 @@
--- name: note_page
+-- name: note_digests
 -- Digests of what the next statement deletes from the same page, for sources without a proof of date: repetitions are
 -- recognised for longer than the item is kept. The row itself still blocks repetitions until its digest has been
 -- committed.
@@ -10,12 +10,12 @@ where i.state = 'done' and i.received_at < $2 and i.processed_at < $2 and i.sour
   and not exists (select from unread_mail u where u.inbound_id = i.inbound_id)
 on conflict (digest) do nothing;
 
--- name: drop_page
+-- name: delete_page
 -- Goes through the table in the order of arrival, and deletes what is done and old enough. It stops at the first young
 -- rows, so it reads only what it deletes and what stays for a person, and needs no index of its own.
 with page as materialized (
   select inbound_id, received_at from inbound_log where inbound_id > $1 order by inbound_id limit $3
-), gone as (
+), deleted_items as (
   delete from inbound_log i
   using page p
   where i.inbound_id = p.inbound_id and i.state = 'done' and i.received_at < $2 and i.processed_at < $2
@@ -23,19 +23,19 @@ with page as materialized (
   returning i.inbound_id
 )
 select
-  (select max(inbound_id) from page) as last, (select count(*) from gone) as deleted,
+  (select max(inbound_id) from page) as last, (select count(*) from deleted_items) as deleted,
   (select count(*) < $3 or max(received_at) >= $2 from page) as reached;
 
--- name: drop_read_mails
+-- name: delete_read_mails
 -- Mails whose words only a person could read, once staff have closed the reply.
 delete from inbound_mail m
 using unread_mail u, reply r
 where u.inbound_id = m.inbound_id and r.inbound_id = m.inbound_id and r.state = 'closed';
 
--- name: drop_malformed
+-- name: delete_malformed
 -- Unreadable bodies have an expiry date of their own.
 delete from inbound_malformed where expires_at <= $1;
 
--- name: drop_digests
+-- name: delete_digests
 -- Digests so old that nothing they stand for could count in a current ballot.
 delete from inbound_digest where digest in (select digest from inbound_digest where noted_at < $1 order by noted_at limit $2);

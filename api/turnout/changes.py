@@ -38,15 +38,15 @@ async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.St
     if EVENT_STREAM in request.headers.get("Accept", ""):
         return await _stream(request, ballot, query)
     runtime = request.app[RUNTIME]
-    found = await _changes(runtime, ballot, query.after, query.limit)
-    if not found and query.wait:
+    changes = await _changes(runtime, ballot, query.after, query.limit)
+    if not changes and query.wait:
         await request.app[LONG_POLL].wait(ballot.ballot_id, query.after, query.wait)
-        found = await _changes(runtime, ballot, query.after, query.limit)
+        changes = await _changes(runtime, ballot, query.after, query.limit)
     answer = Changes(
         ballot=ballot.name,
-        changes=found,
-        cursor=found[-1].seq if found else query.after,
-        more=len(found) == query.limit,
+        changes=changes,
+        cursor=changes[-1].seq if changes else query.after,
+        more=len(changes) == query.limit,
     )
     return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
 
@@ -61,24 +61,24 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
             return problem(400, "Last-Event-ID is not a place in the feed.")
     runtime, long_poll = request.app[RUNTIME], request.app[LONG_POLL]
     checked = runtime.clock()
-    found = await _changes(runtime, ballot, after, query.limit)  # errors here still become a response
+    changes = await _changes(runtime, ballot, after, query.limit)  # errors here still become a response
     async with sse_response(request) as response:
         while response.is_connected() and not long_poll.closed:
             with contextlib.suppress(ConnectionError):
                 async with asyncio.timeout(SENDS_WITHIN):
-                    for change in found:
+                    for change in changes:
                         await response.send(change.model_dump_json(), id=str(change.seq), event="change")
                         after = change.seq
-            if len(found) < query.limit:
+            if len(changes) < query.limit:
                 await long_poll.wait(ballot.ballot_id, after, KEEPALIVE)
             if runtime.clock() - checked > CHECK_EVERY:
                 checked = runtime.clock()
                 if not await still_admitted(request):
                     break
-            found = await _changes(runtime, ballot, after, query.limit)
+            changes = await _changes(runtime, ballot, after, query.limit)
     return response
 
 
 async def _changes(runtime: Runtime, ballot: Ballot, after: int, limit: int) -> list[Change]:
     async with runtime.pool.acquire() as db:
-        return [Change.of(one) for one in await feed.changes(db, ballot.ballot_id, after, limit)]
+        return [Change.of(row) for row in await feed.changes(db, ballot.ballot_id, after, limit)]

@@ -46,23 +46,23 @@ class LongPoll:
             return
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable("Too many clients follow this feed already.", remedy="Please try again in a minute.")
-        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[news] = (ballot_id, after)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = (ballot_id, after)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="turnout feed")
         try:
             async with asyncio.timeout(patience):
-                await news
+                await waiter
         except TimeoutError:
             pass
         finally:
-            del self._waiting[news]
+            del self._waiting[waiter]
 
     async def close(self) -> None:
         """Release all waiting clients so that the server can stop."""
         self.closed = True
-        for news in self._waiting:
-            _tell(news)
+        for waiter in self._waiting:
+            _tell(waiter)
         if self._looking is not None:
             self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -76,19 +76,19 @@ class LongPoll:
             except Exception as error:  # noqa: BLE001  # who waits must not wait for nobody
                 self.runtime.outages.met(error)
                 continue
-            for news, (ballot_id, after) in self._waiting.items():
+            for waiter, (ballot_id, after) in self._waiting.items():
                 if ends.get(ballot_id, 0) > after:
-                    _tell(news)
+                    _tell(waiter)
 
     async def _ends(self, ballots: list[int]) -> dict[int, int]:
         async with self.runtime.pool.acquire() as db:
             await feed.number(db)
-            return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["ends"], ballots)}
+            return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["last_changes"], ballots)}
 
 
-def _tell(news: asyncio.Future[None]) -> None:
-    if not news.done():
-        news.set_result(None)
+def _tell(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 LONG_POLL: Final = web.AppKey("long_poll", LongPoll)

@@ -18,7 +18,7 @@ Q = TypeVar("Q", bound=BaseModel)
 class ChangesQuery(BaseModel):
     """Query parameters of the feed."""
 
-    after: Place = Field(0, description="The `cursor` of the last answer; 0 from the beginning.")
+    after: Place = Field(0, description="The `cursor` of the previous answer; 0 for the beginning.")
     limit: int = Field(1000, ge=1, le=1000, description="The most changes in one answer.")
     wait: float = Field(
         0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change where there is none yet."
@@ -28,26 +28,28 @@ class ChangesQuery(BaseModel):
 class SnapshotQuery(BaseModel):
     """Query parameters of a snapshot."""
 
-    format: Literal["csv", "parquet"] = Field("csv", description="As what.")
+    format: Literal["csv", "parquet"] = Field("csv", description="The format of the file.")
 
 
 class Change(BaseModel):
-    """One claim, in the order they were committed."""
+    """Claim, in the order of commits."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
-    seq: int = Field(description="Its place in the feed.")
+    seq: int = Field(description="The number of the change in the ballot's turnout feed.")
     claim_id: int
-    person_id: int = Field(description="The member, by Muster's own number.")
-    member_id: str = Field(description="The member, by the organisation's number.")
-    unit_id: int | None = Field(description="The unit the member counts in; null outside the electorate.")
-    kind: str = Field(description="What was said: voted, will_vote, not_voted …; `retracted` takes another claim back.")
-    source: str = Field(description="By what way it came.")
-    confidence: float = Field(description="How sure it is, above 0 and up to 1.")
-    at: AwareDatetime = Field(description="When it was said.")
+    person_id: int = Field(description="The member's id in Muster.")
+    member_id: str = Field(description="The member's membership number.")
+    unit_id: int | None = Field(description="The id of the unit the member is counted in; null outside the electorate.")
+    kind: str = Field(
+        description="The kind of claim: voted, will_vote, not_voted …; `retracted` retracts another claim."
+    )
+    source: str = Field(description="The source: link, sms_reply, email_reply, rep, phone_bank, import, scrutineer.")
+    confidence: float = Field(description="The confidence in it, above 0 and up to 1.")
+    at: AwareDatetime = Field(description="When the claim was made.")
     message_id: int | None = Field(description="The message it answers.")
-    retracts: int | None = Field(description="The claim it takes back.")
-    standing: str | None = Field(description="Where the member stands as of now; null: nothing holds any more.")
+    retracts: int | None = Field(description="The claim it retracts.")
+    standing: str | None = Field(description="The member's present status; null if no claim is valid.")
 
     @classmethod
     def of(cls, change: feed.TurnoutChange) -> Self:
@@ -64,8 +66,8 @@ class Changes(BaseModel):
 
     ballot: str
     changes: list[Change]
-    cursor: int = Field(description="Ask with this as `after` next.")
-    more: bool = Field(description="Whether there is more at once.")
+    cursor: int = Field(description="Send this as `after` in the next request.")
+    more: bool = Field(description="Whether further changes can be fetched at once.")
 
 
 class ApiError(BaseModel):
@@ -74,9 +76,9 @@ class ApiError(BaseModel):
     type: str
     title: str
     status: int
-    detail: str = Field(description="For the person who runs the program that asked.")
-    remedy: str | None = Field(None, description="What to do about it.")
-    problems: list[dict[str, Any]] | None = Field(None, description="What is wrong with each parameter.")
+    detail: str = Field(description="More about the error, for the program's operator.")
+    remedy: str | None = Field(None, description="How to mend it.")
+    problems: list[dict[str, Any]] | None = Field(None, description="The problem with each wrong parameter.")
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
@@ -84,5 +86,5 @@ def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:
-        problems = [{"parameter": str(one["loc"][0]), "problem": one["msg"]} for one in error.errors()]
+        problems = [{"parameter": str(detail["loc"][0]), "problem": detail["msg"]} for detail in error.errors()]
         return problem(400, "A parameter cannot be right.", problems=problems)

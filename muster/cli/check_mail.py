@@ -18,7 +18,7 @@ from messaging.reports.diagnostics import RefusalClass, Weight
 from messaging.settings import load_settings
 from muster.cli.output import json_text
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.classify import (
+from webhooks.email.inbound_mail.classify import (
     AUTO_REPLY,
     COMPLAINT,
     DoubtfulMail,
@@ -26,9 +26,9 @@ from webhooks.email.mail_server.classify import (
     UnsubscribeWish,
     classify_mail,
 )
-from webhooks.email.mail_server.mail_files import origin_of
-from webhooks.email.mail_server.parsed_mail import parse_mail, text_of
-from webhooks.email.mail_server.replies import MailAnswer
+from webhooks.email.inbound_mail.mail_files import origin_of
+from webhooks.email.inbound_mail.parsed_mail import parse_mail, text_of
+from webhooks.email.inbound_mail.replies import MailAnswer
 
 CheckResult = dict[str, Any]
 

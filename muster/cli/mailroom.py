@@ -16,7 +16,7 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.email.mail_server.mail_files import MailboxCounts
+    from webhooks.email.inbound_mail.mail_files import MailboxCounts
 
 _HELP = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
 
@@ -52,7 +52,7 @@ def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path
 
 
 async def _read(path: Path) -> MailboxCounts:
-    from webhooks.email.mail_server.mail_files import read_mailbox
+    from webhooks.email.inbound_mail.mail_files import read_mailbox
 
     async with open_session() as runtime:
         return await read_mailbox(runtime, path)
@@ -62,7 +62,7 @@ async def _listen(lmtp: str | None, smtp: str | None) -> None:
     import structlog
 
     from muster.web import stop_signal
-    from webhooks.email.mail_server.listener import listening
+    from webhooks.email.inbound_mail.listener import listening
 
     log = structlog.get_logger(__name__)
     async with open_session(stays_up=True) as runtime, AsyncExitStack() as stack:

@@ -37,8 +37,8 @@ from muster.cli.options import actor_option, dry_run_option, force_option, json_
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import find_person
-from webhooks.email.mail_server.mail_store import find_reply_mail, record_look
-from webhooks.email.mail_server.threads import thread_of
+from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
+from webhooks.email.inbound_mail.threads import thread_of
 
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 

@@ -16,7 +16,7 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One count by Muster and by the sandbox's record.
+    """Comparison of one count by Muster and by the sandbox's record.
 
     Attributes:
         name: the name of the count, in words.
@@ -46,15 +46,15 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         sandbox: the sandbox, with its record.
     """
     people = await _People.load(db)
-    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["sent"], campaign_id)}
-    voters = {row["person_id"] for row in await db.fetch(SQL["voters"], ballot_id)}
-    silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["silenced"])}
-    said = people.who_voted(sandbox.record.confirmed())
+    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["count_sent"], campaign_id)}
+    voters = {row["person_id"] for row in await db.fetch(SQL["list_voters"], ballot_id)}
+    silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["list_opt_outs"])}
+    confirmed = people.who_voted(sandbox.record.confirmed())
     return [
         _same("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
         _same("texts: what was sent is what arrived", _of(sent, "sms"), _texts(sandbox)),
         Check("copies of one email, or of one text to a number", 0, _doubled(sandbox)),
-        _same("voted: members counted are those who said so", Counter(voters), Counter(said)),
+        _same("voted: members counted are those who said so", Counter(voters), Counter(confirmed)),
         _same(
             "opted out: suppressed are those who asked",
             Counter(silenced),
@@ -62,11 +62,11 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         ),
         Check(
             "numbers that had opted out before",
-            await db.fetchval(SQL["silenced_before"]),
+            await db.fetchval(SQL["count_earlier_opt_outs"]),
             sandbox.twilio.refused.get(21610, 0),
         ),
-        Check("texts received", await db.fetchval(SQL["replies"]), _inbound(sandbox)),
-        Check("confirmations that only a link scanner made", len(voters - said), 0),
+        Check("texts received", await db.fetchval(SQL["count_replies"]), _inbound(sandbox)),
+        Check("confirmations that only a link scanner made", len(voters - confirmed), 0),
     ]
 
 
@@ -81,11 +81,11 @@ class _People:
     @classmethod
     async def load(cls, db: Connection) -> _People:
         by_address: dict[tuple[str, str], set[int]] = {}
-        for row in await db.fetch(SQL["holders"]):
+        for row in await db.fetch(SQL["list_addresses"]):
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
         return cls(
-            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["senders_of_links"])},
-            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["receivers_of_texts"])},
+            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_links"])},
+            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_texts"])},
             by_address=by_address,
         )
 
@@ -95,20 +95,20 @@ class _People:
         A link belongs to one member. A text from a shared phone confirms for none of its holders by itself: it waits
         for a person, so it is not expected to count.
         """
-        said = set()
-        for one in standings:
-            if one.route == "link":
-                said.add(self.by_link[digest(one.token)])
-            elif len(self.by_address["sms", one.address]) == 1:
-                said.add(self.by_text[one.message])
-        return said
+        members = set()
+        for answer in standings:
+            if answer.route == "link":
+                members.add(self.by_link[digest(answer.token)])
+            elif len(self.by_address["sms", answer.address]) == 1:
+                members.add(self.by_text[answer.message])
+        return members
 
     def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
-        asked = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
-        persons = {person for address in asked for person in self.by_address[address]}
+        stopped = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
+        persons = {person for address in stopped for person in self.by_address[address]}
         theirs = {address for address, holders in self.by_address.items() if holders & persons}
-        return asked | (theirs & silenced)
+        return stopped | (theirs & silenced)
 
 
 def _of(sent: dict[tuple[str, str], int], channel: str) -> Counter[object]:

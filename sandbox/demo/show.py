@@ -117,7 +117,7 @@ def _steps(summary: Summary) -> Table:
     for step in summary["steps"]:
         why = ", ".join(
             f"{n:,} {reason.replace('_', ' ')}"
-            for reason, n in sorted(step["not_sent"].items(), key=lambda one: -one[1])
+            for reason, n in sorted(step["not_sent"].items(), key=lambda entry: -entry[1])
         )
         sent = ", ".join(f"{n:,} {channel}" for channel, n in step["sent"].items())
         table.add_row(
@@ -149,11 +149,13 @@ def _turnout(summary: Summary) -> Panel:
     reached = sum(branch["reached"] for branch in branches)
     goal = threshold(turnout["threshold"])
     have_reached = verb(reached, "has", "have")
-    said = f"{turnout['confirmed']:,} of {turnout['electorate']:,} {verb(turnout['confirmed'], 'has', 'have')} said"
+    confirmed = (
+        f"{turnout['confirmed']:,} of {turnout['electorate']:,} {verb(turnout['confirmed'], 'has', 'have')} said"
+    )
     shown_branches = plural(len(branches), "branch", "branches")
     more, days = plural(turnout["needed"], "more confirmation"), plural(round(turnout["days_left"]), "day")
     lines = [
-        f"{said} that they voted; {turnout['target']:,} must.",
+        f"{confirmed} that they voted; {turnout['target']:,} must.",
         f"Estimate {turnout['estimate']:,} ({turnout['low']:,} to {turnout['high']:,}), as people over-report voting.",
         f"{more} needed, {days} left to post.",
         f"{reached:,} of {shown_branches} {have_reached} reached {goal} by estimate. Furthest ahead and behind:",

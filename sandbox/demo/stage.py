@@ -84,7 +84,7 @@ class Stage:
         """Wait until the web server can do its work.
 
         Raises:
-            Unavailable: it stopped, or took too long.
+            Unavailable: the process stopped, or took too long.
         """
         try:
             async with asyncio.timeout(PATIENCE):

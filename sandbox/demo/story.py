@@ -108,7 +108,7 @@ async def play(options: Options, scene: Scene, host: Host) -> Summary:
         The summary; `reconciled` says whether every count agrees with the sandbox's record.
 
     Raises:
-        MusterError: it could not be finished.
+        MusterError: the demo could not be finished.
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
         curtain = open_stage(
@@ -175,7 +175,7 @@ async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:
 def shifted(spec: str, today: date) -> str:
     """Shift the spec's dates to be as far from today as they were from the day it was written."""
     shift = today - WRITTEN_ON
-    return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda found: str(date.fromisoformat(found[0]) + shift), spec)
+    return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda day: str(date.fromisoformat(day[0]) + shift), spec)
 
 
 async def until_settled(stage: Stage, campaign: Campaign) -> None:
@@ -187,7 +187,7 @@ async def until_settled(stage: Stage, campaign: Campaign) -> None:
     quiet, last, changed_at = 0, (-1, -1, -1), time.monotonic()
     while quiet < QUIET_LOOKS:
         stage.check()
-        pending = await stage.runtime.pool.fetchrow(SQL["pending"], campaign.campaign_id)
+        pending = await stage.runtime.pool.fetchrow(SQL["count_waiting"], campaign.campaign_id)
         assert pending is not None
         now = pending["outbox"], pending["inbox"], sum(stage.sandbox.pending.values())
         quiet = 0 if any(now) else quiet + 1

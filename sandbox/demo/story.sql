@@ -1,4 +1,4 @@
--- name: pending
+-- name: count_waiting
 -- Unfinished work, for which the demo waits. It does not wait for a text that is tried again in half an hour, because
 -- its phone was off.
 select (select count(*) from message m join step s using (step_id)

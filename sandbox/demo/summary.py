@@ -30,10 +30,10 @@ async def summarise(
         JSON-able: `members`, `steps`, `opened`, `confirmed`, `answers`, `opted_out`, `replies`, `scanners`, `turnout`,
         `checks`, `reconciled`.
     """
-    standings = await db.fetch(SQL["standings"], ballot.ballot_id)
+    standings = await db.fetch(SQL["count_claim_statuses"], ballot.ballot_id)
     confirmed = {row["source"]: row["n"] for row in standings if row["kind"] == "voted"}
-    silenced = Counter(row["channel"] for row in await db.fetch(SQL["silenced"]))
-    replies = await db.fetchrow(SQL["replies"])
+    silenced = Counter(row["channel"] for row in await db.fetch(SQL["list_opt_outs"]))
+    replies = await db.fetchrow(SQL["count_replies"])
     assert replies is not None
     hits = stage.sandbox.record.hits
     off = len(await recount(db, ballot.ballot_id))
@@ -41,7 +41,7 @@ async def summarise(
     return {
         "members": _members(report),
         "steps": await _steps(db, campaign.campaign_id),
-        "opened": await db.fetchval(SQL["opened"]),
+        "opened": await db.fetchval(SQL["count_opened"]),
         "confirmed": {**confirmed, "total": sum(confirmed.values())},
         "answers": _by_kind(standings),
         "opted_out": {**silenced, "total": silenced.total()},
@@ -52,8 +52,8 @@ async def summarise(
             "counted": next(check.muster for check in checks if "scanner" in check.name),
         },
         "turnout": await _turnout(db, stage, ballot),
-        "checks": [asdict(one) | {"agrees": one.agrees} for one in checks],
-        "reconciled": all(one.agrees for one in checks),
+        "checks": [asdict(check) | {"agrees": check.agrees} for check in checks],
+        "reconciled": all(check.agrees for check in checks),
     }
 
 
@@ -81,7 +81,7 @@ def _members(report: ImportReport) -> Summary:
 async def _steps(db: Connection, campaign_id: int) -> list[Summary]:
     """Summarise each step: its audience, messages by channel and outcome, and why the others got nothing."""
     steps: dict[int, Summary] = {}
-    for row in await db.fetch(SQL["became"], campaign_id):
+    for row in await db.fetch(SQL["count_states"], campaign_id):
         step = steps.setdefault(
             row["position"],
             {
@@ -118,11 +118,11 @@ def _by_kind(standings: Sequence[Any]) -> dict[str, int]:
 
 
 def _branch(unit: UnitTurnout, whole: Score) -> Summary:
-    one = assess_unit(unit, whole)
+    figures = assess_unit(unit, whole)
     return {
         "name": unit.path,
-        "electorate": one.electorate,
-        "confirmed": one.confirmed,
-        "share": one.confirmed / one.electorate if one.electorate else 0.0,
-        "reached": one.reached,
+        "electorate": figures.electorate,
+        "confirmed": figures.confirmed,
+        "share": figures.confirmed / figures.electorate if figures.electorate else 0.0,
+        "reached": figures.reached,
     }

@@ -41,13 +41,13 @@ class TwilioApi:
     def routes(self) -> list[web.RouteDef]:
         """List the resource's routes."""
         many = "/2010-04-01/Accounts/{account}/Messages.json"
-        one = "/2010-04-01/Accounts/{account}/Messages/{sid}.json"
+        path = "/2010-04-01/Accounts/{account}/Messages/{sid}.json"
         return [
             web.post(many, self._guarded(self._create)),
             web.get(many, self._guarded(self._list)),
-            web.get(one, self._guarded(self._fetch)),
-            web.post(one, self._guarded(self._update)),
-            web.delete(one, self._guarded(self._delete)),
+            web.get(path, self._guarded(self._fetch)),
+            web.post(path, self._guarded(self._update)),
+            web.delete(path, self._guarded(self._delete)),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -67,8 +67,8 @@ class TwilioApi:
         return answer
 
     def _check_password(self, request: web.Request) -> None:
-        said = request.headers.get("Authorization"), request.match_info["account"]
-        if said != (self._credentials, self._account):
+        credentials = request.headers.get("Authorization"), request.match_info["account"]
+        if credentials != (self._credentials, self._account):
             raise Refusal(20003, status=401)
 
     async def _create(self, request: web.Request) -> web.Response:

@@ -60,9 +60,9 @@ class Retries:
     @classmethod
     def parse(cls, fragment: str) -> Retries:
         """Read the policy from a fragment; anything missing has Twilio's default."""
-        said = parse_qs(fragment)
-        count = said.get("rc", ["1"])[-1]
-        policies = said.get("rp", ["ct"])[-1]
+        options = parse_qs(fragment)
+        count = options.get("rc", ["1"])[-1]
+        policies = options.get("rp", ["ct"])[-1]
         return cls(min(int(count), 5) if count.isdecimal() else 1, frozenset(policies.split(",")))
 
     def covers(self, failure: str) -> bool:

@@ -58,7 +58,7 @@ class VonageApi:
                 return await handler(request)
             except VonageRefusal as refusal:
                 headers = {"Retry-After": "1"} if refusal.status == 429 else None
-                return _json(refusal.said, refusal.status, headers)
+                return _json(refusal.body, refusal.status, headers)
 
         return answer
 
@@ -70,14 +70,14 @@ class VonageApi:
 
     async def _create(self, request: web.Request) -> web.Response:
         vonage, config = self._vonage, self._vonage.config
-        said = _parameters(await request.read())
+        parameters = _parameters(await request.read())
         self._conditions()
-        trick = vonage.trick(f"+{said['to']}")
+        trick = vonage.trick(f"+{parameters['to']}")
         if trick.refuse is not None:
             raise VonageRefusal(422, trick.refuse)
         message: VonageMessage | None = None
         if trick.stored or (trick.status is None and not trick.drop):
-            message = vonage.create(said, trick)
+            message = vonage.create(parameters, trick)
         if trick.delay:
             await asyncio.sleep(trick.delay)
         if trick.status is not None:
@@ -109,12 +109,12 @@ class VonageApi:
             raise VonageRefusal(422, 1150, ["date_end", "product", "direction"])
         shown = time.time() - vonage.config.reported_after
         records = [
-            vonage.to_record(one)
-            for one in vonage.messages
-            if one.direction == "outbound"
-            and one.to == f"+{query['to']}"
-            and begin.timestamp() <= one.created < end.timestamp()
-            and one.created <= shown
+            vonage.to_record(message)
+            for message in vonage.messages
+            if message.direction == "outbound"
+            and message.to == f"+{query['to']}"
+            and begin.timestamp() <= message.created < end.timestamp()
+            and message.created <= shown
         ]
         return _json({"request_id": str(uuid4()), "request_status": "SUCCESS", "records": records}, 200)
 
@@ -131,15 +131,15 @@ class VonageRefusal(Exception):  # noqa: N818  # it is the API's response, not a
     def __init__(self, status: int, code: int = 0, wrong: Sequence[str] = ()) -> None:
         super().__init__(status, code)
         self.status = status
-        self.said: dict[str, object]
+        self.body: dict[str, object]
         if code:
-            self.said = problem(code, str(uuid4()))
+            self.body = problem(code, str(uuid4()))
         else:
             kind, title, detail = _GENERAL[status]
             address = f"https://developer.vonage.com/api-errors#{kind}"
-            self.said = {"type": address, "title": title, "detail": detail, "instance": str(uuid4())}
+            self.body = {"type": address, "title": title, "detail": detail, "instance": str(uuid4())}
         if wrong:
-            self.said["invalid_parameters"] = [{"name": name, "reason": "is missing or wrong"} for name in wrong]
+            self.body["invalid_parameters"] = [{"name": name, "reason": "is missing or wrong"} for name in wrong]
 
 
 def _parameters(body: bytes) -> dict[str, Any]:
@@ -149,24 +149,24 @@ def _parameters(body: bytes) -> dict[str, Any]:
         VonageRefusal: some are wrong.
     """
     try:
-        said = orjson.loads(body)
+        parameters = orjson.loads(body)
     except ValueError:
         raise VonageRefusal(422, 1150, ["body"]) from None
-    if not isinstance(said, dict):
+    if not isinstance(parameters, dict):
         raise VonageRefusal(422, 1150, ["body"])
     fits = {
-        "channel": said.get("channel") == "sms",
-        "message_type": said.get("message_type") == "text",
-        "to": bool(_NUMBER.fullmatch(str(said.get("to") or ""))),
-        "from": bool(_SENDER.fullmatch(str(said.get("from") or ""))),
-        "text": bool(said.get("text")) and len(str(said.get("text"))) <= LONGEST_BODY,
-        "client_ref": len(str(said.get("client_ref") or "")) <= 100,
-        "webhook_url": str(said.get("webhook_url") or "https://x.test").startswith(("https://", "http://")),
+        "channel": parameters.get("channel") == "sms",
+        "message_type": parameters.get("message_type") == "text",
+        "to": bool(_NUMBER.fullmatch(str(parameters.get("to") or ""))),
+        "from": bool(_SENDER.fullmatch(str(parameters.get("from") or ""))),
+        "text": bool(parameters.get("text")) and len(str(parameters.get("text"))) <= LONGEST_BODY,
+        "client_ref": len(str(parameters.get("client_ref") or "")) <= 100,
+        "webhook_url": str(parameters.get("webhook_url") or "https://x.test").startswith(("https://", "http://")),
     }
     wrong = [name for name, right in fits.items() if not right]
     if wrong:
         raise VonageRefusal(422, 1150, wrong)
-    return said
+    return parameters
 
 
 def _hang_up(request: web.Request) -> web.Response:
@@ -176,5 +176,5 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-def _json(said: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(said), status=status, headers=headers, content_type="application/json")
+def _json(content: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(content), status=status, headers=headers, content_type="application/json")

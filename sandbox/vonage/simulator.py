@@ -75,7 +75,7 @@ class Vonage:
 
     def sent_to(self, phone: str) -> list[VonageMessage]:
         """List the texts to a number, oldest first."""
-        return [one for one in self.messages if one.direction == "outbound" and one.to == phone]
+        return [message for message in self.messages if message.direction == "outbound" and message.to == phone]
 
     def trick(self, to: str) -> Trick:
         """Return the trick of a number for this request; `once` tricks affect the first of every two tries."""
@@ -85,18 +85,18 @@ class Vonage:
             return trick if self._tried[to] % 2 else PLAIN
         return trick
 
-    def create(self, said: Mapping[str, Any], trick: Trick) -> VonageMessage:
+    def create(self, parameters: Mapping[str, Any], trick: Trick) -> VonageMessage:
         """Accept a text whose parameters have been checked."""
-        to, body = f"+{said['to']}", said["text"]
+        to, body = f"+{parameters['to']}", parameters["text"]
         message = VonageMessage(
             str(uuid4()),
             "outbound",
             to,
-            _plus(said["from"]),
+            _plus(parameters["from"]),
             body,
             segments.count(body).segments,
-            said.get("client_ref"),
-            said.get("webhook_url"),
+            parameters.get("client_ref"),
+            parameters.get("webhook_url"),
             time.time(),
             trick.ending or self._fate(to),
         )
@@ -130,7 +130,7 @@ class Vonage:
         """Post a text's status."""
         if message.webhook is None:
             return
-        said: dict[str, object] = {
+        receipt: dict[str, object] = {
             "message_uuid": message.uuid,
             "to": message.to.removeprefix("+"),
             "from": message.sender.removeprefix("+"),
@@ -142,8 +142,8 @@ class Vonage:
             "sms": {"count_total": str(message.segments)},
         }
         if code is not None:
-            said["error"] = problem(code, message.uuid)
-        await self.webhooks.post(message.webhook, said)
+            receipt["error"] = problem(code, message.uuid)
+        await self.webhooks.post(message.webhook, receipt)
 
     async def receive(self, phone: str, to: str, body: str) -> bool:
         """Send a member's text to one of the account's numbers.

@@ -55,9 +55,9 @@ class VonageWebhooks:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, url: str, said: Mapping[str, object]) -> bool:
+    async def post(self, url: str, receipt: Mapping[str, object]) -> bool:
         """Post a signed body until it is accepted; return whether it was."""
-        body = orjson.dumps(said)
+        body = orjson.dumps(receipt)
         for again in range(self._config.retries + 1):
             if again:
                 await asyncio.sleep(self._config.retry_after)

@@ -1,4 +1,4 @@
-"""The demo itself, as a newcomer runs it: small, whole, and held against the sandbox's own record."""
+"""The demo as a newcomer runs it: small, whole, and compared with the sandbox's own record."""
 
 import json
 import os

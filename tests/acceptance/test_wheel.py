@@ -1,4 +1,4 @@
-"""The wheel, as somebody installs it who has no checkout: it holds what Muster needs, and its demo reconciles."""
+"""The wheel installed without a checkout: it holds the packages and templates, and its demo reconciles."""
 
 from __future__ import annotations
 

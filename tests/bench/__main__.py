@@ -1,4 +1,4 @@
-"""`make bench`: what Muster's speed is worth, beside a counterpart measured in the same run."""
+"""`make bench`: Muster's speed beside a counterpart measured in the same run."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _FINISHED: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A database under test: its connection, the lane that is due, who claims, and what each call took, in seconds."""
+    """A database under test: its connection, the due queue, who claims, and what each call took, in seconds."""
 
     db: Connection
     step: StepChannel
@@ -90,7 +90,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
 
 
 async def _prepare(url: str, finished: int, due: int) -> StepChannel:
-    """Fill a database; returns the lane that is due."""
+    """Fill a database; returns the due queue."""
     db = await connect(url)
     await db.execute(SQL["steps"], 1 + finished // 120_000)
     sender_id = await db.fetchval(SQL["sender"])

@@ -1,4 +1,4 @@
-"""A virtual environment for what Muster is measured against and with, apart from its own."""
+"""A virtual environment for the programs Muster is compared with, apart from its own."""
 
 from __future__ import annotations
 

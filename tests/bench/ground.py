@@ -1,4 +1,4 @@
-"""What benchmarks stand on: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
+"""The ground of the benchmarks: PostgreSQL and Valkey as Muster starts them, and real worker processes."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def deliver(
         workers: up, idle, and ready to send it.
         provider: the process that takes the messages.
     """
-    pids = [one.pid for one in workers]
+    pids = [worker.pid for worker in workers]
     async with runtime.pool.acquire() as db:
         before = sum(map(cpu_seconds, pids)), ground.database_cpu, cpu_seconds(provider.pid)
         began = await db.fetchval("update sender set paused_reason = null returning clock_timestamp()")

@@ -1,4 +1,4 @@
-"""Memory: a worker holds what it is sending, not what there is to send."""
+"""Memory: a worker holds the messages it is sending, not all that are due."""
 
 from __future__ import annotations
 

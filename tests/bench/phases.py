@@ -1,4 +1,4 @@
-"""Where a worker's time goes for an email: its stack, looked at a hundred times a second from outside."""
+"""The phases of an email in a worker: its stack, sampled a hundred times a second from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that are measured: what they have computed, what they hold, and how they end."""
+"""Measured processes: their CPU time, their memory, and how they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark says: figures, and bars they must clear."""
+"""The report of a benchmark: figures, and the bars they must clear."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.bench.processes import ROOT
 
 
 @pytest.mark.parametrize("name", ["sms", "links"])
-def test_runs(name: str) -> None:
+def test_each_benchmark_runs(name: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.bench", "--quick", name],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False,

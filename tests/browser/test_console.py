@@ -50,7 +50,8 @@ async def alert(site: Site, title: str) -> None:
 async def assert_accessible(visit: Visit) -> None:
     results = (await Axe().run(visit.page, options=RULES)).response
     found = [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']]}" for one in results["violations"]
+        f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
+        for violation in results["violations"]
     ]
     assert not found, "\n".join(found)
     assert results["passes"]
@@ -59,7 +60,7 @@ async def assert_accessible(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("width", "scheme"), [(360, "dark"), (390, "light"), (820, "light"), (1440, "dark"), (1920, "light")]
 )
-async def test_every_page_is_sound_at_every_width(site: Site, union: Union, width: int, scheme: Scheme) -> None:
+async def test_every_page_is_accessible_at_every_width(site: Site, union: Union, width: int, scheme: Scheme) -> None:
     async with site.visit(width=width, scheme=scheme) as visit:
         for path in PAGES:
             assert await visit.go(path) == 200
@@ -72,7 +73,7 @@ async def test_every_page_is_sound_at_every_width(site: Site, union: Union, widt
         assert visit.troubles == []
 
 
-async def test_pages_without_anything_in_them_are_sound_too(site: Site) -> None:
+async def test_empty_pages_are_accessible(site: Site) -> None:
     async with site.visit(width=360, signed_in=False) as visit:
         assert await visit.go("/console/") == 401
         await assert_accessible(visit)
@@ -87,7 +88,7 @@ async def test_pages_without_anything_in_them_are_sound_too(site: Site) -> None:
         await assert_accessible(visit)
 
 
-async def test_signing_in_and_out(site: Site) -> None:
+async def test_a_member_of_staff_signs_in_and_out(site: Site) -> None:
     async with site.visit(signed_in=False) as visit:
         link = await site.link()
         await visit.go(link)

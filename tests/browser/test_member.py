@@ -27,7 +27,7 @@ async def look(visit: Visit, link: str) -> None:
     await assert_accessible(visit)
 
 
-async def test_a_member_says_so_on_a_phone_and_staff_see_it(site: Site, union: Union) -> None:
+async def test_a_member_votes_on_a_phone_and_staff_see_it(site: Site, union: Union) -> None:
     link, person_id = await silent_member(site.runtime, union.step_ids[0])
     async with (
         site.visit() as staff,
@@ -98,7 +98,7 @@ async def test_a_link_with_the_sentence_around_it_works_to_the_end(site: Site, u
 @pytest.mark.parametrize(
     "path", ["/0123456789abc.", "/favicon.ico", "/no/such/page/here", "/console/nothing", "/u/x.y"]
 )
-async def test_whatever_does_not_exist_is_a_page_on_a_phone(site: Site, path: str) -> None:
+async def test_a_missing_page_is_readable_on_a_phone(site: Site, path: str) -> None:
     async with site.visit(width=360, signed_in=False, user_agent=PHONE) as visit:
         assert await visit.go(path) in {200, 401, 404}
         assert await visit.page.evaluate("document.contentType") == "text/html"
@@ -108,7 +108,7 @@ async def test_whatever_does_not_exist_is_a_page_on_a_phone(site: Site, path: st
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_link_that_is_none_is_a_sound_page_too(site: Site, scheme: Scheme) -> None:
+async def test_an_unknown_link_shows_an_accessible_page(site: Site, scheme: Scheme) -> None:
     async with site.visit(width=360, scheme=scheme, signed_in=False) as visit:
         assert await visit.go("/0123456789abc") == 404
         await assert_accessible(visit)

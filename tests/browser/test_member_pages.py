@@ -31,7 +31,8 @@ async def faults(page: Page, options: dict[str, Any]) -> list[str]:
     looked = {rule["id"] for rule in found["passes"] + found["inapplicable"]}
     assert looked >= ({"color-contrast"} if options is COLOURS else {"color-contrast", "target-size"})
     return [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes']]}" for one in found["violations"]
+        f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
+        for violation in found["violations"]
     ]
 
 

@@ -107,7 +107,7 @@ async def test_no_browser_without_a_person_confirms_anything(
     assert await db.fetchrow(COUNTS) == before
 
 
-async def test_after_all_of_them_the_member_is_asked_plainly_and_believed(site: Site, union: Union) -> None:
+async def test_after_all_scanners_the_member_is_asked_and_believed(site: Site, union: Union) -> None:
     """What a scanner did a minute ago costs the member one question and nothing else; without scripts as with them."""
     link, person_id = await silent_member(site.runtime, union.step_ids[0])
     async with site.visit(signed_in=False) as headless:

@@ -20,7 +20,7 @@ LARGEST = 200_000
 """Bytes of a picture, which everybody who reads the README gets."""
 
 
-async def test_the_readmes_pictures(site: Site, tmp_path: Path) -> None:
+async def test_the_readmes_pictures_are_made(site: Site, tmp_path: Path) -> None:
     folder = Path(os.environ.get("MUSTER_PICTURES", tmp_path))
     async with site.runtime.pool.acquire() as db:
         await write_union(db, site.runtime.clock(), branches=300, members=12_000)
@@ -39,7 +39,7 @@ async def test_the_readmes_pictures(site: Site, tmp_path: Path) -> None:
             assert 20_000 < (folder / f"{name}.png").stat().st_size < LARGEST
 
 
-async def test_the_pictures_of_members_pages(runtime: Runtime, browser: Browser, tmp_path: Path) -> None:
+async def test_the_pictures_of_members_pages_are_made(runtime: Runtime, browser: Browser, tmp_path: Path) -> None:
     folder = Path(os.environ.get("MUSTER_PICTURES", tmp_path))
     pages = await every_page(runtime, "en")
     window = await browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)

@@ -1,4 +1,4 @@
-"""The faults: what is done when, and what it may do to a campaign."""
+"""The faults: each one's actions and their times, and the effects it may have on a campaign."""
 
 from __future__ import annotations
 

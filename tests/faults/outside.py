@@ -1,4 +1,4 @@
-"""The outside world in a thread of its own: what it took is the truth that everything is held against."""
+"""The outside world in a thread of its own: the database is compared with its record of arrivals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Arrival:
         message_id: ours, out of the envelope or the callback.
         channel: `email` or `sms`.
         address: who it is for.
-        mark: what tells a copy from another message: the Message-ID; of a text, our sealed id.
+        mark: what tells a copy from another message: the Message-ID; of a text, our signed id.
         at: when, in seconds since 1970.
     """
 
@@ -85,10 +85,10 @@ class Outside:
                 for one in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
-                Arrival(keyring.verify_id(sign_id, "status"), "sms", one.to, sign_id, one.created)
-                for one in self.sandbox.twilio.messages
-                if one.direction == "outbound-api"
-                for sign_id in parse_qs(urlsplit(one.callback or "").query).get("m", [""])
+                Arrival(keyring.verify_id(sign_id, "status"), "sms", message.to, sign_id, message.created)
+                for message in self.sandbox.twilio.messages
+                if message.direction == "outbound-api"
+                for sign_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
             ]
             return mails + texts
 
@@ -168,8 +168,8 @@ class Outside:
 
 
 @contextmanager
-def open_outbound_http(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
-    """The outside, until the block is left."""
+def open_outside_world(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
+    """Open the simulated outside world, until the block is left."""
     outside = Outside(host, mail, twilio)
     thread = threading.Thread(target=outside._loop.run_forever, name="outside", daemon=True)
     thread.start()

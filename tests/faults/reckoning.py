@@ -1,4 +1,4 @@
-"""What a fault came to: the database held against what the providers took, message by message."""
+"""The reckoning after a fault: the database compared with the providers' record, message by message."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _nobody_twice(books: Books, finding: Finding) -> None:
         copies = len(arrivals) - 1
         if not copies:
             continue
-        same = len({one.mark for one in arrivals}) == 1
+        same = len({arrival.mark for arrival in arrivals}) == 1
         if books.rows[key]["channel"] == "email" and same and copies <= doubts[key]:
             finding.again += copies
         else:
@@ -225,8 +225,9 @@ def _nothing_given_up_leaves(books: Books, finding: Finding) -> None:
         key
         for key, arrivals in books.arrived.items()
         if (turns := books.turns.get(key))
-        for one in arrivals
-        if _given_up(turns, one.at) and not any(taken and one.at - SLACK < at <= one.at for at, taken in turns)
+        for arrival in arrivals
+        if _given_up(turns, arrival.at)
+        and not any(taken and arrival.at - SLACK < at <= arrival.at for at, taken in turns)
     ]
     if late:
         finding.broken.append(f"{len(late)} left after they had been taken from their worker: {late[:5]}")
@@ -245,8 +246,8 @@ def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> No
         Counter(one.channel for key in messages for one in books.arrived.get(key, ()) if one.at > committed_at)
         for committed_at, messages in stage.answered
     ]
-    everything = [one for arrivals in books.arrived.values() for one in arrivals]
-    after += [Counter(one.channel for one in everything if start < one.at < end) for start, end in stage.paused]
+    everything = [arrival for arrivals in books.arrived.values() for arrival in arrivals]
+    after += [Counter(entry.channel for entry in everything if start < entry.at < end) for start, end in stage.paused]
     for late in after:
         finding.late = max(finding.late or 0, *late.values(), 0)
         for channel, number in late.items():

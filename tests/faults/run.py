@@ -1,4 +1,4 @@
-"""Play one fault, and say what it came to."""
+"""One fault played, and its finding."""
 
 from __future__ import annotations
 

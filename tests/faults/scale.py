@@ -1,4 +1,4 @@
-"""How large the suite is run: everything at full size, or the same in little."""
+"""The scale of the suite: full size, or the same in little."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from campaigns.launch import launch
 from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
-from tests.faults.outside import Outside, open_outbound_http
+from tests.faults.outside import Outside, open_outside_world
 from tests.faults.scale import Scale
 from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
 
@@ -52,7 +52,7 @@ where message_id in (
 )
 """
 _HURRY_HEARTS = """
--- the dead have been silent for a whole lease, and who judges has been steady for as long
+-- the dead have been silent for a whole lease, and the reconciling worker has been steady for as long
 update dispatcher
 set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
     steady_since = now() - interval '1 minute'
@@ -238,7 +238,7 @@ class Stage:
 
     async def hurry(self) -> None:
         """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
-        the hearts of workers that this stage has killed. Those of live workers are never stopped."""
+        the heartbeats of workers that this stage has killed. Those of live workers are never stopped."""
         dead = [f"%-{pid}-%" for pid in self.killed]
 
         async def all_three(db: Connection) -> None:
@@ -286,7 +286,7 @@ async def open_stage(
         providers: the address they listen at.
     """
     async with AsyncExitStack() as stack:
-        outside = stack.enter_context(open_outbound_http(providers, *outside_config))
+        outside = stack.enter_context(open_outside_world(providers, *outside_config))
         servers.redis.flushall()
         database = await servers.new_database()
         stack.push_async_callback(servers.drop_database, database)

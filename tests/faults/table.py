@@ -22,27 +22,27 @@ def as_json(scale: Scale, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "scale": asdict(scale),
         "ok": is_kept(findings),
-        "not_run": [one.fault for one in findings if one.not_run],
-        "faults": [{"what": _WHAT[one.fault], **asdict(one)} for one in findings],
+        "not_run": [finding.fault for finding in findings if finding.not_run],
+        "faults": [{"what": _WHAT[finding.fault], **asdict(finding)} for finding in findings],
     }
 
 
 def is_kept(findings: Sequence[Finding]) -> bool:
     """Whether no demand was broken."""
-    return not any(one.broken for one in findings)
+    return not any(finding.broken for finding in findings)
 
 
 def for_terminal(findings: Sequence[Finding]) -> str:
     """The table, and under it every demand that was not met."""
-    rows = [_HEAD, *(_cells(one) for one in findings)]
+    rows = [_HEAD, *(_cells(finding) for finding in findings)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [
         "  ".join(cell.ljust(width) if not place else cell.rjust(width)
                   for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]  # fmt: skip
-    lines += [f"BROKEN  {one.fault}: {words}" for one in findings for words in one.broken]
-    lines += [f"NOT RUN {one.fault}: {one.not_run}" for one in findings if one.not_run]
+    lines += [f"BROKEN  {finding.fault}: {words}" for finding in findings for words in finding.broken]
+    lines += [f"NOT RUN {finding.fault}: {finding.not_run}" for finding in findings if finding.not_run]
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.mark.parametrize("fault", PLAYED, ids=[fault.name.replace(" ", "-") for fault in PLAYED])
-async def test_loses_and_doubles_nobody(servers: Servers, fault: Fault) -> None:
+async def test_no_fault_loses_or_doubles_a_message(servers: Servers, fault: Fault) -> None:
     finding = await play(servers, SHORT, fault)
     if finding.not_run:
         pytest.skip(finding.not_run)

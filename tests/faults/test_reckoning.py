@@ -44,7 +44,7 @@ def judged(kept: Books, allowed: Allowed | None = None, **changes: Any) -> Any:
     return judge(stage(**changes), "test", kept, allowed or Allowed())
 
 
-def test_finds_nothing_where_all_is_well() -> None:
+def test_nothing_is_reported_where_all_is_well() -> None:
     found = judged(books())
     assert (found.sent, found.lost, found.doubled, found.broken) == (4, 0, 0, [])
 
@@ -102,7 +102,7 @@ def doubt(kept: Books) -> None:
         (doubt, "1 by email became unknown under workers that were not killed (0)"),
     ],
 )
-def test_finds_what_is_wrong(spoil: Callable[[Books], None], words: str) -> None:
+def test_each_wrong_is_reported(spoil: Callable[[Books], None], words: str) -> None:
     kept = books()
     spoil(kept)
     assert any(one.startswith(words) for one in judged(kept, Allowed(withdrawn={Reason.ANSWERED})).broken)

@@ -1,4 +1,4 @@
-"""What several files of these tests are given: somebody who is told, and a worker that tells them."""
+"""Fixtures of several test files: a receiver of webhooks, and a worker that delivers to it."""
 
 from __future__ import annotations
 

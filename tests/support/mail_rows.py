@@ -13,7 +13,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from tests.support.inbound_rows import Asked, Campaign, Moving, make_campaign
 from webhooks import process_inbox
-from webhooks.email.mail_server.listener import listening
+from webhooks.email.inbound_mail.listener import listening
 
 DATA = Path(__file__).parents[1] / "data" / "mail"
 BOUNCES, REPLIES = "bounces.union.test", "reply.union.test"

@@ -17,8 +17,8 @@ from messaging.content.sent import render_again
 from messaging.content.templates import Template, load_template
 from messaging.content.vocabulary import LINKS
 from tests.support.reply_cases import Case, cases
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.own_words import own_words
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.own_words import own_words
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 GIVEN: Mapping[str, Any] = {

@@ -1,4 +1,4 @@
-"""Who is told: a real web server on loopback that does what receivers do, good and bad, and keeps what it got."""
+"""Receivers of webhooks: a real web server on loopback that behaves well and badly, and keeps the requests it got."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from core.http.outbound_http import OutboundHttp, open_outbound_http
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import suppress
+from webhooks.subscriptions.delivery import WebhookDelivery
 from webhooks.subscriptions.event_log import EventLog
-from webhooks.subscriptions.sender import WebhookSender
 from webhooks.subscriptions.subscriptions import Subscription, add_subscription
 
 LOOPBACK = ip_network("127.0.0.1/32")
@@ -114,7 +114,7 @@ class Telling:
     runtime: Runtime
     outside: OutboundHttp
     stream: EventLog
-    sender: WebhookSender
+    sender: WebhookDelivery
 
     async def notice(self) -> None:
         while await self.stream.notice():
@@ -138,7 +138,7 @@ async def telling(
     runtime: Runtime, *, patience: float = 15.0, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Telling]:
     async with open_outbound_http(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
-        sender = WebhookSender(runtime, outside)
+        sender = WebhookDelivery(runtime, outside)
         yield Telling(runtime, outside, EventLog(runtime, state_changes_every=0), sender)
         await sender.stop(0.2)
 

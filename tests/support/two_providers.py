@@ -55,12 +55,12 @@ def both(runtime: Runtime, clock: Callable[[], float], *, timeout: float = 30.0)
 
 def by_twilio(sandbox: Sandbox) -> Counter[str]:
     """Who was sent how many texts by Twilio, as its own log has it."""
-    return Counter(one.to for one in sandbox.twilio.messages if one.direction == "outbound-api")
+    return Counter(message.to for message in sandbox.twilio.messages if message.direction == "outbound-api")
 
 
 def by_vonage(sandbox: Sandbox) -> Counter[str]:
     """Who was sent how many texts by Vonage, as its own log has it."""
-    return Counter(one.to for one in sandbox.vonage.messages if one.direction == "outbound")
+    return Counter(message.to for message in sandbox.vonage.messages if message.direction == "outbound")
 
 
 def by_either(sandbox: Sandbox) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Clients of the web server that do as they like, and a site for them."""
+"""Clients of the web server that break its rules, and a site for them."""
 
 from __future__ import annotations
 

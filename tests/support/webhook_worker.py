@@ -7,7 +7,7 @@ from core.http.outbound_http import open_outbound_http
 from core.runtime import open_runtime
 from core.settings import Settings
 from tests.support.receivers import LOOPBACK
-from webhooks.subscriptions.sender import WebhookSender
+from webhooks.subscriptions.delivery import WebhookDelivery
 
 
 async def main(database_url: str, redis_url: str) -> None:
@@ -19,7 +19,7 @@ async def main(database_url: str, redis_url: str) -> None:
         outgoing_allow=(LOOPBACK,),
     )
     async with open_runtime(settings) as runtime, open_outbound_http(settings.outgoing_allow) as outside:
-        sender = WebhookSender(runtime, outside)
+        sender = WebhookDelivery(runtime, outside)
         while True:
             await sender.start()
             await asyncio.sleep(0.1)

@@ -21,7 +21,7 @@ class EmailProvider(Provider, InboundProvider, Protocol):
 
 
 def _find() -> tuple[type[EmailProvider], ...]:
-    modules = [import_module(f"{providers.__name__}.{one.name}") for one in iter_modules(providers.__path__)]
+    modules = [import_module(f"{providers.__name__}.{module.name}") for module in iter_modules(providers.__path__)]
     return tuple(module.PROVIDER for module in modules if hasattr(module, "PROVIDER"))
 
 

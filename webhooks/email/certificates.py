@@ -57,7 +57,7 @@ class Certificates:
 
         Raises:
             Forged: the URL does not hold a certificate.
-            Unavailable: it cannot be fetched just now.
+            Unavailable: the certificate cannot be fetched just now.
         """
         lock = self._asking.setdefault(url, asyncio.Lock())  # simultaneous requests fetch once
         async with lock:
@@ -75,11 +75,11 @@ class Certificates:
         """
         if url not in self._proved:
             pem = certificate.public_bytes(Encoding.PEM)
-            await answer_in_time(runtime.pool.execute(SQL["keep"], url, pem, runtime.clock()))
+            await answer_in_time(runtime.pool.execute(SQL["store_certificate"], url, pem, runtime.clock()))
             self._proved.add(url)
 
     async def _bring(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
-        pem = await answer_in_time(runtime.pool.fetchval(SQL["find"], url))
+        pem = await answer_in_time(runtime.pool.fetchval(SQL["find_certificate"], url))
         if pem is None:
             self._count(runtime.clock(), topic, where)
             pem = await fetch(runtime, URL(url))
@@ -107,14 +107,14 @@ class Certificates:
 
 async def forget_certificates(db: Connection, *, now: datetime) -> None:
     """Delete certificates that verified their first signature so long ago that Amazon has replaced them since."""
-    await db.execute(SQL["forget"], now - KEPT_FOR)
+    await db.execute(SQL["delete_old"], now - KEPT_FOR)
 
 
 async def fetch(runtime: Runtime, url: URL) -> bytes:
     """Fetch a small document from SNS itself; redirects are not followed.
 
     Raises:
-        Unavailable: it does not answer, or answers with an error or too much.
+        Unavailable: the server does not answer, or answers with an error or too much.
     """
     try:
         async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:

@@ -1,12 +1,12 @@
--- name: find
+-- name: find_certificate
 -- A certificate that has verified a signature before.
 select pem from sns_certificate where url = $1;
 
--- name: keep
--- It has verified a signature; Amazon replaces it about once a year.
+-- name: store_certificate
+-- A certificate that has verified a signature; Amazon replaces it about once a year.
 insert into sns_certificate (url, pem, used_at) values ($1, $2, $3)
 on conflict (url) do update set pem = excluded.pem, used_at = excluded.used_at;
 
--- name: forget
--- Amazon has replaced it long ago; if not, it is fetched once more.
+-- name: delete_old
+-- Certificates that Amazon has replaced long ago; others are fetched once more.
 delete from sns_certificate where used_at < $1;

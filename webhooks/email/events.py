@@ -51,7 +51,7 @@ class EmailEvent:
         kind: its kind.
         at: when the provider says it happened; aware.
         code: an enhanced status code, or the provider's own word.
-        words: what the receiving server, or the provider, said.
+        words: of the receiving server, or of the provider.
         reason: why, as one of our reasons. Reasons that are about the address suppress it.
         soft: a temporary failure: enough of them, over days, suppress the address.
     """
@@ -81,80 +81,80 @@ def bounced(judged: RefusalClass, at: datetime, *, word: str, words: str) -> Ema
     """Build the event of an email that bounced.
 
     Args:
-        judged: what its code means.
+        judged: the meaning of its code.
         at: when.
         word: the provider's word for it, where there is no code.
-        words: what the server said.
+        words: of the server.
     """
     return EmailEvent("bounced", at, judged.code or word, words, judged.reason, judged.soft)
 
 
-async def apply_events(db: Connection, source: str, told: Sequence[ReportedEvent]) -> None:
+async def apply_events(db: Connection, source: str, events: Sequence[ReportedEvent]) -> None:
     """Apply events: move messages to their new states, suppress addresses and keep the history of soft bounces.
 
     Args:
         db: in the caller's transaction.
-        source: who reports them.
-        told: the events, in the order they came.
+        source: the reporter.
+        events: the reports, in the order they came.
     """
-    applied = await apply_receipts(db, [_receipt(source, one) for one in told])
+    applied = await apply_receipts(db, [_receipt(source, event) for event in events])
     delivered: list[int] = []
-    for one, done in zip(told, applied, strict=True):
+    for reported, done in zip(events, applied, strict=True):
         if done.message_id is None:
             continue
-        if one.event.kind == "delivered":
+        if reported.event.kind == "delivered":
             delivered.append(done.message_id)
-        elif one.event.soft:
-            code = one.event.code[:_LONGEST]
-            await note_soft_bounce(db, done.message_id, code=code, at=one.event.at, source=source)
+        elif reported.event.soft:
+            code = reported.event.code[:_LONGEST]
+            await note_soft_bounce(db, done.message_id, code=code, at=reported.event.at, source=source)
     if delivered:
-        await settle_soft_bounces(db, delivered, told[-1].reported_at)
+        await settle_soft_bounces(db, delivered, events[-1].reported_at)
 
 
-def _receipt(source: str, told: ReportedEvent) -> Receipt:
-    event = told.event
+def _receipt(source: str, reported: ReportedEvent) -> Receipt:
+    event = reported.event
     detail = {"event": event.kind} | ({"words": event.words[:_LONGEST]} if event.words else {})
     return Receipt(
-        message_id=told.message_id,
+        message_id=reported.message_id,
         provider_id=None,
         state=_STATES[event.kind],
         source=source,
         code=event.code[:_LONGEST] or None,
         # a provider's clock that is ahead of ours must not put events into the future
-        at=min(event.at, told.reported_at),
+        at=min(event.at, reported.reported_at),
         detail=detail,
         reason=event.reason,
     )
 
 
-def find_message(keyring: Keyring, *said: object) -> int | None:
+def find_message(keyring: Keyring, *texts: object) -> int | None:
     """Find the message by a signed id in one of these texts: our own argument, an envelope sender, a Message-ID.
 
     Args:
         keyring: verifies signed ids.
-        said: texts, the most reliable first; anything else is skipped.
+        texts: the most reliable first; anything else is skipped.
     """
-    for text in said:
+    for text in texts:
         if not isinstance(text, str):
             continue
-        for found in _SIGNED.finditer(text[:_LONGEST]):
-            message_id = keyring.verify_id(found[1], "bounce")
+        for signed in _SIGNED.finditer(text[:_LONGEST]):
+            message_id = keyring.verify_id(signed[1], "bounce")
             if message_id is not None:
                 return message_id
     return None
 
 
-def read_time(said: object, otherwise: T) -> datetime | T:
+def read_time(value: object, otherwise: T) -> datetime | T:
     """Parse a time as providers write it: seconds since 1970, or ISO 8601.
 
     Args:
-        said: a number, or text.
+        value: a number, or text.
         otherwise: the result where it is neither.
     """
     try:
-        if isinstance(said, int | float | str) and re.fullmatch(r"\d{9,11}(\.\d*)?", str(said)):
-            return datetime.fromtimestamp(float(said), UTC)
-        at = datetime.fromisoformat(_FRACTION.sub(r"\1", str(said)))
+        if isinstance(value, int | float | str) and re.fullmatch(r"\d{9,11}(\.\d*)?", str(value)):
+            return datetime.fromtimestamp(float(value), UTC)
+        at = datetime.fromisoformat(_FRACTION.sub(r"\1", str(value)))
     except (ValueError, OverflowError):
         return otherwise
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -26,8 +26,8 @@ from core.http.request_bodies import read_body, refuse_large
 from core.http.web import RUNTIME
 from core.runtime import Runtime
 from core.settings import Settings
-from webhooks.email.mail_server.addresses import read_destination
-from webhooks.email.mail_server.mail_store import store_mail
+from webhooks.email.inbound_mail.addresses import read_destination
+from webhooks.email.inbound_mail.mail_store import store_mail
 from webhooks.email.receiver import Forged, mark_token_used, refused, source_of, verify_and_read
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
@@ -77,7 +77,7 @@ class InboundProvider(Protocol):
         """Tell whether the headers alone prove who sends this; the body has not been read yet.
 
         Raises:
-            Forged: they prove that it is somebody else.
+            Forged: the headers prove another sender.
         """
         ...
 
@@ -85,8 +85,8 @@ class InboundProvider(Protocol):
         """Read the mail in a request and verify its sender; None where it brings none.
 
         Raises:
-            Forged, Malformed: it is not from the provider, or cannot be read.
-            Unavailable: it cannot be verified just now.
+            Forged, Malformed: the request is not from the provider, or cannot be read.
+            Unavailable: the request cannot be verified just now.
         """
         ...
 
@@ -172,13 +172,13 @@ async def _store_for_each(runtime: Runtime, name: str, posted: PostedMail) -> bo
             continue
         known += 1
         await store_mail(
-            runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
+            runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, received_by=name,
             once=None if posted.once is None else (source_of(name), posted.once),
         )  # fmt: skip
         if posted.once is not None:
             break
     if not known:
-        log.info("mail to an unknown address", way=name)
+        log.info("mail to an unknown address", received_by=name)
     return known > 0
 
 
@@ -189,7 +189,7 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
         headers: names and values, in order; those that describe the MIME structure are left out.
         text: its text.
         html: the same as HTML: it may show what is quoted where the text does not.
-        attachments: how many; none of them is in it.
+        attachments: their number; their content is not in it.
     """
     mail = Message(policy=compat32)
     for name, value in headers:
@@ -210,23 +210,23 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
         thing["Content-Disposition"] = "attachment"
         mail.attach(thing)
     # deterministic: the same mail must give the same bytes, or it would be stored twice
-    said = repr((headers, text, html, attachments)).encode(errors="replace")
-    mail.set_boundary(f"=_{hashlib.sha256(said).hexdigest()[:32]}")
+    everything = repr((headers, text, html, attachments)).encode(errors="replace")
+    mail.set_boundary(f"=_{hashlib.sha256(everything).hexdigest()[:32]}")
     return mail.as_bytes()
 
 
 def header_lines(text: str) -> list[tuple[str, str]]:
     """Parse headers as they stand in a mail, folded ones on one line."""
-    found: list[tuple[str, str]] = []
+    lines: list[tuple[str, str]] = []
     for line in text.replace("\r\n", "\n").split("\n")[:2000]:
-        if line.startswith((" ", "\t")) and found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}"[:LONGEST_HEADER])
+        if line.startswith((" ", "\t")) and lines:
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {line.strip()}"[:LONGEST_HEADER])
         elif ":" in line:
             name, _, value = line.partition(":")
-            found.append((name, value.strip()))
-    return found
+            lines.append((name, value.strip()))
+    return lines
 
 
-def said(fields: Mapping[str, bytes], name: str) -> str:
+def form_field(fields: Mapping[str, bytes], name: str) -> str:
     """Return a field of a form as text."""
     return fields.get(name, b"").decode(errors="replace")

@@ -41,7 +41,7 @@ class Malformed(Exception):  # noqa: N818
     """The request cannot be read; the message says why.
 
     Args:
-        why: what is wrong with it.
+        why: the error in it.
         once: the token that proves the sender and is accepted once: it is used up by this request.
     """
 
@@ -57,7 +57,7 @@ class Arrival:
     Attributes:
         key: the same for every repetition of an event.
         message_id: our message, where it names one.
-        event: what the provider sent.
+        event: as the provider sent it.
         ignored: nothing is done about it, and nothing of it is kept but its key.
     """
 
@@ -85,8 +85,8 @@ class Provider(Protocol):
         """Read the events in a request and verify its sender.
 
         Raises:
-            Forged, Malformed: it is not from the provider, or cannot be read.
-            Unavailable: it cannot be verified just now.
+            Forged, Malformed: the request is not from the provider, or cannot be read.
+            Unavailable: the request cannot be verified just now.
         """
         ...
 
@@ -170,9 +170,9 @@ async def verify_and_read(
         reading: verifies and reads it.
 
     Raises:
-        HTTPForbidden: it is not from the provider; nothing is kept.
-        HTTPBadRequest: it cannot be read; it is kept for a person to look at.
-        Unavailable: it cannot be verified or stored just now.
+        HTTPForbidden: the request is not from the provider; nothing is kept.
+        HTTPBadRequest: the request cannot be read; its body is kept for a person to look at.
+        Unavailable: the request cannot be verified or stored just now.
     """
     try:
         return await reading
@@ -211,13 +211,13 @@ def _reported(provider: Provider, item: Item) -> ReportedEvent:
     return ReportedEvent(item.payload["message_id"], event, item.received_at)
 
 
-def check_time(said: datetime | None, now: datetime) -> None:
+def check_time(signed_at: datetime | None, now: datetime) -> None:
     """Refuse a request that was signed too long ago, or in the future.
 
     Raises:
-        Forged: it was.
+        Forged: the request is too old, or from the future.
     """
-    if said is None or not now - WINDOW <= said <= now + AHEAD:
+    if signed_at is None or not now - WINDOW <= signed_at <= now + AHEAD:
         raise Forged("signed too long ago, or in the future")
 
 
@@ -225,7 +225,7 @@ def read_json(body: bytes | str) -> Any:
     """Parse JSON, without what PostgreSQL cannot store.
 
     Raises:
-        Malformed: it is not JSON, or nested too deeply.
+        Malformed: the body is not JSON, or nested too deeply.
     """
     try:
         return plain_json(orjson.loads(body))
@@ -239,19 +239,19 @@ def read_object(body: bytes | str) -> dict[str, Any]:
     """Parse JSON that has to be an object.
 
     Raises:
-        Malformed: it is none.
+        Malformed: the body is no JSON object.
     """
-    said = read_json(body)
-    if not isinstance(said, dict):
+    parsed = read_json(body)
+    if not isinstance(parsed, dict):
         raise Malformed("not a JSON object")
-    return said
+    return parsed
 
 
-def table(said: object) -> Mapping[str, Any]:
+def table(value: object) -> Mapping[str, Any]:
     """Return an object inside another; an empty one where something else stands there."""
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def text(said: object) -> str:
+def text(value: object) -> str:
     """Return a text or a number inside an object as text; "" where something else stands there."""
-    return str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -28,7 +28,7 @@ class Uploads:
     """Bodies of requests, from their first byte until their sender is verified."""
 
     def __init__(self) -> None:
-        self._held: dict[_Upload, None] = {}
+        self._arriving: dict[_Upload, None] = {}
 
     @asynccontextmanager
     async def receive(self, request: web.Request, largest: int) -> AsyncIterator[bytes]:
@@ -43,11 +43,11 @@ class Uploads:
             Unavailable: there is no room for more.
         """
         upload = _Upload(client_network(request))
-        self._held[upload] = None
+        self._arriving[upload] = None
         try:
             yield await self._read(upload, request, largest)
         finally:
-            self._held.pop(upload, None)
+            self._arriving.pop(upload, None)
 
     async def _read(self, upload: _Upload, request: web.Request, largest: int) -> bytes:
         def grown(size: int) -> None:
@@ -57,26 +57,28 @@ class Uploads:
         with suppress(TimeoutError):
             async with upload.limit:
                 body = await read_body(request, largest=largest, grown=grown)
-                if upload in self._held:  # its last bytes may have been too many, with no await left to cancel
+                if upload in self._arriving:  # its last bytes may have been too many, with no await left to cancel
                     upload.complete = True
                     return body
         raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.")
 
     def _make_room(self, latest: _Upload, largest: int) -> None:
         if latest.where != INSIDE:  # all clients of a proxy that does not name them
-            self._turn_away([one for one in self._held if one.where == latest.where], OF_A_NETWORK * largest)
-        self._turn_away(list(self._held), IN_ALL * largest)
+            self._turn_away(
+                [upload for upload in self._arriving if upload.where == latest.where], OF_A_NETWORK * largest
+            )
+        self._turn_away(list(self._arriving), IN_ALL * largest)
 
-    def _turn_away(self, held: list[_Upload], room: int) -> None:
+    def _turn_away(self, uploads: list[_Upload], room: int) -> None:
         """Cancel the uploads that have been arriving for the longest, until the bytes fit."""
-        size = sum(one.size for one in held)
-        for one in held:
+        size = sum(upload.size for upload in uploads)
+        for upload in uploads:
             if size <= room:
                 return
-            if not one.complete:
-                size -= one.size
-                del self._held[one]
-                one.limit.reschedule(0)
+            if not upload.complete:
+                size -= upload.size
+                del self._arriving[upload]
+                upload.limit.reschedule(0)
 
 
 class _Upload:

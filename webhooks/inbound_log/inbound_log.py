@@ -54,7 +54,7 @@ class Item:
         source: which webhook it came by, such as `twilio_status`.
         payload: its content, as the receiving endpoint stored it.
         received_at: when it came; aware.
-        attempts: how often it has been tried.
+        attempts: the number of tries so far.
     """
 
     inbound_id: int
@@ -95,7 +95,7 @@ class Intake:
             runtime: the runtime.
             source: which webhook it came by; decides which handler processes it.
             dedupe_key: the same for every repetition of an item.
-            subject: what it is about; items of one subject are processed in order.
+            subject: a message, a number or a mailbox; items of one subject are processed in order.
             payload: JSON-able; no NUL characters.
             at: when it was sent, if that was long before now; aware.
             done: store it as processed: it is only there to recognise repetitions.
@@ -151,20 +151,20 @@ class _Arrival:
     def key(self) -> tuple[str, str]:
         return self.row[:2]
 
-    def tell(self, said: int | Exception | None) -> None:
+    def tell(self, result: int | Exception | None) -> None:
         """Pass the result to the waiting request, if it still waits."""
         if self.stored.done():
             return
-        if isinstance(said, Exception):
-            self.stored.set_exception(said)
+        if isinstance(result, Exception):
+            self.stored.set_exception(result)
         else:
-            self.stored.set_result(said)
+            self.stored.set_result(result)
 
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
     """Write a batch in one statement; if that fails, one by one, so that a bad row costs none of the others."""
     try:
-        rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
+        rows = await runtime.pool.fetch(SQL["store_items"], *zip(*(arrival.row for arrival in batch), strict=True))
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.TransactionRollbackError) as error:
         if len(batch) == 1:
             batch[0].tell(error)
@@ -177,6 +177,57 @@ async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
         arrival.tell(ids.pop(arrival.key, None))  # of two equal items only the first is new
 
 
+async def store_done(
+    db: Connection, *, source: str, key: str, subject: str, payload: Mapping[str, Any], at: datetime
+) -> int:
+    """Store an item that the caller's transaction has processed; returns its row, the same one for a repetition.
+
+    Args:
+        db: in the transaction that does what the item asks for.
+        source: the endpoint it came by.
+        key: the same for every repetition of the item.
+        subject: a message, a number or a mailbox.
+        payload: JSON-able; no NUL characters.
+        at: when it came; aware.
+    """
+    inbound_id: int = await db.fetchval(SQL["store_done"], source, key, subject, dict(payload), at)
+    return inbound_id
+
+
+async def store_raw_mail(
+    runtime: Runtime,
+    *,
+    source: str,
+    dedupe_key: str,
+    subject: str,
+    payload: Mapping[str, Any],
+    raw: bytes,
+    once: tuple[str, str] | None,
+) -> int | None:
+    """Store an item and its mail, as it came, and wake the workers.
+
+    Args:
+        runtime: the runtime.
+        source: the endpoint it came by.
+        dedupe_key: the same for every repetition of the mail.
+        subject: a message, a number or a mailbox; items of one subject are processed in order.
+        payload: JSON-able; no NUL characters.
+        raw: the mail.
+        once: source and key of a token that is accepted once, with whatever item; None for none.
+
+    Returns:
+        The row's id, committed; None where the mail or the token was stored before.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    row = (source, dedupe_key, subject, dict(payload), runtime.clock(), raw, *(once or (None, None)))
+    inbound_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["store_mail"], *row))
+    if inbound_id is not None:
+        await runtime.wake("inbox")
+    return inbound_id
+
+
 async def store_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
     """Keep an unreadable body for a person to look at, cut short and for a while.
 
@@ -186,7 +237,7 @@ async def store_malformed(runtime: Runtime, *, source: str, problem: str, body: 
     now = runtime.clock()
     await answer_in_time(
         runtime.pool.execute(
-            SQL["keep_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
+            SQL["store_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
         )
     )
 
@@ -209,7 +260,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():
                 await lock_people_shared(db)
-                rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
+                rows = await db.fetch(SQL["claim_due"], runtime.clock(), min(most, limit - done), list(slow), long)
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
             if not rows:  # searching for these again would scan all of the others
@@ -235,14 +286,14 @@ async def process_these(
     for inbound_id in sorted(inbound_ids):
         async with db.transaction():
             await lock_people_shared(db)
-            for row in await db.fetch(SQL["take"], inbound_id):
+            for row in await db.fetch(SQL["claim_one"], inbound_id):
                 await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
     return not await find_waiting(db, inbound_ids)
 
 
 async def find_waiting(db: Connection, inbound_ids: Collection[int]) -> list[int]:
     """Return those of some items that have not been processed yet."""
-    return [row["inbound_id"] for row in await db.fetch(SQL["waiting"], list(inbound_ids))]
+    return [row["inbound_id"] for row in await db.fetch(SQL["list_waiting"], list(inbound_ids))]
 
 
 def _order(row: asyncpg.Record) -> tuple[str, int]:
@@ -282,7 +333,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     await db.execute(
         SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
     )
-    log.warning("an inbox item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
+    log.warning("an inbound item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:
         await forget_late(db, [item.inbound_id])
         await raise_alert(

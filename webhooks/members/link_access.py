@@ -24,7 +24,7 @@ from webhooks.members.user_agents import classify, misfits
 Act = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
 """Callback that does something for the member of a link, in one transaction."""
 OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
-"""The same for the press of a button."""
+"""Response to the press of a button."""
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
@@ -48,7 +48,7 @@ class LinkAccess:
 
         Args:
             request: its path holds `{token}`.
-            act: what to do; everything it does in the database is committed before the answer.
+            act: the work to do; everything it changes in the database is committed before the answer.
         """
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
@@ -64,7 +64,7 @@ class LinkAccess:
 
         Args:
             request: its path holds `{token}`.
-            act: what to do; everything it does in the database is committed before the answer.
+            act: the work to do; everything it changes in the database is committed before the answer.
             nonce: the form's nonce.
             answer: the button's value.
         """

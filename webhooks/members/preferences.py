@@ -87,17 +87,17 @@ def _page(
             "id": contact_point.address_id,
             "name": _name(say, contact_point),
             "shared": contact_point.shared,
-            "held": _held(say, contact_point),
+            "obstacle": _obstacle_in_words(say, contact_point),
             "choice": contact_point.choice,
             "choices": [
-                one
-                for one in reversed(CHOICES)
-                if not PreferenceChange(contact_point, one).more or not contact_point.held
+                choice
+                for choice in reversed(CHOICES)
+                if not PreferenceChange(contact_point, choice).more or not contact_point.obstacle
             ],
         }
         for contact_point in contact_points
     ]
-    choosable = any(not contact_point.held or contact_point.choice != "nothing" for contact_point in contact_points)
+    choosable = any(not contact_point.obstacle or contact_point.choice != "nothing" for contact_point in contact_points)
     some = any(contact_point.choice != "nothing" for contact_point in contact_points)
     return show(
         request, recipient, "member/preferences.html", status,
@@ -109,14 +109,14 @@ def _name(say: Say, contact_point: ContactPoint) -> str:
     return say(f"{contact_point.channel}_to", address=contact_point.masked)
 
 
-def _held(say: Say, contact_point: ContactPoint) -> str | None:
-    if contact_point.held == "start":
+def _obstacle_in_words(say: Say, contact_point: ContactPoint) -> str | None:
+    if contact_point.obstacle == "start":
         return say("held_start", number=contact_point.start_to) if contact_point.start_to else say("held_start_unknown")
-    return say(f"held_{contact_point.held}") if contact_point.held else None
+    return say(f"held_{contact_point.obstacle}") if contact_point.obstacle else None
 
 
 class _Press:
-    """One press of a button on a member's preferences."""
+    """Press of a button on a member's preferences."""
 
     def __init__(self, request: web.Request, db: Connection, press: Pressed, form: MultiDict[str]) -> None:
         self._request = request
@@ -134,15 +134,15 @@ class _Press:
         used, contact_points = self._used, await contact_points_of(self._db, self._recipient.message_id)
         if used is None:
             return await self._again(contact_points, "once_more", status=409)
-        found = changes(contact_points, self._wanted(used, contact_points))
+        wished = changes(contact_points, self._wanted(used, contact_points))
         if used.stage == 2 and self._pressed != "yes":
             return await self._again(contact_points, "said_nothing")
-        if not found:
+        if not wished:
             return await self._again(contact_points, "saved_same")
         signals = [] if used.stage == 2 else self._signals(used)
-        if used.stage == 1 and (signals or any(one.more for one in found)):
-            return await self._ask(found, signals)
-        return await self._save(used, contact_points, found)
+        if used.stage == 1 and (signals or any(change.more for change in wished)):
+            return await self._ask(wished, signals)
+        return await self._save(used, contact_points, wished)
 
     def _wanted(self, used: AnsweredView, contact_points: list[ContactPoint]) -> Mapping[int, str]:
         """Return the choices by address id: from the form, or from the page before it."""
@@ -161,22 +161,24 @@ class _Press:
     def _signals(self, used: AnsweredView) -> list[str]:
         seen = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
         seen += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
-        return [one for one in seen if one not in HARMLESS]
+        return [signal for signal in seen if signal not in HARMLESS]
 
     async def _again(self, contact_points: list[ContactPoint], note: str, *, status: int = 200) -> web.Response:
         return _page(self._request, self._recipient, contact_points, nonce=await self._open(), note=note, status=status)
 
-    async def _ask(self, found: list[PreferenceChange], signals: list[str]) -> web.Response:
+    async def _ask(self, wished: list[PreferenceChange], signals: list[str]) -> web.Response:
         say = speak(self._request, self._recipient)
         nonce = await self._open(
-            stage=2, signals=signals, earlier={one.contact_point.address_id: one.to for one in found}
+            stage=2, signals=signals, earlier={change.contact_point.address_id: change.to for change in wished}
         )
-        lines = [say("becomes", place=_name(say, one.contact_point), what=say(f"is_{one.to}")) for one in found]
-        about = "again" if any(one.more for one in found) else "sure"
+        lines = [
+            say("becomes", place=_name(say, change.contact_point), what=say(f"is_{change.to}")) for change in wished
+        ]
+        about = "again" if any(change.more for change in wished) else "sure"
         return show(self._request, self._recipient, "member/confirm.html", about=about, lines=lines, nonce=nonce)
 
     async def _save(
-        self, used: AnsweredView, contact_points: list[ContactPoint], found: list[PreferenceChange]
+        self, used: AnsweredView, contact_points: list[ContactPoint], wished: list[PreferenceChange]
     ) -> web.Response:
         say = speak(self._request, self._recipient)
         await store_press(
@@ -186,13 +188,19 @@ class _Press:
                 "answer": self._pressed,
                 "agent": self._agent,
                 "signals": list(used.signals),
-                "to": {str(one.contact_point.address_id): one.to for one in found},
+                "to": {str(change.contact_point.address_id): change.to for change in wished},
             },
         )  # fmt: skip
         await change_preferences(
-            self._db, message_id=self._recipient.message_id, changes=found, wording=str(say("everything")), at=self._now
+            self._db,
+            message_id=self._recipient.message_id,
+            changes=wished,
+            wording=str(say("everything")),
+            at=self._now,
         )
-        nonce = await self._open(earlier={one.contact_point.address_id: one.contact_point.choice for one in found})
+        nonce = await self._open(
+            earlier={change.contact_point.address_id: change.contact_point.choice for change in wished}
+        )
         contact_points = await contact_points_of(self._db, self._recipient.message_id)
         note = "undone_saved" if self._pressed == "undo" else "saved"
         return _page(

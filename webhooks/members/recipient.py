@@ -15,6 +15,7 @@ from core.db import Connection, Pool, load_queries
 from core.keyring import Action, digest
 from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
+from webhooks.inbound_log.inbound_log import store_done
 from webhooks.members.page_views import (
     LATELY,
     MOST_LATELY,
@@ -187,10 +188,9 @@ async def store_press(
     db: Connection, recipient: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
     """Store a press, in the transaction that does what it asks for; returns its row in the inbound log."""
-    inbound_id: int = await db.fetchval(
-        SQL["keep_press"], source, key, f"message:{recipient.message_id}", dict(payload), at
+    return await store_done(
+        db, source=source, key=key, subject=f"message:{recipient.message_id}", payload=payload, at=at
     )
-    return inbound_id
 
 
 def _recipient(row: Record | Mapping[str, Any]) -> Recipient:

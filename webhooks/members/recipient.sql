@@ -45,10 +45,3 @@ select
 from recipient r
 cross join nearby n
 left join used u on true;
-
--- name: keep_press
--- A press is stored like any other answer, and done in the same transaction.
-insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
-values ($1, $2, $3, $4, $5, $5, 'done', $5)
-on conflict (source, dedupe_key) do update set source = excluded.source
-returning inbound_id;

@@ -24,7 +24,7 @@ def language(*wanted: str | None) -> str:
         wanted: in order of preference; None and "" are passed over.
     """
     known = languages()
-    return next((name for one in wanted if one and (name := spoken(one, known))), DEFAULT)
+    return next((name for code in wanted if code and (name := spoken(code, known))), DEFAULT)
 
 
 def accepted(header: str) -> list[str]:
@@ -38,7 +38,7 @@ def accepted(header: str) -> list[str]:
         name, _, weight = part.partition(";")
         share = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
         wanted.append((float(share[1]) if share else 1.0, name.strip()))
-    return [name for weight, name in sorted(wanted, key=lambda one: -one[0]) if weight > 0]
+    return [name for weight, name in sorted(wanted, key=lambda pair: -pair[0]) if weight > 0]
 
 
 def local_time(at: datetime, zone: str, words: Mapping[str, Any]) -> str:

@@ -86,8 +86,8 @@ def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[
     agent = headers.get("User-Agent", "")[:500]
     if classify(agent) != "browser":
         return []
-    found = _TELLS.search(agent)
-    tells = found is not None and int(found["version"][:6]) >= _TELLS_FROM
+    sign = _TELLS.search(agent)
+    tells = sign is not None and int(sign["version"][:6]) >= _TELLS_FROM
     mode = headers.get("Sec-Fetch-Mode", "")
     seen = {
         "pretends": not headers.get("Accept-Language")

@@ -21,11 +21,13 @@ WEBHOOKS: Final[Mapping[str, SmsWebhooks]] = MappingProxyType(
 """Webhooks by provider."""
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
-    {source: handler for one in WEBHOOKS.values() for source, handler in one.handlers.items()}
+    {source: handler for webhook in WEBHOOKS.values() for source, handler in webhook.handlers.items()}
 )
 """Handlers of what has come in, by source."""
 
-UNDATED: Final = tuple(source for one in WEBHOOKS.values() if not one.proves_date for source in one.handlers)
+UNDATED: Final = tuple(
+    source for webhook in WEBHOOKS.values() if not webhook.proves_date for source in webhook.handlers
+)
 """Sources whose items can be sent again at any time with the same proof of origin."""
 
 
@@ -35,7 +37,7 @@ def routes(intake: Intake) -> list[web.RouteDef]:
     Args:
         intake: stores what comes in.
     """
-    return [route for one in WEBHOOKS.values() for route in one.routes(intake)]
+    return [route for webhook in WEBHOOKS.values() for route in webhook.routes(intake)]
 
 
 async def backfill(runtime: Runtime) -> int:
@@ -47,13 +49,13 @@ async def backfill(runtime: Runtime) -> int:
     Raises:
         Unavailable: a provider's list cannot be read, or the database does not answer; every other list has been read.
     """
-    found, away = 0, None
-    for one in WEBHOOKS.values():
-        if one.backfill is not None:
+    fetched, away = 0, None
+    for webhook in WEBHOOKS.values():
+        if webhook.backfill is not None:
             try:
-                found += await one.backfill(runtime)
+                fetched += await webhook.backfill(runtime)
             except Unavailable as error:
                 away = error
     if away is not None:
         raise away
-    return found
+    return fetched

@@ -58,41 +58,43 @@ async def backfill(runtime: Runtime) -> int:
     remembered = now - timedelta(days=settings.keep_inbox) + DAY
     if through < remembered:
         log.warning("older texts are not fetched again; they may have been processed", since=through, before=remembered)
-    intake, found, start = Intake(), 0, max(through - OVERLAP, remembered)
+    intake, stored, start = Intake(), 0, max(through - OVERLAP, remembered)
     while start < now:
         end = min(start + WINDOW, now)
         for listed in await _listed(client, _numbers(senders), start, end):
             row = _row(listed, senders, settings.sms_from)
             if row is not None:
-                found += await intake.store(runtime, **row, at=min(listed.date_sent, now)) is not None
+                stored += await intake.store(runtime, **row, at=min(listed.date_sent, now)) is not None
         await runtime.pool.execute(SQL["have_through"], INBOUND, end, runtime.clock())
         start = end
-    if found:
-        log.warning("texts that had not arrived by webhook were fetched", texts=found, since=through.isoformat())
-    return found
+    if stored:
+        log.warning("texts that had not arrived by webhook were fetched", texts=stored, since=through.isoformat())
+    return stored
 
 
 def _numbers(senders: set[str | None]) -> list[str | None]:
     """Return the numbers to filter Twilio's list by; [None], for no filter, unless all senders are numbers."""
-    numbers = sorted(one for one in senders if one)
-    return [*numbers] if numbers and all(one.startswith("+") for one in numbers) else [None]
+    numbers = sorted(sender for sender in senders if sender)
+    return [*numbers] if numbers and all(number.startswith("+") for number in numbers) else [None]
 
 
 async def _listed(client: Client, numbers: list[str | None], start: datetime, end: datetime) -> list[Any]:
     """List the inbound texts of a time span, oldest first."""
-    found: list[Any] = []
+    records: list[Any] = []
     try:
         for number in numbers:
             to = {} if number is None else {"to": number}
             listed = await client.messages.stream_async(
                 date_sent_after=start, date_sent_before=end, page_size=PAGE, **to
             )
-            found += [one async for one in listed if one.direction == "inbound" and one.date_sent is not None]
+            records += [
+                record async for record in listed if record.direction == "inbound" and record.date_sent is not None
+            ]
     except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
         raise Unavailable(
             f"Twilio's list of texts could not be read ({type(error).__name__}).", remedy="It will be tried again."
         ) from error
-    return sorted(found, key=lambda one: one.date_sent)
+    return sorted(records, key=lambda record: record.date_sent)
 
 
 def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[str, Any] | None:

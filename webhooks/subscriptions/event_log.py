@@ -17,7 +17,7 @@ from typing import Final
 from ballots import feed
 from core.db import Connection, load_queries
 from core.runtime import Runtime
-from webhooks.subscriptions.event_sources import CLAIMS, SOURCES, SourceEvents, last_change, read, wanted_sources
+from webhooks.subscriptions.event_sources import CLAIM_TABLE, SOURCES, FoundEvent, last_change, read, wanted_sources
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
 from webhooks.subscriptions.high_water_mark import ends, find_high_water_mark
 from webhooks.subscriptions.state_changes import state_changes, wants_state_changes
@@ -28,7 +28,7 @@ PAGE: Final = 5000
 """Rows of a source table read in one look."""
 STATE_CHANGES_EVERY: Final = 10.0
 """Seconds between two looks for state changes of ballots and alerts."""
-_SETTLING: Final = {table: source.column for table, source in SOURCES.items() if table != CLAIMS}
+_SETTLING: Final = {table: source.column for table, source in SOURCES.items() if table != CLAIM_TABLE}
 
 
 @dataclass(slots=True)
@@ -50,33 +50,33 @@ class EventLog:
             types = await wanted_types(db)
             if not types:
                 return False
-            if wanted_sources(types) & {CLAIMS}:
+            if wanted_sources(types) & {CLAIM_TABLE}:
                 await feed.number(db)
             async with db.transaction():
-                if not await db.fetchval(SQL["hold"]):
+                if not await db.fetchval(SQL["try_lock"]):
                     return False
-                found, more = await self._read_on(db, types)
+                events, more = await self._read_on(db, types)
                 if wants_state_changes(types) and time.monotonic() >= self.state_changes_at:
                     self.state_changes_at = time.monotonic() + self.state_changes_every
-                    found += [one for one in await state_changes(db, self.runtime.clock()) if one.type in types]
-                await _add(db, sorted(found, key=lambda one: one.at))
+                    events += [event for event in await state_changes(db, self.runtime.clock()) if event.type in types]
+                await _add(db, sorted(events, key=lambda event: event.at))
                 return more
 
-    async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[SourceEvents], bool]:
+    async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[FoundEvent], bool]:
         wanted = wanted_sources(types)
-        before = {row["source"]: row["position"] for row in await db.fetch(SQL["positions"])}
+        before = {row["source"]: row["position"] for row in await db.fetch(SQL["list_positions"])}
         heads = await _heads(db, wanted)
-        found, now, more = [], {}, False
+        events, now, more = [], {}, False
         for table, head in heads.items():
             start = before.get(table, head)
             if table in wanted and head > start:
                 now[table] = min(head, start + PAGE)
                 more = more or head > now[table]
-                found += await read(db, table, start, now[table], types)
+                events += await read(db, table, start, now[table], types)
             else:
                 now[table] = max(head, start)
-        await db.execute(SQL["advance"], list(now), list(now.values()))
-        return found, more
+        await db.execute(SQL["store_positions"], list(now), list(now.values()))
+        return events, more
 
 
 @asynccontextmanager
@@ -89,11 +89,11 @@ async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[t
     async with runtime.pool.acquire() as db:
         await feed.number(db)  # earlier claims are not news
         async with db.transaction():
-            await db.execute(SQL["wait"])
+            await db.execute(SQL["lock"])
             known = await wanted_types(db)
             fresh = set(SOURCES) - wanted_sources(known)
             heads = {table: place for table, place in (await _heads(db, ())).items() if table in fresh}
-            await db.execute(SQL["advance"], list(heads), list(heads.values()))
+            await db.execute(SQL["store_positions"], list(heads), list(heads.values()))
             if wants_state_changes(types) and not wants_state_changes(known):
                 await state_changes(db, runtime.clock())
             yield db, await head(db)
@@ -101,20 +101,20 @@ async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[t
 
 async def wanted_types(db: Connection) -> set[str]:
     """Return the event types that any subscription receives."""
-    patterns = [row["pattern"] for row in await db.fetch(SQL["wanted"])]
+    patterns = [row["pattern"] for row in await db.fetch(SQL["list_patterns"])]
     # a downgrade may have left unknown patterns behind: they are ignored
-    return set(expand(one for one in patterns if one == "*" or one in EVENTS or one in GROUPS))
+    return set(expand(pattern for pattern in patterns if pattern == "*" or pattern in EVENTS or pattern in GROUPS))
 
 
 async def head(db: Connection) -> int:
     """Return the number of the last event."""
-    return int(await db.fetchval(SQL["head"]))
+    return int(await db.fetchval(SQL["last_event"]))
 
 
 async def drop_old(db: Connection, before: datetime) -> None:
     """Delete events that were recorded, and delivery attempts that were made, before a time."""
-    await db.execute(SQL["drop_old"], before)
-    await db.execute(SQL["drop_log"], before)
+    await db.execute(SQL["delete_events"], before)
+    await db.execute(SQL["delete_deliveries"], before)
 
 
 async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
@@ -122,15 +122,15 @@ async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
     careful = {table: column for table, column in _SETTLING.items() if table in wanted}
     heads = await find_high_water_mark(db, careful) if careful else {}
     careless = {table: column for table, column in _SETTLING.items() if table not in wanted}
-    return {**(heads or {}), **await ends(db, careless), CLAIMS: await last_change(db)}
+    return {**(heads or {}), **await ends(db, careless), CLAIM_TABLE: await last_change(db)}
 
 
-async def _add(db: Connection, found: list[SourceEvents]) -> None:
-    if found:
+async def _add(db: Connection, events: list[FoundEvent]) -> None:
+    if events:
         await db.execute(
-            SQL["add"],
-            [one.type for one in found],
-            [one.at for one in found],
-            [dict(one.data) for one in found],
-            [one.ref for one in found],
+            SQL["insert_events"],
+            [event.type for event in events],
+            [event.at for event in events],
+            [dict(event.data) for event in events],
+            [event.ref for event in events],
         )

@@ -1,49 +1,49 @@
--- name: hold
+-- name: try_lock
 -- One reader at a time, and the next only after this one has committed: so events are numbered in the order of commits.
 -- If another worker holds the lock, leave the work to it.
 select pg_try_advisory_xact_lock(hashtextextended('webhook events', 0));
 
--- name: wait
--- The same lock, waited for.
+-- name: lock
+-- Waits for that lock.
 select pg_advisory_xact_lock(hashtextextended('webhook events', 0));
 
--- name: wanted
+-- name: list_patterns
 -- The patterns of all subscriptions that may still receive events; a paused one catches up when it is resumed.
 select distinct unnest(events) as pattern from webhook_subscription where state <> 'gone';
 
--- name: positions
+-- name: list_positions
 -- How far each source table has been read.
 select source, position from event_source_position;
 
--- name: advance
+-- name: store_positions
 -- The next look starts from here.
 insert into event_source_position (source, position)
 select * from unnest($1::text[], $2::bigint[])
 on conflict (source) do update set position = excluded.position where event_source_position.position <> excluded.position;
 
--- name: add
+-- name: insert_events
 -- In the order in which they happened, as far as one look can know.
 insert into webhook_event (type, at, data, ref)
 select e.type, e.at, e.data, e.ref
 from unnest($1::text[], $2::timestamptz[], $3::jsonb[], $4::bigint[]) with ordinality as e (type, at, data, ref, n)
 order by e.n;
 
--- name: head
+-- name: last_event
 -- The last event; exact only under the lock above.
 select coalesce(max(seq), 0) from webhook_event;
 
--- name: at
+-- name: last_event_before
 -- The last event before a moment.
 select coalesce(max(seq), 0) from webhook_event where noticed_at < $1;
 
--- name: oldest
+-- name: position_before_oldest
 -- Where a replay can begin: before the first event that is kept.
 select coalesce(min(seq), 1) - 1 from webhook_event;
 
--- name: drop_old
+-- name: delete_events
 -- Events are kept longer than deliveries are retried, so these have been delivered, or their subscription has been
 -- paused for days.
 delete from webhook_event where noticed_at < $1;
 
--- name: drop_log
+-- name: delete_deliveries
 delete from webhook_delivery where at < $1;

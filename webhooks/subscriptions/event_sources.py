@@ -13,7 +13,7 @@ from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-CLAIMS: Final = "turnout_change"
+CLAIM_TABLE: Final = "turnout_change"
 """The one source table that its readers number; the others are read up to their high-water mark."""
 
 _STATES: Final = {
@@ -40,7 +40,7 @@ _CAMPAIGN_ACTIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class SourceEvents:
+class FoundEvent:
     """Event found in a source table.
 
     Attributes:
@@ -83,7 +83,7 @@ def _suppression(row: asyncpg.Record) -> str:
 
 SOURCES: Final[Mapping[str, EventSource]] = {
     "message_event": EventSource("messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
-    CLAIMS: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
+    CLAIM_TABLE: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
     "response": EventSource(
         "responses",
         "response_id",
@@ -112,7 +112,7 @@ def wanted_sources(types: Collection[str]) -> set[str]:
     return {name for name, source in SOURCES.items() if any(one.startswith(source.group) for one in types)}
 
 
-async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[SourceEvents]:
+async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[FoundEvent]:
     """Read a source table's events between two positions, of the types that are wanted.
 
     Args:
@@ -131,7 +131,7 @@ async def read(db: Connection, table: str, after: int, upto: int, types: Collect
         kind = source.type_of(row)
         if kind in types and kind is not None:
             said = {name: value for name, value in row.items() if name not in _NOT_IN_PAYLOAD | source.drops}
-            found.append(SourceEvents(kind, row["at"], said, row.get("ref")))
+            found.append(FoundEvent(kind, row["at"], said, row.get("ref")))
     return found
 
 

@@ -9,9 +9,9 @@ from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.http.outbound_http import OutboundHttp, OutboundReply
 from core.runtime import Runtime
+from webhooks.subscriptions.delivery import DeliveryState, delivery_state_of
 from webhooks.subscriptions.event_types import webhook_id, write
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
-from webhooks.subscriptions.sender import DeliveryState, held_from
 from webhooks.subscriptions.subscriptions import get_subscription
 
 SQL: Final = load_queries(__file__)
@@ -30,8 +30,8 @@ async def resend(runtime: Runtime, outbound_http: OutboundHttp, name: str, seq: 
         NotFound: there is no such subscription or event.
     """
     async with runtime.pool.acquire() as db:
-        state = await _held(runtime, db, name)
-        row = await db.fetchrow(SQL["event"], seq)
+        state = await _delivery_state(runtime, db, name)
+        row = await db.fetchrow(SQL["find_event"], seq)
         if row is None:
             raise NotFound(
                 f"There is no event {seq}.",
@@ -49,18 +49,18 @@ async def send_test(runtime: Runtime, outbound_http: OutboundHttp, name: str) ->
         NotFound: there is no such subscription.
     """
     async with runtime.pool.acquire() as db:
-        state = await _held(runtime, db, name)
+        state = await _delivery_state(runtime, db, name)
     event_id = f"test_{uuid4().hex}"
     body = write("webhook.test", event_id=event_id, cursor=None, at=runtime.clock(), data={"subscription": state.name})
     return await _send(runtime, outbound_http, state, (None, event_id, "webhook.test", "test"), body)
 
 
-async def _held(runtime: Runtime, db: Connection, name: str) -> DeliveryState:
-    row = await db.fetchrow(SQL["subscription"], name)
+async def _delivery_state(runtime: Runtime, db: Connection, name: str) -> DeliveryState:
+    row = await db.fetchrow(SQL["find_subscription"], name)
     if row is None:
         await get_subscription(db, name)  # raises an error that lists the known names
     assert row is not None
-    return held_from(row, runtime.settings, runtime.clock())
+    return delivery_state_of(row, runtime.settings, runtime.clock())
 
 
 async def _send(
@@ -73,6 +73,6 @@ async def _send(
     at, event_id = runtime.clock(), what[1]
     reply = await outbound_http.send("POST", state.url, body, sign(state.secrets, event_id, at, body))
     await runtime.pool.execute(
-        SQL["log"], state.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
+        SQL["insert_delivery"], state.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
     )
     return reply

@@ -1,13 +1,13 @@
--- name: subscription
--- By its name, whatever its state: a person has requested it.
+-- name: find_subscription
+-- A subscription by its name, in any state: a person has requested the delivery.
 select subscription_id, name, url, events, include, cursor, attempts, failing_since, secret, old_secret, old_until
 from webhook_subscription
 where name = $1;
 
--- name: event
+-- name: find_event
 select seq, type, at, data, ref from webhook_event where seq = $1;
 
--- name: log
+-- name: insert_delivery
 insert into webhook_delivery (
   subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, problem, answer
 )

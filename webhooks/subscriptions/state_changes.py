@@ -12,7 +12,7 @@ import asyncpg
 from ballots.phase import VotePhase, vote_phase
 from ballots.score import score
 from core.db import Connection, load_queries
-from webhooks.subscriptions.event_sources import SourceEvents
+from webhooks.subscriptions.event_sources import FoundEvent
 
 SQL: Final = load_queries(__file__)
 
@@ -24,52 +24,55 @@ _RISE: Final = ("below", "reached", "passed")
 
 def wants_state_changes(types: Collection[str]) -> bool:
     """Tell whether any of these types comes from state changes."""
-    return any(one.startswith(("ballot.", "alert.")) for one in types)
+    return any(kind.startswith(("ballot.", "alert.")) for kind in types)
 
 
-async def state_changes(db: Connection, now: datetime) -> list[SourceEvents]:
+async def state_changes(db: Connection, now: datetime) -> list[FoundEvent]:
     """Return the changes since the last report, and mark them as reported."""
     return [*await _alerts(db), *await _ballots(db, now)]
 
 
-async def _ballots(db: Connection, now: datetime) -> list[SourceEvents]:
-    found = []
-    for row in await db.fetch(SQL["ballots"], now):
+async def _ballots(db: Connection, now: datetime) -> list[FoundEvent]:
+    events = []
+    for row in await db.fetch(SQL["list_ballots"], now):
         phase = vote_phase(row["opens_at"], row["closes_at"], now)
-        stands = await score(db, row["ballot_id"], now)
-        level = "passed" if stands.passed else "reached" if stands.reached else "below"
-        said = {"ballot": row["name"], **{name: asdict(stands)[name] for name in _FIGURES}}
-        found += [SourceEvents(f"ballot.{kind}", at, said) for kind, at in _news(row, phase, level, now)]
-        await db.execute(SQL["remember"], "phase", row["ballot_id"], phase)
-        await db.execute(SQL["remember"], "threshold", row["ballot_id"], level)
-    return found
+        figures = await score(db, row["ballot_id"], now)
+        level = "passed" if figures.passed else "reached" if figures.reached else "below"
+        payload = {"ballot": row["name"], **{name: asdict(figures)[name] for name in _FIGURES}}
+        events += [FoundEvent(f"ballot.{kind}", at, payload) for kind, at in _news(row, phase, level, now)]
+        await db.execute(SQL["store_status"], "phase", row["ballot_id"], phase)
+        await db.execute(SQL["store_status"], "threshold", row["ballot_id"], level)
+    return events
 
 
 def _news(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
     """Return the event types due for one ballot, each with when it happened."""
-    before, news = row["known_phase"] or "before", []
+    before, due = row["known_phase"] or "before", []
     if before == "before" and phase != "before":
-        news.append(("opened", row["opens_at"]))
+        due.append(("opened", row["opens_at"]))
     had, has = _RISE.index(row["known_threshold"] or "below"), _RISE.index(level)
     if had < 1 <= has:
-        news.append(("threshold_reached", now))
+        due.append(("threshold_reached", now))
     if had < 2 <= has:
-        news.append(("passed", now))
+        due.append(("passed", now))
     if has < 1 <= had:
-        news.append(("threshold_lost", now))
+        due.append(("threshold_lost", now))
     if before != "closed" and phase == "closed":
-        news.append(("closed", row["closes_at"]))
-    return news
+        due.append(("closed", row["closes_at"]))
+    return due
 
 
-async def _alerts(db: Connection) -> list[SourceEvents]:
-    raised = [row["id"] for row in await db.fetch(SQL["new_alerts"])]
-    ended = [row["id"] for row in await db.fetch(SQL["ended_alerts"])]
+async def _alerts(db: Connection) -> list[FoundEvent]:
+    raised = [row["id"] for row in await db.fetch(SQL["report_new_alerts"])]
+    ended = [row["id"] for row in await db.fetch(SQL["forget_ended_alerts"])]
     return [
-        *[SourceEvents("alert.raised", row["first_at"], _alert(row)) for row in await db.fetch(SQL["alerts"], raised)],
         *[
-            SourceEvents("alert.resolved", row["resolved_at"], _alert(row))
-            for row in await db.fetch(SQL["alerts"], ended)
+            FoundEvent("alert.raised", row["first_at"], _alert(row))
+            for row in await db.fetch(SQL["list_alerts"], raised)
+        ],
+        *[
+            FoundEvent("alert.resolved", row["resolved_at"], _alert(row))
+            for row in await db.fetch(SQL["list_alerts"], ended)
         ],
     ]
 

@@ -1,4 +1,4 @@
--- name: ballots
+-- name: list_ballots
 -- Ballots whose state may still change, with what was reported of each last. Answers come in for a while after the
 -- close.
 select
@@ -10,24 +10,24 @@ left join reported_status t on t.kind = 'threshold' and t.id = b.ballot_id
 where b.closes_at > $1::timestamptz - interval '7 days' or p.status is distinct from 'closed'
 order by b.ballot_id;
 
--- name: remember
+-- name: store_status
 -- Remembers what was reported, so that it is reported once.
 insert into reported_status (kind, id, status) values ($1, $2, $3)
 on conflict (kind, id) do update set status = excluded.status where reported_status.status <> excluded.status;
 
--- name: new_alerts
+-- name: report_new_alerts
 -- Open alerts that have not been reported yet.
 insert into reported_status (kind, id, status)
 select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
 on conflict do nothing
 returning id;
 
--- name: ended_alerts
+-- name: forget_ended_alerts
 -- Reported alerts that have been resolved since.
 delete from reported_status t using alert a
 where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null
 returning t.id;
 
--- name: alerts
+-- name: list_alerts
 select alert_id, key, severity, title, remedy, first_at, resolved_at from alert where alert_id = any ($1::bigint[])
 order by alert_id;

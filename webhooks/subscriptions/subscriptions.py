@@ -38,7 +38,7 @@ class Subscription:
         name: its name in commands.
         url: where events go.
         events: event types, or groups of them.
-        include: what it receives beside ids.
+        include: fields it receives beside ids.
         state: active; paused: waits for a person; gone: the receiver answered 410 (Gone).
         paused_reason: why it is not active.
         cursor: every event up to here has been dealt with.
@@ -47,7 +47,7 @@ class Subscription:
         next_try_at: no try before then.
         old_until: until then the former secret signs as well.
         created_at: when it was added; aware, like every time here.
-        created_by: who added it.
+        created_by: its maker.
         delivered_at: when the receiver last accepted an event.
         waiting: events that it is behind, at most 1,000.
     """
@@ -108,11 +108,11 @@ async def add_subscription(
 
     Args:
         runtime: the runtime.
-        name: what to call it: lowercase letters, digits and dashes.
+        name: its name: lowercase letters, digits and dashes.
         url: where events go; `http://` reaches only what MUSTER_OUTGOING_ALLOW names.
         events: event types or groups of them.
         include: `addresses`, `texts`, where MUSTER_WEBHOOK_INCLUDE allows them.
-        actor: who adds it, for the audit log.
+        actor: its maker, for the audit log.
 
     Returns:
         The subscription, and its secret, which is never shown again.
@@ -130,7 +130,7 @@ async def add_subscription(
     secret, now = make_secret(), runtime.clock()
     async with event_log.beginning(runtime, types) as (db, cursor):
         added = await db.fetchval(
-            SQL["add"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
+            SQL["insert_subscription"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
             encrypt(runtime.settings.secret_key, secret), cursor, actor, now,
         )  # fmt: skip
         if added is None:
@@ -145,7 +145,7 @@ async def get_subscription(db: Connection, name: str) -> Subscription:
     Raises:
         NotFound: there is none of that name.
     """
-    row = await db.fetchrow(SQL["all"], name, _TYPES)
+    row = await db.fetchrow(SQL["list_subscriptions"], name, _TYPES)
     if row is None:
         raise await _nobody(db, name)
     return Subscription(**row)
@@ -153,7 +153,7 @@ async def get_subscription(db: Connection, name: str) -> Subscription:
 
 async def list_subscriptions(db: Connection) -> list[Subscription]:
     """List all subscriptions, by name."""
-    return [Subscription(**row) for row in await db.fetch(SQL["all"], None, _TYPES)]
+    return [Subscription(**row) for row in await db.fetch(SQL["list_subscriptions"], None, _TYPES)]
 
 
 async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: str) -> SecretStr:
@@ -179,7 +179,7 @@ async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> S
 
     Raises:
         NotFound: there is none of that name.
-        Conflict: it is not active.
+        Conflict: the subscription is not active.
     """
     async with db.transaction():
         await _change(db, "pause", name, reason or f"paused by {actor}")
@@ -192,7 +192,7 @@ async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Sub
 
     Raises:
         NotFound: there is none of that name.
-        Conflict: it is not paused, or gone for good.
+        Conflict: the subscription is not paused, or gone for good.
     """
     async with db.transaction():
         subscription_id = await _change(db, "resume", name, now)
@@ -212,15 +212,17 @@ async def replay(
         after: the number of the last event not to be repeated; 0 for everything that is kept.
         since: or a moment: everything recorded from then on.
         now: the time.
-        actor: who requests it, for the audit log.
+        actor: the person who requests it, for the audit log.
 
     Raises:
         NotFound: there is none of that name.
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = int(await db.fetchval(event_log.SQL["oldest"])), await event_log.head(db)
-        cursor = int(await db.fetchval(event_log.SQL["at"], since)) if since is not None else after or oldest
+        oldest, head = int(await db.fetchval(event_log.SQL["position_before_oldest"])), await event_log.head(db)
+        cursor = (
+            int(await db.fetchval(event_log.SQL["last_event_before"], since)) if since is not None else after or oldest
+        )
         cursor = max(cursor, oldest) if since is not None else cursor
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(
@@ -230,10 +232,10 @@ async def replay(
         if await db.fetchval(SQL["replay"], name, cursor, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "replay", name, {"after": cursor})
-        found = await get_subscription(db, name)
-        if found.state == "active":
-            await resolve_alert(db, alert_key(found.subscription_id))  # retries start over
-        return found
+        subscription = await get_subscription(db, name)
+        if subscription.state == "active":
+            await resolve_alert(db, alert_key(subscription.subscription_id))  # retries start over
+        return subscription
 
 
 async def remove(db: Connection, name: str, *, actor: str) -> None:
@@ -266,7 +268,7 @@ async def deliveries(
         NotFound: there is none of that name.
     """
     await get_subscription(db, name)
-    return [DeliveryAttempt(**row) for row in await db.fetch(SQL["log"], name, failed, seq, limit)]
+    return [DeliveryAttempt(**row) for row in await db.fetch(SQL["list_deliveries"], name, failed, seq, limit)]
 
 
 def alert_key(subscription_id: int) -> str:
@@ -278,23 +280,23 @@ async def _change(db: Connection, what: str, name: str, argument: object) -> int
     changed = await db.fetchval(SQL[what], name, argument)
     if changed is not None:
         return int(changed)
-    found = await get_subscription(db, name)
+    subscription = await get_subscription(db, name)
     raise Conflict(
-        f"The webhook {name} is {found.state} and cannot be {what}d.",
+        f"The webhook {name} is {subscription.state} and cannot be {what}d.",
         remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
-        if found.state == "gone"
+        if subscription.state == "gone"
         else "",
     )
 
 
 async def _nobody(db: Connection, name: str) -> NotFound:
-    names = [row["name"] for row in await db.fetch(SQL["names"])]
+    names = [row["name"] for row in await db.fetch(SQL["list_names"])]
     known = names_instead(name, names) if names else "Add one with: muster webhooks add NAME URL --event '*'"
     return NotFound(f"There is no webhook {name}.", remedy=known)
 
 
 async def _note(db: Connection, actor: str, action: str, name: str, detail: dict[str, Any]) -> None:
-    await db.execute(SQL["audit"], actor, action, f"webhook {name}", detail)
+    await db.execute(SQL["record_audit"], actor, action, f"webhook {name}", detail)
 
 
 def _check_scheme(settings: Settings, url: str) -> None:
@@ -306,11 +308,11 @@ def _check_scheme(settings: Settings, url: str) -> None:
 
 
 def _check_include(settings: Settings, include: Sequence[str]) -> None:
-    for one in include:
-        if one not in {"addresses", "texts"}:
-            raise InputError(f"{one!r} cannot be included: there are addresses and texts.")
-        if one not in settings.webhook_include:
+    for kind in include:
+        if kind not in {"addresses", "texts"}:
+            raise InputError(f"{kind!r} cannot be included: there are addresses and texts.")
+        if kind not in settings.webhook_include:
             raise InputError(
-                f"Webhooks may not include {one} here.",
-                remedy=f"The operator of Muster can allow it: MUSTER_WEBHOOK_INCLUDE={one}",
+                f"Webhooks may not include {kind} here.",
+                remedy=f"The operator of Muster can allow it: MUSTER_WEBHOOK_INCLUDE={kind}",
             )

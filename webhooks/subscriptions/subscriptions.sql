@@ -1,11 +1,11 @@
--- name: add
+-- name: insert_subscription
 -- Checks and takes the name in one statement, so that two at once cannot both take it.
 insert into webhook_subscription (name, url, events, include, secret, cursor, created_by, created_at, next_try_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 on conflict (name) do nothing
 returning subscription_id;
 
--- name: all
+-- name: list_subscriptions
 -- Each with how far it is behind, counted up to a thousand: beyond that the number does not matter.
 select
   s.subscription_id, s.name, s.url, s.events, s.include, s.state, s.paused_reason, s.cursor, s.attempts, s.failing_since,
@@ -25,7 +25,7 @@ from (
 ) as s
 order by s.name;
 
--- name: names
+-- name: list_names
 select name from webhook_subscription order by name;
 
 -- name: rotate
@@ -57,11 +57,11 @@ returning subscription_id;
 -- name: remove
 delete from webhook_subscription where name = $1 returning subscription_id;
 
--- name: audit
--- Who did what.
+-- name: record_audit
+-- The action of a member of staff.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
 
--- name: log
+-- name: list_deliveries
 -- The latest attempts first.
 select d.delivery_id, d.at, d.seq, d.webhook_id, d.type, d.reason, d.attempt, d.took, d.status, d.problem, d.answer
 from webhook_delivery d

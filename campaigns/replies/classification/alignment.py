@@ -71,7 +71,7 @@ class Words:
     Attributes:
         text: the text.
         words: its words.
-        said: the same as strings.
+        plain: the same as strings.
     """
 
     def __init__(self, text: str, most: int | None = None) -> None:
@@ -79,7 +79,7 @@ class Words:
         self.words = [
             Word(make_bare(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]
         ][:most]
-        self.said = [one.word for one in self.words]
+        self.plain = [word.word for word in self.words]
 
     def __len__(self) -> int:
         return len(self.words)
@@ -95,12 +95,12 @@ class Words:
 
     def segments(self) -> list[int]:
         """Number each word's segment: a line, or a piece of it beside quotation marks or an ellipsis."""
-        found, number = list[int](), 0
+        segments, number = list[int](), 0
         for position in range(len(self.words)):
             gap = self.gap(position)
             number += position > 0 and ("\n" in gap or _CUT.search(gap) is not None)
-            found.append(number)
-        return found
+            segments.append(number)
+        return segments
 
     def is_marked(self, position: int) -> bool:
         """Tell whether the line of a word is marked as quoted."""
@@ -121,15 +121,15 @@ def stops(gap: str) -> bool:
 def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
     """Find the runs of words of a message in a reply, the longest at each place."""
     places: dict[tuple[str, ...], list[int]] = {}
-    said, heard = message.said, reply.said
-    for position in range(len(said) - seed + 1):
-        known = places.setdefault(tuple(said[position : position + seed]), [])
+    ours, theirs = message.plain, reply.plain
+    for position in range(len(ours) - seed + 1):
+        known = places.setdefault(tuple(ours[position : position + seed]), [])
         if len(known) < MOST_PLACES:
             known.append(position)
     runs, at = list[Run](), 0
-    while at <= len(heard) - seed:
-        tries = places.get(tuple(heard[at : at + seed]), ())
-        longest = max((Run(_together(heard, at, said, place), at, place) for place in tries), default=None)
+    while at <= len(theirs) - seed:
+        tries = places.get(tuple(theirs[at : at + seed]), ())
+        longest = max((Run(_together(theirs, at, ours, place), at, place) for place in tries), default=None)
         if longest is not None:
             runs.append(longest)
         at += 1 if longest is None else longest.length
@@ -167,9 +167,9 @@ def parted(run: Run, reply: Words, message: Words) -> Iterator[Run]:
     yield run.part(first, run.end)
 
 
-def _together(heard: Sequence[str], at: int, said: Sequence[str], place: int) -> int:
+def _together(theirs: Sequence[str], at: int, ours: Sequence[str], place: int) -> int:
     length = 0
-    most = min(len(heard) - at, len(said) - place)
-    while length < most and heard[at + length] == said[place + length]:
+    most = min(len(theirs) - at, len(ours) - place)
+    while length < most and theirs[at + length] == ours[place + length]:
         length += 1
     return length

@@ -47,23 +47,23 @@ class OwnMail:
 
     def read(self) -> Classification:
         """Classify the mail."""
-        said = read_reply(self.words)
+        words_reading = read_reply(self.words)
         if not self.subject:
-            return said
+            return words_reading
         above = read_reply(self.subject)
-        if said.reading == "opt_out":
-            votes = said.also is None and above.reading in CLAIMED and "?" not in self.subject
-            return replace(said, also=above.reading, alone=False) if votes else said
-        return self._read_with_subject(said, above)
+        if words_reading.reading == "opt_out":
+            votes = words_reading.also is None and above.reading in CLAIMED and "?" not in self.subject
+            return replace(words_reading, also=above.reading, alone=False) if votes else words_reading
+        return self._read_with_subject(words_reading, above)
 
-    def _read_with_subject(self, said: Classification, above: Classification) -> Classification:
-        if above.reading == "opt_out" and said.reading != "unclear":
-            return replace(above, also=said.reading if said.reading in BESIDE else above.also, alone=False)
-        if said.reading != "unclear" or above.reading == "unclear":
-            return said
+    def _read_with_subject(self, below: Classification, above: Classification) -> Classification:
+        if above.reading == "opt_out" and below.reading != "unclear":
+            return replace(above, also=below.reading if below.reading in BESIDE else above.also, alone=False)
+        if below.reading != "unclear" or above.reading == "unclear":
+            return below
         if above.reading in CLAIMED and "?" in self.subject:  # a question of theirs, or our own repeated
-            return said
+            return below
         together = read_reply(f"{self.subject}\n{self.words}")
         alone = above.alone and together.reading == above.reading and together.alone
         # beside unreadable words, a subject counts only for readings that staff see or can undo
-        return replace(above, alone=alone) if alone or above.reading not in CLAIMED else said
+        return replace(above, alone=alone) if alone or above.reading not in CLAIMED else below

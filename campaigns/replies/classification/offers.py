@@ -33,9 +33,9 @@ def contradicts_itself(run: Run, message: Words) -> bool:
         *(place for place in range(run.place + 1, run.over) if set(breaks) & set(message.gap(place))),
         run.over,
     ]
-    rules, said = load_rules(), set[str]()
+    rules, readings = load_rules(), set[str]()
     for first, end in list(pairwise(ends))[:MOST]:
         text = message.text[message.words[first].start : message.words[end - 1].end]
         _, rule = rules.read(rules.plain(text))
-        said.add(rule.reading if rule is not None else "")
-    return "voted" in said and bool(said & _OTHERWISE)
+        readings.add(rule.reading if rule is not None else "")
+    return "voted" in readings and bool(readings & _OTHERWISE)

@@ -289,7 +289,7 @@ class Overlap:
         """Take lines made only of our words, where they say nothing by themselves; mark some that do as doubts."""
         begin = next((at for at, place in enumerate(self.ours) if place >= 0), len(self.reply))
         places: dict[str, list[int]] = {}
-        for place, word in enumerate(self.message.said):
+        for place, word in enumerate(self.message.plain):
             if not self.used[place]:
                 places.setdefault(word, []).append(place)
         for first, end in self._lines(begin):
@@ -298,10 +298,10 @@ class Overlap:
             before = first > 0 and self.ours[first - 1] >= 0
             after = end < len(self.reply) and self.ours[end] >= 0
             beside = before and (after or (end == len(self.reply) and end - first > 1))
-            sought = self.reply.said[first:end]
+            sought = self.reply.plain[first:end]
             for place in places.get(sought[0], ()):
                 run = Run(end - first, first, place)
-                if self.message.said[place : run.over] == sought and not any(self.used[place : run.over]):
+                if self.message.plain[place : run.over] == sought and not any(self.used[place : run.over]):
                     self._take_alone(run, beside=beside)
                     break
 
@@ -361,12 +361,12 @@ class Overlap:
             return True
         words = self.reply.words
         text = self.reply.text[words[first].start : words[end - 1].end] + self.reply.gap(end).rstrip()[:1]
-        return says_something(text) or any(word.isdigit() for word in (self.reply.said[first], *self._before(first)))
+        return says_something(text) or any(word.isdigit() for word in (self.reply.plain[first], *self._before(first)))
 
     def _before(self, at: int) -> tuple[str, ...]:
         """Return the word of the message before one that is ours: "1" before "posted"."""
         place = self.ours[at]
-        return (self.message.said[place - 1],) if place > 0 else ()
+        return (self.message.plain[place - 1],) if place > 0 else ()
 
     # ---- spans to remove
 

@@ -39,7 +39,7 @@ _AND_WHY: Final = re.compile(
     rf"(?:{_INSTRUCTION.pattern})(?:\s{{0,3}}{_DONE}\s(?:from|these|receiving|getting|our|all|future|further)\b[^.!?\n]{{0,80}})?",
     re.IGNORECASE,
 )
-"""The same with their purpose: "Reply STOP to unsubscribe from our updates"."""
+"""Instructions with their purpose: "Reply STOP to unsubscribe from our updates"."""
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _PASSAGE: Final = re.compile(
     "\u201c[^\u201d]{1,1500}(?:\u201d|$)|\u201e[^\u201c\u201d]{1,1500}(?:[\u201c\u201d]|$)|\u00ab[^\u00bb]{1,1500}(?:\u00bb|$)"
@@ -82,13 +82,13 @@ def own_text(text: str, sent: Sequence[str] = ()) -> OwnText:
     """
     whole = text[:LONGEST]
     left = "\n".join(line for line in whole.split("\n") if not line.lstrip().startswith(">"))
-    found = find_quotation(left, sent)
-    if found.spans:
-        before, after = found.around(left)
+    quotation = find_quotation(left, sent)
+    if quotation.spans:
+        before, after = quotation.around(left)
         left = "\n".join(part for part in (_unannounced(before), after) if part)
     left = _without_passages(left)
     own = _without_instructions(left) if _INSTRUCTION.search(left) else OwnText(left.strip(), repeats=left != whole)
-    return replace(own, doubtful=own.doubtful or bool(found.doubts))
+    return replace(own, doubtful=own.doubtful or bool(quotation.doubts))
 
 
 def _unannounced(text: str) -> str:
@@ -126,5 +126,7 @@ def _without_instructions(text: str) -> OwnText:
     if len(ours) < len(paragraphs):
         left = "\n\n".join(part.strip() for part in paragraphs if part not in ours)
         return OwnText(left, repeats=True, doubtful=max(len(_WORD.findall(part)) for part in ours) < ONE_PIECE)
-    left = _SENTENCE.sub(lambda found: "" if _INSTRUCTION.search(found[0]) else found[0], _AND_WHY.sub(" ", text))
+    left = _SENTENCE.sub(
+        lambda sentence: "" if _INSTRUCTION.search(sentence[0]) else sentence[0], _AND_WHY.sub(" ", text)
+    )
     return OwnText(left.strip(), repeats=True, doubtful=True)

@@ -40,9 +40,9 @@ _SIGNS: Final = frozenset({
     "thanks", "thank", "cheers", "ta", "regards", "rgds", "wishes", "sincerely", "faithfully", "diolch", "cofion",
     "hwyl",
 })  # fmt: skip
-"""Those of which one stands where a name follows on the same line: "thanks Dave"."""
+"""Farewells that a name follows on the same line: "thanks Dave"."""
 _NO_FIRST: Final = frozenset({"all", "the", "in", "from", "you"})
-"""Those that belong to what stands above where they are the first: "stop all thanks Dave"."""
+"""Words that belong to the line above where they are the first: "stop all thanks Dave"."""
 _TAKE_THANKS: Final = frozenset({
     "sent", "send", "posted", "mailed", "returned", "said", "say", "gave", "give", "got", "no", "my", "our", "of",
 })  # fmt: skip
@@ -120,10 +120,10 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", _JOINERS.sub("", text)))
     raw, signed = _signed([clause for clause in raw if clause.strip()])
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)
-    said = [clause.split() for clause in raw]
+    written = [clause.split() for clause in raw]
     plain = tuple(clause for clause in clauses if clause)
-    greeted = _greeted(said)
-    return Plain(plain, _names(said) | frozenset(greeted) | frozenset(signed), greeted, " ".join(signed))
+    greeted = _greeted(written)
+    return Plain(plain, _names(written) | frozenset(greeted) | frozenset(signed), greeted, " ".join(signed))
 
 
 def make_bare(words: str) -> str:
@@ -153,8 +153,8 @@ def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
         return clauses, []
     if words[name].islower() and first and bare[first - 1] in _TAKE_THANKS:
         return clauses, []
-    said = clauses[-1].split()
-    split = [" ".join(said[:first]), " ".join(said[first:])] if first else clauses[-1:]
+    last = clauses[-1].split()
+    split = [" ".join(last[:first]), " ".join(last[first:])] if first else clauses[-1:]
     return [*clauses[:-1], *split], bare[name:]
 
 
@@ -167,11 +167,11 @@ def _is_name(words: Sequence[str]) -> bool:
 
 def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return the words after "Hello" in a clause of its own, if they name somebody and more text follows."""
-    said = [words for words in clauses if words]
-    if len(said) < 2 or make_bare(said[0][0]) not in _GREETINGS or not 1 < len(said[0]) <= LONGEST_NAME:
+    filled = [words for words in clauses if words]
+    if len(filled) < 2 or make_bare(filled[0][0]) not in _GREETINGS or not 1 < len(filled[0]) <= LONGEST_NAME:
         return ()
-    bare = [make_bare(word) for word in said[0][1:]]
-    fits = all(word[0].isupper() or plain in _ADDRESSED for word, plain in zip(said[0][1:], bare, strict=True))
+    bare = [make_bare(word) for word in filled[0][1:]]
+    fits = all(word[0].isupper() or plain in _ADDRESSED for word, plain in zip(filled[0][1:], bare, strict=True))
     return tuple(bare) if fits else ()
 
 
@@ -187,8 +187,8 @@ def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
 
 def _names_below_farewells(clauses: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the words of names with more text below them: "Kind regards", "Ann Lee", and then a postscript."""
-    said = [words for words in clauses if words]
-    for above, words in pairwise(said):
+    filled = [words for words in clauses if words]
+    for above, words in pairwise(filled):
         is_farewell = all(make_bare(word) in _FAREWELLS for word in above)
         if is_farewell and len(words) <= LONGEST_NAME and all(word[0].isupper() for word in words):
             yield from words

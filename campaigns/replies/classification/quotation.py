@@ -25,7 +25,7 @@ class Quotation:
 
     Attributes:
         spans: start and end characters, in order.
-        share: how much of the message is repeated, 0 to 1.
+        share: the share of the message that is repeated, 0 to 1.
         doubts: character positions where it is uncertain what is ours and what the member's.
     """
 
@@ -45,12 +45,12 @@ class Quotation:
 
     def lines(self, lines: Sequence[str]) -> list[str]:
         """Remove it from the lines of the text; returns as many lines, those it does not touch unchanged."""
-        gone = bytearray(sum(map(len, lines)) + len(lines))
+        removed = bytearray(sum(map(len, lines)) + len(lines))
         for start, end in self.spans:
-            gone[start:end] = b"\1" * (end - start)
+            removed[start:end] = b"\1" * (end - start)
         left, at = list[str](), 0
         for line in lines:
-            here = gone[at : at + len(line)]
+            here = removed[at : at + len(line)]
             at += len(line) + 1
             kept = "".join("\0" if is_gone else letter for letter, is_gone in zip(line, here, strict=True))
             left.append(" ".join(part.strip() for part in kept.split("\0") if part.strip()) if any(here) else line)
@@ -65,15 +65,15 @@ def find_quotation(text: str, sent: Iterable[str]) -> Quotation:
         sent: the message; of several forms (its text, its HTML as text) the best match counts.
     """
     reply = Words(text)
-    found = [_quotation(Overlap(reply, Words(form, MOST_WORDS))) for form in sent]
-    return max(found, key=_how_well, default=Quotation())
+    quotations = [_quotation(Overlap(reply, Words(form, MOST_WORDS))) for form in sent]
+    return max(quotations, key=_how_well, default=Quotation())
 
 
 def begins(text: str, sent: Iterable[str]) -> bool:
     """Tell whether a text is a message or its beginning: at least some words, the last of which may be cut short."""
-    words = Words(text).said
+    words = Words(text).plain
     for form in sent:
-        message = Words(form).said
+        message = Words(form).plain
         same = message[: len(words)]
         if (
             words and same[:-1] == words[:-1] and len(same) == len(words) and same[-1].startswith(words[-1])
@@ -89,5 +89,5 @@ def _quotation(overlap: Overlap) -> Quotation:
     return Quotation(tuple(overlap.spans()), share, tuple(overlap.doubts))
 
 
-def _how_well(found: Quotation) -> tuple[int, float, int]:
-    return sum(end - start for start, end in found.spans), found.share, -len(found.doubts)
+def _how_well(quotation: Quotation) -> tuple[int, float, int]:
+    return sum(end - start for start, end in quotation.spans), quotation.share, -len(quotation.doubts)

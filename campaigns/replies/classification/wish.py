@@ -32,8 +32,8 @@ class Place:
         language: of its words.
         weak: whether its words often mean something else: "end", "cancel".
         above: the clauses before its own.
-        before: what stands before it in its own clause, without words that only join it.
-        after: what stands after it in its own clause, likewise.
+        before: the words before it in its own clause, without words that only join it.
+        after: the words after it in its own clause, likewise.
         next: the same with the words that complete it: "them".
         below: the clauses after its own.
     """
@@ -95,7 +95,7 @@ class Wish:
         Args:
             languages: for each, a list of patterns for each of `PARTS` and `WORDS`; what it lacks is empty.
         """
-        some = {part: "|".join(one for words in languages.values() for one in words.get(part, ())) for part in PARTS}
+        some = {part: "|".join(word for words in languages.values() for word in words.get(part, ())) for part in PARTS}
         return cls(
             begins=re.compile(rf"\b(?:{some['begins']})\b"),
             before=re.compile(rf"(?:(?:^| )(?:{some['before']}|{some['joins']}))+$"),
@@ -103,7 +103,7 @@ class Wish:
             words={
                 language: (_any_of(words["strong"]), _any_of(words["weak"]))
                 for language, words in languages.items()
-                if all(words.get(one) for one in WORDS)
+                if all(words.get(part) for part in WORDS)
             },
             joins=(
                 re.compile(rf"(?:(?:^| )(?:{some['joins']}))+$"),
@@ -120,15 +120,15 @@ class Wish:
             doubts=re.compile(rf"(?<!\S)(?:{some['doubts']})(?!\S)"),
         )
 
-    def without(self, plain: Plain, found: str) -> Plain:
+    def without(self, plain: Plain, pattern: str) -> Plain:
         """Return the reply without the wish; the text before it and after it become separate clauses.
 
         Args:
             plain: the reply.
-            found: the words in it that an opt-out rule matched.
+            pattern: the words in it that an opt-out rule matched.
         """
-        clauses = plain.clauses if any(find_words(found, clause) for clause in plain.clauses) else (plain.words,)
-        parts = (part for clause in clauses for part in self._parts(clause, found))
+        clauses = plain.clauses if any(find_words(pattern, clause) for clause in plain.clauses) else (plain.words,)
+        parts = (part for clause in clauses for part in self._parts(clause, pattern))
         return plain.part(self.without_links(parts))
 
     def without_links(self, clauses: Iterable[str]) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Wish:
 
     def without_limited(self, plain: Plain) -> Plain:
         """Return the reply without the clauses that ask to get no more at some times, places or in some ways only."""
-        limited = [found.span() for found in self.limits.finditer(" , ".join(plain.clauses))]
+        limited = [match.span() for match in self.limits.finditer(" , ".join(plain.clauses))]
         left, at = list[str](), 0
         for clause in plain.clauses:
             end = at + len(clause)
@@ -153,14 +153,14 @@ class Wish:
 
     def places(self, plain: Plain) -> list[Place]:
         """Return the places of words that ask to opt out, the strong ones of every language first."""
-        found = [
+        places = [
             self._place(plain.clauses, number, match, language, weak=weak)
             for weak in (False, True)
             for language, words in self.words.items()
             for number, clause in enumerate(plain.clauses)
             for match in words[weak].finditer(clause)
         ]
-        return found[:MOST]
+        return places[:MOST]
 
     def is_bound(self, place: Place) -> bool:
         """Tell whether the words beside a place make it part of something else."""
@@ -183,21 +183,21 @@ class Wish:
         without = after if weak else self.after.sub("", after).strip()
         return Place(language, weak, tuple(clauses[:number]), before, without, after, tuple(clauses[number + 1 :]))
 
-    def _parts(self, clause: str, found: str) -> Iterator[str]:
-        place = find_words(found, clause)
+    def _parts(self, clause: str, pattern: str) -> Iterator[str]:
+        place = find_words(pattern, clause)
         if place is None:
             yield clause
             return
-        begins = self.begins.search(found)
+        begins = self.begins.search(pattern)
         before = clause[: place.start() + (begins.start() if begins else 0)].strip()
-        digit = _DIGIT.search(found, begins.end() if begins else len(found))
+        digit = _DIGIT.search(pattern, begins.end() if begins else len(pattern))
         after = f"{digit[0] if digit else ''} {clause[place.end() :]}".strip()
         yield from filter(None, (self.before.sub("", before).strip(), self.after.sub("", after).strip()))
 
 
-def find_words(found: str, text: str) -> re.Match[str] | None:
+def find_words(pattern: str, text: str) -> re.Match[str] | None:
     """Find whole words in a text: "end" is not in "send"."""
-    return re.search(rf"(?<!\S){re.escape(found)}(?!\S)", text)
+    return re.search(rf"(?<!\S){re.escape(pattern)}(?!\S)", text)
 
 
 def _any_of(words: Sequence[str]) -> re.Pattern[str]:

@@ -1,4 +1,4 @@
-"""The API keeps to the document it publishes: schemathesis asks whatever the document allows, and what it does not."""
+"""The API keeps to the document it publishes: schemathesis sends requests that the document allows and others."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.electorate import add_ballot, add_person
 from tests.support.inbound_rows import serve
 
 
-async def test_the_api_is_what_its_document_says(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
+async def test_the_api_agrees_with_its_document(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
     ballot_id = await add_ballot(db)
     people = [await add_person(db, f"M{n}") for n in range(3)]
     await enrol(db, ballot_id)
@@ -28,7 +28,9 @@ async def test_the_api_is_what_its_document_says(runtime: Runtime, db: Connectio
     said = document(runtime.settings.public_url)
     for path in said["paths"].values():
         # not here: waiting for a minute, and what is said to streams, which never end; any other name is no ballot
-        asked = [one for one in path["get"]["parameters"] if one["name"] not in {"wait", "Last-Event-ID"}]
+        asked = [
+            parameter for parameter in path["get"]["parameters"] if parameter["name"] not in {"wait", "Last-Event-ID"}
+        ]
         asked[0]["schema"] = {"enum": ["pay-2026", "none-of-that-name"]}
         path["get"]["parameters"] = asked
     (tmp_path / "openapi.json").write_text(json.dumps(said))

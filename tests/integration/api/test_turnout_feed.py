@@ -1,4 +1,4 @@
-"""The turnout feed as other systems read it: by key, waited for, streamed, as a file; and what cannot be asked."""
+"""The turnout feed as other systems read it: by key, waited for, streamed, as a file; and requests that are refused."""
 
 import asyncio
 import csv
@@ -73,23 +73,23 @@ async def trouble(answer: ClientResponse, status: int) -> str:
     return detail
 
 
-async def test_changes_come_in_order_by_cursor(client: Client, db: Connection, people: list[int]) -> None:
+async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connection, people: list[int]) -> None:
     claims = [await say(db, person) for person in people[:3]]
     await retract_claim(db, claims[0], recorder="member", source="link")
     first = await (await client.get(f"{CHANGES}?limit=3")).json()
-    assert [one["claim_id"] for one in first["changes"]] == claims
+    assert [change["claim_id"] for change in first["changes"]] == claims
     assert first["more"] is True
     assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "standing": "voted"}.items()
     assert "recorder" not in first["changes"][0]
     rest = await (await client.get(f"{CHANGES}?after={first['cursor']}")).json()
-    assert [(one["kind"], one["retracts"]) for one in rest["changes"]] == [("retracted", claims[0])]
+    assert [(change["kind"], change["retracts"]) for change in rest["changes"]] == [("retracted", claims[0])]
     none = await (await client.get(f"{CHANGES}?after={rest['cursor']}")).json()
     assert (none["changes"], none["cursor"], none["more"]) == ([], rest["cursor"], False)
     schemas = document("")["components"]["schemas"]
     Draft202012Validator({**schemas["Changes"], "components": {"schemas": schemas}}).validate(first)
 
 
-async def test_one_can_wait_for_a_change(client: Client, db: Connection, people: list[int]) -> None:
+async def test_a_request_can_wait_for_a_change(client: Client, db: Connection, people: list[int]) -> None:
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
     await asyncio.sleep(0)
     await say(db, people[0])
@@ -99,15 +99,15 @@ async def test_one_can_wait_for_a_change(client: Client, db: Connection, people:
     assert nothing["changes"] == []
 
 
-async def test_who_waits_is_told_after_a_look_that_failed(
+async def test_a_waiting_request_is_answered_after_a_failed_look(
     client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[object] = []
     look = LongPoll._ends
 
-    async def stumble(tide: LongPoll, ballots: list[int]) -> dict[int, int]:
+    async def stumble(long_poll: LongPoll, ballots: list[int]) -> dict[int, int]:
         looks.append(ballots)
-        return {1 // 0: 0} if len(looks) == 1 else await look(tide, ballots)
+        return {1 // 0: 0} if len(looks) == 1 else await look(long_poll, ballots)
 
     monkeypatch.setattr(LongPoll, "_ends", stumble)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
@@ -156,7 +156,7 @@ async def test_streams_end_when_the_server_stops(runtime: Runtime, db: Connectio
             assert await answer.content.read() == b""
 
 
-async def test_a_snapshot_is_where_everybody_stands(client: Client, db: Connection, people: list[int]) -> None:
+async def test_a_snapshot_holds_every_members_status(client: Client, db: Connection, people: list[int]) -> None:
     await say(db, people[0])
     await say(db, people[1], "will_vote")
     await say(db, await add_person(db, "=M9"))
@@ -180,7 +180,7 @@ async def test_a_snapshot_is_where_everybody_stands(client: Client, db: Connecti
     assert [tuple(row) for row in taken] == [("key crm", "ballot pay-2026")] * 2
 
 
-async def test_the_feed_followed_live_comes_to_what_the_snapshot_says(
+async def test_the_feed_followed_live_agrees_with_the_snapshot(
     client: Client, db: Connection, people: list[int]
 ) -> None:
     stands: dict[str, str | None] = {}
@@ -191,7 +191,7 @@ async def test_the_feed_followed_live_comes_to_what_the_snapshot_says(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 said = await answer.json()
             after = said["cursor"]
-            stands.update({one["member_id"]: one["standing"] for one in said["changes"]})
+            stands.update({change["member_id"]: change["standing"] for change in said["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -216,7 +216,7 @@ async def test_the_feed_followed_live_comes_to_what_the_snapshot_says(
     assert "voted" in wanted.values()
 
 
-async def test_who_has_no_key_that_works_is_refused(client: Client, db: Connection, people: list[int]) -> None:
+async def test_a_request_without_a_valid_key_is_refused(client: Client, db: Connection, people: list[int]) -> None:
     good = client.session.headers["Authorization"]
     forged = good[:-32] + "a" * 32
     for shown in ("", "Bearer", "Basic eDp5", forged, "Bearer mk_aaaaaaaa_" + "a" * 32, f"{good}a", "Bearer \udcff"):
@@ -232,11 +232,11 @@ async def test_who_has_no_key_that_works_is_refused(client: Client, db: Connecti
         assert await trouble(answer, 403) == "This key is not for that."
     await revoke_key(db, "one", actor="ada", now=NOW)
     await trouble(await client.get(CHANGES, headers=with_it), 401)
-    assert [(one.name, one.revoked_at) for one in await list_keys(db)] == [("crm", None), ("one", NOW)]
+    assert [(key.name, key.revoked_at) for key in await list_keys(db)] == [("crm", None), ("one", NOW)]
     assert only.encode() not in await db.fetchval("select digest from api_key where name = 'one'")
 
 
-async def test_who_guesses_too_often_waits_and_a_good_key_does_not(
+async def test_a_guesser_has_to_wait_and_a_good_key_does_not(
     runtime: Runtime, db: Connection, people: list[int]
 ) -> None:
     key = await make_key(db, "crm", actor="ada", now=NOW)
@@ -249,7 +249,7 @@ async def test_who_guesses_too_often_waits_and_a_good_key_does_not(
         assert (await client.get(CHANGES, headers={"Authorization": f"Bearer {key}"})).status == 200
 
 
-async def test_keys_that_cannot_be_made(db: Connection) -> None:
+async def test_wrong_keys_are_refused_when_they_are_made(db: Connection) -> None:
     with pytest.raises(InputError):
         await make_key(db, "No Good", actor="ada", now=NOW)
     with pytest.raises(NotFound):
@@ -262,7 +262,7 @@ async def test_keys_that_cannot_be_made(db: Connection) -> None:
         await revoke_key(db, "crm", actor="ada", now=NOW)
 
 
-async def test_what_cannot_be_asked(client: Client, people: list[int]) -> None:
+async def test_wrong_parameters_are_refused(client: Client, people: list[int]) -> None:
     for after in ("-1", "99999999999999999999", "one", ""):
         await trouble(await client.get(f"{CHANGES}?after={after}"), 400)
     for query in (
@@ -276,7 +276,7 @@ async def test_what_cannot_be_asked(client: Client, people: list[int]) -> None:
     await trouble(await client.get("/api/v1/turnout/pay-2026/nothing"), 404)
 
 
-async def test_no_such_ballot_or_method(client: Client, people: list[int]) -> None:
+async def test_unknown_ballots_and_methods_are_refused(client: Client, people: list[int]) -> None:
     for name in ("nowhere", "%00", "%ff", "%ED%A0%80", "a%2Fb"):
         await trouble(await client.get(f"/api/v1/turnout/{name}/changes"), 404)
     await trouble(await client.post(CHANGES), 405)
@@ -293,7 +293,7 @@ async def test_the_openapi_document_is_served_to_everybody(client: Client) -> No
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-async def test_whatever_is_asked_is_answered(client: Client, people: list[int], data: st.DataObject) -> None:
+async def test_any_request_is_answered(client: Client, people: list[int], data: st.DataObject) -> None:
     words = st.text(max_size=30)
     ballot = data.draw(st.one_of(st.just("pay-2026"), words.filter(lambda word: word not in {"", ".", ".."})))
     what = data.draw(st.sampled_from(["changes", "snapshot"]))

@@ -1,4 +1,4 @@
-"""What members say: the ledger, where each one stands by it, and the sums that follow."""
+"""Claims of members: the ledger, each member's status by it, and the sums that follow."""
 
 import asyncio
 from itertools import count
@@ -57,7 +57,7 @@ async def test_a_vote_counts_once_and_meets_the_goal(db: Connection) -> None:
     assert await _goal_met(db, ballot, person)
 
 
-async def test_not_yet_from_a_weaker_source_does_not_undo_a_vote(db: Connection) -> None:
+async def test_a_not_yet_from_a_weaker_source_does_not_undo_a_vote(db: Connection) -> None:
     ballot, person = await _one_member(db)
     await _beat_once(db, ballot, person, "voted", "rep")
 
@@ -69,7 +69,7 @@ async def test_not_yet_from_a_weaker_source_does_not_undo_a_vote(db: Connection)
     assert not await _goal_met(db, ballot, person)
 
 
-async def test_retracting_restores_what_stood_before(db: Connection) -> None:
+async def test_retracting_restores_the_status_before(db: Connection) -> None:
     ballot, person = await _one_member(db)
     await _beat_once(db, ballot, person, "will_vote")
     vote = await _beat_once(db, ballot, person, "voted")
@@ -84,7 +84,7 @@ async def test_retracting_restores_what_stood_before(db: Connection) -> None:
         await retract_claim(db, retraction, recorder="member", source="link")
 
 
-async def test_a_vote_retracted_while_another_stands_still_counts(db: Connection) -> None:
+async def test_a_vote_retracted_beside_another_still_counts(db: Connection) -> None:
     ballot, person = await _one_member(db)
     by_link = await _beat_once(db, ballot, person, "voted")
     await _beat_once(db, ballot, person, "voted", "phone_bank")
@@ -126,7 +126,7 @@ async def test_the_ledger_cannot_be_changed(db: Connection) -> None:
             await db.execute(change, claim)
 
 
-async def test_somebody_outside_the_electorate_counts_once_enrolled(db: Connection) -> None:
+async def test_a_member_outside_the_electorate_counts_once_enrolled(db: Connection) -> None:
     ballot, _ = await _one_member(db)
     late = await add_person(db, "late", unit=await add_unit(db, "York"))
     await _beat_once(db, ballot, late, "voted")

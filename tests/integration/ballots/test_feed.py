@@ -25,7 +25,7 @@ async def _vote(db: Connection, ballot: int, person: int, kind: str = "voted") -
     )
 
 
-async def test_a_change_tells_the_claim_and_where_the_member_stands(db: Connection) -> None:
+async def test_a_change_holds_the_claim_and_the_members_status(db: Connection) -> None:
     ballot, [person] = await _people(db, 1)
     claim = await _vote(db, ballot, person)
     retraction = await retract_claim(db, claim, recorder="member", source="link")
@@ -56,7 +56,7 @@ async def test_a_claim_committed_late_comes_after_those_already_read(pool: Pool)
         assert sorted(change.person_id for change in after) == sorted([first, third])
 
 
-async def test_other_ballots_do_not_show(db: Connection) -> None:
+async def test_the_feed_shows_its_own_ballot_only(db: Connection) -> None:
     ballot, [person] = await _people(db, 1)
     other = await add_ballot(db, "other")
     await _vote(db, other, person)

@@ -41,8 +41,8 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
     campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), "staff")
     async with connected(muster) as db:
         [step] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
-        assert not [one for one in step.warnings if "past" in one]
-        planned = {one.text for one in step.examples}
+        assert not [warning for warning in step.warnings if "past" in warning]
+        planned = {example.text for example in step.examples}
     await launch(muster, campaign.campaign_id, "staff")
     words = await said(muster)
     assert any(one.startswith(words["3"][:40]) for one in planned), "the plan shows what is sent"
@@ -55,7 +55,7 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
      ("The last safe day to post it has passed", "post your ballot paper at once", "postiwch eich papur ar unwaith")),
 ])  # fmt: skip
 @pytest.mark.parametrize("are_past", [False, True])
-async def test_our_templates_tell_nobody_of_a_day_that_is_past(
+async def test_our_templates_name_no_day_that_is_past(
     runtime: Runtime, template: str, coming: tuple[str, ...], past: tuple[str, ...], are_past: bool
 ) -> None:
     words = "\n".join((await launched(at_noon(runtime), template, PAST if are_past else COMING)).values())

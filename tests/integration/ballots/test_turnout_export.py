@@ -1,4 +1,4 @@
-"""Exports that the clock asks for: complete, once, made up for, to a folder or an address."""
+"""Scheduled exports: complete, once, caught up after an outage, to a folder or an address."""
 
 import asyncio
 import csv
@@ -37,7 +37,7 @@ TWICE = (time(7), time(19))
         ("2026-03-29T06:30", "2026-03-29T06:00"),
     ],
 )  # fmt: skip
-def test_the_latest_time_that_has_come(now: str, slot: str) -> None:
+def test_the_latest_export_time_is_found(now: str, slot: str) -> None:
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert last_slot(at, TWICE, LONDON) == datetime.fromisoformat(slot).replace(tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def at(runtime: Runtime, to: object, *, now: datetime = NOW, **more: object) -> 
     return replace(there, clock=lambda: now)
 
 
-async def test_twice_a_day_into_a_folder_by_one_of_many(
+async def test_one_of_many_workers_exports_twice_a_day_into_a_folder(
     runtime: Runtime, outside: OutboundHttp, ballot: int, tmp_path: Path
 ) -> None:
     here = at(runtime, tmp_path)
@@ -78,7 +78,7 @@ async def test_twice_a_day_into_a_folder_by_one_of_many(
         assert os.fstat(file.fileno()).st_mode & 0o777 == 0o640
 
 
-async def test_without_a_place_nothing_is_exported(runtime: Runtime, outside: OutboundHttp, ballot: int) -> None:
+async def test_without_a_target_nothing_is_exported(runtime: Runtime, outside: OutboundHttp, ballot: int) -> None:
     assert await export_due(runtime, outside) == 0
 
 
@@ -90,7 +90,7 @@ async def test_a_ballot_is_exported_for_a_day_after_its_close(
     assert await export_due(at(runtime, tmp_path, now=closes + timedelta(hours=32)), outside) == 0
 
 
-async def test_a_folder_that_is_not_there_is_told_and_tried_again(
+async def test_a_missing_folder_raises_an_alert_and_is_tried_again(
     runtime: Runtime, outside: OutboundHttp, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "shared"
@@ -105,7 +105,7 @@ async def test_a_folder_that_is_not_there_is_told_and_tried_again(
     assert [path.name for path in folder.iterdir()] == ["pay-2026-20261122T0700Z.csv"]
 
 
-async def test_to_an_address_with_a_token_and_never_inside(
+async def test_an_export_is_posted_with_a_token_and_never_to_an_inner_address(
     runtime: Runtime, outside: OutboundHttp, db: Connection, ballot: int
 ) -> None:
     async with open_receiver() as receiver:
@@ -141,7 +141,9 @@ async def test_an_address_that_refuses_is_tried_again(
         assert tuple(await row_of(db, "select tries, problem from turnout_export")) == (2, None)
 
 
-async def test_a_worker_makes_what_is_due(runtime: Runtime, outside: OutboundHttp, ballot: int, tmp_path: Path) -> None:
+async def test_a_worker_makes_exports_that_are_due(
+    runtime: Runtime, outside: OutboundHttp, ballot: int, tmp_path: Path
+) -> None:
     here = at(runtime, tmp_path)
     jobs = Jobs(here, Dispatcher(here, {}), outside)
     await asyncio.gather(*jobs.tick())

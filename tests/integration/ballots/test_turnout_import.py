@@ -1,4 +1,4 @@
-"""Bringing in what others know: matched, judged by strength, all or nothing, the same file twice changing nothing."""
+"""Import of turnout from elsewhere: matched, decided by strength, all or nothing, and repeatable without a change."""
 
 import csv
 import random
@@ -87,7 +87,9 @@ Bob Lee,07700 900001,,,Not yet,
 """
 
 
-async def test_each_row_is_recorded_or_told_why_not(here: Runtime, db: Connection, ballot: int, tmp_path: Path) -> None:
+async def test_each_row_is_recorded_or_reported_with_a_reason(
+    here: Runtime, db: Connection, ballot: int, tmp_path: Path
+) -> None:
     here = replace(here, clock=lambda: NOW + timedelta(days=4))
     report = await bring(here, tmp_path / "bank.csv", SHEET)
     assert (report.recorded, report.by_kind) == (3, {"voted": 1, "not_voted": 1, "refused": 1})
@@ -108,7 +110,7 @@ async def test_each_row_is_recorded_or_told_why_not(here: Runtime, db: Connectio
     assert len(await changes(db, ballot, 0)) == 3
 
 
-async def test_a_dry_run_says_the_same_and_changes_nothing(
+async def test_a_dry_run_reports_the_same_and_changes_nothing(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     dry = await bring(here, tmp_path / "bank.csv", SHEET, write=False)
@@ -126,7 +128,7 @@ async def test_the_same_file_again_changes_nothing(here: Runtime, db: Connection
     assert await db.fetchval("select count(*) from claim") == 2
 
 
-async def test_strength_decides_between_the_file_and_what_was_known(
+async def test_strength_decides_between_the_file_and_earlier_claims(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     for member in ("M0", "M1", "M2"):
@@ -148,7 +150,7 @@ async def test_strength_decides_between_the_file_and_what_was_known(
     assert (await totals(db, ballot))["voted"] == 4
 
 
-async def test_who_has_voted_by_a_list_is_not_asked_any_more_and_who_has_not_is(
+async def test_members_who_voted_by_a_list_get_no_more_messages(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     goal = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot)
@@ -164,7 +166,7 @@ async def test_who_has_voted_by_a_list_is_not_asked_any_more_and_who_has_not_is(
     assert met == [await person(db, "M0")]
 
 
-async def test_what_was_taken_back_can_be_said_again(
+async def test_a_retracted_vote_can_be_imported_again(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\n")
@@ -173,7 +175,7 @@ async def test_what_was_taken_back_can_be_said_again(
     assert (await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\n")).recorded == 1
 
 
-async def test_nothing_is_half_done_when_it_fails(here: Runtime, db: Connection, ballot: int, tmp_path: Path) -> None:
+async def test_a_failed_import_leaves_nothing(here: Runtime, db: Connection, ballot: int, tmp_path: Path) -> None:
     await db.execute(
         "create function stumble() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;"
         "create trigger stumble before insert on count_change for each row execute function stumble()"
@@ -194,13 +196,13 @@ UNREADABLE = {
 }
 
 
-async def test_files_that_cannot_be_read(here: Runtime, ballot: int, tmp_path: Path) -> None:
+async def test_unreadable_files_are_refused(here: Runtime, ballot: int, tmp_path: Path) -> None:
     for words, text in UNREADABLE.items():
         with pytest.raises(InputError, match=words):
             await bring(here, tmp_path / "bank.csv", text)
 
 
-async def test_no_such_ballot_or_source(here: Runtime, ballot: int, tmp_path: Path) -> None:
+async def test_unknown_ballots_and_sources_are_refused(here: Runtime, ballot: int, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("member_id,voted\nM0,yes\n")
     with pytest.raises(NotFound):
         await import_claims(here, "nowhere", tmp_path / "x.csv", source="import", actor="ada", write=False)
@@ -208,7 +210,7 @@ async def test_no_such_ballot_or_source(here: Runtime, ballot: int, tmp_path: Pa
         await import_claims(here, "pay-2026", tmp_path / "x.csv", source="link", actor="ada", write=False)
 
 
-async def test_exported_here_and_imported_elsewhere_the_counts_are_the_same(
+async def test_counts_are_the_same_after_export_and_import(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     chance = random.Random(26)
@@ -236,7 +238,9 @@ def muster(settings: Settings, *words: str, cwd: Path) -> subprocess.CompletedPr
     return run_command(["turnout", *words], environment(settings), cwd=cwd)
 
 
-async def test_by_command_with_a_file_to_mend(settings: Settings, db: Connection, ballot: int, tmp_path: Path) -> None:
+async def test_the_command_writes_rejected_rows_to_a_file(
+    settings: Settings, db: Connection, ballot: int, tmp_path: Path
+) -> None:
     now = "update ballot set opens_at = now() - interval '9 days', closes_at = now() + interval '9 days'"
     await db.execute(now)
     (tmp_path / "bank.csv").write_text("member_id;answer;note\nM0;voted;=1+1\nM99;voted;\nM1;Perhaps;\n")
@@ -287,7 +291,7 @@ CELLS = st.one_of(
     joint=st.sampled_from([",", ";", "\t"]),
     write=st.booleans(),
 )
-async def test_whatever_is_in_the_file_it_is_recorded_or_refused_with_a_reason(
+async def test_any_row_is_recorded_or_refused_with_a_reason(
     here: Runtime, db: Connection, ballot: int, tmp_path: Path, header: list[str], rows: list[list[str]], raw: bytes,
     joint: str, write: bool,
 ) -> None:  # fmt: skip
@@ -310,7 +314,7 @@ async def test_titles_totals_and_cells_that_say_nothing_record_nothing(
 ) -> None:
     text = "Phone bank 24 November\n\nmember id,answer,note\nM1,#N/A,x\nM2,voted,#REF!\nM3,voted,\nTotal,3,\n"
     report = await bring(here, tmp_path / "calls.csv", text)
-    assert [(one.line, one.code) for one in report.problems] == [(4, "error_cell"), (7, "not_a_member")]
+    assert [(problem.line, problem.code) for problem in report.problems] == [(4, "error_cell"), (7, "not_a_member")]
     assert report.recorded == 2
     assert await status(db, ballot, "M1") is None
     assert "row 3" in report.sheet.notices[0]

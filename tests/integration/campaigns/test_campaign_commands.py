@@ -48,8 +48,8 @@ def muster(settings: Settings, *commands: str) -> list[Done]:
         "MUSTER_SMS_FROM": "+447700900000",
         "COLUMNS": "120",
     }
-    ran = [run_command(shlex.split(one), environment) for one in commands]
-    return [Done(one.returncode, one.stdout, one.stderr) for one in ran]
+    ran = [run_command(shlex.split(command), environment) for command in commands]
+    return [Done(process.returncode, process.stdout, process.stderr) for process in ran]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def members(tmp_path: Path) -> Path:
     return path
 
 
-def test_from_a_file_to_a_launched_campaign(settings: Settings, members: Path, spec: Path) -> None:
+def test_commands_lead_from_a_file_to_a_launched_campaign(settings: Settings, members: Path, spec: Path) -> None:
     campaign = "campaign {} pay-2026-reminders {}".format
 
     imported, made, ballot, again, asked, launched, twice = muster(
@@ -120,7 +120,7 @@ def test_from_a_file_to_a_launched_campaign(settings: Settings, members: Path, s
     assert watched.json()["campaign"]["state"] == "cancelled", "over: one look is all"
 
 
-def test_turnout_is_told_by_unit_and_region(settings: Settings, members: Path, spec: Path) -> None:
+def test_turnout_is_listed_by_unit_and_region(settings: Settings, members: Path, spec: Path) -> None:
     imported, made, by_unit, as_csv, by_region, nowhere = muster(
         settings,
         f"people import {members}",
@@ -160,7 +160,7 @@ def test_turnout_in_the_terminal_keeps_to_the_rules_of_the_console(
     assert re.search(r"Leeds +2 +2 +0 +0 +0\.0% +·{10} +2", by_branch.out)
 
 
-def test_what_cannot_be_done_is_said_in_a_line(settings: Settings, tmp_path: Path, spec: Path) -> None:
+def test_an_impossible_request_is_refused_in_one_line(settings: Settings, tmp_path: Path, spec: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[ballot]\nname = "x"\ntitle = "X"\nopens = 2026-12-01\ncloses = 2026-11-01\n', encoding="utf-8")
     expected = {

@@ -1,4 +1,4 @@
-"""A member's preferences: what goes where, changed by whom the link was made for, and never more than they may have."""
+"""A member's preferences: changed only by the recipient of the link, and never to more than is allowed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def standing(db: Connection) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in await db.fetch("select channel, address, purpose from suppression order by 1, 2, 3")]
 
 
-async def test_it_says_what_goes_where_and_masks_the_addresses(reader: Reader) -> None:
+async def test_the_page_lists_contact_points_with_masked_addresses(reader: Reader) -> None:
     page = await reader.look()
     assert "Texts to +44 ••• 456" in page.words
     assert "Emails to a•••@x.test" in page.words
@@ -119,7 +119,7 @@ async def test_addresses_that_would_look_alike_can_be_told_apart(
     assert "m•••x@" not in page.words
 
 
-async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked) -> None:
+async def test_every_link_of_the_message_leads_to_the_preferences(client: Client, ann: Asked) -> None:
     for path in (ann.confirm, ann.unsubscribe):
         page = await look(client, f"{path}?lang=cy")
         (link,) = [one for one in page.links if "p/" in one]
@@ -128,7 +128,7 @@ async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked)
         assert "Beth rydym yn ei anfon atoch" in await response.text()
 
 
-async def test_looking_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
+async def test_opening_the_page_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
     before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     for method in ("GET", "HEAD", "GET"):
         assert (await client.request(method, f"{ann.preferences}?answer=stop_all&to-1=nothing")).status == 200
@@ -136,7 +136,7 @@ async def test_looking_changes_nothing(client: Client, db: Connection, ann: Aske
     assert after == before
 
 
-async def test_less_is_granted_at_once_and_withdraws_what_waits(campaign: Campaign, reader: Reader) -> None:
+async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(campaign: Campaign, reader: Reader) -> None:
     page = await reader.save(sms="nothing")
     assert "Saved" in page.words
     assert page.choices.popitem()[1] == "service"
@@ -149,7 +149,7 @@ async def test_less_is_granted_at_once_and_withdraws_what_waits(campaign: Campai
     ]
 
 
-async def test_undo_of_less_asks_first_and_puts_everything_back(campaign: Campaign, reader: Reader) -> None:
+async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: Campaign, reader: Reader) -> None:
     page = await reader.save(sms="nothing", email="nothing")
     assert ("person", str(reader.ann.person_id), "all") in await standing(campaign.db)
     page = await reader.press(page, "undo")
@@ -162,7 +162,7 @@ async def test_undo_of_less_asks_first_and_puts_everything_back(campaign: Campai
     assert {purpose for _, _, purpose in await standing(campaign.db)} <= {"marketing"}
 
 
-async def test_saying_no_to_the_question_leaves_it_as_it_is(campaign: Campaign, reader: Reader) -> None:
+async def test_answering_no_changes_nothing(campaign: Campaign, reader: Reader) -> None:
     await reader.save(sms="nothing")
     page = await reader.save(sms="service")
     page = await reader.press(page, "nothing")
@@ -170,7 +170,9 @@ async def test_saying_no_to_the_question_leaves_it_as_it_is(campaign: Campaign, 
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
 
 
-async def test_everything_is_consent_with_wording_source_and_time(campaign: Campaign, reader: Reader) -> None:
+async def test_choosing_everything_records_a_consent_with_wording_source_and_time(
+    campaign: Campaign, reader: Reader
+) -> None:
     page = await reader.press(await reader.save(email="everything"), "yes")
     assert list(page.choices.values()) == ["service", "everything"]
     assert await agreed(campaign.db) == [("email", True)]
@@ -185,9 +187,7 @@ async def test_everything_is_consent_with_wording_source_and_time(campaign: Camp
     assert "Messages to you are stopped" not in page.words, "no to marketing is no stop"
 
 
-async def test_one_address_of_two_can_speak_again_after_everything_was_stopped(
-    campaign: Campaign, reader: Reader
-) -> None:
+async def test_one_of_two_addresses_can_be_resumed_after_a_full_stop(campaign: Campaign, reader: Reader) -> None:
     await reader.press(await reader.look(), "stop_all")
     page = await reader.press(await reader.save(email="service"), "yes")
     assert list(page.choices.values()) == ["nothing", "service"]
@@ -221,9 +221,7 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     assert "service" in (await reader.look()).choices.values()
 
 
-async def test_start_after_everything_was_stopped_brings_back_that_number_alone(
-    campaign: Campaign, reader: Reader
-) -> None:
+async def test_a_start_after_a_full_stop_resumes_that_number_alone(campaign: Campaign, reader: Reader) -> None:
     await reader.press(await reader.look(), "stop_all")
     await text(campaign.db, "STOP", 1, "STOP")
     await text(campaign.db, "START", 2, "START")
@@ -231,7 +229,7 @@ async def test_start_after_everything_was_stopped_brings_back_that_number_alone(
     assert list((await reader.look()).choices.values()) == ["service", "nothing"]
 
 
-async def test_a_stop_by_text_after_one_by_page_is_the_carriers(campaign: Campaign, reader: Reader) -> None:
+async def test_a_stop_by_text_replaces_one_by_page(campaign: Campaign, reader: Reader) -> None:
     await reader.save(sms="nothing")
     await text(campaign.db, "STOP", 1, "STOP")
     assert "text START" in (await reader.look()).words
@@ -241,7 +239,9 @@ async def test_a_stop_by_text_after_one_by_page_is_the_carriers(campaign: Campai
     ("reason", "words"),
     [("hard_bounced", "came back"), ("complained", "as spam"), ("do_not_contact", "Nothing is sent there")],
 )
-async def test_other_blocks_are_explained_and_stay(campaign: Campaign, reader: Reader, reason: str, words: str) -> None:
+async def test_other_suppressions_are_explained_and_kept(
+    campaign: Campaign, reader: Reader, reason: str, words: str
+) -> None:
     await suppress(campaign.db, channel="email", address=MAIL, reason=reason, source="smtp")
     page = await reader.look()
     assert words in page.words
@@ -263,7 +263,7 @@ async def test_a_shared_address_says_so_and_keeps_the_wish_of_whoever_shares_it(
     assert len(page.offered) == 1, "of the email"
 
 
-async def test_whoever_has_the_address_now_sees_nothing_of_who_had_it(campaign: Campaign, reader: Reader) -> None:
+async def test_an_addresss_new_holder_sees_nothing_of_the_former_one(campaign: Campaign, reader: Reader) -> None:
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
     assert "Texts to +44 ••• 456" in page.words
@@ -272,9 +272,7 @@ async def test_whoever_has_the_address_now_sees_nothing_of_who_had_it(campaign: 
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
 
 
-async def test_whoever_has_the_address_now_says_yes_to_nothing_for_who_had_it(
-    campaign: Campaign, reader: Reader
-) -> None:
+async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign: Campaign, reader: Reader) -> None:
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
     assert "former address" in page.words
@@ -282,7 +280,7 @@ async def test_whoever_has_the_address_now_says_yes_to_nothing_for_who_had_it(
     assert (await standing(campaign.db), await agreed(campaign.db)) == ([], [])
 
 
-async def test_nor_lifts_what_they_stopped(campaign: Campaign, reader: Reader) -> None:
+async def test_an_addresss_new_holder_cannot_lift_the_former_ones_stop(campaign: Campaign, reader: Reader) -> None:
     await reader.press(await reader.look(), "stop_all")
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
@@ -293,7 +291,7 @@ async def test_nor_lifts_what_they_stopped(campaign: Campaign, reader: Reader) -
 # ---- who may
 
 
-async def test_a_nonce_is_of_one_look_at_one_page(campaign: Campaign, reader: Reader, db: Connection) -> None:
+async def test_a_nonce_is_valid_for_one_view_of_one_page(campaign: Campaign, reader: Reader, db: Connection) -> None:
     page = await reader.look()
     await reader.press(page, "save", sms="nothing")
     before = await everything(db)
@@ -304,12 +302,12 @@ async def test_a_nonce_is_of_one_look_at_one_page(campaign: Campaign, reader: Re
     assert await everything(db) == before
 
 
-async def test_a_token_of_nobody_is_the_same_page_as_ever(client: Client, ann: Asked) -> None:
+async def test_an_unknown_token_shows_the_usual_page(client: Client, ann: Asked) -> None:
     nobody, elsewhere = await client.get("/p/0000000000000"), await client.get("/0000000000000")
     assert (nobody.status, await nobody.read()) == (404, await elsewhere.read())
 
 
-async def test_a_machine_that_presses_what_it_finds_changes_nothing(
+async def test_a_machine_that_presses_every_button_changes_nothing(
     campaign: Campaign, client: Client, clock: Moving, ann: Asked
 ) -> None:
     for agent in (HEADLESS, "okhttp/4.12.0", ""):

@@ -1,4 +1,4 @@
-"""Mails in which no words can be read: named for what they are, and kept until staff have closed the reply."""
+"""Mails without readable words: named as such, and kept until staff have closed the reply."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: C
     assert await room.campaign.standing(asked) is None
 
 
-async def test_staff_take_a_mail_out_as_it_came(room: Room, settings: Settings, tmp_path: Path) -> None:
+async def test_staff_can_export_a_mail_as_it_came(room: Room, settings: Settings, tmp_path: Path) -> None:
     db = room.campaign.db
     reply = await write(room, await room.campaign.ask(email=ANN), PICTURE)
     number, file = str(reply["reply_id"]), tmp_path / "ann.eml"

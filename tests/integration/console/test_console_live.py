@@ -1,4 +1,4 @@
-"""Pages follow along: what changed arrives, however many look, and streams end when they should."""
+"""Live pages: changes arrive, however many viewers there are, and streams end when they should."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -78,7 +78,7 @@ async def alert(site: Site, key: str) -> None:
         await raise_alert(db, key=key, severity="error", title=f"About {key}.", remedy="Look.")
 
 
-async def test_a_page_gets_what_it_lacks_and_then_what_changes(site: Site, union: Union) -> None:
+async def test_a_page_gets_missing_sections_and_then_changes(site: Site, union: Union) -> None:
     picture = await read_page_state(OverviewView(), site.client.app[LIVE].figures)
     have = ",".join(section.digest for name, section in picture.sections.items() if name != "replies")
     async with following(site, have=have) as stream:
@@ -103,7 +103,7 @@ async def test_a_ballots_page_follows_as_it_is_sorted_and_filtered(site: Site, u
         assert "No branch has “nowhere”" in data["html"]
 
 
-async def test_nothing_of_that_name_cannot_be_followed(site: Site) -> None:
+async def test_an_unknown_page_cannot_be_followed(site: Site) -> None:
     async with site.client.get("/console/live/campaigns/none") as response:
         assert response.status == 404
 
@@ -152,7 +152,7 @@ async def test_a_slow_viewer_gets_the_latest_only(runtime: Runtime) -> None:
     await live.close()
 
 
-async def test_nobody_looks_when_nobody_watches(runtime: Runtime) -> None:
+async def test_nothing_is_read_without_viewers(runtime: Runtime) -> None:
     pool = CountingPool(runtime.pool)
     live = Live(replace(runtime, pool=pool), every=0.05)  # type: ignore[arg-type]
     async with live.watch(OverviewView()) as viewer:
@@ -182,7 +182,7 @@ async def test_following_does_not_keep_a_session_alive(site: Site, union: Union)
     assert (await site.get("/console/"))[0] == 401
 
 
-async def test_open_streams_do_not_hold_up_the_end(runtime: Runtime) -> None:
+async def test_open_streams_do_not_delay_the_shutdown(runtime: Runtime) -> None:
     async with console_site(runtime) as site:
         await site.sign_in()
         async with following(site) as stream:

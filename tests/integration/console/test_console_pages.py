@@ -1,4 +1,4 @@
-"""What staff see, and what they must not see."""
+"""Pages of the console: what they show to staff, and what they must not show."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -34,7 +34,7 @@ async def test_a_newcomer_is_told_what_to_do_next(site: Site) -> None:
         assert command in page
 
 
-async def test_the_overview_says_how_things_stand(site: Site, union: Union) -> None:
+async def test_the_overview_shows_ballots_campaigns_and_replies(site: Site, union: Union) -> None:
     db = site.runtime.pool
     status, page = await site.get("/console/")
     assert status == 200
@@ -51,7 +51,7 @@ async def test_the_overview_says_how_things_stand(site: Site, union: Union) -> N
     assert "Reps: call your members" in page
 
 
-async def test_confirmed_is_never_called_turnout(site: Site, union: Union) -> None:
+async def test_confirmations_are_never_called_turnout(site: Site, union: Union) -> None:
     for path in ("/console/", "/console/ballots/pay-2026"):
         _, page = await site.get(path)
         assert "not turnout" in page
@@ -67,7 +67,7 @@ async def test_confirmed_is_never_called_turnout(site: Site, union: Union) -> No
         (-20, -1, -3, ["Closed"]),
     ],
 )
-async def test_a_ballot_is_shown_as_its_phase_asks(
+async def test_a_ballot_is_shown_according_to_its_phase(
     site: Site, union: Union, opens: int, closes: int, last_posting: int, said: list[str]
 ) -> None:
     now = site.clock()
@@ -89,7 +89,7 @@ async def test_a_ballot_without_electors_is_shown(site: Site, union: Union) -> N
         assert "0 members" in page
 
 
-async def test_a_branch_of_one_is_never_asked_for_two(site: Site) -> None:
+async def test_a_branch_of_one_member_never_needs_two(site: Site) -> None:
     async with site.runtime.pool.acquire() as db:
         cardiff, york = await add_unit(db, "Cardiff"), await add_unit(db, "York")
         voter, _ = await add_person(db, "C1", unit=cardiff), await add_person(db, "Y1", unit=york)
@@ -115,20 +115,20 @@ async def test_campaigns_with_one_title_can_be_told_apart(site: Site, union: Uni
     assert "<code>reps-call</code>" in page
 
 
-async def test_replies_say_how_to_go_on_with_them(site: Site, union: Union) -> None:
+async def test_replies_show_the_command_to_handle_them(site: Site, union: Union) -> None:
     _, page = await site.get("/console/")
     oldest = await site.runtime.pool.fetchval("select reply_id from reply order by received_at limit 1")
     assert f"<code>muster replies show {oldest}</code>" in page
     assert f"Reply {oldest}<" in page
 
 
-async def test_where_each_branch_must_pass_that_is_said(site: Site, union: Union) -> None:
+async def test_a_disaggregated_ballot_is_named_as_such(site: Site, union: Union) -> None:
     await site.runtime.pool.execute("update ballot set disaggregated = true")
     _, page = await site.get("/console/")
     assert "Each branch must pass by itself" in page
 
 
-async def test_many_problems_do_not_bury_the_page(site: Site) -> None:
+async def test_many_problems_are_folded_up(site: Site) -> None:
     async with site.runtime.pool.acquire() as db:
         for number in range(7):
             await raise_alert(db, key=f"k{number}", severity="error", title=f"Problem {number}.", remedy="Look.")
@@ -147,7 +147,7 @@ async def test_a_paused_campaign_says_why_and_how_to_resume(site: Site, union: U
         assert "muster campaign resume pay-nudge" in page
 
 
-async def test_replies_say_no_more_about_their_writer_than_needed(site: Site, union: Union) -> None:
+async def test_replies_show_no_more_of_their_writer_than_needed(site: Site, union: Union) -> None:
     _, page = await site.get("/console/")
     assert "Bethan O." in page
     assert "Okafor" not in page
@@ -156,7 +156,7 @@ async def test_replies_say_no_more_about_their_writer_than_needed(site: Site, un
     assert "+44 ••• 121" in page
 
 
-async def test_a_press_for_a_call_is_a_reply_too(site: Site, union: Union) -> None:
+async def test_a_press_for_a_call_is_listed_as_a_reply(site: Site, union: Union) -> None:
     await site.runtime.pool.execute("update reply set channel = 'link', text = '' where why_open = 'call_me'")
     _, page = await site.get("/console/")
     assert "Pressed on the page of their link" in page
@@ -164,14 +164,14 @@ async def test_a_press_for_a_call_is_a_reply_too(site: Site, union: Union) -> No
     assert page.count("<blockquote") == 3
 
 
-async def test_somebody_with_one_name_only_is_not_given_away(site: Site, union: Union) -> None:
+async def test_a_writer_with_a_single_name_is_not_given_away(site: Site, union: Union) -> None:
     await site.runtime.pool.execute("update person set first_name = '', last_name = 'Okafor' where person_id = 1")
     _, page = await site.get("/console/")
     assert "Okafor" not in page
     assert "<strong>O.</strong>" in page
 
 
-async def test_what_members_and_files_say_is_shown_as_text(site: Site, union: Union) -> None:
+async def test_text_of_members_and_files_is_escaped(site: Site, union: Union) -> None:
     evil = "<script>alert(1)</script>"
     async with site.runtime.pool.acquire() as db:
         await db.execute("update reply set text = $1", evil)
@@ -185,7 +185,7 @@ async def test_what_members_and_files_say_is_shown_as_text(site: Site, union: Un
         assert "&lt;script&gt;" in page
 
 
-async def test_a_campaigns_page_says_why_people_got_nothing(site: Site, union: Union) -> None:
+async def test_a_campaigns_page_counts_the_reasons_for_no_message(site: Site, union: Union) -> None:
     _, page = await site.get("/console/campaigns/pay-nudge")
     for words in (
         "Step 1: ballot-open",
@@ -222,7 +222,7 @@ async def test_a_ballots_page_sorts_and_finds_branches(site: Site, union: Union)
 
 
 @pytest.mark.parametrize("path", ["/console/campaigns/none", "/console/ballots/none", "/console/none"])
-async def test_what_is_not_there_is_said_so(site: Site, path: str) -> None:
+async def test_a_missing_page_says_that_it_is_missing(site: Site, path: str) -> None:
     status, page = await site.get(path)
     assert status == 404
     assert "Nothing here" in page
@@ -249,13 +249,13 @@ async def test_assets_may_be_kept_for_ever_because_their_names_change(site: Site
     assert (await site.get("/console/static/..%2fauth.py"))[0] == 404
 
 
-async def test_without_a_database_the_page_says_so(site: Site) -> None:
+async def test_without_a_database_the_page_explains_it(site: Site) -> None:
     await site.runtime.pool.close()
     status, page = await site.get("/console/")
     assert status == 503
     assert "Nothing is lost" in page
 
 
-async def test_console_without_a_slash_leads_there(site: Site) -> None:
+async def test_the_console_without_a_slash_redirects(site: Site) -> None:
     async with site.client.get("/console", allow_redirects=False) as response:
         assert (response.status, response.headers["Location"]) == (303, "/console/")

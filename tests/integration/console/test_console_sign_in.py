@@ -1,4 +1,4 @@
-"""Getting in: links work once, sessions end, and nobody else's page can press our buttons."""
+"""Sign-in: links work once, sessions end, and no other site's page can press our buttons."""
 
 import asyncio
 import re
@@ -62,14 +62,14 @@ async def test_unknown_expired_and_used_links_look_the_same(site: Site) -> None:
         assert (await site.post(path)).status == 404
 
 
-async def test_of_two_presses_at_once_one_signs_in(site: Site) -> None:
+async def test_only_one_of_two_simultaneous_presses_signs_in(site: Site) -> None:
     link = await site.link()
     answers = await asyncio.gather(*(site.post(link) for _ in range(8)))
     assert sorted(answer.status for answer in answers).count(303) == 1
     assert await site.runtime.pool.fetchval("select count(*) from staff_session") == 1
 
 
-async def test_a_second_press_by_who_is_signed_in_goes_home(site: Site) -> None:
+async def test_a_second_press_when_signed_in_leads_to_the_overview(site: Site) -> None:
     link = await site.link()
     assert (await site.post(link)).status == 303
     answer = await site.post(link)
@@ -222,9 +222,7 @@ async def waits_for_a_lock(db: Connection) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_a_page_that_saw_the_session_before_it_changed_keeps_nothing_of_it_alive(
-    site: Site, *, ended: bool
-) -> None:
+async def test_an_open_page_does_not_keep_the_former_token_alive(site: Site, *, ended: bool) -> None:
     await site.sign_in()
     first = token_of(site)
     late = site.clock() + timedelta(minutes=59, seconds=59)
@@ -289,7 +287,7 @@ async def test_a_session_ends_a_week_after_the_sign_in_whatever_was_opened(site:
     assert last == SESSION_ENDS
 
 
-async def test_access_given_back_brings_no_session_and_no_link_back(site: Site) -> None:
+async def test_restored_access_restores_no_session_and_no_link(site: Site) -> None:
     await site.sign_in()
     token, link = token_of(site), await site.link()
     async with site.runtime.pool.acquire() as db, db.transaction():
@@ -299,7 +297,7 @@ async def test_access_given_back_brings_no_session_and_no_link_back(site: Site) 
     assert (await site.post(await site.link())).status == 303
 
 
-async def test_somebody_disabled_is_out_at_once(site: Site) -> None:
+async def test_a_disabled_account_is_signed_out_at_once(site: Site) -> None:
     await site.sign_in()
     link = await site.link()
     await site.runtime.pool.execute("update staff set disabled_at = now()")
@@ -309,7 +307,7 @@ async def test_somebody_disabled_is_out_at_once(site: Site) -> None:
         await site.link()
 
 
-async def test_nobody_unknown_becomes_staff_unless_asked_for(db: Connection, site: Site) -> None:
+async def test_unknown_mailboxes_become_no_staff_unless_enabled(db: Connection, site: Site) -> None:
     with pytest.raises(NotFound, match="muster user add"):
         await site.link("new@union.test", create=False)
     await site.link("new@union.test")
@@ -337,7 +335,7 @@ async def test_links_are_256_bits_and_never_the_same(site: Site) -> None:
         "/console/anything/else",
     ],
 )
-async def test_every_page_asks_who_is_there(site: Site, path: str) -> None:
+async def test_every_page_requires_a_session(site: Site, path: str) -> None:
     async with site.client.get(path) as response:
         assert response.status == 401
         assert "muster user link" in await response.text()

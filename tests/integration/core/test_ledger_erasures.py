@@ -1,4 +1,4 @@
-"""Whoever has the application's login can erase a person, and empties of the ledgers what belongs to that person."""
+"""The application's login can erase a person, and empties only that person's data in the ledgers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def intruder(db: Connection) -> AsyncIterator[Connection]:
         yield db
 
 
-async def test_an_erasure_goes_by_what_was_there_before_its_transaction(intruder: Connection) -> None:
+async def test_an_erasure_takes_only_data_from_before_its_transaction(intruder: Connection) -> None:
     """Addresses taken away for a moment, and forged digests, used to empty the whole ledger of opt-outs."""
     neighbour = await member(intruder, NEIGHBOUR)
     digests = (
@@ -46,7 +46,7 @@ async def test_an_erasure_goes_by_what_was_there_before_its_transaction(intruder
     )
 
 
-async def test_an_erasure_that_is_begun_is_finished_in_its_transaction(intruder: Connection) -> None:
+async def test_a_begun_erasure_is_finished_in_its_transaction(intruder: Connection) -> None:
     neighbour = await member(intruder, NEIGHBOUR)
     begun = f"select begin_erasure({neighbour})"
     assert "not finished" in await refused(intruder, begun, "set constraints all immediate")
@@ -60,7 +60,7 @@ async def test_an_erasure_that_is_begun_is_finished_in_its_transaction(intruder:
         assert "function of the database alone" in await refused(intruder, attack)
 
 
-async def test_who_is_somebody_is_not_erased_as_an_address(intruder: Connection) -> None:
+async def test_a_persons_id_is_not_erased_as_an_address(intruder: Connection) -> None:
     assert "somebody's" in await refused(intruder, erasing(PHONE))
     assert "ever sent" in await refused(intruder, erasing("+447700900997"))
     archived = await intruder.fetchval("select max(message_id) from message_archive")
@@ -72,7 +72,7 @@ async def test_who_is_somebody_is_not_erased_as_an_address(intruder: Connection)
             assert "no address" in await refused(intruder, erasing(address, channel))
 
 
-async def test_nobody_has_the_addresses_of_a_whole_union(intruder: Connection) -> None:
+async def test_an_erasure_of_too_many_addresses_is_refused(intruder: Connection) -> None:
     """An erasure leaves one row in the audit, so it is of one person."""
     neighbour = await member(intruder, NEIGHBOUR)
     await intruder.execute(
@@ -82,7 +82,7 @@ async def test_nobody_has_the_addresses_of_a_whole_union(intruder: Connection) -
     assert "more than 100" in await refused(intruder, erasing(neighbour))
 
 
-async def test_digits_of_a_count_are_no_address(intruder: Connection) -> None:
+async def test_digits_of_a_count_are_not_taken_for_an_address(intruder: Connection) -> None:
     """Any three digits used to find every row that counts so many messages."""
     await intruder.execute(
         "insert into audit (actor, action, subject, detail) values ('olga', 'campaign.launched', 'campaign 471',"
@@ -97,7 +97,7 @@ async def test_digits_of_a_count_are_no_address(intruder: Connection) -> None:
     assert (row["subject"], row["detail"]["messages"]) == ("campaign 471", 471)
 
 
-async def test_dates_and_counts_are_no_numbers(intruder: Connection) -> None:
+async def test_dates_and_counts_are_not_taken_for_phone_numbers(intruder: Connection) -> None:
     """A number that was made up for it used to empty the dates and counts of rows about others."""
     rows = (
         ("people.left", "person 987", {"on": "2026-11-29"}),
@@ -120,7 +120,7 @@ async def test_dates_and_counts_are_no_numbers(intruder: Connection) -> None:
     assert [tuple(one) for one in kept] == list(rows)
 
 
-async def test_an_opt_out_that_stands_nowhere_else_stays(intruder: Connection) -> None:
+async def test_an_opt_out_recorded_nowhere_else_is_kept(intruder: Connection) -> None:
     for channel, address in (("email", WORK), ("sms", NEAR_PHONE), ("email", REP)):
         await suppressed(intruder, channel, address)
     await intruder.execute("delete from address; delete from suppression")
@@ -165,7 +165,7 @@ async def test_the_history_of_a_living_member_loses_an_address_at_most(intruder:
     assert (row["actor"], row["subject"]) == ("database", "an address"), "it leaves a trace"
 
 
-async def test_a_number_of_a_message_in_the_archive_is_used_once(intruder: Connection) -> None:
+async def test_the_id_of_an_archived_message_is_used_once(intruder: Connection) -> None:
     """A new message of that number, to somebody else, would be erased together with the history of the first."""
     archived = await intruder.fetchval("select max(message_id) from message_archive")
     await intruder.execute(
@@ -189,7 +189,7 @@ async def test_a_number_of_a_message_in_the_archive_is_used_once(intruder: Conne
     assert said == "550 no such user"
 
 
-async def test_nobody_is_erased_by_hand(intruder: Connection) -> None:
+async def test_a_person_cannot_be_erased_by_hand(intruder: Connection) -> None:
     """One statement made anybody erased, and another gave the name back when the ledgers were empty."""
     alone = "function of the database alone"
     assert alone in await refused(intruder, "update person set erased_at = now() where external_id = 'N0'")
@@ -213,7 +213,7 @@ async def test_nobody_is_erased_by_hand(intruder: Connection) -> None:
     assert row["detail"]["login"] == await intruder.fetchval("select session_user")
 
 
-async def test_the_audit_of_others_stays_theirs(intruder: Connection) -> None:
+async def test_the_audit_of_other_people_is_unchanged(intruder: Connection) -> None:
     """A number that was taken away for a moment, and a lift at a made-up moment, emptied rows about others."""
     rows = (
         ("people.left", "1003", {"on": "2026-11-01"}),
@@ -248,7 +248,7 @@ async def test_the_audit_of_others_stays_theirs(intruder: Connection) -> None:
     assert [tuple(one) for one in kept] == list(rows)
 
 
-async def test_every_erasure_is_written_down_by_the_ledgers_themselves(intruder: Connection) -> None:
+async def test_every_erasure_is_recorded_by_the_ledgers_triggers(intruder: Connection) -> None:
     stranger = "+447700900998"
     await suppressed(intruder, "sms", stranger)
     await suppressed(intruder, "sms", stranger, "lift")

@@ -31,7 +31,7 @@ def test_an_address_of_sentinels_is_read() -> None:
 @pytest.mark.parametrize("url", [
     "redis+sentinel://one:26379", "redis+sentinel://:secret@/ballot", "redis+sentinel://:secret@one:x/ballot", "http://one",
 ])  # fmt: skip
-def test_a_wrong_address_is_told_without_its_password(url: str) -> None:
+def test_a_wrong_address_is_reported_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError) as told:
         open_redis_pool(url)
     assert "secret" not in f"{told.value} {told.value.remedy}"

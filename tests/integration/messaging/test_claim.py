@@ -1,4 +1,4 @@
-"""Claims: fenced, fair, and judged at the gate."""
+"""Claims: fenced, fair, and checked for eligibility."""
 
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -33,10 +33,10 @@ async def take(
     db: Connection, step: Step, *, channel: str = "sms", now: datetime = NOON, limit: int = 100
 ) -> list[int]:
     taken = await claim(db, step.step(channel), limit=limit, now=now, dispatcher_id=await dispatcher(db))
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
-async def test_a_claim_is_a_workers_and_numbers_the_attempt(db: Connection) -> None:
+async def test_a_claim_names_the_worker_and_numbers_the_attempt(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:3])
     assert await take(db, step, limit=2) == ids[:2]
@@ -48,7 +48,7 @@ async def test_a_claim_is_a_workers_and_numbers_the_attempt(db: Connection) -> N
     assert await take(db, step) == []
 
 
-async def test_two_claims_at_once_share_nothing(pool: Pool, db: Connection) -> None:
+async def test_two_claims_at_once_share_no_message(pool: Pool, db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS)
     async with pool.acquire() as other, db.transaction(), other.transaction():
@@ -58,7 +58,7 @@ async def test_two_claims_at_once_share_nothing(pool: Pool, db: Connection) -> N
     assert not set(mine) & set(theirs)
 
 
-async def test_whoever_answered_is_not_asked(db: Connection) -> None:
+async def test_a_person_who_answered_gets_no_message(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
     await db.execute("insert into goal_met (goal_id, person_id) values ($1, 1)", step.goal_id)
@@ -75,7 +75,7 @@ async def test_whoever_answered_is_not_asked(db: Connection) -> None:
     ("person", "1", "all", True),
     ("person", "2", "all", False),
 ])  # fmt: skip
-async def test_the_gate_asks_for_address_person_and_purpose(
+async def test_suppressions_are_checked_by_address_person_and_purpose(
     db: Connection, channel: str, address: str, purpose: str, *, stopped: bool
 ) -> None:
     await suppress(db, channel=channel, address=address, purpose=purpose, reason="opted_out", source="test")  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ async def test_after_its_deadline_a_message_expires(db: Connection) -> None:
     ("2026-03-28T21:00Z", "Europe/London", "2026-03-29T07:00Z"),
     ("2026-10-24T20:00Z", "Europe/London", "2026-10-25T08:00Z"),
 ])  # fmt: skip
-async def test_quiet_hours_are_the_recipients_own(db: Connection, now: str, zone: str, opens: str | None) -> None:
+async def test_quiet_hours_follow_the_recipients_clock(db: Connection, now: str, zone: str, opens: str | None) -> None:
     step = await add_step(db, quiet_from=time(20), quiet_until=time(8))
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1], time_zone=zone)
     at = datetime.fromisoformat(now)
@@ -149,7 +149,7 @@ async def test_quiet_hours_that_end_while_the_clocks_change_still_end(db: Connec
     assert await take(db, step, now=datetime.fromisoformat(opens)) == [only]
 
 
-async def test_a_quiet_time_within_one_day(db: Connection) -> None:
+async def test_quiet_hours_may_lie_within_one_day(db: Connection) -> None:
     step = await add_step(db, quiet_from=time(11), quiet_until=time(14))
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     assert await take(db, step) == []
@@ -165,7 +165,7 @@ async def test_a_deadline_within_the_quiet_time_comes_first(db: Connection) -> N
     assert (row["state"], row["reason"]) == ("expired", "past_deadline")
 
 
-async def test_a_step_that_does_not_run_gives_nothing(db: Connection) -> None:
+async def test_a_step_that_is_not_running_gives_no_messages(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
     await pause_steps(db, step.campaign_id, "a look")
@@ -175,15 +175,15 @@ async def test_a_step_that_does_not_run_gives_nothing(db: Connection) -> None:
     assert await take(db, step) == ids
 
 
-async def test_lanes_are_listed_by_priority_and_only_where_something_is_due(db: Connection) -> None:
+async def test_queues_are_listed_by_priority_and_only_where_messages_are_due(db: Connection) -> None:
     bulk = await add_step(db)
     urgent = await add_step(db, campaign_id=2, priority=9)
     await add_step(db, campaign_id=3)  # nothing in it
     await add_messages(db, bulk, "sms", NUMBERS[:1])
     await add_messages(db, bulk, "email", ["a@x.test"], first_person=2)
     await add_messages(db, urgent, "sms", NUMBERS[:1])
-    lanes = await due_queues(db, ["sms", "email"], NOON)
-    assert [(step.step_id, step.channel) for step in lanes] == [
+    queues = await due_queues(db, ["sms", "email"], NOON)
+    assert [(step.step_id, step.channel) for step in queues] == [
         (urgent.step_id, "sms"), (bulk.step_id, "email"), (bulk.step_id, "sms")
     ]  # fmt: skip
     await db.execute("update sender set paused_reason = 'x' where channel = 'sms'")
@@ -192,7 +192,7 @@ async def test_lanes_are_listed_by_priority_and_only_where_something_is_due(db: 
     ]
 
 
-async def test_what_was_not_sent_is_handed_back_as_if_never_taken(db: Connection) -> None:
+async def test_an_unsent_message_is_handed_back_as_if_never_claimed(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
     taken = (await claim(db, step.step("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
@@ -223,7 +223,7 @@ async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
     return step, only
 
 
-async def test_a_marked_message_may_go_and_its_link_is_known(db: Connection) -> None:
+async def test_a_message_with_an_intent_may_go_and_its_link_works(db: Connection) -> None:
     _, only = await claimed(db)
     assert await mark(db, only) is State.SENDING
     assert (await message(db, only))["wire_at"] is not None
@@ -281,13 +281,13 @@ async def test_a_deadline_that_passes_after_the_claim_expires_the_message(db: Co
     assert await mark(db, only, now=later(minutes=2)) is State.EXPIRED
 
 
-async def test_a_worker_that_is_gone_puts_nothing_on_the_wire(db: Connection) -> None:
+async def test_a_lost_worker_sends_nothing(db: Connection) -> None:
     _, only = await claimed(db)
     await db.execute("update dispatcher set gone_at = now()")
     assert await mark(db, only) is None
 
 
-async def test_a_worker_that_was_taken_for_gone_overwrites_nothing(db: Connection) -> None:
+async def test_a_worker_taken_for_lost_overwrites_nothing(db: Connection) -> None:
     step, only = await claimed(db)
     assert await mark(db, only, 1) is State.SENDING
     await db.execute("update message set state = 'queued', wire_at = null")  # as reconciliation settles it
@@ -302,7 +302,7 @@ async def test_a_worker_that_was_taken_for_gone_overwrites_nothing(db: Connectio
     assert (row["state"], row["provider_id"]) == ("accepted", "SM-new")
 
 
-async def test_a_late_outcome_settles_what_was_ambiguous(db: Connection) -> None:
+async def test_a_late_outcome_settles_an_unknown_one(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     await db.execute("update message set state = 'ambiguous', reason = 'worker_lost'")
@@ -320,7 +320,7 @@ async def test_a_late_outcome_stops_the_second_try_that_has_not_begun(db: Connec
     assert await take(db, step) == []
 
 
-async def test_an_outcome_written_twice_is_notice_sent(db: Connection) -> None:
+async def test_an_outcome_written_twice_is_recorded_once(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     await accept(db, only, 1, "SM1")
@@ -330,7 +330,7 @@ async def test_an_outcome_written_twice_is_notice_sent(db: Connection) -> None:
     assert before[-1] == ("accepted", "twilio", "201 queued")
 
 
-async def test_a_retry_waits_and_forgets_the_wire(db: Connection) -> None:
+async def test_a_retry_waits_and_clears_its_intent(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     outcome_of = Outcome(only, 1, State.QUEUED, code="20429", delay=60.0)

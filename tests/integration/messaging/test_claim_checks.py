@@ -1,4 +1,4 @@
-"""The gate: quiet hours, sending windows and frequency caps, through every change of the clocks."""
+"""The eligibility check: quiet hours, sending windows and frequency caps, through every change of the clocks."""
 
 import asyncio
 from datetime import UTC, datetime, time, timedelta
@@ -31,13 +31,13 @@ WEEKDAYS = [1, 2, 3, 4, 5]
 
 
 async def take(db: Connection, step: Step, now: datetime = NOON, *, caps: str = "", channel: str = "sms") -> list[int]:
-    lanes = [one for one in await due_queues(db, [channel], now) if one.step_id == step.step_id]
-    if not lanes:
+    queues = [queue for queue in await due_queues(db, [channel], now) if queue.step_id == step.step_id]
+    if not queues:
         return []
     taken = await claim(
-        db, lanes[0], limit=100, now=now, dispatcher_id=await dispatcher(db), caps=parse_caps(caps) if caps else ()
+        db, queues[0], limit=100, now=now, dispatcher_id=await dispatcher(db), caps=parse_caps(caps) if caps else ()
     )
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
 def at(moment: str) -> datetime:
@@ -170,7 +170,7 @@ async def test_nothing_leaves_before_the_start_nor_when_the_end_comes_first(db: 
     assert found[:2] == ("expired", "past_deadline")
 
 
-async def test_hours_that_never_come_together_wait_for_the_deadline_not_for_ever(db: Connection) -> None:
+async def test_hours_that_never_overlap_wait_until_the_deadline(db: Connection) -> None:
     never = {"window_from": time(9), "window_until": time(12), "quiet_from": time(8), "quiet_until": time(20)}
     found = await opens(db, "2026-11-20T12:00Z", "Europe/London", send_before=later(days=9), **never)
     assert found[:2] == ("expired", "past_deadline")
@@ -178,7 +178,7 @@ async def test_hours_that_never_come_together_wait_for_the_deadline_not_for_ever
     assert found == ("queued", "quiet_hours", at("2026-11-27T12:00Z"))
 
 
-async def test_what_waits_says_until_when_and_is_not_due_before(db: Connection) -> None:
+async def test_a_waiting_message_records_until_when_and_is_not_due_before(db: Connection) -> None:
     step = await add_step(db, window_from=time(14), window_until=time(18))
     (only,) = await add_messages(db, step, "sms", [ANN])
     assert await take(db, step) == []
@@ -202,7 +202,7 @@ moments = st.one_of(
 
 
 def may_send(moment: datetime, here: str, quiet: tuple[time, time], zone: str, window: tuple[Any, time, time]) -> bool:
-    """What the gate promises, said a second time and in Python."""
+    """The rules of the eligibility check, written a second time in Python."""
     theirs, ours = moment.astimezone(ZoneInfo(here)), moment.astimezone(ZoneInfo(zone))
     start, end = quiet
     clock = theirs.time()
@@ -251,7 +251,7 @@ def hold(case: dict[str, Any], opening: datetime | None) -> None:
     now: datetime = case["now"]
     first = now + timedelta(minutes=15 - now.minute % 15)
     tries = (now, *(first + timedelta(minutes=15 * n) for n in range(15 * 96)))
-    expected = next((one for one in tries if may_send(one, *rules)), None)
+    expected = next((moment for moment in tries if may_send(moment, *rules)), None)
     if opening is None:
         assert expected is None or changing(case, expected)
         return
@@ -280,7 +280,7 @@ async def left(db: Connection, person_id: int, days_ago: float, *, state: str = 
     return step
 
 
-async def test_who_has_had_enough_waits_until_the_oldest_has_aged_out(db: Connection) -> None:
+async def test_a_capped_person_waits_until_the_oldest_message_has_aged_out(db: Connection) -> None:
     for days_ago in (1, 3, 6, 8):
         await left(db, 1, days_ago)
     step = await add_step(db, send_before=later(days=5))
@@ -292,7 +292,7 @@ async def test_who_has_had_enough_waits_until_the_oldest_has_aged_out(db: Connec
     assert await take(db, step, later(days=1), caps="3 in 7 days") == [ann]
 
 
-async def test_where_that_is_too_late_it_is_stopped_and_says_why(db: Connection) -> None:
+async def test_a_message_capped_beyond_its_deadline_is_stopped_with_the_reason(db: Connection) -> None:
     await left(db, 1, 1)
     step = await add_step(db, send_before=later(days=5))
     (only,) = await add_messages(db, step, "sms", [ANN])
@@ -303,7 +303,7 @@ async def test_where_that_is_too_late_it_is_stopped_and_says_why(db: Connection)
 
 
 @pytest.mark.parametrize("state", ["failed", "undelivered", "bounced", "cancelled", "expired"])
-async def test_what_did_not_arrive_does_not_count(db: Connection, state: str) -> None:
+async def test_undelivered_messages_do_not_count_for_caps(db: Connection, state: str) -> None:
     await left(db, 1, 1, state=state)
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [ANN])
@@ -319,7 +319,7 @@ async def test_the_strictest_of_several_caps_holds(db: Connection) -> None:
     assert (await message(db, only))["not_before"] == later(days=12)
 
 
-async def test_a_step_may_be_exempt(db: Connection) -> None:
+async def test_a_step_may_be_exempt_from_caps(db: Connection) -> None:
     await left(db, 1, 0.5)
     step = await add_step(db, frequency_caps=[])
     (only,) = await add_messages(db, step, "sms", [ANN])

@@ -1,4 +1,4 @@
-"""Consent by purpose: a ledger with source, wording and time; marketing goes to who has said yes, and nobody else."""
+"""Consent by purpose: a ledger with source, wording and time; marketing goes only to people who have consented."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ async def given(db: Connection, person_id: int) -> bool | None:
     return said
 
 
-async def test_the_gate_lets_marketing_go_to_whoever_has_agreed_by_that_channel(db: Connection) -> None:
+async def test_marketing_goes_to_people_who_have_agreed_to_that_channel(db: Connection) -> None:
     step = await add_step(db, purpose="marketing")
     ids = await add_messages(db, step, "sms", NUMBERS[:4])
     await agree(db, 1, 3)
@@ -40,7 +40,7 @@ async def test_the_gate_lets_marketing_go_to_whoever_has_agreed_by_that_channel(
     assert sentence("no_consent") == "They have not agreed to messages of this kind."
 
 
-async def test_the_last_eligibility_check_sees_a_yes_taken_back(db: Connection) -> None:
+async def test_the_last_eligibility_check_sees_a_withdrawn_consent(db: Connection) -> None:
     step = await add_step(db, purpose="marketing")
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     await agree(db, 1)
@@ -52,7 +52,7 @@ async def test_the_last_eligibility_check_sees_a_yes_taken_back(db: Connection) 
     assert (await message(db, only))["reason"] == "no_consent"
 
 
-async def test_service_messages_need_nobodys_yes(db: Connection) -> None:
+async def test_service_messages_need_no_consent(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", NUMBERS[:2])
     await agree(db, 1, action="withdraw")
@@ -62,12 +62,12 @@ async def test_service_messages_need_nobodys_yes(db: Connection) -> None:
     assert len(taken.messages) == 2
 
 
-async def test_a_launch_leaves_out_who_has_not_agreed_and_says_why(db: Connection) -> None:
+async def test_a_launch_leaves_out_people_without_consent_and_records_why(db: Connection) -> None:
     ann = await add_person(db, "1", sms="+447400123456", email="ann@x.test")
     bob = await add_person(db, "2", sms="+447400123457", email="bob@x.test")
     await agree(db, ann, channel="email")
     asked = await candidates(db, people=[ann, bob], channels=["sms", "email"], goal_id=None, purpose="marketing")
-    assert [[one.suppressed for one in person.addresses] for person in asked] == [
+    assert [[address.suppressed for address in person.addresses] for person in asked] == [
         ["no_consent", None],
         ["no_consent", "no_consent"],
     ]
@@ -75,25 +75,25 @@ async def test_a_launch_leaves_out_who_has_not_agreed_and_says_why(db: Connectio
     assert asked[0].addresses[0].suppressed is None
 
 
-async def test_the_latest_word_counts_by_when_it_was_said(db: Connection) -> None:
+async def test_the_latest_consent_event_counts_by_its_time(db: Connection) -> None:
     await agree(db, 1, action="withdraw", at=NOON)
     await agree(db, 1, at=NOON - timedelta(days=100))  # an old form, brought in late
     assert await given(db, 1) is False
     await agree(db, 1, at=NOON + timedelta(days=1))
     assert await given(db, 1) is True
-    assert [one.action for one in await consents_of(db, 1)] == ["give", "withdraw", "give"]
+    assert [consent.action for consent in await consents_of(db, 1)] == ["give", "withdraw", "give"]
     (stands,) = current_consent(await consents_of(db, 1))
     assert (stands.action, stands.source, stands.wording) == ("give", "form", "Tell me of offers.")
 
 
-async def test_the_same_word_again_is_no_news(db: Connection) -> None:
+async def test_a_repeated_consent_is_not_recorded_again(db: Connection) -> None:
     said = Consent(1, "sms", "marketing", "give", "form", "Yes", NOON, "ann")
     assert await record_consents(db, [said, said]) == 1
     assert await record_consents(db, [said]) == 0
     assert len(await consents_of(db, 1)) == 1
 
 
-async def test_the_ledger_is_only_added_to(db: Connection) -> None:
+async def test_the_consent_ledger_is_append_only(db: Connection) -> None:
     await agree(db, 1)
     for change in ("update consent_event set wording = ''", "delete from consent_event"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):

@@ -21,7 +21,7 @@ ANN, BOB = NUMBERS[:2]
 async def take(db: Connection, step: Step, now: datetime = NOON, *, channel: str = "sms", caps: str = "") -> list[int]:
     given = parse_caps(caps) if caps else ()
     taken = await claim(db, step.step(channel), limit=9, now=now, dispatcher_id=await dispatcher(db), caps=given)
-    return [one.message_id for one in taken.messages]
+    return [message.message_id for message in taken.messages]
 
 
 async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
@@ -62,12 +62,12 @@ async def test_a_step_takes_its_own_messages_only(db: Connection) -> None:
     assert await take(db, other) == [theirs]
 
 
-async def test_who_has_waited_longest_is_first(db: Connection) -> None:
+async def test_the_message_that_waited_longest_is_first(db: Connection) -> None:
     step = await add_step(db)
     late, early = await add_messages(db, step, "sms", [ANN, BOB])
     await db.execute("update message set not_before = $1 where message_id = $2", later(minutes=-1), late)
     first = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    assert [one.message_id for one in first.messages] == [early]
+    assert [message.message_id for message in first.messages] == [early]
 
 
 async def test_only_what_was_never_sent_is_handed_back_and_by_its_worker_alone(db: Connection) -> None:
@@ -80,7 +80,7 @@ async def test_only_what_was_never_sent_is_handed_back_and_by_its_worker_alone(d
     assert await states(db, step) == {"sending": 2}
 
 
-async def test_what_is_put_off_has_not_been_tried(db: Connection) -> None:
+async def test_a_postponed_message_has_not_been_tried(db: Connection) -> None:
     step = await add_step(db, window_from=time(14), window_until=time(18))
     (only,) = await add_messages(db, step, "sms", [ANN])
     assert await take(db, step) == []
@@ -92,20 +92,20 @@ async def test_what_is_put_off_has_not_been_tried(db: Connection) -> None:
 # goals
 
 
-async def test_an_answer_to_something_else_is_no_answer(db: Connection) -> None:
+async def test_an_answer_to_another_goal_stops_nothing(db: Connection) -> None:
     other = await create_goal(db, "another ballot")
     await meet(db, other, 1, source="link")
     _, only = await claimed(db)
     assert await leaves(db, only)
 
 
-async def test_somebody_elses_answer_stops_nothing(db: Connection) -> None:
+async def test_another_persons_answer_stops_nothing(db: Connection) -> None:
     step, only = await claimed(db)
     await meet(db, step.goal_id, 2, source="link")
     assert await leaves(db, only)
 
 
-async def test_who_answered_and_opted_out_has_answered(db: Connection) -> None:
+async def test_a_person_who_answered_and_opted_out_counts_as_answered(db: Connection) -> None:
     step = await add_step(db)
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
     await db.execute("insert into goal_met (goal_id, person_id) values ($1, 1)", step.goal_id)
@@ -153,7 +153,7 @@ async def test_consent_is_the_persons_own_and_for_the_channel(db: Connection) ->
 # hours
 
 
-async def test_a_window_of_days_alone_holds(db: Connection) -> None:
+async def test_a_window_of_days_alone_is_kept(db: Connection) -> None:
     step = await add_step(db, window_days=[1])
     (only,) = await add_messages(db, step, "sms", [ANN])
     assert await take(db, step) == [], "it is a Sunday"
@@ -170,7 +170,7 @@ async def test_quiet_hours_hold_for_their_channels(
     assert [channel for channel in ("sms", "email") if not await take(db, step, channel=channel)] == waiting
 
 
-async def test_a_message_goes_on_the_wire_before_its_deadline_not_at_it(db: Connection) -> None:
+async def test_a_message_is_sent_before_its_deadline_not_at_it(db: Connection) -> None:
     _, only = await claimed(db, send_before=later(minutes=1))
     assert not await leaves(db, only, later(minutes=1))
 

@@ -26,7 +26,7 @@ from tests.support.electorate import add_person
 from tests.support.inbound_rows import Asked, Forms, Moving, look, read, serve
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from webhooks import process_inbox
-from webhooks.email.mail_server.mail_texts import texts_of
+from webhooks.email.inbound_mail.mail_texts import texts_of
 
 BEA = "bea@member.test"
 OPT_OUT = ("email", ANN, "opted_out")
@@ -72,18 +72,18 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
 
 
 @pytest.mark.parametrize("may_return", [True, False])
-async def test_a_stop_that_waits_outlasts_whoever_said_it(room: Room, db: Connection, may_return: bool) -> None:
+async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: Connection, may_return: bool) -> None:
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
     await db.execute("update inbound_log set next_try_at = now() + interval '1 day'")  # it failed before, and waits
     await erase(room, may_return=may_return)
     keys = DigestKeys(room.runtime.settings.secret_key)
     known = await find_suppression(db, ANN, region="GB", keys=keys)
-    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
+    assert [suppression.reason for suppression in known.active_suppressions] == ["opted_out"]
     assert await found_in(db, (ANN,)) == set()
 
 
-async def test_what_cannot_be_read_yet_is_not_thrown_away(
+async def test_an_unreadable_item_is_kept_until_it_can_be_read(
     room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = await room.campaign.ask(email=ANN)
@@ -134,7 +134,7 @@ async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room
     assert ("email", ANN, "complained") in await room.campaign.suppressed()
 
 
-async def test_what_staff_read_as_an_opt_out_counts_as_well(room: Room, db: Connection) -> None:
+async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -145,7 +145,7 @@ async def test_what_staff_read_as_an_opt_out_counts_as_well(room: Room, db: Conn
     assert OPT_OUT in await room.campaign.suppressed()
 
 
-async def test_where_nobody_shares_it_a_person_sees_the_wish(room: Room, db: Connection) -> None:
+async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     await erase(room, may_return=True)
     async with serve(room.runtime) as client:
@@ -159,7 +159,7 @@ async def test_where_nobody_shares_it_a_person_sees_the_wish(room: Room, db: Con
     assert OPT_OUT not in await room.campaign.suppressed(), "anybody can write a From line"
 
 
-async def test_the_last_who_has_a_shared_mailbox_takes_it_along(room: Room, db: Connection) -> None:
+async def test_the_last_holder_of_a_shared_mailbox_takes_it_along(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -170,7 +170,7 @@ async def test_the_last_who_has_a_shared_mailbox_takes_it_along(room: Room, db: 
         assert (await client.get(asked.unsubscribe)).status == 404
 
 
-async def test_who_is_known_by_such_a_place_alone_is_found(room: Room, db: Connection) -> None:
+async def test_a_person_known_only_by_a_shared_address_is_found(room: Room, db: Connection) -> None:
     await room.campaign.ask(email=ANN)
     bob = await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -182,7 +182,7 @@ async def test_who_is_known_by_such_a_place_alone_is_found(room: Room, db: Conne
         await erasure.look_for(room.runtime, ANN)
 
 
-async def test_it_is_forgotten_when_links_are_no_good_any_more(room: Room, db: Connection) -> None:
+async def test_a_kept_address_is_forgotten_when_links_expire(room: Room, db: Connection) -> None:
     await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -230,7 +230,7 @@ async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_writt
 
 
 @pytest.mark.parametrize("read", [True, False])
-async def test_who_wrote_a_mail_is_known_by_a_folded_header_too(room: Room, db: Connection, read: bool) -> None:
+async def test_the_writer_of_a_mail_is_known_by_a_folded_header(room: Room, db: Connection, read: bool) -> None:
     await room.campaign.ask(email=BEA)
     await add_person(db, "Z1", email="anna@x.example")
     name = "Dr Anna Constantinopolitanischer-Dudelsackpfeifer of the Branch"
@@ -245,7 +245,7 @@ async def test_who_wrote_a_mail_is_known_by_a_folded_header_too(room: Room, db: 
 @pytest.mark.parametrize(
     "mail", [b"", b"\xff\xfe\x00", b"From: x\r\n" + b"(" * 9000, b"Subject: =?x?b?a?=\r\n\r\n" + b"\xe9"]
 )
-def test_a_mail_that_nobody_can_read_is_looked_at_as_it_is(mail: bytes) -> None:
-    assert not any("ANNA@X" in one.said for one in texts_of(mail))
-    named = [one for one in texts_of(mail + b"\r\n\r\n ANNA@X") if "ANNA@X" in one.said]
+def test_an_unreadable_mail_is_searched_as_it_came(mail: bytes) -> None:
+    assert not any("ANNA@X" in found.text for found in texts_of(mail))
+    named = [found for found in texts_of(mail + b"\r\n\r\n ANNA@X") if "ANNA@X" in found.text]
     assert {one.by_writer for one in named} == {False}

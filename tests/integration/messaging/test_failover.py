@@ -1,4 +1,4 @@
-"""Two providers and the outbox, with real servers: everybody once, by whoever is well, whatever happens on the way."""
+"""Two providers and the outbox, with real servers: one text each, by a working provider, whatever happens."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def weather(sandbox: Sandbox, **twilio: float) -> None:
 # ---- down
 
 
-async def test_where_the_first_is_away_all_go_by_the_second_once(
+async def test_where_the_first_provider_is_away_all_texts_go_once_by_the_second(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
 ) -> None:
     away = with_settings(runtime, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
@@ -115,7 +115,7 @@ async def test_where_the_first_is_away_all_go_by_the_second_once(
     assert (alert.key, alert.severity) == ("provider:twilio", "warning")
 
 
-async def test_an_account_that_is_refused_costs_no_message_and_an_alert_says_so(
+async def test_a_refused_account_costs_no_message_and_raises_an_alert(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
 ) -> None:
     refused = with_settings(runtime, twilio_auth_token=(SecretStr("wrong"),))
@@ -153,7 +153,7 @@ async def test_traffic_returns_when_the_first_has_recovered(
 # ---- silence
 
 
-async def test_what_the_first_may_have_is_never_given_to_the_second(
+async def test_a_text_the_first_provider_may_have_never_goes_by_the_second(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
 ) -> None:
     channels = both(runtime, clock)
@@ -175,7 +175,7 @@ async def test_what_the_first_may_have_is_never_given_to_the_second(
     }
 
 
-async def test_what_the_first_never_had_goes_again_by_whoever_is_well(
+async def test_a_text_the_first_provider_never_had_goes_by_a_working_one(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
 ) -> None:
     channels = both(runtime, clock)
@@ -216,7 +216,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     assert (await message(db, ids[1]))["state"] == "queued"
 
 
-async def test_what_vonages_records_show_is_settled_by_them(
+async def test_outcomes_in_vonages_records_are_settled_by_them(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
 ) -> None:
     away = with_settings(runtime, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
@@ -229,7 +229,7 @@ async def test_what_vonages_records_show_is_settled_by_them(
     assert (row["state"], row["provider_id"]) == ("accepted", sandbox.vonage.messages[0].uuid)
 
 
-async def test_a_provider_that_is_away_keeps_no_question_to_another_waiting(
+async def test_a_provider_that_is_away_delays_no_look_up_at_another(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
 ) -> None:
     step, ids = await queue(runtime, db, 40)
@@ -259,7 +259,7 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     assert (await message(db, only))["state"] == "ambiguous"
 
 
-async def test_a_killed_worker_costs_nobody_and_doubles_nobody(
+async def test_a_killed_worker_loses_and_doubles_no_text(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, tmp_path: Path
 ) -> None:
     total, connections = 600, 4
@@ -322,7 +322,7 @@ async def test_a_killed_worker_costs_nobody_and_doubles_nobody(
     assert by_either(sandbox) == Counter(numbers(total))
 
 
-async def test_what_hangs_after_it_was_taken_stays_where_it_is(
+async def test_a_text_accepted_without_an_answer_stays_with_its_provider(
     runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
 ) -> None:
     step = await add_step(db, secret=runtime.keyring.current)
@@ -361,7 +361,7 @@ async def test_receipts_of_both_providers_find_their_messages(
     assert {"twilio", "vonage"} <= sources
 
 
-async def test_settings_make_one_provider_or_several(runtime: Runtime, settings: Settings, sandbox: Sandbox) -> None:
+async def test_settings_set_up_one_provider_or_several(runtime: Runtime, settings: Settings, sandbox: Sandbox) -> None:
     two = runtime.settings
     async with open_channels(two, runtime.http) as channels:
         assert isinstance(channels["sms"], FailoverChannel)

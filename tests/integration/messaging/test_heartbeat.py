@@ -1,4 +1,4 @@
-"""When a worker is declared gone, by whom, and that one in doubt sends nothing more."""
+"""Heartbeats: when a worker is declared lost and by whom, and that a worker in doubt sends nothing more."""
 
 from __future__ import annotations
 
@@ -78,20 +78,22 @@ async def steady_for(db: Connection, dispatcher_id: int, seconds: float) -> None
     )  # fmt: skip
 
 
-async def test_only_who_has_been_steady_for_a_lease_judges(runtime: Runtime, db: Connection) -> None:
+async def test_only_a_worker_steady_for_a_lease_declares_others_lost(runtime: Runtime, db: Connection) -> None:
     dead = await claimed(db, "dead")
     await silent_for(db, dead, 60)
-    dispatcher_id = await dispatcher(db, "judge")
-    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), "who is not present judges nobody"
-    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "who has just come judges nobody"
+    dispatcher_id = await dispatcher(db, "reconciler")
+    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), (
+        "a worker without a heartbeat declares nobody lost"
+    )
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "a new worker declares nobody lost"
     await steady_for(db, dispatcher_id, LEASE - 1)
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
     await steady_for(db, dispatcher_id, LEASE + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).returned == 1
 
 
-async def test_after_an_outage_nobody_is_gone(runtime: Runtime, db: Connection) -> None:
-    """All hearts have stopped alike: the judge's too, and its first beat afterwards makes it no judge."""
+async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: Connection) -> None:
+    """All heartbeats stopped together, the reconciler's too; its first one afterwards does not make it steady."""
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     heartbeat, other = Heartbeat(runtime, "one"), Heartbeat(runtime, "two")
@@ -102,7 +104,7 @@ async def test_after_an_outage_nobody_is_gone(runtime: Runtime, db: Connection) 
         for steady in (one, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)
-        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heart is as old as the others'"
+        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heartbeat is as old as the others'"
         assert await heartbeat._beat_once()
         assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "it has only just beaten again"
         assert await other._beat_once()
@@ -112,7 +114,7 @@ async def test_after_an_outage_nobody_is_gone(runtime: Runtime, db: Connection) 
     assert await states(db, step) == {"sending": 1}
 
 
-async def test_a_heart_is_steady_until_it_misses_half_a_lease(runtime: Runtime, db: Connection) -> None:
+async def test_a_heartbeat_is_steady_until_it_misses_half_a_lease(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
     async with heartbeat.run():
         one = await heartbeat.enter(db)
@@ -126,25 +128,25 @@ async def test_a_heart_is_steady_until_it_misses_half_a_lease(runtime: Runtime, 
             assert (since.total_seconds() > 500) is steady
 
 
-async def test_unknown_outcomes_wait_until_the_judge_is_steady(runtime: Runtime, db: Connection) -> None:
+async def test_unknown_outcomes_wait_until_the_reconciler_is_steady(runtime: Runtime, db: Connection) -> None:
     """After an outage the workers that live get time to write down what came of their last messages."""
     step = await add_step(db)
     (only,) = await add_messages(db, step, "email", ["a@x.test"])
     await db.execute(
         "update message set state = 'ambiguous', reason = 'no_answer', changed_at = now() - interval '1 hour'"
     )
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
     await steady_for(db, dispatcher_id, LEASE + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
     assert (await events(db, only))[-1] == ("queued", "reconcile", "no_answer")
 
 
-async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection) -> None:
+async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) -> None:
     """Not as old as its transaction: where the server stood still meanwhile, it would be settled at once."""
     dead = await claimed(db, "dead")
     await db.execute("update message set wire_at = now()")
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await silent_for(db, dead, 60)
     async with db.transaction():
@@ -167,7 +169,7 @@ async def beats(db: Connection, heartbeat: Heartbeat) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["read only", "unforeseen"])
-async def test_a_heart_outlives_every_error_and_says_so(
+async def test_a_heartbeat_outlives_every_error_and_logs_it(
     runtime: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """A failover to a standby, and a statement that fails as nobody foresaw."""
@@ -192,7 +194,7 @@ async def test_a_heart_outlives_every_error_and_says_so(
             assert heartbeat.is_sure
 
 
-async def test_a_heart_that_was_ended_beats_again_with_the_next_claim(runtime: Runtime, db: Connection) -> None:
+async def test_an_ended_heartbeat_begins_again_with_the_next_claim(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
     async with heartbeat.run():
         first = await heartbeat.enter(db)
@@ -204,7 +206,7 @@ async def test_a_heart_that_was_ended_beats_again_with_the_next_claim(runtime: R
         assert heartbeat._beating is not ended
 
 
-async def test_a_worker_is_present_without_anything_to_send(runtime: Runtime, db: Connection) -> None:
+async def test_a_worker_has_a_heartbeat_without_messages(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "idle")
     async with heartbeat.stay():
 
@@ -218,7 +220,7 @@ async def test_a_worker_is_present_without_anything_to_send(runtime: Runtime, db
     assert (row["gone_at"] is not None, row["lost"]) == (True, False)
 
 
-async def test_what_could_not_be_handed_back_is_let_go(runtime: Runtime, db: Connection) -> None:
+async def test_messages_that_could_not_be_handed_back_are_released(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
     async with heartbeat.stay():
         first = await heartbeat.enter(db)
@@ -228,7 +230,7 @@ async def test_what_could_not_be_handed_back_is_let_go(runtime: Runtime, db: Con
 
 
 @pytest.mark.parametrize("channel", ["email", "twilio", "vonage"])
-async def test_what_is_no_longer_ours_is_not_handed_over(runtime: Runtime, sandbox: Sandbox, channel: str) -> None:
+async def test_messages_of_other_workers_are_not_handed_over(runtime: Runtime, sandbox: Sandbox, channel: str) -> None:
     """The last look comes right before the text or the request, and the next one goes as ever."""
     settings = with_vonage(runtime.settings, sandbox)
     asked: list[bool] = []
@@ -263,8 +265,8 @@ async def test_what_is_no_longer_ours_is_not_handed_over(runtime: Runtime, sandb
     assert (taken, len(asked)) == (1, 2)
 
 
-async def test_a_worker_that_stood_still_hands_back_what_was_on_its_way(settings: Settings, db: Connection) -> None:
-    """A slow relay: the conversation is before its text when the heart falls silent, and goes on too late."""
+async def test_a_stalled_worker_hands_back_its_messages(settings: Settings, db: Connection) -> None:
+    """A slow relay: the conversation is before its text when the heartbeat stops, and goes on too late."""
     async with (
         open_sandbox(SandboxConfig(mail=MailConditions(callout=0.5))) as slow,
         open_runtime(with_sandbox(settings, slow), pool_size=8) as runtime,
@@ -290,8 +292,10 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
     assert codes.count("handed_back") == 1
 
 
-async def test_a_lost_worker_is_told_until_it_is_back_or_an_hour_is_over(runtime: Runtime, db: Connection) -> None:
-    dispatcher_id = await dispatcher(db, "judge")
+async def test_a_lost_worker_has_an_alert_until_it_returns_or_an_hour_has_passed(
+    runtime: Runtime, db: Connection
+) -> None:
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     for name in ("host-1", "host-2"):
         await silent_for(db, await dispatcher(db, name), 60)
@@ -309,8 +313,8 @@ async def test_a_lost_worker_is_told_until_it_is_back_or_an_hour_is_over(runtime
     assert await told() is None
 
 
-async def test_a_worker_that_left_in_order_is_no_alert(runtime: Runtime, db: Connection) -> None:
-    dispatcher_id = await dispatcher(db, "judge")
+async def test_a_worker_that_stopped_in_order_raises_no_alert(runtime: Runtime, db: Connection) -> None:
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     heartbeat = Heartbeat(runtime, "host-1")
     async with heartbeat.run():
@@ -319,15 +323,15 @@ async def test_a_worker_that_left_in_order_is_no_alert(runtime: Runtime, db: Con
     assert await db.fetchval("select count(*) from alert") == 0
 
 
-async def test_every_heart_may_stop_at_once(runtime: Runtime, db: Connection) -> None:
+async def test_all_heartbeats_may_stop_at_once(runtime: Runtime, db: Connection) -> None:
     await claimed(db, "dead")
-    dispatcher_id = await dispatcher(db, "judge")
+    dispatcher_id = await dispatcher(db, "reconciler")
     await steady_for(db, dispatcher_id, 60)
     await stop_hearts(db)
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
 
 
-async def test_a_worker_that_was_taken_for_gone_claims_anew(
+async def test_a_worker_taken_for_lost_claims_anew(
     settings: Settings, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("messaging.outbox.heartbeat.BEAT_EVERY", 0.2)

@@ -1,4 +1,4 @@
-"""The whole way from the outbox to the provider and back, with real servers: once each, whoever is killed."""
+"""The whole way from the outbox to the provider and back, with real servers: one message each, whoever is killed."""
 
 import asyncio
 import signal
@@ -71,10 +71,10 @@ def received(sandbox: Sandbox) -> Counter[str]:
 
 
 def texts_of(sandbox: Sandbox) -> list[Message]:
-    return [one for one in sandbox.twilio.messages.newest() if one.direction == "outbound-api"]
+    return [message for message in sandbox.twilio.messages.newest() if message.direction == "outbound-api"]
 
 
-async def test_everybody_gets_theirs_once_by_either_channel(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_everybody_gets_one_message_by_either_channel(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         mails = await add_messages(db, step, "email", mailboxes(300))
@@ -98,7 +98,7 @@ async def test_everybody_gets_theirs_once_by_either_channel(runtime: Runtime, sa
         assert counts.rate_per_second > 0
 
 
-async def test_a_mail_says_who_it_is_for_and_how_to_stop(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_a_mail_names_its_recipient_and_how_to_stop(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         (only,) = await add_messages(db, step, "email", ["ann@x.test"])
@@ -123,7 +123,7 @@ async def test_a_mail_says_who_it_is_for_and_how_to_stop(runtime: Runtime, sandb
     assert [tuple(row) for row in links] == [(digest(confirm), "confirm"), (digest(unsubscribe), "unsubscribe")]
 
 
-async def test_a_text_carries_its_sealed_id_in_the_callback(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_a_text_carries_its_signed_id_in_the_callback(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         (only,) = await add_messages(db, step, "sms", ["+447700123456"])
@@ -144,7 +144,7 @@ async def test_two_workers_never_send_twice(runtime: Runtime, sandbox: Sandbox) 
     assert received(sandbox) == Counter(mailboxes(800))
 
 
-async def test_bad_recipients_fail_alone_and_their_addresses_are_dead(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_bad_recipients_fail_alone_and_are_suppressed(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         (gone,) = await add_messages(db, step, "email", ["bounce@x.test"])
@@ -162,7 +162,7 @@ async def test_bad_recipients_fail_alone_and_their_addresses_are_dead(runtime: R
         assert await open_alerts(db) == []
 
 
-async def test_a_full_mailbox_refused_in_the_dialogue_counts_as_when_it_comes_back(runtime: Runtime) -> None:
+async def test_a_full_mailbox_counts_the_same_refused_or_bounced(runtime: Runtime) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         (full,) = await add_messages(db, step, "email", ["quota@x.test"])
@@ -189,7 +189,7 @@ async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: 
     assert received(sandbox) == {"greylist@x.test": 1}
 
 
-async def test_an_unanswered_mail_is_called_ambiguous_and_nothing_else(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_an_unanswered_mail_is_ambiguous(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         (only,) = await add_messages(db, step, "email", ["hang@x.test"])
@@ -300,7 +300,7 @@ async def test_a_pause_stops_at_once_and_a_resume_goes_on_without_doubling(runti
 
 
 @pytest.mark.parametrize("by", ["stop", "cancel"])
-async def test_a_worker_that_is_told_to_stop_finishes_and_hands_back(runtime: Runtime, by: str) -> None:
+async def test_a_stopping_worker_finishes_and_hands_back(runtime: Runtime, by: str) -> None:
     channel = Slow()
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
@@ -344,10 +344,10 @@ async def test_a_step_that_cannot_be_compiled_raises_an_alert_and_stops_nobody_e
         assert [alert.key for alert in await open_alerts(db)] == [f"step:{broken.step_id}"]
 
 
-async def test_what_nobody_foresaw_leaves_no_message_behind(
+async def test_an_unforeseen_error_leaves_no_message_behind(
     runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection's task that ends ends the run, and what it had is not kept from others by a heart that beats on."""
+    """A connection's task that ends ends the run, and no heartbeat that goes on keeps its messages from others."""
     monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
@@ -382,7 +382,7 @@ async def test_one_message_that_cannot_be_composed_fails_alone(runtime: Runtime)
         assert (row["state"], row["reason"]) == ("failed", "cannot_render")
 
 
-async def test_a_template_that_one_persons_words_make_run_away_fails_for_them_alone(runtime: Runtime) -> None:
+async def test_a_template_that_runs_away_for_one_person_fails_for_them_alone(runtime: Runtime) -> None:
     asked = "Dear {% for letter in first_name %}{% for again in first_name %}{{ again }}{% endfor %}{% endfor %}"
     template = Template("loops", "service", subject="Hi", email=asked)
     async with runtime.pool.acquire() as db:
@@ -399,7 +399,7 @@ async def test_a_template_that_one_persons_words_make_run_away_fails_for_them_al
         assert (row["state"], row["reason"]) == ("failed", "cannot_render")
 
 
-async def test_what_is_urgent_overtakes_and_equals_take_turns(runtime: Runtime) -> None:
+async def test_urgent_steps_overtake_and_equal_ones_take_turns(runtime: Runtime) -> None:
     channel = Slow()
     async with runtime.pool.acquire() as db:
         first = await add_step(db, secret=runtime.keyring.current)
@@ -421,7 +421,7 @@ SLOW = 0.01
 """A pace of one token in 100 seconds: after the first, none comes while a test runs unless the clock is moved."""
 
 
-async def test_a_sender_keeps_its_pace_and_holds_up_nobody_else(runtime: Runtime, sandbox: Sandbox) -> None:
+async def test_a_sender_keeps_its_rate_and_delays_no_other(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "sms", numbers(30))
@@ -439,7 +439,7 @@ async def test_a_sender_keeps_its_pace_and_holds_up_nobody_else(runtime: Runtime
         await running
 
 
-async def test_pace_is_shared_by_workers_and_goes_on_without_redis(runtime: Runtime) -> None:
+async def test_rates_are_shared_by_workers_and_kept_without_redis(runtime: Runtime) -> None:
     async def granted(*workers: RateLimits) -> int:
         messages = 0
         for worker in workers:

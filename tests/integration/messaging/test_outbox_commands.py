@@ -26,7 +26,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     return run_command(["messages", *words], environment(settings))
 
 
-async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Connection) -> None:
+async def test_why_prints_a_persons_history_in_words(settings: Settings, db: Connection) -> None:
     person_id = await add_person(db, "M-17", sms="+447700900001")
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
@@ -51,7 +51,7 @@ async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Conn
     assert "Nobody has the membership number M-99." in nobody.stderr
 
 
-async def test_why_tells_of_everything_that_made_it_wait_and_go_again(settings: Settings, db: Connection) -> None:
+async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connection) -> None:
     person_id = await add_person(db, "M-17", sms="+447700900001")
     earlier = await add_step(db, campaign_id=2, state="finished")
     await add_messages(
@@ -97,7 +97,7 @@ async def test_why_tells_of_everything_that_made_it_wait_and_go_again(settings: 
     assert told.stdout.endswith("Times are those of Europe/London.\n")
 
 
-async def test_lists_and_decisions(settings: Settings, db: Connection) -> None:
+async def test_unknown_outcomes_are_listed_and_decided(settings: Settings, db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "email", ["a@x.test", "b@x.test"])
     await db.execute("update message set state = 'ambiguous', reason = 'held' where message_id = $1", ids[0])

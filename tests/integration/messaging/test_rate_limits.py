@@ -1,4 +1,4 @@
-"""Paces, counted where messages arrive: never above rate and burst in any second, close to the rate on the whole."""
+"""Rate limits, counted at arrival: never above rate and burst in any second, and close to the rate on the whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -47,7 +47,7 @@ async def send_by_two_workers(runtime: Runtime) -> None:
         await asyncio.gather(one.run(), two.run())
 
 
-async def test_two_workers_keep_a_senders_pace_together(paced: Runtime, sandbox: Sandbox) -> None:
+async def test_two_workers_keep_a_senders_rate_together(paced: Runtime, sandbox: Sandbox) -> None:
     async with paced.pool.acquire() as db:
         step = await add_step(db, secret=paced.keyring.current)
         await db.execute("update sender set pace = $1 where channel = 'email'", RATE)
@@ -59,9 +59,7 @@ async def test_two_workers_keep_a_senders_pace_together(paced: Runtime, sandbox:
     assert rate(times) >= 0.95 * RATE
 
 
-async def test_a_mail_provider_gets_its_own_pace_and_keeps_nobody_else_waiting(
-    paced: Runtime, sandbox: Sandbox
-) -> None:
+async def test_a_mail_provider_has_its_own_rate_and_delays_no_other(paced: Runtime, sandbox: Sandbox) -> None:
     slow = [f"m{n}@{'gmail' if n % 2 else 'googlemail'}.test" for n in range(300)]
     quick = [f"m{n}@example.test" for n in range(300)]
     async with paced.pool.acquire() as db:
@@ -79,9 +77,7 @@ async def test_a_mail_provider_gets_its_own_pace_and_keeps_nobody_else_waiting(
     assert max(arrived[address] for address in quick) < sorted(times)[len(times) // 2]
 
 
-async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
-    settings: Settings, sandbox: Sandbox
-) -> None:
+async def test_messages_for_a_slow_provider_go_back_until_their_turn(settings: Settings, sandbox: Sandbox) -> None:
     more = {"email_domain_pace": "slow.test:0.5"}
     async with open_runtime(with_sandbox(settings, sandbox, **more), pool_size=5) as runtime:
         async with runtime.pool.acquire() as db:
@@ -108,7 +104,7 @@ async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
             assert await db.fetchval("select count(*) from dispatcher where gone_at is null") == 0
 
 
-async def test_what_waited_long_goes_past_the_gate_again(
+async def test_messages_that_waited_long_are_checked_again(
     paced: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("messaging.outbox.step_queue.FRESH", 0.5)

@@ -46,7 +46,7 @@ async def test_shuffled_and_tripled_receipts_end_delivered(db: Connection, order
     assert places == sorted(places)
 
 
-async def test_a_receipt_that_changes_nothing_is_still_on_the_record(db: Connection) -> None:
+async def test_a_receipt_that_changes_nothing_is_recorded(db: Connection) -> None:
     only = await sent(db, "delivered")
     (applied,) = await apply_receipts(db, [receipt(State.SENT)])
     assert (applied.message_id, applied.moved, applied.state) == (only, False, State.DELIVERED)
@@ -55,7 +55,7 @@ async def test_a_receipt_that_changes_nothing_is_still_on_the_record(db: Connect
     assert (event["state"], event["detail"]) == (None, {"said": "sent"})
 
 
-async def test_one_batch_may_speak_of_one_message_many_times(db: Connection) -> None:
+async def test_one_batch_may_hold_many_receipts_of_one_message(db: Connection) -> None:
     only = await sent(db)
     applied = await apply_receipts(db, [receipt(State.DELIVERED), receipt(State.SENT), receipt(State.READ, only)])
     assert [one.moved for one in applied] == [True, False, True]
@@ -84,7 +84,7 @@ async def test_a_receipt_proves_that_a_message_thought_lost_had_left(db: Connect
         await db.execute("update message set provider_id = null")
 
 
-async def test_an_unknown_receipt_is_said_to_be_unknown(db: Connection) -> None:
+async def test_a_receipt_of_an_unknown_message_is_reported_as_such(db: Connection) -> None:
     (applied,) = await apply_receipts(db, [receipt(State.SENT, provider_id="SM-nobody")])
     assert (applied.message_id, applied.moved) == (None, False)
     assert await apply_receipts(db, []) == []
@@ -109,7 +109,7 @@ async def test_a_delivered_email_that_bounces_is_bounced(db: Connection) -> None
     assert await active_suppressions(db, channel="email", address="a@x.test")
 
 
-async def test_networks_that_filter_stop_the_sender_and_mending_starts_it(db: Connection) -> None:
+async def test_filtering_networks_stop_the_sender_until_staff_resume_it(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n:02}" for n in range(40)])
     await db.execute("update message set state = 'accepted', sent_at = now() where message_id <= $1", ids[29])
@@ -132,6 +132,8 @@ async def test_bad_numbers_never_stop_a_sender(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n:02}" for n in range(30)])
     await db.execute("update message set state = 'accepted', sent_at = now()")
-    await apply_receipts(db, [receipt(State.UNDELIVERED, one, None, reason=Reason.INVALID_NUMBER) for one in ids])
+    await apply_receipts(
+        db, [receipt(State.UNDELIVERED, message_id, None, reason=Reason.INVALID_NUMBER) for message_id in ids]
+    )
     assert await open_alerts(db) == []
     assert await states(db, step) == {"undelivered": 30}

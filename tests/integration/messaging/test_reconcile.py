@@ -1,4 +1,4 @@
-"""Reconciliation: what a dead worker left, what nobody knows, what is too late, what is done."""
+"""Reconciliation: messages of lost workers, unknown outcomes, late messages, finished steps."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,17 +62,19 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
     taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    intents = [Intent(one.message_id, one.attempt, None, None) for one in taken.messages]
+    intents = [Intent(message.message_id, message.attempt, None, None) for message in taken.messages]
     await record(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
     return step, only
 
 
 async def alerts(db: Connection) -> dict[str, str]:
-    return {one.key: one.title for one in await open_alerts(db)}
+    return {alert.key: alert.title for alert in await open_alerts(db)}
 
 
-async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime: Runtime, db: Connection) -> None:
+async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambiguous(
+    runtime: Runtime, db: Connection
+) -> None:
     step, wired = await left_behind(db)
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
     await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
@@ -84,7 +86,7 @@ async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime
     assert await reconcile_steadily(runtime) == Reconciled()
 
 
-async def test_what_a_living_worker_has_is_left_alone(runtime: Runtime, db: Connection) -> None:
+async def test_messages_of_a_living_worker_are_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
@@ -92,7 +94,7 @@ async def test_what_a_living_worker_has_is_left_alone(runtime: Runtime, db: Conn
     assert await states(db, step) == {"sending": 1}
 
 
-async def test_a_text_that_the_provider_shows_is_never_sent_again(
+async def test_a_text_in_the_providers_records_is_never_sent_again(
     runtime: Runtime, db: Connection, sandbox: Sandbox, channels: dict[str, Channel]
 ) -> None:
     step = await add_step(db, secret=runtime.keyring.current)
@@ -121,7 +123,7 @@ async def test_a_text_without_trace_goes_again(
     assert len(sandbox.twilio.messages) == 1
 
 
-async def test_the_same_words_sent_before_are_no_trace_of_this_message(
+async def test_an_earlier_text_of_the_same_words_is_no_trace(
     runtime: Runtime, db: Connection, channels: dict[str, Channel]
 ) -> None:
     plain = {"name": "plain", "purpose": "service", "sms": "Vote today"}
@@ -179,7 +181,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
     assert await finish_drained(db) == [step.step_id]
 
 
-async def test_policy_may_hold_every_unanswered_email(settings: Settings, db: Connection) -> None:
+async def test_the_setting_may_hold_every_unanswered_email(settings: Settings, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
         assert (await reconcile_steadily(runtime, settle=0)).held == 1
@@ -188,14 +190,14 @@ async def test_policy_may_hold_every_unanswered_email(settings: Settings, db: Co
     assert await states(db, step) == {"queued": 1}
 
 
-async def test_what_waits_beyond_its_deadline_expires(runtime: Runtime, db: Connection) -> None:
+async def test_messages_waiting_beyond_their_deadline_expire(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db, send_before=later(days=-10000), state="paused")
     await add_messages(db, step, "sms", [ANN])
     assert (await reconcile_steadily(runtime)).withdrawn == 1
     assert await states(db, step) == {"expired": 1}
 
 
-async def test_what_comes_back_to_a_cancelled_campaign_is_withdrawn(runtime: Runtime, db: Connection) -> None:
+async def test_messages_returned_to_a_cancelled_campaign_are_withdrawn(runtime: Runtime, db: Connection) -> None:
     step, only = await left_behind(db)
     await cancel_steps(db, step.campaign_id)
     await record(db, [Outcome(only, 1, State.QUEUED, Reason.BUSY, delay=0.0)], [], source="test", now=NOON)
@@ -217,7 +219,7 @@ async def test_a_step_is_finished_only_when_nothing_is_open(runtime: Runtime, db
     assert await db.fetchval("select state from step where step_id = $1", step.step_id) == "finished"
 
 
-async def test_a_mended_sender_tries_again_what_it_was_refused(runtime: Runtime, db: Connection) -> None:
+async def test_a_resumed_sender_tries_refused_messages_again(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [ANN, "+447700900124"])
     await db.execute("update message set state = 'failed', reason = 'sender_refused' where message_id = $1", ids[0])
@@ -247,7 +249,7 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
         assert "held" not in await alerts(db)
 
 
-async def test_only_what_goes_again_is_counted_as_going_again(
+async def test_only_retried_messages_are_counted_as_retried(
     runtime: Runtime, db: Connection, channels: dict[str, Channel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, only = await left_behind(db, secret=runtime.keyring.current)

@@ -1,4 +1,4 @@
-"""Tries after a try: a text that was taken and not delivered goes again, once, and never after it has arrived."""
+"""Retries: an undelivered text goes again, once, and never after it has arrived."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -85,20 +85,20 @@ async def test_a_phone_that_was_off_is_tried_twice_more_and_then_no_more(db: Con
     row = await message(db, only)
     assert (row["state"], row["reason"], row["provider_id"]) == ("undelivered", "unreachable", "SM3")
     tries = await db.fetch("select provider_id, code, ended_by from message_try order by attempt")
-    assert [tuple(one) for one in tries] == [("SM1", "30003", "receipt"), ("SM2", "30003", "receipt")]
+    assert [tuple(attempt) for attempt in tries] == [("SM1", "30003", "receipt"), ("SM2", "30003", "receipt")]
 
 
 @pytest.mark.parametrize(("code", "again"), [
     (30001, True), (30003, True), (30008, True), (30005, False), (30006, False), (30007, False), (30034, False),
     (30036, False), (99999, False), (None, False),
 ])  # fmt: skip
-async def test_only_what_passes_is_tried_again(db: Connection, code: int | None, *, again: bool) -> None:
+async def test_only_passing_failures_are_tried_again(db: Connection, code: int | None, *, again: bool) -> None:
     _, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", code)
     assert (await message(db, only))["state"] == ("queued" if again else "undelivered")
 
 
-async def test_an_error_nobody_can_name_is_tried_once_more(db: Connection) -> None:
+async def test_an_unknown_error_is_tried_once_more(db: Connection) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30008)
     assert await send(db, step, "SM2", tomorrow()) == 1
@@ -106,7 +106,7 @@ async def test_an_error_nobody_can_name_is_tried_once_more(db: Connection) -> No
     assert (await message(db, only))["state"] == "undelivered"
 
 
-async def test_no_try_is_made_that_would_come_too_late(db: Connection) -> None:
+async def test_no_retry_is_made_after_the_deadline(db: Connection) -> None:
     _, only = await taken(db, send_before=NOW + timedelta(minutes=20))
     await say(db, State.UNDELIVERED, "SM1", 30003)
     assert (await message(db, only))["state"] == "undelivered"
@@ -146,7 +146,7 @@ async def test_a_second_try_on_the_wire_is_known_by_both_its_names(db: Connectio
 
 
 @pytest.mark.parametrize("late", [State.ACCEPTED, State.SENT, State.FAILED, State.UNDELIVERED])
-async def test_what_is_said_of_an_older_try_moves_the_newer_one_nowhere(db: Connection, late: State) -> None:
+async def test_a_receipt_of_an_older_try_does_not_move_the_newer_one(db: Connection, late: State) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
     for where in ("queued", "accepted", "sent"):
@@ -160,7 +160,7 @@ async def test_what_is_said_of_an_older_try_moves_the_newer_one_nowhere(db: Conn
     assert told["said"] == late.value
 
 
-async def test_an_answer_of_the_first_try_written_after_it_ended_finds_nobody(db: Connection) -> None:
+async def test_a_late_outcome_of_an_ended_try_changes_nothing(db: Connection) -> None:
     """The callbacks of a try may all come before the worker has written down that it was taken."""
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
@@ -277,7 +277,7 @@ acts = st.one_of(
 )
 
 
-async def test_in_any_order_it_never_leaves_after_it_arrived(database_url: str) -> None:
+async def test_a_delivered_message_is_never_sent_again_in_any_order(database_url: str) -> None:
     loop = asyncio.get_running_loop()
     pool = await open_pool(database_url, size=1)
 
@@ -317,7 +317,7 @@ def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
     assert all(pause(n, Reason.MAILBOX_FULL) <= 4 * 3600 and pause(n) <= 3600 for n in range(1, 60))
 
 
-async def test_what_is_kept_of_a_try_is_unique(db: Connection) -> None:
+async def test_the_record_of_a_try_is_unique(db: Connection) -> None:
     _, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
     with pytest.raises(asyncpg.UniqueViolationError):

@@ -35,7 +35,7 @@ async def alert(db: Connection) -> str | None:
     return title
 
 
-async def test_some_are_decided_and_the_alert_counts_what_is_left(
+async def test_deciding_some_messages_leaves_the_rest_in_the_alert(
     settings: Settings, db: Connection, tmp_path: Path
 ) -> None:
     step, ids = await held(db)
@@ -70,7 +70,7 @@ async def test_some_are_decided_and_the_alert_counts_what_is_left(
     assert "No message is held." in muster(settings, "settle", "--as", "sent").stdout
 
 
-async def test_they_are_chosen_by_step_channel_and_time(settings: Settings, db: Connection) -> None:
+async def test_messages_are_chosen_by_step_channel_and_time(settings: Settings, db: Connection) -> None:
     first, _ = await held(db, 3)
     second, _ = await held(db, 3, position=2)
     by_time = muster(settings, "settle", "--as", "sent", "--step", "2", "--after", "2026-11-20T09:01", "--before",
@@ -83,14 +83,14 @@ async def test_they_are_chosen_by_step_channel_and_time(settings: Settings, db: 
     assert (nobody.returncode, "There is no campaign none." in nobody.stderr) == (1, True)
 
 
-async def test_many_are_shown_by_step(settings: Settings, db: Connection) -> None:
+async def test_many_messages_are_summed_by_step(settings: Settings, db: Connection) -> None:
     _, ids = await held(db, 30)
     shown = muster(settings, "settle", "--as", "sent").stdout
     assert f"#{ids[0]} … #{ids[-1]}" in shown
     assert shown.endswith("30 messages taken for sent.\n")
 
 
-async def test_what_is_not_held_is_not_decided(settings: Settings, db: Connection) -> None:
+async def test_a_message_that_is_not_held_cannot_be_decided(settings: Settings, db: Connection) -> None:
     step = await add_step(db)
     (only,) = await add_messages(db, step, "email", ["a@x.test"])
     await db.execute("update message set state = 'delivered'")
@@ -99,7 +99,7 @@ async def test_what_is_not_held_is_not_decided(settings: Settings, db: Connectio
     assert await states(db, step) == {"delivered": 1}
 
 
-def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
+def test_a_wrong_name_is_reported_with_its_line(settings: Settings) -> None:
     keyring = Keyring(settings.secret_key)
     signed = keyring.sign_id(77, "bounce")
     named = read_names(
@@ -131,7 +131,7 @@ def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
         ("<Sian@Example.ORG>", "sian@example.org"),
     ],
 )
-def test_whom_messages_are_for_is_read_as_addresses_are_kept(typed: str, kept: str) -> None:
+def test_addresses_are_accepted_in_any_notation(typed: str, kept: str) -> None:
     keyring = Keyring([SecretStr("a secret for tests only and long enough")])
     named = read_names([(0, typed)], keyring, region="GB")
     assert (named.ids, named.addresses) == ([], [kept])

@@ -1,4 +1,4 @@
-"""Email over real SMTP: what is known at each point where a conversation can fail."""
+"""Email over real SMTP: the outcome at each point where a connection can fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ async def channel(sandbox: Sandbox) -> AsyncIterator[SmtpChannel]:
     await one.close()
 
 
-async def test_what_arrives_is_what_was_sent(sandbox: Sandbox, channel: SmtpChannel) -> None:
+async def test_a_mail_arrives_as_it_was_sent(sandbox: Sandbox, channel: SmtpChannel) -> None:
     outcome = await channel.send(mail("ann@x.test"))
     assert isinstance(outcome, Accepted)
     assert outcome.reply.startswith("250")
@@ -54,7 +54,7 @@ async def test_what_arrives_is_what_was_sent(sandbox: Sandbox, channel: SmtpChan
     ("policy@x.test", Reason.SENDER_REFUSED),
     ("toolarge@x.test", Reason.CONTENT_REFUSED),
 ])  # fmt: skip
-async def test_a_refusal_says_whose_fault_it_is(
+async def test_a_refusal_is_assigned_to_sender_or_recipient(
     sandbox: Sandbox, channel: SmtpChannel, to: str, reason: Reason
 ) -> None:
     outcome = await channel.send(mail(to))
@@ -68,7 +68,7 @@ async def test_a_refusal_says_whose_fault_it_is(
     ("full@x.test", False), ("greylist@x.test", False), ("tempfail@x.test", False), ("later@x.test", False),
     ("shutdown@x.test", True),
 ])  # fmt: skip
-async def test_not_now_means_later(channel: SmtpChannel, to: str, *, slow: bool) -> None:
+async def test_a_temporary_refusal_is_tried_later(channel: SmtpChannel, to: str, *, slow: bool) -> None:
     outcome = await channel.send(mail(to))
     assert isinstance(outcome, Retry)
     assert outcome.slow is slow
@@ -76,7 +76,7 @@ async def test_not_now_means_later(channel: SmtpChannel, to: str, *, slow: bool)
 
 
 @pytest.mark.parametrize("to", ["drop@x.test", "hang@x.test"])
-async def test_after_the_final_dot_silence_is_unknown(channel: SmtpChannel, to: str) -> None:
+async def test_silence_after_the_final_dot_is_an_unknown_outcome(channel: SmtpChannel, to: str) -> None:
     assert isinstance(await channel.send(mail(to)), Unknown)
     assert isinstance(await channel.send(mail("ann@x.test")), Accepted)
 
@@ -88,13 +88,13 @@ async def test_an_answer_that_takes_too_long_is_unknown_and_its_connection_is_no
     await channel.close()
 
 
-async def test_nobody_at_home_means_later(unused_tcp_port: int) -> None:
+async def test_a_server_that_is_away_is_tried_later(unused_tcp_port: int) -> None:
     outcome = await channel_to(f"smtp://127.0.0.1:{unused_tcp_port}").send(mail("ann@x.test"))
     assert isinstance(outcome, Retry)
     assert (outcome.reason, outcome.slow) == (Reason.NOT_REACHED, True)
 
 
-async def test_an_address_that_cannot_be_said_is_refused_alone(channel: SmtpChannel) -> None:
+async def test_an_address_that_smtp_cannot_carry_is_refused_alone(channel: SmtpChannel) -> None:
     for address in ("a b@x.test", "a>b@x.test", "a@ü..test"):
         outcome = await channel.send(mail(address))
         assert isinstance(outcome, Refused)
@@ -165,7 +165,7 @@ async def test_a_connection_that_died_while_idle_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(("verb", "expected"), [(b"MAIL", Retry), (b"RCPT", Retry), (b"DATA", Retry)])
-async def test_cut_before_the_text_nothing_was_sent(verb: bytes, expected: type) -> None:
+async def test_a_connection_cut_before_the_text_has_sent_nothing(verb: bytes, expected: type) -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (line := await reader.readline()) and not line.upper().startswith(verb):
             writer.write(b"250 ok\r\n")
@@ -174,7 +174,7 @@ async def test_cut_before_the_text_nothing_was_sent(verb: bytes, expected: type)
         assert isinstance(await channel_to(url).send(mail("ann@x.test")), expected)
 
 
-async def test_cut_in_the_middle_of_the_text_is_unknown() -> None:
+async def test_a_connection_cut_within_the_text_is_an_unknown_outcome() -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (line := await reader.readline()) and not line.upper().startswith(b"DATA"):
             writer.write(b"250 ok\r\n")
@@ -185,7 +185,7 @@ async def test_cut_in_the_middle_of_the_text_is_unknown() -> None:
         assert isinstance(await channel_to(url).send(mail("ann@x.test")), Unknown)
 
 
-async def test_a_greeting_that_refuses_us_is_the_senders_fault() -> None:
+async def test_a_refusing_greeting_stops_the_sender() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 

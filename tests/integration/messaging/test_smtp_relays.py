@@ -1,4 +1,4 @@
-"""Relays of every temper: what they offer is used, what they lack done without, what they break not believed."""
+"""Relays of every kind: their extensions are used, missing ones done without, and broken protocol is not trusted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def said(text: bytes) -> tuple[str, str, list[str]]:
 
 
 @pytest.mark.parametrize("torn", [False, True])
-async def test_everything_up_to_the_text_is_said_at_once(*, torn: bool) -> None:
+async def test_all_commands_up_to_the_text_are_sent_together(*, torn: bool) -> None:
     # a relay that says nothing before DATA gets a mail only from somebody who does not wait
     async with serving(Relay(lazy=True, torn=torn)) as relay, channel_to(relay.url) as channel:
         for _ in range(3):
@@ -83,7 +83,7 @@ async def test_after_a_refusal_the_connection_is_ready_for_the_next(offers: list
         assert len(relay.texts) == 1
 
 
-async def test_a_relay_that_waits_for_a_text_nobody_should_get_is_given_none() -> None:
+async def test_a_relay_that_asks_for_the_text_of_a_refused_mail_gets_none() -> None:
     answers = {"RCPT": [b"550 5.1.1 nobody\r\n"], "DATA": [b"354 go on\r\n"], "BODY": [b"554 5.5.1 to whom\r\n"]}
     async with serving(Relay(answers=answers)) as relay, channel_to(relay.url) as channel:
         assert isinstance(await channel.send(mail("gone@x.test")), Refused)
@@ -94,7 +94,7 @@ async def test_a_relay_that_waits_for_a_text_nobody_should_get_is_given_none() -
 
 @pytest.mark.parametrize("offers", [["PIPELINING"], []])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
-async def test_421_in_the_middle_means_later_and_a_new_connection(verb: str, offers: list[str]) -> None:
+async def test_a_421_within_a_mail_means_later_and_a_new_connection(verb: str, offers: list[str]) -> None:
     answers = {verb: [b"421 4.3.2 shutting down\r\n"]}
     async with serving(Relay(offers=offers, answers=answers)) as relay, channel_to(relay.url) as channel:
         outcome = await channel.send(mail())
@@ -129,7 +129,7 @@ async def test_a_relay_that_has_had_enough_of_one_connection_gets_another() -> N
     ],
 )
 @pytest.mark.parametrize("offers", [["PIPELINING"], []])
-async def test_a_relay_that_speaks_nonsense_is_not_believed(
+async def test_a_relay_that_breaks_the_protocol_is_not_trusted(
     answers: dict[str, bytes], outcome: type, offers: list[str]
 ) -> None:
     async with serving(Relay(offers=offers, answers=always(answers))) as relay, channel_to(relay.url) as channel:
@@ -167,7 +167,7 @@ async def test_a_connection_left_alone_is_asked_first_or_given_up(monkeypatch: p
         assert (relay.count("NOOP"), relay.connections) == (2, 3)
 
 
-async def test_connections_nobody_needs_any_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(Relay()) as relay, channel_to(relay.url) as channel:
         await asyncio.gather(channel.send(mail()), channel.send(mail()))
         assert len(channel._idle) == 2
@@ -199,7 +199,7 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("smtps", [False, True])
-async def test_mail_goes_encrypted(context: ssl.SSLContext, ca_file: Path, *, smtps: bool) -> None:
+async def test_mail_is_sent_encrypted(context: ssl.SSLContext, ca_file: Path, *, smtps: bool) -> None:
     async with serving(Relay(context=context, smtps=smtps, lazy=True)) as relay:
         async with channel_to(relay.url, smtp_ca_file=ca_file) as channel:
             for _ in range(3):
@@ -214,7 +214,7 @@ async def test_mail_goes_encrypted(context: ssl.SSLContext, ca_file: Path, *, sm
 
 @pytest.mark.parametrize("smtps", [False, True])
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
-async def test_a_certificate_is_believed_only_from_a_known_authority_and_for_its_own_name(
+async def test_a_certificate_counts_only_from_a_known_authority_and_for_its_name(
     context: ssl.SSLContext, ca_file: Path, host: str, *, smtps: bool
 ) -> None:
     known: dict[str, Any] = {} if host == "127.0.0.1" else {"smtp_ca_file": ca_file}
@@ -227,7 +227,7 @@ async def test_a_certificate_is_believed_only_from_a_known_authority_and_for_its
         assert relay.texts == []
 
 
-async def test_a_password_is_said_encrypted(context: ssl.SSLContext, ca_file: Path) -> None:
+async def test_a_password_is_sent_encrypted(context: ssl.SSLContext, ca_file: Path) -> None:
     async with serving(Relay(context=context, password="open sesame")) as relay:
         async with channel_to(relay.url.replace(" ", "%20"), smtp_ca_file=ca_file) as channel:
             assert isinstance(await channel.send(mail()), Accepted)
@@ -243,7 +243,7 @@ async def test_a_password_that_is_refused_is_the_accounts_fault(context: ssl.SSL
         assert outcome.reason is Reason.ACCOUNT_REFUSED
 
 
-async def test_a_password_is_not_said_to_whoever_took_the_encryption_away() -> None:
+async def test_a_password_is_not_sent_without_encryption() -> None:
     async with serving(Relay(password="secret", offers=["AUTH PLAIN LOGIN"])) as relay:
         async with channel_to(relay.url) as channel:
             outcome = await channel.send(mail())
@@ -257,7 +257,7 @@ async def test_a_password_is_not_said_to_whoever_took_the_encryption_away() -> N
 # what a relay offers
 
 
-async def test_text_goes_as_it_is_or_in_ascii_and_means_the_same() -> None:
+async def test_text_is_sent_in_eight_or_seven_bits_and_means_the_same() -> None:
     forms = []
     for offers in (["8BITMIME"], []):
         async with serving(Relay(offers=offers)) as relay, channel_to(relay.url) as channel:
@@ -288,7 +288,7 @@ async def test_a_mailbox_beyond_ascii_needs_a_relay_that_takes_it() -> None:
         assert relay.connections == 1
 
 
-async def test_a_size_that_is_announced_is_kept_to() -> None:
+async def test_a_relays_announced_size_limit_is_kept() -> None:
     async with serving(Relay(offers=["SIZE 1000"])) as relay, channel_to(relay.url) as channel:
         outcome = await channel.send(mail(content=b"From: a@union.test\r\n\r\n" + b"x" * 1000 + b"\r\n"))
         assert isinstance(outcome, Refused)

@@ -1,4 +1,4 @@
-"""Whom not to write to: kept in a ledger, withdrawing at once what is queued."""
+"""Suppressions: kept in a ledger, and withdrawing queued messages at once."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def test_an_opt_out_withdraws_what_is_queued_for_the_number(db: Connection
     assert (await message(db, bobs))["state"] == "queued"
 
 
-async def test_saying_it_twice_is_no_news_but_still_withdraws(db: Connection) -> None:
+async def test_a_repeated_opt_out_is_recorded_once_and_still_withdraws(db: Connection) -> None:
     step = await add_step(db)
     assert await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
     (later,) = await add_messages(db, step, "sms", [ANN])
@@ -31,13 +31,15 @@ async def test_saying_it_twice_is_no_news_but_still_withdraws(db: Connection) ->
     assert await db.fetchval("select count(*) from suppression_event") == 1
 
 
-async def test_all_covers_marketing_but_not_the_other_way_round(db: Connection) -> None:
+async def test_a_stop_for_all_covers_marketing_but_not_the_reverse(db: Connection) -> None:
     assert await suppress(
         db, channel="email", address="a@x.test", purpose="marketing", reason="opted_out", source="link"
     )
     assert await suppress(db, channel="email", address="a@x.test", reason="complained", source="link")
     assert not await suppress(db, channel="email", address="a@x.test", purpose="marketing", reason="x", source="link")
-    assert [one.purpose for one in await active_suppressions(db, channel="email", address="a@x.test")] == [
+    assert [
+        suppression.purpose for suppression in await active_suppressions(db, channel="email", address="a@x.test")
+    ] == [
         "all",
         "marketing",
     ]
@@ -63,7 +65,7 @@ async def test_a_person_is_stopped_on_every_channel(db: Connection) -> None:
     assert await states(db, other) == {"suppressed": 1}
 
 
-async def test_lifting_is_told_and_lets_later_messages_go(db: Connection) -> None:
+async def test_lifting_is_recorded_and_lets_later_messages_go(db: Connection) -> None:
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
     assert await lift(db, channel="sms", address=ANN, reason="start", source="sms_reply")
     assert await active_suppressions(db, channel="sms", address=ANN) == []
@@ -72,7 +74,7 @@ async def test_lifting_is_told_and_lets_later_messages_go(db: Connection) -> Non
     assert [tuple(row) for row in ledger] == [("suppress", "opted_out"), ("lift", "start")]
 
 
-async def test_lifting_an_opt_out_leaves_what_stands_for_another_reason(db: Connection) -> None:
+async def test_lifting_an_opt_out_keeps_other_suppressions(db: Connection) -> None:
     await suppress(db, channel="sms", address=ANN, purpose="marketing", reason="opted_out", source="preferences")
     await suppress(db, channel="sms", address=ANN, reason="wrong_number", source="sms_reply")
     assert await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
@@ -94,7 +96,7 @@ async def test_a_stop_by_text_outranks_one_by_page_so_that_only_start_lifts_it(d
     assert [row["source"] for row in ledger] == ["link", "sms_reply"]
 
 
-async def test_it_is_undone_with_the_callers_transaction(db: Connection) -> None:
+async def test_a_suppression_is_undone_with_the_callers_transaction(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
     with pytest.raises(RuntimeError):  # noqa: PT012

@@ -1,4 +1,4 @@
-"""Texts through the official SDK against a simulated account: what is known after each kind of answer."""
+"""Texts through the official SDK against a simulated account: the outcome after each kind of answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def test_a_messaging_service_sends_too(channel: TwilioChannel) -> None:
     ("+447700900906", Reason.SENDER_REFUSED),
     ("+447700900909", Reason.INVALID_NUMBER),
 ])  # fmt: skip
-async def test_a_refusal_says_whose_fault_it_is(channel: TwilioChannel, to: str, reason: Reason) -> None:
+async def test_a_refusal_is_assigned_to_sender_or_recipient(channel: TwilioChannel, to: str, reason: Reason) -> None:
     outcome = await channel.send(text(to))
     assert isinstance(outcome, Refused)
     assert outcome.reason is reason
@@ -97,7 +97,7 @@ async def test_a_full_queue_at_twilio_is_tried_later(channel: TwilioChannel) -> 
 @pytest.mark.parametrize("to", [
     "+447700900931", "+447700900932", "+447700900933", "+447700900940", "+447700900941", "+447700900943",
 ])  # fmt: skip
-async def test_without_an_answer_nobody_knows_and_nothing_is_repeated(
+async def test_without_an_answer_the_outcome_is_unknown_and_nothing_is_repeated(
     sandbox: Sandbox, channel: TwilioChannel, to: str
 ) -> None:
     assert isinstance(await channel.send(text(to)), Unknown)
@@ -119,7 +119,9 @@ async def test_a_trace_is_the_same_text_to_the_same_number_from_the_same_sender_
     assert await channel.trace(text(), since + timedelta(hours=1)) == []
 
 
-async def test_nobody_at_home_means_later(http: aiohttp.ClientSession, sandbox: Sandbox, unused_tcp_port: int) -> None:
+async def test_a_server_that_is_away_is_tried_later(
+    http: aiohttp.ClientSession, sandbox: Sandbox, unused_tcp_port: int
+) -> None:
     settings = with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     channel = TwilioChannel(settings, http)
     outcome = await channel.send(text())
@@ -146,13 +148,15 @@ async def answering(body: str, status: int = 201, asked: list[Asked] | None = No
 
 
 @pytest.mark.parametrize("body", ["", "not JSON", "[]", "{"])
-async def test_an_answer_nobody_can_read_is_unknown(http: aiohttp.ClientSession, sandbox: Sandbox, body: str) -> None:
+async def test_an_unreadable_answer_is_an_unknown_outcome(
+    http: aiohttp.ClientSession, sandbox: Sandbox, body: str
+) -> None:
     async with answering(body) as url:
         channel = TwilioChannel(with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url), http)
         assert isinstance(await channel.send(text()), Unknown)
 
 
-async def test_what_is_posted_is_what_the_sdk_posts(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+async def test_requests_are_the_same_as_the_sdks(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     asked: list[Asked] = []
     async with answering('{"sid": "SM1", "status": "queued"}', asked=asked) as url:
         settings = with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url)

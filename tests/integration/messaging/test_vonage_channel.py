@@ -1,4 +1,4 @@
-"""Texts by Vonage's Messages API against a simulated account: what is known after each kind of answer."""
+"""Texts by Vonage's Messages API against a simulated account: the outcome after each kind of answer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def channel(settings: Settings, http: aiohttp.ClientSession) -> VonageChannel:
     return VonageChannel(settings, http, timeout=2)
 
 
-async def test_an_accepted_text_has_the_providers_id_and_carries_our_seal(
+async def test_an_accepted_text_has_the_providers_id_and_carries_our_signed_id(
     sandbox: Sandbox, channel: VonageChannel
 ) -> None:
     outcome = await channel.send(text())
@@ -75,7 +75,9 @@ async def test_a_name_may_send_too(sandbox: Sandbox, channel: VonageChannel) -> 
     ("+447700900906", Reason.SENDER_REFUSED, "1120"),
     ("+44", Reason.INVALID_NUMBER, "1150"),
 ])  # fmt: skip
-async def test_a_refusal_says_whose_fault_it_is(channel: VonageChannel, to: str, reason: Reason, code: str) -> None:
+async def test_a_refusal_is_assigned_to_sender_or_recipient(
+    channel: VonageChannel, to: str, reason: Reason, code: str
+) -> None:
     outcome = await channel.send(text(to))
     assert isinstance(outcome, Refused)
     assert (outcome.reason, outcome.code) == (reason, code)
@@ -97,7 +99,7 @@ async def test_too_many_requests_says_how_long_to_wait(channel: VonageChannel) -
 @pytest.mark.parametrize("to", [
     "+447700900931", "+447700900932", "+447700900933", "+447700900940", "+447700900941", "+447700900943",
 ])  # fmt: skip
-async def test_without_an_answer_nobody_knows_and_nothing_is_repeated(
+async def test_without_an_answer_the_outcome_is_unknown_and_nothing_is_repeated(
     sandbox: Sandbox, channel: VonageChannel, to: str
 ) -> None:
     assert isinstance(await channel.send(text(to)), Unknown)
@@ -107,7 +109,7 @@ async def test_without_an_answer_nobody_knows_and_nothing_is_repeated(
     assert ([one.provider_id for one in listed] if listed else None) == ([one.uuid for one in kept] or None)
 
 
-async def test_a_trace_is_the_record_with_our_seal(channel: VonageChannel) -> None:
+async def test_a_trace_is_the_record_with_our_signed_id(channel: VonageChannel) -> None:
     since = datetime.now(UTC)
     sent = await channel.send(text())
     assert isinstance(sent, Accepted)
@@ -119,9 +121,7 @@ async def test_a_trace_is_the_record_with_our_seal(channel: VonageChannel) -> No
     assert await channel.trace(text(), since + timedelta(hours=1)) is None
 
 
-async def test_what_is_not_among_the_records_may_have_been_sent_all_the_same(
-    sandbox: Sandbox, channel: VonageChannel
-) -> None:
+async def test_a_text_missing_in_the_records_may_have_been_sent(sandbox: Sandbox, channel: VonageChannel) -> None:
     since = datetime.now(UTC)
     await channel.send(text())
     sandbox.vonage.config = replace(sandbox.vonage.config, reported_after=3600.0)
@@ -130,7 +130,7 @@ async def test_what_is_not_among_the_records_may_have_been_sent_all_the_same(
     assert await channel.trace(text(), since) is None  # an account without that extra
 
 
-async def test_nobody_at_home_means_later(
+async def test_a_server_that_is_away_is_tried_later(
     http: aiohttp.ClientSession, settings: Settings, unused_tcp_port: int
 ) -> None:
     away = settings.model_copy(update={"vonage_base_url": f"http://127.0.0.1:{unused_tcp_port}"})
@@ -161,7 +161,7 @@ async def answering(body: bytes, status: int) -> AsyncIterator[str]:
     ("answer-422.json", 422, Refused), ("answer-429.json", 429, Retry), ("answer-202.json", 200, Unknown),
     ("answer-202.json", 302, Unknown), ("answer-401.json", 408, Unknown),
 ])  # fmt: skip
-async def test_answers_as_documented(
+async def test_documented_answers_are_understood(
     http: aiohttp.ClientSession, settings: Settings, name: str, status: int, kind: type
 ) -> None:
     async with answering((DATA / name).read_bytes(), status) as url:
@@ -170,7 +170,7 @@ async def test_answers_as_documented(
 
 
 @pytest.mark.parametrize("body", [b"", b"not JSON", b"[]", b"{", b'{"message_uuid": 5}', b"\xff"])
-async def test_an_answer_nobody_can_read_is_unknown(
+async def test_an_unreadable_answer_is_an_unknown_outcome(
     http: aiohttp.ClientSession, settings: Settings, body: bytes
 ) -> None:
     async with answering(body, 202) as url:
@@ -178,7 +178,7 @@ async def test_an_answer_nobody_can_read_is_unknown(
         assert isinstance(await channel.send(text()), Unknown)
 
 
-async def test_records_as_documented(http: aiohttp.ClientSession, settings: Settings) -> None:
+async def test_documented_records_are_understood(http: aiohttp.ClientSession, settings: Settings) -> None:
     async with answering((DATA / "records.json").read_bytes(), 200) as url:
         channel = VonageChannel(settings.model_copy(update={"vonage_base_url": url}), http)
         found = await channel.trace(text(), datetime.now(UTC))
@@ -186,7 +186,7 @@ async def test_records_as_documented(http: aiohttp.ClientSession, settings: Sett
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{}", 200), (b"", 200), (b"[]", 200), (b"{}", 500), (b"{}", 429)])
-async def test_records_nobody_can_read_are_asked_for_again(
+async def test_unreadable_records_are_requested_again(
     http: aiohttp.ClientSession, settings: Settings, body: bytes, status: int
 ) -> None:
     async with answering(body, status) as url:

@@ -1,4 +1,4 @@
-"""Errors of a database that goes away are told by their type, whatever the operating system said of it."""
+"""Errors of a database that goes away are recognised by their type, whatever the operating system reports."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def between(url: str) -> AsyncIterator[tuple[Between, str]]:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
-async def test_a_connection_that_breaks_says_that_it_was_the_databases(database_url: str, statement: Statement) -> None:
+async def test_a_broken_connection_is_reported_as_the_databases(database_url: str, statement: Statement) -> None:
     async with between(database_url) as (wire, url):
         db = await connect(url)
         wire.passes.clear()
@@ -90,7 +90,7 @@ async def test_a_connection_that_breaks_says_that_it_was_the_databases(database_
         db.terminate()
 
 
-async def test_a_statement_without_an_answer_says_so_too(database_url: str) -> None:
+async def test_an_unanswered_statement_is_reported_as_the_databases(database_url: str) -> None:
     async with between(database_url) as (wire, url):
         db = await connect(url)
         wire.passes.clear()
@@ -99,7 +99,7 @@ async def test_a_statement_without_an_answer_says_so_too(database_url: str) -> N
         db.terminate()
 
 
-async def test_a_pool_that_gets_no_connection_says_so_too(database_url: str) -> None:
+async def test_a_pool_without_connections_is_reported_as_the_databases(database_url: str) -> None:
     met: list[Exception] = []
     async with between(database_url) as (wire, url):
         pool = await open_pool(url, size=1, when_away=met.append)

@@ -1,4 +1,4 @@
-"""Who may use the embedded servers and read what they keep: whoever started them and root, and nobody else."""
+"""Access to the embedded servers and their files: for their owner and root only."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def psql(servers_url: str, role: str, user: str | None) -> subprocess.CompletedP
     )  # fmt: skip
 
 
-def test_whoever_works_owns_nothing_and_is_no_superuser(servers: Servers) -> None:
+def test_the_working_role_owns_nothing_and_is_no_superuser(servers: Servers) -> None:
     assert ask(servers.database_url, "select current_user::text") == APPLICATION
     assert ask(servers.owner_url, "select current_user::text") == OWNER
     powers = (
@@ -155,7 +155,7 @@ def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user
     assert psql(servers.database_url, "muster", None).stdout == "1\n"
 
 
-def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -> None:
+def test_no_other_user_reads_the_home(shared: Path, servers: Servers) -> None:
     home = shared
     folder = home.stat()
     assert stat.S_IMODE(folder.st_mode) == (0o710 if AS_ROOT else 0o700)
@@ -172,7 +172,7 @@ def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
-def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> None:
+def test_root_follows_no_link_of_the_stand_in_user(home: Path) -> None:
     connect_to_servers(home).close_and_wait()
     target = home.parent / "roots"
     target.write_text("untouched")
@@ -184,7 +184,7 @@ def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> Non
     assert not (home / "postgres" / "pg_hba.conf").is_symlink()
 
 
-def test_a_home_of_before_is_closed(home: Path) -> None:
+def test_an_open_home_of_an_earlier_version_is_closed(home: Path) -> None:
     home.mkdir(mode=0o755)
     home.chmod(0o755)
     (home / "daemon.lock").touch(mode=0o644)
@@ -316,7 +316,7 @@ def test_start_postgres_lets_tests_in_as_the_superuser(home: Path) -> None:
         server.stop()
 
 
-def test_servers_get_nothing_of_our_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_do_not_inherit_our_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for servers")
     monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "nor this")
     monkeypatch.setenv("PGOPTIONS", "-c fsync=off")

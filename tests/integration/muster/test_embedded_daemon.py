@@ -1,4 +1,4 @@
-"""Embedded servers live exactly as long as somebody uses them, whatever happens to the ones who do."""
+"""Embedded servers run exactly as long as they have users, whatever happens to those."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def release(other: subprocess.Popen[str]) -> None:
     other.communicate(timeout=30)
 
 
-def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) -> None:
+def test_servers_start_on_first_use_stop_after_the_last_and_keep_the_data(own_home: Path) -> None:
     first = connect_to_servers(own_home)
     ask(first, "create table kept as select 42 as n")
     with redis.Redis.from_url(first.redis_url) as client:
@@ -125,7 +125,7 @@ def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) ->
     again.close()
 
 
-def test_many_at_once_share_one_pair_of_servers(own_home: Path) -> None:
+def test_many_users_at_once_share_one_pair_of_servers(own_home: Path) -> None:
     others = [
         subprocess.Popen(
             [sys.executable, "-c", HOLD, str(own_home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -148,7 +148,7 @@ def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
     until(lambda: not runs(daemon), GRACE + 20)
 
 
-def test_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
+def test_servers_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
     connect_to_servers(own_home).close()
     daemon = daemon_of(own_home)
     second = connect_to_servers(own_home)
@@ -157,7 +157,7 @@ def test_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
     second.close()
 
 
-def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> None:
+def test_sigterm_stops_servers_in_order_while_in_use(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
     assert daemon is not None
@@ -169,7 +169,7 @@ def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> Non
     servers.close()
 
 
-def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None:
+def test_waiting_for_the_stop_returns_when_everything_is_stopped(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     pids = [daemon_of(own_home), postmaster(own_home), valkey(own_home)]
     other = hold(own_home)
@@ -196,7 +196,7 @@ def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: 
     again.close()
 
 
-def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
+def test_erasing_a_home_is_refused_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     home = own_home / "inner"
     servers = connect_to_servers(home)
     data, daemon = data_folder(home), daemon_of(home)
@@ -243,7 +243,7 @@ def runs_valkey(home: Path) -> bool:
         return False
 
 
-def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
+def test_servers_recover_when_the_daemon_was_killed(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
     daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
@@ -263,7 +263,7 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     servers.close()
 
 
-def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(own_home: Path) -> None:
+def test_servers_recover_when_all_was_killed_and_process_ids_are_reused(own_home: Path) -> None:
     servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
     daemon, pg, vk = daemon_of(own_home), postmaster(own_home), valkey(own_home)
@@ -306,7 +306,7 @@ muster.embedded.daemon.main()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
+def test_servers_work_in_a_folder_too_deep_for_a_socket() -> None:
     nobody = pwd.getpwnam("nobody")
     top = Path(tempfile.mkdtemp(prefix="muster-test-"))
     home = top / ("deep" * 20) / ("deeper" * 10)

@@ -1,4 +1,4 @@
-"""Somebody is erased while a worker has their messages: nothing more goes to them, and no trace comes back."""
+"""Erasure of a person while a worker has their messages: nothing more goes out, and no trace comes back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Held:
     ],
     ids=["taken", "deferred", "refused"],
 )
-async def test_what_is_on_the_wire_is_recorded_without_a_trace_and_the_rest_is_stopped(
+async def test_an_erasure_stops_messages_and_records_those_in_flight_without_a_trace(
     runtime: Runtime, db: Connection, outcome: Callable[[], SendResult], ends: str
 ) -> None:
     person = await add_person(db, "M-4711", email=MAILBOX, first_name="Quackenbush")
@@ -109,7 +109,7 @@ async def waiting(db: Connection, count: int) -> bool:
 
 
 @pytest.mark.parametrize("page", ["confirm", "preferences", "unsubscribe"])
-async def test_a_press_that_waits_for_an_erasure_finds_nobody(
+async def test_a_press_that_waits_for_an_erasure_finds_no_recipient(
     runtime: Runtime, pool: Pool, db: Connection, page: str
 ) -> None:
     campaign = await make_campaign(runtime, db, now=runtime.clock())
@@ -136,7 +136,7 @@ async def test_a_press_that_waits_for_an_erasure_finds_nobody(
     assert await db.fetchval("select (select count(*) from claim) + (select count(*) from inbound_log)") == 0
 
 
-async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
+async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
     runtime: Runtime, pool: Pool, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_person(db, "M-4711", email=MAILBOX)

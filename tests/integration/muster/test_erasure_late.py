@@ -1,4 +1,4 @@
-"""What comes in about messages after their person was erased is dealt with, and leaves nothing behind."""
+"""Items about messages of erased people that arrive late are processed, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
     assert await db.fetchval("select count(*) from message_event_archive where source = 'twilio'") == 1
 
 
-async def test_what_is_remembered_of_an_erasure_goes_when_receipts_come_no_more(
-    runtime: Runtime, db: Connection
-) -> None:
+async def test_the_digests_of_an_erasure_are_deleted_when_receipts_end(runtime: Runtime, db: Connection) -> None:
     person = await add_person(db, "A1", sms=PHONE)
     await add_messages(db, await add_step(db), "sms", [PHONE], first_person=person, state="sent", provider_id="SM3")
     await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
@@ -84,7 +82,7 @@ async def test_what_is_remembered_of_an_erasure_goes_when_receipts_come_no_more(
     assert await db.fetchval("select count(*) from erased_subject") == 0
 
 
-async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(runtime: Runtime, db: Connection) -> None:
+async def test_a_deleted_archive_year_does_not_stop_the_tidying(runtime: Runtime, db: Connection) -> None:
     person = await add_person(db, "A1", sms=PHONE)
     past = datetime(2024, 3, 1, tzinfo=UTC)
     old = await add_step(db, position=2, launched_at=past, state="finished")

@@ -1,4 +1,4 @@
-"""Erasing somebody takes nothing from anybody else: not what they said, not what is to be read, not what was done."""
+"""Erasing a person takes nothing from anybody else: neither their words, nor open replies, nor the audit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def erase(runtime: Runtime, who: str, *, may_return: bool = False) -> dict
     return await erasure.erase(runtime, await erasure.look_for(runtime, who), actor="olga", may_return=may_return)
 
 
-async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db: Connection) -> None:
+async def test_words_of_others_are_kept_without_the_address(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     rows = {row["dedupe_key"]: row for row in await db.fetch("select * from inbound_log")}
@@ -48,14 +48,18 @@ async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db:
     assert [tuple(row) for row in replies] == [
         (NEAR_PHONE, "write to erased or erased", "see erased", "open"), (REP, "mauve", None, "open"),
     ]  # fmt: skip
-    assert [one.reason for one in await active_suppressions(db, channel="email", address=REP)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=REP)] == [
+        "opted_out"
+    ]
 
 
-async def test_what_somebody_else_texted_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
+async def test_a_text_of_somebody_else_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     await process(runtime, 10, {INBOUND: twilio.read_texts})
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == [
+        "opted_out"
+    ]
     assert await db.fetchval("select text from reply order by reply_id desc limit 1") == "STOP it, and erased"
 
 
@@ -68,7 +72,7 @@ async def test_the_audit_keeps_that_opt_outs_were_taken_back(runtime: Runtime, d
     assert [tuple(row) for row in changed] == [(f"person {person}", {})] * 2
 
 
-async def test_an_address_that_only_wrote_for_somebody_is_not_theirs(runtime: Runtime, db: Connection) -> None:
+async def test_an_address_that_wrote_for_somebody_is_not_theirs(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     traces = await find_traces(db, NUMBER, region="GB")
     assert ("email", REP) not in {*traces.own, *traces.shared}
@@ -79,7 +83,7 @@ async def test_an_address_that_only_wrote_for_somebody_is_not_theirs(runtime: Ru
 
 
 @pytest.mark.parametrize("secret", ["the same", "changed since"])
-async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
+async def test_a_suppression_list_outlives_an_erased_members_return(
     runtime: Runtime, pool: Pool, db: Connection, tmp_path: Path, secret: str
 ) -> None:
     await add_person(db, "A1", sms=PHONE, email=["anna@example.org"])
@@ -103,13 +107,17 @@ async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
     await import_people(pool, path, reserved=RESERVED, keys=keys)
     assert await lift_erased(db, "A1", region="GB", keys=keys, actor="olga")
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
-    assert [one.reason for one in await active_suppressions(db, channel="person", address=back)] == ["deceased"]
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="person", address=back)] == [
+        "deceased"
+    ]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
     left = await active_suppressions(db, channel="email", address="anna@example.org")
     assert [(one.reason, one.purpose) for one in left] == [("opted_out", "marketing")]
 
 
-async def test_a_digest_of_one_purpose_goes_alone(runtime: Runtime, db: Connection) -> None:
+async def test_a_digest_is_deleted_for_one_purpose_alone(runtime: Runtime, db: Connection) -> None:
     stranger = "+447700900888"
     await suppress(db, channel="sms", address=stranger, purpose="marketing", reason="opted_out", source="twilio")
     await erase(runtime, stranger)
@@ -120,15 +128,17 @@ async def test_a_digest_of_one_purpose_goes_alone(runtime: Runtime, db: Connecti
     ]
 
 
-async def test_a_stop_after_their_return_stays_when_the_erasure_is_lifted(runtime: Runtime, db: Connection) -> None:
+async def test_a_stop_after_the_return_is_kept_when_the_erasure_is_lifted(runtime: Runtime, db: Connection) -> None:
     await add_person(db, "A1", sms=PHONE)
     await suppress(db, channel="sms", address=PHONE, reason="erased", source="before erasure")
     assert await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="sms_reply")
     assert not await lift_erased(db, "A1", region="GB", keys=DigestKeys(runtime.settings.secret_key), actor="olga")
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
 
 
-async def test_whoever_was_going_to_leave_is_no_elector_after_that_day(runtime: Runtime, db: Connection) -> None:
+async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Runtime, db: Connection) -> None:
     unit = await add_unit(db, "Leeds")
     person, other = await add_person(db, "A1", unit=unit, sms=PHONE), await add_person(db, "A2", unit=unit)
     long = await add_ballot(db, name="long", closes=NOW + timedelta(days=60))

@@ -99,7 +99,7 @@ async def empty(postgres: Postgres) -> str:
     return postgres.url(name)
 
 
-async def test_applies_all_then_nothing(empty: str) -> None:
+async def test_migrations_are_applied_once(empty: str) -> None:
     names = [path.name for path in migration_files()]
     assert await pending(empty) == names
     assert await migrate(empty) == names
@@ -109,8 +109,10 @@ async def test_applies_all_then_nothing(empty: str) -> None:
 
 async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_path: Path) -> None:
     done = await asyncio.gather(*(asyncio.to_thread(run_migrate, empty, tmp_path) for _ in range(5)))
-    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 5
-    applied = [line.split()[1] for one in done for line in one.stdout.splitlines() if line.startswith("applied")]
+    assert [(process.returncode, process.stderr) for process in done] == [(0, "")] * 5
+    applied = [
+        line.split()[1] for process in done for line in process.stdout.splitlines() if line.startswith("applied")
+    ]
     assert sorted(applied) == [path.name for path in migration_files()]
     assert await pending(empty) == []
 
@@ -192,7 +194,7 @@ async def test_one_old_migration_is_enough_to_refuse(empty: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable"])
-async def test_over_tcp_with_a_password_and_any_sslmode_the_server_has(guarded: Postgres, query: str) -> None:
+async def test_migrations_run_over_tcp_with_a_password_and_each_sslmode(guarded: Postgres, query: str) -> None:
     url = tcp(guarded, "owner", "pass%20word", "owned", query)
     await migrate(url)
     assert await pending(url) == []
@@ -209,7 +211,7 @@ async def test_over_tcp_with_a_password_and_any_sslmode_the_server_has(guarded: 
         ("owner", "pass%20word", "owned", "?sslmode=require", "does not answer"),
     ],
 )
-def test_says_in_one_line_what_is_wrong(
+def test_a_failure_is_explained_in_one_line(
     guarded: Postgres, tmp_path: Path, user: str, password: str, database: str, query: str, message: str
 ) -> None:
     done = run_migrate(tcp(guarded, user, password, database, query), tmp_path)
@@ -226,24 +228,24 @@ def test_says_in_one_line_what_is_wrong(
         ("postgresql://muster@/muster?host=/nowhere/at/all", "does not answer"),
     ],
 )
-def test_says_when_the_address_is_wrong(tmp_path: Path, url: str, message: str) -> None:
+def test_a_wrong_address_is_explained(tmp_path: Path, url: str, message: str) -> None:
     done = run_migrate(url, tmp_path)
     assert_refused(done, message)
     assert "secret" not in done.stderr
 
 
-def test_says_when_nothing_listens(tmp_path: Path) -> None:
+def test_a_port_where_nothing_listens_is_explained(tmp_path: Path) -> None:
     done = run_migrate(f"postgresql://muster@127.0.0.1:{free_port()}/muster", tmp_path)
     assert_refused(done, "does not answer")
 
 
-def test_says_when_something_else_listens(tmp_path: Path) -> None:
+def test_a_port_of_another_program_is_explained(tmp_path: Path) -> None:
     with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         done = run_migrate(f"postgresql://muster@127.0.0.1:{port}/muster?sslmode=disable", tmp_path)
     assert_refused(done, "does not answer")
 
 
-async def test_refuses_a_server_that_is_too_old() -> None:
+async def test_a_server_that_is_too_old_is_refused() -> None:
     # The opening words of PostgreSQL 14: authentication is ok, its version, ready for a query.
     version = b"server_version\x0014.9\x00"
     words = (

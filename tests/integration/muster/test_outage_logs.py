@@ -1,4 +1,4 @@
-"""What the processes log while a server is away: one line, one when it is back, and never a traceback."""
+"""The logs of the processes while a server is away: one line, one when it is back, and never a traceback."""
 
 from __future__ import annotations
 
@@ -158,22 +158,22 @@ async def _queue(database_url: str, redis_url: str, count: int) -> None:
         await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(count)])
 
 
-async def test_a_worker_that_can_send_nothing_says_so(runtime: Runtime) -> None:
+async def test_a_worker_that_can_send_nothing_logs_it(runtime: Runtime) -> None:
     with capture_logs() as logs:
         async with working(runtime):
             await until(lambda: _said(logs, "THIS WORKER CAN SEND NOTHING"))
-    (line,) = [one for one in logs if one["event"].startswith("THIS WORKER CAN SEND NOTHING")]
+    (line,) = [entry for entry in logs if entry["event"].startswith("THIS WORKER CAN SEND NOTHING")]
     assert line["log_level"] == "error"
     assert "MUSTER_SMTP_URL" in line["remedy"]
 
 
-async def test_redis_that_is_away_at_the_start_is_told(runtime: Runtime) -> None:
+async def test_an_absent_redis_is_logged_at_the_start(runtime: Runtime) -> None:
     lonely = replace(runtime, settings=runtime.settings.model_copy(update={"redis_url": NOWHERE}))
     with capture_logs() as logs:
         async with working(lonely):
             await until(lambda: _said(logs, "a server is away"))
-    assert next(one["server"] for one in logs if one["event"] == "a server is away") == "Redis"
+    assert next(entry["server"] for entry in logs if entry["event"] == "a server is away") == "Redis"
 
 
 async def _said(logs: list[Any], begin: str) -> bool:
-    return any(one["event"].startswith(begin) for one in logs)
+    return any(entry["event"].startswith(begin) for entry in logs)

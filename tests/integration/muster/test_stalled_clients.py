@@ -76,14 +76,14 @@ async def hear_of(ended: asyncio.Queue[str]) -> None:
     [LARGE, LARGE * 40, LARGE[:-2] + b"Connection: close\r\n\r\n", LARGE.replace(b"/1.1", b"/1.0")],
     ids=["kept open", "pipelined", "closed behind the answer", "HTTP/1.0"],
 )
-async def test_who_takes_nothing_of_an_answer_is_hung_up_on(words: bytes) -> None:
+async def test_a_client_that_reads_nothing_is_disconnected(words: bytes) -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
     async with slow_site(count=ended.put_nowait, takes_within=0.3) as (where, _), deaf(where, words) as client:
         await hear_of(ended)
         assert len(await read_all(client)) < len(MUCH)
 
 
-async def test_who_reads_slowly_gets_the_whole_answer() -> None:
+async def test_a_slow_client_gets_the_whole_answer() -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
     async with slow_site(count=ended.put_nowait, takes_within=0.5) as (where, _), deaf(where, LARGE) as slow:
         loop, got = asyncio.get_running_loop(), 1
@@ -98,7 +98,7 @@ async def test_who_reads_slowly_gets_the_whole_answer() -> None:
         assert ended.empty()
 
 
-async def test_a_stream_that_is_quiet_lives_on() -> None:
+async def test_a_quiet_stream_is_kept() -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
     async with slow_site(count=ended.put_nowait, takes_within=0.2) as (where, go_on):
         streams = [await call(where, SLOW.replace(b"/slow", b"/stream")), await call(where, SLOW)]
@@ -116,7 +116,7 @@ async def test_a_stream_that_is_quiet_lives_on() -> None:
 
 @pytest.mark.parametrize("network", [None, "198.51.100.0/24"])
 @pytest.mark.parametrize("words", [LARGE, LARGE * 40, LARGE[:-2] + b"Connection: close\r\n\r\n"])
-async def test_a_crowd_that_does_not_read_shuts_nobody_out(words: bytes, network: str | None) -> None:
+async def test_clients_that_do_not_read_shut_nobody_out(words: bytes, network: str | None) -> None:
     async with slow_site(network=network, in_all=4) as (where, _), AsyncExitStack() as clients:
         first, *_ = [await clients.enter_async_context(deaf(where, words)) for _ in range(4)]
         for _ in range(8):
@@ -126,7 +126,7 @@ async def test_a_crowd_that_does_not_read_shuts_nobody_out(words: bytes, network
 
 @pytest.mark.parametrize("network", [None, "198.51.100.0/24"])
 @pytest.mark.parametrize("words", [BODY_NEVER_COMES, UNREAD_BODY_NEVER_COMES, CHUNK_NEVER_COMES])
-async def test_a_crowd_that_sends_no_bodies_shuts_nobody_out(words: bytes, network: str | None) -> None:
+async def test_clients_that_send_no_bodies_shut_nobody_out(words: bytes, network: str | None) -> None:
     async with slow_site(network=network, in_all=8) as (where, _):
         crowd = [await call(where, words) for _ in range(24)]
         for _ in range(8):
@@ -175,7 +175,7 @@ async def test_the_one_that_has_taken_nothing_for_longest_makes_room_before_one_
         assert await got_whole(reads, got)
 
 
-async def test_who_asks_again_before_its_answer_makes_room_where_all_are_being_answered() -> None:
+async def test_a_pipelining_client_makes_room_where_all_are_being_answered() -> None:
     expecting = SLOW[:-2] + b"Expect: 100-continue\r\n\r\n"
     async with slow_site(in_all=2) as (where, go_on):
         patient, hasty = await call(where, expecting), await call(where, expecting + SLOW)
@@ -196,7 +196,7 @@ async def test_a_stop_of_the_server_waits_for_nobody_who_does_not_read() -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/slow"])
-async def test_an_expectation_that_is_not_known_is_not_sent_back(path: str) -> None:
+async def test_an_unknown_expectation_is_not_repeated_in_the_answer(path: str) -> None:
     async with slow_site() as (where, _):
         words = f"GET {path} HTTP/1.1\r\nHost: a\r\nExpect: <script>\r\nConnection: close\r\n\r\n"
         said = await rest(await call(where, words.encode()))

@@ -1,4 +1,4 @@
-"""What a stranger with a few sockets tries on the web server: bombs, silence, crowds, and what cannot be read."""
+"""Attacks on the web server with a few sockets: bombs, silence, crowds, and unreadable requests."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_compressed_body_is_refused_and_costs_what_a_plain_one_does(wher
         assert await is_well(where)
 
 
-async def test_no_encoding_is_taken_but_none(where: str) -> None:
+async def test_no_content_encoding_is_accepted(where: str) -> None:
     webhook = f"{where}/webhooks/twilio/inbound"
     async with aiohttp.ClientSession() as http:
         for encoding in ("gzip", "GZIP", "deflate", "br", "zstd", "gzip, identity", "x-gzip", "unheard-of"):
@@ -122,7 +122,7 @@ def _heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_heard")
-async def test_what_cannot_be_read_leaves_no_trace_of_itself(where: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreadable_request_is_not_logged_in_full(where: str, caplog: pytest.LogCaptureFixture) -> None:
     for what, words in MALFORMED.items():
         head = (await rest(await call(where, words.encode() + b"\r\n"))).decode().lower()
         assert " 40" in head.partition("\r\n")[0], what
@@ -177,13 +177,13 @@ async def narrow(runtime: Runtime, **limits: Any) -> AsyncIterator[str]:
         yield where
 
 
-async def test_who_does_not_send_headers_is_hung_up_on(runtime: Runtime) -> None:
+async def test_a_client_that_sends_no_headers_is_disconnected(runtime: Runtime) -> None:
     async with narrow(runtime, headers_within=0.2) as where:
         for begun in (b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: "):
             assert await rest(await call(where, begun)) == b""
 
 
-async def test_dribbling_does_not_put_the_end_off(runtime: Runtime) -> None:
+async def test_slow_headers_do_not_extend_the_deadline(runtime: Runtime) -> None:
     async with narrow(runtime, headers_within=0.3) as where:
         reader, writer = await call(where, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         try:
@@ -321,7 +321,7 @@ def test_a_proxy_that_is_named_holds_everybodys_connections() -> None:
     assert network_of("93.184.216.34", proxies) == "93.184.216.0/24"
 
 
-def test_as_many_files_as_the_system_gives_are_taken() -> None:
+def test_as_many_files_as_the_system_allows_are_used() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))

@@ -1,4 +1,4 @@
-"""A worker does its duties when woken, without being woken, and without Redis; and stops without losing anything."""
+"""A worker runs its jobs when woken, without being woken, and without Redis; and stops without losing anything."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def everybody_once(people: int) -> Counter[str]:
     return Counter(f"m{n}@union.example.com" for n in range(people))
 
 
-async def test_sends_what_is_due_to_everybody_once(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_a_worker_sends_due_messages_once(muster: Runtime, sandbox: Sandbox) -> None:
     await launched(muster, 60)
     async with working(muster):
         await until(all_sent(muster, 60))
@@ -150,7 +150,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
 
 
 def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
-    """Whether so many workers listen for the bell."""
+    """Whether so many workers listen on the deliver channel."""
 
     async def listen() -> bool:
         return bool(await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)])
@@ -165,7 +165,7 @@ async def test_several_workers_share_the_work_and_send_each_message_once(muster:
     assert recipients(sandbox) == everybody_once(300)
 
 
-async def test_works_without_redis(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_a_worker_works_without_redis(muster: Runtime, sandbox: Sandbox) -> None:
     lonely = replace(
         muster,
         redis=Redis.from_url(NOWHERE),
@@ -179,7 +179,9 @@ async def test_works_without_redis(muster: Runtime, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("hears", [True, False])
-async def test_launches_by_the_clock_with_and_without_redis(muster: Runtime, sandbox: Sandbox, hears: bool) -> None:
+async def test_steps_are_launched_by_the_clock_with_and_without_redis(
+    muster: Runtime, sandbox: Sandbox, hears: bool
+) -> None:
     await launched(muster, 3)
     url = muster.settings.redis_url if hears else NOWHERE
     runtime = replace(muster, settings=muster.settings.model_copy(update={"redis_url": url}))
@@ -190,7 +192,7 @@ async def test_launches_by_the_clock_with_and_without_redis(muster: Runtime, san
     assert recipients(sandbox) == everybody_once(3) + everybody_once(3)
 
 
-async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_a_worker_goes_on_when_redis_loses_everything(muster: Runtime, sandbox: Sandbox) -> None:
     assert muster.settings.redis_url is not None
     async with working(muster), ArqWake(muster.settings.redis_url) as wake:
         await until(lambda: _heard(muster.redis))
@@ -207,7 +209,7 @@ async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtim
     assert recipients(sandbox) == everybody_once(20)
 
 
-async def test_goes_on_when_the_queue_holds_what_nobody_can_read(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_a_worker_goes_on_beside_unreadable_jobs(muster: Runtime, sandbox: Sandbox) -> None:
     """The name of a job that is no text stops arq in a way nobody foresaw: the clock goes on, and so do wake-ups."""
     assert muster.settings.redis_url is not None
     with capture_logs() as logs:
@@ -237,7 +239,9 @@ async def _nothing_queued(redis: Redis) -> bool:
     return not await redis.exists("arq:job:inbox")
 
 
-async def test_stops_in_the_middle_without_losing_or_doubling_anything(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_a_worker_stops_in_the_middle_without_losing_or_doubling_messages(
+    muster: Runtime, sandbox: Sandbox
+) -> None:
     await launched(muster, 400)
     async with working(muster):
         await until(lambda: _some_sent(sandbox))
@@ -280,27 +284,27 @@ async def test_the_process_stops_on_sigterm_with_status_0(muster: Runtime, sandb
     assert b"union.example.com" not in log.replace("…@union.example.com".encode(), b"")
 
 
-async def test_wake_ups_before_anybody_listens_are_one(runtime: Runtime) -> None:
+async def test_wake_ups_before_a_listener_are_merged(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
         await asyncio.gather(*(wake("inbox") for _ in range(50)))
     assert await runtime.redis.zrange(QUEUE, 0, -1) == [b"inbox"]
 
 
-async def test_rings_within_a_moment_are_one(runtime: Runtime) -> None:
+async def test_wake_ups_within_a_moment_are_merged(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
-    async with runtime.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        await bell.subscribe(DELIVER_CHANNEL)
-        assert await bell.get_message(timeout=5) is None  # that it listens
+    async with runtime.redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(DELIVER_CHANNEL)
+        assert await channel.get_message(timeout=5) is None  # that it listens
         async with ArqWake(runtime.settings.redis_url) as wake:
             await asyncio.gather(*(wake("deliver") for _ in range(50)))
         rang = 0
-        while await bell.get_message(timeout=0.5):
+        while await channel.get_message(timeout=0.5):
             rang += 1
     assert rang in {1, 2}, "once at once, and once for those who asked meanwhile"
 
 
-async def test_a_job_is_json_that_nobody_can_hide_code_in(runtime: Runtime) -> None:
+async def test_a_job_is_plain_json(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
         await wake("inbox")
@@ -313,7 +317,7 @@ async def test_a_job_is_json_that_nobody_can_hide_code_in(runtime: Runtime) -> N
     await arq.aclose(close_connection_pool=True)
 
 
-async def test_a_wake_up_asked_for_while_another_is_on_its_way_still_goes(runtime: Runtime) -> None:
+async def test_a_wake_up_requested_during_another_is_sent(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
         first = asyncio.create_task(wake("inbox"))

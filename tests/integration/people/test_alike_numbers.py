@@ -35,14 +35,18 @@ async def test_rows_whose_number_is_almost_a_members_are_left_out_and_named(pool
     await load(pool, tmp_path, KNOWN)
     report = await load(pool, tmp_path, SAVED)
     assert (report.created, report.rejected, report.by_code()) == (1, 3, {"alike": 3})
-    assert [(one.line, one.member_id) for one in report.problems] == [(2, "21006"), (3, "21007"), (4, "M45")]
+    assert [(problem.line, problem.member_id) for problem in report.problems] == [
+        (2, "21006"),
+        (3, "21007"),
+        (4, "M45"),
+    ]
     assert "The member 0021006 has the same number" in report.problems[0].message
     assert report.notices[0].startswith("3 rows were left out")
     assert "--alike same" in report.notices[0]
     assert await numbers(pool) == ["0021006", "0021007", "m45", "77"]
 
 
-async def test_they_are_taken_for_those_members_or_for_new_people_as_one_says(pool: Pool, tmp_path: Path) -> None:
+async def test_an_option_decides_whether_they_are_those_members_or_new_people(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path, KNOWN)
     same = await load(pool, tmp_path, SAVED, alike="same")
     assert (same.created, same.updated, same.unchanged, same.rejected) == (1, 1, 2, 0)
@@ -54,10 +58,10 @@ async def test_they_are_taken_for_those_members_or_for_new_people_as_one_says(po
     assert (again.unchanged, again.problems) == (4, []), "known by now, as they are"
 
 
-async def test_two_of_one_file_are_not_two_people_unless_one_says_so(pool: Pool, tmp_path: Path) -> None:
+async def test_alike_numbers_in_one_file_need_an_option_to_be_two_people(pool: Pool, tmp_path: Path) -> None:
     text = "member_id,name\n00123,Amy Fox\n123,Amy Fox\nm45,Cy Lee\nM45,Di Lee\n"
     report = await load(pool, tmp_path, text, dry_run=True)
-    assert (report.created, [one.line for one in report.problems]) == (2, [3, 5])
+    assert (report.created, [problem.line for problem in report.problems]) == (2, [3, 5])
     assert report.problems[0].message.startswith("An earlier row has 00123, the same number but for zeros")
     same = await load(pool, tmp_path, text, dry_run=True, alike="same")
     assert (same.created, same.repeated, same.by_code()) == (2, 1, {"duplicate": 1})
@@ -98,7 +102,9 @@ async def test_an_export_for_excel_comes_back_as_it_was(pool: Pool, tmp_path: Pa
 
 
 @pytest.mark.parametrize("words", [(), ("--alike", "same")])
-async def test_the_command_says_so(settings: Settings, pool: Pool, tmp_path: Path, words: tuple[str, ...]) -> None:
+async def test_the_command_reports_alike_numbers(
+    settings: Settings, pool: Pool, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     await load(pool, tmp_path, KNOWN)
     path = tmp_path / "saved.csv"
     path.write_text("member_id,name\n21006,Zoe Ash\n", encoding="utf-8")

@@ -42,7 +42,7 @@ async def stands(db: Connection) -> list[tuple[str, str, bool]]:
     return [tuple(row) for row in rows]
 
 
-async def test_a_list_says_who_agreed_to_what_where_in_which_words_and_when(
+async def test_a_list_holds_purpose_place_wording_and_time_of_each_consent(
     pool: Pool, db: Connection, tmp_path: Path
 ) -> None:
     for number in ("1", "2"):
@@ -75,25 +75,25 @@ async def test_a_dry_run_changes_nothing(pool: Pool, db: Connection, tmp_path: P
         ("1,yes,,,soon", "not_a_date"),
     ],
 )
-async def test_each_fault_is_named(pool: Pool, db: Connection, tmp_path: Path, row: str, code: str) -> None:
+async def test_each_error_is_reported(pool: Pool, db: Connection, tmp_path: Path, row: str, code: str) -> None:
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, f"{HEAD}1,yes,sms,,\n{row}\n")
-    assert [(one.line, one.code) for one in report.problems] == [(3, code)]
+    assert [(problem.line, problem.code) for problem in report.problems] == [(3, code)]
     assert report.given == 1
 
 
 @pytest.mark.parametrize(
     ("otherwise", "code"), [(ConsentDefaults("form"), "no_date"), (ConsentDefaults(at=NOON), "no_source")]
 )
-async def test_a_consent_without_a_place_or_a_time_is_none(
+async def test_a_consent_without_a_place_or_a_time_is_refused(
     pool: Pool, db: Connection, tmp_path: Path, otherwise: ConsentDefaults, code: str
 ) -> None:
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", otherwise)
-    assert [one.code for one in report.problems] == [code]
+    assert [problem.code for problem in report.problems] == [code]
 
 
-async def test_nobody_has_agreed_in_the_future(pool: Pool, tmp_path: Path) -> None:
+async def test_a_consent_of_the_future_is_refused(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="in the future"):
         await take_in(pool, tmp_path, "member_id\n1\n", ConsentDefaults("form", "", NOON + timedelta(days=1)))
 
@@ -118,7 +118,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     return run_command(words, environment)
 
 
-async def test_the_commands(settings: Settings, db: Connection, tmp_path: Path) -> None:
+async def test_the_commands_import_show_and_export(settings: Settings, db: Connection, tmp_path: Path) -> None:
     await add_person(db, "M1", sms="+447400123456")
     lists = {"agreed.csv": "member_id,channel\nM1,sms\nM9,sms\n", "stops.csv": "phone,reason\n07400123456,STOP\nx,\n"}
     for name, text in lists.items():
@@ -138,7 +138,7 @@ async def test_the_commands(settings: Settings, db: Connection, tmp_path: Path) 
     assert "agreed to marketing by text on 2026-05-03 (form): “News?”" in shown
     assert "(opted_out: no messages)" in shown
     as_json = orjson.loads(muster(settings, "people", "show", "M1", "--json").stdout)
-    assert [one["wording"] for one in as_json["consents"]] == ["News?"]
+    assert [consent["wording"] for consent in as_json["consents"]] == ["News?"]
     told = muster(settings, "suppression", "show", "07400123456").stdout
     assert "Nothing is sent to +447400123456. They asked not to receive these messages." in told
     assert muster(settings, "suppression", "export", str(tmp_path / "out.csv"), "--hashed").returncode == 0

@@ -1,4 +1,4 @@
-"""Member files become people: all that is good in them, once, in one piece; and the rest is reported by line."""
+"""Import of member files: everything good in them, once, in one transaction; the rest is reported by line."""
 
 import asyncio
 import csv
@@ -101,7 +101,7 @@ async def test_importing_again_changes_nothing(pool: Pool, tmp_path: Path) -> No
     assert (await everything(pool))[:4] == before
 
 
-async def test_what_the_file_has_columns_for_is_replaced_and_the_rest_stays(pool: Pool, tmp_path: Path) -> None:
+async def test_only_the_files_columns_are_replaced(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path, HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,Welsh,,AO\n")
     unit = (await person(pool, "1"))["unit_id"]
     report = await load(
@@ -121,7 +121,7 @@ async def test_what_the_file_has_columns_for_is_replaced_and_the_rest_stays(pool
     ]  # fmt: skip
 
 
-async def test_emptied_cells_empty_what_was_known(pool: Pool, tmp_path: Path) -> None:
+async def test_emptied_cells_delete_known_values(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path, HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,Welsh,,AO\n")
     assert counts(await load(pool, tmp_path, HEADER + "1,Amy,,,,,,,,,\n")) == (0, 1, 0, 0)
     found = await person(pool, "1")
@@ -175,7 +175,7 @@ async def test_words_for_nothing_are_no_names_units_and_attributes(pool: Pool, t
     assert len([notice for notice in report.notices if "Read as empty" in notice]) == 6
 
 
-async def test_words_for_nothing_are_no_addresses_either(pool: Pool, tmp_path: Path) -> None:
+async def test_words_for_nothing_are_no_addresses(pool: Pool, tmp_path: Path) -> None:
     report = await load(pool, tmp_path, "id,mobile,email\n1,NULL,n/a\n2,-,bob@example.org\n3,none,None\n")
     assert (counts(report), report.problems) == ((3, 0, 0, 0), [])
     assert report.unreachable == 2
@@ -205,7 +205,7 @@ async def test_languages_are_known_by_more_names(pool: Pool, tmp_path: Path, lab
     assert (await person(pool, "1"))["language"] == "cy"
 
 
-async def test_full_names_of_nothing_are_none(pool: Pool, tmp_path: Path) -> None:
+async def test_full_names_of_placeholders_are_empty(pool: Pool, tmp_path: Path) -> None:
     report = await load(pool, tmp_path, 'id,name\n1,NULL NULL\n2,n/a\n3,"NULL, Amy"\n4,Christopher Null\n')
     names = await pool.fetch("select first_name, last_name from person order by external_id")
     assert [tuple(row) for row in names] == [("", ""), ("", ""), ("Amy", ""), ("Christopher", "Null")]
@@ -252,7 +252,7 @@ async def test_strict_imports_nothing_if_anything_is_wrong(pool: Pool, tmp_path:
     assert (await load(pool, tmp_path, "id,email\n1,a@example.org\n", strict=True)).written
 
 
-async def test_a_dry_run_says_the_same_and_changes_nothing(pool: Pool, tmp_path: Path) -> None:
+async def test_a_dry_run_reports_the_same_and_changes_nothing(pool: Pool, tmp_path: Path) -> None:
     text = "id,email,branch,grade\n1,a@example.org,Cardiff,x\n,b@example.org,,\n"
     before = await everything(pool)
     rehearsal = await load(pool, tmp_path, text, dry_run=True)
@@ -329,7 +329,7 @@ async def test_an_import_that_is_killed_leaves_nothing(database_url: str, pool: 
     assert counts(await import_people(pool, path, reserved=RESERVED)) == (30_000, 0, 0, 0)
 
 
-async def test_progress_is_told(pool: Pool, tmp_path: Path) -> None:
+async def test_progress_is_reported(pool: Pool, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     await load(pool, tmp_path, "id\n" + "\n".join(map(str, range(12_000))), progress=lambda *now: seen.append(now))
     assert [rows for rows, _ in seen] == [5000, 10_000, 12_000, 12_000]
@@ -354,7 +354,7 @@ async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path:
     assert shared == union.shared_phone
 
 
-async def test_120_000_rows_cost_little(pool: Pool, tmp_path: Path) -> None:
+async def test_importing_120_000_rows_is_quick(pool: Pool, tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=119_000)
 
     async def read() -> None:
@@ -375,7 +375,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from
     )
 )  # fmt: skip
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_is_in_a_file_importing_it_twice_changes_nothing(
+async def test_importing_any_file_twice_changes_nothing(
     pool: Pool, tmp_path: Path, rows: list[tuple[str, ...]]
 ) -> None:
     text = io.StringIO()
@@ -400,7 +400,7 @@ async def test_bad_cells_refuse_no_file_however_many_there_are(
     lines = [f"{number},m{number}@example.org,020 7946 0000" for number in range(8)]
     report = await load(pool, tmp_path, "\n".join(["member_id,email,phone", *lines, ",x@example.org,"]))
     assert (report.created, report.rejected, report.written) == (8, 1, True)
-    assert [one.line for one in report.problems] == [2, 3, 4, 10]
+    assert [problem.line for problem in report.problems] == [2, 3, 4, 10]
     assert report.by_code() == {"landline": 8, "no_external_id": 1}
     assert report.to_json()["problems_not_listed"] == 5
     detail = await db.fetchval("select detail from audit where action = 'people.imported'")

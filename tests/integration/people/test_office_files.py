@@ -31,17 +31,17 @@ async def load_sheet(pool: Pool, tmp_path: Path, *rows: list[str], **options: An
 
 
 def told(report: Any) -> list[tuple[int, str, str]]:
-    return [(one.line, one.column, one.code) for one in report.problems]
+    return [(problem.line, problem.column, problem.code) for problem in report.problems]
 
 
 @pytest.mark.parametrize(("cell", "code"), [(ERROR, "error_cell"), (NO_RESULT, "no_result")])
-async def test_what_a_cell_does_not_say_stays_as_it_was(pool: Pool, tmp_path: Path, cell: str, code: str) -> None:
+async def test_unreadable_cells_keep_known_values(pool: Pool, tmp_path: Path, cell: str, code: str) -> None:
     await load_sheet(pool, tmp_path, HEADER, AMY)
     before, reached = await person(pool, "1"), await addresses(pool, "1")
     report = await load_sheet(pool, tmp_path, HEADER, ["1", *[cell] * 5])
     assert counts(report) == (0, 0, 1, 0)
     assert told(report) == [(2, label, code) for label in ("first name", "branch", "grade", "mobile", "email")]
-    assert {one.member_id for one in report.problems} == {"1"}
+    assert {problem.member_id for problem in report.problems} == {"1"}
     assert await person(pool, "1") == before
     assert await addresses(pool, "1") == reached
 
@@ -54,7 +54,7 @@ async def test_an_empty_cell_still_empties_and_an_error_beside_it_does_not(pool:
     assert await addresses(pool, "1") == [("sms", "+447700900123")]
 
 
-async def test_an_address_beside_one_that_says_nothing_is_added(pool: Pool, tmp_path: Path) -> None:
+async def test_an_address_beside_an_unreadable_one_is_added(pool: Pool, tmp_path: Path) -> None:
     header = ["member id", "mobile", "mobile 2"]
     await load_sheet(pool, tmp_path, header, ["1", "07700900123", ""])
     report = await load_sheet(pool, tmp_path, header, ["1", ERROR, "07700900124"], ["2", ERROR, "07700900125"])
@@ -70,7 +70,7 @@ async def test_strict_refuses_a_file_with_such_a_cell(pool: Pool, tmp_path: Path
 
 
 @pytest.mark.parametrize("cell", [ERROR, NO_RESULT, "<><v>1234567890123456</v>"])
-async def test_a_membership_number_that_is_not_said_costs_the_row(pool: Pool, tmp_path: Path, cell: str) -> None:
+async def test_a_row_without_a_readable_membership_number_is_refused(pool: Pool, tmp_path: Path, cell: str) -> None:
     report = await load_sheet(pool, tmp_path, HEADER, [cell, "Amy"], ["2", "Bob"])
     assert counts(report) == (1, 0, 0, 1)
 
@@ -180,7 +180,7 @@ async def test_a_suppression_list_with_a_wrong_prefix_stops_the_real_number(
     assert "row 3" in report.notices[0]
 
 
-async def test_a_consent_that_a_cell_does_not_say_is_not_given(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_an_unreadable_cell_gives_no_consent(pool: Pool, db: Connection, tmp_path: Path) -> None:
     await add_person(db, "1001")
     await add_person(db, "1002")
     rows = rows_xml([["member id", "consent"], ["1001", NO_RESULT], ["1002", ""]])

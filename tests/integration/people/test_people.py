@@ -65,7 +65,7 @@ async def test_a_member_is_found_with_everything_known(pool: Pool, db: Connectio
     ]
 
 
-async def test_nobody_has_that_number_but_somebody_has_nearly(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_an_unknown_number_gets_near_misses(pool: Pool, db: Connection, tmp_path: Path) -> None:
     await load(pool, tmp_path)
     with pytest.raises(NotFound, match="Did you mean 007"):
         await find_person(db, "7")
@@ -148,7 +148,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     return run_command(["people", *words], environment)
 
 
-def test_the_commands(settings: Settings, tmp_path: Path) -> None:
+def test_the_commands_import_show_and_export(settings: Settings, tmp_path: Path) -> None:
     members, out, problems = tmp_path / "members.csv", tmp_path / "out.csv", tmp_path / "problems.csv"
     members.write_text(f"{MEMBERS},nobody,,,,,,,,,,\n", encoding="utf-8")
 
@@ -182,7 +182,7 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     assert muster(settings, "import").returncode == 2
 
 
-def test_what_a_person_is_told_of_a_file_and_of_a_member(settings: Settings, tmp_path: Path) -> None:
+def test_the_commands_describe_a_file_and_a_member(settings: Settings, tmp_path: Path) -> None:
     members, problems = tmp_path / "members.csv", tmp_path / "problems.csv"
     members.write_text("member id,Pay band 2026,NI number,mobile\n1,AO,QQ1,07700900123\n2,EO,QQ2,020 7946 0991\n")
     done, shown, ignored = at_once(

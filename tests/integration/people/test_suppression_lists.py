@@ -1,4 +1,4 @@
-"""Suppression lists: taken in with every fault named, handed on, and read back as they were."""
+"""Suppression lists: imported with every error reported, exported, and read back as they were."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ async def test_what_is_queued_for_them_is_withdrawn(pool: Pool, db: Connection, 
     assert (await events(db, only))[-1] == ("suppressed", "list", "opted_out")
 
 
-async def test_again_it_changes_nothing_and_the_first_reason_stays(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_a_repeated_list_changes_nothing_and_keeps_the_first_reason(
+    pool: Pool, db: Connection, tmp_path: Path
+) -> None:
     await suppress(db, channel="sms", address=ANN, reason="wrong_number", source="staff")
     text = f"phone\n{ANN}\n{BOB}\n{BOB}\n"
     first, again = await take_in(pool, tmp_path, text), await take_in(pool, tmp_path, text)
@@ -83,9 +85,7 @@ async def test_again_it_changes_nothing_and_the_first_reason_stays(pool: Pool, d
     assert ("sms", ANN, "all", "wrong_number", "staff") in await standing(db)
 
 
-async def test_whoever_asked_for_messages_after_the_list_was_made_keeps_them(
-    pool: Pool, db: Connection, tmp_path: Path
-) -> None:
+async def test_a_consent_given_after_the_list_was_made_is_kept(pool: Pool, db: Connection, tmp_path: Path) -> None:
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
     await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
     report = await take_in(pool, tmp_path, f"phone,date\n{ANN},2020-01-01\n")
@@ -93,7 +93,7 @@ async def test_whoever_asked_for_messages_after_the_list_was_made_keeps_them(
     assert await standing(db) == []
 
 
-async def test_a_dry_run_says_the_same_and_changes_nothing(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_a_dry_run_reports_the_same_and_changes_nothing(pool: Pool, db: Connection, tmp_path: Path) -> None:
     report = await take_in(pool, tmp_path, f"phone\n{ANN}\n", dry_run=True)
     assert (report.added, report.written) == (1, False)
     assert await standing(db) == []
@@ -114,7 +114,7 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(pool: Pool, db: Conne
         (f"{'9' * 2001},,,", "too_long", ""),
     ],
 )
-async def test_each_fault_is_named_with_its_line_and_the_others_are_taken(
+async def test_each_error_is_reported_with_its_line_and_other_rows_are_imported(
     pool: Pool, db: Connection, tmp_path: Path, row: str, code: str, column: str
 ) -> None:
     report = await take_in(pool, tmp_path, f"Phone,E-Mail,Reason,Date\n{BOB},,,\n{row}\n")
@@ -173,7 +173,7 @@ async def test_an_address_is_looked_up_as_it_is_typed(db: Connection) -> None:
     await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
     known = await find_suppression(db, "07400 123456", region="GB")
     assert known.address == ANN
-    assert [one.action for one in known.history] == ["suppress", "lift"]
+    assert [entry.action for entry in known.history] == ["suppress", "lift"]
     assert known.active_suppressions == []
     with pytest.raises(AddressError):
         await find_suppression(db, "nobody", region="GB")
@@ -191,7 +191,7 @@ def test_a_row_that_is_left_out_though_it_names_somebody_fails_the_command(setti
     assert taken.code == 0, "nobody can be written to at half a number"
 
 
-async def test_what_stands_against_a_member_is_found_by_their_number(settings: Settings, db: Connection) -> None:
+async def test_suppressions_of_a_member_are_found_by_their_number(settings: Settings, db: Connection) -> None:
     person = await add_person(db, "0001024", sms=ANN, email="ann@x.test")
     await suppress(db, channel="person", address=str(person), reason="do_not_contact", source="list")
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
@@ -199,4 +199,4 @@ async def test_what_stands_against_a_member_is_found_by_their_number(settings: S
     assert "Nothing is sent to 0001024" in shown.out
     assert f"Nothing is sent to {ANN}. They asked not to receive these messages." in shown.out
     assert "ann@x.test is not suppressed." in shown.out
-    assert [one["address"] for one in told.json()["addresses"]] == [ANN, "ann@x.test"]
+    assert [address["address"] for address in told.json()["addresses"]] == [ANN, "ann@x.test"]

@@ -58,7 +58,7 @@ async def test_levels_left_empty_are_skipped_and_nothing_is_no_unit(db: Connecti
     assert placed["", "", ""] is None
 
 
-async def test_workplaces_of_the_same_name_in_two_branches_are_two(db: Connection) -> None:
+async def test_workplaces_of_one_name_in_two_branches_are_two_units(db: Connection) -> None:
     placed = await place(db, [("", "Cardiff", "Main Office"), ("", "Barry", "Main Office")])
     assert len(set(placed.values())) == 2
 

@@ -67,13 +67,13 @@ async def test_dots_and_long_texts_survive(sandbox: Sandbox, smtp: aiosmtplib.SM
     assert [mail.raw for mail in sandbox.mailbox] == [text, text]
 
 
-async def test_what_it_says_it_can_do(smtp: aiosmtplib.SMTP) -> None:
+async def test_the_server_announces_its_extensions(smtp: aiosmtplib.SMTP) -> None:
     await smtp.ehlo()
     assert {"smtputf8", "8bitmime", "size"} <= set(smtp.esmtp_extensions)
     assert smtp.esmtp_extensions["size"] == str(LARGEST_MAIL)
 
 
-async def test_addresses_beyond_ascii(sandbox: Sandbox, smtp: aiosmtplib.SMTP) -> None:
+async def test_addresses_beyond_ascii_are_accepted(sandbox: Sandbox, smtp: aiosmtplib.SMTP) -> None:
     message = EmailMessage()
     message["To"], message["Subject"] = "siân@exämple.test", "Pleidlais"
     message.set_content("Ŵyt ti wedi pleidleisio?")
@@ -186,7 +186,7 @@ async def test_a_slow_recipient_is_only_slow(sandbox: Sandbox, smtp: aiosmtplib.
     assert len(sandbox.mailbox) >= 1
 
 
-def test_every_quirk_is_tried_above() -> None:
+def test_every_quirk_has_a_test() -> None:
     tried = {keyword for keyword, quirk in QUIRKS.items() if quirk.reply}
     assert tried | {"cut", "hang", "drop", "bounced", "complain", "slow"} == set(QUIRKS)
 
@@ -201,7 +201,7 @@ def test_every_quirk_is_tried_above() -> None:
         (MailConditions(silent=1.0, silence=0.01), "", 1),
     ],
 )
-async def test_bad_weather_befalls_anybody(weather: MailConditions, refused: str, stored: int) -> None:
+async def test_bad_conditions_apply_to_any_recipient(weather: MailConditions, refused: str, stored: int) -> None:
     async with open_sandbox(SandboxConfig(mail=weather)) as sandbox:
         client = connection(sandbox)
         await client.connect()
@@ -212,7 +212,7 @@ async def test_bad_weather_befalls_anybody(weather: MailConditions, refused: str
         assert [mail.fate for mail in sandbox.mailbox] == ["unacknowledged"] * stored
 
 
-async def test_a_share_of_bad_weather_befalls_some() -> None:
+async def test_a_share_of_bad_conditions_applies_to_some() -> None:
     async with open_sandbox(SandboxConfig(mail=MailConditions(refused=0.3, latency=0.001))) as sandbox:
         client = connection(sandbox)
         await client.connect()
@@ -239,7 +239,7 @@ async def test_it_takes_a_thousand_mails_a_second_with_room_to_spare(sandbox: Sa
     assert spent < 120
 
 
-async def test_closing_the_sandbox_closes_its_lines() -> None:
+async def test_closing_the_sandbox_closes_its_connections() -> None:
     async with open_sandbox(SandboxConfig()) as sandbox:
         client = connection(sandbox)
         await client.connect()

@@ -41,7 +41,8 @@ class Asker:
         self.nonces[nonce] = stage
         buttons = ["trap", *buttons] if stage == 1 else buttons
         rows = "".join(
-            f'<button {"hidden" if one == "trap" else ""} name="answer" value="{one}">{one}</button>' for one in buttons
+            f'<button {"hidden" if button == "trap" else ""} name="answer" value="{button}">{button}</button>'
+            for button in buttons
         )
         return f'<form method="post" action="{action}"><input type="hidden" name="nonce" value="{nonce}">{rows}</form>'
 
@@ -145,7 +146,7 @@ async def test_members_press_the_button_they_mean(asker: Asker, answer: str, aga
         assert sandbox.record.summary()["asked_again"] == (5 if again else 0)
 
 
-async def test_members_take_it_back(asker: Asker) -> None:
+async def test_members_retract_their_answers(asker: Asker) -> None:
     async with open_sandbox(opened(email={"press:voted": 1.0}, undo=1.0)) as sandbox:
         await mail(sandbox, asker, 3)
         await sandbox.idle()
@@ -198,7 +199,7 @@ async def test_members_answer_by_text(asker: Asker) -> None:
         await sandbox.idle()
         routes = Counter(one.route for one in sandbox.record.confirmed())
         assert routes["link"] == len(asker.answers) > 0
-        inbound = [one for one in sandbox.twilio.messages if one.direction == "inbound"]
+        inbound = [message for message in sandbox.twilio.messages if message.direction == "inbound"]
         stopped = sum(one.body.upper() in {"STOP", "UNSUBSCRIBE"} for one in inbound)
         assert stopped == len(sandbox.record.opted_out()) == len(sandbox.twilio.opt_outs) > 0
         assert routes["sms_reply"] == len(inbound) - stopped > 0

@@ -87,7 +87,7 @@ async def test_a_mail_opens_with_its_links_and_nothing_of_it_runs(http: aiohttp.
         assert answer.status == 404
 
 
-async def test_no_page_asks_anybody_else_for_anything(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+async def test_no_page_loads_anything_from_elsewhere(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     await send_text(sandbox, http)
     for path in ("/", "/mails/1", f"/phones/{ANNA}"):
         async with http.get(path) as answer:
@@ -95,7 +95,7 @@ async def test_no_page_asks_anybody_else_for_anything(sandbox: Sandbox, http: ai
             assert not re.search(r"(src|url\()=?[\"']?https?:", await answer.text())
 
 
-async def test_one_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+async def test_a_visitor_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     sid = await send_text(sandbox, http)
     async with http.post(f"/phones/{ANNA}", data={"text": "I have voted"}) as answer:
         assert answer.status == 200  # it leads back to the conversation
@@ -124,14 +124,14 @@ async def test_one_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.Clie
         (f"/phones/{ANNA}", b"text=hi", {"Host": "evil.example", "Origin": "http://evil.example"}, 421),
     ],
 )
-async def test_answers_that_cannot_be(
+async def test_impossible_answers_are_refused(
     http: aiohttp.ClientSession, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     async with http.post(path, data=body, headers=headers) as answer:
         assert answer.status == status
 
 
-async def test_a_name_that_leads_here_by_rebinding_reads_nothing(http: aiohttp.ClientSession) -> None:
+async def test_a_rebound_host_name_reads_nothing(http: aiohttp.ClientSession) -> None:
     foreign = [
         "evil.example",
         "evil.example:8025",
@@ -151,7 +151,7 @@ async def test_a_name_that_leads_here_by_rebinding_reads_nothing(http: aiohttp.C
             assert answer.status == 200, host
 
 
-async def test_a_name_that_was_given_leads_here() -> None:
+async def test_a_configured_host_name_is_accepted() -> None:
     async with (
         open_sandbox(SandboxConfig(host_names=("Sandbox",))) as sandbox,
         aiohttp.ClientSession(sandbox.twilio_base_url) as http,
@@ -160,7 +160,7 @@ async def test_a_name_that_was_given_leads_here() -> None:
         assert answer.status == 200
 
 
-async def test_everything_is_there_as_json(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+async def test_every_list_is_available_as_json(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     await send_text(sandbox, http)
     await sandbox.idle()
     [mail] = await get_json(http, "/sandbox/mails?to=anna&limit=5")
@@ -200,7 +200,7 @@ async def run_sandbox(*arguments: str) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_the_command_says_where_it_is_and_stays_up_until_told_to_stop(stop: signal.Signals) -> None:
+async def test_the_command_prints_its_addresses_and_runs_until_stopped(stop: signal.Signals) -> None:
     process = await run_sandbox("--twilio", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--members", "lively", "--json")
     assert process.stdout is not None
     said = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
@@ -218,7 +218,7 @@ async def test_the_command_says_where_it_is_and_stays_up_until_told_to_stop(stop
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
-async def test_what_goes_wrong_is_said_on_stderr_and_stdout_stays_for_programs() -> None:
+async def test_errors_go_to_stderr_and_stdout_is_for_programs() -> None:
     nobody = "http://127.0.0.1:9/webhooks/twilio/inbound"
     process = await run_sandbox("--twilio", "0", "--smtp", "0", "--inbound-url", nobody, "--json")
     assert process.stdout is not None
@@ -252,7 +252,7 @@ async def test_a_taken_port_is_one_clear_error(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("place", ["nowhere", "127.0.0.1:70000", "127.0.0.1:"])
-async def test_a_place_that_cannot_be_is_bad_usage(place: str) -> None:
+async def test_a_wrong_address_is_a_usage_error(place: str) -> None:
     process = await run_sandbox("--twilio", place)
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2

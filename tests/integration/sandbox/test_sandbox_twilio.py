@@ -174,7 +174,7 @@ async def test_receipts_come_late_twice_and_shuffled() -> None:
         assert all(hook.valid)
 
 
-async def test_receipts_get_lost_and_come_as_often_as_it_is_told() -> None:
+async def test_receipts_are_lost_and_repeated_as_configured() -> None:
     async with open_hook() as hook, open_both(replace(QUICK, lost=1.0)) as (sandbox, sdk):
         await sdk.create(status_callback=hook.url)
         await sandbox.idle()
@@ -246,7 +246,7 @@ async def test_magic_recipients_break_the_api(sandbox: Sandbox, sdk: Sdk, number
         assert (await refusal(sdk, to=number)).status == trick.status
 
 
-async def test_429_says_when_to_come_back(sandbox: Sandbox) -> None:
+async def test_a_429_says_when_to_come_back(sandbox: Sandbox) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": _basic(sandbox)}) as http:
         url = f"{sandbox.twilio_base_url}/2010-04-01/Accounts/{QUICK.account_sid}/Messages.json"
         form = {"To": "+447700900921", "From": OURS, "Body": "Hi"}
@@ -313,7 +313,7 @@ async def test_magic_recipients_have_odd_receipts(
         assert hook.statuses() == expected
 
 
-async def test_every_magic_number_is_tried_above() -> None:
+async def test_every_magic_number_has_a_test() -> None:
     odd = {f"+44770090096{n}" for n in range(5)} | {"+447700900942"}
     tried = {
         number
@@ -351,7 +351,7 @@ async def test_a_wrong_password_is_refused(sandbox: Sandbox) -> None:
     assert (error.status, error.code) == (401, 20003)
 
 
-async def test_what_is_not_there_is_not_found(sdk: Sdk) -> None:
+async def test_a_missing_message_is_not_found(sdk: Sdk) -> None:
     with pytest.raises(TwilioRestException) as caught:
         await sdk.do(lambda client: client.messages("SM" + "0" * 32).fetch())
     assert (caught.value.status, caught.value.code) == (404, 20404)
@@ -361,7 +361,7 @@ async def test_lists_are_filtered_by_to_and_from(sandbox: Sandbox, sdk: Sdk) -> 
     for number in range(3):
         await sdk.create(to=f"+44770090010{number}", from_=OURS if number else "MyUnion")
     everything = await sdk.do(lambda client: client.messages.list())
-    assert [one.to[-1] for one in everything] == ["2", "1", "0"]
+    assert [entry.to[-1] for entry in everything] == ["2", "1", "0"]
     to = await sdk.do(lambda client: client.messages.list(to="+447700900101"))
     assert [one.to for one in to] == ["+447700900101"]
     sender = await sdk.do(lambda client: client.messages.list(from_="MyUnion"))
@@ -518,7 +518,7 @@ async def test_the_webhook_may_answer_in_twiml(sandbox: Sandbox, sdk: Sdk, hook:
     assert [one.body for one in sandbox.twilio.messages if one.direction == "outbound-reply"] == ["Thank you"]
 
 
-async def test_a_text_is_shown_to_whoever_holds_the_phone_once_it_is_delivered(sandbox: Sandbox, sdk: Sdk) -> None:
+async def test_a_text_is_shown_on_the_phone_once_it_is_delivered(sandbox: Sandbox, sdk: Sdk) -> None:
     seen: list[str] = []
     sandbox.twilio.handsets.append(lambda message: seen.append(message.to))
     await sdk.create()
@@ -537,18 +537,18 @@ async def test_the_api_can_be_slow() -> None:
 async def test_the_account_has_a_rate() -> None:
     async with open_both(replace(QUICK, rate=3)) as (sandbox, sdk):
         answers = await asyncio.gather(*(sdk.create() for _ in range(12)), return_exceptions=True)
-        busy = [one for one in answers if isinstance(one, TwilioRestException)]
+        busy = [answer for answer in answers if isinstance(answer, TwilioRestException)]
         assert {one.code for one in busy} == {20429}
         assert len(busy) + len(sandbox.twilio.messages) == 12
         assert len(busy) >= 6
 
 
-async def test_the_weather_can_be_bad() -> None:
+async def test_the_api_can_fail_at_random() -> None:
     bad = replace(QUICK, busy=0.2, broken=0.2, dropped=0.2, seed=5)
     async with open_both(bad) as (sandbox, sdk):
         answers = [await _outcome(sdk) for _ in range(60)]
-    assert {type(one).__name__ for one in answers} > {"MessageInstance", "TwilioRestException"}
-    taken = sum(not isinstance(one, TwilioRestException) for one in answers)
+    assert {type(answer).__name__ for answer in answers} > {"MessageInstance", "TwilioRestException"}
+    taken = sum(not isinstance(answer, TwilioRestException) for answer in answers)
     assert len(sandbox.twilio.messages) == taken  # dropped ones were stored, refused ones were not
 
 

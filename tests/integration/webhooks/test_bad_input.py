@@ -175,7 +175,7 @@ async def test_anything_anywhere_is_answered_and_changes_nothing(
     st.lists(st.tuples(NAMES | st.text(max_size=10), VALUES), max_size=12),
     st.text(max_size=20),
 )
-async def test_whatever_a_provider_signs_is_taken_or_refused_and_never_stops_the_inbox(
+async def test_any_signed_body_is_taken_or_refused_and_never_stops_the_inbound_log(
     site: Site, path: str, pairs: list[tuple[str, str]], sign_id: str
 ) -> None:
     form = MultiDict(
@@ -212,7 +212,7 @@ SAID = st.dictionaries(
 @given(st.sampled_from(["/webhooks/vonage/status", "/webhooks/vonage/inbound"]), SAID | ANY, st.booleans())
 @example("/webhooks/vonage/inbound", {"image": {"caption": 5}, "message_type": "image"}, True)
 @example("/webhooks/vonage/status", {"status": "rejected", "error": {"title": 5, "detail": []}, "client_ref": {}}, True)
-async def test_whatever_the_other_provider_signs_is_taken_or_refused_as_well(
+async def test_any_signed_body_of_the_other_provider_is_taken_or_refused(
     site: Site, path: str, said: object, likely: bool
 ) -> None:
     if likely and isinstance(said, dict):

@@ -1,4 +1,4 @@
-"""What providers of email tell us: receipts, suppressions, the history of soft bounces; the same for all four."""
+"""Events of email providers: receipts, suppressions, the history of soft bounces; the same for all four."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize("provider", ["sendgrid", "mailgun", "postmark", "ses"])
-async def test_each_event_says_what_became_of_its_message(
+async def test_each_event_moves_its_message_to_its_state(
     world: World, campaign: Campaign, db: Connection, provider: str
 ) -> None:
     expected, found = [], []
@@ -125,7 +125,7 @@ async def test_each_event_says_what_became_of_its_message(
     assert await db.fetchval("select count(*) from inbound_log where state <> 'done'") == 0
 
 
-async def test_nobodys_reading_is_followed(world: World, campaign: Campaign, db: Connection) -> None:
+async def test_opens_and_clicks_are_not_recorded(world: World, campaign: Campaign, db: Connection) -> None:
     asked = await campaign.ask(email=ANN)
     looks = [("sendgrid", "open"), ("sendgrid", "click"), ("mailgun", "opened"), ("mailgun", "clicked")]
     for provider, name in (*looks, ("postmark", "open"), ("ses", "open")):
@@ -144,7 +144,7 @@ async def test_the_same_event_twice_is_stored_once(world: World, campaign: Campa
     assert await db.fetchval("select count(*) from inbound_log") == len(DELIVERED)
 
 
-async def test_what_is_about_no_message_of_ours_changes_nothing(
+async def test_an_event_about_no_message_of_ours_changes_nothing(
     world: World, campaign: Campaign, db: Connection
 ) -> None:
     await campaign.ask(email=ANN)
@@ -154,13 +154,11 @@ async def test_what_is_about_no_message_of_ours_changes_nothing(
     assert await db.fetchval("select count(*) from inbound_log where state = 'done'") == len(DELIVERED)
 
 
-async def test_what_leaves_an_email_where_it_was_reads_like_it(
-    world: World, campaign: Campaign, db: Connection
-) -> None:
+async def test_an_event_that_changes_nothing_is_described_so(world: World, campaign: Campaign, db: Connection) -> None:
     asked = await campaign.ask(email=ANN)
     for name in ("deferred", "unsubscribe", "group_resubscribe"):
         await world.tell("sendgrid", name, asked.message_id)
-    assert [one.words.partition(".")[0] for one in await history(db, asked.message_id)] == [
+    assert [entry.words.partition(".")[0] for entry in await history(db, asked.message_id)] == [
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
         "The provider reported an event that does not change its state",
@@ -176,7 +174,9 @@ async def test_without_our_argument_the_message_id_says_which(world: World, camp
         assert await standing(db, asked.message_id) == ("bounced", "hard_bounced")
 
 
-async def test_a_seal_of_another_secret_is_no_message_of_ours(world: World, campaign: Campaign, db: Connection) -> None:
+async def test_an_id_signed_with_another_secret_is_no_message_of_ours(
+    world: World, campaign: Campaign, db: Connection
+) -> None:
     asked = await campaign.ask(email=ANN)
     forged = world.runtime.keyring.sign_id(asked.message_id, "bounce")[:-2] + "zz"
     await world.tell("sendgrid", "bounce", asked.message_id, muster=forged, **{"smtp-id": f"<{forged}@union.test>"})
@@ -187,7 +187,7 @@ async def test_a_seal_of_another_secret_is_no_message_of_ours(world: World, camp
 # ---- soft bounces
 
 
-async def test_soft_bounces_suppress_after_repeats_over_days_whoever_tells_them(
+async def test_soft_bounces_suppress_after_repeats_over_days_from_any_provider(
     world: World, campaign: Campaign, db: Connection
 ) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
@@ -222,15 +222,15 @@ async def another(campaign: Campaign, person_id: int, position: int) -> int:
 async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
     ids = [await another(campaign, person, position) for position in range(ENOUGH + 2)]
-    told = [json.loads(world.request("sendgrid", "bounce-full", one).body)[0] for one in ids]
+    told = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
     assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(told).encode())) == 200  # many at once
     await process_inbox(world.runtime, 100)
-    assert {(await standing(db, one))[0] for one in ids} == {"bounced"}
+    assert {(await standing(db, message_id))[0] for message_id in ids} == {"bounced"}
     assert await campaign.suppressed() == set()
     assert await db.fetchval("select count(*) from soft_bounce") == ENOUGH + 2
 
 
-async def test_a_delivery_settles_what_came_back_before(world: World, campaign: Campaign, db: Connection) -> None:
+async def test_a_delivery_clears_earlier_soft_bounces(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
     for day in range(ENOUGH + 1):
         await two_days_pass(db)
@@ -253,7 +253,7 @@ async def test_a_provider_that_is_not_set_up_is_not_there(runtime: Runtime) -> N
             assert response.status == 404, provider
 
 
-async def test_an_event_nobody_knows_is_parked_and_told(world: World, campaign: Campaign, db: Connection) -> None:
+async def test_an_unknown_event_is_parked_with_an_alert(world: World, campaign: Campaign, db: Connection) -> None:
     asked = await campaign.ask(email=ANN)
     await world.tell("sendgrid", "delivered", asked.message_id, event="levitated")
     await world.tell("mailgun", "delivered", asked.message_id, event="levitated")

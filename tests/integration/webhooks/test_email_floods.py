@@ -52,8 +52,8 @@ async def signed_mail_gets_in(world: World, campaign: Campaign, where: str = "7.
     return await post(world, "mailgun", request, "/mime")
 
 
-async def test_slow_uploads_take_nobodys_seat(world: World, campaign: Campaign) -> None:
-    """As many from as many networks as there ever were seats, a byte each, and then silence."""
+async def test_slow_uploads_block_no_other_request(world: World, campaign: Campaign) -> None:
+    """As many from as many networks as there ever were places, a byte each, and then silence."""
     slow = []
     for number in range(40):
         reader, writer = await begin(
@@ -98,7 +98,7 @@ async def test_bytes_of_those_nobody_knows_are_bounded_by_network_and_in_all(wor
         writer.close()
 
 
-async def test_who_is_known_by_the_headers_has_room_of_its_own(world: World, campaign: Campaign) -> None:
+async def test_a_provider_known_by_its_headers_has_room_of_its_own(world: World, campaign: Campaign) -> None:
     held = [await send_most_of(world, f"20.0.{number}.1", LARGEST - 64) for number in range(IN_ALL)]
     asked = await campaign.ask(email=ANN)
     assert await post(world, "postmark", by_postmark(world, Sent(reply_address(world, asked)), raw=True)) == 200
@@ -130,7 +130,7 @@ async def tell(world: World, **more: str) -> int:
     return await world.post("ses", request)
 
 
-async def test_whoever_names_certificates_keeps_no_event_of_amazons_away(world: World, db: Connection) -> None:
+async def test_requests_with_made_up_certificates_delay_no_event_of_amazons(world: World, db: Connection) -> None:
     assert await tell(world) == 200
     asked = len(world.amazon.asked)
     assert 503 in await name_certificates(world, NETWORKS[0])
@@ -142,7 +142,7 @@ async def test_whoever_names_certificates_keeps_no_event_of_amazons_away(world: 
     assert certificate(1) not in kept, "what has signed nothing is not kept"
 
 
-async def test_after_a_restart_the_last_good_certificate_is_asked_of_nobody(world: World) -> None:
+async def test_after_a_restart_the_last_good_certificate_is_not_fetched(world: World) -> None:
     assert await tell(world) == 200
     asked = list(world.amazon.asked)
     async with serve(world.runtime) as client:
@@ -166,7 +166,7 @@ async def test_a_certificate_that_amazon_has_long_changed_is_kept_no_more(world:
         assert await tell(replace(world, client=client)) == 200, "it is asked for again"
 
 
-async def test_forged_requests_write_a_line_a_minute(world: World) -> None:
+async def test_forged_requests_are_logged_once_a_minute(world: World) -> None:
     forged = Request(json.dumps(payload("mailgun", "delivered", "1-abc")).encode())
     with capture_logs() as lines:
         for _ in range(50):
@@ -185,7 +185,7 @@ async def test_forged_requests_write_a_line_a_minute(world: World) -> None:
     }  # fmt: skip
 
 
-async def test_a_proxy_that_is_not_named_is_told_of_once_a_minute(runtime: Runtime, db: Connection) -> None:
+async def test_an_unnamed_proxy_is_logged_once_a_minute(runtime: Runtime, db: Connection) -> None:
     settings = runtime.settings.model_copy(update={"proxies": ()})
     campaign = await make_campaign(runtime, db, now=runtime.clock() - timedelta(minutes=5))
     ann = await campaign.ask(sms=PHONE)

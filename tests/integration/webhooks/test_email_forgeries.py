@@ -1,4 +1,4 @@
-"""Nobody but the provider is believed: wrong keys, changed bodies, old signatures, borrowed tokens."""
+"""Requests not signed by the provider are refused: wrong keys, changed bodies, old signatures, borrowed tokens."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_a_changed_moved_or_old_request_of_sendgrids_is_refused(world: Wor
     assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
-async def test_what_sendgrid_signed_and_nobody_can_read_is_kept(world: World, db: Connection) -> None:
+async def test_an_unreadable_signed_body_of_sendgrid_is_kept(world: World, db: Connection) -> None:
     bodies = [b"", b"{}", b"[1]", b"[{}]", b'[{"event": "bounce"}]', b"\xff\xfe", b"[" * 2000, b"[" * 900 + b"]" * 900]
     for body in bodies:
         assert await world.post("sendgrid", world.sendgrid[0].sign(body)) == 400, body
@@ -205,7 +205,7 @@ async def test_a_certificate_from_elsewhere_is_not_even_fetched(world: World, db
     assert await nothing_kept(db)
 
 
-async def test_what_amazon_did_not_sign_is_refused(world: World, db: Connection) -> None:
+async def test_a_message_not_signed_by_amazon_is_refused(world: World, db: Connection) -> None:
     event = payload("ses", "bounce", "1-abc")
     good = world.sns.notification(event)
     forgeries = [
@@ -231,7 +231,7 @@ async def test_what_amazon_did_not_sign_is_refused(world: World, db: Connection)
     assert await nothing_kept(db)
 
 
-async def test_a_certificate_that_has_expired_or_is_none_is_not_believed(world: World, db: Connection) -> None:
+async def test_an_expired_or_malformed_certificate_is_refused(world: World, db: Connection) -> None:
     past = SnsKey((NOW - timedelta(days=9), NOW - timedelta(days=1)))
     answers = [
         (lambda: web.Response(body=past.pem), 403),
@@ -248,7 +248,7 @@ async def test_a_certificate_that_has_expired_or_is_none_is_not_believed(world: 
     assert await nothing_kept(db)
 
 
-async def test_nobody_can_have_us_ask_amazon_without_end(world: World, db: Connection) -> None:
+async def test_fetches_of_certificates_are_limited(world: World, db: Connection) -> None:
     for number in range(40):
         url = f"https://{SNS_HOST}/SimpleNotificationService-{number:04}456789abcdef.pem"
         said = SnsKey.notification(world.sns, payload("ses", "bounce", "1-abc"), SigningCertURL=url, Signature="AAAA")

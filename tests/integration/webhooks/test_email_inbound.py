@@ -1,4 +1,4 @@
-"""Mail that providers took in for us: as it came or taken apart, from each of the four; and nobody else's."""
+"""Mail posted by providers: as it came or parsed, from each of the four, and from nobody else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.inbound_rows import Asked, Campaign, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbox
 from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
-from webhooks.email.mail_server.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
 PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
@@ -243,7 +243,7 @@ async def test_a_token_of_mailguns_brings_one_mail(world: World, campaign: Campa
     assert await campaign.suppressed() == set()
 
 
-async def test_mail_to_nobody_and_mail_that_is_none(world: World, db: Connection) -> None:
+async def test_mail_to_unknown_addresses_and_malformed_mail_are_refused(world: World, db: Connection) -> None:
     for provider, make in WAYS.items():
         assert await post(world, provider, make(world, Sent("nobody@reply.union.test"), raw=True)) == 200
     assert await db.fetchval("select count(*) from inbound_log where source = 'mail'") == 0
@@ -298,7 +298,7 @@ async def begin(world: World, provider: str, **headers: str) -> tuple[asyncio.St
     return reader, writer
 
 
-async def test_whoever_dribbles_takes_no_seat_from_the_provider(world: World, campaign: Campaign) -> None:
+async def test_a_slow_client_takes_no_connection_from_the_provider(world: World, campaign: Campaign) -> None:
     dribbling = [
         await begin(world, "mailgun", X_Forwarded_For="8.8.8.8", Expect="100-continue") for _ in range(MOST_AT_ONCE + 4)
     ]
@@ -317,7 +317,7 @@ async def test_whoever_dribbles_takes_no_seat_from_the_provider(world: World, ca
     ("sendgrid", SendGridKey().sign(b"", NOW - timedelta(hours=27)).headers, 403),
     ("mailgun", {"Content-Length": str(4 * 1024 * 1024)}, 413),
 ])  # fmt: skip
-async def test_what_the_headers_tell_is_answered_before_anything_is_read(
+async def test_a_refusal_by_headers_is_answered_before_the_body_is_read(
     world: World, provider: str, headers: dict[str, str], status: int
 ) -> None:
     reader, writer = await begin(world, provider, **headers)

@@ -125,7 +125,7 @@ async def test_links_and_keys_are_counted_apart_by_all_processes(runtime: Runtim
     assert await other_links.count(runtime.redis, "198.51.100.0/24", NOW)
 
 
-async def test_of_a_network_that_floods_few_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_links_of_a_flooding_network_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     misses = RateLimit("links")
     monkeypatch.setattr("core.http.rate_limit.FLOOD", 0)
     misses._turn_over(NOW)

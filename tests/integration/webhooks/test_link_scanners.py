@@ -156,7 +156,7 @@ async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
     assert await campaign.db.fetchval("select confidence from claim") == pytest.approx(0.8)
 
 
-async def test_before_we_know_that_it_was_sent_it_is_suspicious(
+async def test_a_press_before_the_send_is_known_is_suspicious(
     campaign: Campaign, client: Client, clock: Moving
 ) -> None:
     ann = await campaign.ask(email="ann@x.test", sent=False)
@@ -189,9 +189,7 @@ async def test_a_scan_at_delivery_costs_the_member_nothing_later(
     assert await campaign.standing(ann) == "voted"
 
 
-async def test_saying_that_nothing_was_pressed_notes_nothing(
-    campaign: Campaign, client: Client, db: Connection
-) -> None:
+async def test_denying_the_press_records_nothing(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     page = await press(client, ann.confirm, page, "voted")

@@ -89,7 +89,7 @@ async def test_one_press_confirms_and_withdraws_what_was_queued(
     assert (kept["source"], kept["state"], kept["payload"]["answer"]) == ("link", "done", "voted")
 
 
-async def test_opening_it_again_says_what_was_said(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_the_page_opened_again_shows_the_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -100,7 +100,7 @@ async def test_opening_it_again_says_what_was_said(campaign: Campaign, client: C
     assert page.shown == ["undo", "call_me", "stop"]
 
 
-async def test_undo_restores_what_stood_before(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_undo_restores_the_status_before(campaign: Campaign, client: Client, clock: Moving) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -114,7 +114,7 @@ async def test_undo_restores_what_stood_before(campaign: Campaign, client: Clien
     assert await campaign.db.fetchval("select count(*) from claim where kind = 'retracted'") == 1
 
 
-async def test_undo_takes_back_only_the_last_thing_said(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_undo_retracts_only_the_last_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     for answer in ("voted", "call_me", "undo"):
@@ -135,7 +135,7 @@ async def test_undo_takes_back_only_the_last_thing_said(campaign: Campaign, clie
         ("call_me", None, "call_me", "will call you"),
     ],
 )
-async def test_other_answers(
+async def test_each_answer_is_recorded_as_its_claim(
     campaign: Campaign, client: Client, clock: Moving, answer: str, kind: str | None, why: str | None, words: str
 ) -> None:
     ann = await campaign.ask(email="ann@x.test")
@@ -151,7 +151,9 @@ async def test_other_answers(
     assert [tuple(row) for row in replies] == ([("link", ann.person_id, why, "open")] if why else [])
 
 
-async def test_not_yet_and_then_voted_on_the_same_page(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_not_yet_and_then_voted_are_recorded_from_the_same_page(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -182,7 +184,7 @@ async def test_a_token_is_read_as_people_type_it(campaign: Campaign, client: Cli
     await look(client, ann.confirm.replace("0", "O").replace("1", "l"))
 
 
-async def test_welsh(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_welsh_member_reads_welsh_pages(campaign: Campaign, client: Client, clock: Moving) -> None:
     sian = await campaign.ask(sms=PHONE, first_name="Siân", language="cy")
     response = await client.get(sian.confirm, headers={"User-Agent": BROWSER})
     text = await response.text()
@@ -193,7 +195,7 @@ async def test_welsh(campaign: Campaign, client: Client, clock: Moving) -> None:
     assert "Diolch, Siân!" in page.words
 
 
-async def test_a_language_without_words_is_english(campaign: Campaign, client: Client) -> None:
+async def test_a_language_without_translation_is_shown_in_english(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE, language="pl")
     assert "Have you posted your ballot paper?" in (await look(client, ann.confirm)).words
 
@@ -215,7 +217,9 @@ async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, clie
 # ---- phases
 
 
-async def test_a_closed_ballot_says_so_and_takes_no_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_closed_ballot_is_explained_and_takes_no_answer(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(days=10)
@@ -230,7 +234,9 @@ async def test_a_closed_ballot_says_so_and_takes_no_answer(campaign: Campaign, c
     assert await campaign.standing(ann) is None
 
 
-async def test_before_it_opens_nobody_is_asked(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
+async def test_before_the_ballot_opens_the_page_asks_nothing(
+    here: Runtime, db: Connection, client: Client, clock: Moving
+) -> None:
     campaign = await make_campaign(here, db, now=clock(), opens=timedelta(days=1))
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -250,7 +256,7 @@ async def test_long_after_it_closed_the_link_is_as_unknown_as_any(
 
 
 @pytest.mark.parametrize("agent", [BROWSER, "", HEADLESS, IMESSAGE])
-async def test_looking_changes_nothing(campaign: Campaign, client: Client, db: Connection, agent: str) -> None:
+async def test_opening_the_page_changes_nothing(campaign: Campaign, client: Client, db: Connection, agent: str) -> None:
     ann = await campaign.ask(sms=PHONE)
     before = await everything(db)
     for path in (ann.confirm, ann.unsubscribe, f"{ann.confirm}/page", f"{ann.confirm}?answer=voted&nonce=1"):
@@ -259,7 +265,9 @@ async def test_looking_changes_nothing(campaign: Campaign, client: Client, db: C
     assert await everything(db) == before
 
 
-async def test_a_look_waits_for_no_disk_and_an_answer_does(campaign: Campaign, db: Connection, clock: Moving) -> None:
+async def test_a_page_view_waits_for_no_disk_and_an_answer_does(
+    campaign: Campaign, db: Connection, clock: Moving
+) -> None:
     """What a transaction that ends with a look would wait for: told by the setting that holds when it commits."""
     ann = await campaign.ask(sms=PHONE)
     token = ann.confirm.removeprefix("/")
@@ -308,7 +316,7 @@ async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connec
     assert await everything(db) == before
 
 
-async def test_many_presses_at_once_are_one(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_simultaneous_presses_count_once(campaign: Campaign, client: Client, clock: Moving) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -316,7 +324,7 @@ async def test_many_presses_at_once_are_one(campaign: Campaign, client: Client, 
     assert await campaign.db.fetchval("select count(*) from claim") == 1
 
 
-async def test_a_nonce_is_of_one_link(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_nonce_is_valid_for_one_link(campaign: Campaign, client: Client, clock: Moving) -> None:
     ann, bob = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -340,7 +348,7 @@ async def test_without_a_nonce_nothing_is_answered(campaign: Campaign, client: C
 
 
 @pytest.mark.parametrize("answer", ["", "VOTED", "voted ", "retracted", "scrutineer", "\0", "x" * 5000, "<script>"])
-async def test_an_answer_that_is_none_is_asked_about(
+async def test_an_unknown_answer_shows_the_question_again(
     campaign: Campaign, client: Client, db: Connection, clock: Moving, answer: str
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
@@ -375,7 +383,7 @@ async def test_unknown_revoked_and_expired_look_identical(
     assert (await client.post("/0000000000000", data={"answer": "voted"})).status == 404
 
 
-async def test_too_many_misses_have_to_wait_and_good_links_do_not(campaign: Campaign, client: Client) -> None:
+async def test_too_many_bad_links_have_to_wait_and_good_links_do_not(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
     for _ in range(PER_NETWORK):
         assert (await client.get("/0000000000000")).status == 404
@@ -387,7 +395,7 @@ async def test_too_many_misses_have_to_wait_and_good_links_do_not(campaign: Camp
     assert elsewhere.status == 404
 
 
-async def test_misses_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
+async def test_bad_links_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
     away = Redis.from_url("redis://127.0.0.1:1")
     async with serve(replace(here, redis=away)) as client:
         for _ in range(PER_NETWORK):
@@ -435,7 +443,7 @@ async def test_the_page_is_small_private_and_plain(campaign: Campaign, client: C
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}{name}{0.__class__}"
 
 
-async def test_names_and_titles_are_only_words(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
+async def test_names_and_titles_are_escaped(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
     campaign = await make_campaign(here, db, now=clock(), title=XSS)
     await db.execute("update ballot set organisation = $1", XSS)
     ann = await campaign.ask(sms=PHONE, first_name=XSS)

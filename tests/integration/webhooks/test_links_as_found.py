@@ -53,7 +53,7 @@ def at(client: Client, path: str) -> URL:
     return URL(str(client.make_url("/"))[:-1] + quote(path, safe="/%?&=.,!;'*()_~$:@+[]|^-"), encoded=True)
 
 
-async def test_whatever_is_glued_behind_a_link_the_members_page_opens(campaign: Campaign, client: Client) -> None:
+async def test_text_glued_behind_a_link_is_ignored(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
     for after in AFTER:
         for path, words in (
@@ -67,7 +67,7 @@ async def test_whatever_is_glued_behind_a_link_the_members_page_opens(campaign: 
                 assert words in Forms(text).words
 
 
-async def test_whatever_is_glued_before_a_link_the_members_page_opens(campaign: Campaign, client: Client) -> None:
+async def test_text_glued_before_a_link_is_ignored(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
     for before in BEFORE:
         for path in (ann.confirm, ann.unsubscribe, ann.preferences):
@@ -76,7 +76,7 @@ async def test_whatever_is_glued_before_a_link_the_members_page_opens(campaign: 
                 assert answer.status == 200, before
 
 
-async def test_characters_nobody_sees_within_a_token_are_nothing(campaign: Campaign, client: Client) -> None:
+async def test_invisible_characters_within_a_token_are_ignored(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
     for hidden in ZERO_WIDTH:
         async with client.session.get(at(client, f"{ann.confirm[:6]}{hidden}{ann.confirm[6:]}")) as answer:
@@ -84,7 +84,9 @@ async def test_characters_nobody_sees_within_a_token_are_nothing(campaign: Campa
 
 
 @pytest.mark.parametrize("after", ["a", "0", "z.", "0/", "%61"])
-async def test_what_might_belong_to_a_token_is_not_cut_off(campaign: Campaign, client: Client, after: str) -> None:
+async def test_characters_that_may_belong_to_a_token_are_not_cut_off(
+    campaign: Campaign, client: Client, after: str
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     async with client.session.get(at(client, ann.confirm + after)) as answer:
         assert answer.status == 404
@@ -119,7 +121,7 @@ async def test_every_button_and_link_of_such_a_page_works(campaign: Campaign, cl
     assert ("sms", PHONE, "opted_out") in await campaign.suppressed()
 
 
-async def test_what_a_browser_asks_for_by_itself_is_no_guess(client: Client) -> None:
+async def test_a_browsers_own_requests_count_as_no_guess(client: Client) -> None:
     for _ in range(70):
         async with client.get("/favicon.ico") as answer:
             assert answer.status == 404
@@ -171,7 +173,7 @@ async def test_a_body_too_large_and_a_database_that_is_away_are_pages(campaign: 
             assert (answer.status, answer.content_type) == (413, "text/html")
 
 
-async def test_programs_are_told_as_json_whatever_they_call_themselves(client: Client) -> None:
+async def test_programs_get_errors_as_json_whatever_their_user_agent(client: Client) -> None:
     paths = (
         "/api/v1/turnout/x/changes",
         "/api/v2/nothing",

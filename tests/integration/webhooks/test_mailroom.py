@@ -1,4 +1,4 @@
-"""`muster mailroom`: what is answered with 250 is kept, bounces do what they say, and forged ones nothing."""
+"""`muster mailroom`: a mail answered with 250 is kept, bounces are applied, and forged ones are not."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.support.inbound_rows import Moving
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
 from tests.support.outbox_rows import until
 from webhooks import process_inbox
-from webhooks.email.mail_server import classify, listener
-from webhooks.email.mail_server.listener import listening
-from webhooks.email.mail_server.mail_files import MailboxCounts, read_mailbox
+from webhooks.email.inbound_mail import classify, listener
+from webhooks.email.inbound_mail.listener import listening
+from webhooks.email.inbound_mail.mail_files import MailboxCounts, read_mailbox
 
 UNREADABLE = (
     b"From: MAILER-DAEMON@mail.member.test\r\nSubject: Avis\r\n\r\nVotre message nous est revenu, voyez plus bas.\r\n"
@@ -50,7 +50,7 @@ async def standing(db: Connection, message_id: int) -> tuple[str, str | None]:
 # ---- bounces and complaints
 
 
-async def test_each_bounce_does_what_its_code_says(room: Room, db: Connection) -> None:
+async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) -> None:
     expected = {
         "dsn-hard": ("bounced", "hard_bounced", "hard_bounced"),
         "dsn-global": ("bounced", "hard_bounced", "hard_bounced"),
@@ -97,7 +97,7 @@ async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tr
     assert await open_alerts(db) == []
 
 
-async def test_a_bounce_that_nobody_can_read_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
+async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(UNREADABLE, room.bounce_address(asked)) == 250
     await process_inbox(room.runtime, 10)
@@ -112,7 +112,7 @@ async def test_a_bounce_that_nobody_can_read_counts_as_soft_and_is_shown(room: R
     assert await open_alerts(db) == []
 
 
-async def test_who_writes_to_a_bounce_address_in_person_is_read(room: Room, db: Connection) -> None:
+async def test_a_personal_mail_to_a_bounce_address_is_read(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
     assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
@@ -204,7 +204,7 @@ async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str,
 
 
 @pytest.mark.parametrize("address", [f"Postmaster@{BOUNCES}", "postmaster", f"abuse@{REPLIES}"])
-async def test_whoever_runs_another_mail_server_reaches_a_person(room: Room, db: Connection, address: str) -> None:
+async def test_mail_to_the_postmaster_reaches_staff(room: Room, db: Connection, address: str) -> None:
     await room.campaign.ask(email=ANN)
     for mail in (b"From: Eve <eve@mx.test>\r\nSubject: Your mail loops", room.mail("dsn-hard", 1)):
         assert await room.hand_over(mail + b"\r\n\r\nPlease stop that host.\r\n", address, "") == 250
@@ -219,7 +219,7 @@ async def test_whoever_runs_another_mail_server_reaches_a_person(room: Room, db:
 # ---- what is promised with 250
 
 
-async def test_what_is_answered_with_250_is_kept_as_it_came_and_once(room: Room, db: Connection) -> None:
+async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     raw = room.mail("dsn-hard", asked).replace(
         b"This is the mail system", b".dot\r\n..dots\r\n.\r\nThis is the mail system"
@@ -266,7 +266,7 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line:
             return answer
 
 
-async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: Room, db: Connection) -> None:
+async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: Connection) -> None:
     asked, other = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
     poison = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
     assert await room.hand_over(poison, room.bounce_address(asked)) == 250
@@ -287,7 +287,7 @@ async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connecti
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
-async def test_what_the_library_cannot_take_apart_is_set_aside_at_once(
+async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
     room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -369,7 +369,7 @@ async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]
             await asyncio.wait({asking})
 
 
-async def test_clients_that_take_no_answer_keep_nobody_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_that_read_no_answer_keep_nobody_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "QUIET", 0.3)
     monkeypatch.setattr(listener, "MOST_CONNECTIONS", 1)
 
@@ -392,7 +392,7 @@ async def test_clients_that_come_at_once_are_counted(room: Room, monkeypatch: py
         writer.close()
 
 
-async def test_a_listener_stops_although_nobody_takes_its_answers(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listener_stops_although_clients_read_no_answers(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = asyncio.Event()
     monkeypatch.setattr(asyncio.StreamReaderProtocol, "pause_writing", pausing(stuck))
     serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
@@ -413,7 +413,7 @@ def pausing(stuck: asyncio.Event) -> Callable[[asyncio.StreamReaderProtocol], No
     return noting
 
 
-async def test_whatever_is_said_to_it_the_listener_stays(room: Room, db: Connection) -> None:
+async def test_the_listener_survives_any_input(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     to = room.bounce_address(asked).encode()
     nonsense = [
@@ -491,7 +491,7 @@ async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db:
     assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
-async def test_where_it_cannot_listen_it_says_so(room: Room, tmp_path: Path) -> None:
+async def test_an_address_it_cannot_listen_on_is_reported(room: Room, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("not a socket")
     for where, error in (
@@ -553,7 +553,7 @@ async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Conne
     assert (await standing(db, asked[2].message_id))[0] == "bounced"
 
 
-async def test_what_is_no_mailbox_is_named(room: Room, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: Room, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("Dear all,\n")
     (tmp_path / "folder").mkdir()
     for path, words in (("text", "no mbox file"), ("folder", "no maildir"), ("nothing", "cannot be read")):
@@ -561,7 +561,7 @@ async def test_what_is_no_mailbox_is_named(room: Room, tmp_path: Path) -> None:
             await read_mailbox(room.runtime, tmp_path / path)
 
 
-async def test_what_has_been_read_goes_with_its_row(room: Room, db: Connection) -> None:
+async def test_a_read_mail_is_deleted_with_its_row(room: Room, db: Connection) -> None:
     from datetime import timedelta
 
     from webhooks import delete_stale_rows

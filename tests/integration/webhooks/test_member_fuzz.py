@@ -1,4 +1,4 @@
-"""Whatever is sent to members' addresses: an answer comes, soon, and a member can read it; nothing is half written."""
+"""Any request to members' addresses gets a readable answer soon, and leaves nothing half written."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def nothing_half_written(campaign: Campaign) -> None:
         b"\0\r\n\r\n",
     ],
 )
-async def test_what_is_no_request_is_turned_away_and_the_next_is_answered(client: Client, sent: bytes) -> None:
+async def test_a_malformed_request_is_refused_and_the_next_answered(client: Client, sent: bytes) -> None:
     async with asyncio.timeout(WITHIN):
         reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
         writer.write(sent)

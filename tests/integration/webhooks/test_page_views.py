@@ -1,4 +1,4 @@
-"""Looks at members' pages, asked for without end: they fill nothing, hide no machine, and cost the member nothing."""
+"""Page views without end: they fill no table, hide no machine, and cost the member nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_a_good_link_asked_for_a_thousand_times_leaves_few_rows(
 
 
 @pytest.mark.parametrize("how", ["one-click", "nothing", "no nonce", "second question"])
-async def test_pressing_without_end_leaves_few_rows_too(
+async def test_endless_presses_leave_few_rows(
     campaign: Campaign, client: Client, db: Connection, clock: Moving, how: str
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
@@ -104,7 +104,7 @@ async def test_of_many_looks_the_latest_can_be_answered_and_machines_among_them_
     assert await campaign.standing(ann) == "voted", "a look whose place was taken changes nothing"
 
 
-async def test_looks_go_when_nobody_can_answer_them_and_one_says_that_it_was_opened(
+async def test_old_page_views_are_deleted_but_one_that_shows_the_opening(
     campaign: Campaign, client: Client, db: Connection, clock: Moving
 ) -> None:
     ann, bob = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")

@@ -1,4 +1,4 @@
-"""Behind a real Postfix, set up with the very lines of docs/mailroom.md: what comes back to it comes to us."""
+"""Behind a real Postfix, set up with the lines of docs/mailroom.md: bounces that come back to it reach us."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
 from tests.support.rows import row_of
 from webhooks import process_inbox
-from webhooks.email.mail_server.listener import listening
+from webhooks.email.inbound_mail.listener import listening
 
 NOBODY = "bounce@member.test"
 """The sandbox refuses this one: 550 5.1.1."""
@@ -60,7 +60,7 @@ async def send(postfix: Postfix, room: Room, asked: Asked, to: str) -> None:
         await channel.close()
 
 
-async def test_what_postfix_cannot_deliver_comes_back_and_forged_mail_does_not_come_in(
+async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not_come_in(
     room: Room, members: Sandbox, db: Connection, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
     ann, gone = await room.campaign.ask(email=ANN), await room.campaign.ask(email=NOBODY)

@@ -1,4 +1,4 @@
-"""Attacks with what a provider really sent once: a captured request is worth nothing, however late it is sent again."""
+"""Replays of a provider's real requests: a captured request has no effect, however late it is sent again."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ async def counts(db: Connection) -> tuple[int, ...]:
     return tuple([await db.fetchval(f"select count(*) from {table}") for table in tables])
 
 
-async def test_a_text_sent_again_after_the_inbox_was_pruned_says_nothing(
-    runtime: Runtime, db: Connection, clock: Moving
-) -> None:
+async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Connection, clock: Moving) -> None:
     settings = {"twilio_auth_token": (SecretStr(NEW),), "public_url": "https://muster.test"}
     here = replace(runtime, settings=runtime.settings.model_copy(update=settings), clock=clock)
     campaign = await make_campaign(here, db, now=clock())
@@ -79,7 +77,7 @@ async def test_a_text_sent_again_after_the_inbox_was_pruned_says_nothing(
         assert await db.fetchval("select count(*) from inbound_digest") == 0, "no ballot of today asks about it"
 
 
-async def test_digests_say_nothing_and_only_what_could_be_sent_again_has_one(db: Connection, clock: Moving) -> None:
+async def test_digests_reveal_nothing_and_exist_only_for_replayable_items(db: Connection, clock: Moving) -> None:
     await db.execute(
         """
         insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
@@ -97,9 +95,7 @@ async def test_digests_say_nothing_and_only_what_could_be_sent_again_has_one(db:
     assert set(kept[0].keys()) == {"digest", "noted_at"}
 
 
-async def test_a_repetition_that_is_under_way_while_the_inbox_is_pruned_is_seen(
-    runtime: Runtime, db: Connection, clock: Moving
-) -> None:
+async def test_a_repetition_during_pruning_is_recognised(runtime: Runtime, db: Connection, clock: Moving) -> None:
     """It began before the digests were there, so nothing is deleted until it has ended."""
     await db.execute(
         "insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)"
@@ -119,7 +115,7 @@ async def test_a_repetition_that_is_under_way_while_the_inbox_is_pruned_is_seen(
     assert await delete_stale_rows(db, clock() - KEEP, now=clock()) == 1
 
 
-async def test_what_vonage_signed_counts_lately_and_once(runtime: Runtime, db: Connection, clock: Moving) -> None:
+async def test_a_vonage_signature_counts_once_and_for_a_while(runtime: Runtime, db: Connection, clock: Moving) -> None:
     async with open_sandbox(SandboxConfig()) as sandbox:
         settings = with_vonage(runtime.settings, sandbox, vonage_signature_secret=(SecretStr(vonage.NEW),))
         here = replace(runtime, settings=settings, clock=clock)
@@ -154,7 +150,7 @@ COMPLAINTS = {"sendgrid": "spamreport", "mailgun": "complained", "postmark": "co
 
 
 @pytest.mark.parametrize("provider", [provider.name for provider in PROVIDERS])
-async def test_what_a_provider_of_email_said_once_says_nothing_after_the_inbox_was_pruned(
+async def test_an_email_event_replayed_after_pruning_is_ignored(
     runtime: Runtime, db: Connection, keys: Keys, provider: str
 ) -> None:
     async with open_world(runtime, keys) as world:

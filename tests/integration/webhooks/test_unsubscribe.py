@@ -68,7 +68,7 @@ async def test_one_click_acts_at_once_without_cookie_or_page(
     assert (kept["source"], kept["payload"]["one_click"]) == ("unsubscribe", True)
 
 
-async def test_doing_it_again_changes_nothing(campaign: Campaign, client: Client) -> None:
+async def test_unsubscribing_again_changes_nothing(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(email=ADDRESS)
     for _ in range(3):
         assert (await client.post(ann.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 200
@@ -76,7 +76,7 @@ async def test_doing_it_again_changes_nothing(campaign: Campaign, client: Client
     assert await campaign.db.fetchval("select count(*) from inbound_log") == 1
 
 
-async def test_it_can_be_taken_back_once_from_the_page(campaign: Campaign, client: Client) -> None:
+async def test_an_unsubscription_can_be_undone_once_from_the_page(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(email=ADDRESS)
     stopped = await press(client, ann.unsubscribe, await look(client, ann.unsubscribe), "stop_everywhere")
     page = await press(client, ann.unsubscribe, stopped, "undo_stop")
@@ -90,7 +90,7 @@ async def test_it_can_be_taken_back_once_from_the_page(campaign: Campaign, clien
     assert await campaign.suppressed() == STOPPED, "the same page cannot take it back twice"
 
 
-async def test_saying_that_nothing_was_pressed_leaves_it_stopped(campaign: Campaign, client: Client) -> None:
+async def test_denying_the_press_keeps_the_stop(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(email=ADDRESS)
     page = await press(client, ann.unsubscribe, await look(client, ann.unsubscribe), "stop")
     page = await press(client, ann.unsubscribe, page, "undo_stop")
@@ -106,7 +106,7 @@ async def test_a_forged_undo_brings_nothing_back(campaign: Campaign, client: Cli
     assert await campaign.suppressed() == STOPPED
 
 
-async def test_undo_leaves_other_blocks_alone(campaign: Campaign, client: Client) -> None:
+async def test_undo_leaves_other_suppressions_alone(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(email=ADDRESS)
     await suppress(campaign.db, channel="email", address=ADDRESS, reason="hard_bounced", source="smtp")
     stopped = await press(client, ann.unsubscribe, await look(client, ann.unsubscribe), "stop")
@@ -115,7 +115,7 @@ async def test_undo_leaves_other_blocks_alone(campaign: Campaign, client: Client
     assert await campaign.suppressed() == {("email", ADDRESS, "hard_bounced")}
 
 
-async def test_opening_it_again_says_that_messages_are_stopped(campaign: Campaign, client: Client) -> None:
+async def test_the_page_opened_again_says_that_messages_are_stopped(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(email=ADDRESS)
     await client.post(ann.unsubscribe, data={"List-Unsubscribe": "One-Click"})
     page = await look(client, ann.unsubscribe)
@@ -148,7 +148,7 @@ async def test_a_confirm_token_unsubscribes_nobody_and_the_other_way_round(campa
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"%zz=%", b"a" * 10_000])
-async def test_whatever_else_is_posted_means_stop(campaign: Campaign, client: Client, body: bytes) -> None:
+async def test_any_other_post_means_stop(campaign: Campaign, client: Client, body: bytes) -> None:
     ann = await campaign.ask(email=ADDRESS)
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert (await client.post(ann.unsubscribe, data=body, headers=headers)).status == 200

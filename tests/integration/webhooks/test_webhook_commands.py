@@ -32,7 +32,9 @@ async def run(muster: Muster, *words: str) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(muster, "webhooks", *words)
 
 
-async def test_from_adding_to_removing(muster: Muster, settings: Settings, receiver: Receiver, db: Connection) -> None:
+async def test_commands_add_test_pause_and_remove_a_subscription(
+    muster: Muster, settings: Settings, receiver: Receiver, db: Connection
+) -> None:
     added = await run(muster, "add", "crm", receiver.url, "--event", "opt_out.*", "--json")
     assert added.returncode == 0, added.stderr
     secret = orjson.loads(added.stdout)["secret"]
@@ -74,7 +76,7 @@ async def test_from_adding_to_removing(muster: Muster, settings: Settings, recei
     assert await db.fetchval("select count(*) from webhook_subscription") == 0
 
 
-async def test_what_cannot_be_done_is_said_with_a_remedy(muster: Muster, receiver: Receiver) -> None:
+async def test_an_impossible_request_is_refused_with_a_remedy(muster: Muster, receiver: Receiver) -> None:
     nobody, unheard, nothing, _ = await asyncio.gather(
         run(muster, "show", "nobody"),
         run(muster, "add", "other", receiver.url, "--event", "claim.never"),

@@ -32,8 +32,8 @@ from tests.support.receivers import (
     take,
     telling,
 )
+from webhooks.subscriptions.delivery import GIVES_UP_AFTER, LONGEST_PAUSE
 from webhooks.subscriptions.redelivery import resend, send_test
-from webhooks.subscriptions.sender import GIVES_UP_AFTER, LONGEST_PAUSE
 from webhooks.subscriptions.subscriptions import deliveries, get_subscription, pause, replay, resume
 
 
@@ -52,10 +52,12 @@ async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiv
         one.verify(secret)
     await told.tell()
     assert len(receiver.got) == 5
-    assert [(one.status, one.attempt, one.problem) for one in await deliveries(db, "crm")] == [(204, 1, None)] * 5
+    assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await deliveries(db, "crm")] == [
+        (204, 1, None)
+    ] * 5
 
 
-async def test_each_is_told_what_it_asked_for(told: Telling, db: Connection) -> None:
+async def test_each_subscription_gets_the_events_it_asked_for(told: Telling, db: Connection) -> None:
     async with open_receiver() as one, open_receiver() as other:
         await told.add(one, "opt_out.*", name="one")
         await told.add(other, "claim.voted", name="other")
@@ -82,12 +84,19 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
     assert sources(receiver) == ["0", "0", "0", "1"]
     assert len({one.webhook_id for one in receiver.got[:3]}) == 1
     tries = await deliveries(db, "crm")
-    assert [(one.attempt, one.status) for one in reversed(tries)] == [(1, 500), (2, 503), (3, 204), (1, 204)]
+    assert [(attempt.attempt, attempt.status) for attempt in reversed(tries)] == [
+        (1, 500),
+        (2, 503),
+        (3, 204),
+        (1, 204),
+    ]
     assert tries[-1].problem == "It answered 500."
     assert tries[-1].answer == "as told"
 
 
-async def test_pauses_grow_and_a_receivers_wish_is_heeded(told: Telling, receiver: Receiver, db: Connection) -> None:
+async def test_retries_grow_apart_and_retry_after_is_followed(
+    told: Telling, receiver: Receiver, db: Connection
+) -> None:
     clock = Moving(system_clock())
     told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
     await told.add(receiver)
@@ -107,7 +116,7 @@ async def test_pauses_grow_and_a_receivers_wish_is_heeded(told: Telling, receive
     assert (await get_subscription(db, "crm")).next_try_at - clock.now == timedelta(seconds=1800)
 
 
-async def test_after_three_days_it_is_paused_staff_are_told_and_nothing_is_lost(
+async def test_after_three_days_a_subscription_is_paused_with_an_alert_and_nothing_lost(
     told: Telling, receiver: Receiver, db: Connection
 ) -> None:
     clock = Moving(system_clock())
@@ -140,7 +149,7 @@ async def test_after_three_days_it_is_paused_staff_are_told_and_nothing_is_lost(
     assert await open_alerts(db) == []
 
 
-async def test_410_pauses_for_good(told: Telling, receiver: Receiver, db: Connection) -> None:
+async def test_a_410_stops_a_subscription_for_good(told: Telling, receiver: Receiver, db: Connection) -> None:
     await told.add(receiver)
     receiver.answers(410)
     await happen(db, 1)
@@ -168,7 +177,9 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: 
         assert len(slow.got) == 1
 
 
-async def test_who_does_not_answer_in_time_has_failed(runtime: Runtime, receiver: Receiver, db: Connection) -> None:
+async def test_an_answer_that_comes_too_late_counts_as_failed(
+    runtime: Runtime, receiver: Receiver, db: Connection
+) -> None:
     async with telling(on_loopback(runtime), patience=0.3) as told:
         receiver.answer = hang
         await told.add(receiver)
@@ -177,7 +188,9 @@ async def test_who_does_not_answer_in_time_has_failed(runtime: Runtime, receiver
         assert (await deliveries(db, "crm"))[0].problem == "It did not answer within 0.3 seconds."
 
 
-async def test_down_and_up_again(told: Telling, db: Connection, unused_tcp_port: int) -> None:
+async def test_a_receiver_that_returns_gets_all_events_in_order(
+    told: Telling, db: Connection, unused_tcp_port: int
+) -> None:
     clock = Moving(system_clock())
     told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
     await told.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
@@ -242,7 +255,7 @@ async def test_a_worker_that_is_killed_loses_nothing(
     assert receiver.got[3].webhook_id == receiver.got[4].webhook_id
 
 
-async def test_who_lost_the_lease_moves_no_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
+async def test_a_worker_without_the_lease_moves_no_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
     await told.add(receiver)
     await happen(db, 3)
     await told.tell()
@@ -259,7 +272,7 @@ async def test_who_lost_the_lease_moves_no_cursor(told: Telling, receiver: Recei
     assert sources(receiver) == ["0", "1", "2", "3", "0", "1", "2", "3"]
 
 
-async def test_replay_tells_again_from_a_cursor_under_the_same_ids(
+async def test_replay_sends_again_from_a_cursor_under_the_same_ids(
     told: Telling, receiver: Receiver, db: Connection
 ) -> None:
     await told.add(receiver)
@@ -273,7 +286,7 @@ async def test_replay_tells_again_from_a_cursor_under_the_same_ids(
         await replay(db, "crm", after=99, now=told.runtime.clock(), actor="ada")
 
 
-async def test_resend_and_test_leave_the_stream_where_it_is(told: Telling, receiver: Receiver, db: Connection) -> None:
+async def test_resend_and_test_do_not_move_the_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
     _, secret = await told.add(receiver)
     await happen(db, 2)
     await told.tell()
@@ -285,4 +298,4 @@ async def test_resend_and_test_leave_the_stream_where_it_is(told: Telling, recei
     assert receiver.got[2].webhook_id == receiver.got[0].webhook_id
     assert receiver.got[3].verify(secret)["data"] == {"subscription": "crm"}
     assert (await get_subscription(db, "crm")).cursor == receiver.cursors[1]
-    assert [one.reason for one in await deliveries(db, "crm")][:2] == ["test", "resend"]
+    assert [delivery.reason for delivery in await deliveries(db, "crm")][:2] == ["test", "resend"]

@@ -1,4 +1,4 @@
-"""What is told to whom, where it may go, and by which secret: what a webhook must not give away."""
+"""Safety of webhooks: which fields are sent to whom, to which addresses, and signed by which secret."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.support.receivers import Got, Names, Receiver, Telling, happen, on_lo
 from webhooks.subscriptions.subscriptions import add_subscription, deliveries, get_subscription, rotate
 
 
-async def test_numbers_are_told_only_where_asked_for_and_allowed(
+async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
     told: Telling, receiver: Receiver, db: Connection, runtime: Runtime
 ) -> None:
     with pytest.raises(InputError, match="may not include addresses here"):
@@ -59,7 +59,7 @@ async def test_both_secrets_sign_for_a_while_after_a_rotation(
     assert new.encode() not in stored
 
 
-async def test_secrets_outlive_a_rotation_of_the_key_that_seals_them(
+async def test_secrets_outlive_a_rotation_of_the_key_that_encrypts_them(
     told: Telling, receiver: Receiver, db: Connection
 ) -> None:
     _, secret = await told.add(receiver)
@@ -87,7 +87,7 @@ async def test_redirects_are_not_followed(told: Telling, receiver: Receiver, db:
         assert (await deliveries(db, "crm"))[0].problem == "It answered 307, a redirect; redirects are not followed."
 
 
-async def test_a_name_that_leads_inside_the_second_time_is_refused(runtime: Runtime, db: Connection) -> None:
+async def test_a_name_that_resolves_to_an_inner_address_later_is_refused(runtime: Runtime, db: Connection) -> None:
     names = Names("127.0.0.1", "127.0.0.2")
     async with open_receiver() as public, telling(on_loopback(runtime), resolver=names) as told:
         port = int(public.url.rpartition(":")[2].partition("/")[0])
@@ -102,7 +102,7 @@ async def test_a_name_that_leads_inside_the_second_time_is_refused(runtime: Runt
             )
 
 
-async def test_a_receiver_that_dribbles_its_answer_for_ever_is_hung_up_on(
+async def test_a_receiver_that_answers_without_end_is_disconnected(
     runtime: Runtime, receiver: Receiver, db: Connection
 ) -> None:
     async def dribble(_got: Got) -> web.Response:

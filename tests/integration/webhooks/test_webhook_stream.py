@@ -156,7 +156,7 @@ async def test_a_campaigns_life_is_told(told: Telling, db: Connection) -> None:
     }
 
 
-async def test_a_ballots_milestones_are_notice_sent_each(told: Telling, db: Connection) -> None:
+async def test_each_state_change_of_a_ballot_is_sent_once(told: Telling, db: Connection) -> None:
     ballot = await add_ballot(db, opens=NOW + timedelta(days=1), threshold=0.5)
     people = [await add_person(db, f"M{n}") for n in range(4)]
     await enrol(db, ballot)

@@ -1,4 +1,4 @@
-"""Which of two claims about a member holds."""
+"""The stronger of two claims about a member counts."""
 
 from __future__ import annotations
 

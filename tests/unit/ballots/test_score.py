@@ -11,7 +11,7 @@ from ballots.score import ScoreTerms, assess, votes_needed
 TERMS = ScoreTerms(threshold=0.5, over_report=0.13, days_left=5, window=7)
 
 
-def test_nothing_said_means_nothing_known() -> None:
+def test_without_claims_the_estimate_knows_nothing() -> None:
     stands = assess({"electorate": 1000}, 0, TERMS)
     assert (stands.estimate, stands.low, stands.high) == (0, 0, 870)
     assert stands.needed == 575
@@ -96,7 +96,7 @@ def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
         assert stands.needed == 0
 
 
-def test_the_example_in_the_docs_is_reckoned_right() -> None:
+def test_the_example_in_the_docs_is_computed_right() -> None:
     page = " ".join((Path(__file__).parents[3] / "docs" / "turnout.md").read_text(encoding="utf-8").split())
     counts = {"electorate": 120_000, "voted": 40_000, "not_voted": 8_000}
     stands = assess(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))

@@ -37,7 +37,7 @@ def test_a_share_below_a_whole_per_cent_is_never_shown_as_reaching_it(part: int,
         (-3, "-3"),
     ],
 )
-def test_numbers(value: float, shown: str) -> None:
+def test_numbers_are_grouped_by_thousands(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
@@ -54,7 +54,7 @@ def test_numbers(value: float, shown: str) -> None:
         (0.29, "29.0%"),
     ],
 )
-def test_shares(share: float, shown: str) -> None:
+def test_shares_are_rounded_to_whole_per_cents(share: float, shown: str) -> None:
     assert percent(share) == shown
 
 

@@ -1,4 +1,4 @@
-"""Who gets a step by what."""
+"""Choice of people and channels for a step."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,15 +18,15 @@ def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None
     decisions = assign_addresses(
         [_person(1, phone), _person(2, phone, CandidateAddress("email", "b@x.test")), _person(3, phone)], set()
     )
-    assert [(one.channel, one.state, one.reason) for one in decisions] == [
+    assert [(decision.channel, decision.state, decision.reason) for decision in decisions] == [
         ("sms", State.QUEUED, None), ("email", State.QUEUED, None), (None, State.SKIPPED, "shared_address"),
     ]  # fmt: skip
 
 
-def test_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
+def test_a_member_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
     phone = CandidateAddress("sms", "+447700900001")
     decisions = assign_addresses([_person(1, phone, answered=True), _person(2, phone)], set())
-    assert [one.reason for one in decisions] == ["answered", None]
+    assert [decision.reason for decision in decisions] == ["answered", None]
 
 
 def test_everybody_who_gets_nothing_has_the_reason_that_fits() -> None:
@@ -59,10 +59,10 @@ def test_one_message_an_address_and_one_decision_a_person(
 
     decisions = [*assign_addresses(people[:page], taken), *assign_addresses(people[page:], taken)]
 
-    used = [(one.channel, one.address) for one in decisions if one.channel]
+    used = [(decision.channel, decision.address) for decision in decisions if decision.channel]
     assert len(used) == len(set(used))
     assert decisions == assign_addresses(people, set()), "pages make no difference"
-    assert [one.person_id for one in decisions] == list(range(len(people)))
+    assert [decision.person_id for decision in decisions] == list(range(len(people)))
     for person, one in zip(people, decisions, strict=True):
         assert (one.reason is None) == (one.address is not None) == (one.state is State.QUEUED)
         if one.reason == "shared_address":

@@ -1,4 +1,4 @@
-"""What a member asks not to be sent to them is a wish to get no more; it is nothing that they have not sent."""
+"""A wish for no more messages is an opt-out; words about other things that are not sent are none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from campaigns.replies.classification import read_reply
     "Peidiwch â phostio dim i mi eto",
     "dim mwy o bost",
 ])  # fmt: skip
-def test_who_wants_nothing_sent_is_opted_out(text: str) -> None:
+def test_a_member_who_wants_nothing_sent_is_opted_out(text: str) -> None:
     assert read_reply(text).reading == "opt_out"
 
 
@@ -61,7 +61,7 @@ def test_who_wants_nothing_sent_is_opted_out(text: str) -> None:
     "I won't post it again",
     "Do not post anything on Facebook about this again",
 ])  # fmt: skip
-def test_what_nobody_can_tell_a_person_reads(text: str) -> None:
+def test_an_unclear_wish_is_read_by_staff(text: str) -> None:
     assert read_reply(text).reading == "unclear"
 
 
@@ -73,5 +73,5 @@ def test_what_nobody_can_tell_a_person_reads(text: str) -> None:
     "I was told not to send it until Friday",
     "I do not send my vote by post",
 ])  # fmt: skip
-def test_what_they_have_not_sent_is_still_said(text: str) -> None:
+def test_words_that_are_not_ours_still_count(text: str) -> None:
     assert read_reply(text).reading == "not_voted"

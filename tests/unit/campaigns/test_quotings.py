@@ -7,7 +7,7 @@ import pytest
 from campaigns.replies.classification import REPEATED, read_reply
 from campaigns.replies.classification.quotation import Quotation
 from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
-from webhooks.email.mail_server.own_words import own_words
+from webhooks.email.inbound_mail.own_words import own_words
 
 REMINDER = text_message("ballot-reminder")
 MAIL = email("ballot-reminder")
@@ -66,7 +66,7 @@ def test_no_word_of_theirs_is_taken_from_below_a_quotation(own: str) -> None:
 @pytest.mark.parametrize(
     "own", ["2 not yet posted it", "2 not yet", "2", "not yet, posted tomorrow", "Opt out", "STOP"]
 )
-def test_theirs_begins_on_its_own_line_even_where_ours_goes_on_so(cut: str, own: str) -> None:
+def test_an_answer_begins_on_its_own_line_even_like_our_text(cut: str, own: str) -> None:
     alone = read_reply(own, MENU, REMINDER.forms).reading
     assert read_reply(f"{cut}\n{own}", MENU, REMINDER.forms).reading == alone
 
@@ -83,7 +83,7 @@ def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> No
 
 
 @pytest.mark.parametrize("own", ["2 not yet posted it", "2 not yet, posted it", "2 not yet have voted"])
-def test_where_nobody_can_tell_where_ours_ends_a_person_reads_it(own: str) -> None:
+def test_an_unclear_end_of_our_text_goes_to_staff(own: str) -> None:
     cut = "Hi Amy, The Union here. Have you posted your ballot paper? Reply 1 posted, "
     read = read_reply(f"{cut}{own}", MENU, REMINDER.forms)
     assert (read.reading, read.rule) == ("unclear", REPEATED)
@@ -106,7 +106,7 @@ def test_an_answer_written_into_our_mail_is_read_and_shown(said: str, reading: s
     assert words(f"Hi,\n\n{begin}\n" + MAIL.text.replace(QUESTION, said)).endswith(own)
 
 
-def test_what_somebody_else_wrote_in_between_is_not_theirs() -> None:
+def test_text_of_somebody_else_in_between_is_not_the_members() -> None:
     bob = "From: Bob <bob@member.example.org>\nSent: 23 November 2026 10:05\nTo: Amy\nSubject: Re: ballot\n"
     said = f"See what Bob says\n\n{bob}\nI have voted, please stop emailing me\n\n{OUTLOOK}\n{MAIL.text}"
     assert words(said) == "See what Bob says"
@@ -127,12 +127,12 @@ def test_a_gateways_warning_in_our_mail_hides_no_answer() -> None:
 @pytest.mark.parametrize(
     "body", ["", QUESTION + "\n", MAIL.text[: MAIL.text.index("Thank you")].replace("ballot", "bal-lot")]
 )
-def test_a_footer_of_ours_that_came_back_otherwise_is_no_wish(footer: str, body: str) -> None:
+def test_our_footer_in_another_form_is_no_wish(footer: str, body: str) -> None:
     for said in ("Thanks", "I have posted it"):
         assert read_reply(words(f"{said}\n\n{body}{footer}")).reading != "opt_out"
 
 
-def test_words_stay_apart_where_ours_stood_between_them() -> None:
+def test_words_stay_apart_where_our_text_between_them_is_removed() -> None:
     assert Quotation(((3, 14),)).lines(["My ballot ... never came"]) == ["My never came"]
 
 
@@ -157,7 +157,7 @@ def test_a_few_words_of_ours_without_marks_are_no_claim(text: str) -> None:
     ("No paper ever came", "no_ballot_paper"),
     ("I will post it today", "will_vote"),
 ])  # fmt: skip
-def test_what_they_say_beside_or_like_it_is_read(text: str, reading: str) -> None:
+def test_words_beside_or_like_ours_are_read(text: str, reading: str) -> None:
     assert read_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
 
 
@@ -178,7 +178,7 @@ PRESSED = (
     ("I have voted", "voted"),
     ("Not yet", "not_voted"),
 ])  # fmt: skip
-def test_all_that_we_offer_to_press_is_nobodys_answer(text: str, reading: str) -> None:
+def test_the_links_we_offer_are_no_answer(text: str, reading: str) -> None:
     assert read_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
 
 
@@ -202,5 +202,5 @@ def test_words_below_a_quotation_without_marks_are_seen_by_somebody(above: str, 
     ("Hi team voted", "unclear"), ("Hi\nEveryone voted", "unclear"), ("Hi My Wife\nVoted", "unclear"),
     ("Hi Nobody\nvoted", "unclear"), ("Hi Amy voted", "unclear"), ("Hi Amy\nvoted for Dave in the election", "unclear"),
 ])  # fmt: skip
-def test_whom_they_greet_is_no_stranger_beside_a_vote(text: str, reading: str) -> None:
+def test_a_greeted_name_beside_a_vote_is_no_third_person(text: str, reading: str) -> None:
     assert read_reply(text).reading == reading

@@ -83,7 +83,7 @@ def test_words_of_opting_out_in_something_else_opt_nobody_out() -> None:
 
 
 @pytest.mark.parametrize("text", ON_BALLOT)
-def test_what_somebody_wrote_on_the_ballot_is_no_wish_and_the_vote_waits(text: str) -> None:
+def test_words_written_on_the_ballot_are_no_wish_and_the_vote_waits(text: str) -> None:
     for said in (text, f"{text}, thanks", f"Hi, {text}"):
         assert read_reply(said, MENU).reading == "unclear"
 
@@ -133,7 +133,7 @@ def test_a_stop_that_is_written_oddly_opts_out(text: str) -> None:
     "\N{OCTAGONAL SIGN}", "\N{NO ENTRY}", "\N{RAISED HAND}", "halt", "desist", "enough", "block me", "spam",
     "STOP 12345", "cancel Monday", "digon",
 ])  # fmt: skip
-def test_what_may_be_a_wish_never_closes_a_reply(sign: str) -> None:
+def test_a_possible_wish_never_closes_a_reply(sign: str) -> None:
     for text in (sign, f"not voted {sign}", f"will vote {sign}", f"voted {sign}", f"not voted. {sign}"):
         assert read_reply(text).reading in {"unclear", "opt_out"}, text
 

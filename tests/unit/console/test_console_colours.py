@@ -45,7 +45,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_the_formula() -> None:
+def test_contrast_is_computed_by_the_formula_of_wcag() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
@@ -57,17 +57,17 @@ def test_both_schemes_have_every_token() -> None:
 
 @pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(("ink", "back"), TEXT)
-def test_text_can_be_read(scheme: dict[str, str], ink: str, back: str) -> None:
+def test_every_text_has_enough_contrast(scheme: dict[str, str], ink: str, back: str) -> None:
     assert contrast(scheme[ink], scheme[back]) >= 4.5
 
 
 @pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(("shape", "back"), SHAPES)
-def test_shapes_can_be_seen(scheme: dict[str, str], shape: str, back: str) -> None:
+def test_every_shape_has_enough_contrast(scheme: dict[str, str], shape: str, back: str) -> None:
     assert contrast(scheme[shape], scheme[back]) >= 3
 
 
-def test_no_colour_escapes_the_tokens() -> None:
+def test_every_colour_is_a_token() -> None:
     rules = re.sub(r":root \{.*?\}", "", CSS, flags=re.DOTALL).partition("@media print")[0]
     assert set(re.findall(r"#[0-9a-f]{3,8}\b", rules)) <= {"#0f6b51", "#0b523e"}  # the green button, white on it
     assert contrast("#0f6b51", "#ffffff") >= 4.5

@@ -36,7 +36,7 @@ def judged_email(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
-def test_the_agreed_phone_cases(text: str, expected: str) -> None:
+def test_the_agreed_phone_cases_hold(text: str, expected: str) -> None:
     assert judged_phone(text) == expected
 
 
@@ -73,7 +73,7 @@ def test_the_agreed_phone_cases(text: str, expected: str) -> None:
         ("+353 87 123 4567", "+353871234567"),
     ],
 )
-def test_how_people_and_spreadsheets_write_phones(text: str, expected: str) -> None:
+def test_phones_as_people_and_spreadsheets_write_them_are_read(text: str, expected: str) -> None:
     assert judged_phone(text) == expected
 
 
@@ -136,7 +136,7 @@ def test_no_countrys_number_ever_becomes_another(*, mobile: bool) -> None:
         "07700 900123, 07700 900124, 07700 900125", "07700900123;07700900124",
     ],
 )  # fmt: skip
-def test_several_numbers_are_named_so_whatever_stands_between_them(text: str) -> None:
+def test_several_numbers_in_a_cell_are_reported_whatever_separates_them(text: str) -> None:
     assert judged_phone(text) == "several"
 
 
@@ -242,7 +242,7 @@ def test_any_text_gives_a_number_or_a_code_and_a_number_stays_what_it_is(text: s
         ("x" * 65 + "@example.com", "too_long"),
     ],
 )
-def test_how_people_write_emails(text: str, expected: str) -> None:
+def test_emails_as_people_write_them_are_read(text: str, expected: str) -> None:
     assert judged_email(text) == expected
 
 

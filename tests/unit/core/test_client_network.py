@@ -1,4 +1,4 @@
-"""Which network a request comes from: as the proxies say that are ours, and nobody else."""
+"""The network of a client: as our own proxies report it, and nobody else."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ async def test_the_hops_are_walked_from_the_end_as_long_as_they_are_ours() -> No
     assert known_as("10.0.3.4", "10.0.3.5", proxies=ours) == INSIDE
 
 
-async def test_whoever_names_others_in_front_of_a_proxy_is_known_all_the_same() -> None:
+async def test_a_client_that_forges_forwarded_headers_is_known_all_the_same() -> None:
     for made_up in ("127.0.0.1", "10.0.0.1, 127.0.0.1", "x" * 4000, ",,,", "::1"):
         assert known_as("127.0.0.1", f"{made_up}, 8.8.8.8") == "8.8.8.0/24"
         assert known_as("127.0.0.1", made_up, "8.8.8.8") == "8.8.8.0/24"
 
 
 @given(st.text(max_size=60))
-async def test_any_text_is_an_address_or_none(text: str) -> None:
+async def test_any_text_is_read_as_an_address_or_none(text: str) -> None:
     address = read_host_address(text)
     assert address is None or str(address)

@@ -1,4 +1,4 @@
-"""What strangers write commands no terminal: on its way in, and on its way out."""
+"""Text from strangers commands no terminal, neither stored nor printed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.control_characters import without_controls
 from core.http.request_bodies import plain_json
 from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 ATTACKS = {
     "title": "\x1b]0;PWN\x07",
@@ -48,13 +48,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nothing_that_commands_a_terminal_is_left(name: str) -> None:
+def test_no_control_character_for_a_terminal_is_left(name: str) -> None:
     said = without_controls(f"I have {ATTACKS[name]}voted")
     assert said.replace("\ufffd", "") == "I have voted"
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_mail_brings_none_in(name: str) -> None:
+def test_a_mail_brings_in_no_control_character(name: str) -> None:
     attack = ATTACKS[name]
     head = f"From: Ann {attack}<a@b.test>\nSubject: x{attack}y\nContent-Type: text/plain; charset=utf-8"
     raw = f"{head}\n\nvoted{attack}".encode()
@@ -65,12 +65,12 @@ def test_a_mail_brings_none_in(name: str) -> None:
     assert not FORBIDDEN & set(read_html(f"<p>voted{references}</p>").text)
 
 
-def test_nor_does_what_a_provider_posts() -> None:
+def test_a_providers_post_brings_in_no_control_character() -> None:
     assert plain_json({"a": ["\x1b]0;x\x07b", {"c": "\u202ed"}]}) == {"a": ["b", {"c": "d"}]}
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_command_prints_none(name: str) -> None:
+def test_a_command_prints_no_control_character(name: str) -> None:
     out = io.StringIO()
     guarded(out).write(f"17  {ATTACKS[name]}Ann\tvoted\n")
     assert not FORBIDDEN & set(out.getvalue())
@@ -78,7 +78,7 @@ def test_a_command_prints_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_json_for_programs_commands_no_terminal_and_says_what_was_written(name: str) -> None:
+def test_json_for_programs_has_no_control_characters_and_keeps_the_text(name: str) -> None:
     said = {"words": f"17{ATTACKS[name]}\x7f\x85\u2028", f"key{ATTACKS[name]}": [1]}
     for indent in (False, True):
         text = json_text(said, indent=indent)
@@ -87,7 +87,7 @@ def test_json_for_programs_commands_no_terminal_and_says_what_was_written(name: 
 
 
 @given(st.text())
-def test_json_says_any_text_as_it_is_on_one_line(text: str) -> None:
+def test_json_keeps_any_text_on_one_line(text: str) -> None:
     printed = json_text([text])
     assert not (FORBIDDEN | {"\n", "\t", "\u061c", "\u2028", "\u2029"}) & set(printed)
     assert orjson.loads(printed) == [text]
@@ -107,17 +107,17 @@ def test_a_terminal_gets_our_colours_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("text", ["Dwi wedi pleidleisio", "👩🏽‍⚕️ yes\n\tno", "שלום\u200f!", "e\u0301", "a\u00a0b", ""])
-def test_what_people_write_stays(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert without_controls(text) == text
 
 
 @given(st.text())
-def test_whatever_comes_is_harmless_and_doing_it_twice_changes_nothing(text: str) -> None:
+def test_any_text_is_made_harmless_and_a_second_time_changes_nothing(text: str) -> None:
     said = without_controls(text)
     assert not FORBIDDEN & set(said)
     assert without_controls(said) == said
 
 
 @pytest.mark.parametrize("piece", ["\x1b]", "\x1b[", "\x9b1;", "\x1b[0", "\x1bP\x07", "\x1b "])
-def test_it_takes_no_longer_than_its_length(piece: str) -> None:
+def test_removal_takes_time_in_proportion_to_the_length(piece: str) -> None:
     assert effort_of(lambda: without_controls(piece * 100_000)) < 300

@@ -29,13 +29,13 @@ def misread(text: str, encoding: str) -> str:
 
 @pytest.mark.parametrize("encoding", ["cp1252", "mac-roman", "cp850"])
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_converted_twice_is_mended(name: str, encoding: str) -> None:
+def test_text_that_was_encoded_twice_is_mended(name: str, encoding: str) -> None:
     assert misread(name, encoding) != name
     if not (encoding != "cp1252" and name in {"Иван", "Łukasz Żak", "Ŵyn"}):  # the languages of those programs
         assert mend(misread(name, encoding)) == name
 
 
-def test_what_was_converted_three_times_is_mended_too() -> None:
+def test_text_that_was_encoded_three_times_is_mended() -> None:
     assert mend(misread(misread("José", "cp1252"), "cp1252")) == "José"
 
 
@@ -43,17 +43,17 @@ def test_what_was_converted_three_times_is_mended_too() -> None:
     *NAMES, "São João", "ÃO", "Ãngelo", "IRMÃ\xa0MARIA", "ANDRÉ’S", "MACIÃ’S", "Nguyễn Văn", "“Amy” – ok…", "£20 · €5",
     "Â", "Ô’Neill", "naïve √2", "José and JosÃ©",
 ])  # fmt: skip
-def test_everything_else_stays_as_it_is(cell: str) -> None:
+def test_text_that_was_encoded_once_is_unchanged(cell: str) -> None:
     assert mend(cell) == cell
 
 
 @given(st.text(st.characters(codec="cp1252", categories=["L", "Zs"]), max_size=12))
-def test_words_of_letters_stay(cell: str) -> None:
+def test_words_of_ordinary_letters_are_unchanged(cell: str) -> None:
     if "\xa0" not in cell and not set(cell) & set("ŒœŠšŸŽžƒªº"):
         assert mend(cell) == cell
 
 
-def test_it_is_reported_how_many_and_which() -> None:
+def test_mended_cells_are_counted_and_named() -> None:
     notices: list[str] = []
     rows = [(2, ["1", "JosÃ©"]), (3, None), (4, ["2", "Zoë"]), (5, ["SeÃ¡n", "ZoÃ«"])]
     assert [cells for _, cells in with_mended_cells(iter(rows), notices)] == [

@@ -1,4 +1,4 @@
-"""Files that do not say their encoding are read in the likeliest one, and what was read is said."""
+"""Files that do not name their encoding are read in the likeliest one, and the choice is reported."""
 
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def test_files_from_dos_and_in_cyrillic_are_read(tmp_path: Path, encoding: str, 
     assert [row[1] for row in rows] == names
 
 
-def test_what_cannot_be_told_is_said_with_both_readings(tmp_path: Path) -> None:
+def test_an_undecidable_encoding_is_reported_with_both_readings(tmp_path: Path) -> None:
     path = write(tmp_path, "id,name\n1,Jiří Dvořák\n2,Věra\n", "cp1250")
     rows, kind, notices = read(path)
     assert kind == "CSV (Windows-1252, commas)"
@@ -122,7 +122,7 @@ def test_what_cannot_be_told_is_said_with_both_readings(tmp_path: Path) -> None:
     assert read(path, "windows-1250")[0][0][1] == "Jiří Dvořák"
 
 
-def test_what_ansi_was_taken_for_is_said(tmp_path: Path) -> None:
+def test_the_encoding_chosen_for_ansi_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path, "id,name\n1,Zoë\n", "cp1252")
     rows, kind, notices = read(path, "ANSI")
     assert (rows[0][1], kind) == ("Zoë", "CSV (Windows-1252, commas)")
@@ -130,14 +130,14 @@ def test_what_ansi_was_taken_for_is_said(tmp_path: Path) -> None:
     assert read(path, "windows-1252")[2] == []
 
 
-def test_a_few_pasted_lines_are_said_with_their_words(tmp_path: Path) -> None:
+def test_pasted_lines_are_reported_with_their_words(tmp_path: Path) -> None:
     path = tmp_path / "members.csv"
     path.write_bytes("id,name\n1,Siân\n2,Ŵyn\n".encode() + "3,Renée\n".encode("cp1252"))
     assert "“Renée”" in read(path)[2][0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_an_encoding_that_shows_by_itself_needs_no_word(tmp_path: Path, encoding: str) -> None:
+def test_a_self_evident_encoding_is_not_reported(tmp_path: Path, encoding: str) -> None:
     assert read(write(tmp_path, "id,name\n1,Łukasz\n2,Zoë\n", encoding))[2] == []
 
 
@@ -160,7 +160,7 @@ def test_encodings_are_known_by_the_names_people_use(name: str, encoding: str) -
 
 
 @pytest.mark.parametrize("name", ["rot13", "utf-7", "idna", "klingon", "", "x\0y"])
-def test_what_is_no_encoding_of_a_file_is_refused(name: str) -> None:
+def test_an_unknown_encoding_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="not an encoding"):
         named_encoding(name)
 

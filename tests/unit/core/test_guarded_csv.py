@@ -22,17 +22,17 @@ ROOT = Path(__file__).parents[3]
         " =1", "-2", "+1.5", "+44 7700 900123 ext", "-",
     ],
 )  # fmt: skip
-def test_what_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
+def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe(cell: str) -> None:
     assert guard(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["Amy", "", "a=b", "+447700900123", "2026-05-03", "'tis"])
-def test_what_can_do_nothing_stays_as_it_is(cell: str) -> None:
+def test_harmless_cells_are_unchanged(cell: str) -> None:
     assert guard(cell) == cell
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("'=+-@＝＋－＠ "), max_size=8).map(clean))
-def test_what_is_written_reads_back_the_same(cell: str) -> None:
+def test_written_cells_read_back_the_same(cell: str) -> None:
     if cell[:1] not in {"'", "="}:  # an apostrophe of one's own before a sign is lost, and a text like ="1" is 1
         assert clean(guard(cell)) == cell
 
@@ -68,7 +68,7 @@ def test_texts_are_guarded_and_other_values_are_written_as_they_are() -> None:
     assert file.getvalue() == "'=1,-1,\r\nLeeds,2.5,True\r\n"
 
 
-def test_nothing_else_writes_csv() -> None:
+def test_no_other_module_writes_csv() -> None:
     writers = {"writer", "DictWriter"}
     for package in (
         "core",

@@ -1,4 +1,4 @@
-"""The row that names the columns is found under titles and notes, or said by a person."""
+"""The row of column names is found below titles and notes, or named by a person."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def test_titles_and_notes_above_the_headings_are_left_out(above: list[list[str]]
     assert bool(table.notices) is bool(above)
 
 
-def test_the_notice_says_which_row_it_is() -> None:
+def test_the_notice_names_the_row_of_headings() -> None:
     assert headed([["Title"], [], NAMES]).notices == [
         "The headings were found in row 3; 1 row above was left out. (--header-row names another.)"
     ]
@@ -56,16 +56,16 @@ def test_headings_that_only_a_mapping_file_knows_are_found() -> None:
     assert headed(rows).header == ["Report of members", ""], "nothing is known, so it is the first"
 
 
-def test_what_a_cell_holds_is_not_taken_for_a_heading() -> None:
+def test_cells_are_not_taken_for_headings() -> None:
     rows = [["Key", "Contact by", "Note"], ["1", "Email", "seen"], ["2", "x", "ID"]]
     assert headed(rows).header == rows[0]
 
 
-def test_headings_that_are_repeated_are_those_of_the_first_time() -> None:
+def test_repeated_headings_are_left_out() -> None:
     assert headed([["Title"], NAMES, MEMBER, NAMES, MEMBER]).header_line == 2
 
 
-def test_a_person_may_say_which_row_it_is() -> None:
+def test_a_person_may_name_the_row_of_headings() -> None:
     table = headed([["ID", "Name", "x"], ["M1", "Amy", "1"], NAMES, MEMBER], header_row=3)
     assert table.header == NAMES
     assert not table.notices

@@ -1,4 +1,4 @@
-"""How long a server asks us to wait is read once, for providers and receivers alike."""
+"""Retry-After is read by one function, for providers and receivers alike."""
 
 import pytest
 

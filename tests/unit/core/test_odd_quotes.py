@@ -16,7 +16,7 @@ def rows(tmp_path: Path, text: str) -> tuple[list[list[str] | None], list[str]]:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("delimiter", [",", ";"])
-def test_cells_in_apostrophes(tmp_path: Path, delimiter: str, end: str) -> None:
+def test_cells_in_apostrophes_are_read_without_them(tmp_path: Path, delimiter: str, end: str) -> None:
     lines = ["member_id,name,pay", "'H1','Amy O''Hara',3", "'H2','Jones, Bo',4", "'H3','Lee; Cy',5"]
     if delimiter == ";":
         lines = [line.replace("','", "';'").replace("',", "';").replace("id,name,pay", "id;name;pay") for line in lines]
@@ -37,7 +37,7 @@ def test_apostrophes_that_are_no_quotes_stay(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_lines_in_quotes_as_a_whole(tmp_path: Path, end: str) -> None:
+def test_lines_quoted_as_a_whole_are_read(tmp_path: Path, end: str) -> None:
     lines = ['"member_id,name,email"', '"E1,Amy Jones,e1@work.example"', '"E2,""Bo, Jr"",e2@work.example"']
     found, notices = rows(tmp_path, end.join(lines))
     assert found == [

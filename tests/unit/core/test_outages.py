@@ -41,7 +41,7 @@ async def said(logs: list[Any], event: str) -> dict[str, Any]:
             await asyncio.sleep(0.01)
 
 
-async def test_a_thousand_errors_are_one_line_and_one_when_it_is_back() -> None:
+async def test_a_thousand_errors_are_one_log_line_and_one_when_the_server_is_back() -> None:
     server = Server()
     outages = Outages({POSTGRES: server}, every=0.02)
     with capture_logs() as logs:
@@ -54,7 +54,7 @@ async def test_a_thousand_errors_are_one_line_and_one_when_it_is_back() -> None:
     assert back["errors"] == 1000
 
 
-async def test_while_it_stays_away_it_says_so_now_and_then() -> None:
+async def test_a_lasting_outage_is_logged_now_and_then() -> None:
     server = Server()
     outages = Outages({POSTGRES: server}, every=0.01, remind=0.05)
     with capture_logs() as logs:
@@ -66,7 +66,7 @@ async def test_while_it_stays_away_it_says_so_now_and_then() -> None:
     assert server.asked > 1
 
 
-async def test_a_question_that_hangs_does_not_keep_the_reminder() -> None:
+async def test_a_query_that_hangs_does_not_delay_the_reminder() -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
@@ -77,7 +77,7 @@ async def test_a_question_that_hangs_does_not_keep_the_reminder() -> None:
     await outages.close()
 
 
-async def test_each_outage_is_told_anew() -> None:
+async def test_each_outage_is_logged_anew() -> None:
     server = Server()
     outages = Outages({POSTGRES: server}, every=0.01)
     for _ in range(2):
@@ -89,7 +89,7 @@ async def test_each_outage_is_told_anew() -> None:
             await said(logs, "a server is back")
 
 
-async def test_a_connection_that_broke_in_an_outage_and_is_used_after_it_is_no_other_one() -> None:
+async def test_a_connection_broken_in_an_outage_begins_no_second_one() -> None:
     server = Server()
     server.up = True
     outages = Outages({POSTGRES: server}, every=0.01)
@@ -104,7 +104,7 @@ async def test_a_connection_that_broke_in_an_outage_and_is_used_after_it_is_no_o
     assert len(logs) == 2
 
 
-async def test_closed_it_says_nothing_more() -> None:
+async def test_nothing_is_logged_after_closing() -> None:
     outages = Outages({POSTGRES: Server()})
     await outages.close()
     with capture_logs() as logs:
@@ -137,7 +137,7 @@ async def test_closed_it_says_nothing_more() -> None:
         (ValueError("a bug"), None),
     ],
 )
-def test_says_which_server_an_error_speaks_of(error: BaseException, server: str | None) -> None:
+def test_an_error_is_assigned_to_its_server(error: BaseException, server: str | None) -> None:
     assert server_of(error) == server
 
 
@@ -148,7 +148,7 @@ def test_a_wrong_argument_is_no_outage() -> None:
     assert "PostgreSQL went away" in lost.message
 
 
-def test_what_the_server_refuses_is_no_outage_and_is_said_once() -> None:
+def test_a_refusal_of_the_server_is_no_outage_and_is_logged_once() -> None:
     outages = Outages()
     with capture_logs() as logs:
         for _ in range(100):
@@ -157,7 +157,7 @@ def test_what_the_server_refuses_is_no_outage_and_is_said_once() -> None:
     assert [line["kind"] for line in logs] == ["DeadlockDetectedError", "DiskFullError"]
 
 
-def test_what_nobody_foresaw_is_said_once_with_its_traceback() -> None:
+def test_an_unforeseen_error_is_logged_once_with_its_traceback() -> None:
     outages = Outages()
     with capture_logs() as logs:
         for _ in range(100):

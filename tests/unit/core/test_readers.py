@@ -141,7 +141,7 @@ def test_a_quote_after_a_space_that_nobody_closes_costs_its_own_row_only(tmp_pat
     assert records[1] == (3, ["M2", "Bob", "078"])
 
 
-def test_the_delimiter_is_told_under_a_title_without_any(tmp_path: Path) -> None:
+def test_the_delimiter_is_found_below_a_title_without_one(tmp_path: Path) -> None:
     assert read(write(tmp_path, "Members 2026\n\nid;name\n1;Amy\n2;Bob\n"))[1][0] == (3, ["id", "name"])
 
 
@@ -149,7 +149,7 @@ def test_excels_own_separator_line_is_no_header(tmp_path: Path) -> None:
     assert read(write(tmp_path, "sep=;\nid;name\n1;a,b\n")) == (["id", "name"], [(3, ["1", "a,b"])])
 
 
-def test_a_delimiter_is_told_by_rows_as_well_as_by_the_header(tmp_path: Path) -> None:
+def test_a_delimiter_is_found_by_rows_as_well_as_by_the_header(tmp_path: Path) -> None:
     assert read(write(tmp_path, "id,a;b;c\n1,2\n3,4\n"))[0] == ["id", "a;b;c"]
 
 
@@ -168,7 +168,7 @@ def test_a_delimiter_is_told_by_rows_as_well_as_by_the_header(tmp_path: Path) ->
         (b'"id,name\n1,2\n', "the header has a quote"),
     ],
 )
-def test_what_is_no_member_file_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read(write(tmp_path, data))
 

@@ -42,7 +42,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_page_is_what_the_settings_say() -> None:
+def test_the_page_agrees_with_the_settings() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
 
 
@@ -61,11 +61,11 @@ def test_no_document_names_a_setting_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("name", RELIED_ON)
-def test_names_that_other_programs_rely_on_stay(name: str) -> None:
+def test_names_that_other_programs_rely_on_are_kept(name: str) -> None:
     assert name.lower() in AllSettings.model_fields
 
 
-def test_nothing_is_needed() -> None:
+def test_no_setting_is_required() -> None:
     settings = load_settings()
     check_for_production(settings)
     assert settings.database_url is None
@@ -102,7 +102,7 @@ def test_secrets_may_be_lists_while_rotating(monkeypatch: pytest.MonkeyPatch) ->
         ("MUSTER_SMS_CONNECTIONS", "many"),
     ],
 )
-def test_a_value_that_cannot_be_right_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name) as refused:
         load_settings()
@@ -188,12 +188,12 @@ def test_a_secret_that_can_be_guessed_does_not_start(monkeypatch: pytest.MonkeyP
     assert secret not in str(refused.value)
 
 
-def test_the_command_that_makes_a_secret_is_none() -> None:
+def test_the_command_that_makes_a_secret_is_not_accepted_as_one() -> None:
     for taken in ("python3 -c 'import secrets; print(secrets.token_urlsafe(32))'", "print(secrets.token_urlsafe(32))"):
         assert is_guessable(taken)
 
 
-def test_a_former_secret_may_be_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_former_secret_is_not_checked_for_strength(monkeypatch: pytest.MonkeyPatch) -> None:
     start_with(monkeypatch, MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn,aaaaaaaaaaaaaaaa")
     start_with(monkeypatch, MUSTER_SECRET_KEY="pbQmXS4J-8lwcZ5sB1Vt_dYh3uEoNgR7kTfA2zKeWqI,aaaaaaaaaaaaaaaa")
 
@@ -230,7 +230,7 @@ def test_an_address_that_anybody_can_listen_to_does_not_start(monkeypatch: pytes
     "http://10.0.0.7", "http://192.168.1.4:8000", "http://[::1]:8000", "http://[fd00::7]", "http://muster.internal",
     "http://muster.test",
 ])  # fmt: skip
-def test_https_and_what_stays_inside_starts(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_https_and_inner_addresses_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
 
 
@@ -269,7 +269,7 @@ def test_the_usual_port_is_left_out_of_an_address_as_browsers_do(
     assert load_settings().public_url == kept
 
 
-def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_servers_need_none_of_this(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_PUBLIC_URL", "http://vote.example.org")
     monkeypatch.setenv("MUSTER_SECRET_KEY", "a" * 16)
     check_for_production(load_settings())
@@ -332,7 +332,7 @@ def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.Mo
         ("proxies", "the balancer", "does not appear to be"),
     ],
 )
-def test_a_value_that_cannot_be_right_is_refused_by_name(
+def test_a_wrong_value_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
@@ -371,7 +371,7 @@ def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.Monkey
         load_settings()
 
 
-def test_vonages_address_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vonages_address_has_to_be_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "https://api-eu.vonage.com/")
     assert load_settings().vonage_base_url == "https://api-eu.vonage.com"
     monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "api-eu.vonage.com")
@@ -379,7 +379,7 @@ def test_vonages_address_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_a_short_secret_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_short_secret_says_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_SECRET_KEY", "short")
     with pytest.raises(SettingsError, match="the secret that signs needs at least 32 characters") as refused:
         load_settings()

@@ -1,4 +1,4 @@
-"""Workbooks are read as people see them; what is no member file is refused in a sentence, in little memory and time."""
+"""Workbooks are read as people see them; other files are refused in a sentence, in little memory and time."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ def test_a_formula_without_a_result_is_no_empty_cell(tmp_path: Path, cell: str, 
     assert faults_of(cells_of(path)[0]) == ["", fault, ""]
 
 
-def test_a_zero_that_only_stands_in_for_a_result_is_none(tmp_path: Path) -> None:
+def test_a_placeholder_zero_of_a_formula_is_no_number(tmp_path: Path) -> None:
     rows = rows_xml([HEADER, ["1", "<><f>A1</f><v>0</v>", "<><v>0</v>"]])
     path = write_xlsx(tmp_path / "m.xlsx", rows, book='<calcPr fullCalcOnLoad="1"/>')
     assert cells_of(path) == [["1", NO_RESULT, "0"]]
@@ -159,7 +159,7 @@ def test_only_a_number_with_all_its_digits_is_one(tmp_path: Path, value: str, fa
     assert faults_of(cells_of(path)[0])[0] == fault
 
 
-def test_a_column_that_there_is_not_is_not_hidden(tmp_path: Path) -> None:
+def test_a_column_beyond_the_sheet_is_not_hidden(tmp_path: Path) -> None:
     columns = (
         '<cols><col hidden="1" min="-1" max="1"/><col hidden="1" min="0" max="0"/><col hidden="1" min="3" max="2"/>'
         '<col hidden="1" min="3" max="99999999999"/></cols>'
@@ -254,7 +254,7 @@ def test_a_stray_space_far_away_costs_nothing(tmp_path: Path, far: str) -> None:
 @pytest.mark.parametrize(
     ("far", "words"), [("XFD3", "cell XFD3"), ("ALM9", "cell ALM9"), ("A3000000", "cell A3000000")]
 )
-def test_what_stands_further_out_than_members_do_is_refused_by_its_place(tmp_path: Path, far: str, words: str) -> None:
+def test_a_cell_beyond_the_size_limit_is_refused_by_its_place(tmp_path: Path, far: str, words: str) -> None:
     line = far.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     stray = f'<row r="{line}"><c r="{far}" t="inlineStr"><is><t>x</t></is></c></row>'
     path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["M1", "Amy"]]) + stray)
@@ -275,7 +275,7 @@ def test_a_workbook_with_nothing_but_hidden_sheets_is_empty(tmp_path: Path) -> N
         read(write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["M1", "Amy"]]), states=["hidden"]))
 
 
-def test_hidden_rows_and_columns_are_read_and_told(tmp_path: Path) -> None:
+def test_hidden_rows_and_columns_are_read_and_reported(tmp_path: Path) -> None:
     rows = rows_xml([HEADER, ["M1", "Amy"], ["M2", "Bob"], ["M3", "Cat"]])
     rows = rows.replace('<row r="3">', '<row r="3" hidden="1">').replace('<row r="4">', '<row r="4" hidden="true">')
     columns = '<cols><col min="2" max="3" hidden="1"/></cols>'
@@ -379,7 +379,7 @@ def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_what_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+def test_a_workbook_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER]), shared="<sst/>")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file, pytest.warns(UserWarning, match="Duplicate name"):
         file.writestr("xl/sharedStrings.xml", f"<sst>{('<si><t>' + 'a' * 40_000 + '</t></si>') * 3_000}</sst>")
@@ -437,7 +437,7 @@ def test_a_sheet_that_is_not_well_formed_is_refused(tmp_path: Path) -> None:
         read(write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["1", "<><v>1</w>"]])))
 
 
-def test_the_folder_it_is_read_in_lends_it_no_module(tmp_path: Path) -> None:
+def test_no_module_is_imported_from_the_working_folder(tmp_path: Path) -> None:
     write_xlsx(tmp_path / "members.xlsx", rows_xml([HEADER, ["M1", "Ann", "07700900123"]]))
     (tmp_path / "core.py").write_text("raise SystemExit('not ours')", encoding="utf-8")
 
@@ -447,7 +447,7 @@ def test_the_folder_it_is_read_in_lends_it_no_module(tmp_path: Path) -> None:
     assert header == HEADER
 
 
-def test_the_reader_ends_with_whoever_started_it(tmp_path: Path) -> None:
+def test_the_reading_process_ends_with_its_parent(tmp_path: Path) -> None:
     rows = rows_xml([HEADER, *([str(n), f"Amy{n}", ""] for n in range(30_000))])
     path = write_xlsx(tmp_path / "m.xlsx", rows)
     starts = (

@@ -17,10 +17,10 @@ from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from messaging.states import Reason
-from webhooks.email.mail_server.addresses import Purpose
-from webhooks.email.mail_server.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
-from webhooks.email.mail_server.delivery_status import statuses_in
-from webhooks.email.mail_server.replies import MailAnswer
+from webhooks.email.inbound_mail.addresses import Purpose
+from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
+from webhooks.email.inbound_mail.delivery_status import statuses_in
+from webhooks.email.inbound_mail.replies import MailAnswer
 
 DATA = Path(__file__).parents[2] / "data" / "bounces"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -55,7 +55,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("case", rows("bounces.tsv"), ids=lambda case: case["file"])
-def test_a_bounce_weighs_what_it_says(case: dict[str, str]) -> None:
+def test_a_bounce_is_weighed_by_its_words(case: dict[str, str]) -> None:
     purpose: Purpose = "complaint" if case["file"].startswith("arf") else "bounce"
     status_reports = classified((DATA / case["file"]).read_bytes().replace(b"SEAL", SEAL.encode()), purpose)
     assert (status_reports.event.kind, status_reports.message_id) == (case["kind"], 7)
@@ -64,7 +64,7 @@ def test_a_bounce_weighs_what_it_says(case: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("case", rows("without_a_telling_code.tsv"), ids=lambda case: case["diagnostic"])
-def test_words_tell_where_the_code_does_not(case: dict[str, str]) -> None:
+def test_the_words_decide_where_the_code_does_not(case: dict[str, str]) -> None:
     judged = judge_bounce(case["status"], case["diagnostic"])
     if case["right"].startswith("hard_bounced, or"):
         assert judged.weight in {Weight.HARD, Weight.SOFT}
@@ -144,7 +144,7 @@ def test_the_reply_of_the_server_behind_is_read(diagnostic: str, behind: str, we
     assert weight_of(status_reports) == weight
 
 
-def test_names_that_others_chose_say_nothing() -> None:
+def test_names_chosen_by_others_do_not_count() -> None:
     for words in (
         "host mx.antispam.test[192.0.2.1] said: 550 5.1.1 <no.quota@x.test>: User unknown",
         "550 5.1.1 <spam.policy@x.test>... User unknown",
@@ -155,7 +155,7 @@ def test_names_that_others_chose_say_nothing() -> None:
 
 
 @given(st.sampled_from(["spam", "blacklisted", "over quota", "sender rejected", "too many messages", "DMARC policy"]))
-def test_what_speaks_of_us_or_of_a_quota_is_never_hard(words: str) -> None:
+def test_a_refusal_about_us_or_a_quota_is_never_hard(words: str) -> None:
     for code in ("5.1.1", "5.2.1", "5.1.0", "5.1.10", "5.0.0", ""):
         for text in (f"550 {code} {words}", f"550 {code} User unknown; {words}", f"550-{code} {words}\n550 {code} no"):
             assert judge_bounce(code, text).weight is not Weight.HARD
@@ -163,7 +163,7 @@ def test_what_speaks_of_us_or_of_a_quota_is_never_hard(words: str) -> None:
 
 @settings(max_examples=30)
 @given(st.text(max_size=2500), st.text(max_size=40))
-def test_whatever_is_said_is_judged(words: str, status: str) -> None:
+def test_any_text_is_judged(words: str, status: str) -> None:
     assert judge_bounce(status, words).weight in Weight
 
 
@@ -247,11 +247,11 @@ def test_a_report_in_a_form_of_its_own_is_seen_and_a_holiday_notice_is_none(
     assert (status_reports.event.kind, weight_of(status_reports)) == (kind, weight)
 
 
-def test_what_nobody_can_read_is_shown() -> None:
+def test_an_unreadable_report_is_shown_to_staff() -> None:
     assert classified(plain("Votre message est revenu.", SYSTEM)).event.reason is Reason.UNREAD_BOUNCE
 
 
-def test_a_report_whose_boundary_stands_nowhere_is_read() -> None:
+def test_a_report_without_its_boundary_is_read() -> None:
     raw = report("Final-Recipient: rfc822; a@x.test\nAction: failed\nStatus: 5.1.1\n").replace(
         b'boundary="xx"', b'boundary="yy"'
     )
@@ -293,7 +293,7 @@ Content-Type: multipart/report; report-type=delivery-status; boundary=C
 
 @pytest.mark.parametrize("part", [STATUS_PART, FORWARDED, "Content-Type: text/plain\n\nAction: failed\nStatus: 5.1.1"])
 @pytest.mark.parametrize("head", ["", "List-Id: <branch.union.example>\n", "Precedence: bulk\n"])
-def test_what_a_person_forwards_about_others_is_no_bounce_of_theirs(part: str, head: str) -> None:
+def test_a_forwarded_report_is_no_bounce_of_the_forwarder(part: str, head: str) -> None:
     raw = PERSON.format(part=part, head=head).encode()
     found = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
     answer = found.decide(found.answer.own(())) if isinstance(found, DoubtfulMail) else found

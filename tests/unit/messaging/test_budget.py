@@ -49,7 +49,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=list(ATTACKS))
 @pytest.mark.parametrize("html", [False, True])
-def test_what_runs_away_is_stopped(attack: str, html: bool) -> None:
+def test_a_runaway_template_is_stopped(attack: str, html: bool) -> None:
     with pytest.raises(RunawayError) as stopped:
         compiled(TemplateSource("nudge/sms.txt", attack), {}, html=html)({"first_name": LONG})
     assert stopped.value.message.startswith("nudge/sms.txt: ")
@@ -58,7 +58,7 @@ def test_what_runs_away_is_stopped(attack: str, html: bool) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=list(ATTACKS))
 @pytest.mark.parametrize("file", ["sms.txt", "email.md"])
-def test_a_check_finds_it_before_anybody_is_written_to(tmp_path: Path, attack: str, file: str) -> None:
+def test_the_check_finds_a_runaway_template_before_any_message_is_sent(tmp_path: Path, attack: str, file: str) -> None:
     folder = tmp_path / "messages" / "nudge"
     folder.mkdir(parents=True)
     (folder / file).write_text(f"---\npurpose: service\n{'subject: x' if file == 'email.md' else ''}\n---\n{attack}")
@@ -68,7 +68,7 @@ def test_a_check_finds_it_before_anybody_is_written_to(tmp_path: Path, attack: s
 
 
 @pytest.mark.parametrize("nested", ["(" * 5000 + "'x'" + ")" * 5000, "[" * 400 + "]" * 400])
-def test_what_is_nested_too_deep_is_said_so(nested: str) -> None:
+def test_a_template_nested_too_deep_is_reported(nested: str) -> None:
     with pytest.raises(TemplateError):
         compiled(TemplateSource("nudge/sms.txt", f"{{{{ {nested} }}}}"), {})({})
     with pytest.raises(TemplateError, match="nested"):
@@ -92,7 +92,7 @@ def test_comparisons_of_an_ordinary_text_change_nothing() -> None:
     assert compiled(TemplateSource("nudge/sms.txt", many), {})({"unit": "N"}) == "." * 60
 
 
-def test_only_a_long_attribute_makes_it_run_away_and_only_for_that_person() -> None:
+def test_a_long_attribute_stops_the_template_for_that_person_alone() -> None:
     said = Renderer(Template("nudge", "service", sms="{% for letter in note %}{{ letter }}.{% endfor %}"), {})
     assert said.sms({"note": "ab"}).text == "a.b."
     with pytest.raises(RunawayError, match=f"more than {STEPS:,} steps"):
@@ -127,18 +127,18 @@ def test_a_text_without_loops_is_bounded_as_well() -> None:
         ("{% for x in '' %}{{ x }}{% else %}nobody{% endfor %}", "nobody"),
     ],
 )
-def test_what_does_not_run_away_says_what_it_said(template: str, said: str, html: bool) -> None:
+def test_a_template_within_its_budget_renders_the_same(template: str, said: str, html: bool) -> None:
     evaluate = compiled(TemplateSource("nudge/sms.txt", template), {}, html=html)
     assert evaluate({"first_name": "A&"}).rstrip("\n") == (said.replace("&", "&amp;") if html else said)
 
 
-def test_a_value_may_be_as_long_as_it_says() -> None:
+def test_a_value_may_be_as_long_as_the_limit() -> None:
     evaluate = compiled(TemplateSource("nudge/sms.txt", "{{ note ~ '' }}"), {})
     assert len(evaluate({"note": "x" * LONGEST_VALUE})) == LONGEST_VALUE
     with pytest.raises(RunawayError, match=f"more than {LONGEST_VALUE:,} characters"):
         evaluate({"note": "x" * (LONGEST_VALUE + 1)})
 
 
-def test_a_filter_that_cannot_do_it_is_an_error_like_any_other() -> None:
+def test_a_failing_filter_is_an_error_like_any_other() -> None:
     with pytest.raises(TemplateError, match=r"nudge/sms\.txt"):
         compiled(TemplateSource("nudge/sms.txt", "{{ first_name|truncate(1) }}"), {})({"first_name": LONG})

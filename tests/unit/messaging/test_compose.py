@@ -1,4 +1,4 @@
-"""An email as the outbox composes it: whose it is, where answers and bounces go, and the same on every try."""
+"""An email as the outbox composes it: its sender, the addresses of answers and bounces, the same on every try."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_retry_differs_in_its_date_alone() -> None:
     assert first.as_bytes() == second.as_bytes()
 
 
-def test_links_and_addresses_of_a_message_are_its_own() -> None:
+def test_each_message_has_its_own_links_and_addresses() -> None:
     outbound = compose()
     message = read(outbound)
     assert outbound.envelope == "b+ygj0-fv3hf88x@union.test"
@@ -66,7 +66,7 @@ def test_links_and_addresses_of_a_message_are_its_own() -> None:
     assert "https://vote.test/mk8n02p48fxhk" in body.get_content()
 
 
-def test_answers_go_where_the_settings_say() -> None:
+def test_answers_go_to_the_mailbox_of_the_settings() -> None:
     assert read(compose())["Reply-To"] is None
     reply_to = read(compose(email_reply_to="Swyddfa Siân <office@union.test>"))["Reply-To"].addresses[0]
     assert (reply_to.display_name, reply_to.addr_spec) == ("Swyddfa Siân", "office@union.test")
@@ -74,7 +74,7 @@ def test_answers_go_where_the_settings_say() -> None:
         compose(email_reply_to="nobody")
 
 
-def test_an_international_domain_is_written_as_dns_writes_it() -> None:
+def test_an_international_domain_is_written_in_punycode() -> None:
     outbound = compose(email_from="ballot@bücher.test")
     message = read(outbound)
     assert outbound.envelope.endswith("@xn--bcher-kva.test")
@@ -86,7 +86,7 @@ def test_an_international_domain_is_written_as_dns_writes_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["Undeb Llŷn", 'The "Pay" \\ Union, Ltd.', "x" * 150, "Union <evil@x.test>"])
-def test_a_sender_is_called_what_it_is_called(name: str) -> None:
+def test_a_sender_has_the_name_of_its_settings(name: str) -> None:
     sender = read(compose(name=name, email_from="a@union.test"))["From"].addresses
     assert len(sender) == 1
     assert sender[0].addr_spec == "a@union.test"

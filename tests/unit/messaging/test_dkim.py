@@ -1,4 +1,4 @@
-"""DKIM: what we sign, a receiver verifies; what was changed on the way, it does not."""
+"""DKIM: receivers verify our signature, and no changed mail passes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def email(subject: str = "Siân, have you voted?", text: str = "Annwyl Siân\n",
     ],
     ids=["rsa", "rsa-pkcs1", "rsa-crlf", "ed25519", "ed25519-raw"],
 )
-def test_a_receiver_verifies_it(file: bytes, key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> None:
+def test_a_receiver_verifies_the_signature(file: bytes, key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> None:
     signed = Signer("union.test", "s1", file).sign(email())
     assert dkim.verify(signed, dnsfunc=published(key))
     assert not dkim.verify(signed.replace(b"Hi</p>", b"Ho</p>"), dnsfunc=published(key))
@@ -108,7 +108,7 @@ def test_a_header_cannot_be_changed_taken_away_or_given_a_second_time(header: st
         assert not dkim.verify(forged + gap + text, dnsfunc=published(ED25519)), forged
 
 
-def test_nobody_can_send_the_answers_elsewhere() -> None:
+def test_the_reply_to_header_is_signed() -> None:
     signed = Signer("union.test", "s1", pem(ED25519)).sign(email())
     assert dkim.verify(b"X-Relayed: yes\r\n" + signed, dnsfunc=published(ED25519))
     assert not dkim.verify(b"Reply-To: thief@x.test\r\n" + signed, dnsfunc=published(ED25519))
@@ -139,7 +139,7 @@ def test_a_mailbox_beyond_ascii_verifies_too() -> None:
     (pem(ec.generate_private_key(ec.SECP256R1())), "is neither"),
     (RSA.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo), "is neither"),
 ])  # fmt: skip
-def test_what_is_no_key_is_refused_in_one_line(key: bytes, words: str) -> None:
+def test_a_text_that_is_no_key_is_refused_in_one_line(key: bytes, words: str) -> None:
     with pytest.raises(SettingsError, match="MUSTER_DKIM_KEY_FILE") as refused:
         Signer("union.test", "s1", key)
     assert words in refused.value.message
@@ -154,7 +154,7 @@ def test_a_key_that_receivers_no_longer_accept_is_refused(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("domain", "selector"), [("", "s1"), ("union.test", "s 1"), ("a;b=c", "s1"), ("ü..test", "s")])
-def test_names_that_cannot_stand_in_dns_are_refused(domain: str, selector: str) -> None:
+def test_names_that_dns_does_not_allow_are_refused(domain: str, selector: str) -> None:
     with pytest.raises(SettingsError, match="MUSTER_DKIM_"):
         Signer(domain, selector, pem(ED25519))
 
@@ -163,7 +163,7 @@ def test_a_domain_may_be_international() -> None:
     assert b"d=xn--bcher-kva.test;" in Signer("bücher.test", "s1", pem(ED25519)).sign(email())
 
 
-def test_all_three_settings_or_none(tmp_path: Path) -> None:
+def test_all_three_settings_are_needed_or_none(tmp_path: Path) -> None:
     file = tmp_path / "dkim.pem"
     file.write_bytes(pem(ED25519))
     assert open_signer(Settings(_env_file=None)) is None

@@ -85,7 +85,7 @@ def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> Fai
 
 
 def alarms(channel: FailoverChannel) -> list[StatusReport]:
-    return [one for one in channel.status_reports() if one.severity is not None]
+    return [status_report for status_report in channel.status_reports() if status_report.severity is not None]
 
 
 async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
@@ -139,7 +139,7 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
     assert max(pauses) == LONGEST
 
 
-def test_what_was_on_its_way_when_it_opened_keeps_it_open_no_longer() -> None:
+def test_messages_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
     clock = Clock()
     breaker = Breaker(clock)
     for number in range(THRESHOLD + 30):
@@ -147,7 +147,7 @@ def test_what_was_on_its_way_when_it_opened_keeps_it_open_no_longer() -> None:
     assert breaker.open_until == clock.now + PAUSE
 
 
-def test_a_probe_that_never_comes_back_is_given_up() -> None:
+def test_a_probe_without_an_answer_is_given_up() -> None:
     clock = Clock()
     breaker = Breaker(clock)
     for number in range(THRESHOLD):
@@ -161,7 +161,7 @@ def test_a_probe_that_never_comes_back_is_given_up() -> None:
 # ---- who gets it
 
 
-async def test_the_cheapest_is_first_and_equals_stay_in_order() -> None:
+async def test_the_cheapest_provider_is_first_and_equals_keep_their_order() -> None:
     twilio, vonage = Provider("twilio"), Provider("vonage")
     assert (await give(make(Clock(), twilio, vonage), 1))[0] == "twilio"
     assert (await give(make(Clock(), twilio, vonage, costs=[0.046, 0.04]), 1))[0] == "vonage"
@@ -177,7 +177,7 @@ async def test_each_provider_sends_from_its_own_number() -> None:
 
 
 @pytest.mark.parametrize("outcome", [AWAY, BUSY, ACCOUNT, SENDER])
-async def test_what_was_certainly_not_sent_may_leave_by_the_other_at_once(outcome: SendResult) -> None:
+async def test_a_text_certainly_not_sent_may_go_by_another_provider_at_once(outcome: SendResult) -> None:
     twilio, vonage = Provider("twilio", outcome), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     _, first = await give(channel, 1)
@@ -187,7 +187,7 @@ async def test_what_was_certainly_not_sent_may_leave_by_the_other_at_once(outcom
     assert (twilio.given, vonage.given) == ([1], [1])
 
 
-async def test_silence_never_moves_a_text_to_another_provider() -> None:
+async def test_a_text_without_an_answer_never_goes_by_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     for number in range(THRESHOLD):
@@ -197,7 +197,7 @@ async def test_silence_never_moves_a_text_to_another_provider() -> None:
 
 
 @pytest.mark.parametrize("outcome", [BAD_NUMBER, Refused(Reason.OPTED_OUT), Refused(Reason.CONTENT_REFUSED)])
-async def test_what_speaks_of_the_message_is_no_other_providers_business(outcome: SendResult) -> None:
+async def test_a_refusal_of_the_message_is_not_tried_by_another_provider(outcome: SendResult) -> None:
     twilio, vonage = Provider("twilio", outcome), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     for number in range(2 * THRESHOLD):
@@ -205,7 +205,7 @@ async def test_what_speaks_of_the_message_is_no_other_providers_business(outcome
     assert vonage.given == []
 
 
-async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
+async def test_a_failing_provider_is_left_out_and_reported_once() -> None:
     twilio, vonage = Provider("twilio", ACCOUNT), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     for number in range(3 * THRESHOLD):
@@ -221,14 +221,14 @@ async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
     assert channel.status_reports() == []
 
 
-async def test_the_first_text_that_goes_well_ends_what_a_worker_before_was_alarmed_about() -> None:
+async def test_the_first_success_resolves_an_earlier_workers_alert() -> None:
     channel = make(Clock(), Provider("twilio"), Provider("vonage"))
     for number in range(3):
         await give(channel, number)
     assert channel.status_reports() == [StatusReport("twilio", None)]
 
 
-async def test_what_was_marked_before_it_failed_is_not_handed_over_any_more() -> None:
+async def test_a_text_with_an_intent_is_not_handed_to_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     marked = [text(number) for number in range(2 * THRESHOLD)]
@@ -236,11 +236,11 @@ async def test_what_was_marked_before_it_failed_is_not_handed_over_any_more() ->
         channel.route(outbound)
     outcomes = [await channel.send(outbound) for outbound in marked]
     assert outcomes[:THRESHOLD] == [NO_ANSWER] * THRESHOLD
-    assert all(isinstance(one, Retry) and one.elsewhere for one in outcomes[THRESHOLD:])
+    assert all(isinstance(outcome, Retry) and outcome.elsewhere for outcome in outcomes[THRESHOLD:])
     assert len(twilio.given) == THRESHOLD
 
 
-async def test_one_text_shows_that_a_provider_is_well_again() -> None:
+async def test_one_success_closes_a_providers_breaker() -> None:
     clock = Clock()
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage")
     channel = make(clock, twilio, vonage)
@@ -270,19 +270,22 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
     clock.now += LONGEST
     for number in range(100, 104):
         await give(channel, number)
-    assert {one.provider for one in channel.status_reports() if one.severity is None} == {"twilio", "vonage"}
+    assert {status_report.provider for status_report in channel.status_reports() if status_report.severity is None} == {
+        "twilio",
+        "vonage",
+    }
 
 
-async def test_where_none_is_well_the_sender_as_a_whole_slows_down() -> None:
+async def test_the_sender_slows_down_where_no_provider_works() -> None:
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
     channel = make(Clock(), twilio, vonage)
     for number in range(6 * THRESHOLD):
         await give(channel, number)
     outcomes = [(await give(channel, number))[1] for number in range(900, 905)]
-    assert all(isinstance(one, Retry) and one.slow and not one.elsewhere for one in outcomes)
+    assert all(isinstance(outcome, Retry) and outcome.slow and not outcome.elsewhere for outcome in outcomes)
 
 
-async def test_where_every_provider_refuses_us_the_message_fails_and_its_sender_is_paused_as_ever() -> None:
+async def test_where_every_provider_refuses_us_the_sender_is_paused() -> None:
     twilio, vonage = Provider("twilio", SENDER), Provider("vonage", SENDER)
     channel = make(Clock(), twilio, vonage)
     first, second = await give(channel, 1), await give(channel, 1)
@@ -292,7 +295,7 @@ async def test_where_every_provider_refuses_us_the_message_fails_and_its_sender_
 @given(st.lists(st.tuples(st.sampled_from([YES, AWAY, BUSY, ACCOUNT, SENDER, BAD_NUMBER, NO_ANSWER]),
                           st.sampled_from([YES, AWAY, BUSY, ACCOUNT, SENDER, BAD_NUMBER, NO_ANSWER]),
                           st.floats(0, 100)), max_size=60))  # fmt: skip
-async def test_nobody_is_given_a_text_that_somebody_else_may_have(
+async def test_no_text_that_one_provider_may_have_goes_to_another(
     weather: list[tuple[SendResult, SendResult, float]],
 ) -> None:
     clock = Clock()
@@ -321,7 +324,7 @@ async def test_nobody_is_given_a_text_that_somebody_else_may_have(
 # ---- whom to ask
 
 
-async def test_only_the_provider_that_had_it_is_asked() -> None:
+async def test_only_the_provider_that_had_the_text_is_asked() -> None:
     twilio, vonage = Provider("twilio", knows=[]), Provider("vonage", knows=[Trace("v")])
     channel = make(Clock(), twilio, vonage)
     now = datetime.now(UTC)
@@ -333,7 +336,7 @@ async def test_only_the_provider_that_had_it_is_asked() -> None:
     assert (twilio.asked, vonage.asked) == (1, 1)
 
 
-async def test_a_provider_that_is_no_longer_set_up_cannot_say() -> None:
+async def test_a_removed_provider_leaves_the_outcome_unknown() -> None:
     outbound = text()
     outbound.route = Route("messagebird")
     assert await make(Clock(), Provider("twilio", knows=[])).trace(outbound, datetime.now(UTC)) is None
@@ -343,14 +346,14 @@ async def test_a_provider_that_is_no_longer_set_up_cannot_say() -> None:
     ([], [], []), ([], None, None), (None, [], None), ([Trace("t")], None, [Trace("t")]),
     ([], [Trace("v")], [Trace("v")]),
 ])  # fmt: skip
-async def test_where_nobody_knows_who_had_it_all_are_asked(
+async def test_all_providers_are_asked_where_none_is_recorded(
     twilios: list[Trace] | None, vonages: list[Trace] | None, answer: list[Trace] | None
 ) -> None:
     channel = make(Clock(), Provider("twilio", knows=twilios), Provider("vonage", knows=vonages))
     assert await channel.trace(text(), datetime.now(UTC)) == answer
 
 
-async def test_one_that_cannot_be_asked_is_an_answer_too() -> None:
+async def test_an_unavailable_provider_makes_the_look_up_fail() -> None:
     class Away(Provider):
         async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
             raise Unavailable("It is away.")
@@ -361,7 +364,7 @@ async def test_one_that_cannot_be_asked_is_an_answer_too() -> None:
         await make(Clock(), Provider("twilio"), Away("vonage")).trace(outbound, datetime.now(UTC))
 
 
-def test_it_is_a_channel_of_several_and_one_provider_is_not() -> None:
+def test_several_providers_make_a_failover_channel_and_one_does_not() -> None:
     channel = make(Clock(), Provider("twilio"), Provider("vonage"))
     assert isinstance(channel, Router)
     assert not isinstance(Provider("twilio"), Router)

@@ -1,4 +1,4 @@
-"""Templates in several languages: who gets which, and what is refused or said about them."""
+"""Templates in several languages: each person's version, and errors and warnings about them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def person(language: str) -> dict[str, str]:
         ("", ("en",), None),
     ],
 )
-def test_a_language_is_understood_by_who_speaks_a_kind_of_it(wanted: str, known: tuple[str, ...], found: str) -> None:
+def test_a_language_serves_speakers_of_its_variants(wanted: str, known: tuple[str, ...], found: str) -> None:
     assert spoken(wanted, known) == found
 
 
@@ -110,7 +110,7 @@ def test_the_foot_has_no_words_or_colours_that_filters_hold_against_a_mail() -> 
     assert "color" not in preheader
 
 
-def test_a_channel_that_a_language_lacks_is_said_in_the_templates_own(tmp_path: Path) -> None:
+def test_a_channel_missing_in_a_language_uses_the_templates_own(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY), "nudge")
     said = Renderer(template, CONSTANTS)
     assert said.sms(person("cy")).text.startswith("Helo")
@@ -121,7 +121,7 @@ def test_a_channel_that_a_language_lacks_is_said_in_the_templates_own(tmp_path: 
     assert f"In Welsh (cy): {warning}" in template.warnings()
 
 
-def test_what_was_kept_says_the_same_bytes(tmp_path: Path) -> None:
+def test_a_stored_template_renders_the_same_bytes(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY, email_cy=EMAIL_CY), "nudge")
     kept = Template.from_json(orjson.loads(orjson.dumps(template.to_json())))
     assert kept == template
@@ -131,7 +131,7 @@ def test_what_was_kept_says_the_same_bytes(tmp_path: Path) -> None:
         assert first.sms(person(language)) == again.sms(person(language))
 
 
-def test_a_template_that_was_kept_before_there_were_languages_still_speaks() -> None:
+def test_a_template_stored_without_languages_still_renders() -> None:
     kept = load_template(BROUGHT, "ballot-reminder").to_json()
     for later in ("language", "translations", "suffix"):
         del kept[later]
@@ -150,12 +150,14 @@ def test_the_unmarked_files_may_be_in_another_language(tmp_path: Path) -> None:
     assert [said.sms(person(one)).text[:4] for one in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
 
 
-def test_a_menu_may_be_another_in_another_language(tmp_path: Path) -> None:
+def test_each_language_may_have_its_own_menu(tmp_path: Path) -> None:
     other = f"---\nmenu: {{2: voted, 1: not_voted}}\n---\n{SMS_CY}"
     template = load_template(write(tmp_path, sms=SMS, sms_cy=other), "nudge")
     assert template.version("sms", "cy").menu == {"2": "voted", "1": "not_voted"}
     assert template.version("sms", "en").menu == template.version("sms", "pl").menu == {"1": "voted", "2": "not_voted"}
-    assert any("offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in one for one in template.warnings())
+    assert any(
+        "offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in warning for warning in template.warnings()
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,12 +183,13 @@ def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path, files: dic
     assert words in str(refused.value)
 
 
-def test_a_language_that_muster_has_no_words_in_is_said(tmp_path: Path) -> None:
+def test_a_language_without_own_words_of_muster_is_reported(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, email=EMAIL, email_pl=EMAIL_CY.replace("Helo", "Dzień dobry")), "nudge")
     assert any(
-        "The foot of the email and its dates are in English (en)" in one for one in template.warnings(language="pl")
+        "The foot of the email and its dates are in English (en)" in warning
+        for warning in template.warnings(language="pl")
     )
-    assert not any("In Polish" in one for one in template.warnings(language="en"))
+    assert not any("In Polish" in warning for warning in template.warnings(language="en"))
 
 
 def test_a_folder_with_nothing_but_a_translation_is_named(tmp_path: Path) -> None:
@@ -205,7 +208,7 @@ def test_the_ballots_templates_speak_welsh_in_as_few_segments(name: str) -> None
     assert said.email(person("cy")).subject != said.email(person("en")).subject
 
 
-def test_dates_are_told_in_the_language() -> None:
+def test_dates_are_written_in_the_language() -> None:
     at = datetime(2026, 12, 7, 12, tzinfo=UTC)
     assert day_and_time(at, "Europe/London") == "Monday 7 December, 12:00"
     assert day_and_time(at, "Europe/London", "cy") == "dydd Llun 7 Rhagfyr am 12:00"

@@ -75,7 +75,7 @@ def check_wire(raw: bytes) -> None:
 @example("x  y", ".\n..\n.", ".\n")
 @example("word " * 40 + "end", "From here\nFrom there", "x")
 @example("Hi", "trailing \nspace\t\n", "x \n")
-def test_what_is_read_back_is_what_was_said(subject: str, text: str, html: str) -> None:
+def test_a_mail_reads_back_as_it_was_written(subject: str, text: str, html: str) -> None:
     raw = build(subject, text, html)
     check_wire(raw)
     for form in (raw, seven_bit(raw)):  # whether the relay takes 8bit or not
@@ -89,7 +89,7 @@ def test_what_is_read_back_is_what_was_said(subject: str, text: str, html: str) 
 
 
 @given(subjects, bodies)
-def test_it_means_what_an_email_message_would_have_meant(subject: str, text: str) -> None:
+def test_a_mail_means_the_same_as_the_standard_librarys(subject: str, text: str) -> None:
     theirs = EmailMessage(policy=SMTP)
     theirs["From"] = FROM
     theirs["To"] = "ann@example.org"
@@ -172,7 +172,7 @@ def test_the_headers_bulk_mail_needs_are_there() -> None:
     assert len(message.keys()) == len(set(message.keys()))
 
 
-def test_what_there_is_not_leaves_no_header() -> None:
+def test_an_absent_value_leaves_no_header() -> None:
     raw = Skeleton(FROM, "x", reply_to="Office <office@union.test>").build(
         "ann@example.org", RenderedEmail("x", "y", "z"), "m1@union.test", "", AT
     )
@@ -205,7 +205,7 @@ def test_a_sender_may_have_any_name(name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "nobody", "a@b.test, c@d.test", "x <a b@c.test>", "x <a@b.test>\r\nBcc: c@d.test"]
 )
-def test_what_is_no_sender_is_refused(text: str) -> None:
+def test_a_text_that_is_no_sender_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         build(from_=text)
 
@@ -234,7 +234,7 @@ def test_nobody_gets_a_header_in_through_a_subject_or_a_body(name: str, end: str
         "a@b\x9f.test",
     ],
 )
-def test_what_is_no_address_is_refused(to: str) -> None:
+def test_a_text_that_is_no_address_is_refused(to: str) -> None:
     with pytest.raises(AddressError):
         build(to=to)
 
@@ -271,7 +271,7 @@ def test_our_own_identifiers_are_checked_too(bad: str) -> None:
         Skeleton(FROM, "x", feedback_id=bad)
 
 
-def test_a_feedback_id_has_four_fields_at_most() -> None:
+def test_a_feedback_id_has_at_most_four_fields() -> None:
     with pytest.raises(ValueError, match="four fields"):
         Skeleton(FROM, "x", feedback_id="1:2:3:4:5")
 

@@ -65,11 +65,11 @@ def test_the_shared_cases_count_as_the_standard_says(notation: str, encoding: st
         ("".join(sorted(GSM7)), Segments("gsm7", 1, len(GSM7) + 10)),
     ],
 )
-def test_what_costs_what(text: str, expected: Segments) -> None:
+def test_each_text_costs_the_segments_of_its_characters(text: str, expected: Segments) -> None:
     assert count(text) == expected
 
 
-def test_what_makes_a_text_dear_is_named() -> None:
+def test_the_characters_that_make_a_text_dear_are_named() -> None:
     assert beyond_gsm7("Siân â ŵ €") == "âŵ"
     assert beyond_gsm7("plain [text]") == ""
 
@@ -78,7 +78,7 @@ def test_what_makes_a_text_dear_is_named() -> None:
 @example("a" * 160)
 @example("€" * 81)
 @example("ŵ" * 66 + "😀" * 34)
-def test_counts_as_smsutil_does(text: str) -> None:
+def test_segments_are_counted_as_smsutil_does(text: str) -> None:
     # smsutil differs in two places that are not texts: it takes "" for UCS-2, and a bare escape (U+001B) for GSM-7.
     assume(text)
     theirs = smsutil.split(text)
@@ -114,7 +114,7 @@ def test_counts_as_smsutil_does(text: str) -> None:
         ("日\u200d\u2026 or \u2026\u200d日", "日... or ...日"),
     ],
 )
-def test_what_word_processors_paste_is_undone_and_told(text: str, clean: str) -> None:
+def test_characters_of_word_processors_are_replaced_and_reported(text: str, clean: str) -> None:
     done = sanitise(text)
     assert done.text == clean
     assert done.replaced
@@ -144,7 +144,7 @@ def test_names_and_scripts_are_left_alone(name: str) -> None:
     assert (sanitise(name).text, sanitise(name).replaced) == (name, ())
 
 
-def test_each_replacement_says_what_and_how_often() -> None:
+def test_each_replacement_is_named_and_counted() -> None:
     done = sanitise("\u2018a\u2019 \u2019 \u2026 w\u0302")
     assert set(done.replaced) == {
         Replacement("\u2018", "'", 1),
@@ -165,7 +165,7 @@ def test_each_replacement_says_what_and_how_often() -> None:
     ("caf e\u200b\u0301", "caf é", {"\u200b", "e\u0301"}),  # without the space between, the accent is the letter's
     ("日\u200d\u202a", "日", {"\u200d", "\u202a"}),  # without the mark after it, the joiner joins nothing
 ])  # fmt: skip
-def test_what_comes_to_light_by_a_replacement_is_replaced_and_told_too(text: str, clean: str, kinds: set[str]) -> None:
+def test_characters_revealed_by_a_replacement_are_replaced_and_reported(text: str, clean: str, kinds: set[str]) -> None:
     done = sanitise(text)
     assert done.text == clean
     assert {one.found for one in done.replaced} == kinds
@@ -174,7 +174,7 @@ def test_what_comes_to_light_by_a_replacement_is_replaced_and_told_too(text: str
 @given(st.one_of(pasted, st.text(), st.text(st.characters())))
 @example("\u1100\u1161")
 @example("a\u200d\u200d")
-def test_sanitising_is_settled_after_once_and_reports_every_change(text: str) -> None:
+def test_sanitising_twice_changes_nothing_and_reports_every_change(text: str) -> None:
     done = sanitise(text)
     assert bool(done.replaced) == (done.text != text)
     assert sanitise(done.text).text == done.text

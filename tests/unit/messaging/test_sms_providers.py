@@ -1,4 +1,4 @@
-"""Who sends texts: the providers that are found, those that are set up, and what MUSTER_SMS_PROVIDERS says."""
+"""Providers of texts: those found, those set up, and the setting MUSTER_SMS_PROVIDERS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VONAGE = {
     (TWILIO | VONAGE | {"sms_providers": "Twilio=0.0463,vonage = 0.0405"}, {"twilio": 0.0463, "vonage": 0.0405}),
     (TWILIO | VONAGE | {"sms_providers": "twilio"}, {"twilio": 0.0}),
 ])  # fmt: skip
-def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, float]) -> None:
+def test_providers_and_their_prices_are_read_from_settings(given: dict[str, str], costs: dict[str, float]) -> None:
     settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
     assert has_sms(settings)
     assert list(sms_costs(settings).items()) == list(costs.items())
@@ -42,9 +42,7 @@ def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, fl
     ("twilio=inf", "cannot cost that"),
     ("twilio=nan", "cannot cost that"),
 ])  # fmt: skip
-def test_providers_that_cannot_be_right_are_named(
-    providers: str, problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_providers_are_named(providers: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_SMS_PROVIDERS", providers)
     with pytest.raises(SettingsError, match=problem):
         load_settings()
@@ -60,9 +58,9 @@ def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
 
 def test_each_folder_describes_the_provider_of_its_name_and_has_webhooks() -> None:
     assert sorted(PROVIDERS) == list(SMS_PROVIDERS)
-    assert [one.name for one in PROVIDERS.values()] == list(PROVIDERS)
+    assert [provider.name for provider in PROVIDERS.values()] == list(PROVIDERS)
     assert list(WEBHOOKS) == list(SMS_PROVIDERS)
-    sources = [source for one in WEBHOOKS.values() for source in one.handlers]
+    sources = [source for webhook in WEBHOOKS.values() for source in webhook.handlers]
     assert len(sources) == len(set(sources))
 
 

@@ -26,7 +26,7 @@ def test_a_mailbox_that_does_not_exist_is_suppressed(reply: str) -> None:
     "reply", ["5.7.1 Relaying denied", "5.7.26 Unauthenticated", "5.3.0 Failed", "5.1.8 Bad sender"]
 )
 @pytest.mark.parametrize("phase", [SmtpPhase.MAIL, SmtpPhase.RCPT, SmtpPhase.BODY])
-def test_policy_speaks_of_the_sender_and_never_of_the_recipient(reply: str, phase: SmtpPhase) -> None:
+def test_a_policy_refusal_is_about_the_sender_never_the_recipient(reply: str, phase: SmtpPhase) -> None:
     refused = result_of(550, reply, phase)
     assert isinstance(refused, Refused)
     assert refused.reason in OUR_FAULT
@@ -66,7 +66,7 @@ def test_a_temporary_refusal_is_tried_again_and_slows_the_sender_only_when_it_is
     assert retry.slow is slow
 
 
-def test_a_full_mailbox_is_told_from_a_full_server() -> None:
+def test_a_full_mailbox_is_distinguished_from_a_full_server() -> None:
     assert result_of(452, "4.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
     assert result_of(552, "5.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
     assert result_of(452, "4.3.1 Disk full", SmtpPhase.RCPT).reason is Reason.BUSY
@@ -90,7 +90,7 @@ def test_a_relay_is_read_from_its_url() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://relay", "smtp://", "relay:25", "smtp://relay?starttls=maybe", "smtp://r:port"])
-def test_what_is_no_relay_is_refused_without_telling_the_password(url: str) -> None:
+def test_a_wrong_relay_url_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_smtp_url(url.replace("//", "//user:hunter2@"))
     assert "hunter2" not in str(caught.value)

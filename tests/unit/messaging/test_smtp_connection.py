@@ -1,4 +1,4 @@
-"""A conversation by SMTP, byte by byte: every reply answers what was asked, or the connection is given up."""
+"""An SMTP connection, byte by byte: every reply answers a command, or the connection is given up."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ async def until_unsound(connection: SmtpConnection) -> None:
 
 
 @given(st.lists(replies, min_size=1, max_size=4), st.sampled_from(["\r\n", "\n"]), st.data())
-async def test_replies_may_be_cut_anywhere(said: list[tuple[int, list[str]]], end: str, data: st.DataObject) -> None:
+async def test_replies_are_read_wherever_they_are_cut(
+    said: list[tuple[int, list[str]]], end: str, data: st.DataObject
+) -> None:
     stream = b"".join(wire(code, lines, end) for code, lines in said)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
     async with connected() as (connection, _):
@@ -91,7 +93,7 @@ async def test_commands_go_out_together_and_replies_come_back_together() -> None
 
 
 @pytest.mark.parametrize("byte_by_byte", [False, True])
-async def test_a_reply_may_come_before_it_is_waited_for(*, byte_by_byte: bool) -> None:
+async def test_an_early_reply_is_kept(*, byte_by_byte: bool) -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"NOOP")
         await server.hears(6)
@@ -102,7 +104,7 @@ async def test_a_reply_may_come_before_it_is_waited_for(*, byte_by_byte: bool) -
         assert await connection.read_replies() == [(250, "fine")]
 
 
-async def test_421_ends_it_whatever_else_was_asked() -> None:
+async def test_a_421_ends_the_connection_whatever_else_was_sent() -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         server.says(b"250 ok\r\n421 4.3.2 shutting down\r\n503 what\r\n250 ok\r\n")
@@ -113,7 +115,7 @@ async def test_421_ends_it_whatever_else_was_asked() -> None:
 
 
 @pytest.mark.parametrize("extra", [b"250 ok\r\n", b"250-ok\r\n", b"2", b"421 idle for too long\r\n"])
-async def test_nothing_is_sent_where_more_was_said_than_asked(extra: bytes) -> None:
+async def test_an_unexpected_reply_stops_the_sending(extra: bytes) -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"DATA")
         server.says(b"354 go on\r\n" + extra)
@@ -125,7 +127,7 @@ async def test_nothing_is_sent_where_more_was_said_than_asked(extra: bytes) -> N
         assert await server.reader.read() == b"DATA\r\n"
 
 
-async def test_a_reply_too_many_makes_all_of_them_doubtful() -> None:
+async def test_one_reply_too_many_makes_all_of_them_doubtful() -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         server.says(b"250 ok\r\n250 ok\r\n550 no\r\n354 go on\r\n")
@@ -133,7 +135,7 @@ async def test_a_reply_too_many_makes_all_of_them_doubtful() -> None:
             await connection.read_replies()
 
 
-async def test_what_comes_while_it_is_idle_ends_it() -> None:
+async def test_data_on_an_idle_connection_ends_it() -> None:
     async with connected() as (connection, server):
         assert connection.is_sound
         server.says(b"421 4.4.2 idle\r\n")
@@ -158,7 +160,7 @@ async def test_what_comes_while_it_is_idle_ends_it() -> None:
         b"250-more\r\n" * LONGEST,
     ],
 )
-async def test_what_is_not_smtp_ends_it(said: bytes) -> None:
+async def test_a_line_that_is_not_smtp_ends_the_connection(said: bytes) -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"NOOP")
         server.says(said)
@@ -181,7 +183,7 @@ async def test_replies_without_end_are_not_kept() -> None:
     (b"", None), (b"25", None), (b"250-ok\r\n", None), (b"250 ok\r\n", [(250, "ok")]),
     (b"250 ok\r\n550 no\r\n", [(250, "ok"), (550, "no")]),
 ])  # fmt: skip
-async def test_a_server_that_hangs_up_is_heard_to_the_end(said: bytes, heard: list[Reply] | None) -> None:
+async def test_the_last_reply_of_a_closing_server_is_read(said: bytes, heard: list[Reply] | None) -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         await server.hears(18)
@@ -195,7 +197,7 @@ async def test_a_server_that_hangs_up_is_heard_to_the_end(said: bytes, heard: li
         assert not connection.is_sound
 
 
-async def test_words_are_kept_as_far_as_a_database_takes_them() -> None:
+async def test_words_are_kept_without_what_a_database_refuses() -> None:
     async with connected() as (connection, server):
         connection.send_commands(b"NOOP")
         server.says(b"250 caf\xe9 \xc5\xb5\x00!\r\n")
@@ -214,7 +216,7 @@ async def test_a_reply_that_came_too_late_answers_nothing_else() -> None:
             connection.send_commands(b"RSET")
 
 
-async def test_closing_twice_is_closing() -> None:
+async def test_closing_twice_is_harmless() -> None:
     async with connected() as (connection, server):
         connection.close()
         connection.close()

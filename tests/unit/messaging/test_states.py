@@ -1,4 +1,4 @@
-"""The law of receipts: in whatever order, however often, they end in the same state, and never go backwards."""
+"""Receipts in any order and any number end in the same state, and never move a message backwards."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +49,7 @@ def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[
 
 
 @given(states, receipts)
-def test_of_an_earlier_try_only_proof_that_it_arrived_moves_a_message(start: State, received: list[State]) -> None:
+def test_a_receipt_of_an_earlier_try_moves_a_message_only_if_it_arrived(start: State, received: list[State]) -> None:
     state = start
     for one in received:
         moved = settle(state, one, earlier=True)
@@ -59,7 +59,7 @@ def test_of_an_earlier_try_only_proof_that_it_arrived_moves_a_message(start: Sta
 
 
 @given(states, states)
-def test_nothing_but_a_receipt_moves_a_message_like_one(current: State, other: State) -> None:
+def test_no_other_outcome_moves_a_message_like_a_receipt(current: State, other: State) -> None:
     if other not in RECEIPTS:
         assert settle(current, other) is current
 
@@ -74,12 +74,12 @@ def test_a_delivered_email_may_still_bounce_and_be_complained_about() -> None:
     assert settle(State.COMPLAINED, State.DELIVERED) is State.COMPLAINED
 
 
-def test_late_news_of_the_way_changes_nothing() -> None:
+def test_a_late_report_of_an_earlier_state_changes_nothing() -> None:
     for late in (State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED):
         assert settle(State.DELIVERED, late) is State.DELIVERED
 
 
-def test_nobody_without_an_address_receives_anything() -> None:
+def test_no_message_without_an_address_is_received() -> None:
     assert all(settle(State.SKIPPED, received) is State.SKIPPED for received in RECEIPTS)
 
 

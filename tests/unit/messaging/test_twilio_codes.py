@@ -13,16 +13,16 @@ def test_a_number_that_cannot_receive_is_suppressed(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [20003, 21408, 21606, 21612, 30034, 30004, 30007, 30450])
-def test_what_is_our_fault_stops_the_sender_and_suppresses_nobody(code: int) -> None:
+def test_an_error_of_ours_stops_the_sender_and_suppresses_nobody(code: int) -> None:
     assert meaning_of(code).reason in OUR_FAULT
 
 
 @pytest.mark.parametrize("code", [20429, 21611, 30001])
-def test_what_was_never_processed_may_be_tried_again(code: int) -> None:
+def test_a_text_never_processed_may_be_tried_again(code: int) -> None:
     assert meaning_of(code).retry
 
 
-def test_what_passes_may_be_tried_again_after_it_was_taken_and_nothing_else() -> None:
+def test_only_passing_failures_are_tried_again_after_acceptance() -> None:
     assert {code: outcome_of.again for code, outcome_of in CODES.items() if outcome_of.again} == {
         30001: 2,
         30003: 2,
@@ -36,7 +36,7 @@ def test_an_opt_out_is_an_opt_out() -> None:
 
 
 @pytest.mark.parametrize("code", [99999, "99999", "nonsense", None, ""])
-def test_a_code_nobody_knows_fails_one_message_only(code: object) -> None:
+def test_an_unknown_code_fails_one_message_only(code: object) -> None:
     reason = meaning_of(code).reason  # type: ignore[arg-type]
     assert reason not in SUPPRESSES | OUR_FAULT
 

@@ -19,7 +19,7 @@ PATHS = st.sampled_from(["/webhooks/twilio/status", "/x?m=1-abc", "/x?m=a%2Fb&n=
 
 
 @given(st.sampled_from(URLS), PATHS, FORMS, st.sampled_from([*TOKENS, "a stranger's"]), st.booleans())
-def test_whatever_twilios_validator_accepts_we_accept_and_nothing_else(
+def test_exactly_what_twilios_validator_accepts_is_accepted(
     url: str, path: str, pairs: list[tuple[str, str]], token: str, ported: bool
 ) -> None:
     form = MultiDict(pairs)
@@ -39,7 +39,7 @@ def test_no_other_text_is_a_signature(url: str, signature: str) -> None:
     assert not Signatures(url, [SecretStr(TOKENS[0])]).fits("/x", form, signature)
 
 
-def test_without_a_token_nothing_fits() -> None:
+def test_without_a_token_no_signature_is_valid() -> None:
     signature = RequestValidator("").compute_signature("https://muster.test/x", {})
     assert not Signatures("https://muster.test", []).fits("/x", MultiDict(), signature)
 

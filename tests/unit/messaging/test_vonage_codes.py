@@ -26,12 +26,12 @@ def test_a_number_that_must_not_be_texted_again_is_suppressed(code: int) -> None
 
 
 @pytest.mark.parametrize("code", [1060, 1070, 1080, 1110, 1120, 1140, 1160, 1010, 1090, 1210])
-def test_what_is_our_fault_stops_the_sender_and_suppresses_nobody(code: int) -> None:
+def test_an_error_of_ours_stops_the_sender_and_suppresses_nobody(code: int) -> None:
     assert reason_of(numbered(code)) in OUR_FAULT
 
 
 @pytest.mark.parametrize("code", [1020, 1040, 1050, 1180, 1200, 1220, 1230, 1250, 1260, 1280, 1290, 1330, 1360])
-def test_what_speaks_of_one_delivery_stops_and_suppresses_nobody(code: int) -> None:
+def test_a_failure_of_one_delivery_stops_and_suppresses_nobody(code: int) -> None:
     assert reason_of(numbered(code)) not in OUR_FAULT | SUPPRESSES
 
 
@@ -58,19 +58,19 @@ def test_the_error_of_a_receipt_is_understood(name: str, code: str, reason: Reas
     {}, {"type": None, "title": None}, {"title": "Words"}, numbered(9999), {"invalid_parameters": "x"},
     {"invalid_parameters": [1, {"name": "other"}, {}]},
 ])  # fmt: skip
-def test_an_error_nobody_knows_fails_one_message_only(problem: dict[str, object]) -> None:
+def test_an_unknown_error_fails_one_message_only(problem: dict[str, object]) -> None:
     assert reason_of(problem, 422) is Reason.RECIPIENT_REFUSED
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
-def test_a_status_says_enough_where_a_proxy_answers(status: int) -> None:
+def test_the_status_decides_where_a_proxy_answers(status: int) -> None:
     assert reason_of({}, status) is Reason.ACCOUNT_REFUSED
 
 
 @pytest.mark.parametrize(("name", "reason"), [
     ("from", Reason.SENDER_REFUSED), ("text", Reason.CONTENT_REFUSED), ("to", Reason.INVALID_NUMBER),
 ])  # fmt: skip
-def test_a_wrong_parameter_says_whose_fault_it_is(name: str, reason: Reason) -> None:
+def test_a_wrong_parameter_is_assigned_to_sender_or_message(name: str, reason: Reason) -> None:
     wrong = numbered(1150) | {"invalid_parameters": [{"name": name, "reason": "is wrong"}]}
     assert reason_of(wrong, 422) is reason
 

@@ -1,4 +1,4 @@
-"""The stock of marked messages follows what is used up while one statement runs."""
+"""The stock of messages with an intent grows and shrinks with their use while one statement runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_it_begins_with_one_and_grows_at_once() -> None:
+def test_the_stock_of_waiting_messages_begins_with_one_and_grows_at_once() -> None:
     ahead = WaitingMessages(16)
     assert ahead.size == 1
     ahead.used(6)
@@ -22,7 +22,7 @@ def test_it_begins_with_one_and_grows_at_once() -> None:
     assert ahead.size == 16, "never more than one for each connection"
 
 
-def test_it_shrinks_to_what_is_used() -> None:
+def test_the_stock_of_waiting_messages_shrinks_to_its_use() -> None:
     clock = Clock()
     ahead = WaitingMessages(32, clock)
     ahead.used(32)

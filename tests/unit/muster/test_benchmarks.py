@@ -17,7 +17,7 @@ from tests.bench.report import Bar
         (Bar("growth", 1.21, at_most=1.2), False),
     ],
 )
-def test_a_bar_holds_or_is_missed(bar: Bar, *, holds: bool) -> None:
+def test_a_benchmark_meets_or_misses_its_bar(bar: Bar, *, holds: bool) -> None:
     assert bar.holds is holds
     assert ("MISSED" in bar.line()) is not holds
 

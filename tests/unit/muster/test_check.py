@@ -26,7 +26,7 @@ def judged(what: str, *inputs: object) -> list[Any]:
     return [orjson.loads(line) for line in lines]
 
 
-def test_phones_as_agreed() -> None:
+def test_phones_are_checked_as_agreed() -> None:
     cases = [
         line.split("\t")
         for line in (DATA / "phones.tsv").read_text(encoding="utf-8").splitlines()
@@ -36,7 +36,7 @@ def test_phones_as_agreed() -> None:
     assert judged("phone", *(text for text, _ in cases)) == expected
 
 
-def test_emails() -> None:
+def test_emails_are_checked() -> None:
     assert judged("email", "Amy@Example.org", "nonsense", "") == [
         {"email": "amy@example.org"},
         {"error": "not_an_email"},
@@ -44,14 +44,14 @@ def test_emails() -> None:
     ]
 
 
-def test_texts() -> None:
+def test_texts_are_counted_and_sanitised() -> None:
     plain, curly, welsh = judged("sms", "Vote now", "It\u2019s time", "ŵ" * 71)
     assert plain == {"segments": 1, "encoding": "gsm7", "replaced": []}
     assert curly == {"segments": 1, "encoding": "gsm7", "replaced": [{"found": "\u2019", "put": "'", "times": 1}]}
     assert welsh == {"segments": 2, "encoding": "ucs2", "replaced": []}
 
 
-def test_replies_with_and_without_a_menu() -> None:
+def test_replies_are_classified_with_and_without_a_menu() -> None:
     answers = judged("reply", "STOP", {"text": "1", "menu": {"1": "voted"}}, {"text": "haven't voted yet"})
     assert [answer["reading"] for answer in answers if isinstance(answer, dict)] == ["opt_out", "voted", "not_voted"]
     assert all(isinstance(answer, dict) and set(answer) == {"reading", "rule"} for answer in answers)
@@ -76,7 +76,7 @@ def test_a_line_that_cannot_be_judged_says_so_and_the_next_is_judged(line: bytes
     assert [orjson.loads(answer) for answer in lines] == [{"error": error}, {"e164": "+447700900123"}]
 
 
-def test_without_json_it_answers_in_words() -> None:
+def test_without_json_the_answer_is_in_words() -> None:
     status, lines = check("phone", b"07700 900123\n020 7946 0991\r\n")
     assert (status, lines) == (
         0,
@@ -90,7 +90,7 @@ def test_without_json_it_answers_in_words() -> None:
     assert wish.startswith("opt out (rule: ")
 
 
-def test_what_counts_beside_an_opt_out_is_named() -> None:
+def test_the_claim_beside_an_opt_out_is_named() -> None:
     both = {"text": "1 stop", "menu": {"1": "voted"}}
     assert [answer.get("also") for answer in judged("reply", "Voted, stop texting", both, "STOP")] == [
         "voted",
@@ -111,13 +111,13 @@ def test_what_counts_beside_an_opt_out_is_named() -> None:
         ("amy", "there must be a name, an @ and a domain, as in amy@example.org. (not_an_email)"),
     ],
 )
-def test_what_is_wrong_with_a_mailbox_is_said(address: str, words: str) -> None:
+def test_the_error_in_a_mailbox_is_reported(address: str, words: str) -> None:
     with pytest.raises(AddressError) as wrong:
         normalise_email(address)
     assert f"{wrong.value.message} ({wrong.value.code})".endswith(words)
 
 
-def test_another_program_can_ask_and_read_in_turn() -> None:
+def test_another_program_can_write_and_read_in_turn() -> None:
     with subprocess.Popen([*COMMAND, "phone", "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

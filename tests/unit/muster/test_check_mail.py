@@ -1,4 +1,4 @@
-"""`muster check mail` says of a mail what the mail server makes of it, wherever the mail is from."""
+"""`muster check mail` classifies a mail as the mail server does, wherever the mail is from."""
 
 from __future__ import annotations
 
@@ -58,20 +58,22 @@ Content-Type: text/html
     ("mail/dsn-delayed", "bounce", None, "4.4.1"),
     ("mail/out-of-office", "auto_reply", None, None),
 ])  # fmt: skip
-def test_a_mail_is_what_the_mail_server_makes_of_it(name: str, kind: str, weight: str | None, code: str | None) -> None:
+def test_a_mail_is_classified_as_the_mail_server_does(
+    name: str, kind: str, weight: str | None, code: str | None
+) -> None:
     result = read_checked((DATA / f"{name}.eml").read_bytes())
     assert (result["kind"], result["weight"], result["code"]) == (kind, weight, code)
     assert result["hard"] is (weight == "hard")
     assert result["soft"] is (weight in {"soft", "full"})
 
 
-def test_an_answer_has_its_reading_and_the_writers_own_words() -> None:
+def test_an_answer_is_shown_with_its_reading_and_the_writers_own_words() -> None:
     assert read_checked(REPLY)["kind"] == "reply"
     result = read_checked(REPLY, forms_of(SENT))
     assert (result["reading"], result["words"]) == ("voted", "I have voted")
 
 
-def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
+def test_the_message_sent_is_recognised_by_its_text_and_its_html() -> None:
     plain, html = forms_of(SENT)
     assert (
         plain.split()
@@ -87,7 +89,7 @@ def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
     ("somebody@union.test", "From: amy@member.test\n", "reply"),
     ("somebody@union.test", "From: amy@member.test\nSubject: Automatic reply: x\n", "auto_reply"),
 ])  # fmt: skip
-def test_what_a_mail_has_come_to_is_read_from_the_mail(to: str, head: str, kind: str) -> None:
+def test_the_recipient_is_read_from_the_mail(to: str, head: str, kind: str) -> None:
     assert read_checked(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
 
 
@@ -134,7 +136,7 @@ def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
     ("Return-Path: \n", "reply"),
     ("Return-Path: <>\n", "auto_reply"),
 ])  # fmt: skip
-def test_only_an_empty_return_path_is_nobodys(path: str, kind: str) -> None:
+def test_only_an_empty_return_path_means_a_mail_system(path: str, kind: str) -> None:
     mail = f"{path}From: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\nSubject: Vote\n\nSTOP\n"
     assert read_checked(mail.encode())["kind"] == kind
 
@@ -161,14 +163,14 @@ def test_a_file_or_standard_input_is_judged_in_words_or_as_json(tmp_path: Path) 
 @pytest.mark.parametrize(
     "content", [b"two lines\nof words\n", b"", b"member_id,email\n1,amy@member.test\n", b"Note: milk\n"]
 )
-def test_what_is_no_mail_is_not_judged(tmp_path: Path, content: bytes) -> None:
+def test_a_text_that_is_no_mail_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(InputError, match="is no mail: a mail begins with its headers"):
         check_mail(path, None, as_json=True)
 
 
-def test_in_words_it_says_what_follows() -> None:
+def test_the_answer_in_words_says_what_follows() -> None:
     assert check_mail(DATA / "mail/out-of-office.eml", None, as_json=False).startswith(
         "auto_reply: a machine wrote it; it is noted with the message it answers, and nobody has to read it\nSubject: "
     )

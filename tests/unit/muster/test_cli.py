@@ -50,7 +50,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.startswith(f"Usage: muster {name}")
 
 
-def test_what_a_command_does_is_said_to_the_end_of_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_a_command_is_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("people", "messages", "campaign", "template", "user"):
         assert status_of(name, "--help") == 0
         assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
@@ -59,13 +59,13 @@ def test_what_a_command_does_is_said_to_the_end_of_the_sentence(capsys: pytest.C
     assert "Tell the whole history of a person's messages and of what they said, or of one message." in told
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("--version") == 0
     assert capsys.readouterr().out.startswith("muster, version ")
 
 
 @pytest.mark.parametrize("words", [("nonsense",), ("migrate", "--nonsense"), ("user", "add"), ("user", "nonsense")])
-def test_called_wrongly_is_2_with_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_exits_with_2_and_the_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(*words) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -73,7 +73,7 @@ def test_called_wrongly_is_2_with_usage(words: tuple[str, ...], capsys: pytest.C
 
 
 @pytest.mark.parametrize(("words", "meant"), [(("camapign",), "campaign"), (("people", "improt"), "import")])
-def test_a_misspelt_command_is_told_the_one_it_is_like(
+def test_a_misspelt_command_gets_a_suggestion(
     words: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status_of(*words) == 2
@@ -94,9 +94,7 @@ def test_a_misspelt_command_is_told_the_one_it_is_like(
         ("webhooks", "replay", "hr", "--after", "99999999999999999999"),
     ],
 )
-def test_a_number_that_nothing_can_have_is_refused_before_anybody_is_asked(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_impossible_number_is_refused_at_once(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(*words) == 2
     assert "is not in the range" in capsys.readouterr().err
 
@@ -109,11 +107,11 @@ def test_a_number_that_nothing_can_have_is_refused_before_anybody_is_asked(
         ("-1", None), ("", None), ("#", None), ("##1", None), ("1_0", None), (" 1", None), ("M-17", None),
     ],
 )  # fmt: skip
-def test_the_number_of_a_row_is_read_or_is_none(typed: str, number: int | None) -> None:
+def test_a_row_number_is_read_or_refused(typed: str, number: int | None) -> None:
     assert read_id(typed) == number
 
 
-def test_a_misspelt_setting_is_told_the_one_it_is_like() -> None:
+def test_a_misspelt_setting_gets_a_suggestion() -> None:
     assert list(setting_hints(["MUSTER_PUBLICURL", "MUSTER_DATABASE", "muster_smtp_ulr", "PUBLIC_URL"])) == [
         "MUSTER_DATABASE is no setting and is ignored. Did you mean MUSTER_DATABASE_URL?",
         "MUSTER_PUBLICURL is no setting and is ignored. Did you mean MUSTER_PUBLIC_URL?",
@@ -121,12 +119,12 @@ def test_a_misspelt_setting_is_told_the_one_it_is_like() -> None:
     ]
 
 
-def test_no_hint_at_settings_that_are_right_or_somebody_elses() -> None:
+def test_right_and_foreign_settings_get_no_hint() -> None:
     kubernetes = ["MUSTER_SERVICE_HOST", "MUSTER_PORT", "MUSTER_PORT_8000_TCP", "MUSTER_PORT_8000_TCP_ADDR"]
     assert list(setting_hints(["MUSTER_PUBLIC_URL", "muster_log_format", "MUSTER_SUPERVISOR", *kubernetes])) == []
 
 
-def test_hints_come_before_what_the_command_says_and_from_a_file_too(tmp_path: Path) -> None:
+def test_hints_come_before_the_output_and_for_files_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MUSTER_LOGFORMAT=json\n")
     done = subprocess.run(
         [*MUSTER, "people", "count"], env=environment(MUSTER_TIMEZONE="UTC"), cwd=tmp_path,
@@ -138,7 +136,7 @@ def test_hints_come_before_what_the_command_says_and_from_a_file_too(tmp_path: P
     ]
 
 
-def test_a_folder_without_a_muster_gets_none_by_asking(tmp_path: Path) -> None:
+def test_asking_creates_no_files_in_a_folder_without_a_muster(tmp_path: Path) -> None:
     for words in (["people", "count"], ["user", "list"], ["campaign", "list"], ["serve"], ["worker"]):
         done = subprocess.run(
             [*MUSTER, *words], env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
@@ -155,7 +153,9 @@ def test_the_shell_completes_commands() -> None:
     assert "launch" in done.stdout, done.stderr
 
 
-def test_failed_is_1_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_exits_with_1_and_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MUSTER_LOG_FORMAT", "xml")
     assert status_of("migrate") == 1
     captured = capsys.readouterr()
@@ -164,14 +164,14 @@ def test_failed_is_1_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "docs/settings.md" in captured.err
 
 
-def test_errors_are_told_with_problems_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_printed_with_problems_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     assert show_error(InputError("2 rows are wrong.", problems=["line 3: a", "line 9: b"], remedy="Mend them.")) == 1
     assert capsys.readouterr().err == "Error: 2 rows are wrong.\n  line 3: a\n  line 9: b\nMend them.\n"
     assert show_error(Conflict("Not now.")) == 1
     assert capsys.readouterr().err == "Error: Not now.\n"
 
 
-def test_a_pipe_that_closes_is_no_error_worth_words(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     lines.write_text('"Hello"\n' * 20_000)
     with lines.open() as standard_input:
@@ -189,7 +189,7 @@ def test_a_pipe_that_closes_is_no_error_worth_words(tmp_path: Path) -> None:
     assert words == b""
 
 
-def test_interrupted_is_130_without_a_traceback() -> None:
+def test_an_interrupt_exits_with_130_and_no_traceback() -> None:
     # tests that were started with "&" ignore it, and so would the child
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

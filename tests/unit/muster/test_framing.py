@@ -1,4 +1,4 @@
-"""Whether a client has begun another request, for every way that bytes can be cut up on their way."""
+"""The beginning of another request is recognised however its bytes are cut."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ whole = st.lists(st.sampled_from([GET, POST, EMPTY, CHUNKED]), max_size=3).map(b
 
 
 @given(whole, st.integers(1, len(BEGUN)), st.lists(st.integers(0, 500), max_size=6))
-def test_what_has_begun_is_seen_wherever_it_is_cut(before: bytes, length: int, places: list[int]) -> None:
+def test_a_begun_request_is_seen_wherever_it_is_cut(before: bytes, length: int, places: list[int]) -> None:
     assert is_begun(cut(before + BEGUN[:length], places))
 
 
@@ -54,7 +54,7 @@ def test_whole_requests_begin_nothing_wherever_they_are_cut(requests: bytes, pla
 
 
 @pytest.mark.parametrize("request_", [GET, POST, EMPTY, CHUNKED])
-def test_a_request_byte_by_byte_ends_where_it_ends(request_: bytes) -> None:
+def test_a_request_read_byte_by_byte_ends_where_it_ends(request_: bytes) -> None:
     assert not is_begun(cut(request_, range(len(request_))))
     assert not is_begun(cut(request_ + request_, range(1000)))
     assert is_begun(cut(request_ + BEGUN, range(1000)))

@@ -40,7 +40,7 @@ def _as_before() -> Iterator[None]:
         ("SM0123456789abcdef0123456789abcdef", "SM0123456789abcdef0123456789abcdef"),
     ],
 )
-def test_people_are_hidden_and_nothing_else(text: str, hidden: str) -> None:
+def test_people_are_hidden_in_logs_and_nothing_else_is(text: str, hidden: str) -> None:
     assert hide_people(text) == hidden
 
 

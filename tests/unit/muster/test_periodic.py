@@ -1,4 +1,4 @@
-"""A duty is done once at a time, goes round again when asked meanwhile, and outlives its failures."""
+"""A job runs once at a time, runs again when woken meanwhile, and outlives its failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Work:
         return self.more >= 0
 
 
-async def test_asked_many_times_at_once_it_goes_round_twice_and_never_beside_itself() -> None:
+async def test_many_wake_ups_at_once_run_a_job_twice_and_never_in_parallel() -> None:
     work = Work()
     duty = PeriodicJob("test", work)
     duty.ask()
@@ -47,14 +47,14 @@ async def test_asked_many_times_at_once_it_goes_round_twice_and_never_beside_its
     assert (work.rounds, work.most_at_once) == (2, 1)
 
 
-async def test_goes_on_while_there_is_more() -> None:
+async def test_a_job_goes_on_while_there_is_more() -> None:
     work = Work(more=3)
     work.gate.set()
     await PeriodicJob("test", work).ask()
     assert work.rounds == 4
 
 
-async def test_can_be_asked_again_after_it_is_done() -> None:
+async def test_a_job_can_be_woken_again_after_it_is_done() -> None:
     work = Work()
     work.gate.set()
     duty = PeriodicJob("test", work)
@@ -71,11 +71,11 @@ async def test_a_failure_is_logged_once_and_so_is_the_recovery() -> None:
         for error in (Unavailable("it is away"), Unavailable("it is away"), ValueError("a bug"), None, None):
             work.error = error
             await duty.ask()
-    assert [one["log_level"] for one in logs] == ["warning", "error", "info"]
+    assert [entry["log_level"] for entry in logs] == ["warning", "error", "info"]
     assert work.rounds == 5
 
 
-async def test_closed_it_finishes_its_round_and_begins_no_other() -> None:
+async def test_a_closed_job_finishes_its_round_and_begins_no_other() -> None:
     work = Work(more=5)
     duty = PeriodicJob("test", work)
     duty.ask()

@@ -1,4 +1,4 @@
-"""What commands say of a file's problems: numbers and nouns agree, and what is only counted is counted in."""
+"""Printed problems of a file: numbers and nouns agree, and problems that are only counted are included."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def landlines(count: int) -> list[Problem]:
     return [Problem(line, "phone", "landline", "A landline.") for line in range(2, 2 + count)]
 
 
-def test_one_problem_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_problem_is_printed_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
     show_problems(landlines(1))
     write_problems(path, landlines(1))
@@ -21,7 +21,7 @@ def test_one_problem_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert said.err == f"1 problem is in {path}.\n"
 
 
-def test_problems_that_are_only_counted_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_counted_problems_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
     show_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
     write_problems(path, landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})

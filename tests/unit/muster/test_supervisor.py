@@ -9,7 +9,7 @@ import pytest
 from muster.supervisor import Child
 
 
-async def test_it_is_started_again_however_often_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_is_started_again_however_often_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("muster.supervisor.LONGEST_PAUSE", 0.01)
     child, started, start = Child(["--version"]), list[int](), Child.start
 

@@ -1,4 +1,4 @@
-"""A wish to get no more is obeyed wherever a person says it, and never made of what machines and servers add."""
+"""An opt-out is obeyed wherever a person writes it, and never read from text that machines add."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_footer_is_nobodys_wish(body: str, head: str) -> None:
         "I have left the company. Please stop emailing me here and write to bob@work.test about the rota.",
     ],
 )
-def test_a_wish_among_a_machines_words_is_seen_by_somebody(body: str) -> None:
+def test_a_wish_among_a_machines_words_is_shown_to_staff(body: str) -> None:
     assert judged(body) == ("reply", "opt_out")
     assert judged(body, AUTOMATIC) == ("reply", "unclear")
 
@@ -96,13 +96,13 @@ def mixed(body: str, attached: str, kind: str = "mixed") -> tuple[str, str | Non
         "message/disposition-notification",
     ],
 )
-def test_what_is_attached_makes_no_machine_of_a_person(attached: str) -> None:
+def test_an_attachment_makes_no_machine_of_a_person(attached: str) -> None:
     assert mixed("STOP", attached) == ("reply", "opt_out")
     assert mixed("I have voted", attached) == ("reply", "voted")
     assert mixed("STOP", attached, "report") == ("auto_reply", None)
 
 
-def test_a_calendars_answer_is_one() -> None:
+def test_a_calendars_answer_is_a_machines() -> None:
     assert judged("BEGIN:VCALENDAR", f"{ANSWER}Content-Type: text/calendar; method=REPLY\n") == ("auto_reply", None)
     assert mixed("Amy accepted", "text/calendar; method=REPLY", "alternative") == ("auto_reply", None)
     assert mixed("I have voted", "text/calendar; method=REPLY", "alternative") == ("auto_reply", None)
@@ -132,7 +132,7 @@ def test_a_postmaster_may_be_a_person(body: str, reading: str, sender: str) -> N
         '<p style="font-size:0.1em">STOP</p>ok',
     ],
 )
-def test_what_is_struck_out_or_unseen_is_not_said(body: str) -> None:
+def test_struck_out_and_hidden_text_does_not_count(body: str) -> None:
     assert judged(body, f"{ANSWER}Content-Type: text/html\n") == ("reply", "unclear")
 
 
@@ -149,5 +149,5 @@ def test_what_is_struck_out_or_unseen_is_not_said(body: str) -> None:
         "text-decoration:underline",
     ],
 )
-def test_what_a_person_sees_is_said(style: str) -> None:
+def test_visible_text_counts(style: str) -> None:
     assert judged(f'<p style="{style}">STOP</p>', f"{ANSWER}Content-Type: text/html\n") == ("reply", "opt_out")

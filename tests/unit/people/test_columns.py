@@ -1,4 +1,4 @@
-"""Columns are told by their names, by aliases, or by a mapping file; and errors say which are near."""
+"""Columns are recognised by their names, by aliases, or by a mapping file; errors name the nearest ones."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def meanings(*header: str, mapping: Mapping | None = None) -> dict[str, str]:
         "E-mail 3 Display Name",
     ],
 )
-def test_what_only_says_of_what_kind_an_address_is_becomes_no_attribute(label: str) -> None:
+def test_a_column_with_the_kind_of_an_address_becomes_no_attribute(label: str) -> None:
     assert meanings("member id", label, "Phone band") == {
         "member id": "external_id", "Phone band": "attributes.phone_band",
     }  # fmt: skip

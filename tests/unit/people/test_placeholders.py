@@ -36,14 +36,14 @@ from people.imports.placeholders import is_placeholder, placeholders_in_name
         "<NA>",
     ],
 )
-def test_placeholders(text: str) -> None:
+def test_placeholders_for_nothing_are_recognised(text: str) -> None:
     assert is_placeholder(text.replace("…", "..."))
 
 
 @pytest.mark.parametrize(
     "text", ["", "Nan", "Na", "Blank", "No", "0", "Nullarbor", "N", "Noone", "A-B", "Unknown", "-1", "NA"]
 )
-def test_words_that_are_none(text: str) -> None:
+def test_ordinary_words_are_no_placeholders(text: str) -> None:
     assert not is_placeholder(text)
 
 

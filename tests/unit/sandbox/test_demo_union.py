@@ -25,7 +25,7 @@ def test_the_same_seed_writes_the_same_file(tmp_path: Path) -> None:
     assert {**first.to_json(), "path": ""} == {**again.to_json(), "path": ""}
 
 
-def test_phones_ring_nowhere(tmp_path: Path) -> None:
+def test_phones_are_from_ranges_that_ring_nowhere(tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=2000)
     numbers = set()
     for cell in column(union.path, "Mobile  Phone"):
@@ -55,7 +55,7 @@ def test_emails_are_at_domains_kept_for_examples(tmp_path: Path) -> None:
     assert all(mailbox.startswith("bounce.") for mailbox in bouncing)
 
 
-def test_more_members_than_the_first_block_has_numbers(tmp_path: Path) -> None:
+def test_more_members_than_the_first_block_has_numbers_for_get_one(tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=180_000)
     assert union.shared_phone < union.with_mobile / 5
 

@@ -17,7 +17,7 @@ async def agenda() -> AsyncIterator[Agenda]:
     await one.close()
 
 
-async def test_what_is_due_first_is_done_first(agenda: Agenda) -> None:
+async def test_the_earliest_due_task_runs_first(agenda: Agenda) -> None:
     done: list[str] = []
 
     async def do(what: str) -> None:
@@ -30,7 +30,7 @@ async def test_what_is_due_first_is_done_first(agenda: Agenda) -> None:
     assert done == ["first", "second", "third"]
 
 
-async def test_no_more_than_so_many_are_under_way(agenda: Agenda) -> None:
+async def test_the_number_of_running_tasks_is_limited(agenda: Agenda) -> None:
     under_way, most = 0, 0
 
     async def do() -> None:
@@ -48,7 +48,7 @@ async def test_no_more_than_so_many_are_under_way(agenda: Agenda) -> None:
     assert agenda.pending == 0
 
 
-async def test_what_is_added_by_one_thing_is_waited_for_too(agenda: Agenda) -> None:
+async def test_tasks_added_by_a_task_are_waited_for(agenda: Agenda) -> None:
     done: list[int] = []
 
     async def do(left: int) -> None:
@@ -61,7 +61,7 @@ async def test_what_is_added_by_one_thing_is_waited_for_too(agenda: Agenda) -> N
     assert done == [3, 2, 1, 0]
 
 
-async def test_one_that_fails_does_not_stop_the_others(agenda: Agenda) -> None:
+async def test_a_failing_task_does_not_stop_the_others(agenda: Agenda) -> None:
     done: list[str] = []
 
     async def fail() -> None:
@@ -76,7 +76,7 @@ async def test_one_that_fails_does_not_stop_the_others(agenda: Agenda) -> None:
     assert done == ["done"]
 
 
-async def test_a_closed_agenda_does_nothing_more() -> None:
+async def test_a_closed_agenda_runs_nothing_more() -> None:
     agenda = Agenda("test", at_once=1)
     done: list[str] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,12 @@ def test_every_quirk_is_in_the_docs_with_its_reply() -> None:
 def test_every_scanner_is_in_the_docs() -> None:
     for kind in KINDS:
         assert f"`{kind.name}`" in DOCS
+
+
+def test_every_class_named_in_the_docs_exists() -> None:
+    named = dict(re.findall(r"`(\w+)` \(in `(sandbox[\w.]*)`\)", DOCS))
+    assert named, "the docs say where a class is"
+    for name, module in named.items():
+        assert hasattr(import_module(module), name)
+    known = {*named, *vars(import_module("sandbox.sandbox")), *vars(import_module("sandbox.twilio.config"))}
+    assert set(re.findall(r"\b([A-Z][a-z]+[A-Z]\w+)\(", DOCS)) <= known

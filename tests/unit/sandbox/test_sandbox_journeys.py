@@ -1,4 +1,4 @@
-"""How simulated texts travel, and how their receipts come."""
+"""Simulated texts on their way, and the order of their receipts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_journey_goes_forward_and_comes_to_an_end(seed: int, service: bool, un
 
 
 @given(seed=st.integers(), kind=receipts_kinds, service=st.booleans(), share=st.sampled_from([0.0, 0.5, 1.0]))
-def test_nobody_is_told_what_has_not_happened_yet(seed: int, kind: Receipts, service: bool, share: float) -> None:
+def test_no_receipt_is_sent_before_its_stage(seed: int, kind: Receipts, service: bool, share: float) -> None:
     config = TwilioConfig(seed=seed, late=share, repeated=share, shuffled=share)
     stages = journey(service=service, seed=seed)
     notices = plan_notices(stages, kind, config, Random(seed))

@@ -1,4 +1,4 @@
-"""What simulated members see: links in messages, forms on pages; and how they choose."""
+"""Simulated members: the links and forms they find, and the choices they make."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from campaigns.replies.classification import read_reply
 from sandbox.browser import Button, read_forms
-from sandbox.letters import read_mail, read_text
 from sandbox.mailbox import Mailbox
 from sandbox.postmaster import ORDINARY, QUIRKS, Postmaster
 from sandbox.profile import BY_EMAIL, BY_SMS, Profile, choose
+from sandbox.received_message import read_mail, read_text
 from sandbox.record import Act, Record
 from sandbox.replies import DIGITS, REPLIES, word
 from sandbox.twilio.optouts import keyword
@@ -117,7 +117,7 @@ def test_every_reply_habit_has_words_and_the_keywords_are_twilios() -> None:
 
 
 @pytest.mark.parametrize(("meaning", "text"), [(meaning, text) for meaning in REPLIES for text in REPLIES[meaning]])
-def test_no_reply_leaves_a_doubt_how_it_is_read(meaning: str, text: str) -> None:
+def test_every_reply_is_classified_clearly(meaning: str, text: str) -> None:
     assert read_reply(text).reading == meaning
 
 
@@ -174,7 +174,7 @@ def test_the_mailbox_counts_copies() -> None:
     assert mailbox.counts()["repeated"] == 2
 
 
-def test_the_last_word_about_a_message_stands() -> None:
+def test_the_last_answer_to_a_message_counts() -> None:
     record = Record()
 
     def did(address: str, message: str, what: str, route: str, answer: str, *, succeeded: bool = True) -> None:

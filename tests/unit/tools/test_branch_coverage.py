@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools.branch_coverage import Branches, read_branches, report
 
 
-def test_a_package_with_too_few_names_where_they_are_missing() -> None:
+def test_a_package_below_the_bar_names_the_missing_branches() -> None:
     modules = [
         Branches("ballots/claims.py", 9, 10), Branches("ballots/score.py", 2, 10), Branches("core/clock.py", 0, 4),
     ]  # fmt: skip

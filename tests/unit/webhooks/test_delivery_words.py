@@ -9,9 +9,9 @@ import pytest
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
-from webhooks.email.mail_server.parsed_mail import parse_mail
-from webhooks.email.mail_server.reports import read_bounce
+from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed, says_failed
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AMY = "amy@workplace.example"
@@ -127,7 +127,7 @@ def test_a_report_of_an_arrival_is_no_bounce(subject: str, kind: str) -> None:
     f"{AMY} : remis avec succès", f"An {AMY} erfolgreich zugestellt.", f"{AMY} has received the original.",
     f"<{AMY}>: delivered to mailbox\n<bob@old.example>: user unknown",
 ])  # fmt: skip
-def test_something_that_arrived_leaves_a_doubt(said: str) -> None:
+def test_a_report_that_something_arrived_makes_a_bounce_doubtful(said: str) -> None:
     assert read("Undeliverable mail", said, FIELDS).reason is Reason.RECIPIENT_REFUSED
     assert read("Undeliverable mail", f"{said}\n\n550 5.1.1 User unknown").reason is Reason.RECIPIENT_REFUSED
     assert read("Undeliverable mail", f"{said}\n{AMY}: User unknown").reason is Reason.RECIPIENT_REFUSED

@@ -11,8 +11,8 @@ from core.keyring import Keyring
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.addresses import Purpose
-from webhooks.email.mail_server.classify import (
+from webhooks.email.inbound_mail.addresses import Purpose
+from webhooks.email.inbound_mail.classify import (
     BOUNCE,
     COMPLAINT,
     DoubtfulMail,
@@ -21,7 +21,7 @@ from webhooks.email.mail_server.classify import (
     UnsubscribeWish,
     classify_mail,
 )
-from webhooks.email.mail_server.replies import MailAnswer
+from webhooks.email.inbound_mail.replies import MailAnswer
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEYS = Keyring([SecretStr("a secret for tests only")])
@@ -177,7 +177,7 @@ def test_a_code_in_a_text_that_is_the_recipients_suppresses_at_once(said: str) -
     assert event_of(text(said)).reason is HARD
 
 
-def test_who_writes_from_a_mailbox_has_it() -> None:
+def test_a_mailbox_somebody_writes_from_is_not_dead() -> None:
     forwarded = report(failed(AMY, "550 5.1.1 user unknown")).replace(SYSTEM, f"Amy <{AMY}>")
     assert event_of(forwarded).reason is SOFT
     assert event_of(text("Not delivered: 550 5.1.1 user unknown", f"Amy <{AMY}>")).reason is SOFT

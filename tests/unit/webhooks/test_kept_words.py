@@ -1,4 +1,4 @@
-"""What a person writes themself stays: no line that says something goes, unless it stands in a quotation."""
+"""A person's own words are kept: no meaningful line is removed unless it is in a quotation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.reply_cases import cases
-from webhooks.email.mail_server.added_lines import speaks_for_itself
-from webhooks.email.mail_server.endings import without_ending
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import marks_quotation, names_of
+from webhooks.email.inbound_mail.added_lines import speaks_for_itself
+from webhooks.email.inbound_mail.endings import without_ending
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
 
 NAMES = names_of("Ann Jones", "ann.jones@member.test")
 SAID = sorted({
@@ -40,7 +40,7 @@ AROUND = [
     st.sampled_from(SAID), st.lists(st.sampled_from(AROUND), max_size=4), st.lists(st.sampled_from(AROUND), max_size=4),
     st.sampled_from(["\n", "\n\n"]),
 )  # fmt: skip
-def test_a_line_that_says_something_stays_whatever_stands_around_it(
+def test_a_meaningful_line_is_kept_whatever_surrounds_it(
     said: str, above: list[str], below: list[str], gap: str
 ) -> None:
     assert said in own_words(gap.join([*above, said, *below]), NAMES).split("\n")
@@ -158,7 +158,7 @@ def test_below_a_notice_only_what_says_something_is_kept(text: str, left: str) -
     "Date: 1/12/2026\nTo: whom it may concern",
     "Ward: 7\nAt: Leeds\nPager: ann@member.test\nStarted: 1/2/1990",
 ])  # fmt: skip
-def test_what_people_say_of_themselves_is_no_quoted_mail(details: str) -> None:
+def test_details_people_give_of_themselves_are_no_quoted_mail(details: str) -> None:
     for words in ("Please unsubscribe me", "I have voted"):
         for text in (f"{details}\n\n{words}", f"{details}\n{words}", f"Hello,\n\n{words}\n\n{details}"):
             assert own_words(text, {"zed"}) == text
@@ -205,7 +205,7 @@ def test_a_question_is_no_banner_and_a_warning_stands_at_the_top(text: str) -> N
     "[EXTERNAL] ", "[External Email] ", "(EXT) ", "***SPAM*** ", "<<EXTERNAL>> ", "[EXTERN]: ", "[WARNING: EXTERNAL] ",
     "EXTERNAL: ", "EXT: ",
 ])  # fmt: skip
-def test_what_a_server_puts_before_the_words_on_their_line_goes(tag: str) -> None:
+def test_a_servers_mark_on_the_line_of_the_words_is_removed(tag: str) -> None:
     assert own_words(f"{tag}STOP", NAMES) == "STOP"
     assert own_words(f"Hello\n{tag}I have voted", NAMES) == "Hello\nI have voted"
 
@@ -213,5 +213,5 @@ def test_what_a_server_puts_before_the_words_on_their_line_goes(tag: str) -> Non
 @pytest.mark.parametrize(
     "text", ["(external candidates have no vote, I think)", "External: members in Leeds", "Ext: 4412"]
 )
-def test_a_word_of_the_writers_before_a_colon_stays(text: str) -> None:
+def test_a_word_before_a_colon_of_the_writers_is_kept(text: str) -> None:
     assert own_words(f"See here.\n{text}", NAMES) == f"See here.\n{text}"

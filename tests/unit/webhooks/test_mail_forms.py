@@ -1,15 +1,15 @@
-"""What a mail says, in whatever parts, charsets and HTML it says it."""
+"""The text of a mail, in any structure, charset and HTML."""
 
 from __future__ import annotations
 
 import pytest
 
-from webhooks.email.mail_server.charsets import decode
-from webhooks.email.mail_server.marked_lines import own_marked
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.parsed_mail import mailboxes, parse_mail
-from webhooks.email.mail_server.subjects import own_subject
+from webhooks.email.inbound_mail.charsets import decode
+from webhooks.email.inbound_mail.marked_lines import own_marked
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.parsed_mail import mailboxes, parse_mail
+from webhooks.email.inbound_mail.subjects import own_subject
 
 SENT = ("Have you posted your ballot paper?\nHi Amy, please post it today.\n\nYour Union\nStop these emails",)
 PICTURE = "Content-Type: image/jpeg\nContent-Disposition: inline; filename=a.jpg\n\nabc"
@@ -80,7 +80,7 @@ def test_the_html_form_of_a_mail_is_whole_too() -> None:
     (b"abc", "zip", "abc"),
     (b"abc", "no such thing", "abc"),
 ])  # fmt: skip
-def test_bytes_are_read_as_what_they_are(content: bytes, charset: str | None, text: str) -> None:
+def test_bytes_are_decoded_whatever_their_declared_charset(content: bytes, charset: str | None, text: str) -> None:
     assert decode(content, charset) == text
 
 
@@ -101,7 +101,7 @@ def test_headers_and_texts_without_a_charset_are_read() -> None:
     'style="background:#036;color:rgb(0,51,102)"', 'style="margin-left:-1000px"',
 ])  # fmt: skip
 @pytest.mark.parametrize("tag", ["div", "span", "p", "td", "a", "font"])
-def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
+def test_hidden_text_is_not_read(hiding: str, tag: str) -> None:
     wrapped = f"<table><tr><td>x</td><{tag} {hiding}>stop</{tag}></tr></table>" if tag == "td" else ""
     said = read_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted").text
     assert "stop" not in said
@@ -127,7 +127,7 @@ def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
         "background:#036;color:#fff",
     ],
 )
-def test_what_is_seen_is_read(style: str) -> None:
+def test_visible_text_is_read(style: str) -> None:
     assert read_html(f'<div style="{style}">please stop</div>').text == "please stop"
 
 
@@ -135,7 +135,7 @@ def test_what_is_seen_is_read(style: str) -> None:
     ("font-size:0", "font-size:14px"), ("font-size:1px;line-height:1px", "font-size:1.1em"),
     ("color:#fff;background:#fff", "color:#333"), ("background:navy;color:navy", "color:white"),
 ])  # fmt: skip
-def test_what_a_newsletter_makes_readable_again_is_read(outer: str, inner: str) -> None:
+def test_text_made_visible_again_is_read(outer: str, inner: str) -> None:
     html = f'<table style="{outer}"><tr><td>hid</td><td style="{inner}">STOP</td></tr></table>'
     assert read_html(html).text.split() == ["STOP"]
 
@@ -161,7 +161,7 @@ def test_a_transfer_encoding_is_known_however_it_is_written(encoding: str) -> No
     assert parse_mail(raw.encode()).text == "STOP"
 
 
-def test_comments_in_comments_are_no_mailbox() -> None:
+def test_nested_comments_are_no_mailbox() -> None:
     assert mailboxes("(" * 1900) == []
     assert mailboxes("Ann (at (the (union))) <ann@member.test>")[0][1] == "ann@member.test"
     assert mailboxes("(a)" * 100 + "<ann@member.test>")[0][1] == "ann@member.test"
@@ -175,7 +175,7 @@ def test_comments_in_comments_are_no_mailbox() -> None:
     ("", ""), ("Re:", ""), ("Re: my house move", "my house move"), ("***STOP***", "***STOP***"),
     ("Antwort: STOP", "STOP"), ("EXT: STOP", "STOP"), ("Next: what do I do", "Next: what do I do"),
 ])  # fmt: skip
-def test_what_a_member_puts_into_a_subject_is_theirs(subject: str, own: str) -> None:
+def test_a_members_own_words_in_a_subject_are_read(subject: str, own: str) -> None:
     assert own_subject(subject, SENT) == own
 
 
@@ -184,11 +184,11 @@ def test_what_a_member_puts_into_a_subject_is_theirs(subject: str, own: str) -> 
     "Re(2): ", "RV: ", "R: ", "Odp: ", "VL: ", "**EXTERNAL** AW: ", "{SPAM?} ", "<External> Re: ", "Spam: ",
     "Possible spam: Re: ", "Re^2: ",
 ])  # fmt: skip
-def test_what_programs_put_before_a_subject_is_nobodys(before: str) -> None:
+def test_prefixes_added_by_programs_are_not_read(before: str) -> None:
     assert own_subject(f"{before}Have you posted your ballot paper?", SENT) == ""
 
 
-def test_of_a_subject_whose_message_is_unknown_only_a_wish_is_known() -> None:
+def test_a_subject_without_its_message_counts_only_as_a_wish() -> None:
     assert [own_subject(one, ()) for one in ("Re: Your vote", "Re: STOP", "My vote")] == ["", "STOP", "My vote"]
 
 
@@ -207,6 +207,6 @@ def test_a_mark_makes_no_quotation_of_a_persons_own_line(text: str, own: str) ->
     assert own_words(text, (), SENT) == own
 
 
-def test_of_an_unknown_message_only_a_lone_marked_line_is_theirs() -> None:
+def test_without_the_message_only_a_lone_marked_line_is_the_members() -> None:
     assert own_marked(["> please stop"], ()) == [0]
     assert own_marked(["> please stop", "> now"], ()) == own_marked(["Hi", "> please stop"], ()) == []

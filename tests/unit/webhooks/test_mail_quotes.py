@@ -1,4 +1,4 @@
-"""What a person wrote themself: quoted mails in English and Welsh go, and nothing that might be an answer."""
+"""A person's own words: quoted mails in English and Welsh are removed, and no possible answer is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from campaigns.replies.classification import read_reply
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.markup import MOST_TAGS, read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import LONGEST, names_of, words_of_subject
+from webhooks.email.inbound_mail.markup import MOST_TAGS, read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import LONGEST, names_of, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
 NAMES = names_of("Ann Jones", "ann.jones@member.test")
@@ -39,7 +39,7 @@ NAMES = names_of("Ann Jones", "ann.jones@member.test")
     "I have voted\n\nThis email and any attachments are confidential and intended for the addressee. Do not vote.",
     "I have voted\n\nDISCLAIMER: I do not speak for my employer.",
 ])  # fmt: skip
-def test_the_rest_of_a_mail_goes(text: str) -> None:
+def test_quoted_text_and_signatures_are_removed(text: str) -> None:
     assert own_words(text, NAMES) == "I have voted"
 
 
@@ -55,7 +55,7 @@ def test_the_rest_of_a_mail_goes(text: str) -> None:
     "- voted\n- posted it",
     "To: whom it may concern, I have voted",
 ])  # fmt: skip
-def test_what_might_be_an_answer_stays(text: str) -> None:
+def test_a_possible_answer_is_kept(text: str) -> None:
     assert own_words(text, NAMES) == text
 
 
@@ -66,7 +66,7 @@ def test_what_might_be_an_answer_stays(text: str) -> None:
     (f"On Sun, 22 Nov 2026 at 12:00, The Union <b@union.test> wrote:\n{QUOTED}", "unclear"),
     ("I have voted\nThanks\nnot really", "unclear"),
 ])  # fmt: skip
-def test_then_it_reads_like_a_text(text: str, reading: str) -> None:
+def test_a_stripped_mail_is_classified_like_a_text(text: str, reading: str) -> None:
     assert read_reply(own_words(text, NAMES)).reading == reading
 
 
@@ -87,7 +87,7 @@ def test_html_is_read_as_a_person_sees_it(html: str, text: str) -> None:
     assert read_html(html).text == text
 
 
-def test_html_made_to_keep_a_parser_busy_is_cut() -> None:
+def test_html_made_to_be_slow_is_cut() -> None:
     assert read_html("<br>" * (MOST_TAGS - 1) + "<p>STOP").text == "STOP"
     assert read_html("<li><ul>" * MOST_TAGS + "STOP").text == ""
 
@@ -110,12 +110,12 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_text_made_to_keep_a_pattern_busy_does_not(name: str) -> None:
+def test_a_text_made_to_be_slow_is_read_quickly(name: str) -> None:
     assert effort_of(lambda: own_words(BOMBS[name], NAMES)) < 300  # thousands, where lines are not bounded
 
 
 @given(st.text(alphabet="OnArwote: \n>-_FrmTSubjc,<>@i", max_size=600))
-def test_nothing_is_made_up(text: str) -> None:
+def test_own_words_are_lines_of_the_mail(text: str) -> None:
     said = own_words(text, NAMES)
     assert len(said) <= LONGEST
     lines = {line.strip() for line in text.split("\n")}

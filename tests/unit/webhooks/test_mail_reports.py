@@ -1,4 +1,4 @@
-"""Bounces, complaints and machines' answers as mail: what each says, read without a database."""
+"""Bounces, complaints and machines' answers as mail, read without a database."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from core.settings import Settings
 from messaging.reports.diagnostics import RefusalClass, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.addresses import Destination, read_destination
-from webhooks.email.mail_server.auto_responses import is_automatic, is_distributed, sounds_automatic
-from webhooks.email.mail_server.delivery_status import statuses_of
-from webhooks.email.mail_server.mail_store import fingerprint
-from webhooks.email.mail_server.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
-from webhooks.email.mail_server.reports import read_bounce, read_complaint
+from webhooks.email.inbound_mail.addresses import Destination, read_destination
+from webhooks.email.inbound_mail.auto_responses import is_automatic, is_distributed, sounds_automatic
+from webhooks.email.inbound_mail.delivery_status import statuses_of
+from webhooks.email.inbound_mail.mail_store import fingerprint
+from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce, read_complaint
 
 DATA = Path(__file__).parents[2] / "data" / "mail"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -70,7 +70,7 @@ def test_the_enhanced_code_says_what_a_bounce_means(status: str, words: str, rea
     assert (judged.reason, judged.soft) == (reason, soft)
 
 
-def test_without_a_code_a_bounce_is_what_its_teller_takes_it_for() -> None:
+def test_without_a_code_a_bounce_is_weighed_as_its_reporter_does() -> None:
     assert judge_bounce("", "nothing", RefusalClass(HARD)) == RefusalClass(HARD)
 
 
@@ -120,7 +120,7 @@ def machine_wrote(one: ParsedMail) -> bool:
 
 
 @pytest.mark.parametrize("name", ["vacation", "out-of-office", "challenge", *BOUNCES])
-def test_machines_answers_are_known(name: str) -> None:
+def test_answers_of_machines_are_recognised(name: str) -> None:
     assert machine_wrote(letter(name))
 
 
@@ -134,7 +134,7 @@ def test_machines_answers_are_known(name: str) -> None:
     "From: MAILER-DAEMON@x.test", "From: autoreply@x.test",
     "Content-Type: multipart/report; report-type=disposition-notification; boundary=a",
 ])  # fmt: skip
-def test_what_only_machines_write_is_known(head: str) -> None:
+def test_headers_of_machines_are_recognised(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
     assert machine_wrote(parse_mail(raw))
 
@@ -161,7 +161,7 @@ def test_people_are_not_taken_for_machines(head: str) -> None:
     "From: no-reply@x.test", "From: do_not_reply@x.test", "From: members-bounces@lists.x.test",
     "From: group+bounces=ann@x.test",
 ])  # fmt: skip
-def test_a_list_says_not_who_wrote(head: str) -> None:
+def test_mail_of_a_list_is_distributed_but_not_automatic(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
     assert is_distributed(parse_mail(raw), "ann@member.test")
     assert not is_automatic(parse_mail(raw), "ann@member.test")
@@ -173,7 +173,7 @@ def test_a_list_says_not_who_wrote(head: str) -> None:
 # ---- addresses
 
 
-def test_an_address_says_what_a_mail_has_come_for() -> None:
+def test_the_address_tells_the_purpose_of_a_mail() -> None:
     settings = Settings(
         _env_file=None, email_from="The Union <Ballot@union.test>", bounce_domain="bounces.union.test",
         reply_domain="reply.union.test",
@@ -206,7 +206,7 @@ def test_an_address_says_what_a_mail_has_come_for() -> None:
         assert read(stranger) is None, stranger
 
 
-def test_the_same_mail_is_known_whichever_way_it_came() -> None:
+def test_the_same_mail_has_one_fingerprint_however_it_came() -> None:
     raw = mail("dsn-hard")
     other = b"Return-Path: <>\nReceived: from a\n\tby b; Sun\nDelivered-To: x\n" + raw.replace(b"\r\n", b"\n") + b"\n"
     assert fingerprint(raw, "b@x.test") == fingerprint(other, "B@x.test")
@@ -248,7 +248,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_mail_made_to_do_harm_does_none(name: str) -> None:
+def test_a_malicious_mail_is_read_quickly(name: str) -> None:
     def read() -> None:
         try:
             one = parse_mail(BOMBS[name])
@@ -269,7 +269,7 @@ def test_a_mail_nested_without_end_is_refused_in_words() -> None:
 
 
 @given(st.binary(max_size=400), st.sampled_from(["dsn-hard", "arf-abuse", "qmail", "vacation"]), st.integers(0, 1500))
-def test_whatever_bytes_come_a_mail_is_read_or_refused(junk: bytes, name: str, where: int) -> None:
+def test_any_bytes_are_read_as_a_mail_or_refused(junk: bytes, name: str, where: int) -> None:
     raw = mail(name)
     try:
         one = parse_mail(raw[:where] + junk + raw[where + len(junk) // 2 :])

@@ -9,9 +9,9 @@ import pytest
 from messaging.reports.diagnostics import Weight, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.mailbox_refusals import code_is_recipients, says_no_such_mailbox
-from webhooks.email.mail_server.parsed_mail import parse_mail
-from webhooks.email.mail_server.reports import read_bounce
+from webhooks.email.inbound_mail.mailbox_refusals import code_is_recipients, says_no_such_mailbox
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OURS = "b+seal@bounces.union.example"
@@ -86,11 +86,11 @@ def test_a_mailbox_that_is_refused_by_name_is_dead(text: str, recipient: str) ->
     "amy@workplace.example: utilisateur peut-être inconnu",
     "amy@workplace.example: möglicherweise ist der Benutzer unbekannt",
 ])  # fmt: skip
-def test_words_elsewhere_suppress_nobody_at_once(text: str) -> None:
+def test_words_apart_from_the_mailbox_suppress_nobody_at_once(text: str) -> None:
     assert weight(text) is not Weight.HARD
 
 
-def test_where_nobody_knows_the_recipient_all_that_are_refused_must_be_dead() -> None:
+def test_without_a_known_recipient_every_refused_mailbox_must_be_dead() -> None:
     text = f"{AMY}: user unknown\nbob@x.example: 550 Remote protocol error"
     assert weight(text) is Weight.HARD
     assert weight(text, recipient="") is not Weight.HARD
@@ -116,13 +116,13 @@ DELIVERED = "Final-Recipient: rfc822; {}\r\nAction: delivered\r\nStatus: 2.0.0"
     ((FAILED.format("a@x.example"), DELIVERED.format(AMY)), "delivered", False),
     ((DELIVERED.format("a@x.example"), FAILED.format(AMY)), "bounced", True),
 ])  # fmt: skip
-def test_of_several_statuses_the_recipients_own_counts(groups: tuple[str, ...], kind: str, hard: bool) -> None:
+def test_the_recipients_own_status_counts_among_several(groups: tuple[str, ...], kind: str, hard: bool) -> None:
     event = read_bounce(parse_mail(report(*groups)), AT, recipient=AMY)
     assert event is not None
     assert (event.kind, event.reason is Reason.HARD_BOUNCED) == (kind, hard)
 
 
-def test_a_reports_text_condemns_only_whom_its_fields_name() -> None:
+def test_the_text_of_a_report_is_about_the_recipients_of_its_fields() -> None:
     fields = f"Final-Recipient: rfc822; {AMY}\r\nAction: failed\r\nStatus: 5.0.0"
     for text, hard in (("forward@y.example: User unknown", False), (f"{AMY}: User unknown", True)):
         event = read_bounce(parse_mail(report(fields, text=text)), AT)

@@ -10,10 +10,10 @@ from messaging.reports.diagnostics import Weight, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
-from webhooks.email.mail_server.mailbox_refusals import says_led_on
-from webhooks.email.mail_server.named_mailboxes import blames_ours, helpers_in, names_another, without_help
-from webhooks.email.mail_server.parsed_mail import parse_mail
-from webhooks.email.mail_server.reports import read_bounce
+from webhooks.email.inbound_mail.mailbox_refusals import says_led_on
+from webhooks.email.inbound_mail.named_mailboxes import blames_ours, helpers_in, names_another, without_help
+from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AMY, BOB = "amy@workplace.example", "bob@old.example"

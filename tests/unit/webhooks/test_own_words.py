@@ -17,9 +17,9 @@ from messaging.content.sent import render_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
 from tests.support.quotings import email
-from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.quoted_text import names_of
+from webhooks.email.inbound_mail.markup import read_html
+from webhooks.email.inbound_mail.own_words import own_words
+from webhooks.email.inbound_mail.quoted_text import names_of
 
 DATA = Path(__file__).parents[2] / "data"
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
@@ -155,18 +155,18 @@ def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
         ("Laughed at “Last week's message, which is another one”", TEXT),
     ],
 )
-def test_a_reaction_to_the_message_that_is_answered_is_one(text: str, sent: str) -> None:
+def test_a_reaction_that_repeats_the_message_is_recognised(text: str, sent: str) -> None:
     assert read_reply(text, MENU, (sent,)).reading == "reaction"
 
 
-def test_a_picture_beside_words_that_are_not_ours_is_seen_by_somebody() -> None:
+def test_a_picture_beside_other_words_is_shown_to_staff() -> None:
     assert read_reply("“You lot are useless” 😡", MENU, (TEXT,)).reading == "unclear"
 
 
 @pytest.mark.parametrize("indent", ["", "    ", "\t", " \u00a0 "])
 @pytest.mark.parametrize("above", ["Thanks", "Thanks\n", "  Thanks  \n\nsee below", "You sent:", "“"])
 @pytest.mark.parametrize("own", ["STOP please", "stop", "Not voted yet"])
-def test_what_stands_below_our_text_is_whole_however_lines_are_indented(above: str, indent: str, own: str) -> None:
+def test_words_below_our_text_are_whole_however_lines_are_indented(above: str, indent: str, own: str) -> None:
     for text in (f"{above}\n{indent}see below {TEXT}\n{own}", f"{indent}{above}\n{indent}{TEXT}\n{indent}{own}"):
         assert own_text(text, (TEXT,)).text.split("\n")[-1].strip() == own
     assert read_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == read_reply(own).reading != "unclear"
@@ -243,7 +243,7 @@ def test_neighbours_of_stop_are_opt_outs(text: str) -> None:
         "Stop this nonsense",
     ],
 )
-def test_who_wants_something_else_to_stop_is_not_opted_out(text: str) -> None:
+def test_a_wish_for_something_else_to_stop_is_no_opt_out(text: str) -> None:
     assert read_reply(text, MENU).reading != "opt_out"
 
 
@@ -291,7 +291,7 @@ def quoted_without_a_beginning(words: str, form: int) -> str:
     ("words", "reading"),
     [("I have voted", "voted"), ("Thanks", "unclear"), ("No ballot paper has come", "no_ballot_paper")],
 )
-def test_the_message_itself_is_known_where_no_beginning_is(words: str, reading: str, form: int) -> None:
+def test_our_message_is_recognised_without_a_line_that_introduces_it(words: str, reading: str, form: int) -> None:
     found = own_words(quoted_without_a_beginning(words, form).replace("xx yy zz\n", ""), {"amy"}, sent_email())
     assert found == words
     assert read_reply(found).reading == reading
@@ -309,7 +309,7 @@ def test_the_message_itself_is_known_where_no_beginning_is(words: str, reading: 
         lambda sent: "\n".join(sent[at : at + 40] for at in range(0, len(sent), 40) if sent),
     ],
 )
-def test_it_is_known_however_it_was_broken_and_marked(change: Any) -> None:
+def test_our_message_is_recognised_however_it_was_wrapped_and_marked(change: Any) -> None:
     for form in sent_email():
         words = own_words(f"Not voted yet\n\n{change(form)}", {"amy"}, sent_email())
         assert read_reply(words).reading in {"not_voted", "unclear"}
@@ -347,7 +347,7 @@ def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -
         "Please consider the environment before printing this email.",
     ],
 )
-def test_what_stands_below_the_words_is_nobodys_wish(below: str) -> None:
+def test_text_below_the_words_is_no_wish(below: str) -> None:
     read = read_reply(own_words(f"I have voted\n\n{below}", {"amy", "jones"}))
     assert (read.reading, read.also) == ("voted", None)
 
@@ -412,7 +412,7 @@ def test_words_that_our_mail_has_too_stay_theirs(theirs: str, right: str) -> Non
         "This message originated outside the council.",
     ],
 )
-def test_an_employers_banner_is_nobodys_word(above: str) -> None:
+def test_an_employers_banner_is_not_read(above: str) -> None:
     assert own_words(f"{above}\n\nI have voted", {"amy"}) == "I have voted"
 
 
@@ -428,7 +428,7 @@ def test_an_employers_banner_is_nobodys_word(above: str) -> None:
         "On Monday I wrote to you: not voted yet",
     ],
 )
-def test_what_may_be_an_answer_is_left(text: str) -> None:
+def test_a_possible_answer_is_left(text: str) -> None:
     assert own_words(text, {"amy"}) == text
 
 
@@ -467,7 +467,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_mail_made_to_keep_it_busy_does_not(name: str) -> None:
+def test_a_mail_made_to_be_slow_is_read_quickly(name: str) -> None:
     def read() -> None:
         words = own_words(HOSTILE[name], {"amy"}, (TEXT, *sent_email()))
         read_reply(words, MENU, (TEXT,))
@@ -480,7 +480,7 @@ def test_a_mail_made_to_keep_it_busy_does_not(name: str) -> None:
     "Text STOP\n\nI have a question about the ballot.", "Reply STOP\n\nto unsubscribe", "Txt STOP\n\nto opt out please",
     "Reply STOP\n\n\nto stop these texts\n\nvoted", "text stop\n \nI have voted",
 ])  # fmt: skip
-def test_an_instruction_over_two_paragraphs_is_somebodys_to_read(text: str) -> None:
+def test_an_instruction_over_two_paragraphs_is_shown_to_staff(text: str) -> None:
     assert own_text(text).doubtful
     assert read_reply(text, MENU).reading in {"unclear", "opt_out"}, "no vote is counted"
 

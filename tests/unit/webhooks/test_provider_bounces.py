@@ -1,4 +1,4 @@
-"""Providers' events carry what the receiving server said: it is judged as everywhere, before what they made of it."""
+"""Providers' events carry the receiving server's words, which are weighed before the provider's own class."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def weight(event: EmailEvent | None) -> str:
     ("5.0.0", "smtp; 550 No such user here", "hard"),
     ("5.1.1", "smtp; 550 5.1.1 user unknown", "hard"),
 ])  # fmt: skip
-def test_what_the_server_said_comes_first(tell: Any, status: str, words: str, right: str) -> None:
+def test_the_servers_words_decide_first(tell: Any, status: str, words: str, right: str) -> None:
     assert weight(tell(status, words)) == right
 
 
-def test_what_nobody_can_read_is_what_the_provider_takes_it_for() -> None:
+def test_an_unreadable_refusal_is_weighed_as_the_provider_does() -> None:
     assert weight(sendgrid("", "550 no", "Invalid Address")) == "hard"
     assert weight(sendgrid("", "550 no", "Reputation")) == "sender"
     assert weight(sendgrid("", "550 no")) == "soft"

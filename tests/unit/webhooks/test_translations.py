@@ -1,4 +1,4 @@
-"""Members read their own language: every line is there, and fills in the same things."""
+"""Members' pages in each language: every line is there, with the same placeholders."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def test_every_language_says_everything_english_says(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", sorted(set(TABLES) - {"en"}))
-def test_no_line_was_left_in_english(language: str) -> None:
+def test_no_line_is_left_in_english(language: str) -> None:
     same = {key for key, line in TABLES[language].items() if line == TABLES["en"][key]}
     assert same == set(), f"{language} still says these in English"
 
 
-def test_a_language_is_found_by_its_first_part_and_english_stands_in() -> None:
+def test_a_language_is_found_by_its_first_part_or_else_english() -> None:
     assert wording("cy-GB") is wording("CY") is wording("cy")
     assert wording("pl") is wording("") is wording("en")
     assert languages() == ("en", "cy")
@@ -46,7 +46,7 @@ def test_a_language_is_found_by_its_first_part_and_english_stands_in() -> None:
         (datetime(2026, 7, 1, 23, 30, tzinfo=UTC), "Thursday 2 July at 00:30"),
     ],
 )
-def test_times_are_told_as_they_are_there(at: datetime, said: str) -> None:
+def test_times_are_written_in_the_words_of_the_language(at: datetime, said: str) -> None:
     assert local_time(at, "Europe/London", wording("en")) == said
     assert (
         local_time(datetime(2026, 12, 7, 12, tzinfo=UTC), "Europe/London", wording("cy"))

@@ -1,4 +1,4 @@
-"""Bodies of senders nobody knows: however they arrive, no more bytes are held than there is room for."""
+"""Bodies of unknown senders: however they arrive, their bytes stay within the limit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MANY = [f"20.0.{number}.1" for number in range(40)]
 
 @pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
 @pytest.mark.parametrize("size", [LARGEST, LARGEST - 1, LARGEST // 2 + 1])
-async def test_what_is_complete_when_it_is_read_is_counted(networks: list[str], room: int, size: int) -> None:
+async def test_an_upload_complete_when_read_is_counted(networks: list[str], room: int, size: int) -> None:
     uploads = Uploads()
     async with AsyncExitStack() as held:
         sizes = []
@@ -66,7 +66,7 @@ async def test_what_is_complete_when_it_is_read_is_counted(networks: list[str], 
 
 
 @pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
-async def test_what_ends_in_the_moment_in_which_it_is_too_much_is_not_taken(networks: list[str], room: int) -> None:
+async def test_an_upload_that_ends_over_the_limit_is_refused(networks: list[str], room: int) -> None:
     uploads = Uploads()
     async with AsyncExitStack() as held:
         began = [upload_from(where) for where in networks]

@@ -26,7 +26,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import PostedMail, compose_mail, said
+from webhooks.email.inbound import PostedMail, compose_mail, form_field
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
@@ -63,11 +63,11 @@ class Mailgun:
     async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
         """Read the one event of a request. The signature is inside the body, so it is parsed before it is verified."""
         try:
-            told = read_object(body)
+            posted = read_object(body)
         except Malformed as error:  # not verified yet, so nothing of it is kept
             raise Forged(str(error)) from None
-        token = verify(runtime, table(told.get("signature")))
-        event = table(told.get("event-data"))
+        token = verify(runtime, table(posted.get("signature")))
+        event = table(posted.get("event-data"))
         word = text(event.get("event"))
         if not word:
             raise Malformed("no event-data", token)
@@ -92,13 +92,15 @@ class Mailgun:
         https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
         """
         form = _form(request.headers.get("Content-Type", ""), body)
-        token = verify(runtime, {name: said(form, name) for name in ("timestamp", "token", "signature")})
+        token = verify(runtime, {name: form_field(form, name) for name in ("timestamp", "token", "signature")})
         raw = form.get("body-mime")
         if raw is None:
-            attached = said(form, "attachment-count")
+            attached = form_field(form, "attachment-count")
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
-            raw = compose_mail(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
-        return PostedMail(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
+            raw = compose_mail(
+                _headers(form, token), form_field(form, "body-plain"), form_field(form, "body-html"), number
+            )
+        return PostedMail(raw, form_field(form, "sender"), form_field(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
         """Convert an event."""
@@ -140,7 +142,7 @@ def _headers(form: Mapping[str, bytes], token: str) -> list[tuple[str, str]]:
     except Malformed as error:
         raise Malformed(str(error), token) from None
     pairs = pairs if isinstance(pairs, list) else []
-    return [(text(one[0]), text(one[1])) for one in pairs if isinstance(one, list) and len(one) == 2]
+    return [(text(pair[0]), text(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
 
 
 def _failed(event: Mapping[str, Any], when: datetime) -> EmailEvent:

@@ -123,15 +123,15 @@ class Postmark:
         """Convert an event."""
         kind = text(event.get("RecordType"))
         when = read_time(event.get(_WHEN.get(kind, "")), at)
-        said = text(event.get("Details"))
-        words = said or text(event.get("Description"))
+        details = text(event.get("Details"))
+        words = details or text(event.get("Description"))
         match kind:
             case "Delivery":
                 return EmailEvent("delivered", when, kind, words)
             case "SpamComplaint":
                 return EmailEvent("complained", when, kind, reason=Reason.COMPLAINED)
             case "Bounce":
-                return _bounce(text(event.get("Type")), when, words, said)
+                return _bounce(text(event.get("Type")), when, words, details)
             case "SubscriptionChange":
                 return _subscription(event, when)
         return None
@@ -140,20 +140,20 @@ class Postmark:
 def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the mail's headers: Postmark lists all but a few, which have fields of their own."""
     listed = mail.get("Headers")
-    found = [
-        (text(one.get("Name")), text(one.get("Value")))
-        for one in (listed if isinstance(listed, list) else ())
-        if isinstance(one, dict)
+    headers = [
+        (text(entry.get("Name")), text(entry.get("Value")))
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, dict)
     ]
     sender = table(mail.get("FromFull"))
     mailbox = formataddr((text(sender.get("Name")), text(sender.get("Email"))))
-    return [("From", mailbox), ("Subject", text(mail.get("Subject"))), ("Date", text(mail.get("Date"))), *found]
+    return [("From", mailbox), ("Subject", text(mail.get("Subject"))), ("Date", text(mail.get("Date"))), *headers]
 
 
-def _bounce(kind: str, when: datetime, words: str, said: str) -> EmailEvent | None:
+def _bounce(kind: str, when: datetime, words: str, details: str) -> EmailEvent | None:
     """Convert a bounce by its type and the server's words; Postmark's description of the type is not used."""
     if kind in _BOUNCES:
-        return bounced(judge_bounce("", said, _BOUNCES[kind]), when, word=kind, words=words)
+        return bounced(judge_bounce("", details, _BOUNCES[kind]), when, word=kind, words=words)
     if kind in _NEVER_TRIED:
         return EmailEvent("refused", when, kind, words, _NEVER_TRIED[kind])
     if kind not in _OTHERS:
@@ -180,11 +180,11 @@ def verify(runtime: Runtime, request: web.Request) -> None:
     """Verify that a request carries one of our passwords.
 
     Raises:
-        Forged: it does not.
+        Forged: the password is missing or wrong.
     """
-    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
-        given = base64.b64decode(said.strip(), validate=True)
+        given = base64.b64decode(encoded.strip(), validate=True)
     except (ValueError, binascii.Error):
         given = b""
     # every password is compared even after one fits, so that timing reveals nothing

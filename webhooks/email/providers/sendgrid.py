@@ -27,7 +27,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import PostedMail, compose_mail, header_lines, said
+from webhooks.email.inbound import PostedMail, compose_mail, form_field, header_lines
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
@@ -104,13 +104,13 @@ class SendGrid:
             raise Malformed(str(error)) from None
         envelope = read_object(form.get("envelope", b""))
         to = envelope.get("to")
-        recipients = [text(one) for one in to] if isinstance(to, list) else [text(to)]
+        recipients = [text(address) for address in to] if isinstance(to, list) else [text(to)]
         raw = form.get("email")
         if raw is None:
-            attached = said(form, "attachments")
+            attached = form_field(form, "attachments")
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
-            headers = header_lines(said(form, "headers"))
-            raw = compose_mail(headers, said(form, "text"), said(form, "html"), number)
+            headers = header_lines(form_field(form, "headers"))
+            raw = compose_mail(headers, form_field(form, "text"), form_field(form, "html"), number)
         return PostedMail(raw, text(envelope.get("from")), recipients)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
@@ -166,11 +166,11 @@ def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
     """Return the timestamp and the signature that a request carries.
 
     Raises:
-        Forged: it has none, or was not signed recently.
+        Forged: the request has no signature, or was not signed recently.
     """
-    timestamp, said = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
+    timestamp, encoded = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
     try:
-        signature = base64.b64decode(said, validate=True)
+        signature = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
         signature = b""
     if not signature:

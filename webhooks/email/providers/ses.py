@@ -66,11 +66,11 @@ class Ses:
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
         """Read the one event of a request; a new subscription is confirmed at once."""
-        told = await self._verified(runtime, request, body)
-        if told is None:
+        notice = await self._verified(runtime, request, body)
+        if notice is None:
             return []
-        key = text(told.get("MessageId"))
-        event = read_object(text(told.get("Message")))
+        key = text(notice.get("MessageId"))
+        event = read_object(text(notice.get("Message")))
         if not _type(event):
             raise Malformed("no eventType")
         if _type(event) in IGNORED:
@@ -86,16 +86,16 @@ class Ses:
 
         https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
         """
-        told = await self._verified(runtime, request, body)
-        if told is None:
+        notice = await self._verified(runtime, request, body)
+        if notice is None:
             return None
-        event = read_object(text(told.get("Message")))
+        event = read_object(text(notice.get("Message")))
         content = text(event.get("content"))
         if _type(event) != "Received" or not content:
             raise Malformed("not a mail with its content")
         receipt, mail = table(event.get("receipt")), table(event.get("mail"))
         recipients = receipt.get("recipients") or mail.get("destination")
-        to = [text(one) for one in recipients] if isinstance(recipients, list) else []
+        to = [text(address) for address in recipients] if isinstance(recipients, list) else []
         return PostedMail(
             _raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to
         )
@@ -103,15 +103,15 @@ class Ses:
     async def _verified(self, runtime: Runtime, request: web.Request, body: bytes) -> dict[str, Any] | None:
         """Return a verified SNS message; None for one about the subscription itself, which is handled here."""
         try:
-            told = read_object(body)
+            notice = read_object(body)
         except Malformed as error:  # not verified yet, so nothing of it is kept
             raise Forged(str(error)) from None
-        kind = await self._sns.verify(runtime, told, where=client_network(request))
+        kind = await self._sns.verify(runtime, notice, where=client_network(request))
         if kind == CONFIRMATION:
-            await self._sns.confirm(runtime, told)
+            await self._sns.confirm(runtime, notice)
         elif kind == UNSUBSCRIBE_CONFIRMATION:
-            await _tell_staff(runtime, told["TopicArn"])
-        return told if kind == NOTIFICATION else None
+            await _tell_staff(runtime, notice["TopicArn"])
+        return notice if kind == NOTIFICATION else None
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
         """Convert an event."""
@@ -169,9 +169,9 @@ def _message(runtime: Runtime, mail: Mapping[str, Any]) -> int | None:
     tagged = table(mail.get("tags")).get(NAME)
     headers = mail.get("headers")
     named = [
-        one.get("value")
-        for one in (headers if isinstance(headers, list) else ())
-        if isinstance(one, dict) and text(one.get("name")).lower() in {"message-id", "x-ses-message-tags"}
+        field.get("value")
+        for field in (headers if isinstance(headers, list) else ())
+        if isinstance(field, dict) and text(field.get("name")).lower() in {"message-id", "x-ses-message-tags"}
     ]
     return find_message(runtime.keyring, *(tagged if isinstance(tagged, list) else ()), *named, mail.get("source"))
 

@@ -47,12 +47,12 @@ class Sns:
     def __init__(self) -> None:
         self._certificates = Certificates()
 
-    async def verify(self, runtime: Runtime, said: Mapping[str, Any], *, where: str) -> str:
+    async def verify(self, runtime: Runtime, notice: Mapping[str, Any], *, where: str) -> str:
         """Verify that SNS sent a message, about a topic of ours, recently.
 
         Args:
             runtime: the settings, and the database that stores certificates.
-            said: the message.
+            notice: the message.
             where: the network it came from.
 
         Returns:
@@ -62,37 +62,37 @@ class Sns:
             Forged: SNS did not.
             Unavailable: the certificate cannot be fetched just now.
         """
-        kind, topic = text(said.get("Type")), text(said.get("TopicArn"))
+        kind, topic = text(notice.get("Type")), text(notice.get("TopicArn"))
         if topic not in runtime.settings.ses_topic_arn:
             raise Forged("not a topic of ours")
-        fields, algorithm = _SIGNED.get(kind), _HASHES.get(text(said.get("SignatureVersion")) or "1")
+        fields, algorithm = _SIGNED.get(kind), _HASHES.get(text(notice.get("SignatureVersion")) or "1")
         if fields is None or algorithm is None:
             raise Forged("a kind of message or signature that is unknown")
-        url = _certificate_url(text(said.get("SigningCertURL")), host_of(topic))
+        url = _certificate_url(text(notice.get("SigningCertURL")), host_of(topic))
         certificate = await self._certificates.find(runtime, url, topic=topic, where=where)
         now = runtime.clock()
         key = certificate.public_key()
         try:
-            signature = base64.b64decode(text(said.get("Signature")), validate=True)
+            signature = base64.b64decode(text(notice.get("Signature")), validate=True)
             if not isinstance(key, RSAPublicKey):
                 raise Forged("a certificate of another kind")
-            key.verify(signature, _content(said, fields), PKCS1v15(), algorithm())
+            key.verify(signature, _content(notice, fields), PKCS1v15(), algorithm())
         except (InvalidSignature, ValueError, binascii.Error):
             raise Forged("the signature is wrong") from None
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise Forged("its certificate is not valid now")
-        check_time(read_time(said.get("Timestamp"), None), now)
+        check_time(read_time(notice.get("Timestamp"), None), now)
         await self._certificates.prove(runtime, url, certificate)
         return kind
 
-    async def confirm(self, runtime: Runtime, said: Mapping[str, Any]) -> None:
+    async def confirm(self, runtime: Runtime, notice: Mapping[str, Any]) -> None:
         """Confirm a subscription. The URL is built here and not taken from the message.
 
         Raises:
             Malformed: the message lacks its token.
             Unavailable: SNS does not answer, or refuses.
         """
-        topic, token = text(said.get("TopicArn")), text(said.get("Token"))
+        topic, token = text(notice.get("TopicArn")), text(notice.get("Token"))
         if not _TOKEN.fullmatch(token):
             raise Malformed("no token")
         query = {"Action": "ConfirmSubscription", "TopicArn": topic, "Token": token}
@@ -110,10 +110,10 @@ def host_of(topic: str) -> str:
     return f"sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
 
 
-def _certificate_url(said: str, host: str) -> str:
+def _certificate_url(address: str, host: str) -> str:
     """Return a certificate's URL, checked to be one of SNS's."""
     try:
-        url = URL(said)
+        url = URL(address)
         port = url.port
     except ValueError:
         raise Forged("no certificate") from None
@@ -123,6 +123,6 @@ def _certificate_url(said: str, host: str) -> str:
     return str(url)
 
 
-def _content(said: Mapping[str, Any], fields: tuple[str, ...]) -> bytes:
-    lines = [(name, said.get(name)) for name in fields if name != "Subject" or said.get(name) is not None]
+def _content(notice: Mapping[str, Any], fields: tuple[str, ...]) -> bytes:
+    lines = [(name, notice.get(name)) for name in fields if name != "Subject" or notice.get(name) is not None]
     return "".join(f"{name}\n{text(value)}\n" for name, value in lines).encode(errors="surrogatepass")

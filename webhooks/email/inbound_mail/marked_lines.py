@@ -1,0 +1,50 @@
+"""Lines that begin with `>` but are no quotation, since a person typed it.
+
+Mail programs mark quotations so. Where a mail quotes nothing else, a line or two with this mark that are not in our
+message are the person's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+MOST: Final = 3
+"""Most marked lines that may be a person's own; a quotation from elsewhere is longer."""
+FEWEST: Final = 3
+"""Words that a lone marked line needs to count as quoted: STOP is an answer, though our message has that word too."""
+
+_MARK: Final = re.compile(r">\s?(?!>)")
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+def own_marked(lines: Sequence[str], sent: Sequence[str]) -> list[int]:
+    """Find the lines marked with `>` that are the person's own; none where any of them may be quoted.
+
+    Args:
+        lines: the lines of a mail, stripped.
+        sent: the message it answers, in each of its forms. Where it is not known, only a mail that says nothing else is
+            theirs.
+    """
+    marked = [number for number, line in enumerate(lines) if line.startswith(">")]
+    worded = [number for number in marked if _WORD.search(lines[number])]
+    if not 0 < len(worded) <= MOST or not all(_MARK.match(lines[number]) for number in marked):
+        return []
+    if any(line.endswith((":", "\uff1a")) for line in lines[: marked[0]]):  # introduces what somebody else said
+        return []
+    alone = all(number in marked or not _WORD.search(line) for number, line in enumerate(lines)) and len(worded) == 1
+    if not sent or (alone and len(_WORD.findall(lines[worded[0]])) < FEWEST):
+        return worded if alone else []
+    ours = [f" {_words(form)} " for form in sent]
+    repeated = any(f" {_words(lines[number])} " in form for number in worded for form in ours)
+    return [] if repeated else worded
+
+
+def unmarked(line: str) -> str:
+    """Return a line without its `>`."""
+    return _MARK.sub("", line, count=1)
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))

@@ -1,0 +1,271 @@
+"""Delivery of webhooks: sends to each subscription in order, one request at a time; to different ones in parallel.
+
+A worker takes a subscription by a lease in the database, which outlasts a request by far and is renewed with each event
+that is delivered. So only one of any number of workers delivers to a receiver, and a receiver that is slow, hangs or is
+down holds up no other. A worker that is killed loses its leases when they end; the event it was sending is sent again
+under the same `webhook-id`, by which receivers recognise a repetition.
+
+An event that the receiver does not accept with a 2xx is retried, with growing pauses, for three days; later events wait
+for it. Then the subscription is paused and staff are alerted. A 410 ends it for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from pydantic import SecretStr
+
+from core.alerts import Severity, raise_alert, resolve_alert
+from core.db import AWAY, Connection, load_queries
+from core.errors import MusterError, Unavailable
+from core.http.outbound_http import PATIENCE, OutboundHttp, OutboundReply
+from core.outages import POSTGRES
+from core.runtime import Runtime
+from core.settings import Settings
+from webhooks.subscriptions.event_log import head
+from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
+from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
+from webhooks.subscriptions.secret_box import decrypt
+from webhooks.subscriptions.subscriptions import alert_key
+
+SQL: Final = load_queries(__file__)
+
+LEASE: Final = 3 * PATIENCE
+"""Seconds."""
+BATCH: Final = 100
+"""Events that are read at once."""
+AT_ONCE: Final = 50
+"""Subscriptions a worker delivers to in parallel."""
+FIRST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 900.0
+LONGEST_RETRY_AFTER: Final = 3600.0
+"""Most seconds that a receiver's Retry-After is followed."""
+WARNS_AFTER: Final = timedelta(hours=1)
+GIVES_UP_AFTER: Final = timedelta(days=3)
+GONE: Final = 410
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """Delivery state of a subscription.
+
+    Attributes:
+        subscription_id: its id.
+        name: its name in commands.
+        url: where events go.
+        types: the types it receives.
+        include: fields it receives beside ids, as far as the settings allow it.
+        cursor: every event up to here has been dealt with.
+        attempts: failed tries of the next one.
+        failing_since: when the first of these failed.
+        secrets: the secrets that sign.
+    """
+
+    subscription_id: int
+    name: str
+    url: str
+    types: list[str]
+    include: frozenset[str]
+    cursor: int
+    attempts: int
+    failing_since: datetime | None
+    secrets: tuple[SecretStr, ...]
+
+
+@dataclass(slots=True)
+class WebhookDelivery:
+    """Delivers events that are due.
+
+    Args:
+        runtime: the runtime.
+        outbound_http: sends the requests.
+        lease: seconds a subscription is held; longer than a request may take.
+    """
+
+    runtime: Runtime
+    outbound_http: OutboundHttp
+    lease: float = LEASE
+    _going: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _stopping: bool = False
+
+    async def start(self) -> None:
+        """Start delivering to every subscription that is due; returns at once, without waiting for receivers."""
+        rows = await self.runtime.pool.fetch(SQL["list_due"], self.runtime.clock())
+        for row in rows:
+            which = row["subscription_id"]
+            if which not in self._going and len(self._going) < AT_ONCE and not self._stopping:
+                task = asyncio.create_task(self._run(which), name=f"webhook {which}")
+                self._going[which] = task
+                task.add_done_callback(self._done)
+
+    async def idle(self) -> None:
+        """Wait until no delivery is running."""
+        while self._going:
+            await asyncio.wait(self._going.values())
+
+    async def stop(self, patience: float) -> None:
+        """Start no new requests, and wait for those in flight.
+
+        Args:
+            patience: seconds; requests that take longer are cancelled, and sent again by another worker.
+        """
+        self._stopping = True
+        if not self._going:
+            return
+        tasks = list(self._going.values())
+        _, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._going = {which: running for which, running in self._going.items() if running is not task}
+
+    async def _run(self, which: int) -> None:
+        try:
+            await self._deliver_all(which, uuid4())
+        except AWAY as error:
+            self.runtime.outages.away(POSTGRES, error)
+        except asyncpg.PostgresError as error:
+            log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
+        except Exception:
+            log.exception("a webhook delivery failed with an unexpected error", subscription=which)
+
+    async def _deliver_all(self, which: int, token: UUID) -> None:
+        try:
+            while not self._stopping and await self._deliver(which, token):
+                pass
+        except Unavailable:  # not the subscription's fault
+            raise
+        except MusterError as error:
+            await self._give_up(which, token, error)
+        else:
+            await self.runtime.pool.execute(SQL["release_lease"], which, token)
+
+    async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
+        """Pause a subscription that cannot be delivered to at all, until a person has looked at it."""
+        async with self.runtime.pool.acquire() as db, db.transaction():
+            name = await db.fetchval(SQL["pause"], which, token, error.message)
+            if name is not None:
+                title = f"The webhook {name} was paused: {error.message}"
+                await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
+
+    async def _deliver(self, which: int, token: UUID) -> bool:
+        """Take the lease and deliver a batch; returns whether there may be more."""
+        ours_until = time.monotonic() + self.lease
+        async with self.runtime.pool.acquire() as db:
+            row = await db.fetchrow(SQL["take_lease"], which, token, self.lease)
+            if row is None:
+                return False
+            delivery = delivery_state_of(row, self.runtime.settings, self.runtime.clock())
+            upto = await head(db)
+            events = [
+                WebhookEvent(**event_row)
+                for event_row in await db.fetch(SQL["list_events"], delivery.cursor, upto, delivery.types, BATCH)
+            ]
+            texts = await bodies(db, events, delivery.include)
+        for event, body in zip(events, texts, strict=True):
+            if self._stopping or time.monotonic() + self.outbound_http.patience > ours_until:
+                return True
+            ours_until = time.monotonic() + self.lease
+            if not await self._send(delivery, token, event, body):
+                return False
+            delivery = _fresh(delivery, event.seq)
+        if len(events) < BATCH:
+            await self.runtime.pool.execute(SQL["advance_cursor"], which, token, upto)
+        return len(events) == BATCH
+
+    async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
+        """Send one event; returns whether the next one may go."""
+        at = self.runtime.clock()
+        event_id, attempt = webhook_id(event.seq), delivery.attempts + 1
+        reply = await self.outbound_http.send("POST", delivery.url, body, sign(delivery.secrets, event_id, at, body))
+        tried = (
+            delivery.subscription_id,
+            token,
+            event.seq,
+            event_id,
+            event.type,
+            attempt,
+            at,
+            reply.took,
+            reply.status,
+        )
+        async with self.runtime.pool.acquire() as db, db.transaction():
+            if reply.problem is None:
+                if delivery.attempts:
+                    await resolve_alert(db, alert_key(delivery.subscription_id))
+                return await db.fetchval(SQL["record_delivered"], *tried, reply.text, self.lease) is not None
+            state, why = _judge(delivery, reply, at)
+            again = at + timedelta(seconds=_pause(attempt, reply.wait))
+            ours = await db.fetchval(SQL["record_failed"], *tried, reply.problem, reply.text, again, state, why)
+            if ours is not None:
+                await _tell_staff(db, delivery, state, reply.problem, at)
+            return False
+
+
+def delivery_state_of(row: asyncpg.Record, settings: Settings, now: datetime) -> DeliveryState:
+    """Build the delivery state from a database row, with the secrets that are valid at that time.
+
+    Raises:
+        SettingsError: its secret was encrypted with a key we do not have.
+    """
+    encrypted = [row["secret"]]
+    if row["old_until"] is not None and row["old_until"] > now:
+        encrypted.append(row["old_secret"])
+    types = expand(pattern for pattern in row["events"] if pattern == "*" or pattern in EVENTS or pattern in GROUPS)
+    return DeliveryState(
+        row["subscription_id"], row["name"], row["url"], types,
+        frozenset(row["include"]) & frozenset(settings.webhook_include), row["cursor"], row["attempts"],
+        row["failing_since"], tuple(decrypt(settings.secret_key, secret) for secret in encrypted),
+    )  # fmt: skip
+
+
+def _fresh(delivery: DeliveryState, seq: int) -> DeliveryState:
+    return replace(delivery, cursor=seq, attempts=0, failing_since=None)
+
+
+def _judge(delivery: DeliveryState, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
+    """Return the subscription's state after a failed try, and the reason if it is not active."""
+    if reply.status == GONE:
+        return "gone", "Its receiver answered 410: it is gone for good."
+    if delivery.failing_since is not None and at - delivery.failing_since >= GIVES_UP_AFTER:
+        return "paused", f"It has not taken an event for {GIVES_UP_AFTER.days} days. {reply.problem}"
+    return "active", None
+
+
+def _pause(attempt: int, retry_after: float | None) -> float:
+    """Return the seconds until the next try: doubling, with jitter; up to an hour if the receiver asks for it."""
+    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
+    return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+
+
+async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, problem: str, at: datetime) -> None:
+    detail: dict[str, Any] = {"webhook": delivery.name, "problem": problem}
+    if state == "gone":
+        title = f"The webhook {delivery.name} was stopped: its receiver says that it is gone for good (410)."
+        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {delivery.name}"
+    elif state == "paused":
+        title = f"The webhook {delivery.name} was paused: its receiver has accepted nothing for three days."
+        remedy = f"Fix the receiver, then: muster webhooks resume {delivery.name}; it goes on from where it stopped."
+    elif delivery.failing_since is not None and at - delivery.failing_since >= WARNS_AFTER:
+        title = f"The receiver of the webhook {delivery.name} accepts no events."
+        remedy = (
+            f"See its answers with: muster webhooks log {delivery.name} --failed. It is tried again for three days."
+        )
+    else:
+        return
+    severity: Severity = "warning" if state == "active" else "error"
+    await raise_alert(
+        db, key=alert_key(delivery.subscription_id), severity=severity, title=title, remedy=remedy, detail=detail
+    )
