@@ -1,4 +1,4 @@
--- name: standings
+-- name: find_statuses
 -- Each member's status, and what the same source said about them last.
 select who.person_id, s.kind, s.source, c.at, latest.kind as said_before
 from unnest($2::bigint[]) as who (person_id)

@@ -12,7 +12,7 @@ import asyncpg
 from console.words import GROUPS
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.outbox.counts import StepCounts, step_counts
+from messaging.outbox.counts import StepCounts, channel_counts, step_counts
 
 SQL = load_queries(__file__)
 
@@ -146,7 +146,7 @@ async def campaign(db: Connection, name: str) -> CampaignProgress:
     row = await db.fetchrow(SQL["campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
-    return await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
+    return await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
 
 
 async def _with_steps(

@@ -91,9 +91,9 @@ def read_costs(text: str) -> list[tuple[str, float | None]]:
     """
     costs: list[tuple[str, float | None]] = []
     for part in split(text):
-        name, said, cost = part.partition("=")
+        name, has_cost, cost = part.partition("=")
         try:
-            costs.append((name.strip().lower(), float(cost) if said else None))
+            costs.append((name.strip().lower(), float(cost) if has_cost else None))
         except ValueError:
             raise ValueError(f"{cost.strip()} is not what a segment costs") from None
     if any(cost is not None and not 0 <= cost < math.inf for _, cost in costs):
@@ -127,18 +127,18 @@ def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
     """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
     public = [network for network in value if not _is_inside(network) and network not in _PUBLISHED_WIDE]
     for network in public:
-        embedding = [one for one in _EMBEDDING if network.version == 6 and network.overlaps(one)]
+        embedding = [special for special in _EMBEDDING if network.version == 6 and network.overlaps(special)]
         if network.prefixlen < _WIDEST[network.version] and not any(
-            network.prefixlen >= one.prefixlen for one in embedding
+            network.prefixlen >= special.prefixlen for special in embedding
         ):
             raise _too_wide(f"{network} is so wide that members are in it")
         if embedding:
             raise ValueError(f"{network} stands for IPv4 addresses: name their networks as IPv4, such as 10.0.3.0/24")
     # each address once: overlapping networks are no more
-    fours = collapse_addresses(one for one in public if isinstance(one, IPv4Network))
-    sixes = collapse_addresses(one for one in public if isinstance(one, IPv6Network))
+    fours = collapse_addresses(network for network in public if isinstance(network, IPv4Network))
+    sixes = collapse_addresses(network for network in public if isinstance(network, IPv6Network))
     for single, most in ((fours, _MOST_PUBLIC[4]), (sixes, _MOST_PUBLIC[6])):
-        if (count := sum(one.num_addresses for one in single)) > most:
+        if (count := sum(network.num_addresses for network in single)) > most:
             raise _too_wide(f"together, the networks are so wide that members are in them ({count:,} public addresses)")
     return value
 
@@ -234,18 +234,18 @@ def is_guessable(secret: str) -> bool:
         len(secret) < STRONG_SECRET[0]
         or len(set(secret)) < STRONG_SECRET[1]
         or _surprises(secret) < _SURPRISES
-        or _surprises("".join(one for one, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
+        or _surprises("".join(character for character, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
     )
 
 
 def _surprises(secret: str) -> int:
     """Count the characters of a secret that do not follow from those before; a repetition, run or word is one."""
     text = secret.lower()
-    place = found = 0
+    place = surprises = 0
     while place < len(text):
         place += max(_repeated(text, place), _run(text, place), _word(text, place), 1)
-        found += 1
-    return found
+        surprises += 1
+    return surprises
 
 
 def _repeated(text: str, place: int) -> int:

@@ -1,4 +1,4 @@
--- name: record
+-- name: record_consents
 -- Adds to the ledger, and keeps the latest entry of each person by the time of the consent. The same action of the same
 -- moment is in the ledger only once, so a file imported again adds nothing.
 with said as (
@@ -30,12 +30,12 @@ with said as (
 )
 select count(*) from fresh;
 
--- name: of_person
+-- name: list_consents
 select person_id, channel, purpose, action, source, wording, at, recorder, message_id
 from consent_event
 where person_id = $1
 order by at desc, event_id desc;
 
--- name: drop
+-- name: drop_consents
 -- Deletes the status; the ledger keeps its entries.
 delete from consent where person_id = $1;

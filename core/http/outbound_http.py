@@ -161,7 +161,7 @@ def check_url(url: str) -> str:
     """Check an address that requests are to go to; what its name resolves to is checked on each connection, not here.
 
     Raises:
-        InputError: it is no such address.
+        InputError: the URL has no such address.
     """
     try:
         parts = urlsplit(url)

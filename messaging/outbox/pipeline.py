@@ -272,8 +272,8 @@ class Pipeline:
                     soft=result.code if result.soft else None,
                 )
             )
-        written = outcome_of(dispatch.message, result, send_before=dispatch.composer.send_before, held=held)
-        self._counts[written.state] += 1
+        written = outcome_of(dispatch.message, result, send_before=dispatch.composer.send_before, slowed_for=held)
+        self._counts["retried" if written.state is State.QUEUED else written.state] += 1
         self._to_write(written)
 
     def _give_back(self, dispatch: Dispatch) -> None:

@@ -115,7 +115,7 @@ async def reconcile(
             finished=len(await finish_drained(db)),
         )
     if reconciled != Reconciled():
-        log.info("swept", **{name: count for name, count in asdict(reconciled).items() if count})
+        log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:
         await runtime.wake("deliver")
     return reconciled

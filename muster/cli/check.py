@@ -148,9 +148,9 @@ def _in_words(result: CheckResult, why: str) -> str:
     return str(result.get("e164") or result.get("email"))
 
 
-def _replaced(found: str, put: str, times: int) -> str:
+def _replaced(original: str, put: str, times: int) -> str:
     becomes = f"becomes “{put}”" if put else "is left out"
-    return f"“{found}” {becomes} ({'once' if times == 1 else f'{times} times'})"
+    return f"“{original}” {becomes} ({'once' if times == 1 else f'{times} times'})"
 
 
 def _sms_check() -> Check:
@@ -159,7 +159,7 @@ def _sms_check() -> Check:
     def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         clean = sanitise(text)
         counted = count(clean.text)
-        replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
+        replaced = [{"found": each.original, "put": each.put, "times": each.times} for each in clean.replaced]
         dear = beyond_gsm7(clean.text)
         why = f", because of {' '.join(dear)}" if dear else ""
         return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}, why

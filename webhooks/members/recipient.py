@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from ballots.phase import VotePhase, vote_phase
 from core.db import Connection, Pool, load_queries
-from core.keyring import Action, digest
+from core.keyring import LinkAction, digest
 from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
 from webhooks.members.page_views import (
@@ -28,7 +28,7 @@ SQL: Final = load_queries(__file__)
 
 Page = Literal["confirm", "unsubscribe", "preferences"]
 """The pages of a message: the question, unsubscribing, and the preferences."""
-OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
+OPENED_BY: Final[Mapping[Page, Sequence[LinkAction]]] = {
     "confirm": ("confirm",),
     "unsubscribe": ("unsubscribe",),
     "preferences": ("confirm", "unsubscribe"),

@@ -115,9 +115,9 @@ async def test_a_mail_says_who_it_is_for_and_how_to_stop(runtime: Runtime, sandb
     body = parsed.get_body(("plain",))
     assert body is not None
     assert f"http://muster.test/{confirm}" in body.get_content()
-    sign_id = mail.sender.removeprefix("b+").removesuffix("@union.test")
-    assert runtime.keyring.verify_id(sign_id, "bounce") == only
-    assert parsed["Message-ID"] == f"<{sign_id}@union.test>"
+    signed_id = mail.sender.removeprefix("b+").removesuffix("@union.test")
+    assert runtime.keyring.verify_id(signed_id, "bounce") == only
+    assert parsed["Message-ID"] == f"<{signed_id}@union.test>"
     async with runtime.pool.acquire() as db:
         links = await db.fetch("select digest, action from link where message_id = $1 order by action", only)
     assert [tuple(row) for row in links] == [(digest(confirm), "confirm"), (digest(unsubscribe), "unsubscribe")]

@@ -168,7 +168,7 @@ def test_each_replacement_says_what_and_how_often() -> None:
 def test_what_comes_to_light_by_a_replacement_is_replaced_and_told_too(text: str, clean: str, kinds: set[str]) -> None:
     done = sanitise(text)
     assert done.text == clean
-    assert {one.found for one in done.replaced} == kinds
+    assert {one.original for one in done.replaced} == kinds
 
 
 @given(st.one_of(pasted, st.text(), st.text(st.characters())))
