@@ -228,7 +228,7 @@ class _Job:
     def _is_known(self, entry: TurnoutEntry, before: asyncpg.Record) -> bool:
         """Tell whether an entry is known: its source said so last, or an equally strong claim did."""
         kind = _claim_kind(entry)
-        if before["said_before"] == kind:
+        if before["previous_kind"] == kind:
             return True
         return bool(before["kind"] == kind and _weight(before) >= strength(kind, self.source))
 

@@ -18,7 +18,7 @@ from ballots.claims import ClaimKind
 from core.errors import InputError
 from core.files.readers import open_table
 from core.files.row_problems import Problem
-from core.files.tables import FAULTS, Record
+from core.files.tables import FAULTS, RawRow
 from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import Mapping as ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
@@ -289,7 +289,7 @@ def _confidence(attributes: Mapping[str, str]) -> float | None:
     return value
 
 
-def _remember(records: Iterator[Record], cells: dict[int, list[str]]) -> Iterator[Record]:
+def _remember(records: Iterator[RawRow], cells: dict[int, list[str]]) -> Iterator[RawRow]:
     for line, row in records:
         cells[line] = row or []
         yield line, row

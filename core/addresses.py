@@ -112,7 +112,7 @@ def normalise_email(text: str) -> str:
     The local part is lower-cased too: no provider people use tells `Amy@` from `amy@`, and one person must not be two.
 
     Args:
-        text: the content of the cell or form field, also as mail programs and pages write it: `Amy Jones <amy@example.org>`,
+        text: content of a cell or field, also as mail programs and pages write it: `Amy Jones <amy@example.org>`,
             `mailto:amy@example.org?subject=Hello`, `amy@example.org;`.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 _NAMED_MAILBOX: Final = re.compile(r"([^<>]*)<([^<>]*)>|([^\[\]]*)\[mailto:([^\[\]]*)\]")
-"""Notations in which mail programs copy a mailbox: `Amy Jones <amy@example.org>`, `Amy Jones [mailto:amy@example.org]`."""
+"""Mailboxes as mail programs copy them: `Amy Jones <amy@example.org>`, `Amy Jones [mailto:amy@example.org]`."""
 _REMARKED_MAILBOX: Final = re.compile(r"([^\s<>()]+)\s*\([^()@]*\)")
 """`amy@example.org (Amy Jones)`."""
 _MAILBOXES: Final = re.compile(r"[^\s\"'<>(),;]+@[^\s\"'<>(),;]+")

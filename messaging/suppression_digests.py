@@ -27,7 +27,7 @@ SQL: Final = load_queries(__file__)
 SOURCE: Final = "before erasure"
 """Source of a suppression of somebody who was erased and has come back."""
 
-Arrival = tuple[str, str]
+ImportedEntry = tuple[str, str]
 """Channel and address of an imported entry; or `person` and a membership number."""
 
 
@@ -181,13 +181,13 @@ async def has_digests(db: Connection, keys: DigestKeys) -> bool:
     return bool(await db.fetchval(SQL["has_digests"]))
 
 
-async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Arrival]) -> list[FoundDigest]:
+async def find_digests(db: Connection, keys: DigestKeys, entries: Collection[ImportedEntry]) -> list[FoundDigest]:
     """Find the suppressions kept as digests for imported entries.
 
     Args:
         db: a connection.
         keys: the keys to look them up with.
-        arrivals: any number of entries; a whole member file costs about a second.
+        entries: any number of entries; a whole member file costs about a second.
     """
     kept: dict[bytes, list[Mapping[str, object]]] = {}
     for row in await db.fetch(SQL["list_digests"]):
@@ -196,7 +196,7 @@ async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Ar
         return []
     return [
         FoundDigest(channel=channel, address=address, **row)  # type: ignore[arg-type]  # a row has what it lacks
-        for channel, address in arrivals
+        for channel, address in entries
         for digest in keys.every(channel, address)
         for row in kept.get(digest, ())
     ]

@@ -24,5 +24,5 @@ select digest, purpose, reason, since, made_at from suppression_digest;
 -- name: drop_digests
 -- By purpose: one may be lifted while another stays.
 delete from suppression_digest d
-using unnest($1::bytea[], $2::text[]) as gone (digest, purpose)
-where d.digest = gone.digest and d.purpose = gone.purpose;
+using unnest($1::bytea[], $2::text[]) as dropped (digest, purpose)
+where d.digest = dropped.digest and d.purpose = dropped.purpose;

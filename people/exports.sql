@@ -2,7 +2,7 @@
 -- How many columns the addresses need: the most anybody has.
 select coalesce(max(n) filter (where channel = 'sms'), 0) as phones,
        coalesce(max(n) filter (where channel = 'email'), 0) as emails
-from (select channel, count(*) as n from address group by person_id, channel) as held
+from (select channel, count(*) as n from address group by person_id, channel) as counts
 
 -- name: list_attributes
 -- In the order they came to be known.

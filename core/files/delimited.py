@@ -17,7 +17,7 @@ from typing import IO, Final, Self
 from core.errors import InputError
 from core.files.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
 from core.files.odd_quotes import are_lines_quoted, quote_of, without_line_quotes
-from core.files.tables import RawTable, Record, is_blank
+from core.files.tables import RawRow, RawTable, is_blank
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _CHUNK: Final = 1 << 20
@@ -295,7 +295,7 @@ class _Lines:
         return any(f" {quote}" in line for line in self._row)
 
 
-def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[Record]:
+def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[RawRow]:
     """Split lines into records. A quote out of place costs its own line only, never the rows it would swallow."""
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 import orjson
 
 from core.errors import InputError
-from core.files.tables import FaultyCell, RawTable, Record
+from core.files.tables import FaultyCell, RawRow, RawTable
 
 MEMORY: Final = 1 << 30
 """Bytes of address space for the reader: a million members' texts fit, a workbook made to fill memory does not."""
@@ -92,10 +92,10 @@ def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> I
     )
 
 
-def records_of(messages: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[Record]:
+def records_of(messages: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[RawRow]:
     """Yield the rows in the reader's messages, adding its notes about them to the notices."""
     for message in messages:
-        rows: list[Record] = message.get("rows", [])
+        rows: list[RawRow] = message.get("rows", [])
         for index, place, code in message.get("faults", ()):
             cells = rows[index][1]
             assert cells is not None

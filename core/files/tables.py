@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from core.files.workbooks.cells import NO_RESULT
 
-Record = tuple[int, list[str] | None]
+RawRow = tuple[int, list[str] | None]
 """The line a row begins on, and its cells; None where the row cannot be taken apart (a quote out of place)."""
 
 
@@ -69,7 +69,7 @@ class RawTable:
     """
 
     kind: str
-    records: Iterator[Record]
+    records: Iterator[RawRow]
     total: int
     sha256: str
     rectangular: bool
@@ -90,7 +90,7 @@ class Table:
     kind: str
     header: list[str]
     header_line: int
-    records: Iterator[Record]
+    records: Iterator[RawRow]
     total: int
     sha256: str
     rectangular: bool

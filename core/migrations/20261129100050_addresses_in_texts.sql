@@ -155,7 +155,7 @@ begin
 end $$;
 
 -- A text in pieces: how many signs each takes, and what it says when one notation is read.
-create function pieces_of(written text, stage text) returns table (place bigint, size integer, said text)
+create function pieces_of(written text, stage text) returns table (place bigint, size integer, decoded text)
 language sql immutable strict parallel safe as $$
   select
     place, length(bit[1]),
@@ -183,7 +183,7 @@ declare
 begin
   foreach stage in array stages_of(level) loop
     if is_marked(read, stage) then
-      read := (select coalesce(string_agg(said, '' order by place), '') from pieces_of(read, stage));
+      read := (select coalesce(string_agg(decoded, '' order by place), '') from pieces_of(read, stage));
     end if;
   end loop;
   return read;
@@ -288,7 +288,7 @@ create function numbers_in(plain text, addresses text[]) returns table (first in
 language sql immutable strict parallel safe as $$
   with placed as (
     select
-      place, bit[1] as said, length(bit[1]) as size, bit[1] ~ '^[0-9]' as is_digits,
+      place, bit[1] as piece, length(bit[1]) as size, bit[1] ~ '^[0-9]' as is_digits,
       (sum(length(bit[1])) over (order by place) - length(bit[1]))::integer as start,
       lag(bit[1]) over (order by place) as before, lead(bit[1]) over (order by place) as after,
       place > 2 as follows, lead(bit[1], 2) over (order by place) is not null as goes_on,
@@ -305,13 +305,13 @@ language sql immutable strict parallel safe as $$
   ), recent as ( -- each group of digits with those before it: no number is longer
     select
       start + size as last, upto, left(after, 2) as after, goes_on, ahead,
-      string_agg(said, '') over nearby as digits, array_agg(upto - size) over nearby as earlier,
+      string_agg(piece, '') over nearby as digits, array_agg(upto - size) over nearby as earlier,
       array_agg(start) over nearby as starts, array_agg(right(before, 2)) over nearby as befores,
       array_agg(follows) over nearby as following, array_agg(behind) over nearby as behinds,
-      string_agg(coalesce(before, '') || said, '') over nearby as written
+      string_agg(coalesce(before, '') || piece, '') over nearby as written
     from groups
     window nearby as (partition by chain order by place rows between 21 preceding and current row)
-  ), found as (
+  ), matches as (
     select
       f.kind, f.form, r.starts[at.place] as first, r.last, at.place = cardinality(r.starts) as alone,
       coalesce(r.befores[at.place], '') as before, coalesce(r.behinds[at.place], '') as behind,
@@ -325,7 +325,7 @@ language sql immutable strict parallel safe as $$
     where at.place is not null
   )
   select case when international and right(before, 1) = '+' then first - 1 else first end, last
-  from found
+  from matches
   where (before !~ '[a-z]$'
       or behind ~ '(^|[^a-z])(tel|telephone|phone|mob|mobile|call|text|sms|ring|number|no|fax|whatsapp|ffon|rhif)$'
       or whole and behind ~ '(^|[^a-z0-9])(?=[a-z]*[g-z])[a-z]{3,}$')
@@ -403,8 +403,8 @@ declare
   places integer[];   -- of what it says, in the plain text
   lengths integer[];
   inner_places int4multirange;
-  found int4multirange := '{}';
-  one int4range;
+  ranges int4multirange := '{}';
+  span int4range;
   head integer;
   tail integer;
 begin
@@ -430,12 +430,12 @@ begin
     where stage is null
   ), placed as (
     select
-      *, sum(size) over (order by place) - size as start, sum(length(said)) over (order by place) - length(said) as spot
+      *, sum(size) over (order by place) - size as start, sum(length(decoded)) over (order by place) - length(decoded) as spot
     from pieces
   )
   select
-    coalesce(string_agg(said, '' order by place), ''), array_agg(start order by place), array_agg(size order by place),
-    array_agg(spot order by place), array_agg(length(said) order by place)
+    coalesce(string_agg(decoded, '' order by place), ''), array_agg(start order by place), array_agg(size order by place),
+    array_agg(spot order by place), array_agg(length(decoded) order by place)
   into plain, starts, sizes, places, lengths
   from placed;
   if stage is null then
@@ -446,29 +446,29 @@ begin
   else
     inner_places := addresses_at(plain, stages[2:], addresses);
   end if;
-  foreach one in array coalesce(array(select unnest(inner_places)), '{}') loop
-    head := width_bucket(lower(one), places);
-    tail := width_bucket(upper(one) - 1, places);
-    found := found + int4multirange(int4range(
-      starts[head] + case when sizes[head] = lengths[head] then lower(one) - places[head] else 0 end,
-      starts[tail] + case when sizes[tail] = lengths[tail] then upper(one) - places[tail] else sizes[tail] end
+  foreach span in array coalesce(array(select unnest(inner_places)), '{}') loop
+    head := width_bucket(lower(span), places);
+    tail := width_bucket(upper(span) - 1, places);
+    ranges := ranges + int4multirange(int4range(
+      starts[head] + case when sizes[head] = lengths[head] then lower(span) - places[head] else 0 end,
+      starts[tail] + case when sizes[tail] = lengths[tail] then upper(span) - places[tail] else sizes[tail] end
     ));
   end loop;
-  return found;
+  return ranges;
 end $$;
 
 -- Where addresses stand in a text, in whatever notation.
 create function addresses_in(written text, addresses text[]) returns int4multirange
 language plpgsql immutable strict parallel safe as $$
 declare
-  found int4multirange := '{}';
+  ranges int4multirange := '{}';
 begin
   if cardinality(addresses) > 0 then
     for level in 0 .. levels_of(written) loop
-      found := found + addresses_at(written, stages_of(level), addresses);
+      ranges := ranges + addresses_at(written, stages_of(level), addresses);
     end loop;
   end if;
-  return found;
+  return ranges;
 end $$;
 
 -- Whether a text names one of several addresses.
@@ -481,10 +481,10 @@ create function without_addresses(written text, addresses text[]) returns text
 language plpgsql immutable strict parallel safe as $$
 declare
   left_over text := written;
-  one int4range;
+  span int4range;
 begin
-  for one in select place from unnest(addresses_in(written, addresses)) as place order by place desc loop
-    left_over := overlay(left_over placing 'erased' from lower(one) + 1 for upper(one) - lower(one));
+  for span in select place from unnest(addresses_in(written, addresses)) as place order by place desc loop
+    left_over := overlay(left_over placing 'erased' from lower(span) + 1 for upper(span) - lower(span));
   end loop;
   return left_over;
 end $$;
@@ -497,7 +497,7 @@ create function jsonb_words(document jsonb) returns text language sql immutable 
     where jsonb_typeof(value) in ('string', 'number')
     union all
     select key #>> '{}' from jsonb_path_query(document, 'strict $.** ? (@.type() == "object").keyvalue().key') as key
-  ) as said (word)
+  ) as parts (word)
 $$;
 
 -- The document without addresses in any text of it. A number that is one becomes a text.

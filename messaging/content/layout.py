@@ -102,7 +102,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
     placeholders = Placeholders(layout.text, *parts.values())
     page = "".join(
         _place(piece.text, parts, accent, placeholders)
-        or (piece.text if piece.kind == "text" else placeholders.hold(piece))
+        or (piece.text if piece.kind == "text" else placeholders.put(piece))
         for piece in expressions.pieces(layout)
     )
     inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
@@ -124,7 +124,7 @@ def _place(text: str, parts: Mapping[str, str], accent: str, placeholders: Place
     if match[1] == "accent":
         return accent
     pieces = expressions.pieces(TemplateSource(match[1], parts[match[1]]))
-    return "".join(piece.text if piece.kind == "text" else placeholders.hold(piece) for piece in pieces) or " "
+    return "".join(piece.text if piece.kind == "text" else placeholders.put(piece) for piece in pieces) or " "
 
 
 def _words(html: str) -> list[str]:

@@ -64,7 +64,7 @@ class Placeholders:
         self._pattern = re.compile(rf"{stem}(\d+)z")
         self._around = re.compile(rf"({stem}\d+z)")
 
-    def hold(self, piece: Piece) -> str:
+    def put(self, piece: Piece) -> str:
         """Keep an expression; returns its placeholder."""
         self._pieces.append(piece)
         return f"{self._stem}{len(self._pieces) - 1}z"
@@ -126,7 +126,7 @@ def convert(source: TemplateSource) -> Markup:
 def _with_placeholders(source_pieces: Sequence[Piece], placeholders: Placeholders) -> Iterator[str]:
     """Yield the Markdown with placeholders; statements on lines of their own become blocks of their own."""
     for line, statements_only in by_line(source_pieces):
-        text = "".join(piece.text if piece.kind == "text" else placeholders.hold(piece) for piece in line)
+        text = "".join(piece.text if piece.kind == "text" else placeholders.put(piece) for piece in line)
         yield f"\n{text}\n\n" if statements_only else f"{text}\n"
 
 
@@ -234,7 +234,7 @@ class _Inline:
         (piece,) = self._placeholders.inside(placeholder)
         inner = piece.text.removeprefix("{{").removesuffix("}}").strip()
         safe = "href" if whole else "urlencode"
-        return self._placeholders.hold(Piece("value", f"{{{{ ({inner})|{safe} }}}}", piece.line))
+        return self._placeholders.put(Piece("value", f"{{{{ ({inner})|{safe} }}}}", piece.line))
 
     def _refuse_statements(self, text: str) -> None:
         for piece in self._placeholders.inside(text):

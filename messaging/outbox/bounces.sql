@@ -2,13 +2,13 @@
 -- Once for each message, in the outbox or the archive; the address is the one it was sent to, never one that a report
 -- names.
 insert into soft_bounce (message_id, address, code, at)
-select $1, found.address, $2, $3
+select $1, sent_to.address, $2, $3
 from (
   select address from message where message_id = $1 and channel = 'email'
   union all
   select address from message_archive where message_id = $1 and channel = 'email'
-) found
-where found.address is not null
+) sent_to
+where sent_to.address is not null
 limit 1
 on conflict (message_id) do nothing
 returning address;

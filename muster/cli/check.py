@@ -19,7 +19,7 @@ from core.plurals import plural
 from muster.cli.output import json_text
 
 CheckResult = dict[str, Any]
-Check = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
+Checker = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
@@ -153,7 +153,7 @@ def _replaced(original: str, put: str, times: int) -> str:
     return f"“{original}” {becomes} ({'once' if times == 1 else f'{times} times'})"
 
 
-def _sms_check() -> Check:
+def _sms_check() -> Checker:
     from messaging.content.segments import beyond_gsm7, count, sanitise
 
     def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
@@ -167,7 +167,7 @@ def _sms_check() -> Check:
     return check
 
 
-def _phone_check() -> Check:
+def _phone_check() -> Checker:
     from core.addresses import normalise_phone
     from messaging.settings import load_settings
 
@@ -182,7 +182,7 @@ def _phone_check() -> Check:
     return check
 
 
-def _email_check() -> Check:
+def _email_check() -> Checker:
     from core.addresses import normalise_email
 
     def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
@@ -194,7 +194,7 @@ def _email_check() -> Check:
     return check
 
 
-def _reply_check() -> Check:
+def _reply_check() -> Checker:
     from campaigns.replies.classification import read_reply
 
     def check(text: str, menu: Mapping[str, str]) -> tuple[CheckResult, str]:
@@ -205,7 +205,7 @@ def _reply_check() -> Check:
     return check
 
 
-_JUDGES: Final[Mapping[str, Callable[[], Check]]] = {
+_JUDGES: Final[Mapping[str, Callable[[], Checker]]] = {
     "sms": _sms_check,
     "phone": _phone_check,
     "email": _email_check,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -30,7 +30,8 @@ from webhooks.email.mail_server.mail_files import origin_of
 from webhooks.email.mail_server.parsed_mail import parse_mail, text_of
 from webhooks.email.mail_server.replies import MailAnswer
 
-CheckResult = dict[str, Any]
+if TYPE_CHECKING:
+    from muster.cli.check import CheckResult
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""

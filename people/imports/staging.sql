@@ -101,7 +101,7 @@ where not u.known order by s.line
 -- columns can say: a null column, an attribute it does not have and a unit it does not name are as they were. So is
 -- everything that a row says nothing of, though the file has a column for it (`kept`); addresses may then come, but
 -- none goes. $1: the names of the attributes the file has.
-with held as (
+with present as (
   select s.external_id, p.person_id, u.known, u.unit_id,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'sms'), '{}') as phones,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'email'), '{}') as emails
@@ -117,16 +117,16 @@ set person_id = p.person_id,
                coalesce(s.language, p.language), coalesce(s.time_zone, p.time_zone),
                (p.attributes - array(select n from unnest($1::text[]) n where 'attributes.' || n <> all(s.kept)))
                  || s.attributes,
-               case when 'phone' = any(s.kept) and s.phones <@ held.phones then held.phones
-                    else coalesce(s.phones, held.phones) end,
-               case when 'email' = any(s.kept) and s.emails <@ held.emails then held.emails
-                    else coalesce(s.emails, held.emails) end,
-               case when held.known and 'unit' <> all(s.kept) then held.unit_id else p.unit_id end)
+               case when 'phone' = any(s.kept) and s.phones <@ present.phones then present.phones
+                    else coalesce(s.phones, present.phones) end,
+               case when 'email' = any(s.kept) and s.emails <@ present.emails then present.emails
+                    else coalesce(s.emails, present.emails) end,
+               case when present.known and 'unit' <> all(s.kept) then present.unit_id else p.unit_id end)
               is distinct from
-              (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, held.phones, held.emails, p.unit_id)
-from held
+              (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, present.phones, present.emails, p.unit_id)
+from present
 join person as p using (person_id)
-where s.external_id = held.external_id
+where s.external_id = present.external_id
 
 -- name: count_known
 -- Number of people the file says something new about, and number of those who are as it says.

@@ -20,10 +20,10 @@ from core.errors import InputError
 from core.files.double_encoding import mend
 from core.files.readers import open_table
 from core.files.row_problems import Problem, ProblemLog, count_by_code
-from core.files.tables import Record, clean
+from core.files.tables import RawRow, clean
 
 
-def read(path: Path, encoding: str | None = None) -> tuple[list[str], list[Record]]:
+def read(path: Path, encoding: str | None = None) -> tuple[list[str], list[RawRow]]:
     with open_table(path, lambda _: (0, False), encoding=encoding) as table:  # the first row names the columns
         return table.header, list(table.records)
 
