@@ -138,7 +138,7 @@ def _in_words(result: CheckResult, why: str) -> str:
     """Put in words: `2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: `, what is wrong and its code."""
     if "segments" in result:
         words = [f"{plural(result['segments'], 'segment')} of {ENCODINGS[result['encoding']]}{why}"]
-        words += [_replaced(**each) for each in result["replaced"]]
+        words += [_replaced(each["found"], each["put"], each["times"]) for each in result["replaced"]]
         return "; ".join(words)
     if "reading" in result:
         also = f", and {result['also'].replace('_', ' ')} besides" if "also" in result else ""

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -173,6 +173,15 @@ async def test_a_full_mailbox_refused_in_the_dialogue_counts_as_when_it_comes_ba
         (counted,) = await db.fetch("select message_id, address, code from soft_bounce")
         assert tuple(counted) == (full, "quota@x.test", "5.2.2")
         assert await active_suppressions(db, channel="email", address="quota@x.test") == []
+
+
+async def test_a_message_that_waits_for_its_hours_counts_as_put_off_and_not_as_tried(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db:
+        opens = 18 if runtime.clock().hour < 12 else 6
+        step = await add_step(db, secret=runtime.keyring.current, window_from=time(opens), window_until=time(opens + 2))
+        await add_messages(db, step, "email", ["amy@x.test"])
+    counts = await deliver(runtime)
+    assert (counts.put_off, counts.retried, counts.accepted) == (1, 0, 0)
 
 
 async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: Sandbox) -> None:
