@@ -42,10 +42,10 @@ where (e.person_id is null or e.unit_id is distinct from p.unit_id)
     or u.lineage && (select array_agg(unit_id) from ballot_unit where ballot_id = $1)
   )
   and not exists (
-    select from jsonb_each((select attributes from ballot where ballot_id = $1)) as asked (name, wanted)
-    where case jsonb_typeof(asked.wanted)
-      when 'boolean' then (coalesce(p.attributes ->> asked.name, '') <> '') <> asked.wanted::boolean
-      else not asked.wanted ? coalesce(p.attributes ->> asked.name, '')
+    select from jsonb_each((select attributes from ballot where ballot_id = $1)) as required (name, wanted)
+    where case jsonb_typeof(required.wanted)
+      when 'boolean' then (coalesce(p.attributes ->> required.name, '') <> '') <> required.wanted::boolean
+      else not required.wanted ? coalesce(p.attributes ->> required.name, '')
     end
   )
 on conflict (ballot_id, person_id) do update

@@ -63,13 +63,13 @@ class Difference:
     Attributes:
         unit_id: the unit people are in directly, None where none is known.
         measure: one of `MEASURES`.
-        tallied: the running sum.
+        summed: the running sum.
         counted: the recount.
     """
 
     unit_id: int | None
     measure: str
-    tallied: int
+    summed: int
     counted: int
 
 
@@ -117,7 +117,7 @@ async def add_up(db: Connection, ballot_id: int) -> int:
 
 async def lock_counts(db: Connection, ballot_id: int) -> None:
     """Lock a ballot's counts until the transaction ends; claims wait."""
-    await db.execute(SQL["hold_ballot"], ballot_id)
+    await db.execute(SQL["lock_ballot"], ballot_id)
 
 
 async def refresh(db: Connection, ballot_id: int) -> int:
@@ -129,7 +129,7 @@ async def refresh(db: Connection, ballot_id: int) -> int:
         How many sums were off.
     """
     async with db.transaction():
-        await db.execute(SQL["hold_reach"], ballot_id)
+        await db.execute(SQL["lock_reach"], ballot_id)
         return await _correct(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
 
 
@@ -186,7 +186,7 @@ def _complete(measures: dict[str, int]) -> dict[str, int]:
 
 
 def _differences(rows: Iterable[asyncpg.Record]) -> list[Difference]:
-    return [Difference(row["unit_id"], row["measure"], row["tallied"], row["counted"]) for row in rows]
+    return [Difference(row["unit_id"], row["measure"], row["summed"], row["counted"]) for row in rows]
 
 
 async def _correct(db: Connection, ballot_id: int, differences: Sequence[Difference]) -> int:
@@ -194,8 +194,8 @@ async def _correct(db: Connection, ballot_id: int, differences: Sequence[Differe
         await db.execute(
             SQL["add_differences"],
             ballot_id,
-            [one.unit_id for one in differences],
-            [one.measure for one in differences],
-            [one.counted - one.tallied for one in differences],
+            [difference.unit_id for difference in differences],
+            [difference.measure for difference in differences],
+            [difference.counted - difference.summed for difference in differences],
         )
     return len(differences)

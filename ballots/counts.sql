@@ -52,15 +52,15 @@ with ranking as (
   union all
   select coalesce(e.unit_id, 0), s.kind, count(*)
   from stands s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
-), tallied as (
+), summed as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
   from count_change
   where ballot_id = $1 and measure <> all (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
   group by 1, 2
 )
-select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as tallied, coalesce(c.n, 0) as counted
+select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as summed, coalesce(c.n, 0) as counted
 from counted c
-full join tallied t using (unit_id, measure)
+full join summed t using (unit_id, measure)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2;
 
@@ -101,15 +101,15 @@ with usable as (
   ) as each_measure (measure, n)
   union all
   select unit_id, 'contacted', n from met
-), tallied as (
+), summed as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
   from count_change
   where ballot_id = $1 and measure = any (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
   group by 1, 2
 )
-select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as tallied, coalesce(c.n, 0) as counted
+select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as summed, coalesce(c.n, 0) as counted
 from counted c
-full join tallied t using (unit_id, measure)
+full join summed t using (unit_id, measure)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
   and (measure <> 'contacted' or exists (select from ballot where ballot_id = $1 and contacted_final_at is null))
   and (measure = 'contacted' or exists (select from ballot where ballot_id = $1 and reach_final_at is null))
@@ -120,11 +120,11 @@ order by 1, 2;
 insert into count_change (ballot_id, unit_id, measure, n)
 select $1, unit_id, measure, n from unnest($2::bigint[], $3::text[], $4::bigint[]) as d (unit_id, measure, n);
 
--- name: hold_ballot
+-- name: lock_ballot
 -- Locks the ballot's counts: waits for claims that are being recorded, and new ones wait.
 select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
 
--- name: hold_reach
+-- name: lock_reach
 -- Allows one recount of reach at a time; claims do not wait.
 select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
 
@@ -150,18 +150,18 @@ update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is
 -- name: compact
 -- Replaces the rows of each sum by one row. A claim recorded meanwhile adds its own row and is not disturbed.
 with crowded as (
-  select unnest(array_agg(tally_id)) as tally_id
+  select unnest(array_agg(count_change_id)) as count_change_id
   from count_change group by ballot_id, unit_id, measure having count(*) > 1
-), gone as (
+), removed as (
   delete from count_change t
   using crowded c
-  where t.tally_id = c.tally_id
+  where t.count_change_id = c.count_change_id
   returning t.ballot_id, t.unit_id, t.measure, t.n
 ), kept as (
   insert into count_change (ballot_id, unit_id, measure, n)
-  select ballot_id, unit_id, measure, sum(n) from gone group by ballot_id, unit_id, measure having sum(n) <> 0
+  select ballot_id, unit_id, measure, sum(n) from removed group by ballot_id, unit_id, measure having sum(n) <> 0
 )
-select count(*) from gone;
+select count(*) from removed;
 
 -- name: take_due_ballot
 -- Takes an open ballot whose reach is due for a recount; only one worker gets it, so a hundred workers cost no more

@@ -39,9 +39,9 @@ def last_slot(now: datetime, times: Sequence[time], zone: ZoneInfo) -> datetime:
     """Return the latest of some times of day that has passed, in UTC. A time the clock skips counts an hour later."""
     here = now.astimezone(zone).date()
     slots = [
-        datetime.combine(here - timedelta(days=days), one, tzinfo=zone).astimezone(UTC)
+        datetime.combine(here - timedelta(days=days), moment, tzinfo=zone).astimezone(UTC)
         for days in (0, 1)
-        for one in times
+        for moment in times
     ]
     return max(slot for slot in slots if slot <= now)
 
@@ -63,9 +63,9 @@ async def export_due(runtime: Runtime, outbound_http: OutboundHttp) -> int:
         return 0
     assert settings.database_url is not None
     slot, made = last_slot(now, settings.turnout_export_at, ZoneInfo(settings.time_zone)), 0
-    for row in await runtime.pool.fetch(SQL["due"], slot, now):
+    for row in await runtime.pool.fetch(SQL["find_due_exports"], slot, now):
         async with exclusive(settings.database_url, f"turnout export {row['ballot_id']}") as db:
-            if db is not None and await db.fetchval(SQL["still_due"], row["ballot_id"], slot, now):
+            if db is not None and await db.fetchval(SQL["is_still_due"], row["ballot_id"], slot, now):
                 made += await _export(runtime, outbound_http, db, await get_ballot(db, row["name"]), slot)
     return made
 
@@ -80,7 +80,7 @@ async def _export(
         await _postpone(runtime, db, ballot, slot, error)
         return False
     async with db.transaction():
-        await db.execute(SQL["done"], ballot.ballot_id, slot, place, taken.members, runtime.clock())
+        await db.execute(SQL["record_export"], ballot.ballot_id, slot, place, taken.members, runtime.clock())
         await resolve_alert(db, f"{ALERT}:{ballot.name}")
     log.info("turnout was exported", ballot=ballot.name, place=place, members=taken.members)
     return True
@@ -108,7 +108,7 @@ async def _postpone(runtime: Runtime, db: Connection, ballot: Ballot, slot: date
     words = error.message if isinstance(error, MusterError) else f"It cannot be written: {error}."
     log.warning("turnout could not be exported", ballot=ballot.name, error=words)
     async with db.transaction():
-        tries = await db.fetchval(SQL["failed"], ballot.ballot_id, slot, words, runtime.clock())
+        tries = await db.fetchval(SQL["record_failure"], ballot.ballot_id, slot, words, runtime.clock())
         await raise_alert(
             db, key=f"{ALERT}:{ballot.name}", severity="warning",
             title=f"The turnout of {ballot.name} could not be exported.",

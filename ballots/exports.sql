@@ -1,4 +1,4 @@
--- name: due
+-- name: find_due_exports
 -- Ballots that existed at that time, had not closed more than a day before it, and whose export for it has not been
 -- made; one that failed is tried again when its pause is over.
 select b.ballot_id, b.name
@@ -8,20 +8,20 @@ where b.created_at <= $1::timestamptz and b.closes_at > $1 - interval '1 day'
   and x.done_at is null and coalesce(x.next_try_at <= $2, true)
 order by b.ballot_id;
 
--- name: still_due
+-- name: is_still_due
 -- Checks again once the lock is held: another worker may just have made the export.
 select not exists (
   select from turnout_export x where x.ballot_id = $1 and x.slot = $2 and (x.done_at is not null or x.next_try_at > $3)
 );
 
--- name: done
+-- name: record_export
 insert into turnout_export (ballot_id, slot, tries, next_try_at, place, members, done_at)
 values ($1, $2, 1, $5, $3, $4, $5)
 on conflict (ballot_id, slot) do update
 set tries = turnout_export.tries + 1, place = excluded.place, members = excluded.members, done_at = excluded.done_at,
   problem = null;
 
--- name: failed
+-- name: record_failure
 -- Tried again after a minute, two, four … half an hour, until the next time has come.
 insert into turnout_export (ballot_id, slot, tries, next_try_at, problem)
 values ($1, $2, 1, $4::timestamptz + interval '1 minute', $3)

@@ -30,23 +30,23 @@ class TurnoutChange:
         claim_id: the claim.
         ballot_id: its ballot.
         person_id: the member.
-        external_id: the member's own number in the organisation.
+        member_id: the member's own number in the organisation.
         unit_id: the unit the member counts in; None outside the electorate or without a unit.
-        kind: what it says; `retracted` takes another claim back.
+        kind: the answer; `retracted` takes another claim back.
         source: a `ClaimSource`.
-        recorder: who recorded it.
+        recorder: the person or program that recorded it.
         confidence: how sure it is, above 0 and up to 1.
         at: when it was said.
         message_id: the message it answers.
         retracts: the claim it takes back.
-        standing: the member's status at the time of reading, by all claims; None where no claim holds any more.
+        status: the member's status at the time of reading, by all claims; None where every claim was retracted.
     """
 
     seq: int
     claim_id: int
     ballot_id: int
     person_id: int
-    external_id: str
+    member_id: str
     unit_id: int | None
     kind: str
     source: str
@@ -55,7 +55,7 @@ class TurnoutChange:
     at: datetime
     message_id: int | None
     retracts: int | None
-    standing: str | None
+    status: str | None
 
 
 async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000) -> list[TurnoutChange]:
@@ -70,21 +70,21 @@ async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000)
         limit: most changes to return; fewer means that this is all for now.
     """
     await number(db)
-    return [TurnoutChange(**row) for row in await db.fetch(SQL["changes"], ballot_id, after, limit)]
+    return [TurnoutChange(**row) for row in await db.fetch(SQL["read_changes"], ballot_id, after, limit)]
 
 
 async def number(db: Connection) -> None:
     """Number every committed claim that has no position in the feed yet."""
-    if await db.fetchval(SQL["unfed"]):
+    if await db.fetchval(SQL["has_unnumbered_claims"]):
         async with db.transaction():
-            await db.execute(SQL["hold"])
-            await db.execute(SQL["number"])
+            await db.execute(SQL["lock_feed"])
+            await db.execute(SQL["number_claims"])
 
 
 async def last(db: Connection) -> int:
     """Return the last position given out; following from here shows only new changes."""
     await number(db)
-    return int(await db.fetchval(SQL["last"]))
+    return int(await db.fetchval(SQL["last_position"]))
 
 
 async def follow(

@@ -1,13 +1,13 @@
--- name: unfed
+-- name: has_unnumbered_claims
 -- Whether any claim waits to be numbered; cheap, as the table is almost always empty.
 select exists (select from feed_backlog);
 
--- name: hold
+-- name: lock_feed
 -- Lets one transaction number claims at a time, the next only after this one has committed, so that a reader who has
--- seen a number has also seen every lower one. A separate statement, as `number` must read after the lock is taken.
+-- seen a number has also seen every lower one. A separate statement, as `number_claims` must read after the lock is taken.
 select pg_advisory_xact_lock(hashtextextended('turnout feed', 0));
 
--- name: number
+-- name: number_claims
 -- Numbers every committed claim. One still being recorded is not seen, and comes after these.
 with fed as (
   delete from feed_backlog returning claim_id
@@ -15,11 +15,11 @@ with fed as (
 insert into turnout_change (ballot_id, claim_id)
 select c.ballot_id, c.claim_id from fed join claim c using (claim_id) order by c.claim_id;
 
--- name: changes
+-- name: read_changes
 -- The changes after a position in the feed, with each member's status as of now.
 select
-  t.seq, c.claim_id, c.ballot_id, c.person_id, p.external_id, e.unit_id, c.kind, c.source, c.recorder,
-  c.confidence, c.at, c.message_id, c.retracts, s.kind as standing
+  t.seq, c.claim_id, c.ballot_id, c.person_id, p.external_id as member_id, e.unit_id, c.kind, c.source, c.recorder,
+  c.confidence, c.at, c.message_id, c.retracts, s.kind as status
 from turnout_change t
 join claim c using (claim_id)
 join person p using (person_id)
@@ -29,6 +29,6 @@ where t.ballot_id = $1 and t.seq > $2
 order by t.seq
 limit $3;
 
--- name: last
+-- name: last_position
 -- The last position in the feed.
 select coalesce(max(seq), 0) from turnout_change

@@ -46,7 +46,7 @@ class Contradiction:
     Attributes:
         line: where it begins in the file.
         member_id: the membership number as the file has it; empty where the row was matched by an address.
-        says: what the file says.
+        says: the answer in the file.
         status: the member's status before.
         source: the source of that status.
         prevails: whether the member's status is what the file says from now on.
@@ -118,7 +118,7 @@ async def import_claims(
         ballot_name: the ballot it is about.
         path: a CSV, XLSX, ODS or XLS file.
         source: one of `SOURCES`.
-        actor: who imports it: the recorder of its claims, and for the audit.
+        actor: the person who imports the list: recorder of its claims, and for the audit.
         says: the answer of every row, where the file has no column of answers.
         write: record it; else nothing is changed.
         header_row: the line or row that names the columns; None to detect it.
@@ -142,8 +142,8 @@ async def import_claims(
             now=now, header_row=header_row, encoding=encoding,
         )  # fmt: skip
         spoken = [entry for entry in sheet.entries if entry.kind is not None]
-        found, problems = await match(db, ballot.ballot_id, spoken)
-        job = _Job(ballot, sheet, kind_of_list, actor, now, found, [*sheet.problems, *problems])
+        person_by_line, problems = await match(db, ballot.ballot_id, spoken)
+        job = _Job(ballot, sheet, kind_of_list, actor, now, person_by_line, [*sheet.problems, *problems])
         async with db.transaction():
             if not write:
                 return (await job.check(db))[0]
@@ -164,7 +164,7 @@ class _Job:
     source: ClaimSource
     actor: str
     now: datetime
-    found: Mapping[int, int]
+    person_by_line: Mapping[int, int]
     problems: Sequence[RowProblem]
 
     async def record(self, db: Connection) -> TurnoutImportReport:
@@ -185,16 +185,17 @@ class _Job:
     async def check(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:
         """Decide what to do with each row, given the members' present status."""
         spoken, repeats, problems = self._one_for_each()
-        people = [self.found[entry.line] for entry in spoken]
-        rows = await db.fetch(SQL["standings"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
+        people = [self.person_by_line[entry.line] for entry in spoken]
+        rows = await db.fetch(SQL["find_statuses"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
         status = {row["person_id"]: row for row in rows}
-        news = [entry for entry in spoken if not self._is_known(entry, status[self.found[entry.line]])]
-        claims = [self._claim(entry) for entry in news]
+        fresh = [entry for entry in spoken if not self._is_known(entry, status[self.person_by_line[entry.line]])]
+        claims = [self._claim(entry) for entry in fresh]
+        contradictions = [self._contradiction(entry, status[self.person_by_line[entry.line]]) for entry in fresh]
         report = TurnoutImportReport(
-            self.sheet, self.source, len(claims), dict(Counter(one.kind.value for one in claims)),
-            len(spoken) - len(news) + repeats, sum(entry.kind is None for entry in self.sheet.entries),
-            [one for entry in news if (one := self._contradiction(entry, status[self.found[entry.line]]))],
-            sorted([*self.problems, *problems], key=lambda one: one.line),
+            self.sheet, self.source, len(claims), dict(Counter(claim.kind.value for claim in claims)),
+            len(spoken) - len(fresh) + repeats, sum(entry.kind is None for entry in self.sheet.entries),
+            list(filter(None, contradictions)),
+            sorted([*self.problems, *problems], key=lambda problem: problem.line),
         )  # fmt: skip
         return report, claims
 
@@ -207,12 +208,12 @@ class _Job:
         by_person: dict[int, list[TurnoutEntry]] = defaultdict(list)
         chosen, problems = [], []
         for entry in self.sheet.entries:
-            if entry.line not in self.found:
+            if entry.line not in self.person_by_line:
                 continue
             if entry.kind is ClaimKind.VOTED and self.ballot.phase(self._at(entry)) is Phase.BEFORE:
                 problems.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
             else:
-                by_person[self.found[entry.line]].append(entry)
+                by_person[self.person_by_line[entry.line]].append(entry)
         repeats = 0
         for entries in by_person.values():
             if len({entry.kind for entry in entries}) > 1:
@@ -227,13 +228,13 @@ class _Job:
     def _is_known(self, entry: TurnoutEntry, before: asyncpg.Record) -> bool:
         """Tell whether an entry is known: its source said so last, or an equally strong claim did."""
         kind = _claim_kind(entry)
-        if before["said_before"] == kind:
+        if before["previous_kind"] == kind:
             return True
         return bool(before["kind"] == kind and _weight(before) >= strength(kind, self.source))
 
     def _claim(self, entry: TurnoutEntry) -> bulk.NewClaim:
         sure = entry.confidence or SOURCES[self.source]
-        return bulk.NewClaim(self.found[entry.line], _claim_kind(entry), sure, self._at(entry))
+        return bulk.NewClaim(self.person_by_line[entry.line], _claim_kind(entry), sure, self._at(entry))
 
     def _contradiction(self, entry: TurnoutEntry, before: asyncpg.Record) -> Contradiction | None:
         kind = _claim_kind(entry)

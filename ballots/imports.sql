@@ -1,6 +1,6 @@
--- name: standings
+-- name: find_statuses
 -- Each member's status, and what the same source said about them last.
-select who.person_id, s.kind, s.source, c.at, latest.kind as said_before
+select who.person_id, s.kind, s.source, c.at, latest.kind as previous_kind
 from unnest($2::bigint[]) as who (person_id)
 left join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 left join claim c on c.claim_id = s.claim_id

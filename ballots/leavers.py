@@ -18,10 +18,10 @@ from ballots import counts
 from ballots.ballots import enrol
 from core.db import Connection, load_queries
 from core.errors import NotFound
+from core.files.row_problems import Problem
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
 from messaging.suppression import lift
-from people.imports.report import Problem
 from people.leaving_dates import clear_leaving_dates, due_leavers, mark_struck_off, set_leaving_dates
 from people.lists.lists import BadRow, open_list, read_moment
 from people.people_lock import lock_people

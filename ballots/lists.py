@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 from ballots.claims import ClaimKind
 from core.errors import InputError
 from core.files.readers import open_table
-from core.files.tables import FAULTS, Record
+from core.files.row_problems import Problem
+from core.files.tables import FAULTS, RawRow
 from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import Mapping as ColumnMapping
-from people.imports.report import Problem
 from people.imports.rows import RowReader, StagedPerson
 
 ANSWERS: Final = (
@@ -67,7 +67,7 @@ class TurnoutEntry:
         phones: normalised.
         emails: normalised.
         names: first and last name, where the file has them; lower case.
-        kind: what it says; None: nothing about the ballot.
+        kind: the answer; None where the row says nothing about the ballot.
         confidence: how sure it is, where the file says.
         at: when it was said; aware; None where the file does not say.
     """
@@ -106,7 +106,7 @@ class TurnoutList:
         cells: every row as in the file, by line.
         columns: the meaning recognised for each header.
         entries: the rows that can be read.
-        problems: those that cannot.
+        problems: rows that cannot be read.
         sha256: fingerprint of the file, in hex.
         notices: further remarks about the file, as sentences.
     """
@@ -185,7 +185,7 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
             remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
         )
     at = next((name for name in TIMES if name in names), None)
-    telling = frozenset(one.label for one in columns.attributes if one.name in {answer, at, *CONFIDENCES})
+    telling = frozenset(column.label for column in columns.attributes if column.name in {answer, at, *CONFIDENCES})
     return _Reads(answer, at, telling, says, zone, now)
 
 
@@ -199,8 +199,12 @@ def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list
             entries.append(reads.entry(row))
         except _Unreadable as problem:
             problems.append(RowProblem(row[0], problem.code, problem.message))
-    read = {*(one.line for one in entries), *(one.line for one in problems)}
-    left_out = [RowProblem(one.line, one.code, one.message) for one in rows.problems.kept if one.line not in read]
+    read = {*(item.line for item in entries), *(item.line for item in problems)}
+    left_out = [
+        RowProblem(problem.line, problem.code, problem.message)
+        for problem in rows.problems.kept
+        if problem.line not in read
+    ]
     return entries, [*problems, *left_out]
 
 
@@ -221,9 +225,9 @@ class _Reads:
         Raises:
             _Unreadable: for the first such problem.
         """
-        for one in problems:
-            if one.code in FAULTS and one.column in self.telling:
-                raise _Unreadable(one.code, one.message)
+        for problem in problems:
+            if problem.code in FAULTS and problem.column in self.telling:
+                raise _Unreadable(problem.code, problem.message)
 
     def entry(self, row: StagedPerson) -> TurnoutEntry:
         line, member_id, first, last, *_, attributes, phones, emails = row
@@ -239,10 +243,10 @@ class _Reads:
     def _kind(self, attributes: Mapping[str, str]) -> ClaimKind | None:
         if self.answer is None:
             return self.says
-        said = _SPACES.sub(" ", attributes.get(self.answer, "")).casefold().strip(" .!").replace("\u2019", "'")
-        if said not in WORDS:
-            raise _Unreadable("unknown_answer", f"“{said[:80]}” is no known answer, such as voted or not voted.")
-        return WORDS[said]
+        answer = _SPACES.sub(" ", attributes.get(self.answer, "")).casefold().strip(" .!").replace("\u2019", "'")
+        if answer not in WORDS:
+            raise _Unreadable("unknown_answer", f"“{answer[:80]}” is no known answer, such as voted or not voted.")
+        return WORDS[answer]
 
     def _at(self, text: str) -> datetime | None:
         if not text:
@@ -285,7 +289,7 @@ def _confidence(attributes: Mapping[str, str]) -> float | None:
     return value
 
 
-def _remember(records: Iterator[Record], cells: dict[int, list[str]]) -> Iterator[Record]:
+def _remember(records: Iterator[RawRow], cells: dict[int, list[str]]) -> Iterator[RawRow]:
     for line, row in records:
         cells[line] = row or []
         yield line, row
@@ -295,6 +299,6 @@ def faulty_rows(sheet: TurnoutList, problems: Sequence[RowProblem]) -> Iterator[
     """Yield the faulty rows as in the file, each with its line and problem, to be corrected and imported again."""
     width = len(sheet.header)
     yield [*sheet.header, "problem_line", "problem"]
-    for fault in sorted(problems, key=lambda one: one.line):
+    for fault in sorted(problems, key=lambda problem: problem.line):
         cells = sheet.cells.get(fault.line, [])[:width]
         yield [*cells, *[""] * (width - len(cells)), str(fault.line), fault.message]

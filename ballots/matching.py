@@ -20,7 +20,7 @@ _NOBODY: Final = "No member has this membership number, phone number or mailbox.
 _SEVERAL: Final = "Several members have this phone number or mailbox, and no name says which: add a membership number."
 _NO_ELECTOR: Final = "This member is not in the electorate of the ballot."
 
-Address = tuple[str, str]
+ChannelAddress = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +47,31 @@ async def match(
     """
     numbers = await _numbers(db, entries)
     holders = await _holders(db, entries)
-    found: dict[int, int] = {}
+    person_by_line: dict[int, int] = {}
     problems = []
     for entry in entries:
         people = {numbers[entry.member_id]} if entry.member_id in numbers else set()
         if not entry.member_id:
             people = _people(entry, holders)
         if len(people) == 1:
-            found[entry.line] = people.pop()
+            person_by_line[entry.line] = people.pop()
         else:
             code, words = ("several", _SEVERAL) if people else ("unmatched", _NOBODY)
             problems.append(RowProblem(entry.line, code, words))
-    rows = await db.fetch(SQL["electors"], ballot_id, list(set(found.values())))
+    rows = await db.fetch(SQL["find_electors"], ballot_id, list(set(person_by_line.values())))
     electors = {row["person_id"] for row in rows}
     problems += [
-        RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in found.items() if person not in electors
+        RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in person_by_line.items() if person not in electors
     ]
-    return {line: person for line, person in found.items() if person in electors}, problems
+    return {line: person for line, person in person_by_line.items() if person in electors}, problems
 
 
-def _people(entry: TurnoutEntry, holders: Mapping[Address, Sequence[_Holder]]) -> set[int]:
-    addresses = [*(("sms", one) for one in entry.phones), *(("email", one) for one in entry.emails)]
+def _people(entry: TurnoutEntry, holders: Mapping[ChannelAddress, Sequence[_Holder]]) -> set[int]:
+    addresses = [*(("sms", contact) for contact in entry.phones), *(("email", contact) for contact in entry.emails)]
     everybody = [holder for address in addresses for holder in holders.get(address, ())]
     people = {holder.person_id for holder in everybody}
     if len(people) > 1 and any(entry.names):
-        named = {one.person_id for one in everybody if _fits(entry.names, one.names)}
+        named = {holder.person_id for holder in everybody if _fits(entry.names, holder.names)}
         return named if len(named) == 1 else people
     return people
 
@@ -82,19 +82,22 @@ def _fits(given: tuple[str, str], known: tuple[str, str]) -> bool:
 
 async def _numbers(db: Connection, entries: Sequence[TurnoutEntry]) -> dict[str, int]:
     wanted = {entry.member_id for entry in entries if entry.member_id}
-    return {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["by_number"], list(wanted))}
+    return {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["find_by_number"], list(wanted))}
 
 
-async def _holders(db: Connection, entries: Sequence[TurnoutEntry]) -> dict[Address, list[_Holder]]:
+async def _holders(db: Connection, entries: Sequence[TurnoutEntry]) -> dict[ChannelAddress, list[_Holder]]:
     wanted = {
         address
         for entry in entries
         if not entry.member_id
-        for address in (*(("sms", one) for one in entry.phones), *(("email", one) for one in entry.emails))
+        for address in (
+            *(("sms", contact) for contact in entry.phones),
+            *(("email", contact) for contact in entry.emails),
+        )
     }
-    found: dict[Address, list[_Holder]] = defaultdict(list)
-    channels, addresses = [one[0] for one in wanted], [one[1] for one in wanted]
-    for row in await db.fetch(SQL["by_address"], channels, addresses):
+    holders: dict[ChannelAddress, list[_Holder]] = defaultdict(list)
+    channels, addresses = [place[0] for place in wanted], [place[1] for place in wanted]
+    for row in await db.fetch(SQL["find_by_address"], channels, addresses):
         names = (row["first_name"].casefold(), row["last_name"].casefold())
-        found[row["channel"], row["address"]].append(_Holder(row["person_id"], names))
-    return found
+        holders[row["channel"], row["address"]].append(_Holder(row["person_id"], names))
+    return holders

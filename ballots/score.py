@@ -131,11 +131,12 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     Raises:
         NotFound: no such ballot.
     """
-    ballot = await db.fetchrow(SQL["ballot"], ballot_id)
+    ballot = await db.fetchrow(SQL["read_ballot"], ballot_id)
     if ballot is None:
         raise NotFound(f"There is no ballot {ballot_id}.")
     terms = _terms(ballot, now)
-    recent = {row["unit_id"]: row["n"] for row in await db.fetch(SQL["rates"], ballot_id, now - WINDOW)}
+    rows = await db.fetch(SQL["count_recent_confirmations"], ballot_id, now - WINDOW)
+    recent = {row["unit_id"]: row["n"] for row in rows}
     whole = assess(await totals(db, ballot_id), sum(recent.values()), terms)
     if not ballot["disaggregated"]:
         return whole
@@ -145,14 +146,16 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
         _of_unit(unit, assess(unit.measures, by_constituency.get(unit.unit_id, 0), terms))
         for unit in await unit_counts(db, ballot_id, kind)
     )
-    judged = [one for one in each if one.unit_id is not None]  # members without a constituency decide nowhere
-    needed = sum(one.needed for one in judged)
+    judged = [
+        constituency for constituency in each if constituency.unit_id is not None
+    ]  # members without a constituency decide nowhere
+    needed = sum(constituency.needed for constituency in judged)
     return replace(
         whole,
-        reached=bool(judged) and all(one.reached for one in judged),
+        reached=bool(judged) and all(constituency.reached for constituency in judged),
         needed=needed,
         needed_per_day=_per_day(needed, terms.days_left),
-        passed=bool(judged) and all(one.passed for one in judged),
+        passed=bool(judged) and all(constituency.passed for constituency in judged),
         constituencies=each,
     )
 
@@ -174,7 +177,7 @@ def assess(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score
     electorate, confirmed = counts["electorate"], counts[ClaimKind.VOTED]
     worth = 1 - terms.over_report
     spoken = sum(counts[kind] for kind in _SPOKEN_MEASURES)
-    said = confirmed / spoken if spoken else 1.0
+    voted_share = confirmed / spoken if spoken else 1.0
     estimate = confirmed * worth
     target = votes_needed(terms.threshold, electorate)
     missing = electorate - confirmed
@@ -192,7 +195,7 @@ def assess(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score
         confirmed=confirmed,
         estimate=_rounded(estimate, None if reached else target),
         low=low,
-        high=min(electorate, math.ceil(confirmed + (electorate - spoken) * said * worth)),
+        high=min(electorate, math.ceil(confirmed + (electorate - spoken) * voted_share * worth)),
         over_report=terms.over_report,
         threshold=terms.threshold,
         target=target,
@@ -240,12 +243,12 @@ def _per_day(needed: int, days_left: float) -> float | None:
 async def _recent_by_constituency(
     db: Connection, kind: str, recent: Mapping[int | None, int]
 ) -> Mapping[int | None, int]:
-    places = {row["unit_id"]: row["constituency_id"] for row in await db.fetch(SQL["constituency_of"], kind)}
+    places = {row["unit_id"]: row["constituency_id"] for row in await db.fetch(SQL["find_constituencies"], kind)}
     sums: defaultdict[int | None, int] = defaultdict(int)
     for unit_id, n in recent.items():
         sums[places.get(unit_id)] += n
     return sums
 
 
-def _of_unit(unit: UnitTurnout, one: Score) -> Score:
-    return replace(one, unit_id=unit.unit_id, name=unit.name or "no constituency")
+def _of_unit(unit: UnitTurnout, result: Score) -> Score:
+    return replace(result, unit_id=unit.unit_id, name=unit.name or "no constituency")

@@ -61,7 +61,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
         ballot: the ballot.
         path: the file; what it held is replaced.
         kind: the format.
-        actor: who exports it, for the audit.
+        actor: the person who exports it, for the audit.
 
     Raises:
         NoParquet: the package for it is missing.
@@ -71,17 +71,18 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
         async with pool.acquire() as db:
             await feed.number(db)
             async with db.transaction(isolation="repeatable_read"):
-                cursor = int(await db.fetchval(SQL["last"], ballot.ballot_id))
-                units = {row["unit_id"]: row["path"] for row in await db.fetch(SQL["units"], timeout=_TIMEOUT)}
-                members, pages = 0, await db.cursor(SQL["members"], ballot.ballot_id, timeout=_TIMEOUT)
+                cursor = int(await db.fetchval(SQL["last_position"], ballot.ballot_id))
+                units = {row["unit_id"]: row["path"] for row in await db.fetch(SQL["list_units"], timeout=_TIMEOUT)}
+                members, pages = 0, await db.cursor(SQL["list_members"], ballot.ballot_id, timeout=_TIMEOUT)
                 while page := await pages.fetch(_PAGE, timeout=_TIMEOUT):
                     rows = [
                         (
-                            one["member_id"], units.get(one["unit_id"], ""), one["elector"], one["standing"],
-                            one["source"], None if one["confidence"] is None else round(one["confidence"], 4),
-                            one["at"], one["claim_id"],
+                            member["member_id"], units.get(member["unit_id"], ""), member["elector"],
+                            member["standing"], member["source"],
+                            None if member["confidence"] is None else round(member["confidence"], 4),
+                            member["at"], member["claim_id"],
                         )
-                        for one in page
+                        for member in page
                     ]  # fmt: skip
                     await asyncio.to_thread(write, rows)
                     members += len(rows)

@@ -1,4 +1,4 @@
--- name: units
+-- name: list_units
 -- The names from the top down, for each unit.
 select
   u.unit_id,
@@ -6,7 +6,7 @@ select
    from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id) as path
 from unit u;
 
--- name: members
+-- name: list_members
 -- The electorate, and everybody else with a status in the ballot. Read through a cursor, a page at a time.
 select
   p.external_id as member_id, who.unit_id, who.elector, s.kind as standing, s.source, c.confidence, c.at, s.claim_id
@@ -23,7 +23,7 @@ left join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 left join claim c on c.claim_id = s.claim_id
 order by who.person_id;
 
--- name: last
+-- name: last_position
 -- The last position in the feed as of this snapshot.
 select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;
 

@@ -15,7 +15,7 @@ from campaigns.subjects.kinds import find_subject
 from console.words import GROUPS
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.outbox.counts import StepCounts, step_counts
+from messaging.outbox.counts import StepCounts, channel_counts, step_counts
 
 SQL = load_queries(__file__)
 
@@ -166,7 +166,7 @@ async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress
     row = await db.fetchrow(SQL["campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
-    found = await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
+    found = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
     subject = await find_subject(db, found.subject_kind, found.subject)
     if not subject.reads_answers:  # its own page has them
         return found

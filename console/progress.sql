@@ -30,20 +30,6 @@ left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s
 where s.campaign_id = $1
 order by s.position;
 
--- name: by_channel
--- For one campaign's own page only: it reads every message of the campaign, and the counts of those that were archived.
-select
-  step_id, channel, state::text as state, count(*) as n,
-  coalesce(sum(segments), 0)::bigint as segments
-from message
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state
-union all
-select step_id, channel, state::text, sum(n)::bigint, sum(segments)::bigint
-from step_total
-where step_id = any (select step_id from step where campaign_id = $1)
-group by step_id, channel, state;
-
 -- name: newcomer
 -- Setup state: what a new installation has already.
 select

@@ -89,8 +89,8 @@ def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> st
     """
     if region == "GB":
         plain = text.translate(_PUNCTUATION)
-        if found := _GB_MOBILE_TYPED.fullmatch(plain):
-            return f"+44{found[1]}"
+        if match := _GB_MOBILE_TYPED.fullmatch(plain):
+            return f"+44{match[1]}"
         if mobile and _GB_LANDLINE.fullmatch(plain):
             raise _landline()
     typed = _as_typed(text)
@@ -112,19 +112,19 @@ def normalise_email(text: str) -> str:
     The local part is lower-cased too: no provider people use tells `Amy@` from `amy@`, and one person must not be two.
 
     Args:
-        text: what the cell or form holds, also as mail programs and pages write it: `Amy Jones <amy@example.org>`,
+        text: content of a cell or field, also as mail programs and pages write it: `Amy Jones <amy@example.org>`,
             `mailto:amy@example.org?subject=Hello`, `amy@example.org;`.
 
     Raises:
         AddressError: with a code of the table above.
     """
     mailbox = text.strip().lower()
-    found = _MAILBOX.fullmatch(mailbox)
-    if found is None:
+    match = _MAILBOX.fullmatch(mailbox)
+    if match is None:
         return _normalise_odd_email(mailbox)
-    if len(found[1]) > _LONGEST_LOCAL_PART or len(mailbox) > _LONGEST_EMAIL:
+    if len(match[1]) > _LONGEST_LOCAL_PART or len(mailbox) > _LONGEST_EMAIL:
         raise AddressError("too_long", "An email address has at most 64 characters before the @ and 254 in all.")
-    return f"{found[1]}@{_domain(found[2])}"
+    return f"{match[1]}@{_domain(match[2])}"
 
 
 def _as_typed(text: str) -> str:
@@ -133,12 +133,12 @@ def _as_typed(text: str) -> str:
     number = re.sub(r"^tel:\s*", "", number, flags=re.IGNORECASE)
     if not number:
         raise AddressError("empty", "There is no phone number.")
-    if found := _FLOAT.fullmatch(number):
-        return found[1]
+    if match := _FLOAT.fullmatch(number):
+        return match[1]
     if _THOUSANDS.fullmatch(number):
         return number.replace(",", "")
-    if found := _SCIENTIFIC.fullmatch(number):
-        return _from_scientific(found[1].replace(",", "."), int(found[2]))
+    if match := _SCIENTIFIC.fullmatch(number):
+        return _from_scientific(match[1].replace(",", "."), int(match[2]))
     return number
 
 
@@ -154,7 +154,7 @@ def _one_number(typed: str, region: str, *, mobile: bool) -> str:
     """Return the one number that was typed, as E.164.
 
     Raises:
-        AddressError: it is none, or could be several.
+        AddressError: the text is no number, or could be several.
     """
     number = _parse(typed, region)
     if len(number.extension or "") >= _ENOUGH_DIGITS:
@@ -234,7 +234,7 @@ def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
     """
     digits = _digits(typed)
     abroad = digits.startswith("00") and not digits.startswith("000")
-    found: dict[str, bool] = {}
+    numbers: dict[str, bool] = {}
     for country in countries:
         code = str(country)
         twice = 2 if len(code) > 1 else 1
@@ -242,13 +242,13 @@ def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
         while starts:
             start, times = starts.pop()
             if 0 < start < len(digits) and times >= abroad and (e164 := _existing(f"+{code}{digits[start:]}")):
-                found[e164] = found.get(e164, False) or times > 0
+                numbers[e164] = numbers.get(e164, False) or times > 0
             steps = {(start + 1, times)} if digits.startswith("0", start) else set()
             if digits.startswith(code, start) and times < twice:
                 steps.add((start + len(code), times + 1))
             starts |= steps - seen
             seen |= steps
-    return found
+    return numbers
 
 
 def _existing(international: str) -> str:

@@ -19,9 +19,9 @@ class Alert:
     """An open alert.
 
     Attributes:
-        key: what it is about; alerts with one key are counted in `times`, not repeated.
-        title: what happened, one sentence.
-        remedy: what to do about it, one sentence.
+        key: the subject; alerts with one key are counted in `times`, not repeated.
+        title: the event, in one sentence.
+        remedy: the next step for staff, in one sentence.
     """
 
     alert_id: int
@@ -42,10 +42,10 @@ async def raise_alert(
 
     Args:
         db: in the caller's transaction.
-        key: what it is about, such as `sender:12`.
+        key: the subject, such as `sender:12`.
         severity: `error` where something stands still, `warning` where it may soon, `notice` otherwise.
-        title: what happened, one sentence, without phone numbers or addresses of members.
-        remedy: what to do.
+        title: the event, in one sentence, without phone numbers or addresses of members.
+        remedy: the next step for staff.
         detail: facts for the person who looks closer.
 
     Returns:
@@ -78,4 +78,4 @@ async def empty_alerts(db: Connection, addresses: Sequence[str], likes: Sequence
         addresses: normalised.
         likes: patterns for LIKE that find them in a squeezed text.
     """
-    await db.execute(SQL["empty"], list(addresses), list(likes))
+    await db.execute(SQL["erase_addresses"], list(addresses), list(likes))

@@ -22,7 +22,7 @@ from alert
 where resolved_at is null
 order by array_position(array['error', 'warning', 'notice'], severity), last_at desc;
 
--- name: empty
+-- name: erase_addresses
 -- Unresolved alerts stay in front of staff, so erasure covers their words, too.
 update alert
 set title = without_addresses(title, $1::text[]), remedy = without_addresses(remedy, $1::text[]),

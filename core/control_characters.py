@@ -31,11 +31,11 @@ def without_controls(text: str) -> str:
     if text.isprintable() or not (_DANGEROUS.search(text)):
         return text
     text = _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _DANGEROUS.sub(lambda found: _BECOMES.get(found[0], _REPLACED), text)
+    return _DANGEROUS.sub(lambda match: _BECOMES.get(match[0], _REPLACED), text)
 
 
 def escape_controls(json: str) -> str:
     """Escape the control characters that JSON leaves as they are; a program reads the same."""
     if json.isprintable():
         return json
-    return _DANGEROUS.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+    return _DANGEROUS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)

@@ -30,12 +30,12 @@ def read_groups(text: str) -> dict[str, DomainGroup]:
         ValueError: the text is malformed; the message is for people.
     """
     groups: dict[str, DomainGroup] = {}
-    for part in filter(None, (one.strip().lower() for one in text.split(","))):
-        found = _GROUP.fullmatch(part)
-        if found is None or float(found["rate"]) <= 0:
+    for part in filter(None, (piece.strip().lower() for piece in text.split(","))):
+        match = _GROUP.fullmatch(part)
+        if match is None or float(match["rate"]) <= 0:
             raise ValueError(f"“{part}” is not like gmail.com+googlemail.com:50 (emails a second)")
-        domains = found["domains"].split("+")
-        group = DomainGroup(f"domain:{domains[0]}", float(found["rate"]))
+        domains = match["domains"].split("+")
+        group = DomainGroup(f"domain:{domains[0]}", float(match["rate"]))
         for domain in domains:
             if domain in groups:
                 raise ValueError(f"{domain} has two paces")

@@ -28,7 +28,7 @@ class MusterError(Exception):
 
     Args:
         message: one sentence, no trailing stack of causes.
-        remedy: what to do about it; empty where the message says it all.
+        remedy: the next step; empty where the message says it all.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
@@ -48,9 +48,9 @@ class InputError(MusterError):
     """A file or value that somebody gave us is wrong.
 
     Args:
-        message: what is wrong with the whole.
+        message: the error as a whole.
         problems: one line for each thing wrong in it, naming line, column or key.
-        remedy: what to do next.
+        remedy: the next step.
     """
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), remedy: str = "") -> None:
@@ -75,7 +75,7 @@ class AddressError(InputError):
     Args:
         code: the reason as a program reads it: `empty`, `not_a_number`, `too_short`, `too_long`, `landline`, …
         message: the reason as a person reads it.
-        remedy: what to do next.
+        remedy: the next step.
     """
 
     def __init__(self, code: str, message: str, *, remedy: str = "") -> None:
@@ -88,7 +88,7 @@ class NotFound(MusterError):  # noqa: N818  # reads as what it is
 
 
 class Conflict(MusterError):  # noqa: N818
-    """It would clash with what is there already, or with what is going on."""
+    """Conflict with existing data, or with a job that is running."""
 
 
 class Unavailable(MusterError):  # noqa: N818

@@ -52,22 +52,22 @@ def parse_caps(words: str) -> tuple[Cap, ...]:
 
 
 def _parse(words: str) -> Cap:
-    found = _CAP.fullmatch(words.lower())
-    if found is None:
+    match = _CAP.fullmatch(words.lower())
+    if match is None:
         raise ValueError('write the most messages in a time, such as "3 in 7 days" or "2 marketing in 1 day"')
-    messages, n = int(found["messages"]), int(found["n"] or 1)
+    messages, n = int(match["messages"]), int(match["n"] or 1)
     if not messages or not n:
         raise ValueError("would let nothing through: write at least 1 message in at least 1 hour")
     if messages > 1_000 or n > 10_000:
         raise ValueError("is larger than any cap needs to be")
-    return Cap(messages, timedelta(**{f"{found['unit']}s": n}), "marketing" if found["purpose"] else "all")
+    return Cap(messages, timedelta(**{f"{match['unit']}s": n}), "marketing" if match["purpose"] else "all")
 
 
 def effective(own: Sequence[dict[str, Any]] | None, organisation: Sequence[Cap]) -> list[dict[str, Any]]:
     """Return the caps that apply to a step.
 
     Args:
-        own: those of its file; None where it says nothing, an empty list where the step is exempt.
+        own: caps in its file; None where the file says nothing, an empty list where the step is exempt.
         organisation: the settings'.
     """
     if own is not None and not own:

@@ -18,11 +18,11 @@ from pydantic import SecretStr
 
 from core.errors import SettingsError
 
-Action = Literal["confirm", "unsubscribe"]
+LinkAction = Literal["confirm", "unsubscribe"]
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH: Final = 13
-_PAIRS: Final = tuple(one + other for one in ALPHABET for other in ALPHABET)
+_PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 """Pairs of characters, for ten bits at a time: half the steps of single characters."""
 _READ_AS: Final = str.maketrans("oil", "011")
 _TAG_LENGTH: Final = 8
@@ -45,7 +45,7 @@ class Keyring:
         self._keys = {fingerprint(key): key for key in (secret.get_secret_value().encode() for secret in secrets)}
         self.current: Final = next(iter(self._keys))
 
-    def token(self, message_id: int, action: Action, *, secret: str | None = None) -> str:
+    def token(self, message_id: int, action: LinkAction, *, secret: str | None = None) -> str:
         """Derive the token of one message's link.
 
         Args:
@@ -82,7 +82,7 @@ class Keyring:
     def verify(self, text: str, signature: str) -> bool:
         """Tell whether `sign` made this signature with any of the secrets; constant time."""
         made = [self._mac(name, f"sign:{text}").hex()[:40] for name in self]
-        return any([hmac.compare_digest(one.encode(), signature.encode()) for one in made])  # noqa: C419  # all are compared
+        return any([hmac.compare_digest(expected.encode(), signature.encode()) for expected in made])  # noqa: C419  # all are compared
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
@@ -113,8 +113,8 @@ def find_token(text: str) -> str | None:
     if (token := read_token(text)) is not None:
         return token
     seen = "".join(char for char in unquote(text) if unicodedata.category(char) != "Cf")
-    found = _GLUED.match(seen)
-    return None if found is None else read_token(found["token"])
+    match = _GLUED.match(seen)
+    return None if match is None else read_token(match["token"])
 
 
 def digest(token: str) -> bytes:

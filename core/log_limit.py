@@ -14,7 +14,7 @@ from aiohttp import web
 EVERY: Final = 60.0
 """Seconds between two lines about the same thing."""
 
-Kind = tuple[str, str]
+LogKind = tuple[str, str]
 """Event, and what it was about."""
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,9 @@ class LogLimit:
     """
 
     every: float = EVERY
-    _since: dict[Kind, int] = field(default_factory=dict)
-    _timers: dict[Kind, asyncio.TimerHandle] = field(default_factory=dict)
-    _levels: dict[Kind, int] = field(default_factory=dict)
+    _since: dict[LogKind, int] = field(default_factory=dict)
+    _timers: dict[LogKind, asyncio.TimerHandle] = field(default_factory=dict)
+    _levels: dict[LogKind, int] = field(default_factory=dict)
 
     def write(self, event: str, about: str = "", **detail: object) -> None:
         """Write a warning: at once where there was none like it for a while, else with the next minute's count.
@@ -47,7 +47,7 @@ class LogLimit:
         """Write a routine event in the same way, at debug level."""
         self._write((event, ""), logging.DEBUG, detail)
 
-    def _write(self, kind: Kind, level: int, detail: Mapping[str, object]) -> None:
+    def _write(self, kind: LogKind, level: int, detail: Mapping[str, object]) -> None:
         if kind in self._timers:
             self._since[kind] += 1
             self._levels[kind] = max(self._levels[kind], level)
@@ -64,17 +64,17 @@ class LogLimit:
             self._tell(kind)
         self._timers.clear()
 
-    def _wait(self, kind: Kind) -> None:
+    def _wait(self, kind: LogKind) -> None:
         self._since[kind] = 0
         self._timers[kind] = asyncio.get_running_loop().call_later(self.every, self._minute_over, kind)
 
-    def _minute_over(self, kind: Kind) -> None:
+    def _minute_over(self, kind: LogKind) -> None:
         if self._tell(kind):
             self._wait(kind)
         else:
             del self._timers[kind], self._since[kind], self._levels[kind]
 
-    def _tell(self, kind: Kind) -> bool:
+    def _tell(self, kind: LogKind) -> bool:
         event, about = kind
         if more := self._since[kind]:
             log.log(self._levels[kind], event, **_about(about), more=more, seconds=round(self.every))

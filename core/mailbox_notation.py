@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 _NAMED_MAILBOX: Final = re.compile(r"([^<>]*)<([^<>]*)>|([^\[\]]*)\[mailto:([^\[\]]*)\]")
-"""As mail programs copy it: `Amy Jones <amy@example.org>`, `Amy Jones [mailto:amy@example.org]`."""
+"""Mailboxes as mail programs copy them: `Amy Jones <amy@example.org>`, `Amy Jones [mailto:amy@example.org]`."""
 _REMARKED_MAILBOX: Final = re.compile(r"([^\s<>()]+)\s*\([^()@]*\)")
 """`amy@example.org (Amy Jones)`."""
 _MAILBOXES: Final = re.compile(r"[^\s\"'<>(),;]+@[^\s\"'<>(),;]+")
@@ -21,14 +21,14 @@ def bare_mailbox(text: str) -> str:
         text: in lower case.
     """
     text = _without_delimiters(text)
-    if found := _NAMED_MAILBOX.fullmatch(text):
-        name, mailbox = (found[1], found[2]) if found[2] is not None else (found[3], found[4])
+    if match := _NAMED_MAILBOX.fullmatch(text):
+        name, mailbox = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
         mailbox = mailbox.strip()
         # a name may be the mailbox again, but not another one: then it is not certain which is meant
-        if all(one == mailbox.removeprefix("mailto:") for one in _MAILBOXES.findall(name)):
+        if all(written == mailbox.removeprefix("mailto:") for written in _MAILBOXES.findall(name)):
             text = mailbox
-    elif found := _REMARKED_MAILBOX.fullmatch(text):
-        text = found[1]
+    elif match := _REMARKED_MAILBOX.fullmatch(text):
+        text = match[1]
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1]
     if text.startswith("mailto:"):

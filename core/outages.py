@@ -73,7 +73,7 @@ class Outages:
         self._open: dict[str, _Outage] = {}
         self._back_at: dict[str, float] = {}
         self._closed = False
-        self._said_again_at: dict[str, float] = {}
+        self._logged_again_at: dict[str, float] = {}
 
     def away(self, server: str, error: BaseException | str) -> None:
         """Note that a server did not answer; the first time, log it and begin to probe it.
@@ -104,8 +104,8 @@ class Outages:
             self.away(POSTGRES, error)
             return
         kind, now = type(error).__name__, time.monotonic()
-        if now >= self._said_again_at.get(kind, 0.0):
-            self._said_again_at[kind] = now + self._remind
+        if now >= self._logged_again_at.get(kind, 0.0):
+            self._logged_again_at[kind] = now + self._remind
             if isinstance(error, (asyncpg.PostgresError, MusterError)):
                 log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
             else:
@@ -114,7 +114,7 @@ class Outages:
     async def close(self) -> None:
         """Stop probing."""
         self._closed = True
-        watches = [one.watch for one in self._open.values() if one.watch is not None]
+        watches = [outage.watch for outage in self._open.values() if outage.watch is not None]
         self._open.clear()
         for watch in watches:
             watch.cancel()

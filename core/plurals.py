@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 
-def plural(count: float, one: str, many: str | None = None) -> str:
+def plural(count: float, singular: str, many: str | None = None) -> str:
     """Format a count with its noun: `1 reply`, `2,000 replies`.
 
     Args:
         count: how many; rounded.
-        one: of one, with the words that follow its number: `reply waits`.
+        singular: of one, with the words that follow its number: `reply waits`.
         many: of any other number; default with an s.
     """
-    return f"{round(count):,} {one if count == 1 else many or one + 's'}"
+    return f"{round(count):,} {singular if count == 1 else many or singular + 's'}"
 
 
-def verb(count: float, one: str, many: str) -> str:
+def verb(count: float, singular: str, many: str) -> str:
     """Choose the verb for a count: `1 of 300 branches has`, `2 of 300 branches have`."""
-    return one if count == 1 else many
+    return singular if count == 1 else many

@@ -14,7 +14,7 @@ def read_public_key(text: str) -> EllipticCurvePublicKey:
     """Read a P-256 public key as SendGrid shows it: base64 of DER, without the lines of PEM.
 
     Raises:
-        ValueError: it is no such key.
+        ValueError: the text is no such key.
     """
     try:
         key = load_der_public_key(base64.b64decode(text, validate=True))

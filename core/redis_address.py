@@ -33,7 +33,7 @@ class Sentinels:
 
     Attributes:
         hosts: the sentinels.
-        service: what they call the servers they watch.
+        service: the sentinels' name for the servers they watch.
         user, password: of those servers; None for none.
         tls: whether to speak TLS, to the sentinels too.
     """
@@ -50,24 +50,24 @@ def read_sentinels(url: str) -> Sentinels | None:
     """Read the sentinels of an address; None where it is one of a single server.
 
     Raises:
-        SettingsError: it is meant for sentinels, but malformed; the message never repeats the password.
+        SettingsError: the URL is meant for sentinels, but malformed; the message never repeats the password.
     """
     if "+sentinel:" not in url:
         return None
-    found = SENTINEL.fullmatch(url)
-    hosts = [_HOST.fullmatch(one.strip()) for one in found["hosts"].split(",")] if found else [None]
-    if found is None or not all(hosts):
+    match = SENTINEL.fullmatch(url)
+    hosts = [_HOST.fullmatch(written.strip()) for written in match["hosts"].split(",")] if match else [None]
+    if match is None or not all(hosts):
         raise SettingsError(
             "MUSTER_REDIS_URL is not an address of sentinels.",
             remedy="It looks like redis+sentinel://:password@one:26379,two:26379/service/0.",
         )
     return Sentinels(
         tuple((host["name"], int(host["port"] or PORT)) for host in hosts if host),
-        unquote(found["service"]),
-        int(found["db"] or 0),
-        unquote(found["user"]) if found["user"] else None,
-        unquote(found["password"]) if found["password"] else None,
-        bool(found["tls"]),
+        unquote(match["service"]),
+        int(match["db"] or 0),
+        unquote(match["user"]) if match["user"] else None,
+        unquote(match["password"]) if match["password"] else None,
+        bool(match["tls"]),
     )
 
 
@@ -75,7 +75,7 @@ def open_redis_pool(url: str) -> ConnectionPool:
     """Create a pool of connections to Redis; none is opened yet.
 
     Raises:
-        SettingsError: it is no address of Redis.
+        SettingsError: the URL is no address of Redis.
     """
     sentinels = read_sentinels(url)
     if sentinels is None:

@@ -55,18 +55,18 @@ def problems(model: type[BaseModel], error: ValidationError, section: str) -> li
     Where a value could have been of several kinds, only the most telling complaint is kept.
 
     Args:
-        model: what the table should have been.
-        error: what pydantic says.
+        model: the type that the table should have.
+        error: pydantic's error.
         section: the table's name in the file.
     """
     telling: dict[str, tuple[bool, str]] = {}
-    for one in error.errors():
-        keys, table = _walk(model, one["loc"], unknown=one["type"] == "extra_forbidden")
-        words = _words(one, keys, table)
+    for detail in error.errors():
+        keys, table = _walk(model, detail["loc"], unknown=detail["type"] == "extra_forbidden")
+        words = _words(detail, keys, table)
         if (inner := _INNER.match(words)) is not None:
             keys, words = [*keys, inner["key"]], inner["words"]
         place = ".".join([section, *keys]).replace(".[", "[")
-        vague = one["type"].endswith(("_type", "_parsing"))
+        vague = detail["type"].endswith(("_type", "_parsing"))
         if place not in telling or (telling[place][0] and not vague):
             telling[place] = (vague, words)
     deepest = [place for place in telling if not any(other.startswith(f"{place}[") for other in telling)]
@@ -101,7 +101,7 @@ def _table_in(annotation: Any) -> type[BaseModel] | None:
     """Find the kind of table inside a field's type: `Filter` of `tuple[Filter, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for one in get_args(annotation) if (found := _table_in(one)) is not None), None)
+    return next((table for argument in get_args(annotation) if (table := _table_in(argument)) is not None), None)
 
 
 def _words(error: Mapping[str, Any], keys: Sequence[str], table: type[BaseModel]) -> str:

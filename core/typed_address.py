@@ -12,7 +12,7 @@ def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
     """Return the channel and the normalised address of what somebody types.
 
     Raises:
-        AddressError: it is neither a number nor a mailbox.
+        AddressError: the text is neither a number nor a mailbox.
     """
     try:
         if "@" in text:

@@ -17,7 +17,7 @@ from messaging.content.templates import Channel, Purpose
 
 SQL: Final = load_queries(__file__)
 
-Action = Literal["give", "withdraw"]
+ConsentAction = Literal["give", "withdraw"]
 
 _WITHIN: Final = 900
 """Seconds a statement may take: an organisation's whole file."""
@@ -35,14 +35,14 @@ class Consent:
         source: where they gave or withdrew it.
         wording: the text they agreed to, word for word; may be empty where it is not known any more.
         at: when they gave or withdrew it; aware.
-        recorder: who recorded it.
+        recorder: the person or program that recorded it.
         message_id: the message whose link they followed; None where it came another way.
     """
 
     person_id: int
     channel: Channel
     purpose: Purpose
-    action: Action
+    action: ConsentAction
     source: str
     wording: str
     at: datetime
@@ -60,29 +60,29 @@ async def record_consents(db: Connection, consents: Sequence[Consent]) -> int:
     Returns:
         How many were new.
     """
-    columns = [[getattr(one, each.name) for one in consents] for each in fields(Consent)]
-    news: int = await db.fetchval(SQL["record"], *columns, timeout=_WITHIN)
-    return news
+    columns = [[getattr(consent, column.name) for consent in consents] for column in fields(Consent)]
+    new_count: int = await db.fetchval(SQL["record_consents"], *columns, timeout=_WITHIN)
+    return new_count
 
 
 async def consents_of(db: Connection, person_id: int) -> list[Consent]:
     """Return all entries of a person, the latest first."""
-    return [Consent(**row) for row in await db.fetch(SQL["of_person"], person_id)]
+    return [Consent(**row) for row in await db.fetch(SQL["list_consents"], person_id)]
 
 
-def current_consent(said: Sequence[Consent]) -> Iterator[Consent]:
+def current_consent(consents: Sequence[Consent]) -> Iterator[Consent]:
     """Return the present status of one person: the latest entry for each purpose and channel.
 
     Args:
-        said: the person's entries, as `consents_of` returns them.
+        consents: the person's entries, as `consents_of` returns them.
     """
     seen: set[tuple[str, str]] = set()
-    for one in said:
-        if (one.purpose, one.channel) not in seen:
-            seen.add((one.purpose, one.channel))
-            yield one
+    for consent in consents:
+        if (consent.purpose, consent.channel) not in seen:
+            seen.add((consent.purpose, consent.channel))
+            yield consent
 
 
 async def drop_consents(db: Connection, person_id: int) -> None:
     """Delete a person's consent status; the ledger keeps its entries."""
-    await db.execute(SQL["drop"], person_id)
+    await db.execute(SQL["drop_consents"], person_id)

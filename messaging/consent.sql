@@ -1,7 +1,7 @@
--- name: record
+-- name: record_consents
 -- Adds to the ledger, and keeps the latest entry of each person by the time of the consent. The same action of the same
 -- moment is in the ledger only once, so a file imported again adds nothing.
-with said as (
+with entry as (
   select distinct on (person_id, channel, purpose, at, action) *
   from unnest(
     $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::bigint[]
@@ -9,7 +9,7 @@ with said as (
 ), fresh as (
   insert into consent_event (person_id, channel, purpose, action, source, wording, at, recorder, message_id)
   select person_id, channel, purpose, action, source, wording, at, recorder, message_id
-  from said s
+  from entry s
   where not exists (
     select from consent_event e
     where e.person_id = s.person_id and e.channel = s.channel and e.purpose = s.purpose and e.at = s.at
@@ -21,7 +21,7 @@ with said as (
   select distinct on (person_id, purpose, channel) *
   from fresh
   order by person_id, purpose, channel, at desc, event_id desc
-), stands as (
+), status as (
   insert into consent (person_id, purpose, channel, given, since, event_id)
   select person_id, purpose, channel, action = 'give', at, event_id from latest
   on conflict (person_id, purpose, channel) do update
@@ -30,12 +30,12 @@ with said as (
 )
 select count(*) from fresh;
 
--- name: of_person
+-- name: list_consents
 select person_id, channel, purpose, action, source, wording, at, recorder, message_id
 from consent_event
 where person_id = $1
 order by at desc, event_id desc;
 
--- name: drop
+-- name: drop_consents
 -- Deletes the status; the ledger keeps its entries.
 delete from consent where person_id = $1;

@@ -29,23 +29,23 @@ async def meet(db: Connection, goal_id: int, person_id: int, *, reason: str = "a
     Returns:
         How many queued messages were withdrawn. Meeting a goal twice withdraws what was queued since.
     """
-    withdrawn: int = await db.fetchval(SQL["meet"], goal_id, person_id, reason, source)
+    withdrawn: int = await db.fetchval(SQL["meet_goal"], goal_id, person_id, reason, source)
     return withdrawn
 
 
 async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
     """Reopen a goal for a person who took the answer back: later messages may ask again. Returns whether it was met."""
-    return await db.fetchval(SQL["reopen"], goal_id, person_id) is not None
+    return await db.fetchval(SQL["reopen_goal"], goal_id, person_id) is not None
 
 
 async def meet_many(
     db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
 ) -> int:
     """Record that many people have met a goal; see `meet`."""
-    withdrawn: int = await db.fetchval(SQL["meet_many"], goal_id, people, reason, source)
+    withdrawn: int = await db.fetchval(SQL["meet_goal_of_many"], goal_id, people, reason, source)
     return withdrawn
 
 
 async def reopen_many(db: Connection, goal_id: int, people: Sequence[int]) -> None:
     """Reopen a goal for many people who took their answers back; see `reopen`."""
-    await db.execute(SQL["reopen_many"], goal_id, people)
+    await db.execute(SQL["reopen_goal_of_many"], goal_id, people)

@@ -1,7 +1,7 @@
 -- name: create_goal
 insert into goal (name) values ($1) returning goal_id;
 
--- name: meet
+-- name: meet_goal
 -- Records that the goal is met and withdraws the queued messages for it, in one statement: at no moment in between
 -- could a message be claimed. Messages claimed but not yet on the wire are stopped by the last eligibility check.
 with met as (
@@ -18,12 +18,12 @@ with met as (
 )
 select count(*) from withdrawn;
 
--- name: reopen
+-- name: reopen_goal
 -- The answer was taken back: the person may be asked again. Withdrawn messages stay withdrawn; later steps ask again.
 delete from goal_met where goal_id = $1 and person_id = $2 returning person_id;
 
 
--- name: meet_many
+-- name: meet_goal_of_many
 -- The same for many people at once, whose answers came in one list.
 with met as (
   insert into goal_met (goal_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing
@@ -39,5 +39,5 @@ with met as (
 )
 select count(*) from withdrawn;
 
--- name: reopen_many
+-- name: reopen_goal_of_many
 delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[])

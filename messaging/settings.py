@@ -11,7 +11,7 @@ from core.settings import Settings, read_settings
 from messaging.channels.providers import PROVIDERS, check_names
 from messaging.channels.sms_provider import SmsProvider
 from messaging.channels.smtp.email_relay import EmailRelay
-from messaging.channels.smtp.provider_headers import RELAYS, check_provider
+from messaging.channels.smtp.relay_registry import RELAYS, check_provider
 
 
 def _own() -> Iterator[tuple[str, type[BaseModel]]]:

@@ -27,7 +27,7 @@ SQL: Final = load_queries(__file__)
 SOURCE: Final = "before erasure"
 """Source of a suppression of somebody who was erased and has come back."""
 
-Arrival = tuple[str, str]
+ImportedEntry = tuple[str, str]
 """Channel and address of an imported entry; or `person` and a membership number."""
 
 
@@ -119,15 +119,15 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
         keys: the keys to make digests with.
         suppressions: the suppressions.
     """
-    made = [keys.current(one.channel, one.address) for one in suppressions]
+    made = [keys.current(suppression.channel, suppression.address) for suppression in suppressions]
     await db.execute(
-        SQL["keep"],
+        SQL["keep_digests"],
         [digest for digest, _ in made],
         [name for _, name in made],
-        [one.channel for one in suppressions],
-        [one.purpose for one in suppressions],
-        [one.reason for one in suppressions],
-        [one.since for one in suppressions],
+        [suppression.channel for suppression in suppressions],
+        [suppression.purpose for suppression in suppressions],
+        [suppression.reason for suppression in suppressions],
+        [suppression.since for suppression in suppressions],
     )
 
 
@@ -145,26 +145,26 @@ async def keep_new_suppressions(
     Returns:
         The addresses and membership numbers of erased people among them, and the suppressions that are new.
     """
-    found = await find_digests(db, keys, {(one.channel, one.address) for one in suppressions})
-    erased = {(one.channel, one.address) for one in found}
-    stands = {(one.channel, one.address, one.purpose) for one in found if one.reason != Reason.ERASED}
-    news: dict[tuple[str, str, str], ErasedSuppression] = {}
-    for one in suppressions:
-        place = (one.channel, one.address)
-        for_all = {(*place, "all"), (*place, one.purpose)}
-        if place in erased and one.reason != Reason.ERASED and not for_all & (stands | news.keys()):
-            news[*place, one.purpose] = one
+    kept = await find_digests(db, keys, {(suppression.channel, suppression.address) for suppression in suppressions})
+    erased = {(entry.channel, entry.address) for entry in kept}
+    in_force = {(entry.channel, entry.address, entry.purpose) for entry in kept if entry.reason != Reason.ERASED}
+    fresh: dict[tuple[str, str, str], ErasedSuppression] = {}
+    for suppression in suppressions:
+        place = (suppression.channel, suppression.address)
+        for_all = {(*place, "all"), (*place, suppression.purpose)}
+        if place in erased and suppression.reason != Reason.ERASED and not for_all & (in_force | fresh.keys()):
+            fresh[*place, suppression.purpose] = suppression
     # made with a former secret, the weaker one would stand beside the new one
     weaker = [
-        one
-        for one in found
-        if one.reason == Reason.ERASED
-        and (one.channel, one.address, one.purpose) in news
-        and one.digest != keys.current(one.channel, one.address)[0]
+        entry
+        for entry in kept
+        if entry.reason == Reason.ERASED
+        and (entry.channel, entry.address, entry.purpose) in fresh
+        and entry.digest != keys.current(entry.channel, entry.address)[0]
     ]
     await drop_digests(db, weaker)
-    await keep_digests(db, keys, list(news.values()))
-    return {address for _, address in erased}, list(news.values())
+    await keep_digests(db, keys, list(fresh.values()))
+    return {address for _, address in erased}, list(fresh.values())
 
 
 async def has_digests(db: Connection, keys: DigestKeys) -> bool:
@@ -178,38 +178,38 @@ async def has_digests(db: Connection, keys: DigestKeys) -> bool:
             f"{missing} opt-outs of people who were erased are kept under a MUSTER_SECRET_KEY that is not in the list.",
             remedy="Add the former key to the end of the list again: without it they would get messages.",
         )
-    return bool(await db.fetchval(SQL["any"]))
+    return bool(await db.fetchval(SQL["has_digests"]))
 
 
-async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Arrival]) -> list[FoundDigest]:
+async def find_digests(db: Connection, keys: DigestKeys, entries: Collection[ImportedEntry]) -> list[FoundDigest]:
     """Find the suppressions kept as digests for imported entries.
 
     Args:
         db: a connection.
         keys: the keys to look them up with.
-        arrivals: any number of entries; a whole member file costs about a second.
+        entries: any number of entries; a whole member file costs about a second.
     """
     kept: dict[bytes, list[Mapping[str, object]]] = {}
-    for row in await db.fetch(SQL["all"]):
+    for row in await db.fetch(SQL["list_digests"]):
         kept.setdefault(row["digest"], []).append(dict(row))
     if not kept:
         return []
     return [
         FoundDigest(channel=channel, address=address, **row)  # type: ignore[arg-type]  # a row has what it lacks
-        for channel, address in arrivals
+        for channel, address in entries
         for digest in keys.every(channel, address)
         for row in kept.get(digest, ())
     ]
 
 
-async def drop_digests(db: Connection, found: Collection[FoundDigest]) -> None:
+async def drop_digests(db: Connection, digests: Collection[FoundDigest]) -> None:
     """Delete digests whose suppressions were stored in clear again, or lifted.
 
     Args:
         db: in the transaction that does that.
-        found: the digests.
+        digests: the digests.
     """
-    await db.execute(SQL["drop"], [one.digest for one in found], [one.purpose for one in found])
+    await db.execute(SQL["drop_digests"], [entry.digest for entry in digests], [entry.purpose for entry in digests])
 
 
 def _digest(key: bytes, channel: str, address: str) -> bytes:

@@ -1,4 +1,4 @@
--- name: keep
+-- name: keep_digests
 -- One for each purpose; the first reason stays, but `erased` gives way to an opt-out and the like. The time is the
 -- latest one: by it the database knows that what it is to erase from the ledger is kept here.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
@@ -13,16 +13,16 @@ on conflict (digest, purpose) do update
 -- Digests under a secret that is not in the list.
 select count(*) from suppression_digest where key <> all ($1::text[]);
 
--- name: any
+-- name: has_digests
 -- Whether there is anything to look up.
 select exists (select from suppression_digest);
 
--- name: all
+-- name: list_digests
 -- Only as many as people have been erased who have not come back: all are read, and compared with the imported entries.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
--- name: drop
+-- name: drop_digests
 -- By purpose: one may be lifted while another stays.
 delete from suppression_digest d
-using unnest($1::bytea[], $2::text[]) as gone (digest, purpose)
-where d.digest = gone.digest and d.purpose = gone.purpose;
+using unnest($1::bytea[], $2::text[]) as dropped (digest, purpose)
+where d.digest = dropped.digest and d.purpose = dropped.purpose;

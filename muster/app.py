@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -12,6 +11,7 @@ import orjson
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 from redis.exceptions import RedisError
 
 import api
@@ -26,8 +26,6 @@ from core.plurals import plural
 from core.runtime import Runtime
 from muster.metrics import METRICS, Metrics, get_metrics
 from muster.server_errors import server_of
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LARGEST_REQUEST: Final = 1024 * 1024
 """Bytes; far more than any provider's webhook or any form of ours."""

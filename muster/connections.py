@@ -66,13 +66,13 @@ class Connections:
             Whether there is room; if not, the caller ends it.
         """
         network = self.network(peer)
-        held = self._networks.get(network, {}) if network is not None else {}
-        if len(held) >= self.limits.per_network:
+        peers = self._networks.get(network, {}) if network is not None else {}
+        if len(peers) >= self.limits.per_network:
             self.count("network_full")
             self.log_limit.write(
                 "a network has reached its limit of connections", network=network, most=self.limits.per_network
             )
-            if not _make_room(held):
+            if not _make_room(peers):
                 return False
         if len(self._open) >= self.limits.in_all:
             self.count("full")
@@ -89,17 +89,17 @@ class Connections:
 
     def note_activity(self, connection: Connection) -> None:
         """Move a connection to the end of the order: a request has come or been answered."""
-        for held in (self._open, self._networks.get(connection.network or "", {})):
-            if connection in held:
-                del held[connection]
-                held[connection] = None
+        for group in (self._open, self._networks.get(connection.network or "", {})):
+            if connection in group:
+                del group[connection]
+                group[connection] = None
 
     def leave(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
         self._open.pop(connection, None)
-        if (held := self._networks.get(connection.network or "")) is not None:
-            held.pop(connection, None)
-            if not held:
+        if (peers := self._networks.get(connection.network or "")) is not None:
+            peers.pop(connection, None)
+            if not peers:
                 del self._networks[connection.network or ""]
 
     def end_slow(self, connection: Connection) -> None:
@@ -108,8 +108,8 @@ class Connections:
         Browsers open connections that they never use: that is normal, unless there are so many that room runs out.
         """
         self.count("slow_headers")
-        held = self._networks.get(connection.network or "", {})
-        crowded = len(self._open) >= self.limits.in_all * _CROWDED or len(held) >= self.limits.per_network * _CROWDED
+        peers = self._networks.get(connection.network or "", {})
+        crowded = len(self._open) >= self.limits.in_all * _CROWDED or len(peers) >= self.limits.per_network * _CROWDED
         write = self.log_limit.write if crowded else self.log_limit.note
         write("a client did not send its headers in time", seconds=self.limits.headers_within)
         connection.hang_up()
@@ -138,10 +138,10 @@ class Connections:
         self.log_limit.write("a malformed request was refused", kind=type(error).__name__)
 
 
-def _make_room(held: dict[Connection, None]) -> bool:
+def _make_room(candidates: dict[Connection, None]) -> bool:
     """End one connection that waits for its client; False where each is being answered."""
     bodiless, unread = None, None
-    for connection in held:
+    for connection in candidates:
         match connection.awaits:
             case Awaited.REQUEST:
                 connection.leave()

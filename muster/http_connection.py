@@ -216,7 +216,7 @@ class Connection(web.RequestHandler):
         if self._wire is None or _TCP_INFO is None:
             return 0
         try:
-            said = self._wire.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
-            return int(_BYTES_ACKED.unpack(said)[0])
+            info = self._wire.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+            return int(_BYTES_ACKED.unpack(info)[0])
         except (OSError, struct.error):  # another system's TCP, or a Unix socket
             return 0

@@ -142,7 +142,7 @@ class Jobs:
         going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
-            log.warning("a duty did not finish in time", job=task.get_name())
+            log.warning("a job did not finish in time", job=task.get_name())
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
 

@@ -88,5 +88,5 @@ def hide_people(text: str) -> str:
     return _PHONE.sub(_short_number, _EMAIL.sub("…@", text))
 
 
-def _short_number(found: re.Match[str]) -> str:
-    return "…" + "".join(char for char in found[0] if char.isdigit())[-3:]
+def _short_number(match: re.Match[str]) -> str:
+    return "…" + "".join(char for char in match[0] if char.isdigit())[-3:]

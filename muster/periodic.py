@@ -23,7 +23,7 @@ class PeriodicJob:
         name: its name in logs.
         work: does one round; returns whether there is more to do at once.
         pause: seconds between two rounds, in which requests are collected into one round.
-        asked: whether it was requested since the round began.
+        requested: whether a round was asked for since the round began.
         task: the task that runs the rounds.
         trouble: the last error, so that it is logged once and not every second.
         closed: whether further requests are ignored.
@@ -33,7 +33,7 @@ class PeriodicJob:
     name: str
     work: Callable[[], Awaitable[bool]]
     pause: float = 0.0
-    asked: bool = False
+    requested: bool = False
     task: asyncio.Task[None] | None = None
     trouble: str = ""
     closed: bool = False
@@ -41,19 +41,19 @@ class PeriodicJob:
 
     def ask(self) -> asyncio.Task[None]:
         """Request a round; return the task that runs it."""
-        self.asked = not self.closed
+        self.requested = not self.closed
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._rounds(), name=self.name)
         return self.task
 
     def close(self) -> asyncio.Task[None] | None:
         """Start no other round; return the task of the one in progress."""
-        self.closed, self.asked = True, False
+        self.closed, self.requested = True, False
         return self.task
 
     async def _rounds(self) -> None:
-        while self.asked:
-            self.asked = False
+        while self.requested:
+            self.requested = False
             try:
                 more = await self.work()
             except Exception as error:  # noqa: BLE001  # it is tried again within a second
@@ -64,7 +64,7 @@ class PeriodicJob:
                 self.trouble = ""
             if not more:
                 await asyncio.sleep(self.pause)
-            self.asked = (self.asked or more) and not self.closed
+            self.requested = (self.requested or more) and not self.closed
 
     def _report(self, error: Exception) -> None:
         server = server_of(error)

@@ -68,7 +68,7 @@ class Addresses:
         console: a one-time sign-in link, where one may be shown without a request.
         sandbox: the page with every message, or None when texts and emails really go out.
         home: MUSTER_HOME, or None on configured servers.
-        moved: what listens on another port than usual, one line each.
+        moved: servers that listen on another port than usual, a line each.
         demo: the folder in which `muster demo` left its union, as long as there are no other members.
     """
 
@@ -217,12 +217,12 @@ class _Start:
             # another program may have taken the port a moment before
             if not tries_left or all(_is_free("127.0.0.1", port) for port in (ports.page, ports.mail)):
                 raise Unavailable("The sandbox did not start.", remedy="Its output is above.")
-        said = orjson.loads(line)
+        places = orjson.loads(line)
         child.keep_up()
-        self._environment |= said["environment"]
+        self._environment |= places["environment"]
         if self.settings.sms_from is None:
             self._environment["MUSTER_SMS_FROM"] = SANDBOX_SMS_FROM
-        return SandboxPlace(said["twilio"], said["environment"]["MUSTER_SMTP_URL"])
+        return SandboxPlace(places["twilio"], places["environment"]["MUSTER_SMTP_URL"])
 
     async def _try_sandbox(self, ports: SandboxPorts, public: str) -> tuple[Child, bytes]:
         """Start a sandbox; also return the line that says where it is, empty where it ended instead."""
@@ -241,12 +241,12 @@ class _Start:
         return child
 
     def _next_free(self, host: str, port: int, name: str, *, sent_links: bool = False) -> int:
-        for one in range(port, port + PORTS_TRIED):
-            if _is_free(host, one):
-                if one != port:
+        for candidate in range(port, port + PORTS_TRIED):
+            if _is_free(host, candidate):
+                if candidate != port:
                     dead = f" Links in messages sent before lead to {port} and do not work." if sent_links else ""
-                    self._moved.append(f"Port {port} is taken, so {name} is on {one}.{dead}")
-                return one
+                    self._moved.append(f"Port {port} is taken, so {name} is on {candidate}.{dead}")
+                return candidate
         raise Conflict(f"No port from {port} to {port + PORTS_TRIED - 1} is free.", remedy="Set MUSTER_LISTEN.")
 
 
@@ -289,10 +289,10 @@ async def _stay_up(members: str, sandbox: SandboxPorts, announce: Callable[[Addr
 def _is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            one.bind((host, port))
+            probe.bind((host, port))
         except OSError as error:
             return error.errno != errno.EADDRINUSE  # for any other error the web server has the better message
         return True
@@ -302,7 +302,7 @@ async def _until_ready(url: str, server: Child) -> None:
     """Wait until the web server can do its work.
 
     Raises:
-        Unavailable: it ended, or took too long.
+        Unavailable: the process ended, or took too long.
     """
     assert server.process is not None
     async with aiohttp.ClientSession() as http:

@@ -15,7 +15,7 @@ _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 def server_error(error: BaseException) -> MusterError | None:
     """Return an error worded for people if a server of ours went away; None for any other error."""
     if isinstance(error, BaseExceptionGroup):
-        return next((lost for one in error.exceptions if (lost := server_error(one)) is not None), None)
+        return next((lost for inner in error.exceptions if (lost := server_error(inner)) is not None), None)
     if isinstance(error, MusterError):
         return error
     if is_away(error):
@@ -28,7 +28,7 @@ def server_error(error: BaseException) -> MusterError | None:
 def server_of(error: BaseException) -> str | None:
     """Return which server of ours an error reports as away; None for any other error, such as a relay's."""
     if isinstance(error, BaseExceptionGroup):
-        return next((name for one in error.exceptions if (name := server_of(one)) is not None), None)
+        return next((name for inner in error.exceptions if (name := server_of(inner)) is not None), None)
     if isinstance(error, _REDIS):
         return REDIS
     return POSTGRES if isinstance(error, DatabaseAway) or is_away(error) else None

@@ -34,7 +34,7 @@ def address(listen: str) -> tuple[str, int]:
     """Read `host:port`, `[v6]:port` or `:port`.
 
     Raises:
-        SettingsError: it is none of these.
+        SettingsError: the address has none of these forms.
     """
     host, _, port = listen.rpartition(":")
     if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535 or (":" in host and host[0] != "["):

@@ -40,7 +40,7 @@ async def export_people(
         pool: the database.
         path: the file to write.
         reserved: names that no attribute may have, as for the import.
-        actor: who exports the members' details, for the audit.
+        actor: the person who exports the members' details, for the audit.
         replace: whether a file that is there may be replaced.
         for_excel: whether numbers are written as `="0001006"`, so that Excel keeps them.
 
@@ -49,7 +49,7 @@ async def export_people(
 
     Raises:
         Conflict: the file is there already.
-        InputError: it cannot be written.
+        InputError: the file cannot be written.
     """
     with sheet_or_nothing(path, replace=replace, for_excel=for_excel) as sheet:
         return await _write(pool, sheet, path.name, actor, reserved)
@@ -58,12 +58,12 @@ async def export_people(
 async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str, reserved: Collection[str]) -> int:
     people = 0
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-        widths = await db.fetchrow(SQL["widths"], timeout=_TIMEOUT)
+        widths = await db.fetchrow(SQL["count_address_columns"], timeout=_TIMEOUT)
         assert widths is not None
-        attributes = await db.fetch(SQL["attributes"])
+        attributes = await db.fetch(SQL["list_attributes"])
         header, names = _header(widths["phones"], widths["emails"], attributes, reserved)
         sheet.writerow(header)
-        cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
+        cursor = await db.cursor(SQL["list_members"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
             sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
             people += len(page)

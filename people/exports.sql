@@ -1,14 +1,14 @@
--- name: widths
+-- name: count_address_columns
 -- How many columns the addresses need: the most anybody has.
 select coalesce(max(n) filter (where channel = 'sms'), 0) as phones,
        coalesce(max(n) filter (where channel = 'email'), 0) as emails
-from (select channel, count(*) as n from address group by person_id, channel) as held
+from (select channel, count(*) as n from address group by person_id, channel) as counts
 
--- name: attributes
+-- name: list_attributes
 -- In the order they came to be known.
 select name, label from attribute order by created_at, name
 
--- name: everybody
+-- name: list_members
 -- Read through a cursor, a page at a time, so that memory does not grow with the membership. People who have left are
 -- no members any more: read back elsewhere, the file would make them members again.
 select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attributes,

@@ -20,7 +20,7 @@ async def lock_people_shared(db: Connection) -> None:
         db: in a transaction that has done nothing yet; what is read from now on includes what other transactions did
             while this one waited.
     """
-    await db.execute(SQL["stay"])
+    await db.execute(SQL["lock_shared"])
 
 
 async def lock_people(db: Connection) -> None:
@@ -29,15 +29,15 @@ async def lock_people(db: Connection) -> None:
     Args:
         db: in a transaction that has done nothing yet.
     """
-    await db.execute(SQL["go"])
+    await db.execute(SQL["lock_exclusive"])
 
 
 async def try_import_lock(db: Connection) -> bool:
     """Keep every import of a member file away until the transaction ends; return False where one is running."""
-    free: bool = await db.fetchval(SQL["try_import"])
+    free: bool = await db.fetchval(SQL["try_import_lock"])
     return free
 
 
 async def wait_import_lock(db: Connection, *, within: float) -> None:
     """Keep every other import away, after the one that is running; `lock_timeout` says how long to wait for it."""
-    await db.execute(SQL["wait_import"], timeout=within)
+    await db.execute(SQL["wait_import_lock"], timeout=within)

@@ -85,7 +85,7 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
         words = [" ".join(words)]
     patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
     parts = [*_parts_of_address(text), None, None][:2]
-    rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), *parts, limit)
+    rows = await db.fetch(SQL["search_people"], *patterns, text, _addresses(text, region), *parts, limit)
     return [FoundPerson(**row) for row in rows]
 
 
@@ -96,7 +96,7 @@ async def find_holders(db: Connection, places: Collection[tuple[str, str]]) -> l
         db: a connection.
         places: addresses, by channel.
     """
-    rows = await db.fetch(SQL["holders"], [one[0] for one in places], [one[1] for one in places])
+    rows = await db.fetch(SQL["find_holders"], [place[0] for place in places], [place[1] for place in places])
     return [Holder(**row) for row in rows]
 
 

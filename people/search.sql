@@ -1,4 +1,4 @@
--- name: people
+-- name: search_people
 -- Members who have every word in their name or number, this very number, one of these addresses, or an address with
 -- these characters in it, or with those. Each by an index of its own, hence one after the other; the member with the
 -- number comes first.
@@ -28,7 +28,7 @@ where p.erased_at is null
 order by p.external_id <> $4, p.last_name, p.first_name, p.person_id
 limit $8;
 
--- name: holders
+-- name: find_holders
 -- Everybody who has one of some addresses.
 select distinct a.channel, a.address, p.person_id, p.external_id
 from unnest($1::text[], $2::text[]) as given (channel, address)

@@ -26,15 +26,15 @@ async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[
     if not names:
         return {}
     by_name: dict[str, list[tuple[int, str]]] = {}
-    for row in await db.fetch(SQL["units_by_path"]):
+    for row in await db.fetch(SQL["list_unit_paths"]):
         for word in {plain(row["name"]), plain(row["path"])}:
             by_name.setdefault(word, []).append((row["unit_id"], row["path"]))
     problems: list[str] = []
-    found: dict[str, int] = {}
+    unit_ids: dict[str, int] = {}
     for name in names:
         fitting = by_name.get(plain(name), [])
         if len(fitting) == 1:
-            found[name] = fitting[0][0]
+            unit_ids[name] = fitting[0][0]
         elif fitting:
             paths = ", ".join(sorted(path for _, path in fitting)[:4])
             problems.append(f"{key}: {name!r} fits {len(fitting)} units; write one of {paths}")
@@ -42,4 +42,4 @@ async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[
             problems.append(f"{key}: there is no unit {name!r}{near_miss(name, by_name)}")
     if problems:
         raise SpecError("The file names units that cannot be found.", problems=problems)
-    return found
+    return unit_ids

@@ -1,4 +1,4 @@
--- name: units_by_path
+-- name: list_unit_paths
 -- Units by their own name and by their path from the top, so that "Leeds" will do where there is only one.
 select
   u.unit_id, u.name,

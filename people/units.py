@@ -75,9 +75,9 @@ class UnitTree:
         Raises:
             AmbiguousNameError: without a parent, and several units are called so.
         """
-        found = self._ids.get((parent_id, kind, _key(name)))
-        if found is not None or parent_id is not None:
-            return found
+        unit_id = self._ids.get((parent_id, kind, _key(name)))
+        if unit_id is not None or parent_id is not None:
+            return unit_id
         anywhere = self._by_name.get((kind, _key(name)), set())
         if len(anywhere) > 1:
             raise AmbiguousNameError(name)
@@ -87,7 +87,7 @@ class UnitTree:
 async def load_tree(db: Connection) -> UnitTree:
     """Read the tree of units."""
     tree = UnitTree()
-    for row in await db.fetch(SQL["units"]):
+    for row in await db.fetch(SQL["list_units"]):
         tree.add(row["unit_id"], row["parent_id"], row["kind"], row["name"])
     return tree
 
@@ -112,7 +112,7 @@ async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]
             here = [path for path, parent in reached.items() if path[level] and (parent is not None) is with_parent]
             await _step_down(db, tree, kind, level, here, reached)
     if tree.respelt:
-        await db.execute(SQL["respell"], [*tree.respelt], [*tree.respelt.values()], timeout=_TIMEOUT)
+        await db.execute(SQL["respell_units"], [*tree.respelt], [*tree.respelt.values()], timeout=_TIMEOUT)
     return reached
 
 
@@ -124,17 +124,17 @@ async def _step_down(
     for path in here:
         parent, name = reached[path], path[level]
         try:
-            found = tree.find(parent, kind, name)
+            unit_id = tree.find(parent, kind, name)
         except AmbiguousNameError:
             del reached[path]
             continue
-        if found is None:
+        if unit_id is None:
             known = missing.setdefault((parent, _key(name)), name)
             missing[parent, _key(name)] = better_spelling(known, name)
             waiting.append((path, parent))
         else:
-            tree.see(found, name)
-            reached[path] = found
+            tree.see(unit_id, name)
+            reached[path] = unit_id
     if missing:
         await _make(db, tree, kind, missing)
     for path, parent in waiting:

@@ -1,4 +1,4 @@
--- name: units
+-- name: list_units
 -- The whole tree: a few thousand rows at most, and every path of a file is looked up in it.
 select unit_id, parent_id, kind, name, lineage from unit order by unit_id
 
@@ -16,7 +16,7 @@ left join unit as parent on parent.unit_id = new.parent_id
 on conflict (coalesce(parent_id, 0), kind, lower(name)) do update set name = unit.name
 returning unit_id, parent_id, name
 
--- name: respell
+-- name: respell_units
 -- Units that were first written without any capital, as a later file writes them.
 update unit set name = given.name
 from unnest($1::bigint[], $2::text[]) as given (unit_id, name)

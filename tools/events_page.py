@@ -38,7 +38,7 @@ def catalogue() -> str:
     """List every event and its data, as Markdown."""
     parts = []
     for model in dict.fromkeys(model for model, _ in EVENTS.values()):
-        kinds = {kind: words for kind, (one, words) in EVENTS.items() if one is model}
+        kinds = {kind: words for kind, (known, words) in EVENTS.items() if known is model}
         groups = dict.fromkeys(kind.partition(".")[0] for kind in kinds)
         parts += [f"### {' and '.join(f'`{group}.*`' for group in groups)}\n", f"{(model.__doc__ or '').strip()}\n"]
         parts += ["| event | when |", "| --- | --- |", *(f"| `{kind}` | {words} |" for kind, words in kinds.items())]
@@ -64,7 +64,7 @@ def _fields(model: type[Payload]) -> list[str]:
 
 def _kinds(schema: dict[str, Any]) -> list[str]:
     if "enum" in schema:
-        return [f"`{one}`" for one in schema["enum"]]
+        return [f"`{value}`" for value in schema["enum"]]
     if schema["type"] == "array":
         return [f"a list of {_kinds(schema['items'])[0]}s"]
     return [str(schema["type"])]

@@ -78,9 +78,9 @@ def _entry(name: str, setting: FieldInfo) -> str:
 
 def _default(setting: FieldInfo) -> str:
     default = setting.default
-    if isinstance(default, tuple) and default and all(isinstance(one, time) for one in default):
-        return f"`{','.join(f'{one:%H:%M}' for one in default)}`"
-    if isinstance(default, tuple) and default and all(isinstance(one, Network) for one in default):
+    if isinstance(default, tuple) and default and all(isinstance(moment, time) for moment in default):
+        return f"`{','.join(f'{moment:%H:%M}' for moment in default)}`"
+    if isinstance(default, tuple) and default and all(isinstance(network, Network) for network in default):
         return f"`{','.join(map(str, default))}`"
     if default is None or default in ((), ""):
         return "none"
@@ -91,7 +91,7 @@ def _kind(setting: FieldInfo) -> str:
     limits = [f"{word} {value}" for rule in setting.metadata for word, value in _limit(rule)]
     kind = setting.annotation
     if get_origin(kind) in (Union, UnionType):
-        kind = next(one for one in get_args(kind) if one is not type(None))
+        kind = next(member for member in get_args(kind) if member is not type(None))
     if kind is int:
         return f"A whole number{', ' if limits else ''}{' and '.join(limits)}."
     if kind is bool:

@@ -55,9 +55,9 @@ class Change(BaseModel):
     def of(cls, change: feed.TurnoutChange) -> Self:
         """Convert a change to its public form, which leaves out who recorded it."""
         return cls(
-            seq=change.seq, claim_id=change.claim_id, person_id=change.person_id, member_id=change.external_id,
+            seq=change.seq, claim_id=change.claim_id, person_id=change.person_id, member_id=change.member_id,
             unit_id=change.unit_id, kind=change.kind, source=change.source, confidence=round(change.confidence, 4),
-            at=change.at, message_id=change.message_id, retracts=change.retracts, standing=change.standing,
+            at=change.at, message_id=change.message_id, retracts=change.retracts, standing=change.status,
         )  # fmt: skip
 
 

@@ -76,11 +76,11 @@ create index claim_status_kind on claim_status (ballot_id, kind, source);
 
 -- Counts by unit, as count changes that are added and compacted later, so that confirmations never wait for each other.
 create table count_change (
-  tally_id  bigint generated always as identity primary key,
-  ballot_id bigint not null references ballot,
-  unit_id   bigint references unit, -- null: electors without a unit
-  measure   text   not null, -- electorate, reachable, reachable_sms, reachable_email, contacted, or a claim's kind
-  n         bigint not null
+  count_change_id bigint generated always as identity primary key,
+  ballot_id       bigint not null references ballot,
+  unit_id         bigint references unit, -- null: electors without a unit
+  measure         text   not null, -- electorate, reachable, reachable_sms, reachable_email, contacted, or a claim's kind
+  n               bigint not null
 );
 create index count_change_ballot on count_change (ballot_id, unit_id, measure) include (n);
 

@@ -335,7 +335,7 @@ begin
   perform begin_as_first();
   select p.external_id into number from person p where p.person_id = who and p.erased_at is null for update nowait;
   if not found then
-    raise exception 'person % is nobody, or erased', who;
+    raise exception 'there is no person %, or they were erased already', who;
   end if;
   select array_agg(one.channel), array_agg(one.address) into theirs_channels, theirs
   from addresses_of(who) one

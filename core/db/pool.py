@@ -107,7 +107,7 @@ async def explained(url: str) -> AsyncIterator[None]:
 
     Raises:
         DatabaseAway: nothing answers at that address.
-        SettingsError: it refuses us: wrong password, database or permission.
+        SettingsError: the server refuses us: wrong password, database or permission.
     """
     where = _place(url)
     try:

@@ -19,7 +19,7 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
     Args:
         path: the final name.
         replace: whether a file that is there may be replaced.
-        mode: who may read it, by default only its owner.
+        mode: permissions of the file, by default only its owner.
 
     Raises:
         Conflict: the file is there already.

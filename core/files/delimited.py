@@ -17,7 +17,7 @@ from typing import IO, Final, Self
 from core.errors import InputError
 from core.files.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
 from core.files.odd_quotes import are_lines_quoted, quote_of, without_line_quotes
-from core.files.tables import RawTable, Record, is_blank
+from core.files.tables import RawRow, RawTable, is_blank
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _CHUNK: Final = 1 << 20
@@ -55,7 +55,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
         encoding: Python's name of it, where a person gave one.
 
     Raises:
-        InputError: it is empty or not text, or not in the encoding that was named.
+        InputError: the file is empty or not text, or not in the encoding that was named.
     """
     text = _survey(path, encoding)
     with _open_lines(text) as first_look:
@@ -113,15 +113,15 @@ def _in_named(path: Path, encoding: str, sha256: str) -> _Text:
 
 def _sample(path: Path, *, only_broken: bool = False) -> bytes:
     """Collect lines that are not plain ASCII, from the top; with `only_broken`, those that are not UTF-8 either."""
-    found, size = [], 0
+    lines, size = [], 0
     with path.open("rb") as file:
         while size < _SAMPLE and (chunk := file.read(_CHUNK)):
             for line in chunk.splitlines(keepends=True):
                 if line.isascii() or (only_broken and _is_utf_8(line)):
                     continue
-                found.append(line)
+                lines.append(line)
                 size += len(line)
-    return b"".join(found)[:_SAMPLE]
+    return b"".join(lines)[:_SAMPLE]
 
 
 def _is_utf_8(line: bytes) -> bool:
@@ -295,7 +295,7 @@ class _Lines:
         return any(f" {quote}" in line for line in self._row)
 
 
-def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[Record]:
+def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[RawRow]:
     """Split lines into records. A quote out of place costs its own line only, never the rows it would swallow."""
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from core.files.tables import FaultyCell, Record
+from core.files.tables import FaultyCell, RawRow
 
 MOST_TIMES: Final = 3
 _SHOWN: Final = 3
@@ -28,13 +28,15 @@ _ENDS_IN_A_CAPITAL: Final = re.compile("(?<=[A-Z])[ÂÃÄÅÎÏÐÑ][\xa0\u2019]
 _NOT_SHOWN: Final = re.compile(
     "[\x80-\x9f]|(?![\u2010-\u2015\u2018-\u201f\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2116\u2122])[\u2000-\u2fff]"
 )
-"""What no cell means: control characters, and signs other than the quotation marks and dashes of programs."""
+"""Characters that no cell has: control characters, and signs other than the quotation marks and dashes of programs."""
 
 
 def mend(cell: str) -> str:
     """Return a cell as it was before it was converted twice; any other cell as it is."""
     for _ in range(MOST_TIMES):
-        mended = next((found for name, looks in _OLDER if looks.search(cell) and (found := _once(cell, name))), None)
+        mended = next(
+            (repaired for name, looks in _OLDER if looks.search(cell) and (repaired := _once(cell, name))), None
+        )
         if mended is None:
             return cell
         cell = mended
@@ -45,10 +47,10 @@ def _once(cell: str, encoding: str) -> str | None:
     if _ENDS_IN_A_CAPITAL.search(cell):
         return None
     try:
-        found = b"".join(_byte(char, encoding) for char in cell).decode()
+        repaired = b"".join(_byte(char, encoding) for char in cell).decode()
     except UnicodeError:
         return None
-    return None if _NOT_SHOWN.search(found) else found
+    return None if _NOT_SHOWN.search(repaired) else repaired
 
 
 def _byte(char: str, encoding: str) -> bytes:
@@ -61,7 +63,7 @@ def _byte(char: str, encoding: str) -> bytes:
         raise
 
 
-def with_mended_cells(records: Iterator[Record], notices: list[str]) -> Iterator[Record]:
+def with_mended_cells(records: Iterator[RawRow], notices: list[str]) -> Iterator[RawRow]:
     """Yield rows with such cells mended.
 
     Args:

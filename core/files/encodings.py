@@ -81,12 +81,12 @@ class Guess:
     def notice(self) -> str:
         """Describe the guess in a sentence for people, with names by which they can judge it."""
         sure = "likely" if self.otherwise else "almost certain"
-        said = f"The file does not say its encoding. It was read as {NAMES[self.encoding]}, which is {sure}"
-        said += f": {_quoted(self.words)}." if self.words else "."
+        notice = f"The file does not say its encoding. It was read as {NAMES[self.encoding]}, which is {sure}"
+        notice += f": {_quoted(self.words)}." if self.words else "."
         if self.otherwise:
             other, words = self.otherwise
-            said += f" As {NAMES[other]} that would be {_quoted(words)}."
-        return f"{said} (--encoding names another.)"
+            notice += f" As {NAMES[other]} that would be {_quoted(words)}."
+        return f"{notice} (--encoding names another.)"
 
 
 def guess_encoding(sample: bytes) -> Guess:
@@ -102,10 +102,10 @@ def guess_encoding(sample: bytes) -> Guess:
     odd = {encoding: sum(_is_odd(word, encoding) for word in words) for encoding in _GUESSED}
     least = min(odd.values())
     best = [encoding for encoding in _GUESSED if odd[encoding] == least]
-    fit = [one for one in best if odd[WINDOWS] >= _ODD_AT_LEAST or one in _FOR_THE_SAME_NAMES]
+    fit = [encoding for encoding in best if odd[WINDOWS] >= _ODD_AT_LEAST or encoding in _FOR_THE_SAME_NAMES]
     fewest = max(_ODD_ENOUGH * len(words), _TIMES_BETTER * least)
-    stays = WINDOWS in best or odd[WINDOWS] < fewest or not fit
-    chosen = WINDOWS if stays else _most_likely(sample, words, fit)
+    keeps_default = WINDOWS in best or odd[WINDOWS] < fewest or not fit
+    chosen = WINDOWS if keeps_default else _most_likely(sample, words, fit)
     return _guess(chosen, words, [encoding for encoding in best if encoding != chosen])
 
 
@@ -126,17 +126,17 @@ def named_encoding(name: str) -> str:
         InputError: a member file cannot have that encoding.
     """
     try:
-        found = codecs.lookup(_ALSO_CALLED.get(name.strip().lower(), "_".join(name.split()))).name
+        codec = codecs.lookup(_ALSO_CALLED.get(name.strip().lower(), "_".join(name.split()))).name
     except (LookupError, ValueError):
-        found = ""
-    found = "utf-8-sig" if found == "utf-8" else found
-    if found not in NAMES:
+        codec = ""
+    codec = "utf-8-sig" if codec == "utf-8" else codec
+    if codec not in NAMES:
         raise InputError(
             f"“{name}” is not an encoding that Muster reads.",
             remedy="Use utf-8, windows-1252, mac-roman, windows-1250, iso-8859-2, cp850, or another one that is listed"
             " in docs/member-files.md.",
         )
-    return found
+    return codec
 
 
 def meaning_of_ansi(name: str) -> str:
@@ -173,8 +173,8 @@ def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]
     if len(words) < _ENOUGH_WORDS:
         return encodings[0]
     by_library = {encoding.replace("-", "_"): encoding for encoding in encodings}
-    found = from_bytes(sample, cp_isolation=list(by_library), enable_fallback=False).best()
-    return by_library.get(found.encoding, encodings[0]) if found is not None else encodings[0]
+    guess = from_bytes(sample, cp_isolation=list(by_library), enable_fallback=False).best()
+    return by_library.get(guess.encoding, encodings[0]) if guess is not None else encodings[0]
 
 
 def _is_odd(word: bytes, encoding: str) -> bool:

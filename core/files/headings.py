@@ -8,7 +8,7 @@ from typing import Final
 
 from core.errors import InputError
 from core.files.double_encoding import with_mended_cells
-from core.files.tables import RawTable, Record, Table
+from core.files.tables import RawRow, RawTable, Table
 
 Judge = Callable[[Sequence[str]], tuple[int, bool]]
 """Function that counts the names of columns in a row, and says whether the one a file cannot do without is there."""
@@ -55,7 +55,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     return Table(raw.kind, header, line, rest, raw.total, raw.sha256, raw.rectangular, notices)
 
 
-def _most_likely(rows: Sequence[Record], judge: Judge) -> int:
+def _most_likely(rows: Sequence[RawRow], judge: Judge) -> int:
     best, most, of_first = 0, 0, _FEW
     for place, (_, cells) in enumerate(rows):
         known, has_needed = judge(cells) if cells is not None else (0, False)
@@ -67,7 +67,7 @@ def _most_likely(rows: Sequence[Record], judge: Judge) -> int:
     return best
 
 
-def _place_of(rows: Sequence[Record], header_row: int, name: str) -> int:
+def _place_of(rows: Sequence[RawRow], header_row: int, name: str) -> int:
     for place, (line, _) in enumerate(rows):
         if line == header_row:
             return place

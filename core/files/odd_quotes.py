@@ -19,7 +19,7 @@ def quote_of(lines: Sequence[str], delimiter: str) -> str:
 
     Args:
         lines: from the top of the file.
-        delimiter: what separates its cells.
+        delimiter: the character between its cells.
     """
     texts = [line.rstrip("\r\n") for line in lines if line.strip()]
     if len(texts) < _FEW or "'" not in "".join(texts) or any('"' in text for text in texts):
@@ -31,9 +31,9 @@ def quote_of(lines: Sequence[str], delimiter: str) -> str:
     around = re.escape(delimiter)
     quoted = re.compile(rf"(?:^|(?<={around}))'(?:[^']|'')*'(?={around}|[ \t]*$)")
     begun = re.compile(rf"(?:^|{around})'")
-    if any(one != width for one in widths) or any(begun.search(quoted.sub("", text)) for text in texts):
+    if any(cells != width for cells in widths) or any(begun.search(quoted.sub("", text)) for text in texts):
         return '"'
-    is_needed = any(one != width for one in as_usual)
+    is_needed = any(cells != width for cells in as_usual)
     many = sum(len(quoted.findall(text)) >= _FEW for text in texts[1:])
     return "'" if is_needed or many > len(widths) / 2 else '"'
 
@@ -48,11 +48,11 @@ def are_lines_quoted(lines: Sequence[str], delimiters: Iterable[str]) -> bool:
 
     Args:
         lines: from the top of the file.
-        delimiters: what may separate cells.
+        delimiters: characters that may separate cells.
     """
-    found = [_QUOTED_LINE.fullmatch(line.rstrip("\r\n")) for line in lines if line.strip()]
-    return len(found) >= _FEW and any(
-        all(line is not None and delimiter in line[1] for line in found) for delimiter in delimiters
+    matches = [_QUOTED_LINE.fullmatch(line.rstrip("\r\n")) for line in lines if line.strip()]
+    return len(matches) >= _FEW and any(
+        all(line is not None and delimiter in line[1] for line in matches) for delimiter in delimiters
     )
 
 
@@ -60,5 +60,5 @@ def without_line_quotes(lines: Iterable[str]) -> Iterator[str]:
     """Yield lines without the quotes around the whole of each; one without such quotes as it is."""
     for line in lines:
         text = line.rstrip("\r\n")
-        found = _QUOTED_LINE.fullmatch(text)
-        yield line if found is None else found[1].replace('""', '"') + line[len(text) :]
+        match = _QUOTED_LINE.fullmatch(text)
+        yield line if match is None else match[1].replace('""', '"') + line[len(text) :]

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 import orjson
 
 from core.errors import InputError
-from core.files.tables import FaultyCell, RawTable, Record
+from core.files.tables import FaultyCell, RawRow, RawTable
 
 MEMORY: Final = 1 << 30
 """Bytes of address space for the reader: a million members' texts fit, a workbook made to fill memory does not."""
@@ -32,7 +32,7 @@ def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
         memory: bytes that may be taken for it.
 
     Raises:
-        InputError: it is damaged, protected by a password, too large, or empty.
+        InputError: the file is damaged, protected by a password, too large, or empty.
     """
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -46,11 +46,11 @@ def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
     assert reader.stdin is not None
     first: dict[str, Any] = {}
     try:
-        said = _listen(path, reader, reader.stdout)
-        first |= next(said)
+        messages = _listen(path, reader, reader.stdout)
+        first |= next(messages)
         notices: list[str] = []
         kind = f"spreadsheet, sheet “{first['sheet']}”"
-        yield RawTable(kind, records_of(said, notices), first["total"], sha256, rectangular=False, notices=notices)
+        yield RawTable(kind, records_of(messages, notices), first["total"], sha256, rectangular=False, notices=notices)
     except InputError as error:
         if first.get("others"):  # it may be the wrong sheet, such as a cover
             error.problems = (*error.problems, _which_sheet(first))
@@ -79,11 +79,11 @@ def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> I
     for line in output:
         if not line.endswith(b"\n"):
             break
-        said: dict[str, Any] = orjson.loads(line)
-        if "refused" in said:
-            raise InputError(f"{path.name}: {said['refused']}", remedy=said["remedy"])
-        yield said
-        if "notes" in said:
+        message: dict[str, Any] = orjson.loads(line)
+        if "refused" in message:
+            raise InputError(f"{path.name}: {message['refused']}", remedy=message["remedy"])
+        yield message
+        if "notes" in message:
             return
     reader.wait()
     raise InputError(
@@ -92,14 +92,14 @@ def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> I
     )
 
 
-def records_of(said: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[Record]:
+def records_of(messages: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[RawRow]:
     """Yield the rows in the reader's messages, adding its notes about them to the notices."""
-    for one in said:
-        rows: list[Record] = one.get("rows", [])
-        for index, place, code in one.get("faults", ()):
+    for message in messages:
+        rows: list[RawRow] = message.get("rows", [])
+        for index, place, code in message.get("faults", ()):
             cells = rows[index][1]
             assert cells is not None
             cells[place] = FaultyCell(cells[place], code)
         for line, cells in rows:
             yield line, cells
-        notices += one.get("notes", ())
+        notices += message.get("notes", ())

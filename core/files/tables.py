@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from core.files.workbooks.cells import NO_RESULT
 
-Record = tuple[int, list[str] | None]
+RawRow = tuple[int, list[str] | None]
 """The line a row begins on, and its cells; None where the row cannot be taken apart (a quote out of place)."""
 
 
@@ -60,16 +60,16 @@ class RawTable:
     """An open file before anybody knows where its headings are.
 
     Attributes:
-        kind: what it is, for people: `CSV (UTF-8, semicolons)`.
+        kind: the kind of file, for people: `CSV (UTF-8, semicolons)`.
         records: all rows, blank ones left out; can be read once.
         total: about how many rows there are, for progress.
         sha256: fingerprint of the file, in hex.
         rectangular: a row with fewer cells than the header is damaged (in CSV), not just short (in spreadsheets).
-        notices: what people should know of the file besides; complete when all records are read.
+        notices: sentences about the file for people; complete when all records are read.
     """
 
     kind: str
-    records: Iterator[Record]
+    records: Iterator[RawRow]
     total: int
     sha256: str
     rectangular: bool
@@ -90,7 +90,7 @@ class Table:
     kind: str
     header: list[str]
     header_line: int
-    records: Iterator[Record]
+    records: Iterator[RawRow]
     total: int
     sha256: str
     rectangular: bool
@@ -124,6 +124,6 @@ def clean(cell: str) -> str:
         cell = cell[1:].lstrip()
     if "'" in cell:
         cell = _GUARDED_INSIDE.sub(r"\1", cell)
-    if cell[:1] == "=" and (found := _AS_TEXT.fullmatch(cell)):
-        cell = " ".join(found[1].replace('""', '"').split())
+    if cell[:1] == "=" and (match := _AS_TEXT.fullmatch(cell)):
+        cell = " ".join(match[1].replace('""', '"').split())
     return cell

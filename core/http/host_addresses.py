@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+HostAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def read_host_address(text: str) -> Address | None:
+def read_host_address(text: str) -> HostAddress | None:
     """Read an address, with a port, a zone or quotes as some proxies and systems write it; None where it is none."""
     bare = text.strip(' "')
     if bare.startswith("["):
@@ -20,12 +20,12 @@ def read_host_address(text: str) -> Address | None:
         return None
 
 
-def unmapped(address: Address) -> Address:
+def unmapped(address: HostAddress) -> HostAddress:
     """Return the IPv4 address of a host where it is written as IPv6 (`::ffff:192.0.2.1`), as dual-stack sockets do."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return address if mapped is None else mapped
 
 
-def counted_network(address: Address) -> str:
+def counted_network(address: HostAddress) -> str:
     """Name the network an address is counted in: /24 of IPv4, /48 of IPv6; its last digits are free to change."""
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

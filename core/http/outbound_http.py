@@ -22,11 +22,11 @@ from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
 from core.errors import InputError
-from core.http.host_addresses import Address, unmapped
+from core.http.host_addresses import HostAddress, unmapped
 from core.http.http_answers import read_retry_after
 from core.setting_types import Network
 
-_MayAsk = Callable[[Address], bool]
+_MayAsk = Callable[[HostAddress], bool]
 
 PATIENCE: Final = 15.0
 """Seconds for a whole request, connecting included."""
@@ -119,7 +119,7 @@ class OutboundHttp:
         await self._everywhere.close()
         await self._inside.close()
 
-    def _is_allowed(self, address: Address) -> bool:
+    def _is_allowed(self, address: HostAddress) -> bool:
         return any(address in network for network in self._allowed)
 
     def _session(self, resolver: AbstractResolver | None, may_ask: _MayAsk) -> aiohttp.ClientSession:
@@ -161,7 +161,7 @@ def check_url(url: str) -> str:
     """Check an address that requests are to go to; what its name resolves to is checked on each connection, not here.
 
     Raises:
-        InputError: it is no such address.
+        InputError: the URL has no such address.
     """
     try:
         parts = urlsplit(url)
@@ -183,12 +183,12 @@ def is_open_to_read(url: str) -> bool:
     return urlsplit(url).scheme == "http"
 
 
-def is_public(address: Address) -> bool:
+def is_public(address: HostAddress) -> bool:
     """Tell whether an address can be reached by everybody on the internet, not only by us."""
     return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
 
 
-def plain(address: Address) -> Address:
+def plain(address: HostAddress) -> HostAddress:
     """Return the address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
     address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):

@@ -44,7 +44,7 @@ class RateLimit:
     """Count misses by network and minute, in Redis for all processes, or here while Redis is away.
 
     Attributes:
-        use: what is looked up: `links` or `keys`. Each is counted apart, so that misses of one do not limit the other.
+        use: kind of look-up: `links` or `keys`. Each is counted apart, so that misses of one do not limit the other.
     """
 
     use: str

@@ -34,7 +34,7 @@ async def read_body(
         grown: called with how many bytes have been read, each time that there are more.
 
     Raises:
-        HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
+        HTTPRequestEntityTooLarge: the body is larger than allowed; the rest is not read.
         HTTPRequestTimeout: the client is too slow.
     """
     refuse_large(request, largest)
@@ -77,7 +77,7 @@ def parse_form(body: bytes) -> MultiDict[str]:
     """Parse the fields of an `application/x-www-form-urlencoded` body, empty ones included.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the body is no such form.
     """
     fields: MultiDict[str] = MultiDict()
     if not body:
@@ -105,7 +105,7 @@ def parse_multipart(content_type: str, body: bytes) -> MultiDict[bytes]:
         body: the whole body; each value is copied once, and may be as large as a mail.
 
     Raises:
-        ValueError: it is not one, is not complete, or has more than `MOST_FIELDS` fields.
+        ValueError: the body is no form, is not complete, or has more than `MOST_FIELDS` fields.
     """
     _, options = parse_options_header(content_type)
     fields: MultiDict[bytes] = MultiDict()
@@ -130,16 +130,16 @@ def without_nul(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def plain_json(said: object) -> object:
+def plain_json(document: object) -> object:
     """Convert values of JSON to what PostgreSQL can store and a terminal may show."""
-    match said:
+    match document:
         case str():
-            return without_controls(said)
+            return without_controls(document)
         case dict():
-            return {without_nul(str(name)): plain_json(value) for name, value in said.items()}
+            return {without_nul(str(name)): plain_json(value) for name, value in document.items()}
         case list():
-            return [plain_json(value) for value in said]
-    return said
+            return [plain_json(value) for value in document]
+    return document
 
 
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:

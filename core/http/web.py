@@ -24,13 +24,13 @@ def problem(
 
     Args:
         status: the HTTP status.
-        detail: what went wrong, one sentence for the person who runs that program.
-        remedy: what to do about it.
+        detail: the error, in one sentence for the person who runs that program.
+        remedy: the next step.
         headers: beside the content type.
         more: further members.
     """
-    said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    body = orjson.dumps({**said, **({"remedy": remedy} if remedy else {}), **more})
+    members = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = orjson.dumps({**members, **({"remedy": remedy} if remedy else {}), **more})
     return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
 
 

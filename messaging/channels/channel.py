@@ -41,7 +41,7 @@ class OutboundText:
         sender: a number, an alphanumeric name or a messaging service `MG…`.
         to: E.164.
         body: its text, sanitised.
-        sign_id: our signed id, which the provider returns with its receipts; empty for a text that has no row.
+        signed_id: our signed id, which the provider returns with its receipts; empty for a text that has no row.
         segments: tokens it takes from the sender's rate limit.
         route: its provider, once a channel with several has chosen.
         still_ours: tells whether it may be sent; called right before its request is written.
@@ -51,7 +51,7 @@ class OutboundText:
     sender: str
     to: str
     body: str
-    sign_id: str
+    signed_id: str
     segments: int
     route: Route | None = None
     still_ours: Callable[[], bool] = always
@@ -123,7 +123,7 @@ class Refused:
         reason: why.
         code: the provider's code.
         reply: its words.
-        soft: it counts against the address, and enough of them suppress it.
+        soft: the refusal counts against the address, and enough of them suppress the address.
     """
 
     reason: Reason
@@ -201,8 +201,8 @@ class StatusReport:
 
     Attributes:
         severity: of the alert to raise; None to resolve it.
-        title: what happened, in one sentence.
-        remedy: what to do about it.
+        title: the event, in one sentence.
+        remedy: the next step for staff.
     """
 
     provider: str

@@ -17,8 +17,11 @@ from messaging.provider_names import SMS_PROVIDERS
 
 
 def _find() -> dict[str, SmsProvider]:
-    found: list[SmsProvider] = [import_module(f"{__package__}.{name}.provider").PROVIDER for name in SMS_PROVIDERS]
-    return {provider.name: provider for provider in sorted(found, key=lambda one: (one.preference, one.name))}
+    providers: list[SmsProvider] = [import_module(f"{__package__}.{name}.provider").PROVIDER for name in SMS_PROVIDERS]
+    return {
+        provider.name: provider
+        for provider in sorted(providers, key=lambda provider: (provider.preference, provider.name))
+    }
 
 
 PROVIDERS: Final[Mapping[str, SmsProvider]] = MappingProxyType(_find())
@@ -42,7 +45,7 @@ def check_names(sms_providers: str) -> str:
     """Check that MUSTER_SMS_PROVIDERS names none that is unknown, and return it.
 
     Raises:
-        ValueError: it does.
+        ValueError: the setting names an unknown provider.
     """
     unknown = [name for name, _ in read_costs(sms_providers) if name not in PROVIDERS]
     if unknown:

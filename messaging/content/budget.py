@@ -195,7 +195,7 @@ def _grown(name: str, value: Any, args: tuple[Any, ...], named: dict[str, Any]) 
     """Return an upper limit for the length of the result of `|replace` or `|join`."""
     given = dict(zip(("old", "new", "count") if name == "replace" else ("d", "attribute"), args, strict=False)) | named
     if name == "replace":
-        text, old, new = (str(one) for one in (value, given.get("old", ""), given.get("new", "")))
+        text, old, new = (str(piece) for piece in (value, given.get("old", ""), given.get("new", "")))
         times, most = text.count(old), given.get("count")
         return len(text) + (min(times, most) if isinstance(most, int) and most >= 0 else times) * len(new)
     parts = list(value) if isinstance(value, str | list | tuple) else []

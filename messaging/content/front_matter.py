@@ -54,7 +54,7 @@ def read_file(path: Path, keys: Collection[str]) -> File:
         keys: the keys its front matter may have.
 
     Raises:
-        TemplateError: it cannot be read, or its front matter has another key.
+        TemplateError: the file cannot be read, or its front matter has another key.
     """
     source = read_text(path)
     name, text = source.file, source.text
@@ -71,7 +71,7 @@ def read_text(path: Path) -> TemplateSource:
     """Read a whole file as text: UTF-8, with or without BOM, any kind of line ends.
 
     Raises:
-        TemplateError: it cannot be read, or is too long.
+        TemplateError: the file cannot be read, or is too long.
     """
     name = f"{path.parent.name}/{path.name}"
     try:

@@ -20,7 +20,7 @@ from core.settings import TEMPLATES
 from messaging.content import expressions
 from messaging.content.expressions import TemplateSource
 from messaging.content.front_matter import read_text
-from messaging.content.markup import HeldBack
+from messaging.content.markup import Placeholders
 
 PLACES: Final = frozenset(
     {
@@ -51,7 +51,7 @@ def find_layout(folder: Path, roots: Sequence[Path]) -> str:
     """Find the layout for the template in a folder: its own, that of a template folder, or Muster's own.
 
     Raises:
-        TemplateError: it cannot be used.
+        TemplateError: the layout cannot be used.
     """
     places = [folder / "layout.html", *(root / "messages" / "_layout" / "email.html" for root in roots)]
     path = next((path for path in places if path.is_file()), None)
@@ -99,9 +99,10 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
     _check(layout)
     if not _COLOUR.fullmatch(accent):
         raise TemplateError(f"“{accent}” is not a colour such as #1d4ed8.")
-    held = HeldBack(layout.text, *parts.values())
+    placeholders = Placeholders(layout.text, *parts.values())
     page = "".join(
-        _place(piece.text, parts, accent, held) or (piece.text if piece.kind == "text" else held.hold(piece))
+        _place(piece.text, parts, accent, placeholders)
+        or (piece.text if piece.kind == "text" else placeholders.put(piece))
         for piece in expressions.pieces(layout)
     )
     inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
@@ -112,10 +113,10 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
     if not all(style.isascii() for style in _STYLE.findall(inlined)):
         raise TemplateError(f"{layout.file}: write characters beyond ASCII in CSS as escapes, such as \\2192.")
     ascii_only = inlined.encode("ascii", "xmlcharrefreplace").decode()
-    return TemplateSource(layout.file, held.release(_in_short_lines(ascii_only)))
+    return TemplateSource(layout.file, placeholders.release(_in_short_lines(ascii_only)))
 
 
-def _place(text: str, parts: Mapping[str, str], accent: str, held: HeldBack) -> str:
+def _place(text: str, parts: Mapping[str, str], accent: str, placeholders: Placeholders) -> str:
     """Return the content for one expression of the layout; "" where the expression is not a place."""
     match = _PLACE.fullmatch(text)
     if match is None or match[1] not in PLACES:
@@ -123,7 +124,7 @@ def _place(text: str, parts: Mapping[str, str], accent: str, held: HeldBack) -> 
     if match[1] == "accent":
         return accent
     pieces = expressions.pieces(TemplateSource(match[1], parts[match[1]]))
-    return "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in pieces) or " "
+    return "".join(piece.text if piece.kind == "text" else placeholders.put(piece) for piece in pieces) or " "
 
 
 def _words(html: str) -> list[str]:

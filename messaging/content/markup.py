@@ -46,7 +46,7 @@ class Markup:
     text: str
 
 
-class HeldBack:
+class Placeholders:
     """Expressions that are replaced by placeholders in a text while it is parsed.
 
     A placeholder is one lower-case word, which Markdown, link normalisation, HTML parsers and CSS inliners leave alone.
@@ -64,7 +64,7 @@ class HeldBack:
         self._pattern = re.compile(rf"{stem}(\d+)z")
         self._around = re.compile(rf"({stem}\d+z)")
 
-    def hold(self, piece: Piece) -> str:
+    def put(self, piece: Piece) -> str:
         """Keep an expression; returns its placeholder."""
         self._pieces.append(piece)
         return f"{self._stem}{len(self._pieces) - 1}z"
@@ -99,16 +99,16 @@ def convert(source: TemplateSource) -> Markup:
             of an address.
     """
     parse(source)
-    held = HeldBack(source.text)
-    markdown = "".join(_held_in_markdown(pieces(source), held))
+    placeholders = Placeholders(source.text)
+    markdown = "".join(_with_placeholders(pieces(source), placeholders))
     reader = (
         MarkdownIt("commonmark", {"html": False}).enable("table").disable("code")
     )  # lines indented inside an {% if %} are not meant as code blocks
-    tokens = list(_lift_statements(reader.parse(markdown), held))
-    _check_balance(source, tokens, held)
+    tokens = list(_lift_statements(reader.parse(markdown), placeholders))
+    _check_balance(source, tokens, placeholders)
     for token in tokens:
         if token.type == "inline":
-            token.children = _Inline(source, held).finish(token.children or [])
+            token.children = _Inline(source, placeholders).finish(token.children or [])
     html = nh3.clean(
         reader.renderer.render(tokens, reader.options, {}),
         tags=_TAGS,
@@ -117,27 +117,27 @@ def convert(source: TemplateSource) -> Markup:
         url_schemes=_SCHEMES,
         link_rel=None,
     )
-    markup = Markup(html=held.release(html), text=held.release(plain_text(tokens)))
+    markup = Markup(html=placeholders.release(html), text=placeholders.release(plain_text(tokens)))
     for text, is_html in ((markup.html, True), (markup.text, False)):
         compiled(TemplateSource(source.file, text), {}, html=is_html)  # Markdown may have swallowed a statement
     return markup
 
 
-def _held_in_markdown(found: Sequence[Piece], held: HeldBack) -> Iterator[str]:
+def _with_placeholders(source_pieces: Sequence[Piece], placeholders: Placeholders) -> Iterator[str]:
     """Yield the Markdown with placeholders; statements on lines of their own become blocks of their own."""
-    for line, statements_only in by_line(found):
-        text = "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in line)
+    for line, statements_only in by_line(source_pieces):
+        text = "".join(piece.text if piece.kind == "text" else placeholders.put(piece) for piece in line)
         yield f"\n{text}\n\n" if statements_only else f"{text}\n"
 
 
-def _lift_statements(tokens: Sequence[Token], held: HeldBack) -> Iterator[Token]:
+def _lift_statements(tokens: Sequence[Token], placeholders: Placeholders) -> Iterator[Token]:
     """Replace paragraphs that have only statements by these statements."""
     position = 0
     while position < len(tokens):
         token = tokens[position]
         if token.type == "paragraph_open":
             inline = tokens[position + 1]
-            if held.only_statements(inline.content):
+            if placeholders.only_statements(inline.content):
                 yield Token("html_block", "", 0, content=f"{inline.content}\n")
                 position += 3
                 continue
@@ -150,7 +150,7 @@ def _word(piece: Piece) -> str:
     return match[1] if match and piece.kind == "statement" else ""
 
 
-def _check_balance(source: TemplateSource, tokens: Sequence[Token], held: HeldBack) -> None:
+def _check_balance(source: TemplateSource, tokens: Sequence[Token], placeholders: Placeholders) -> None:
     """Refuse statements that would leave half an element: an {% if %} opened in one paragraph and closed in another."""
     opened: list[tuple[Literal["element", "statement"], str, int]] = []
     for token in _flat(tokens):
@@ -160,7 +160,7 @@ def _check_balance(source: TemplateSource, tokens: Sequence[Token], held: HeldBa
             if opened and opened[-1][0] == "statement":
                 raise _unbalanced(source, opened[-1][1], opened[-1][2])
             opened.pop()
-        for piece in held.inside(token.content if token.type != "inline" else ""):
+        for piece in placeholders.inside(token.content if token.type != "inline" else ""):
             word = _word(piece)
             if word in _OPENS:
                 opened.append(("statement", word, piece.line))
@@ -190,9 +190,9 @@ def _unbalanced(source: TemplateSource, word: str, line: int) -> TemplateError:
 class _Inline:
     """Finishes the inline tokens of one block: addresses of links, and links without a label."""
 
-    def __init__(self, source: TemplateSource, held: HeldBack) -> None:
+    def __init__(self, source: TemplateSource, placeholders: Placeholders) -> None:
         self._source = source
-        self._held = held
+        self._placeholders = placeholders
         self._in_link = False
 
     def finish(self, tokens: Sequence[Token]) -> list[Token]:
@@ -212,9 +212,9 @@ class _Inline:
 
     def _links(self, token: Token) -> Iterator[Token]:
         """Turn `{{ confirm_link }}` in a text into a link that shows its address."""
-        for part in self._held.cut(token.content):
+        for part in self._placeholders.cut(token.content):
             label = Token("text", "", 0, content=part)
-            expressions = list(self._held.inside(part))
+            expressions = list(self._placeholders.inside(part))
             if expressions and _LINK_VARIABLE.fullmatch(expressions[0].text):
                 yield Token("link_open", "a", 1, attrs={"href": self._address(part)}, info="auto")
                 yield label
@@ -225,19 +225,19 @@ class _Inline:
     def _address(self, address: str) -> str:
         """Return an address whose variables are encoded so that they cannot break out of it."""
         self._refuse_statements(address)
-        parts = self._held.cut(address)
+        parts = self._placeholders.cut(address)
         for number in range(1, len(parts), 2):
             parts[number] = self._as_address(parts[number], whole=number == 1 and not parts[0])
         return "".join(parts)
 
     def _as_address(self, placeholder: str, *, whole: bool) -> str:
-        (piece,) = self._held.inside(placeholder)
+        (piece,) = self._placeholders.inside(placeholder)
         inner = piece.text.removeprefix("{{").removesuffix("}}").strip()
         safe = "href" if whole else "urlencode"
-        return self._held.hold(Piece("value", f"{{{{ ({inner})|{safe} }}}}", piece.line))
+        return self._placeholders.put(Piece("value", f"{{{{ ({inner})|{safe} }}}}", piece.line))
 
     def _refuse_statements(self, text: str) -> None:
-        for piece in self._held.inside(text):
+        for piece in self._placeholders.inside(text):
             if piece.kind == "statement":
                 raise TemplateError(
                     f"{self._source.at(piece.line)}: a statement cannot stand inside a link's address or a title.",

@@ -124,19 +124,19 @@ class Replacement:
     """Replacement of one kind of character.
 
     Attributes:
-        found: the original.
+        original: the characters that were there.
         put: its replacement; empty where it was removed.
         times: how often.
     """
 
-    found: str
+    original: str
     put: str
     times: int
 
     @property
     def name(self) -> str:
         """Unicode name of the original, for staff."""
-        names = (unicodedata.name(char, "").lower() or f"control character U+{ord(char):04X}" for char in self.found)
+        names = (unicodedata.name(char, "").lower() or f"control character U+{ord(char):04X}" for char in self.original)
         return " with ".join(names)
 
 
@@ -164,7 +164,7 @@ def sanitise(text: str) -> Sanitised:
     cleaned, before = _clean(_compose(text, seen), seen), text
     while cleaned != before:  # removing a character may join an accent with its letter
         cleaned, before = _clean(_compose(cleaned, seen), seen), cleaned
-    return Sanitised(cleaned, tuple(Replacement(found, put, times) for (found, put), times in seen.items()))
+    return Sanitised(cleaned, tuple(Replacement(original, put, times) for (original, put), times in seen.items()))
 
 
 def _clean(text: str, seen: Counter[tuple[str, str]]) -> str:
@@ -181,11 +181,11 @@ def _compose(text: str, seen: Counter[tuple[str, str]]) -> str:
     """Compose a text to NFC: the same to a reader, in fewer characters (an é of two is not GSM-7, an é of one is)."""
     composed = unicodedata.normalize("NFC", text)
     if composed != text:
-        told = seen.total()
-        for found in _CLUSTER.findall(text):
-            if (put := unicodedata.normalize("NFC", found)) != found:
-                seen[found, put] += 1
-        if seen.total() == told:  # it composed across clusters: counted as one replacement of the whole text
+        counted = seen.total()
+        for original in _CLUSTER.findall(text):
+            if (put := unicodedata.normalize("NFC", original)) != original:
+                seen[original, put] += 1
+        if seen.total() == counted:  # it composed across clusters: counted as one replacement of the whole text
             seen[text, composed] += 1
     return composed
 

@@ -43,8 +43,8 @@ def render_again(
     """
     try:
         renderer = _renderer(content, constants)
-        asked = renderer.template.variables
-        given = dict.fromkeys(asked, "") | dict(variables) | dict.fromkeys(LINKS, _LINK)
+        names = renderer.template.variables
+        given = dict.fromkeys(names, "") | dict(variables) | dict.fromkeys(LINKS, _LINK)
         if channel == "sms":
             return (renderer.sms(given).text,)
         email = renderer.email(given)

@@ -198,7 +198,7 @@ create function messages_to_nobody(text, text) returns setof message language sq
   select m.* from message m where m.step_id is null and m.person_id is null and m.channel = $1 and m.address = $2
 $$;
 
-create function stay_while_written_for() returns trigger language plpgsql set search_path = public, pg_temp as $$
+create function refuse_while_named() returns trigger language plpgsql set search_path = public, pg_temp as $$
 declare
   named boolean;
 begin
@@ -213,15 +213,15 @@ begin
   return old;
 end
 $$;
-create trigger step_stays before delete on step for each row execute function stay_while_written_for();
-create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
+create trigger step_stays before delete on step for each row execute function refuse_while_named();
+create trigger sender_stays before delete on sender for each row execute function refuse_while_named();
 
 -- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. A message
 -- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address. No
 -- statement that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one
 -- that fires before locks each row that any update writes. A message leaves its table in one way only, into the archive:
 -- otherwise it could be made anew, for somebody else.
-create function only_emptying() returns trigger language plpgsql set search_path = public, pg_temp as $$
+create function only_erasing_place() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id)
     and coalesce(new.address, '') !~ '^erased-'
@@ -232,7 +232,7 @@ begin
   if coalesce(current_setting('muster.erasing', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
     or (new.message_id, new.person_id) is distinct from (old.message_id, old.person_id) then
-    raise exception 'message % was for whom it was for, and went where it went', old.message_id;
+    raise exception 'the recipient and address of message % cannot be changed', old.message_id;
   end if;
   return null;
 end $$;
@@ -241,7 +241,7 @@ create trigger message_place_stays after update of message_id, person_id, channe
     (old.message_id, old.person_id, old.channel, old.address)
       is distinct from (new.message_id, new.person_id, new.channel, new.address)
   )
-  execute function only_emptying();
+  execute function only_erasing_place();
 create trigger message_stays before delete on message for each statement execute function only_owner();
 
 -- Where messages to people who were erased went, as long as others have that address: whoever shares a mailbox may still
@@ -598,7 +598,7 @@ create trigger message_archive_place_stays after update of message_id, person_id
     (old.message_id, old.person_id, old.channel, old.address)
       is distinct from (new.message_id, new.person_id, new.channel, new.address)
   )
-  execute function only_emptying();
+  execute function only_erasing_place();
 create trigger message_archive_filled before insert on message_archive for each row execute function only_owner();
 
 create table message_event_archive (

@@ -48,8 +48,8 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
     Returns:
         Whether this one suppressed the address.
     """
-    address = await db.fetchval(SQL["note"], message_id, code, at)
-    if address is None or not await db.fetchval(SQL["is_enough"], address, at - WITHIN, at, ENOUGH, OVER):
+    address = await db.fetchval(SQL["note_bounce"], message_id, code, at)
+    if address is None or not await db.fetchval(SQL["has_enough_bounces"], address, at - WITHIN, at, ENOUGH, OVER):
         return False
     return await suppress(
         db, channel="email", address=address, reason=Reason.SOFT_BOUNCED, source=source, message_id=message_id
@@ -58,7 +58,7 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
 
 async def address_of(db: Connection, message_id: int) -> str:
     """Return the address of a message, to read a report about it; "" where it is not known any more."""
-    return await db.fetchval(SQL["address_of"], message_id) or ""
+    return await db.fetchval(SQL["find_address"], message_id) or ""
 
 
 async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
@@ -69,7 +69,7 @@ async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: da
         message_ids: the delivered emails.
         at: when the delivery became known.
     """
-    await db.execute(SQL["settle"], list(message_ids), at)
+    await db.execute(SQL["settle_bounces"], list(message_ids), at)
 
 
 async def alert_unread_bounces(db: Connection, message_id: int) -> None:
@@ -97,5 +97,5 @@ async def forget_soft_bounces(db: Connection, now: datetime) -> None:
         db: a connection.
         now: the time.
     """
-    await db.execute(SQL["forget"], now - WITHIN)
+    await db.execute(SQL["forget_old_bounces"], now - WITHIN)
     await resolve_quiet_alert(db, UNREAD, now - QUIET)

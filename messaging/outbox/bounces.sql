@@ -1,25 +1,25 @@
--- name: note
+-- name: note_bounce
 -- Once for each message, in the outbox or the archive; the address is the one it was sent to, never one that a report
 -- names.
 insert into soft_bounce (message_id, address, code, at)
-select $1, found.address, $2, $3
+select $1, sent_to.address, $2, $3
 from (
   select address from message where message_id = $1 and channel = 'email'
   union all
   select address from message_archive where message_id = $1 and channel = 'email'
-) found
-where found.address is not null
+) sent_to
+where sent_to.address is not null
 limit 1
 on conflict (message_id) do nothing
 returning address;
 
--- name: is_enough
+-- name: has_enough_bounces
 -- Several messages, and over days: a mail server that fails for one evening proves nothing.
 select count(*) >= $4 and max(at) - min(at) >= $5::interval
 from soft_bounce
 where address = $1 and settled_at is null and at > $2 and at <= $3;
 
--- name: settle
+-- name: settle_bounces
 -- The mailbox works again.
 update soft_bounce b
 set settled_at = $2
@@ -27,11 +27,11 @@ from message m
 where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = m.address and b.settled_at is null
   and b.at < $2;
 
--- name: forget
+-- name: forget_old_bounces
 -- The index on time alone serves this.
 delete from soft_bounce where at < $1;
 
--- name: address_of
+-- name: find_address
 -- The address of a message in the outbox or the archive.
 select address from message where message_id = $1
 union all

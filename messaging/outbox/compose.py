@@ -111,30 +111,30 @@ class Composer:
 
     def _text(self, message: Claimed) -> tuple[OutboundText, int]:
         rendered = self._renderer.sms(message.variables)
-        sign_id = self._keyring.sign_id(message.message_id, "status")
+        signed_id = self._keyring.sign_id(message.message_id, "status")
         segments = rendered.segments.segments
         text = OutboundText(
             message.message_id,
             self._sender,
             message.address,
             rendered.text,
-            sign_id,
+            signed_id,
             segments,
         )
         return text, segments
 
     def _mail(self, message: Claimed, now: datetime) -> tuple[OutboundEmail, int]:
-        sign_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
+        signed_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
         content = self._skeleton.build(
             message.address,
             self._renderer.email(message.variables),
-            f"{sign_id}@{self._host}",
+            f"{signed_id}@{self._host}",
             message.variables["unsubscribe_link"],
             now,
             reply_to=self._mailbox_of("r", "reply", message),
             unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
-        return OutboundEmail(message.message_id, f"b+{sign_id}@{self._host}", message.address, content), 1
+        return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
         """Return the mailbox for answers to this message; "" where no reply domain is set."""

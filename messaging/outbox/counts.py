@@ -59,6 +59,15 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     return [_count(step, groups[step["step_id"]]) for step in steps]
 
 
+async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Record]:
+    """Count the messages of a campaign, those in the archive included, and their segments.
+
+    Returns:
+        A row for each step, channel and state: `step_id`, `channel`, `state`, `n`, `segments`.
+    """
+    return await db.fetch(SQL["count_by_channel"], campaign_id)
+
+
 def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts:
     counts: Counter[State] = Counter()
     reasons: Counter[str] = Counter()

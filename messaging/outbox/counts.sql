@@ -32,3 +32,17 @@ where step_id = any ($1::bigint[])
 group by step_id, state, reason
 union all
 select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
+
+-- name: count_by_channel
+-- For one campaign's own page only: it reads every message of the campaign, and the counts of those that were archived.
+select
+  step_id, channel, state::text as state, count(*) as n,
+  coalesce(sum(segments), 0)::bigint as segments
+from message
+where step_id = any (select step_id from step where campaign_id = $1)
+group by step_id, channel, state
+union all
+select step_id, channel, state::text, sum(n)::bigint, sum(segments)::bigint
+from step_total
+where step_id = any (select step_id from step where campaign_id = $1)
+group by step_id, channel, state;

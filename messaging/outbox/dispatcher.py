@@ -32,7 +32,8 @@ class DispatchCounts:
 
     Attributes:
         accepted: taken by the provider.
-        retried: not sent; tried again later.
+        retried: tried and not sent; tried again later.
+        put_off: not tried yet: the eligibility check found them too early, such as in quiet hours.
         failed: refused, or impossible to compose.
         ambiguous: unknown whether they left.
         withdrawn: stopped by an eligibility check.
@@ -41,6 +42,7 @@ class DispatchCounts:
 
     accepted: int
     retried: int
+    put_off: int
     failed: int
     ambiguous: int
     withdrawn: int
@@ -139,7 +141,8 @@ async def _to_the_end(
 def _sum(counts: Counter[str]) -> DispatchCounts:
     return DispatchCounts(
         accepted=counts[State.ACCEPTED],
-        retried=counts[State.QUEUED],
+        retried=counts["retried"],
+        put_off=counts["put_off"],
         failed=counts[State.FAILED],
         ambiguous=counts[State.AMBIGUOUS],
         withdrawn=sum(counts[state] for state in WITHDRAWN),

@@ -34,8 +34,8 @@ class DomainLimits:
         _, at, domain = address.rpartition("@")
         if not at:
             return None
-        if found := self._groups.get(domain):
-            return found
+        if group := self._groups.get(domain):
+            return group
         return DomainGroup(f"domain:{domain}", self._every_other.rate) if self._every_other else None
 
     def spend(self, group: DomainGroup) -> bool:
@@ -51,7 +51,7 @@ class DomainLimits:
         if not self._rate_limits.wait(group.key):
             await self._rate_limits.fill(group.key, group.rate, wanted)
 
-    def most_held(self, group: DomainGroup, seconds: float) -> int:
+    def most_waiting(self, group: DomainGroup, seconds: float) -> int:
         """Return how many messages this worker may hold for a group: its share of that many seconds of sending."""
         return max(10, int(group.rate * seconds / self._rate_limits.sharers))
 

@@ -299,9 +299,9 @@ class Pipeline:
         composed = dispatch.composed
         if composed.opens:  # what a provider quotes is kept in the history
             result.reply = masked(result.reply, composed.opens)
-        written = outcome_of(dispatch.message, result, send_before=composed.send_before, held=held)
+        written = outcome_of(dispatch.message, result, send_before=composed.send_before, slowed_for=held)
         written.opens = bool(composed.opens)
-        self._counts[written.state] += 1
+        self._counts["retried" if written.state is State.QUEUED else written.state] += 1
         self._to_write(written)
 
     def _give_back(self, dispatch: Dispatch) -> None:

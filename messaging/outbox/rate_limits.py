@@ -1,7 +1,7 @@
 """Limit the rate of each sender: one token bucket a sender in Redis, shared by all workers on all hosts.
 
-A token is an SMS segment or an email. A sender without a rate limit has no bucket; it is held back only when the
-provider asks for it (429, 421). Each hold is twice as long, until a message is accepted again. Without Redis a worker
+A token is an SMS segment or an email. A sender without a rate limit has no bucket; it pauses only when the
+provider asks for it (429, 421). Each pause is twice as long, until a message is accepted again. Without Redis a worker
 uses its share of the rate: divided by as many workers as it last saw, or by `ASSUMED_WORKERS` if it never saw any.
 """
 
@@ -17,15 +17,15 @@ from redis.exceptions import RedisError
 
 from core.outages import REDIS, Outages
 
-Key = int | str
+BucketKey = int | str
 """Key of a bucket: a sender's id, or the name of a group of domains."""
 
 BURST: Final = 0.1
 """Seconds of sending that may go at once after a pause; at least one token."""
 ASSUMED_WORKERS: Final = 8
 """Number of workers assumed by one that has never reached Redis."""
-HOLD: Final = 0.5
-LONGEST_HOLD: Final = 30.0
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
 REDIS_PATIENCE: Final = 0.5
 AWAY: Final = 1.0
 """Seconds before Redis is tried again after it did not answer."""
@@ -61,14 +61,14 @@ class _Sender:
     Attributes:
         credit: tokens granted and not used; below zero where a message cost more than there was.
         ready_at: nothing leaves before this time (monotonic).
-        hold: seconds of the last hold; the next is twice as long.
+        pause: seconds of the last pause that the provider asked for; the next is twice as long.
         tokens, filled_at: this worker's own bucket while Redis is away.
         slowed: the provider asked to slow down since the last request for tokens.
     """
 
     credit: float = 0.0
     ready_at: float = 0.0
-    hold: float = 0.0
+    pause: float = 0.0
     tokens: float = 0.0
     filled_at: float = 0.0
     slowed: bool = False
@@ -87,7 +87,7 @@ class RateLimits:
         self._outages = outages or Outages()
         self._script = redis.register_script(_SCRIPT)
         self._worker = worker
-        self._senders: dict[Key, _Sender] = {}
+        self._senders: dict[BucketKey, _Sender] = {}
         self._seen = 0
         self._redis_from = 0.0
 
@@ -96,12 +96,12 @@ class RateLimits:
         """Number of workers that share the rates, as far as is known."""
         return self._seen or 1
 
-    def wait(self, key: Key) -> float:
+    def wait(self, key: BucketKey) -> float:
         """Return the seconds until this sender may be tried again; 0 for now."""
         sender = self._senders.get(key)
         return max(0.0, sender.ready_at - time.monotonic()) if sender else 0.0
 
-    def spend(self, key: Key, rate: float | None, cost: int) -> bool:
+    def spend(self, key: BucketKey, rate: float | None, cost: int) -> bool:
         """Use tokens for one message and return True, if there is credit; a sender without a limit always has."""
         if rate is None:
             return True
@@ -111,7 +111,7 @@ class RateLimits:
         sender.credit -= cost
         return True
 
-    async def fill(self, key: Key, rate: float, wanted: int) -> None:
+    async def fill(self, key: BucketKey, rate: float, wanted: int) -> None:
         """Take tokens from the bucket, so that `spend` has credit or `wait` says when to try again."""
         sender = self._sender(key)
         if sender.credit >= wanted:
@@ -121,36 +121,36 @@ class RateLimits:
         if sender.credit <= 0:
             sender.ready_at = max(sender.ready_at, time.monotonic() + min(wait, 1.0))
 
-    def slow(self, key: Key, after: float | None) -> float:
-        """Hold all messages of a sender, twice as long each time, because the provider asked to slow down.
+    def slow(self, key: BucketKey, after: float | None) -> float:
+        """Stop all messages of a sender for a while, twice as long each time, because the provider asked to slow down.
 
         Args:
             key: the sender.
             after: seconds the provider asked to wait, if it said so.
 
         Returns:
-            Seconds for which they are held.
+            Seconds for which they wait.
         """
         sender = self._sender(key)
         now = time.monotonic()
         if sender.ready_at <= now:  # the same request on many connections at once counts once
-            sender.hold = min(LONGEST_HOLD, sender.hold * 2 or HOLD)
+            sender.pause = min(LONGEST_PAUSE, sender.pause * 2 or FIRST_PAUSE)
             sender.slowed = True
-        sender.ready_at = max(sender.ready_at, now + max(sender.hold, min(after or 0.0, LONGEST_HOLD)))
+        sender.ready_at = max(sender.ready_at, now + max(sender.pause, min(after or 0.0, LONGEST_PAUSE)))
         return sender.ready_at - now
 
-    def went_well(self, key: Key) -> bool:
-        """Reset the hold of a sender after a message was accepted; returns whether it had been held."""
+    def went_well(self, key: BucketKey) -> bool:
+        """Reset the pause of a sender after a message was accepted; returns whether it had been slowed down."""
         sender = self._senders.get(key)
-        if sender is None or not sender.hold:
+        if sender is None or not sender.pause:
             return False
-        sender.hold = 0.0
+        sender.pause = 0.0
         return True
 
-    def _sender(self, key: Key) -> _Sender:
+    def _sender(self, key: BucketKey) -> _Sender:
         return self._senders.setdefault(key, _Sender())
 
-    async def _take(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+    async def _take(self, key: BucketKey, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         now = time.monotonic()
         if now >= self._redis_from:
             try:
@@ -160,7 +160,7 @@ class RateLimits:
                 self._outages.away(REDIS, error)
         return self._take_own(sender, rate / (self._seen or ASSUMED_WORKERS), wanted, now)
 
-    async def _take_shared(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+    async def _take_shared(self, key: BucketKey, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
         args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
         sender.slowed = False

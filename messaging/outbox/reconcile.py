@@ -117,7 +117,7 @@ async def reconcile(
         )
         await wipe_concealed(db)
     if reconciled != Reconciled():
-        log.info("swept", **{name: count for name, count in asdict(reconciled).items() if count})
+        log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:
         await runtime.wake("deliver")
     return reconciled

@@ -39,14 +39,16 @@ def again_after(retried: int) -> timedelta:
     return timedelta(seconds=AGAIN_FIRST * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
-def outcome_of(message: Claimed, result: SendResult, *, send_before: datetime | None, held: float = 0.0) -> Outcome:
+def outcome_of(
+    message: Claimed, result: SendResult, *, send_before: datetime | None, slowed_for: float = 0.0
+) -> Outcome:
     """Return the outcome to record for a try.
 
     Args:
         message: the message that was tried.
         result: the channel's result.
         send_before: its deadline; the eligibility check expires it then, however many tries it had.
-        held: seconds for which its sender is held; then the message waits only for that.
+        slowed_for: seconds for which its sender is slowed down; then the message waits only for that.
     """
     it = (message.message_id, message.attempt)
     if isinstance(result, Accepted):
@@ -62,17 +64,18 @@ def outcome_of(message: Claimed, result: SendResult, *, send_before: datetime | 
             result.reason,
             result.code or None,
             result.reply,
-            _delay(message.attempt, result, held),
+            _delay(message.attempt, result, slowed_for),
         )
     return Outcome(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=result.reply)
 
 
-def _delay(attempt: int, result: Retry, held: float) -> float:
+def _delay(attempt: int, result: Retry, slowed_for: float) -> float:
     if result.elsewhere:
         return 0.0
-    return held * random.uniform(1.0, 1.5) if result.slow else pause(attempt, result.reason)  # noqa: S311
+    return slowed_for * random.uniform(1.0, 1.5) if result.slow else pause(attempt, result.reason)  # noqa: S311
 
 
 def handed_back(message: Claimed) -> Outcome:
     """Return the outcome of a message that was claimed but never on the wire: queued again, due at once."""
-    return Outcome(message.message_id, message.attempt, State.QUEUED, None, Reason.HANDED_BACK.value, delay=0.0)
+    # a queued message has no reason; its history says by the event's code why it waits again
+    return Outcome(message.message_id, message.attempt, State.QUEUED, code=Reason.HANDED_BACK.value, delay=0.0)

@@ -275,7 +275,8 @@ class Schedule:
         got = len(taken.messages) + sum(taken.stopped.values())
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit
-        self._counts.update(taken.stopped)
+        for state, n in taken.stopped.items():
+            self._counts["put_off" if state == State.QUEUED else state] += n
         return got
 
     async def _fill(self, room: int) -> None:

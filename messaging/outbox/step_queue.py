@@ -108,7 +108,7 @@ class StepQueue:
 
     def _hold(self, message: Claimed, group: DomainGroup) -> None:
         held = self.held.setdefault(group, deque())
-        if len(held) < self.domains.most_held(group, AHEAD):
+        if len(held) < self.domains.most_waiting(group, AHEAD):
             held.append(message)
             return
         delay = self.domains.slot(group, AHEAD)

@@ -77,7 +77,7 @@ class RefusalClass:
 
     Attributes:
         reason: our reason.
-        soft: it may be temporary: it counts against the address, and enough of them suppress it.
+        soft: the refusal may be temporary: it counts against the address, and enough of them suppress the address.
         code: the enhanced code that was found, the server's own before a relay's; "" where there is none.
     """
 
@@ -127,19 +127,23 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
     """
     words = _TYPE.sub("", words[:LONGEST])
     codes = _codes(words) or list(_STATUS.finditer(status[:100]))
-    telling = [one for one in codes if one["subject"] != "0"]
+    telling = [code for code in codes if code["subject"] != "0"]
     if not telling:
-        telling = [one for one in _STATUS.finditer(status[:100]) if one["subject"] != "0"]
-    found = _mildest(telling) or next(iter(codes), None)
-    said = subjects(words)
-    led_on, said = RefusalSubject.LED_ON in said, said - {RefusalSubject.LED_ON}
-    if found is not None and not said and _is_only_of(status, found, words):
-        return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=found["code"])
-    passing = _is_temporary(found, status, words)
-    judged = _temporary(found, said, otherwise) if passing else _permanent(found, said, otherwise, status)
+        telling = [code for code in _STATUS.finditer(status[:100]) if code["subject"] != "0"]
+    decisive = _mildest(telling) or next(iter(codes), None)
+    refused_for = subjects(words)
+    led_on, refused_for = RefusalSubject.LED_ON in refused_for, refused_for - {RefusalSubject.LED_ON}
+    if decisive is not None and not refused_for and _is_only_of(status, decisive, words):
+        return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=decisive["code"])
+    passing = _is_temporary(decisive, status, words)
+    judged = (
+        _temporary(decisive, refused_for, otherwise)
+        if passing
+        else _permanent(decisive, refused_for, otherwise, status)
+    )
     if led_on and judged.weight is Weight.HARD:  # whose mail is passed on may keep a copy
         judged = _SOFT
-    return RefusalClass(judged.reason, judged.soft, found["code"] if found else "")
+    return RefusalClass(judged.reason, judged.soft, decisive["code"] if decisive else "")
 
 
 def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
@@ -159,7 +163,7 @@ def _codes(words: str) -> list[re.Match[str]]:
 
 def _mildest(codes: Sequence[re.Match[str]]) -> re.Match[str] | None:
     """Return the first code that is not hard, else the first: a relay that repeats a reply may add its own code."""
-    mild = (one for one in codes if one["class"] == "4" or _reason(one) is not Reason.HARD_BOUNCED)
+    mild = (code for code in codes if code["class"] == "4" or _reason(code) is not Reason.HARD_BOUNCED)
     return next(mild, codes[0] if codes else None)
 
 
@@ -176,68 +180,76 @@ def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
     """Return whether the server may accept it later, by its own reply, or else by the status."""
     if code is not None and _key(code):
         return code["class"] == "4"
-    replies = {one["class"] for one in _REPLY.finditer(words)}
+    replies = {reply["class"] for reply in _REPLY.finditer(words)}
     if replies:
         return replies == {"4"}
     return status.strip().startswith("4") or (code is not None and code["class"] == "4")
 
 
-def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: RefusalClass) -> RefusalClass:
+def _temporary(
+    code: re.Match[str] | None, refused_for: frozenset[RefusalSubject], otherwise: RefusalClass
+) -> RefusalClass:
     key = _key(code)
-    if key == "2.2" or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said and key[:1] != "7"):
+    if key == "2.2" or (
+        RefusalSubject.FULL in refused_for and RefusalSubject.RATE not in refused_for and key[:1] != "7"
+    ):
         return _FULL
-    if key[:1] == "7" or said & {
+    if key[:1] == "7" or refused_for & {
         RefusalSubject.SENDER,
         RefusalSubject.POLICY,
         RefusalSubject.RATE,
         RefusalSubject.BUSY_MAILBOX,
     }:
         return _BUSY
-    return _PASSES if key or said else RefusalClass(otherwise.reason, soft=True)
+    return _PASSES if key or refused_for else RefusalClass(otherwise.reason, soft=True)
 
 
 def _permanent(
-    code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: RefusalClass, status: str
+    code: re.Match[str] | None, refused_for: frozenset[RefusalSubject], otherwise: RefusalClass, status: str
 ) -> RefusalClass:
     """Classify a permanent refusal. Rules by which the address is not at fault come first."""
     key, by_code = _key(code), _reason(code)
     base = by_code or otherwise.reason
-    dead = bool(said & {RefusalSubject.DEAD, RefusalSubject.NO_DOMAIN})
+    dead = bool(refused_for & {RefusalSubject.DEAD, RefusalSubject.NO_DOMAIN})
     doubted = by_code is None and otherwise.reason in OUR_FAULT | {Reason.EXPIRED_AT_PROVIDER}
     uncertain = doubted or status.strip().startswith("4")
     rules = (
         (key in _BY_RECIPIENT, _BY_RECIPIENT.get(key, _SOFT)),
-        (RefusalSubject.SENDER in said, _SENDER),
-        (RefusalSubject.BUSY_MAILBOX in said, _BUSY),
-        (base is Reason.MAILBOX_FULL or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said), _FULL),
-        (bool(said & {RefusalSubject.POLICY, RefusalSubject.RATE}), _blamed(key, said, base, dead=dead)),
-        (RefusalSubject.CONTENT in said, _SOFT if dead else _CONTENT),
-        (RefusalSubject.PASSING in said, RefusalClass(base) if base in OUR_FAULT and not dead else _PASSES),
-        (dead, _SOFT if uncertain or not _agrees(key, said, base) else _HARD),
-        (bool(said) and base is not Reason.HARD_BOUNCED, _refused(key, said, base)),
+        (RefusalSubject.SENDER in refused_for, _SENDER),
+        (RefusalSubject.BUSY_MAILBOX in refused_for, _BUSY),
+        (
+            base is Reason.MAILBOX_FULL
+            or (RefusalSubject.FULL in refused_for and RefusalSubject.RATE not in refused_for),
+            _FULL,
+        ),
+        (bool(refused_for & {RefusalSubject.POLICY, RefusalSubject.RATE}), _blamed(key, refused_for, base, dead=dead)),
+        (RefusalSubject.CONTENT in refused_for, _SOFT if dead else _CONTENT),
+        (RefusalSubject.PASSING in refused_for, RefusalClass(base) if base in OUR_FAULT and not dead else _PASSES),
+        (dead, _SOFT if uncertain or not _agrees(key, refused_for, base) else _HARD),
+        (bool(refused_for) and base is not Reason.HARD_BOUNCED, _refused(key, refused_for, base)),
         (by_code is None, otherwise),
     )
     return next((judged for applies, judged in rules if applies), RefusalClass(base, base is Reason.RECIPIENT_REFUSED))
 
 
-def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
+def _agrees(key: str, refused_for: frozenset[RefusalSubject], base: Reason) -> bool:
     """Return whether the code agrees with words that say that the address does not exist."""
     if base is Reason.HARD_BOUNCED:
         return True
-    if RefusalSubject.DISABLED in said:
+    if RefusalSubject.DISABLED in refused_for:
         return False
-    return key in _GENERIC or (RefusalSubject.NO_DOMAIN in said and key.startswith("4."))
+    return key in _GENERIC or (RefusalSubject.NO_DOMAIN in refused_for and key.startswith("4."))
 
 
-def _refused(key: str, said: frozenset[RefusalSubject], base: Reason) -> RefusalClass:
+def _refused(key: str, refused_for: frozenset[RefusalSubject], base: Reason) -> RefusalClass:
     """Classify words that say only that the recipient is refused, or that the mailbox is closed."""
-    if key == "1.0" and RefusalSubject.UNAVAILABLE in said:
+    if key == "1.0" and RefusalSubject.UNAVAILABLE in refused_for:
         return _HARD
-    return RefusalClass(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in said else _SOFT
+    return RefusalClass(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in refused_for else _SOFT
 
 
-def _blamed(key: str, said: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> RefusalClass:
+def _blamed(key: str, refused_for: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> RefusalClass:
     """Classify words that blame the sender: never hard, whatever the code."""
-    if dead or (said & {RefusalSubject.UNAVAILABLE, RefusalSubject.DISABLED} and key[:1] not in {"3", "7"}):
+    if dead or (refused_for & {RefusalSubject.UNAVAILABLE, RefusalSubject.DISABLED} and key[:1] not in {"3", "7"}):
         return _SOFT
-    return _CONTENT if RefusalSubject.CONTENT in said or base is Reason.CONTENT_REFUSED else _SENDER
+    return _CONTENT if RefusalSubject.CONTENT in refused_for or base is Reason.CONTENT_REFUSED else _SENDER

@@ -72,8 +72,8 @@ def subjects(words: str) -> frozenset[RefusalSubject]:
         words: of a server, or of a bounce report without a standard form.
     """
     lexicon = _load()
-    said = _plain(words[:LONGEST], lexicon.lists)
-    return frozenset(subject for subject, pattern in lexicon.patterns.items() if pattern.search(said))
+    plain = _plain(words[:LONGEST], lexicon.lists)
+    return frozenset(subject for subject, pattern in lexicon.patterns.items() if pattern.search(plain))
 
 
 @cache
@@ -82,19 +82,21 @@ def _load() -> _Lexicon:
     words: Mapping[str, str] = read["words"]
 
     def whole(pattern: str) -> str:
-        filled = _NAMED.sub(lambda found: words[found[1]], pattern)
+        filled = _NAMED.sub(lambda match: words[match[1]], pattern)
         return whole(filled) if filled != pattern else pattern
 
-    patterns = {RefusalSubject(name): re.compile("|".join(map(whole, said))) for name, said in read["subjects"].items()}
+    patterns = {
+        RefusalSubject(name): re.compile("|".join(map(whole, phrases))) for name, phrases in read["subjects"].items()
+    }
     return _Lexicon(patterns, re.compile(words["lists"]))
 
 
 def _plain(words: str, lists: re.Pattern[str]) -> str:
     """Return the words in lower case, without codes, and without names of hosts and mailboxes."""
-    said = _URL.sub(lambda found: " rbl " if lists.search(found[0]) else " ", words.lower())
-    said = _RESOLVERS.sub(" forwarded ", said.translate(_MARKS))
-    said = _MAILBOX.sub("<>", said)
-    said = _HOST.sub(lambda found: " rbl " if lists.search(found[0]) else "<host>", said)
-    said = _WRAPPED.sub("", said)
-    said = _HEDGED.sub(" ", _CODES.sub(" ", said))
-    return _SPACES.sub(" ", said)
+    plain = _URL.sub(lambda match: " rbl " if lists.search(match[0]) else " ", words.lower())
+    plain = _RESOLVERS.sub(" forwarded ", plain.translate(_MARKS))
+    plain = _MAILBOX.sub("<>", plain)
+    plain = _HOST.sub(lambda match: " rbl " if lists.search(match[0]) else "<host>", plain)
+    plain = _WRAPPED.sub("", plain)
+    plain = _HEDGED.sub(" ", _CODES.sub(" ", plain))
+    return _SPACES.sub(" ", plain)

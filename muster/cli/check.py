@@ -19,7 +19,7 @@ from core.plurals import plural
 from muster.cli.output import json_text
 
 CheckResult = dict[str, Any]
-Check = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
+Checker = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
@@ -138,7 +138,7 @@ def _in_words(result: CheckResult, why: str) -> str:
     """Put in words: `2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: `, what is wrong and its code."""
     if "segments" in result:
         words = [f"{plural(result['segments'], 'segment')} of {ENCODINGS[result['encoding']]}{why}"]
-        words += [_replaced(**each) for each in result["replaced"]]
+        words += [_replaced(each["found"], each["put"], each["times"]) for each in result["replaced"]]
         return "; ".join(words)
     if "reading" in result:
         also = f", and {result['also'].replace('_', ' ')} besides" if "also" in result else ""
@@ -148,18 +148,18 @@ def _in_words(result: CheckResult, why: str) -> str:
     return str(result.get("e164") or result.get("email"))
 
 
-def _replaced(found: str, put: str, times: int) -> str:
+def _replaced(original: str, put: str, times: int) -> str:
     becomes = f"becomes “{put}”" if put else "is left out"
-    return f"“{found}” {becomes} ({'once' if times == 1 else f'{times} times'})"
+    return f"“{original}” {becomes} ({'once' if times == 1 else f'{times} times'})"
 
 
-def _sms_check() -> Check:
+def _sms_check() -> Checker:
     from messaging.content.segments import beyond_gsm7, count, sanitise
 
     def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
         clean = sanitise(text)
         counted = count(clean.text)
-        replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
+        replaced = [{"found": each.original, "put": each.put, "times": each.times} for each in clean.replaced]
         dear = beyond_gsm7(clean.text)
         why = f", because of {' '.join(dear)}" if dear else ""
         return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}, why
@@ -167,7 +167,7 @@ def _sms_check() -> Check:
     return check
 
 
-def _phone_check() -> Check:
+def _phone_check() -> Checker:
     from core.addresses import normalise_phone
     from messaging.settings import load_settings
 
@@ -182,7 +182,7 @@ def _phone_check() -> Check:
     return check
 
 
-def _email_check() -> Check:
+def _email_check() -> Checker:
     from core.addresses import normalise_email
 
     def check(text: str, _menu: Mapping[str, str]) -> tuple[CheckResult, str]:
@@ -194,7 +194,7 @@ def _email_check() -> Check:
     return check
 
 
-def _reply_check() -> Check:
+def _reply_check() -> Checker:
     from campaigns.replies.classification import read_reply
 
     def check(text: str, menu: Mapping[str, str]) -> tuple[CheckResult, str]:
@@ -205,7 +205,7 @@ def _reply_check() -> Check:
     return check
 
 
-_JUDGES: Final[Mapping[str, Callable[[], Check]]] = {
+_JUDGES: Final[Mapping[str, Callable[[], Checker]]] = {
     "sms": _sms_check,
     "phone": _phone_check,
     "email": _email_check,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -30,7 +30,8 @@ from webhooks.email.inbound_mail.mail_files import origin_of
 from webhooks.email.inbound_mail.parsed_mail import parse_mail, text_of
 from webhooks.email.inbound_mail.replies import MailAnswer
 
-CheckResult = dict[str, Any]
+if TYPE_CHECKING:
+    from muster.cli.check import CheckResult
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""
@@ -89,19 +90,19 @@ def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> C
         recipient: where that was sent, in lower case; "" where it is unknown.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the mail cannot be read.
     """
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without our key, no signed id is ours
-    found = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
-    if isinstance(found, DoubtfulMail):
-        found = found.decide(found.answer.own(sent))
-    match found:
+    classified = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
+    if isinstance(classified, DoubtfulMail):
+        classified = classified.decide(classified.answer.own(sent))
+    match classified:
         case MailAnswer():
-            return _of_answer(found, sent)
+            return _of_answer(classified, sent)
         case UnsubscribeWish():
             return _result("unsubscribe")
         case MessageEvent():
-            return _of_event(found, parse_mail(raw).header("Subject"))
+            return _of_event(classified, parse_mail(raw).header("Subject"))
 
 
 def forms_of(raw: bytes) -> tuple[str, ...]:
@@ -111,14 +112,14 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
         raw: as it was sent, headers first.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the mail cannot be read.
     """
     letter = parse_mail(raw)
     subject = letter.header("Subject")
     plain, html = letter.part("text/plain"), letter.part("text/html")
-    said = [text_of(plain)] if plain else []
-    said += [words_of_html(text_of(html))] if html else []
-    return tuple(f"{subject}\n{one}" for one in said)
+    bodies = [text_of(plain)] if plain else []
+    bodies += [words_of_html(text_of(html))] if html else []
+    return tuple(f"{subject}\n{body}" for body in bodies)
 
 
 def recipient_of(raw: bytes) -> str:
@@ -136,9 +137,9 @@ def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> CheckResult:
     )  # fmt: skip
 
 
-def _of_event(found: MessageEvent, subject: str) -> CheckResult:
-    event = found.event
-    kind = _kind(found, event)
+def _of_event(classified: MessageEvent, subject: str) -> CheckResult:
+    event = classified.event
+    kind = _kind(classified, event)
     code = None if kind == AUTO_REPLY else event.code or None
     result = _result(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
@@ -147,10 +148,10 @@ def _of_event(found: MessageEvent, subject: str) -> CheckResult:
     return result
 
 
-def _kind(found: MessageEvent, event: EmailEvent) -> str:
+def _kind(classified: MessageEvent, event: EmailEvent) -> str:
     if event.kind == "unsubscribed":
         return "unsubscribe"
-    if found.source == COMPLAINT:
+    if classified.source == COMPLAINT:
         return "complaint"
     return AUTO_REPLY if event.code == AUTO_REPLY else "bounce"
 

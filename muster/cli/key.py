@@ -53,19 +53,19 @@ def list_(*, as_json: bool) -> None:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             return await list_keys(db)
 
-    found = run(work())
+    keys = run(work())
     if as_json:
-        print_json(found)
+        print_json(keys)
         return
-    if not found:
+    if not keys:
         click.echo("None yet. Make one: muster key add NAME")
         return
     table = Table("key", "begins with", "ballots", "made", "last used (UTC)", box=None, header_style="bold")
-    for one in found:
-        used = f"{one.used_at:%Y-%m-%d %H:%M}" if one.used_at else "never"
-        state = "revoked" if one.revoked_at else used
-        ballots = ", ".join(one.ballots) if one.ballots else "all"
-        table.add_row(one.name, f"mk_{one.handle}", ballots, f"{one.created_at:%Y-%m-%d} by {one.created_by}", state)
+    for key in keys:
+        used = f"{key.used_at:%Y-%m-%d %H:%M}" if key.used_at else "never"
+        state = "revoked" if key.revoked_at else used
+        ballots = ", ".join(key.ballots) if key.ballots else "all"
+        table.add_row(key.name, f"mk_{key.handle}", ballots, f"{key.created_at:%Y-%m-%d} by {key.created_by}", state)
     Console().print(table)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
 from ballots.leavers import leave as take_leave
+from core.files.row_problems import Problem
 from core.plurals import plural
 from core.runtime import Runtime
 from muster import erasure
@@ -23,7 +24,6 @@ from muster.cli.options import actor_option, dry_run_option, json_option, limit_
 from muster.cli.output import print_json
 from muster.cli.problems import show_problems
 from muster.cli.session import open_session, run
-from people.imports.report import Problem
 from people.lists.lists import all_or_nothing
 from people.people import PersonName, members_named
 from people.search import FoundPerson, search_people
@@ -95,23 +95,23 @@ def leave(
     """
     if not member_ids and file is None:
         raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
-    asked = LeaveRequest(member_ids, file, on, actor, dry_run=dry_run)
+    request = LeaveRequest(member_ids, file, on, actor, dry_run=dry_run)
     must_ask = not (dry_run or yes) and sys.stdin.isatty()
     if must_ask or not as_json:
-        named = run(_named(asked))
+        named = run(_named(request))
         _show_named(named, err=as_json)
         if named and must_ask:
             whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
             click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True, err=as_json)
     if undo:
-        back = run(_undo(asked))
+        back = run(_undo(request))
         if as_json:
             print_json({"returned": back, "dry_run": dry_run})
         else:
             members = plural(len(back), "is a member", "are members")
             click.echo(f"{members} again: {', '.join(back)}" if back else "None of them had left.")
     else:
-        left = run(_leave(asked))
+        left = run(_leave(request))
         if as_json:
             print_json(left.to_json() | {"dry_run": dry_run})
         else:
@@ -132,32 +132,32 @@ class LeaveRequest:
     dry_run: bool
 
 
-async def _named(asked: LeaveRequest) -> list[PersonName]:
+async def _named(request: LeaveRequest) -> list[PersonName]:
     """Find the members a request names, in its order; unknown numbers are left out."""
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        listed, _ = _listed(runtime, asked.file, asked.on)
-        return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
+        listed, _ = _listed(runtime, request.file, request.on)
+        return await members_named(db, [*request.member_ids, *(leaver.member_id for leaver in listed)])
 
 
 def _show_named(named: Sequence[PersonName], *, err: bool) -> None:
-    for one in named[:NAMED_AT_MOST]:
-        click.echo(f"  {one}", err=err)
+    for member in named[:NAMED_AT_MOST]:
+        click.echo(f"  {member}", err=err)
     if len(named) > NAMED_AT_MOST:
         click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more", err=err)
 
 
-async def _undo(asked: LeaveRequest) -> list[str]:
-    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not asked.dry_run) as db:
-        listed, _ = _listed(runtime, asked.file, None)
-        numbers = list(dict.fromkeys([*asked.member_ids, *(one.member_id for one in listed)]))
-        return await come_back(db, numbers, actor=asked.actor, now=runtime.clock())
+async def _undo(request: LeaveRequest) -> list[str]:
+    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not request.dry_run) as db:
+        listed, _ = _listed(runtime, request.file, None)
+        numbers = list(dict.fromkeys([*request.member_ids, *(leaver.member_id for leaver in listed)]))
+        return await come_back(db, numbers, actor=request.actor, now=runtime.clock())
 
 
-async def _leave(asked: LeaveRequest) -> LeaversReport:
-    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not asked.dry_run) as db:
-        listed, problems = _listed(runtime, asked.file, asked.on)
-        leavers = [*(Leaver(one, _day(runtime, asked.on)) for one in asked.member_ids), *listed]
-        left = await take_leave(db, leavers, actor=asked.actor, now=runtime.clock())
+async def _leave(request: LeaveRequest) -> LeaversReport:
+    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not request.dry_run) as db:
+        listed, problems = _listed(runtime, request.file, request.on)
+        leavers = [*(Leaver(member_id, _day(runtime, request.on)) for member_id in request.member_ids), *listed]
+        left = await take_leave(db, leavers, actor=request.actor, now=runtime.clock())
         left.problems = sorted([*left.problems, *problems], key=lambda problem: problem.line)
         return left
 
@@ -205,31 +205,31 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
 
     Exports, backups and whoever you send webhooks to are yours to deal with: docs/retention.md.
     """
-    asked = None if yes else _confirm
-    done = run(_erase(list(dict.fromkeys(who)), actor, asked, may_return=may_return, quiet=as_json))
+    confirm = None if yes else _confirm
+    done = run(_erase(list(dict.fromkeys(who)), actor, confirm, may_return=may_return, quiet=as_json))
     if as_json:
         print_json(done)
         return
-    for one in done:
+    for counts in done:
         click.echo(
-            f"Erased. Emptied: messages {one['messages'] + one['archived_messages']:,} · replies {one['replies']:,} · "
-            f"texts, mails and presses as they came in {one['inbox']:,}. "
-            f"Queued messages withdrawn: {one['withdrawn']:,}."
+            f"Erased. Emptied: messages {counts['messages'] + counts['archived_messages']:,} · "
+            f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,}. "
+            f"Queued messages withdrawn: {counts['withdrawn']:,}."
         )
     click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
 
 
 async def _erase(
-    who: Sequence[str], actor: str, asked: Callable[[int], None] | None, *, may_return: bool, quiet: bool
+    who: Sequence[str], actor: str, confirm: Callable[[int], None] | None, *, may_return: bool, quiet: bool
 ) -> list[dict[str, int]]:
     async with open_session(pool_size=2) as runtime:
-        found = [await erasure.look_for(runtime, one) for one in who]
+        people = [await erasure.look_for(runtime, name) for name in who]
         if not quiet:
-            for one in found:
-                _show_found(one)
-        if asked is not None:
-            asked(len(found))
-        return [await erasure.erase(runtime, one, actor=actor, may_return=may_return) for one in found]
+            for person in people:
+                _show_found(person)
+        if confirm is not None:
+            confirm(len(people))
+        return [await erasure.erase(runtime, person, actor=actor, may_return=may_return) for person in people]
 
 
 def _confirm(people: int) -> None:
@@ -237,8 +237,8 @@ def _confirm(people: int) -> None:
     click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
 
 
-def _show_found(found: erasure.FoundTraces) -> None:
-    traces, counts = found.traces, found.counts()
+def _show_found(person: erasure.FoundTraces) -> None:
+    traces, counts = person.traces, person.counts()
     click.echo(f"{traces.external_id or 'In no member file'}  {traces.name}".rstrip())
     for channel, address in traces.own:
         click.echo(f"  {channel:<6}{address}")

@@ -15,6 +15,6 @@ class Noun(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list; click would cut each sentence to one line."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [(name, one.get_short_help_str(_NO_LIMIT)) for name, one in commands if one is not None]
+        rows = [(name, command.get_short_help_str(_NO_LIMIT)) for name, command in commands if command is not None]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

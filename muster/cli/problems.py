@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from core.files.atomic_files import sheet_or_nothing
+from core.files.row_problems import Problem, count_by_code
 from core.plurals import plural
-from people.imports.report import Problem, count_by_code
 
 SHOWN: Final = 20
 """Most problems on the screen; the file holds the rest."""
@@ -20,7 +20,7 @@ def show_problems(problems: Sequence[Problem], further: Mapping[str, int] | None
     """Print the first problems by line, and how many there are of each kind.
 
     Args:
-        problems: those known by line.
+        problems: rows and cells that could not be used.
         further: how many more there are, by code.
     """
     if not problems:
@@ -42,7 +42,7 @@ def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str
 
     Args:
         path: the file; it may exist.
-        problems: those known by line.
+        problems: rows and cells that could not be used.
         further: how many more there are, by code; their number is written.
 
     Raises:
@@ -50,7 +50,10 @@ def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str
     """
     with sheet_or_nothing(path, replace=True) as sheet:
         sheet.writerow(["line", "member_id", "column", "value", "code", "problem"])
-        sheet.writerows((one.line, one.member_id, one.column, one.value, one.code, one.message) for one in problems)
+        sheet.writerows(
+            (problem.line, problem.member_id, problem.column, problem.value, problem.code, problem.message)
+            for problem in problems
+        )
     if not problems:
         click.echo(f"There was no problem; {path} holds only the headings.", err=True)
         return

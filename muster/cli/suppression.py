@@ -167,14 +167,14 @@ def show(address: Sequence[str], *, as_json: bool) -> None:
         _show_known(known, known.address, zone)
         return
     _show_known(known.everywhere, f"{known.member_id}  {known.name}".rstrip(), zone)
-    for one in known.addresses:
-        _show_known(one, one.address, zone)
+    for entry in known.addresses:
+        _show_known(entry, entry.address, zone)
 
 
 def _show_known(known: AddressSuppressions, called: str, zone: ZoneInfo) -> None:
-    for one in known.active_suppressions:
-        what = "Nothing" if one.purpose == "all" else "No marketing"
-        click.echo(f"{what} is sent to {called}. {sentence(one.reason)}")
+    for suppression in known.active_suppressions:
+        what = "Nothing" if suppression.purpose == "all" else "No marketing"
+        click.echo(f"{what} is sent to {called}. {sentence(suppression.reason)}")
     if not known.active_suppressions:
         click.echo(f"{called} is not suppressed.")
     for event in known.history:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
@@ -71,7 +71,10 @@ class Preview:
                 "encoding": said.sms.segments.encoding,
                 "segments": said.sms.segments.segments,
                 "units": said.sms.segments.units,
-                "replaced": [asdict(one) | {"name": one.name} for one in said.sms.replaced],
+                "replaced": [
+                    {"found": one.original, "put": one.put, "times": one.times, "name": one.name}
+                    for one in said.sms.replaced
+                ],
                 "menu": dict(said.menu),
             },
             "email": said.email

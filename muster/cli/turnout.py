@@ -17,6 +17,7 @@ from ballots.score import Score, assess_unit, score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
 from core.spec_errors import names_instead
+from muster.cli.noun import Noun
 from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
@@ -40,12 +41,12 @@ muster turnout pay-2026 --by unit --csv    for a spreadsheet
 _GROUP_HELP = """Show, import and export a ballot's turnout.
 
 \b
-muster turnout pay-2026                    how the ballot stands; the same as muster turnout show pay-2026
+muster turnout pay-2026                    the counts of the ballot; the same as muster turnout show pay-2026
 muster turnout pay-2026 --by branch        each branch
 """
 
 
-class _Ballots(click.Group):
+class _Ballots(Noun):
     """Group that reads an unknown command as a ballot: `muster turnout pay-2026` is `muster turnout show pay-2026`."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -62,7 +63,7 @@ def command() -> None:
     """Group the commands; the help text people see is `_GROUP_HELP`."""
 
 
-@command.command(help=_HELP, short_help="How a ballot stands: who has voted, as far as we know, by unit.")
+@command.command(help=_HELP, short_help="Show who has voted, as far as we know, by unit.")
 @click.argument("ballot")
 @click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
 @json_option
@@ -71,29 +72,29 @@ def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Show a ballot's turnout; the help text people see is `_HELP`."""
     if as_json and as_csv:
         raise click.UsageError("Choose either --json or --csv.")
-    found, stands, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
+    named, whole, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
     if as_json:
-        value = {"ballot": found.name, "score": stands, **({} if units is None else {"units": units})}
+        value = {"ballot": named.name, "score": whole, **({} if units is None else {"units": units})}
         print_json(value, indent=True)
     elif as_csv:
         _write_csv(units or ())
     else:
-        _print(found, stands, units)
+        _print(named, whole, units)
 
 
 async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[UnitTurnout] | None]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         ballot = await get_ballot(db, name)
         await refresh(db, ballot.ballot_id)
-        stands = await score(db, ballot.ballot_id, runtime.clock())
+        whole = await score(db, ballot.ballot_id, runtime.clock())
         if kind is None:
-            return ballot, stands, None
+            return ballot, whole, None
         units = await unit_counts(db, ballot.ballot_id, None if kind == _EVERY_UNIT else kind)
-        if stands.electorate and kind != _EVERY_UNIT and all(unit.unit_id is None for unit in units):
+        if whole.electorate and kind != _EVERY_UNIT and all(unit.unit_id is None for unit in units):
             kinds = {unit.kind for unit in await unit_counts(db, ballot.ballot_id, None) if unit.kind}
             known = names_instead(kind, sorted(kinds)) if kinds else "No member has any unit."
             raise NotFound(f"No member of the ballot is in a unit of the kind {kind!r}.", remedy=known)
-        return ballot, stands, units
+        return ballot, whole, units
 
 
 def _write_csv(units: Sequence[UnitTurnout]) -> None:
@@ -103,57 +104,57 @@ def _write_csv(units: Sequence[UnitTurnout]) -> None:
         writer.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])
 
 
-def _print(ballot: Ballot, stands: Score, units: Sequence[UnitTurnout] | None) -> None:
+def _print(ballot: Ballot, whole: Score, units: Sequence[UnitTurnout] | None) -> None:
     console = Console()
     console.print(Text.assemble((ballot.name, "bold"), f"  {ballot.title}"))
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
-    for row in _lines(stands):
+    for row in _lines(whole):
         table.add_row(*row)
     console.print(table)
-    if stands.constituencies:
-        console.print(_constituencies(stands))
+    if whole.constituencies:
+        console.print(_constituencies(whole))
     if units is not None:
-        console.print(_units(units, stands))
+        console.print(_units(units, whole))
 
 
-def _lines(stands: Score) -> list[tuple[str, str, str]]:
+def _lines(whole: Score) -> list[tuple[str, str, str]]:
     def share(n: float) -> str:
-        return percent(n / stands.electorate, mark=stands.threshold) if stands.electorate else ""
+        return percent(n / whole.electorate, mark=whole.threshold) if whole.electorate else ""
 
-    by_channel = f"{number(stands.reachable_sms)} by text, {number(stands.reachable_email)} by email"
-    band = f"between {share(stands.low)} and {share(stands.high)}"
-    a_day = f"{at_least(stands.needed_per_day)} a day" if stands.needed_per_day is not None else "no time left"
-    passed = " · passed" if stands.passed else " · reached" if stands.reached else ""
-    lacking = f"{a_day}, {stands.days_left:.1f} days left" if stands.needed else needed(stands)
+    by_channel = f"{number(whole.reachable_sms)} by text, {number(whole.reachable_email)} by email"
+    band = f"between {share(whole.low)} and {share(whole.high)}"
+    a_day = f"{at_least(whole.needed_per_day)} a day" if whole.needed_per_day is not None else "no time left"
+    passed = " · passed" if whole.passed else " · reached" if whole.reached else ""
+    lacking = f"{a_day}, {whole.days_left:.1f} days left" if whole.needed else needed(whole)
     return [
-        ("electorate", number(stands.electorate), ""),
-        ("reachable", number(stands.reachable), f"{share(stands.reachable)}: {by_channel}"),
-        ("contacted", number(stands.contacted), share(stands.contacted)),
-        ("confirmed", number(stands.confirmed), f"{share(stands.confirmed)} say that they have voted"),
-        ("estimate", estimate(stands), f"{share(stands.estimated)}, {band}; {over_report(stands)} taken off"),
-        ("threshold", number(stands.target), f"{threshold(stands.threshold)}{passed}"),
-        ("still needed", number(stands.needed), lacking),
-        ("a day lately", number(stands.rate_per_day), f"at this rate {share(stands.projection)} in the end"),
+        ("electorate", number(whole.electorate), ""),
+        ("reachable", number(whole.reachable), f"{share(whole.reachable)}: {by_channel}"),
+        ("contacted", number(whole.contacted), share(whole.contacted)),
+        ("confirmed", number(whole.confirmed), f"{share(whole.confirmed)} say that they have voted"),
+        ("estimate", estimate(whole), f"{share(whole.estimated)}, {band}; {over_report(whole)} taken off"),
+        ("threshold", number(whole.target), f"{threshold(whole.threshold)}{passed}"),
+        ("still needed", number(whole.needed), lacking),
+        ("a day lately", number(whole.rate_per_day), f"at this rate {share(whole.projection)} in the end"),
     ]
 
 
-def _constituencies(stands: Score) -> Table:
+def _constituencies(whole: Score) -> Table:
     table = Table(box=None, header_style="bold")
     table.add_column("must pass by itself")
     for heading in ("electorate", "confirmed", "estimate", "needed"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    for one in stands.constituencies:
+    for unit in whole.constituencies:
         table.add_row(
-            one.name,
-            number(one.electorate),
-            number(one.confirmed),
-            estimate(one),
-            needed(one),
-            "[green]passed[/green]" if one.passed else "",
+            unit.name,
+            number(unit.electorate),
+            number(unit.confirmed),
+            estimate(unit),
+            needed(unit),
+            "[green]passed[/green]" if unit.passed else "",
         )
     return table
 
@@ -166,24 +167,24 @@ def _units(units: Sequence[UnitTurnout], whole: Score) -> Table:
     table.add_column(f"estimate, {threshold(whole.threshold)} needed")
     table.add_column("needed", justify="right")
     for unit in units:
-        one = assess_unit(unit, whole)
+        result = assess_unit(unit, whole)
         table.add_row(
             unit.path or _NO_UNIT,
-            number(one.electorate),
-            number(one.reachable),
-            number(one.contacted),
-            number(one.confirmed),
-            percent(one.confirmed / one.electorate) if one.electorate else "",
-            _bar(one),
-            needed(one),
+            number(result.electorate),
+            number(result.reachable),
+            number(result.contacted),
+            number(result.confirmed),
+            percent(result.confirmed / result.electorate) if result.electorate else "",
+            _bar(result),
+            needed(result),
         )
     return table
 
 
-def _bar(one: Score, width: int = 10) -> str:
+def _bar(result: Score, width: int = 10) -> str:
     """Draw a bar of the estimate that is full only when it has reached the threshold."""
-    filled = one.estimated / one.target if one.target else 0.0
-    full = width if one.reached else min(width - 1, round(filled * width))
+    filled = result.estimated / result.target if result.target else 0.0
+    full = width if result.reached else min(width - 1, round(filled * width))
     return "█" * full + "·" * (width - full)
 
 

@@ -43,7 +43,7 @@ _SHOWN = 20
 @actor_option
 @json_option
 def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
-    """Write where every member of BALLOT stands to a file: membership number, unit, standing, source, time.
+    """Write the status of every member of BALLOT to a file: membership number, unit, standing, source, time.
 
     `muster turnout import` reads the CSV back. The cursor that is printed is where to follow the change feed from.
     """
@@ -67,7 +67,7 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
 @click.argument("ballot")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--source", type=click.Choice([one.value for one in SOURCES]), required=True,
+    "--source", type=click.Choice([source.value for source in SOURCES]), required=True,
     help="What the file is: a phone bank's, the scrutineer's list, or any other import.",
 )  # fmt: skip
 @click.option(
@@ -107,8 +107,8 @@ def import_(
     if report.problems:
         _write_faults(faulty, report)
     if as_json:
-        said = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.problems else None}
-        print_json(said, indent=True)
+        result = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.problems else None}
+        print_json(result, indent=True)
     else:
         _show(report, file, faulty)
     return int(len(report.problems) == len(report.sheet.cells))
@@ -152,7 +152,7 @@ def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     table.add_column(justify="right")
     table.add_column()
     kinds = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in sorted(report.by_kind.items()))
-    changing = sum(one.prevails for one in report.contradictions)
+    changing = sum(contradiction.prevails for contradiction in report.contradictions)
     rows = (
         ("recorded" if report.written else "to be recorded", report.recorded, kinds),
         ("already known", report.known, ""),
@@ -165,10 +165,13 @@ def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     for name, n, words in rows:
         table.add_row(name, f"{n:,}", words)
     Console().print(table)
-    for one in report.contradictions[:_SHOWN]:
-        ends = "the file prevails" if one.prevails else "what was known stays"
-        who = one.member_id or "a member"
-        click.echo(f"  line {one.line}: {who} {one.says}, but {one.status} by {one.source}: {ends}")
+    for contradiction in report.contradictions[:_SHOWN]:
+        ends = "the file prevails" if contradiction.prevails else "what was known stays"
+        who = contradiction.member_id or "a member"
+        click.echo(
+            f"  line {contradiction.line}: {who} {contradiction.says}, "
+            f"but {contradiction.status} by {contradiction.source}: {ends}"
+        )
     for fault in report.problems[:_SHOWN]:
         click.echo(f"  line {fault.line}: {fault.message}")
     if report.problems:

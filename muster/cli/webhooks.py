@@ -72,11 +72,11 @@ def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor
             )
             return {**asdict(added), "secret": secret.get_secret_value()}
 
-    found = run(work())
+    subscription = run(work())
     if as_json:
-        print_json(found, indent=True)
+        print_json(subscription, indent=True)
         return
-    click.echo(f"{name} gets events from now on. Its secret, which is not shown again:\n\n  {found['secret']}\n")
+    click.echo(f"{name} gets events from now on. Its secret, which is not shown again:\n\n  {subscription['secret']}\n")
     click.echo(f"Try it: muster webhooks test {name}")
 
 
@@ -90,16 +90,21 @@ def list_(*, as_json: bool) -> None:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             return await list_subscriptions(db)
 
-    found = run(work())
+    subscriptions = run(work())
     if as_json:
-        print_json(found, indent=True)
+        print_json(subscriptions, indent=True)
         return
-    if not found:
+    if not subscriptions:
         click.echo("There is no webhook yet. Add one: muster webhooks add NAME URL --event '*'")
         return
     table = Table("webhook", "state", "waiting", "events", "url", box=None, header_style="bold")
-    for one in found:
-        table.add_row(one.name, *map(_plain, (_state(one), _waiting(one), ", ".join(one.events), one.url)))
+    for subscription in subscriptions:
+        table.add_row(
+            subscription.name,
+            *map(
+                _plain, (_state(subscription), _waiting(subscription), ", ".join(subscription.events), subscription.url)
+            ),
+        )
     Console().print(table)
 
 
@@ -114,8 +119,8 @@ def show(name: str, *, as_json: bool) -> None:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             return await get_subscription(db, name), ZoneInfo(runtime.settings.time_zone)
 
-    found, zone = run(work())
-    _show(found, zone, as_json=as_json)
+    subscription, zone = run(work())
+    _show(subscription, zone, as_json=as_json)
 
 
 @command.command()
@@ -161,8 +166,8 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
             paused = await pause_subscription(db, name, reason=reason, actor=actor)
             return paused, ZoneInfo(runtime.settings.time_zone)
 
-    found, zone = run(work())
-    _show(found, zone, as_json=as_json)
+    subscription, zone = run(work())
+    _show(subscription, zone, as_json=as_json)
 
 
 @command.command()
@@ -178,8 +183,8 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
             resumed = await resume_subscription(db, name, now=runtime.clock(), actor=actor)
             return resumed, ZoneInfo(runtime.settings.time_zone)
 
-    found, zone = run(work())
-    _show(found, zone, as_json=as_json)
+    subscription, zone = run(work())
+    _show(subscription, zone, as_json=as_json)
 
 
 @command.command()
@@ -202,11 +207,13 @@ def replay(name: str, after: int | None, since: datetime | None, actor: str, *, 
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             zone = ZoneInfo(runtime.settings.time_zone)
             moment = since.replace(tzinfo=zone) if since is not None else None
-            found = await replay_subscription(db, name, after=after, since=moment, now=runtime.clock(), actor=actor)
-            return found, zone
+            subscription = await replay_subscription(
+                db, name, after=after, since=moment, now=runtime.clock(), actor=actor
+            )
+            return subscription, zone
 
-    found, zone = run(work())
-    _show(found, zone, as_json=as_json)
+    subscription, zone = run(work())
+    _show(subscription, zone, as_json=as_json)
 
 
 @command.command()
@@ -274,49 +281,49 @@ def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: boo
 
     async def work() -> tuple[list[DeliveryAttempt], ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-            found = await deliveries(db, name, failed=failed, seq=cursor, limit=limit)
-            return found, ZoneInfo(runtime.settings.time_zone)
+            attempts = await deliveries(db, name, failed=failed, seq=cursor, limit=limit)
+            return attempts, ZoneInfo(runtime.settings.time_zone)
 
     tries, zone = run(work())
     if as_json:
         print_json(tries, indent=True)
         return
     table = Table("when", "cursor", "event", "try", "took", "what came of it", box=None, header_style="bold")
-    for one in tries:
-        what = one.problem or f"taken ({one.status})"
-        said = f" “{one.answer[:80]}”" if one.problem and one.answer.strip() else ""
-        number = f"{one.attempt}" if one.reason == "stream" else one.reason
+    for attempt in tries:
+        what = attempt.problem or f"taken ({attempt.status})"
+        answer = f" “{attempt.answer[:80]}”" if attempt.problem and attempt.answer.strip() else ""
+        number = f"{attempt.attempt}" if attempt.reason == "stream" else attempt.reason
         table.add_row(
-            f"{one.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", str(one.seq or ""), one.type, number,
-            f"{one.took:.2f} s", _plain(what + said),
+            f"{attempt.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", str(attempt.seq or ""), attempt.type, number,
+            f"{attempt.took:.2f} s", _plain(what + answer),
         )  # fmt: skip
     Console().print(table if tries else "Nothing has been tried yet.")
 
 
-def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
+def _show(subscription: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
     if as_json:
-        print_json(found, indent=True)
+        print_json(subscription, indent=True)
         return
     table = Table.grid(padding=(0, 2))
     rows = {
-        "url": found.url,
-        "told of": ", ".join(found.events),
-        "also told": ", ".join(found.include),
-        "state": _state(found),
-        "cursor": str(found.cursor),
-        "waiting": _waiting(found),
-        "taken last": _when(found.delivered_at, zone),
-        "failing since": _when(found.failing_since, zone)
-        and f"{_when(found.failing_since, zone)}, {plural(found.attempts, 'try', 'tries')}",
-        "tried again": _when(found.next_try_at, zone) if found.attempts else "",
-        "former secret signs until": _when(found.old_until, zone),
-        "added": f"{_when(found.created_at, zone)} by {found.created_by}",
+        "url": subscription.url,
+        "told of": ", ".join(subscription.events),
+        "also told": ", ".join(subscription.include),
+        "state": _state(subscription),
+        "cursor": str(subscription.cursor),
+        "waiting": _waiting(subscription),
+        "taken last": _when(subscription.delivered_at, zone),
+        "failing since": _when(subscription.failing_since, zone)
+        and f"{_when(subscription.failing_since, zone)}, {plural(subscription.attempts, 'try', 'tries')}",
+        "tried again": _when(subscription.next_try_at, zone) if subscription.attempts else "",
+        "former secret signs until": _when(subscription.old_until, zone),
+        "added": f"{_when(subscription.created_at, zone)} by {subscription.created_by}",
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, _plain(value))
     console = Console()
-    console.print(found.name, style="bold")
+    console.print(subscription.name, style="bold")
     console.print(table)
 
 
@@ -325,14 +332,14 @@ def _plain(text: str) -> Text:
     return Text("".join(character if character.isprintable() else " " for character in text))
 
 
-def _state(one: Subscription) -> str:
-    if one.state != "active":
-        return f"{one.state}: {one.paused_reason}"
-    return "failing" if one.attempts else "active"
+def _state(subscription: Subscription) -> str:
+    if subscription.state != "active":
+        return f"{subscription.state}: {subscription.paused_reason}"
+    return "failing" if subscription.attempts else "active"
 
 
-def _waiting(one: Subscription) -> str:
-    return f"{one.waiting:,}" if one.waiting < 1000 else "1,000 or more"
+def _waiting(subscription: Subscription) -> str:
+    return f"{subscription.waiting:,}" if subscription.waiting < 1000 else "1,000 or more"
 
 
 def _when(at: datetime | None, zone: ZoneInfo) -> str:

@@ -19,7 +19,7 @@ def ask_for_yes(question: str, doing: str, *, yes: bool, quiet: bool = False) ->
         quiet: whether nothing but a result may be printed.
 
     Raises:
-        Conflict: it was not confirmed, and there is nobody to ask.
+        Conflict: nobody confirmed the step, and there is nobody to ask.
         click.Abort: the answer is no.
     """
     if yes:

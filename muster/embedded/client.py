@@ -134,16 +134,16 @@ def _listen(line: socket.socket, deadline: float) -> Servers | None:
     if not words.endswith(b"\n"):
         line.close()
         return None
-    said: Mapping[str, str] = json.loads(words)
-    if "error" in said:
+    answer: Mapping[str, str] = json.loads(words)
+    if "error" in answer:
         line.close()
-        raise _error(said)
-    return Servers(said["database_url"], said["owner_url"], said["redis_url"], line)
+        raise _error(answer)
+    return Servers(answer["database_url"], answer["owner_url"], answer["redis_url"], line)
 
 
-def _error(said: Mapping[str, str]) -> MusterError:
-    kind = SettingsError if said["kind"] == "SettingsError" else Unavailable
-    return kind(said["error"], remedy=said["remedy"])
+def _error(answer: Mapping[str, str]) -> MusterError:
+    kind = SettingsError if answer["kind"] == "SettingsError" else Unavailable
+    return kind(answer["error"], remedy=answer["remedy"])
 
 
 def _start_daemon(home: Path) -> int:
@@ -173,7 +173,7 @@ def _alive(daemon: int, home: Path) -> bool:
     """Whether the daemon we started still runs; it may have ended because another one serves.
 
     Raises:
-        Unavailable: it failed.
+        Unavailable: the daemon failed to start its servers.
     """
     done, status = os.waitpid(daemon, os.WNOHANG)
     if done == 0:

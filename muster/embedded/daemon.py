@@ -76,7 +76,7 @@ class Daemon:
             _publish(self.home, [folder])
             await asyncio.wait([starting])
             if starting.exception() is None:
-                _publish(self.home, [folder, *(one.socket_dir for one in starting.result())])
+                _publish(self.home, [folder, *(running.socket_dir for running in starting.result())])
             await self._until_nobody_is_left(starting)
             contact(self.home).unlink(missing_ok=True)  # a client that comes after this starts the next daemon
             server.close()
@@ -96,7 +96,7 @@ class Daemon:
         last_words = b""
         try:
             with contextlib.suppress(ConnectionError):
-                writer.write(json.dumps(await _news(starting)).encode() + b"\n")
+                writer.write(json.dumps(await _server_addresses(starting)).encode() + b"\n")
                 await writer.drain()
                 last_words = await reader.read()
         finally:
@@ -134,13 +134,13 @@ def _all_run(starting: asyncio.Task[Pair]) -> bool:
     """Whether no started server has died since; its clients must connect again, and get a new pair."""
     if starting.exception() is not None:
         return True
-    dead = [one for one in starting.result() if one.process.poll() is not None]
-    for one in dead:
-        log.warning("%s died with status %s", type(one).__name__, one.process.returncode)
+    dead = [server for server in starting.result() if server.process.poll() is not None]
+    for server in dead:
+        log.warning("%s died with status %s", type(server).__name__, server.process.returncode)
     return not dead
 
 
-async def _news(servers: asyncio.Task[Pair]) -> dict[str, str]:
+async def _server_addresses(servers: asyncio.Task[Pair]) -> dict[str, str]:
     try:
         postgres, valkey = await asyncio.shield(servers)
     except MusterError as error:
@@ -177,8 +177,8 @@ def _publish(home: Path, folders: list[Path]) -> None:
         folders: its folders in /tmp, the first with its socket; the daemon after a killed one removes them.
     """
     partial = home / "daemon.json.new"
-    news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
-    partial.write_text(json.dumps(news), encoding="utf-8")
+    place = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
+    partial.write_text(json.dumps(place), encoding="utf-8")
     partial.rename(contact(home))
 
 

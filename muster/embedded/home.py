@@ -25,7 +25,7 @@ def open_home(home: Path) -> Path:
         The folder, complete.
 
     Raises:
-        SettingsError: it cannot be used.
+        SettingsError: the folder cannot be used.
     """
     home = home.resolve()
     try:

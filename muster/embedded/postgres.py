@@ -77,7 +77,7 @@ def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -
 
     Raises:
         SettingsError: the package is not installed, or the data belongs to another version of PostgreSQL.
-        Unavailable: it did not start; the message holds the last line of its log.
+        Unavailable: PostgreSQL did not start; the message holds the last line of its log.
     """
     user = ROOTS_STANDIN if os.geteuid() == 0 else None
     home.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def _where_standin_can_run(binaries: Path) -> Path:
 
 def _make_passable(folder: Path) -> None:
     """Make a folder that root's stand-in can reach, whatever our umask is; existing folders stay as they are."""
-    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+    for missing in reversed([parent for parent in (folder, *folder.parents) if not parent.exists()]):
         missing.mkdir(exist_ok=True)
         missing.chmod(0o755)
 

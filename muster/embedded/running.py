@@ -86,17 +86,17 @@ def only_run(home: Path) -> Iterator[Running]:
 
 def served_at(home: Path) -> str | None:
     """Return the address at which the `muster run` of this MUSTER_HOME serves; None where none is up."""
-    told = _told(home)
-    return told[0] if told else None
+    places = _published(home)
+    return places[0] if places else None
 
 
 def sandbox_at(home: Path) -> SandboxPlace | None:
     """Return the place of this MUSTER_HOME's sandbox; None where no `muster run` is up, or it has no sandbox."""
-    _, *places = _told(home) or [""]
+    _, *places = _published(home) or [""]
     return SandboxPlace(*places) if places else None
 
 
-def _told(home: Path) -> list[str]:
+def _published(home: Path) -> list[str]:
     """Read what the `muster run` of this MUSTER_HOME wrote for other commands; nothing where none is up."""
     try:
         with (home / "run.lock").open() as file:

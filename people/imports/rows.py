@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from core.addresses import normalise_email, normalise_phone
 from core.errors import AddressError
+from core.files.row_problems import Problem, ProblemLog
 from core.files.tables import FAULTS, Table, clean, fault_of
 from core.files.workbooks.cells import column_letters
 from messaging.content.languages import NAMES
 from people.imports.columns import Column, Columns
 from people.imports.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
-from people.imports.report import Problem, ProblemLog
 from people.units import UNIT_KINDS
 
 StagedPerson = tuple[
@@ -71,14 +71,14 @@ class RowReader:
 
     Args:
         table: the open file.
-        columns: what its columns mean.
+        columns: the meaning of its columns.
         phone_region: country whose way of writing phone numbers is assumed where there is no `+`.
         time_zone: of people whose cell is empty or wrong.
         needs_number: whether a row without a membership number is left out.
 
     Attributes:
         rows: how many were read so far.
-        problems: what could not be used so far.
+        problems: rows and cells that could not be used so far.
         of_row: problems of the cells of the row that was read last.
         placeholders: words for nothing that were read as empty cells so far.
     """
@@ -90,11 +90,11 @@ class RowReader:
         self._columns = columns
         self._phone_region = phone_region
         self._time_zone = time_zone
-        self._id = columns.one("external_id")
+        self._id = columns.column("external_id")
         self._needs_number = needs_number
-        self._first, self._last, self._full = map(columns.one, ("first_name", "last_name", "full_name"))
-        self._units = tuple(map(columns.one, UNIT_KINDS))
-        self._language, self._zone = map(columns.one, ("language", "time_zone"))
+        self._first, self._last, self._full = map(columns.column, ("first_name", "last_name", "full_name"))
+        self._units = tuple(map(columns.column, UNIT_KINDS))
+        self._language, self._zone = map(columns.column, ("language", "time_zone"))
         self._phones, self._emails = columns.fields.get("phone"), columns.fields.get("email")
         self._headings = table.header
         self._may_be_faulty = False  # whether any cell of the current row is worth a closer look
@@ -171,7 +171,7 @@ class RowReader:
         if self._has_address(cells):
             return
         naming = (self._id, self._first, self._last, self._full)
-        is_total = any(_TOTAL.fullmatch(clean(cells[one.index])) for one in naming if one is not None)
+        is_total = any(_TOTAL.fullmatch(clean(cells[column.index])) for column in naming if column is not None)
         if not is_total and len(cells) > 1:
             filled = [cell for cell in cells if cell and not cell.isspace()]
             is_total = len(filled) == 1 and (len(_WORD.findall(filled[0])) > 1 or bool(_NOTE.search(filled[0])))
@@ -219,8 +219,8 @@ class RowReader:
             raise _RejectedRow("too_long", "That is too long for a membership number.", column)
         if _SCIENTIFIC.fullmatch(text):
             return _whole_number(text, column)
-        found = _WHOLE_FLOAT.fullmatch(text)
-        return found[1] if found else text
+        match = _WHOLE_FLOAT.fullmatch(text)
+        return match[1] if match else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
         """Return a cell's text, empty where it is a placeholder; None as of `_words`."""
@@ -302,7 +302,7 @@ class RowReader:
         """Return the addresses of one kind in order of preference; None where the file has no column for them."""
         if columns is None:
             return None
-        found: dict[str, None] = {}
+        addresses: dict[str, None] = {}
         for column in columns:
             cell = cells[column.index]
             if not cell or cell.isspace():
@@ -314,15 +314,15 @@ class RowReader:
             if is_placeholder(text := clean(cell)):
                 self._without_placeholder(text, column)
                 continue
-            for one in _each(cell):
+            for written in _each(cell):
                 try:
-                    found[self._normalise(kind, one)] = None
+                    addresses[self._normalise(kind, written)] = None
                 except AddressError as error:
                     if error.code != "empty":  # a cell of invisible marks is as good as empty
                         self._report(line, cells, column, error.code, error.message)
                     if error.code == "lost_digits":  # the spreadsheet's doing, as an error in the cell is
                         kept.append(kind)
-        return list(found)
+        return list(addresses)
 
     def _normalise(self, kind: str, cell: str) -> str:
         if kind == "email":
@@ -335,7 +335,7 @@ def _each(cell: str) -> Sequence[str]:
     """Split a cell into its addresses, where it is certain how they are separated."""
     if _SEVERAL not in cell:
         return (cell,)
-    return [part for one in cell.split(_SEVERAL) if (part := one.strip())]
+    return [part for address in cell.split(_SEVERAL) if (part := address.strip())]
 
 
 def split_name(full: str) -> tuple[str, str]:

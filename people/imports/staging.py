@@ -11,8 +11,8 @@ import asyncpg
 
 from core.db import Connection, load_queries
 from core.errors import Conflict
+from core.files.row_problems import Problem
 from people.imports.columns import Columns
-from people.imports.report import Problem
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
 from people.people_lock import try_import_lock, wait_import_lock
 from people.units import UNIT_KINDS, Path, place
@@ -51,7 +51,7 @@ async def wait_for_turn(db: Connection) -> None:
 
 async def clear(db: Connection) -> None:
     """Empty the staging tables."""
-    await db.execute(SQL["clear"], timeout=_TIMEOUT)
+    await db.execute(SQL["clear_staged_rows"], timeout=_TIMEOUT)
 
 
 async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
@@ -125,7 +125,7 @@ async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
 
 async def list_leavers(db: Connection) -> list[str]:
     """List the membership numbers of people the file names although they have left."""
-    return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
+    return [row["external_id"] for row in await db.fetch(SQL["find_leavers"], timeout=_TIMEOUT)]
 
 
 async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
@@ -141,7 +141,7 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     """
     if not columns.has(*UNIT_KINDS):
         return []
-    paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["staged_paths"], timeout=_TIMEOUT)]
+    paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["list_staged_paths"], timeout=_TIMEOUT)]
     ids = await place(db, paths)
     regions, branches, workplaces = zip(*paths, strict=True) if paths else ((), (), ())
     await db.execute(
@@ -151,9 +151,9 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     )  # fmt: skip
     if len(ids) == len(paths):
         return []
-    label = next(column.label for kind in UNIT_KINDS if (column := columns.one(kind)))
+    label = next(column.label for kind in UNIT_KINDS if (column := columns.column(kind)))
     message = "Several units have this name; a column above it would say which. The unit was left as it is."
-    lines = await db.fetch(SQL["ambiguous_lines"], timeout=_TIMEOUT)
+    lines = await db.fetch(SQL["list_ambiguous_rows"], timeout=_TIMEOUT)
     return [Problem(row["line"], label, "ambiguous_unit", message, row["unit"], row["external_id"]) for row in lines]
 
 
@@ -162,7 +162,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
 
     Args:
         db: in the import's transaction.
-        columns: what the file has columns for.
+        columns: the fields that the file has columns for.
         time_zone: of new people where the file has no column for it.
         now: when it happens.
     """
@@ -171,7 +171,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
         SQL["register_attributes"], attributes, [column.label for column in columns.attributes], timeout=_TIMEOUT
     )
     await db.execute("analyze staged_unit", timeout=_TIMEOUT)
-    await db.execute(SQL["recognise"], attributes, timeout=_TIMEOUT)
+    await db.execute(SQL["recognise_people"], attributes, timeout=_TIMEOUT)
     known = await db.fetchrow(SQL["count_known"], timeout=_TIMEOUT)
     assert known is not None
     if known["changed"]:

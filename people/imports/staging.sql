@@ -1,4 +1,4 @@
--- name: clear
+-- name: clear_staged_rows
 -- Calls a function of the owner's, because only the owner of a table may truncate it.
 select clear_staging()
 
@@ -70,7 +70,7 @@ where s.line = new.line and (known.key is not null or new.line > first.line)
 returning new.line, new.external_id, coalesce(known.external_id, first.external_id) as other,
   known.key is not null as is_member;
 
--- name: who_left
+-- name: find_leavers
 -- People the file names although they have left; not those who will leave on a later day.
 select s.external_id
 from staged_person s
@@ -78,7 +78,7 @@ join person p using (person_id)
 where p.struck_off_at is not null
 order by s.line;
 
--- name: staged_paths
+-- name: list_staged_paths
 -- The units the file names: a few thousand combinations for any number of people.
 -- In the order of the file, on which it depends how a new unit is spelt.
 select region, branch, workplace from staged_person group by region, branch, workplace order by min(line)
@@ -90,18 +90,18 @@ select region, branch, workplace, unit_id, known
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
   as given (region, branch, workplace, unit_id, known)
 
--- name: ambiguous_lines
+-- name: list_ambiguous_rows
 -- Rows whose unit could be any of several: they keep the unit they have.
 select s.line, s.external_id, concat_ws(' / ', nullif(region, ''), nullif(branch, ''), nullif(workplace, '')) as unit
 from staged_person as s join staged_unit as u using (region, branch, workplace)
 where not u.known order by s.line
 
--- name: recognise
+-- name: recognise_people
 -- People who are known already, and of whom something differs from the file. Compared only with what the file's
 -- columns can say: a null column, an attribute it does not have and a unit it does not name are as they were. So is
 -- everything that a row says nothing of, though the file has a column for it (`kept`); addresses may then come, but
 -- none goes. $1: the names of the attributes the file has.
-with held as (
+with present as (
   select s.external_id, p.person_id, u.known, u.unit_id,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'sms'), '{}') as phones,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'email'), '{}') as emails
@@ -117,16 +117,16 @@ set person_id = p.person_id,
                coalesce(s.language, p.language), coalesce(s.time_zone, p.time_zone),
                (p.attributes - array(select n from unnest($1::text[]) n where 'attributes.' || n <> all(s.kept)))
                  || s.attributes,
-               case when 'phone' = any(s.kept) and s.phones <@ held.phones then held.phones
-                    else coalesce(s.phones, held.phones) end,
-               case when 'email' = any(s.kept) and s.emails <@ held.emails then held.emails
-                    else coalesce(s.emails, held.emails) end,
-               case when held.known and 'unit' <> all(s.kept) then held.unit_id else p.unit_id end)
+               case when 'phone' = any(s.kept) and s.phones <@ present.phones then present.phones
+                    else coalesce(s.phones, present.phones) end,
+               case when 'email' = any(s.kept) and s.emails <@ present.emails then present.emails
+                    else coalesce(s.emails, present.emails) end,
+               case when present.known and 'unit' <> all(s.kept) then present.unit_id else p.unit_id end)
               is distinct from
-              (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, held.phones, held.emails, p.unit_id)
-from held
+              (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, present.phones, present.emails, p.unit_id)
+from present
 join person as p using (person_id)
-where s.external_id = held.external_id
+where s.external_id = present.external_id
 
 -- name: count_known
 -- Number of people the file says something new about, and number of those who are as it says.

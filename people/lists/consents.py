@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from core.db import Connection, Pool, load_queries
 from core.errors import InputError
 from core.files.atomic_files import sheet_or_nothing
-from messaging.consent import Action, Consent, record_consents
+from core.files.header_keys import header_key
+from core.files.row_problems import Problem
+from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.content.templates import Channel
-from people.imports.columns import header_key
-from people.imports.report import Problem
 from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
@@ -35,7 +35,7 @@ _CHANNELS: Final[Mapping[str, tuple[Channel, ...]]] = {
     **dict.fromkeys(("sms", "text", "texts", "mobile"), ("sms",)),
     **dict.fromkeys(("email", "emails", "mail"), ("email",)),
 }
-_ANSWERS: Final[Mapping[str, Action]] = {
+_ANSWERS: Final[Mapping[str, ConsentAction]] = {
     **dict.fromkeys(("", "yes", "y", "true", "1", "given", "give", "agreed", "optedin", "ie", "ydw"), "give"),
     **dict.fromkeys(("no", "n", "false", "0", "withdrawn", "withdraw", "refused", "optedout", "na"), "withdraw"),
 }
@@ -64,12 +64,12 @@ class ConsentReport:
 
     Attributes:
         file: its name.
-        kind: what file it is.
+        kind: the kind of file.
         rows: under the header.
         rejected: rows left out; each has a problem.
         given, withdrawn: consents and withdrawals that were added to the ledger; a row about both channels is two.
-        known: those that were in it already.
-        notices: what people should know of the file besides.
+        known: consents that were in the ledger already.
+        notices: sentences about the file for people.
         written: whether anything was kept.
     """
 
@@ -86,7 +86,7 @@ class ConsentReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain values."""
-        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+        return asdict(self) | {"problems": [problem.to_json() for problem in self.problems]}
 
 
 async def import_consents(
@@ -98,8 +98,8 @@ async def import_consents(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        otherwise: what holds where a row does not say.
-        actor: who imports it.
+        otherwise: defaults where a row does not say.
+        actor: the person who imports the list.
         zone: of dates that name none.
         now: the time.
         dry_run: only report what would happen.
@@ -132,38 +132,38 @@ async def _import(
     zone: ZoneInfo,
     now: datetime,
 ) -> None:
-    held: list[tuple[int, dict[str, str]]] = []
+    rows: list[tuple[int, dict[str, str]]] = []
     for row in table:
-        held.append(row)
-        if len(held) >= _CHUNK:
-            await _take(db, held, table, report, otherwise, actor, zone, now)
-            held = []
-    await _take(db, held, table, report, otherwise, actor, zone, now)
+        rows.append(row)
+        if len(rows) >= _CHUNK:
+            await _take(db, rows, table, report, otherwise, actor, zone, now)
+            rows = []
+    await _take(db, rows, table, report, otherwise, actor, zone, now)
     report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
     report.notices = list(table.notices)
-    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
+    report.problems = sorted(table.problems.kept, key=lambda problem: problem.line)
 
 
 async def _take(
     db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: OpenList, report: ConsentReport,
     otherwise: ConsentDefaults, actor: str, zone: ZoneInfo, now: datetime,
 ) -> None:  # fmt: skip
-    members = await db.fetch(SQL["members"], [row["member_id"] for _, row in rows], timeout=_WITHIN)
+    members = await db.fetch(SQL["find_members"], [row["member_id"] for _, row in rows], timeout=_WITHIN)
     ids = {member["external_id"]: member["person_id"] for member in members}
-    said: list[Consent] = []
+    consents: list[Consent] = []
     for line, row in rows:
         try:
-            said += _read(row, ids, otherwise, actor, zone, now)
+            consents += _read(row, ids, otherwise, actor, zone, now)
         except BadRow as bad:
             table.reject(line, bad, row)
     for action in ("give", "withdraw"):
-        some = [one for one in said if one.action == action]
-        news = await record_consents(db, some)
-        report.known += len(some) - news
+        some = [consent for consent in consents if consent.action == action]
+        new_count = await record_consents(db, some)
+        report.known += len(some) - new_count
         if action == "give":
-            report.given += news
+            report.given += new_count
         else:
-            report.withdrawn += news
+            report.withdrawn += new_count
 
 
 def _read(
@@ -177,7 +177,7 @@ def _read(
     """Read the consents in one row, by channel.
 
     Raises:
-        BadRow: it cannot be understood, or lacks something without which a consent is worth nothing.
+        BadRow: the row cannot be understood, or lacks something without which a consent is worth nothing.
     """
     if not row["member_id"]:
         raise BadRow("no_member", "There is no membership number.", "member_id")
@@ -215,7 +215,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
     Args:
         pool: the database.
         path: the file to write.
-        actor: who exports it, for the audit.
+        actor: the person who exports it, for the audit.
         replace: whether a file that is there may be replaced.
 
     Returns:
@@ -228,7 +228,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
     with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["member_id", "channel", "purpose", "consent", "source", "wording", "at", "recorded_by"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-            cursor = await db.cursor(SQL["everything"], timeout=_WITHIN)
+            cursor = await db.cursor(SQL["list_ledger"], timeout=_WITHIN)
             while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
                 sheet.writerows(
                     [
@@ -243,9 +243,9 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
     return count
 
 
-def in_words(said: Consent, zone: ZoneInfo) -> str:
+def in_words(consent: Consent, zone: ZoneInfo) -> str:
     """Describe a consent or withdrawal for staff: `agreed to marketing by email on 2026-05-03 (joining form): “…”`."""
-    did = "agreed to" if said.action == "give" else "said no to"
-    how = "text" if said.channel == "sms" else "email"
-    wording = f": “{said.wording}”" if said.wording else ""
-    return f"{did} {said.purpose} by {how} on {said.at.astimezone(zone):%Y-%m-%d} ({said.source}){wording}"
+    did = "agreed to" if consent.action == "give" else "said no to"
+    how = "text" if consent.channel == "sms" else "email"
+    wording = f": “{consent.wording}”" if consent.wording else ""
+    return f"{did} {consent.purpose} by {how} on {consent.at.astimezone(zone):%Y-%m-%d} ({consent.source}){wording}"

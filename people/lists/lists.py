@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from core.db import Connection, Pool
 from core.errors import InputError
+from core.files.header_keys import header_key
 from core.files.readers import open_table
+from core.files.row_problems import Problem, ProblemLog
 from core.files.tables import FAULTS, Table, clean, fault_of
-from people.imports.columns import MEMBER_ID_NAMES, header_key
-from people.imports.report import Problem, ProblemLog
+from people.imports.columns import MEMBER_ID_NAMES
 
 LONGEST: Final = 2000
 """Characters of a cell; a longer one is a paste that went wrong."""
@@ -29,7 +30,7 @@ class BadRow(Exception):  # noqa: N818  # reads as what it is
         code: the reason as a program reads it.
         message: the reason as a person reads it.
         column: the field at fault.
-        value: what its cell holds.
+        value: the content of its cell.
     """
 
     def __init__(self, code: str, message: str, column: str = "", value: str = "") -> None:
@@ -42,11 +43,11 @@ class OpenList:
     """An open list.
 
     Attributes:
-        kind: what file it is, for people.
+        kind: the kind of file, for people.
         labels: the header of each field that it has.
         rows: how many were read so far.
-        problems: those that could not be used, and why.
-        notices: what people should know of the file besides; complete when all rows are read.
+        problems: rows that could not be used, and why.
+        notices: sentences about the file for people; complete when all rows are read.
     """
 
     kind: str
@@ -106,7 +107,7 @@ def open_list(
         encoding: of a CSV file, where a person says so.
 
     Raises:
-        InputError: it cannot be read, is empty, or has none of the columns it needs.
+        InputError: the file cannot be read, is empty, or has none of the columns it needs.
     """
     known = {header_key(name): field for field, names in fields.items() for name in (field, *names)}
 
@@ -114,14 +115,14 @@ def open_list(
         known |= {key: "member_id" for name in MEMBER_ID_NAMES if (key := header_key(name)) not in known}
 
     def judge(cells: Sequence[str]) -> tuple[int, bool]:
-        found = [field for cell in cells if (field := known.get(header_key(clean(cell))))]
-        return len(found), not set(needs).isdisjoint(found)
+        fields_here = [field for cell in cells if (field := known.get(header_key(clean(cell))))]
+        return len(fields_here), not set(needs).isdisjoint(fields_here)
 
     with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         places: dict[str, int] = {}
         for index, label in enumerate(table.header):
-            if (found := known.get(header_key(clean(label)))) and found not in places:
-                places[found] = index
+            if (name := known.get(header_key(clean(label)))) and name not in places:
+                places[name] = index
         if not places.keys() & set(needs):
             header = ", ".join(f"“{label}”" for cell in table.header if (label := clean(cell)))
             line = table.header_line
@@ -171,7 +172,7 @@ def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> dat
         column: whose cell it is.
 
     Raises:
-        BadRow: it is no time, or in the future.
+        BadRow: the text is no time, or in the future.
     """
     at = _read(text)
     if at is None:

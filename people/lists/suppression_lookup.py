@@ -84,19 +84,19 @@ async def find_members_suppressions(
     Returns:
         None where nobody has that number.
     """
-    person = await db.fetchrow(SQL["member"], member_id)
+    person = await db.fetchrow(SQL["find_member"], member_id)
     if person is None:
         return None
     everywhere = await _known(db, "person", str(person["person_id"]), keys)
-    rows = await db.fetch(SQL["addresses"], person["person_id"])
+    rows = await db.fetch(SQL["list_addresses"], person["person_id"])
     addresses = [await _known(db, row["channel"], row["address"], keys) for row in rows]
     return MemberSuppressions(member_id, person["name"], everywhere, addresses)
 
 
 async def _known(db: Connection, channel: Medium, address: str, keys: DigestKeys) -> AddressSuppressions:
-    stands = await active_suppressions(db, channel=channel, address=address)
+    in_force = await active_suppressions(db, channel=channel, address=address)
     digests = await find_digests(db, keys, [(channel, address)])
-    stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
+    in_force += [Suppression(channel, address, digest.purpose, digest.reason, digest.since) for digest in digests]
     return AddressSuppressions(
-        address, stands, [LedgerEntry(**row) for row in await db.fetch(SQL["history"], channel, address)]
+        address, in_force, [LedgerEntry(**row) for row in await db.fetch(SQL["list_history"], channel, address)]
     )

@@ -21,11 +21,11 @@ from core.addresses import normalise_email, normalise_phone
 from core.db import Connection, Pool, load_queries
 from core.errors import AddressError
 from core.files.atomic_files import sheet_or_nothing
+from core.files.header_keys import header_key
+from core.files.row_problems import Problem
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
 from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions
-from people.imports.columns import header_key
-from people.imports.report import Problem
 from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
@@ -89,19 +89,19 @@ class SuppressionReport:
 
     Attributes:
         file: its name.
-        kind: what file it is.
+        kind: the kind of file.
         rows: rows under the header.
         rejected: rows left out; each has a problem.
         entries: addresses and members that it names.
-        added: those that are suppressed now and were not before.
-        standing: those that were suppressed already, which keep their first reason.
-        lifted_since: those whose owner has asked for messages again after the date in the list; left as they are.
-        matched: those that belong to somebody we know.
-        unmatched: those that belong to nobody we know; kept all the same.
+        added: entries that are suppressed now and were not before.
+        standing: entries that were suppressed already, which keep their first reason.
+        lifted_since: entries whose owner has asked for messages again after the date in the list; left as they are.
+        matched: entries that belong to somebody we know.
+        unmatched: entries that belong to nobody we know; kept all the same.
         unknown_hashes: fingerprints of nobody we know; these cannot be kept.
         withdrawn: queued messages that were withdrawn.
         by_reason: how many were added for which reason.
-        notices: what people should know of the file besides.
+        notices: sentences about the file for people.
         written: whether anything was kept.
     """
 
@@ -124,7 +124,7 @@ class SuppressionReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain values."""
-        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+        return asdict(self) | {"problems": [problem.to_json() for problem in self.problems]}
 
 
 async def import_suppressions(
@@ -145,7 +145,7 @@ async def import_suppressions(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        actor: who does it, for the audit.
+        actor: the person who imports the list, for the audit.
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         zone: of dates that name none.
         now: the time.
@@ -177,31 +177,31 @@ async def _import(
     zone: ZoneInfo,
     now: datetime,
 ) -> None:
-    held: list[SuppressionEntry] = []
+    entries: list[SuppressionEntry] = []
     for line, row in table:
         try:
-            held += _entries(line, row, report.file, region, zone, now)
+            entries += _entries(line, row, report.file, region, zone, now)
         except BadRow as bad:
             table.reject(line, bad, row)
-        if len(held) >= _CHUNK:
-            await _take(db, keys, held, table, report)
-            held = []
-    await _take(db, keys, held, table, report)
+        if len(entries) >= _CHUNK:
+            await _take(db, keys, entries, table, report)
+            entries = []
+    await _take(db, keys, entries, table, report)
     report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
     report.notices = list(table.notices)
-    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
+    report.problems = sorted(table.problems.kept, key=lambda problem: problem.line)
 
 
 async def _take(
     db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: OpenList, report: SuppressionReport
 ) -> None:
     """Find the people and addresses that entries mean, suppress them, and withdraw what is queued for them."""
-    columns = [[getattr(one, name) for one in entries] for name in SuppressionEntry.__slots__]
-    found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
-    numbers = {one.line: one.address for one in entries if one.channel == "person"}
-    erased, news = await _keep_erased(db, keys, found, numbers)
+    columns = [[getattr(entry, name) for entry in entries] for name in SuppressionEntry.__slots__]
+    rows = await db.fetch(SQL["resolve_entries"], *columns, timeout=_WITHIN)
+    numbers = {entry.line: entry.address for entry in entries if entry.channel == "person"}
+    erased, fresh = await _keep_erased(db, keys, rows, numbers)
     meant = []
-    for row in found:
+    for row in rows:
         if row["address"] is not None or (row["given"] == "person" and numbers[row["line"]] in erased):
             meant.append(row)
         elif row["given"] == "person":
@@ -213,16 +213,16 @@ async def _take(
     report.matched += sum(row["known"] for row in meant)
     report.unmatched += sum(not row["known"] for row in meant)
     done = await suppress_many(db, [row for row in meant if row["known"] or row["address"] not in {None, *erased}])
-    report.added += done.added + len(news)
+    report.added += done.added + len(fresh)
     report.lifted_since += done.lifted_since
-    report.standing += len(meant) - done.added - len(news) - done.lifted_since
+    report.standing += len(meant) - done.added - len(fresh) - done.lifted_since
     report.by_reason.update(done.by_reason)
-    report.by_reason.update(one.reason for one in news)
+    report.by_reason.update(suppression.reason for suppression in fresh)
     report.withdrawn += done.withdrawn
 
 
 async def _keep_erased(
-    db: Connection, keys: DigestKeys, found: Sequence[asyncpg.Record], numbers: Mapping[int, str]
+    db: Connection, keys: DigestKeys, rows: Sequence[asyncpg.Record], numbers: Mapping[int, str]
 ) -> tuple[set[str], list[ErasedSuppression]]:
     """Keep digests of what a list says about erased people, so that none of their addresses comes back by a list.
 
@@ -235,7 +235,7 @@ async def _keep_erased(
         ErasedSuppression(
             row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"]
         )
-        for row in found
+        for row in rows
         if not row["known"] and row["given"] != "hash"
     ]
     return await keep_new_suppressions(db, keys, suppressions)
@@ -247,7 +247,7 @@ def _entries(
     """Read the entries of one row.
 
     Raises:
-        BadRow: it names nobody, or cannot be understood.
+        BadRow: the row names nobody, or cannot be understood.
     """
     purpose, reason = _PURPOSES.get(header_key(row["purpose"])), _REASONS.get(header_key(row["reason"]))
     if purpose is None:
@@ -290,7 +290,7 @@ async def export_suppressions(
     Args:
         pool: the database.
         path: the file to write.
-        actor: who exports it, for the audit.
+        actor: the person who exports it, for the audit.
         hashed: SHA-256 fingerprints (hex, of the normalised address in UTF-8) instead of addresses: a receiver of the
             list can tell whom of their own people it names, and little more.
         replace: whether a file that is there may be replaced.
@@ -305,7 +305,7 @@ async def export_suppressions(
     with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["channel", "sha256" if hashed else "address", "purpose", "reason", "source", "since"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-            cursor = await db.cursor(SQL["everybody"], hashed, timeout=_WITHIN)
+            cursor = await db.cursor(SQL["list_suppressions"], hashed, timeout=_WITHIN)
             while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
                 sheet.writerows(
                     [row[name] for name in ("channel", "address", "purpose", "reason", "source")]

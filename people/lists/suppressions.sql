@@ -1,4 +1,4 @@
--- name: meant
+-- name: resolve_entries
 -- The people and addresses that a list's entries mean: a member by their number, everybody who has an address with
 -- that fingerprint, or the address itself; and whether it belongs to anybody we know. Where it means nobody, the
 -- address is null.
@@ -28,7 +28,7 @@ left join fingerprint f on f.sha256 = e.address
 where e.channel = 'hash'
 order by 1;
 
--- name: everybody
+-- name: list_suppressions
 -- Every suppression in force, with its source; members by their number. Leavers do not belong in a list, and of people
 -- who were erased there is nothing to export. $1: fingerprints instead of addresses.
 select

@@ -39,10 +39,10 @@ create index person_erased on person (erased_at) where erased_at is not null;
 create function only_erased_once() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_op <> 'INSERT' and old.erased_at is not null then
-    raise exception 'person % was erased, and stays so', old.person_id;
+    raise exception 'person % was erased; that cannot be undone', old.person_id;
   end if;
   if tg_op = 'UPDATE' and new.person_id <> old.person_id then
-    raise exception 'person % is nobody else', old.person_id;
+    raise exception 'the id of person % cannot be changed', old.person_id;
   end if;
   if current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
     raise exception 'person: this is done by a function of the database alone';

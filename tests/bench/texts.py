@@ -113,7 +113,7 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
             Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
         ).outbound
         assert isinstance(outbound, OutboundText)
-        callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={outbound.sign_id}{RETRIES}"
+        callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={outbound.signed_id}{RETRIES}"
         forms.append({"To": outbound.to, "From": outbound.sender, "Body": outbound.body, "StatusCallback": callback})
     return forms
 

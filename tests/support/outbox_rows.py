@@ -18,7 +18,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import Channel as ChannelOut
 from messaging.channels import open_channels
-from messaging.consent import Action, Consent, record_consents
+from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.content.templates import Channel, Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import StepChannel
@@ -106,7 +106,9 @@ async def add_messages(
     return [row["message_id"] for row in rows]
 
 
-async def agree(db: Connection, *people: int, channel: Channel = "sms", action: Action = "give", **more: Any) -> None:
+async def agree(
+    db: Connection, *people: int, channel: Channel = "sms", action: ConsentAction = "give", **more: Any
+) -> None:
     """What people say about marketing by a channel."""
     said: dict[str, Any] = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
     await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])

@@ -12,7 +12,7 @@ from asyncpg import Record
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
-from core.keyring import Action, digest
+from core.keyring import LinkAction, digest
 from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
 from webhooks.inbound_log.inbound_log import store_done
@@ -32,7 +32,7 @@ SQL: Final = load_queries(__file__)
 
 Page = Literal["confirm", "unsubscribe", "preferences"]
 """The pages of a message: the question, unsubscribing, and the preferences."""
-OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
+OPENED_BY: Final[Mapping[Page, Sequence[LinkAction]]] = {
     "confirm": ("confirm",),
     "unsubscribe": ("unsubscribe",),
     "preferences": ("confirm", "unsubscribe"),

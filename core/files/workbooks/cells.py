@@ -121,7 +121,7 @@ def number_format(code: str, number: int = 0) -> NumberFormat:
     bare = _QUOTED.sub("", section)
     if _is_moment(_QUOTED.sub(" ", section)):
         return NumberFormat("moment")
-    pattern = _QUOTED.sub(lambda found: found[1] or found[2] or "", section)
+    pattern = _QUOTED.sub(lambda match: match[1] or match[2] or "", section)
     is_whole = re.fullmatch(r"[0#? +()/-]*", bare) and bare.count("0") > 1 and "#,##" not in bare
     literals_are_clear = not set(pattern) - set(bare) & set("0#?")
     return NumberFormat(zeros=pattern) if is_whole and literals_are_clear else PLAIN

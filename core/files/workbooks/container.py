@@ -34,7 +34,7 @@ class Container:
         file: open for reading.
 
     Raises:
-        InputError: it is damaged, protected, or unpacks to more than a member file can be.
+        InputError: the file is damaged, protected, or unpacks to more than a member file can be.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -78,9 +78,9 @@ class Container:
         parser.buffer_text = True
 
         def begin(root: str, attributes: dict[str, str]) -> None:
-            told = handlers(root[: root.rfind(":") + 1])
-            parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = told
-            told[0](root, attributes)
+            callbacks = handlers(root[: root.rfind(":") + 1])
+            parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = callbacks
+            callbacks[0](root, attributes)
 
         parser.StartElementHandler = begin
         parser.StartDoctypeDeclHandler = _refuse_document_type

@@ -27,7 +27,7 @@ def open_ods(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
     """Open the first visible sheet that has anything in it, with its rows.
 
     Raises:
-        InputError: it is damaged, or protected by a password.
+        InputError: the file is damaged, or protected by a password.
     """
     if _MANIFEST in container:
         for element in container.tree(_MANIFEST).iter():
@@ -142,10 +142,10 @@ class _Document:
         high = _count(cell.attributes, "number-rows-spanned")
         if high > 1 and not self._is_unseen:
             self._sheet.merged.append((self._line, self._line + high - 1, self._place))
-        held = _held(cell)
-        if held.text:
+        value = _value_of(cell)
+        if value.text:
             for place in range(self._place, min(self._place + times, _MOST_COLUMNS)):
-                self._cells[place] = held
+                self._cells[place] = value
         self._place += times
 
     def _take_row(self) -> None:
@@ -166,7 +166,7 @@ def _count(attributes: dict[str, str], name: str) -> int:
     return max(int(value), 1) if value.isdecimal() and len(value) < 10 else 1
 
 
-def _held(cell: _Cell) -> Cell:
+def _value_of(cell: _Cell) -> Cell:
     """Convert a cell's value to text, with the zeros that are shown before a number."""
     shown = "\n".join("".join(parts) for parts in cell.paragraphs)
     given = cell.attributes

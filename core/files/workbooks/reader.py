@@ -48,8 +48,8 @@ def main() -> None:
     out = sys.stdout.buffer
     try:
         with os.fdopen(descriptor, "rb") as file:
-            for said in read(file):
-                out.write(orjson.dumps(said) + b"\n")
+            for message in read(file):
+                out.write(orjson.dumps(message) + b"\n")
     except InputError as error:
         out.write(orjson.dumps({"refused": error.message, "remedy": error.remedy}) + b"\n")
     except MemoryError:
@@ -64,7 +64,7 @@ def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the messages about a workbook, as plain values.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the workbook cannot be read.
     """
     for sheet, rows in _open(file):
         filled = _filled_down(sheet, _within_bounds(rows))
@@ -138,7 +138,7 @@ def _filled_down(sheet: Sheet, rows: Iterator[Row]) -> Iterator[Row]:
         for top, bottom, place in sheet.merged[known:]:
             begin[top].append((bottom, place))
         known, index = len(sheet.merged), row.line - 1
-        open_ones = [one for one in open_ones if one[0] >= index]
+        open_ones = [merged for merged in open_ones if merged[0] >= index]
         for _, place, cell in open_ones:
             row.cells.setdefault(place, cell)
         open_ones += [(bottom, place, row.cells[place]) for bottom, place in begin.pop(index, ()) if place in row.cells]

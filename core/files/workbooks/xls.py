@@ -21,7 +21,7 @@ def open_xls(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
     """Open the visible sheets, in order, each with its rows.
 
     Raises:
-        InputError: it is damaged, or protected by a password.
+        InputError: the file is damaged, or protected by a password.
     """
     content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:

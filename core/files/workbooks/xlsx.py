@@ -46,7 +46,7 @@ def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
     """Open the visible sheets, in order, each with its rows.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     workbook = _workbook(container)
     targets, by_kind, kinds = _links(container, workbook)
@@ -129,10 +129,10 @@ def _formats(container: Container, part: str) -> list[NumberFormat]:
     formats: list[NumberFormat] = []
     for element in container.tree(part) if part in container else ():
         name = local_name(element.tag)
-        for one in element if name in {"numFmts", "cellXfs"} else ():
-            number = one.get("numFmtId", "0")
+        for child in element if name in {"numFmts", "cellXfs"} else ():
+            number = child.get("numFmtId", "0")
             if name == "numFmts":
-                codes[number] = one.get("formatCode", "")
+                codes[number] = child.get("formatCode", "")
             else:
                 formats.append(number_format(codes.get(number, ""), int(number) if number.isdecimal() else 0))
     return formats
@@ -190,7 +190,7 @@ class _Reader:
     Args:
         prefix: of the names of its elements.
         sheet: updated with what the part says of it besides.
-        book: what all sheets share.
+        book: strings and formats that all sheets share.
         done: the list that rows are added to.
     """
 
@@ -263,8 +263,8 @@ class _Reader:
             first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
             self.sheet.hidden_columns.update(range(max(first - 1, self.columns), min(last, _MOST_COLUMNS)))
             self.columns = max(last, self.columns)
-        elif name == "dimension" and (found := _RANGE.fullmatch(attributes.get("ref", ""))):
-            self.sheet.rows = int(found[4] or found[2])
+        elif name == "dimension" and (match := _RANGE.fullmatch(attributes.get("ref", ""))):
+            self.sheet.rows = int(match[4] or match[2])
 
 
 def _cell(  # noqa: PLR0911  # a kind a line
@@ -300,10 +300,10 @@ def _merged(container: Container, part: str) -> Iterator[tuple[int, int, int]]:
     count = 0
     for piece in container.pieces(part):
         data = tail + piece
-        for found in _MERGED.finditer(data) if b"mergeCell" in data else ():
-            if found.end() <= len(tail):
+        for match in _MERGED.finditer(data) if b"mergeCell" in data else ():
+            if match.end() <= len(tail):
                 continue
-            corners = _RANGE.fullmatch(found[1].decode())
+            corners = _RANGE.fullmatch(match[1].decode())
             if corners is None or corners[4] is None:
                 continue
             count += 1
@@ -326,6 +326,6 @@ def _unescape(text: str) -> str:
     return _ESCAPED.sub(_unescaped, text) if "_x" in text else text
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    char = chr(int(found[1], 16))
+def _unescaped(match: re.Match[str]) -> str:
+    char = chr(int(match[1], 16))
     return "" if "\ud800" <= char <= "\udfff" else char

@@ -210,10 +210,10 @@ async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Ret
     steps = ((SmtpPhase.MAIL, opening), (SmtpPhase.RCPT, recipient), (SmtpPhase.DATA, b"DATA"))
     at_once = len(steps) if "pipelining" in connection.extensions else 1
     for first in range(0, len(steps), at_once):
-        said = steps[first : first + at_once]
-        connection.send_commands(*(command for _, command in said))
+        batch = steps[first : first + at_once]
+        connection.send_commands(*(command for _, command in batch))
         replies = await connection.read_replies()
-        for (phase, _), (code, words) in zip(said, replies, strict=False):
+        for (phase, _), (code, words) in zip(batch, replies, strict=False):
             session.phase = phase
             if code // 100 == (3 if phase is SmtpPhase.DATA else 2):  # RFC 5321, 4.3.2: the first digit says what to do
                 continue
@@ -223,7 +223,7 @@ async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Ret
                 raise ConnectionResetError("the server takes no more on this connection")
             await _start_over(connection, text_awaited=phase is SmtpPhase.RCPT and replies[-1][0] == 354)
             return result_of(code, words, phase)
-        if len(replies) < len(said):
+        if len(replies) < len(batch):
             raise ConnectionResetError("the server hung up in the middle")
     return None
 

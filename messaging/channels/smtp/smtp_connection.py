@@ -26,7 +26,7 @@ class SmtpConnection(asyncio.Protocol):
 
     Args:
         transport: the connection, encrypted or not.
-        extensions: those the server offers (RFC 5321, 4.1.1.1): keywords in lower case, with their parameters.
+        extensions: the server's (RFC 5321, 4.1.1.1): keywords in lower case, with their parameters.
     """
 
     def __init__(self, transport: asyncio.Transport, extensions: Mapping[str, str]) -> None:

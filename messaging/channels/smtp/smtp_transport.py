@@ -57,9 +57,9 @@ def read_smtp_url(url: str) -> SmtpTransport:
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise SettingsError("MUSTER_SMTP_URL is not the address of a mail relay.", remedy=remedy)
     ways = {"never": False, "auto": True if parts.username else None, "always": True}
-    way = parse_qs(parts.query).get("starttls", ["auto"])[-1]
-    if way not in ways:
-        raise SettingsError(f"MUSTER_SMTP_URL says starttls={way}.", remedy=remedy)
+    starttls = parse_qs(parts.query).get("starttls", ["auto"])[-1]
+    if starttls not in ways:
+        raise SettingsError(f"MUSTER_SMTP_URL says starttls={starttls}.", remedy=remedy)
     tls = parts.scheme == "smtps"
     return SmtpTransport(
         host=parts.hostname,
@@ -67,7 +67,7 @@ def read_smtp_url(url: str) -> SmtpTransport:
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=tls,
-        start_tls=False if tls else ways[way],
+        start_tls=False if tls else ways[starttls],
     )
 
 
@@ -78,7 +78,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
         ca_file: `MUSTER_SMTP_CA_FILE`, PEM.
 
     Raises:
-        SettingsError: it cannot be read.
+        SettingsError: the URL cannot be read.
     """
     try:
         return ssl.create_default_context(cafile=ca_file)

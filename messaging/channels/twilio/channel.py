@@ -82,7 +82,7 @@ class TwilioChannel:
             "To": outbound.to,
             "MessagingServiceSid" if outbound.sender.startswith("MG") else "From": outbound.sender,
             "Body": outbound.body,
-            "StatusCallback": f"{self._callback}{outbound.sign_id}{RETRIES}",
+            "StatusCallback": f"{self._callback}{outbound.signed_id}{RETRIES}",
         }
         try:
             created = await self._create(form, outbound.still_ours)
@@ -116,9 +116,11 @@ class TwilioChannel:
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             raise Unavailable(f"Twilio's list of messages could not be read: {describe_failure(error)}.") from error
         return [
-            Trace(one.sid, _whole(one.num_segments))
-            for one in listed
-            if one.body == outbound.body and one.date_created is not None and one.date_created >= since - SKEW
+            Trace(message.sid, _whole(message.num_segments))
+            for message in listed
+            if message.body == outbound.body
+            and message.date_created is not None
+            and message.date_created >= since - SKEW
         ]
 
     async def close(self) -> None:

@@ -93,10 +93,12 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
             TooManyRequests: 429, with Retry-After, which the SDK's own exception would lose.
             ServerFault: 5xx.
         """
-        told = dict(headers or {})
+        sent_headers = dict(headers or {})
         if auth is not None:
-            told["Authorization"] = aiohttp.encode_basic_auth(*auth)
-        return await self._ask(method, url, params, _form(data) if data else None, told, redirect=allow_redirects)
+            sent_headers["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        return await self._ask(
+            method, url, params, _form(data) if data else None, sent_headers, redirect=allow_redirects
+        )
 
     async def post(
         self, url: str, data: Mapping[str, str], headers: Mapping[str, str], still_ours: Callable[[], bool]

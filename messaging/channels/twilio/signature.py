@@ -65,4 +65,4 @@ def _with_and_without_port(public_url: str) -> tuple[bytes, ...]:
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     bare = f"{parts.scheme}://{host}{parts.path}"
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return tuple(one.encode() for one in (bare, f"{parts.scheme}://{host}:{port}{parts.path}"))
+    return tuple(url_form.encode() for url_form in (bare, f"{parts.scheme}://{host}:{port}{parts.path}"))

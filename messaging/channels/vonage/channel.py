@@ -80,8 +80,8 @@ class VonageChannel:
             "text": outbound.body,
             "sms": {"encoding_type": "auto"},
         }
-        if outbound.sign_id:
-            body |= {"client_ref": outbound.sign_id, "webhook_url": self._webhook, "webhook_version": "v1"}
+        if outbound.signed_id:
+            body |= {"client_ref": outbound.signed_id, "webhook_url": self._webhook, "webhook_version": "v1"}
         guarded = GuardedBody(orjson.dumps(body), outbound.still_ours)
         try:
             async with self._http.post(
@@ -110,7 +110,7 @@ class VonageChannel:
         """
         assert isinstance(outbound, OutboundText)
         begin = since.astimezone(UTC) - SKEW
-        asked = {
+        query = {
             "account_id": self._account,
             "product": "MESSAGES",
             "direction": "outbound",
@@ -121,7 +121,7 @@ class VonageChannel:
         try:
             async with self._http.get(
                 f"{self._url}/v2/reports/records",
-                params=asked,
+                params=query,
                 headers=self._headers,
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -130,7 +130,9 @@ class VonageChannel:
                     return None
                 response.raise_for_status()
                 records = orjson.loads(await response.read())["records"]
-            found = [Trace(str(one["message_id"])) for one in records if one.get("client_ref") == outbound.sign_id]
+            traces = [
+                Trace(str(record["message_id"])) for record in records if record.get("client_ref") == outbound.signed_id
+            ]
         except (
             aiohttp.ClientError,
             TimeoutError,
@@ -141,7 +143,7 @@ class VonageChannel:
             AttributeError,
         ) as error:
             raise Unavailable(f"Vonage's records could not be read: {describe_failure(error)}.") from error
-        return found or None
+        return traces or None
 
     async def close(self) -> None:
         """Do nothing: the session belongs to the runtime."""
@@ -149,15 +151,15 @@ class VonageChannel:
 
 def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
     """Return the result for an answer. Only a 4xx is a certain refusal: a proxy may have given any other answer."""
-    said = _object(body)
-    words = str(said.get("detail") or said.get("title") or f"Vonage answered {status}.")[:500]
+    answer = _object(body)
+    words = str(answer.get("detail") or answer.get("title") or f"Vonage answered {status}.")[:500]
     if status == 429:
-        return Retry(Reason.BUSY, code_of(said) or "429", words, slow=True, after=read_retry_after(after))
+        return Retry(Reason.BUSY, code_of(answer) or "429", words, slow=True, after=read_retry_after(after))
     if status == 202:
-        uuid = said.get("message_uuid")
+        uuid = answer.get("message_uuid")
         return Accepted("202", uuid) if isinstance(uuid, str) and uuid else Unknown("The answer had no id in it.")
     if 400 <= status < 500 and status != 408:
-        reason, code = reason_of(said, status), code_of(said) or str(status)
+        reason, code = reason_of(answer, status), code_of(answer) or str(status)
         return Retry(reason, code, words, slow=True) if reason is Reason.BUSY else Refused(reason, code, words)
     return Unknown(words)
 
@@ -165,7 +167,7 @@ def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
 def _object(body: bytes) -> Mapping[str, Any]:
     """Read the JSON object in an answer; an empty one where there is none."""
     try:
-        said = orjson.loads(body)
+        answer = orjson.loads(body)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return answer if isinstance(answer, dict) else {}

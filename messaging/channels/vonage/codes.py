@@ -104,7 +104,7 @@ def reason_of(problem: Mapping[str, Any], status: int | None = None) -> Reason:
         status: the answer's HTTP status; None for a webhook.
     """
     named = problem.get("invalid_parameters")
-    for one in named if isinstance(named, list) else ():
-        if isinstance(one, Mapping) and one.get("name") in PARAMETERS:
-            return PARAMETERS[str(one["name"])]
+    for parameter in named if isinstance(named, list) else ():
+        if isinstance(parameter, Mapping) and parameter.get("name") in PARAMETERS:
+            return PARAMETERS[str(parameter["name"])]
     return CODES.get(code_of(problem)) or STATUSES.get(status or 0) or Reason.RECIPIENT_REFUSED

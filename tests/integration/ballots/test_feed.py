@@ -32,8 +32,8 @@ async def test_a_change_holds_the_claim_and_the_members_status(db: Connection) -
 
     voted, taken_back = await changes(db, ballot, 0)
 
-    assert (voted.claim_id, voted.kind, voted.external_id, voted.source) == (claim, "voted", "M0", "link")
-    assert (taken_back.claim_id, taken_back.retracts, taken_back.standing) == (retraction, claim, None)
+    assert (voted.claim_id, voted.kind, voted.member_id, voted.source) == (claim, "voted", "M0", "link")
+    assert (taken_back.claim_id, taken_back.retracts, taken_back.status) == (retraction, claim, None)
     assert await changes(db, ballot, taken_back.seq) == []
     assert await last(db) == taken_back.seq
     assert [change.seq for change in await changes(db, ballot, 0, limit=1)] == [voted.seq]

@@ -136,7 +136,7 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
     """Whoever could write `erased-12` as an address took every provider's words out of the history."""
     message = await intruder.fetchval("select max(message_id) from message")
     archived = await intruder.fetchval("select max(message_id) from message_archive")
-    stays = "went where it went"
+    stays = "cannot be changed"
     setting = "set local muster.erasing = 'on'"
     for table, number in (("message", message), ("message_archive", archived), ("message_archive_2026", archived)):
         changes = [

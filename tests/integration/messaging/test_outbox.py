@@ -5,7 +5,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -115,9 +115,9 @@ async def test_a_mail_names_its_recipient_and_how_to_stop(runtime: Runtime, sand
     body = parsed.get_body(("plain",))
     assert body is not None
     assert f"http://muster.test/{confirm}" in body.get_content()
-    sign_id = mail.sender.removeprefix("b+").removesuffix("@union.test")
-    assert runtime.keyring.verify_id(sign_id, "bounce") == only
-    assert parsed["Message-ID"] == f"<{sign_id}@union.test>"
+    signed_id = mail.sender.removeprefix("b+").removesuffix("@union.test")
+    assert runtime.keyring.verify_id(signed_id, "bounce") == only
+    assert parsed["Message-ID"] == f"<{signed_id}@union.test>"
     async with runtime.pool.acquire() as db:
         links = await db.fetch("select digest, action from link where message_id = $1 order by action", only)
     assert [tuple(row) for row in links] == [(digest(confirm), "confirm"), (digest(unsubscribe), "unsubscribe")]
@@ -173,6 +173,15 @@ async def test_a_full_mailbox_counts_the_same_refused_or_bounced(runtime: Runtim
         (counted,) = await db.fetch("select message_id, address, code from soft_bounce")
         assert tuple(counted) == (full, "quota@x.test", "5.2.2")
         assert await active_suppressions(db, channel="email", address="quota@x.test") == []
+
+
+async def test_a_message_that_waits_for_its_hours_counts_as_put_off_and_not_as_tried(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db:
+        opens = 18 if runtime.clock().hour < 12 else 6
+        step = await add_step(db, secret=runtime.keyring.current, window_from=time(opens), window_until=time(opens + 2))
+        await add_messages(db, step, "email", ["amy@x.test"])
+    counts = await deliver(runtime)
+    assert (counts.put_off, counts.retried, counts.accepted) == (1, 0, 0)
 
 
 async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: Sandbox) -> None:

@@ -26,9 +26,9 @@ DATA = Path(__file__).parents[2] / "data" / "vonage"
 
 
 def text(
-    to: str = ANN, *, sender: str = VONAGE_FROM, body: str = "Have you voted?", sign_id: str = "1-abc"
+    to: str = ANN, *, sender: str = VONAGE_FROM, body: str = "Have you voted?", signed_id: str = "1-abc"
 ) -> OutboundText:
-    return OutboundText(1, sender, to, body, sign_id, 1)
+    return OutboundText(1, sender, to, body, signed_id, 1)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_a_trace_is_the_record_with_our_signed_id(channel: VonageChannel) 
     found = await channel.trace(text(), since)
     assert found is not None
     assert [one.provider_id for one in found] == [sent.provider_id]
-    assert await channel.trace(text(sign_id="2-abc"), since) is None
+    assert await channel.trace(text(signed_id="2-abc"), since) is None
     assert await channel.trace(text("+447700900124"), since) is None
     assert await channel.trace(text(), since + timedelta(hours=1)) is None
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -18,7 +19,7 @@ from core.db import Connection, open_pool
 from core.errors import Conflict, InputError, NotFound, Unavailable
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from muster.app import LARGEST_REQUEST, Handler, make_app
+from muster.app import LARGEST_REQUEST, make_app
 
 Client = TestClient[web.Request, web.Application]
 

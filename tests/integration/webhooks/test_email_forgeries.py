@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
-from messaging.channels.smtp.provider_headers import RELAYS, reference_header
+from messaging.channels.smtp.provider_headers import reference_header
+from messaging.channels.smtp.relay_registry import RELAYS
 from messaging.settings import AllSettings
 from tests.support.email_events import (
     MAILGUN_KEYS,

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from core.errors import SettingsError
-from core.keyring import ALPHABET, LENGTH, Action, Keyring, digest, read_token
+from core.keyring import ALPHABET, LENGTH, Keyring, LinkAction, digest, read_token
 
 OLD, NEW = SecretStr("the old secret of this union"), SecretStr("the new secret of this union")
 ids = st.integers(min_value=1, max_value=2**63 - 1)
-actions: st.SearchStrategy[Action] = st.sampled_from(["confirm", "unsubscribe"])
+actions: st.SearchStrategy[LinkAction] = st.sampled_from(["confirm", "unsubscribe"])
 
 
 def keyring(*secrets: SecretStr) -> Keyring:
@@ -25,7 +25,7 @@ def test_there_is_no_keyring_without_a_secret() -> None:
 
 
 @given(ids, actions)
-def test_a_token_is_the_same_on_every_try_and_reads_back(message_id: int, action: Action) -> None:
+def test_a_token_is_the_same_on_every_try_and_reads_back(message_id: int, action: LinkAction) -> None:
     token = keyring().token(message_id, action)
     assert token == keyring().token(message_id, action)
     assert len(token) == LENGTH
@@ -56,7 +56,7 @@ def test_links_that_were_sent_stay_valid(
 
 
 @given(ids, ids, actions, actions)
-def test_two_links_never_share_a_token(one: int, other: int, action: Action, another: Action) -> None:
+def test_two_links_never_share_a_token(one: int, other: int, action: LinkAction, another: LinkAction) -> None:
     same = (one, action) == (other, another)
     assert (keyring().token(one, action) == keyring().token(other, another)) == same
 
@@ -82,7 +82,7 @@ def test_these_texts_are_no_tokens(text: str) -> None:
 
 
 @given(ids, actions)
-def test_a_step_keeps_its_links_while_its_secret_is_known(message_id: int, action: Action) -> None:
+def test_a_step_keeps_its_links_while_its_secret_is_known(message_id: int, action: LinkAction) -> None:
     before = keyring(OLD)
     token = before.token(message_id, action)
     rotated = keyring(NEW, OLD)

@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.files.headings import with_headings
 from core.files.readers import open_table
 from core.files.spreadsheets import open_spreadsheet, records_of
-from core.files.tables import RawTable, Record, fault_of
+from core.files.tables import RawRow, RawTable, fault_of
 from core.files.workbooks import reader
 from core.files.workbooks.cells import NO_RESULT, number_format, number_text
 from people.imports.columns import heading_judge
@@ -33,7 +33,7 @@ HEADER = ["member id", "first name", "mobile"]
 JUDGE = heading_judge(Mapping(), "external_id")
 
 
-def read(path: Path) -> tuple[list[str], list[Record], list[str]]:
+def read(path: Path) -> tuple[list[str], list[RawRow], list[str]]:
     """As the import reads it, but in this process: starting one for each of these files takes a while."""
     notices: list[str] = []
     with path.open("rb") as file:
@@ -42,7 +42,7 @@ def read(path: Path) -> tuple[list[str], list[Record], list[str]]:
         return table.header, list(table.records), notices
 
 
-def read_apart(path: Path) -> tuple[list[str], list[Record], list[str]]:
+def read_apart(path: Path) -> tuple[list[str], list[RawRow], list[str]]:
     """As the import reads it."""
     with open_table(path, JUDGE) as table:
         return table.header, list(table.records), table.notices

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from core.files.row_problems import Problem
 from muster.cli.problems import SHOWN, show_problems, write_problems
-from people.imports.report import Problem
 
 
 def landlines(count: int) -> list[Problem]:

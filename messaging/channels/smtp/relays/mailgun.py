@@ -12,8 +12,8 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME, EmailRelay
 
 
-def _lines(_settings: Settings, sign_id: str) -> str:
-    return f"X-Mailgun-Variables: {json.dumps({NAME: sign_id})}"
+def _lines(_settings: Settings, signed_id: str) -> str:
+    return f"X-Mailgun-Variables: {json.dumps({NAME: signed_id})}"
 
 
 RELAY: Final = EmailRelay("mailgun", _lines)

@@ -11,8 +11,8 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME, EmailRelay
 
 
-def _lines(_settings: Settings, sign_id: str) -> str:
-    return f"X-PM-Metadata-{NAME}: {sign_id}\r\nX-PM-KeepID: true"
+def _lines(_settings: Settings, signed_id: str) -> str:
+    return f"X-PM-Metadata-{NAME}: {signed_id}\r\nX-PM-KeepID: true"
 
 
 RELAY: Final = EmailRelay("postmark", _lines)

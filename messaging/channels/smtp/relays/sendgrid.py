@@ -12,8 +12,8 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME, EmailRelay
 
 
-def _lines(_settings: Settings, sign_id: str) -> str:
-    return f"X-SMTPAPI: {json.dumps({'unique_args': {NAME: sign_id}})}"
+def _lines(_settings: Settings, signed_id: str) -> str:
+    return f"X-SMTPAPI: {json.dumps({'unique_args': {NAME: signed_id}})}"
 
 
 RELAY: Final = EmailRelay("sendgrid", _lines)

@@ -11,8 +11,8 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME, EmailRelay
 
 
-def _lines(settings: Settings, sign_id: str) -> str:
-    tag = f"X-SES-MESSAGE-TAGS: {NAME}={sign_id}"
+def _lines(settings: Settings, signed_id: str) -> str:
+    tag = f"X-SES-MESSAGE-TAGS: {NAME}={signed_id}"
     published_by = settings.ses_configuration_set
     return f"{tag}\r\nX-SES-CONFIGURATION-SET: {published_by}" if published_by else tag
 

@@ -37,7 +37,7 @@ class PigeonChannel:
 
     async def send(self, outbound: OutboundMessage) -> SendResult:
         assert isinstance(outbound, OutboundText)
-        said = {"to": outbound.to, "from": outbound.sender, "text": outbound.body, "reference": outbound.sign_id}
+        said = {"to": outbound.to, "from": outbound.sender, "text": outbound.body, "reference": outbound.signed_id}
         try:
             async with self._http.post(self._url, json=said, headers=self._headers) as response:
                 return Accepted(str(response.status), (await response.json())["id"])

@@ -16,8 +16,8 @@ class RavenSettings(BaseModel):
     raven_secret: SecretStr | None = Field(None, description="Raven's secret, which its webhooks carry.")
 
 
-def _lines(_settings: Settings, sign_id: str) -> str:
-    return f"X-Raven-Reference: {sign_id}"
+def _lines(_settings: Settings, signed_id: str) -> str:
+    return f"X-Raven-Reference: {signed_id}"
 
 
 RELAY: Final = EmailRelay("raven", _lines, RavenSettings)
