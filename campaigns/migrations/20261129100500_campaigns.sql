@@ -261,9 +261,7 @@ begin
     raise exception 'messages of % cannot be forgotten yet', young
       using hint = format('what they were about has to have been over for %s days', extract(day from archive_delay()));
   end if;
-  delete from transactional t
-  using message_archive m
-  where m.year = wanted and m.step_id is null and t.message_id = m.message_id;
+  perform forget_transactional(wanted);
   execute format('drop table message_archive_%1$s, message_event_archive_%1$s', wanted);
   insert into audit (actor, action, subject, detail)
   values (

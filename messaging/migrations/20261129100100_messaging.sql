@@ -678,6 +678,14 @@ create function archive_year(created_at timestamptz) returns int language sql im
   select extract(year from created_at at time zone 'UTC')::int
 $$;
 
+-- Forgets what the archive has of a year's transactional messages beside the messages themselves.
+create function forget_transactional(wanted integer) returns void
+language sql set search_path = public, pg_temp as $$
+  delete from transactional t
+  using message_archive m
+  where m.year = wanted and m.step_id is null and t.message_id = m.message_id
+$$;
+
 -- Moves messages into the archive and their history behind them, in the order it was written. It goes by what the tables say,
 -- not by what it is told: messages that wait for nothing, of steps that are over, under their step's year; transactional ones
 -- when they are as old as links get, without what they said. Moved in one
