@@ -16,6 +16,7 @@ from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.quotation import begins
 from campaigns.replies.classification.reactions import find_reaction
+from campaigns.replies.classification.remainder import sentences
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 
 READINGS: Final = frozenset(
@@ -135,7 +136,7 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
     else:
         return _read_claim(rules, plain, found, rule, menu, sent)
-    return Classification("unclear", MAYBE, rules.version) if _is_limited(rules, plain, menu, sent) else wish
+    return Classification("unclear", MAYBE, rules.version) if _is_limited(rules, text, plain, menu, sent) else wish
 
 
 def _read_claim(
@@ -156,9 +157,9 @@ def _read_claim(
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
-def _is_limited(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> bool:
+def _is_limited(rules: Rules, text: str, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> bool:
     """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply."""
-    rest = rules.wish.without_limited(plain)
+    rest = _without_qualified(rules, text, rules.wish.without_limited(plain), menu, sent)
     if rest.clauses == plain.clauses:
         return False
     _, rule = rules.read(rest)
@@ -167,9 +168,32 @@ def _is_limited(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Seque
     return find_compound(rules, rest, lambda part: _said(rules, part, menu, sent)) is None
 
 
+def _without_qualified(rules: Rules, text: str, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> Plain:
+    """Return a reply without the clauses whose sentence asks for something else than to get no more at all."""
+
+    def is_said(words: str) -> bool:
+        if all(word in plain.names for word in words.split()) or rules.wish.reasons.fullmatch(words):
+            return True
+        found, reading = _said(rules, plain.part((words,)), menu, sent)
+        at = words.find(found)
+        if at < 0 or reading not in BESIDE | {"opt_out"} or rules.remainder.narrows.match(found):
+            return False
+        return all(word in rules.leading for word in words[:at].split())
+
+    left = list(plain.clauses)
+    for sentence in sentences(text):
+        clauses = rules.plain(sentence).clauses
+        for number in rules.remainder.qualified(clauses, rules.wish.is_in, is_said):
+            if clauses[number] in left:
+                left.remove(clauses[number])
+    return plain.part(left)
+
+
 def _may_wish(rules: Rules, plain: Plain, found: str) -> bool:
     """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
     if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
+        return True
+    if any(rules.remainder.family.fullmatch(clause) for clause in plain.clauses):
         return True
     _, beside = rules.read(_without(plain, found))
     return beside is not None and beside.reading == "opt_out"
