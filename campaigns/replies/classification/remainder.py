@@ -82,7 +82,7 @@ class Remainder:
 
     def _is_whole(self, clause: str, is_said: Callable[[str], bool]) -> bool:
         asks = list(self.asks.finditer(clause))
-        if self.narrows.match(clause[: asks[0].start()]):
+        if self.narrows.match(clause[: asks[0].start()].strip()):
             return False
         return all(self._completes(clause[ask.end() :].strip(), is_said) for ask in asks)
 
