@@ -8,7 +8,7 @@ other words there, and stay what they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -77,7 +77,15 @@ def _asks(rules: Rules, place: Place, plain: Plain, said: Said) -> bool:
         return True
     if before == "polite":
         return False
-    return any(_says(rules, clause, plain, said) for clause in (*place.above[-1:], *place.below[:1]))
+    beside = (_nearest(rules, place.above[::-1], plain), _nearest(rules, place.below, plain))
+    return any(_says(rules, clause, plain, said) for clause in beside if clause is not None)
+
+
+def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
+    """Return the first clause that is more than thanks or a name; the first of all where none is."""
+    polite = rules.courteous | plain.names
+    more = (clause for clause in clauses if not all(word in polite for word in clause.split()))
+    return next(more, next(iter(clauses), None))
 
 
 def _says(rules: Rules, clause: str, plain: Plain, said: Said) -> bool:

@@ -22,6 +22,7 @@ from campaigns.replies.classification.reader import (
     REPEATED,
     Classification,
     is_alone,
+    is_limited,
     is_reaction,
     may_wish,
 )
@@ -96,17 +97,32 @@ def _read(rules: Rules, text: str, reads: Reads) -> Classification:
     if rule is not None and rule.reading == "opt_out":
         also = _alone_said(rules.wish.without(plain, found), reads)
         alone = also is None and is_alone(rules, plain, found, wish=True)
-        return Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
+        wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
+        return _unless_limited(rules, text, plain, reads, wish)
     compound = find_compound(rules, plain, lambda part: _beside(part, reads), weak=False)
     if compound is not None:
         also = _alone_said(compound.rest, reads)
-        return Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+        wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+        return _unless_limited(rules, text, plain, reads, wish)
     if (answer := reads(text)) is not None:
         return _answered(rules, plain, found, rule, answer)
     if rule is None:
         return Classification("unclear", "none", rules.version)
     alone = is_alone(rules, plain, found, wish=False)
     return Classification(rule.reading, rule.name, rules.version, None, rule.language, alone)
+
+
+def _unless_limited(rules: Rules, text: str, plain: Plain, reads: Reads, wish: Classification) -> Classification:
+    """Return an opt-out, or unclear where it asks for less than no more at all."""
+
+    def said(part: Plain) -> tuple[str, str | None]:
+        words, reading = _beside(part, reads)
+        if reading is not None:
+            return words, reading
+        found, rule = rules.read(part, GENERAL)
+        return found, rule.reading if rule is not None else None
+
+    return Classification("unclear", MAYBE, rules.version) if is_limited(rules, text, plain, said) else wish
 
 
 def _answered(rules: Rules, plain: Plain, found: str, rule: Rule | None, answer: NamedAnswer) -> Classification:

@@ -118,7 +118,8 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     """
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
     raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", _JOINERS.sub("", text)))
-    raw, signed = _signed([clause for clause in raw if clause.strip()])
+    parts = [_signed([clause]) for clause in raw if clause.strip()]
+    raw, signed = [clause for split, _ in parts for clause in split], [name for _, names in parts for name in names]
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)
     written = [clause.split() for clause in raw]
     plain = tuple(clause for clause in clauses if clause)

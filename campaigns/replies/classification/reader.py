@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from campaigns.replies.classification.compound import BESIDE, find_compound
+from campaigns.replies.classification.compound import BESIDE, Said, find_compound
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.quotation import begins
 from campaigns.replies.classification.reactions import find_reaction
+from campaigns.replies.classification.remainder import sentences
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 
 GENERAL: Final = frozenset({"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear"})
@@ -148,7 +149,8 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
     else:
         return _read_claim(rules, plain, found, rule, menu, sent)
-    return Classification("unclear", MAYBE, rules.version) if _is_limited(rules, plain, menu, sent) else wish
+    limited = is_limited(rules, text, plain, lambda part: _said(rules, part, menu, sent))
+    return Classification("unclear", MAYBE, rules.version) if limited else wish
 
 
 def _read_claim(
@@ -169,20 +171,50 @@ def _read_claim(
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
-def _is_limited(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> bool:
-    """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply."""
-    rest = rules.wish.without_limited(plain)
+def is_limited(rules: Rules, text: str, plain: Plain, said: Said) -> bool:
+    """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply.
+
+    Args:
+        rules: have the words of wishes.
+        text: the reply, as it was read as an opt-out.
+        plain: the same, normalised.
+        said: reads a part of it.
+    """
+    rest = _without_qualified(rules, text, rules.wish.without_limited(plain), said)
     if rest.clauses == plain.clauses:
         return False
-    _, rule = rules.read(rest)
+    _, rule = rules.read(rest, GENERAL)
     if rule is not None and rule.reading == "opt_out":
         return False
-    return find_compound(rules, rest, lambda part: _said(rules, part, menu, sent)) is None
+    return find_compound(rules, rest, said) is None
+
+
+def _without_qualified(rules: Rules, text: str, plain: Plain, said: Said) -> Plain:
+    """Return a reply without the clauses whose sentence asks for something else than to get no more at all."""
+
+    def is_answer_or_wish(words: str) -> bool:
+        if all(word in plain.names for word in words.split()) or rules.wish.reasons.fullmatch(words):
+            return True
+        found, reading = said(plain.part((words,)))
+        at = words.find(found)
+        if at < 0 or reading not in BESIDE | {"opt_out"} or rules.remainder.narrows.match(found):
+            return False
+        return all(word in rules.leading for word in words[:at].split())
+
+    left = list(plain.clauses)
+    for sentence in sentences(text):
+        clauses = rules.plain(sentence).clauses
+        for number in rules.remainder.qualified(clauses, rules.wish.is_in, is_answer_or_wish):
+            if clauses[number] in left:
+                left.remove(clauses[number])
+    return plain.part(left)
 
 
 def may_wish(rules: Rules, plain: Plain, found: str) -> bool:
     """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
     if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
+        return True
+    if any(rules.remainder.family.fullmatch(clause) for clause in plain.clauses):
         return True
     _, beside = rules.read(_without(plain, found))
     return beside is not None and beside.reading == "opt_out"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from campaigns.replies.classification.plain import Plain, make_plain
+from campaigns.replies.classification.remainder import PARTS as REMAINDERS
+from campaigns.replies.classification.remainder import Remainder
 from campaigns.replies.classification.wish import PARTS, WORDS, Wish
 
 FOLDER: Final = Path(__file__).with_name("rules")
@@ -102,6 +104,7 @@ class Rules:
         numbers: numbers in words, and their digits.
         agreeing: by reading, words that confirm a digit with that reading, but mean too little alone.
         wish: removes an opt-out wish from a reply.
+        remainder: knows what may stand in a sentence with such a wish.
         rules: in the order in which they are tried.
     """
 
@@ -119,6 +122,7 @@ class Rules:
     numbers: Mapping[str, str]
     agreeing: Mapping[str, re.Pattern[str]]
     wish: Wish
+    remainder: Remainder
     rules: tuple[Rule, ...]
 
     def agrees(self, reading: str, words: str) -> bool:
@@ -128,7 +132,9 @@ class Rules:
     def plain(self, text: str) -> Plain:
         """Normalise a text. What asks for something is no name: "thanks stop"."""
         plain = make_plain(text, self.spellings, self.pictures)
-        return plain.anonymous if self.wish.is_in(plain.signed) else plain
+        named = plain.anonymous if self.wish.is_in(plain.signed) else plain
+        asking = frozenset(name for name in named.names if self.remainder.family.fullmatch(name))
+        return replace(named, names=named.names - asking) if asking else named
 
     def read(self, plain: Plain, readings: Collection[str] | None = None) -> tuple[str, Rule | None]:
         """Return the words matched and the first rule that fits; "" and None where none does.
@@ -186,13 +192,8 @@ def load_rules(folder: Path = FOLDER) -> Rules:
             for word in phrase.split()
         ),
         agreeing=MappingProxyType(_agreeing(languages.values())),
-        wish=Wish.of(
-            {
-                language: {part: _filled(data, data["wish"][part]) for part in PARTS + WORDS if part in data["wish"]}
-                for language, data in languages.items()
-                if "wish" in data
-            }
-        ),
+        wish=Wish.of(_wishes(languages, PARTS + WORDS)),
+        remainder=Remainder.of(_wishes(languages, REMAINDERS)),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
         courteous=frozenset(word for data in languages.values() for word in data.get("courteous", "").split()),
         trailing=frozenset(word for data in languages.values() for word in data.get("trailing", "").split()),
@@ -200,6 +201,15 @@ def load_rules(folder: Path = FOLDER) -> Rules:
         wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
     )
+
+
+def _wishes(languages: Mapping[str, Mapping[str, Any]], parts: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Return lists of each language's `[wish]`, by part."""
+    return {
+        language: {part: _filled(data, data["wish"][part]) for part in parts if part in data["wish"]}
+        for language, data in languages.items()
+        if "wish" in data
+    }
 
 
 def _digit(languages: Iterable[Mapping[str, Any]]) -> re.Pattern[str]:

@@ -117,10 +117,10 @@ PINS = (
     Pin("messaging/suppression", "withdraw_person", ("message_step_id_person_id_key",)),
     Pin("messaging/suppression", "withdraw_transactional", ("message_transactional_address",)),
     Pin("messaging/bulk_suppression", "withdraw_transactional", ("message_transactional_address",)),
-    Pin("messaging/consent", "record", ("consent_event_person",)),
-    Pin("messaging/consent", "of_person", ("consent_event_person",)),
-    Pin("messaging/goals", "meet", ("message_step_id_person_id_key",)),
-    Pin("webhooks/inbound_log/inbound_log", "claim", ("inbound_log_new", "inbound_log_subject")),
+    Pin("messaging/consent", "record_consents", ("consent_event_person",)),
+    Pin("messaging/consent", "list_consents", ("consent_event_person",)),
+    Pin("messaging/goals", "meet_goal", ("message_step_id_person_id_key",)),
+    Pin("webhooks/inbound_log/inbound_log", "claim_due", ("inbound_log_new", "inbound_log_subject")),
     Pin("webhooks/members/recipient", "find", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
     Pin("webhooks/members/recipient", "look", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
     Pin(
@@ -130,7 +130,7 @@ PINS = (
     ),
     Pin(
         "campaigns/preferences",
-        "contact_points",
+        "list_contact_points",
         ("message_pkey", "address_person_id_channel_address_key", "address_lookup", "suppression_pkey", "consent_pkey"),
     ),
     Pin(

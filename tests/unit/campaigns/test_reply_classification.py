@@ -93,7 +93,7 @@ def test_a_vote_beside_an_opt_out_counts_in_every_order(form: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "stop texting me when I have voted", "stop texting me until I've voted", "Stop asking me whether I have voted",
+    "Stop asking me whether I have voted",
     "my wife voted, stop texting", "stop texting me i voted in the general election",
     "Stop texting me, I voted for Dave", "stop asking me have i voted",
     "stop texting me, I'll vote for nobody", "9 stop", "stop 9",

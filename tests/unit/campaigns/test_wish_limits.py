@@ -47,6 +47,30 @@ LIMITED = [
     "dim mwy o negeseuon gyda'r nos", "peidiwch â thecstio cyn 9", "dim mwy o decstiau, ebost yn unig",
     "stopiwch decstio, defnyddiwch ebost",
 ]  # fmt: skip
+QUALIFIED = [
+    "for a couple of weeks", "till I get back", "until after christmas", "until my paper comes", "so many times a day",
+    "every day", "at 6 in the morning", "at silly o'clock", "in English", "except about the ballot", "unless urgent",
+    "about pensions", "on this number, use my mobile", "while I'm on shift", ", at weekends", ", before 8am",
+    ", after 10pm", ", at work", ", during lectures", "tra dwi yn y gwaith", "heblaw am y bleidlais",
+]  # fmt: skip
+"""What makes less of any wish, in words that no list of limits has."""
+OTHER_THINGS = [
+    "Opt out of the political fund how?", "opt me out of the lottery please", "unsubscribe me from the newsletter only",
+    "unsubscribe me from the branch rep list but keep me on ballots", "Remove me from the whatsapp group",
+    "take me off the picket rota", "Remove me as a rep please", "stop sending me duplicates",
+    "Opt me out of the paper mail, keep emails", "stop sending reminders until my paper arrives",
+    "please stop the replacement ballot", "peidiwch ag anfon papur arall", "tynnwch fy hen rif", "dim mwy o lythyrau",
+    "No more post please, email only", "don't post letters to me, text instead", "at weekends, stop texting me",
+    "peidiwch a tecstio fi e-bost yn iawn", "peidiwch a tecstio fi ond cadwch yr e-byst",
+]  # fmt: skip
+PLAIN = [
+    "stop texting me now", "stop texting me, please", "stop texting me ever again", "stop texting me ffs",
+    "for fuck's sake stop texting me", "I'm sick of it, stop texting me!", "how many times, stop texting me",
+    "stop texting me you useless muppets", "stop texting me or I will report you", "no more texts, ever",
+    "take me off your mailing list asap", "unsubscribe me from all your emails", "remove me", "take my number off",
+    "don't contact me by any means", "opt me out of these texts", "STOP, you muppets", "STOP ALL", "STOP, thanks",
+    "peidiwch a thecstio fi eto plis", "tynnwch fi oddi ar y rhestr", "dadtanysgrifio", "Stahp",
+]  # fmt: skip
 CLAIMS = {
     "voted": "voted", "I have voted": "voted", "posted mine": "voted", "1": "voted", "wedi pleidleisio": "voted",
     "not voted": "not_voted", "I haven't voted yet": "not_voted", "heb bleidleisio eto": "not_voted",
@@ -95,6 +119,37 @@ def test_a_wish_for_less_than_no_more_at_all_is_for_a_person() -> None:
     assert [(text, read.reading) for text in texts if (read := read_reply(text, MENU)).reading != "unclear"] == []
 
 
+def test_a_sentence_that_says_more_than_a_wish_is_for_a_person() -> None:
+    wishes = ["Stop texting me", "no more texts", "don't contact me", "peidiwch a tecstio fi"]
+    texts = [f"{wish} {more}".replace(" ,", ",") for wish, more in product(wishes, QUALIFIED)] + OTHER_THINGS
+    texts += [f"Voted. {text}" for text in texts[::5]]
+    assert [(text, read.reading) for text in texts if (read := read_reply(text, MENU)).reading != "unclear"] == []
+
+
+def test_a_wish_with_courtesy_anger_or_a_name_around_it_is_obeyed() -> None:
+    assert [text for text in PLAIN if read_reply(text, MENU).reading != "opt_out"] == []
+
+
+@pytest.mark.parametrize(("text", "also"), [
+    ("Voted, thanks Amy. Stop texting me", "voted"), ("I've voted. Cheers Dave. No more texts", "voted"),
+    ("I have voted. Regards Amy. Please stop.", "voted"), ("voted thanks dave. stop", "voted"),
+    ("No ballot paper. Diolch. Stopio", "no_ballot_paper"), ("No ballot paper. Regards. STOPIO", "no_ballot_paper"),
+    ("I haven't had a ballot paper. Thanks Amy. STOPIO", "no_ballot_paper"), ("Voted. Thanks. Stahp", "voted"),
+    ("Voted. Thanks. Dadtanysgrifio", "voted"),
+])  # fmt: skip
+def test_a_claim_counts_beside_a_stop_behind_a_name_that_is_thanked(text: str, also: str) -> None:
+    read = read_reply(text, MENU)
+    assert (read.reading, read.also) == ("opt_out", also)
+
+
+@pytest.mark.parametrize("text", [
+    "Voted. Thanks. Stopped", "Voted. Thanks. Stops", "Voted. Thanks. Delete", "Voted. Regards. Removed",
+    "No longer need a replacement", "cancel my replacement ballot request please, the first one came",
+])  # fmt: skip
+def test_a_word_of_opting_out_is_no_name_and_a_paper_not_needed_is_not_missing(text: str) -> None:
+    assert read_reply(text, MENU).reading == "unclear"
+
+
 @pytest.mark.parametrize(("text", "also"), [
     ("stop texting me I voted on Sunday", "voted"), ("no more texts I voted on Sunday", "voted"),
     ("voted on Sunday no more texts", "voted"), ("posted it on Monday at work, stop texting me", "voted"),
@@ -102,7 +157,7 @@ def test_a_wish_for_less_than_no_more_at_all_is_for_a_person() -> None:
     ("stop texting, call me", "call_me"), ("don't text me, ring me", "call_me"),
     ("No more texts at night. STOP", None), ("no more texts or emails please", None),
     ("do not text or email me", None), ("don't text, email or call me", None), ("stop emailing and texting me", None),
-    ("no more texts, emails or letters", None), ("stop texting me every day", None), ("do not text", None),
+    ("no more texts, emails or letters", None), ("do not text", None),
     ("STOP thanks Dave", None), ("Stop thank you Dave", None), ("END. will send it Monday", "will_vote"),
     ("Stop! I already voted though", "voted"), ("voted thanks stop", "voted"), ("1 STOP thanks Dave", "voted"),
 ])  # fmt: skip

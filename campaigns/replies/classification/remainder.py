@@ -1,0 +1,110 @@
+"""Remainder of a sentence that asks to opt out: what may stand in it and leave it a wish to get no more at all.
+
+"Stop texting me" is obeyed. "Stop texting me in English", "opt me out of the lottery" and "don't text me, at weekends"
+ask for something else, and no list of what people ask for is ever complete. So the list is of what may stand there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PARTS: Final = ("asks", "follows", "opens", "lessens", "narrows", "family")
+"""Lists of a language's `[wish]` that this module uses; all languages share them."""
+MOST: Final = 24
+"""Most words or phrases behind a wish that are tried; longer ones are left to a person."""
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026])\s+|\n[ \t]*\n|\n(?=[^a-z]|$)")
+_LINK: Final = re.compile(r"https?://\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """Patterns for the sentence around a wish.
+
+    Attributes:
+        asks: the beginning of a wish that is more than a word: "stop texting", "remove".
+        follows: what completes it, or adds nothing: "me", "from your list", "ever again".
+        opens: beginnings of what somebody says of it: "I have left", "this is".
+        lessens: words in that by which it is a wish for less: "only", "prefer".
+        narrows: beginnings of what makes a wish behind them one for less: "at weekends".
+        family: a word that asks for an opt-out in any form, and is nobody's name.
+    """
+
+    asks: re.Pattern[str]
+    follows: tuple[re.Pattern[str], ...]
+    opens: re.Pattern[str]
+    lessens: re.Pattern[str]
+    narrows: re.Pattern[str]
+    family: re.Pattern[str]
+
+    @classmethod
+    def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Remainder:
+        """Compile the lists of all languages; what one lacks is empty."""
+        some = {part: [one for words in languages.values() for one in words.get(part, ())] for part in PARTS}
+        # a folder of rules may have no wish at all: "(?!)" fits nowhere
+        any_of = {part: "|".join(patterns) or "(?!)" for part, patterns in some.items()}
+        return cls(
+            asks=re.compile(rf"(?<!\S)(?:{any_of['asks']})(?!\S)"),
+            follows=tuple(re.compile(rf"(?:{one})(?: |$)") for one in some["follows"]),
+            opens=re.compile(rf"(?:{any_of['opens']})(?: |$)"),
+            lessens=re.compile(rf"(?<!\S)(?:{any_of['lessens']})(?!\S)"),
+            narrows=re.compile(rf"(?:{any_of['narrows']})(?:(?<= )| |$)"),
+            family=re.compile(any_of["family"]),
+        )
+
+    def qualified(
+        self, clauses: Sequence[str], is_word: Callable[[str], bool], is_said: Callable[[str], bool]
+    ) -> set[int]:
+        """Return the numbers of the clauses of one sentence that ask for something else than no more at all.
+
+        Args:
+            clauses: of the sentence.
+            is_word: tells whether a clause has a single word of opting out: "STOP".
+            is_said: tells whether words are a claim, a reason, a wish or a name, which leave a wish as it is.
+        """
+        found = set[int]()
+        phrases = [number for number, clause in enumerate(clauses) if self.asks.search(clause)]
+        for number, clause in enumerate(clauses):
+            before = [one for one in phrases if one < number]
+            if number in phrases:
+                if not self._is_whole(clause, is_said):
+                    found.add(number)
+            elif before:
+                if not self._completes(clause, is_said):
+                    found.update((*before, number))
+            elif self.narrows.match(clause):
+                found.update(one for one in phrases[:1] if one > number)
+                words = [one for one in range(number) if is_word(clauses[one])]
+                found.update((*words, number) if words or phrases else ())
+        return found
+
+    def _is_whole(self, clause: str, is_said: Callable[[str], bool]) -> bool:
+        asks = list(self.asks.finditer(clause))
+        if self.narrows.match(clause[: asks[0].start()].strip()):
+            return False
+        return all(self._completes(clause[ask.end() :].strip(), is_said) for ask in asks)
+
+    def _completes(self, words: str, is_said: Callable[[str], bool]) -> bool:
+        """Tell whether words behind a wish complete it, or say something else beside it; a question mark ends them."""
+        rests = list(self._rests(words.partition("?")[0].strip()))
+        if rests[-1] == "":
+            return True
+        if any(self.asks.match(rest) or is_said(rest) for rest in rests):
+            return True
+        return any(self.opens.match(rest) for rest in rests) and not self.lessens.search(words)
+
+    def _rests(self, words: str) -> Iterator[str]:
+        """Yield words, and what is left of them behind each phrase that follows a wish."""
+        for _ in range(MOST):
+            yield words
+            end = max((match.end() for one in self.follows if (match := one.match(words))), default=0)
+            if not words or not end:
+                return
+            words = words[end:]
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text. A line that goes on with a small letter is no new one; links are left out."""
+    return [sentence for sentence in _SENTENCE_END.split(_LINK.sub(" ", text)) if sentence.strip()]
