@@ -112,7 +112,7 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
         assert variables == {
             "first_name": "Ann", "last_name": "Lee", "full_name": "Ann Lee", "member_id": "1", "language": "en",
             "unit": "Leeds", "branch": "Leeds", "region": "North", "workplace": "", "grade": "AO", "dept": "",
-            "time_zone": "Europe/London", "appointment_at": "", "place": "",
+            "time_zone": "Europe/London", "appointment_at": "", "place": "", "letter": "",
         }  # fmt: skip
         assert set((await person_variables(db, person + 1)).values()) > {"", "DWP"}
         with pytest.raises(NotFound):
