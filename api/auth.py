@@ -16,7 +16,7 @@ from core.http.client_network import client_network
 from core.http.rate_limit import RateLimit
 from core.http.web import RUNTIME, problem
 
-Answer = Callable[[web.Request, Ballot, Key], Awaitable[web.StreamResponse]]
+TurnoutHandler = Callable[[web.Request, Ballot, Key], Awaitable[web.StreamResponse]]
 
 WAIT: Final = {"Retry-After": "60"}
 
@@ -31,7 +31,7 @@ class ApiAuth:
 
     rate_limit: RateLimit = field(default_factory=lambda: RateLimit("keys"))
 
-    def reads_turnout(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def reads_turnout(self, answer: TurnoutHandler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Wrap a handler so that it answers only keys that may read the turnout of the ballot in the path."""
 
         async def handle(request: web.Request) -> web.StreamResponse:

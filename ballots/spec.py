@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StrictBool, field_validator, model_validator
 
 from core.errors import SpecError
-from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, Zone, at_zone, read_document, read_table
+from core.setting_types import Zone
+from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, at_zone, read_document, read_table
 
 
 class BallotSpec(SpecTable):

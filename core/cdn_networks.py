@@ -21,8 +21,8 @@ _CLOUDFRONT: Final = (
     "108.156.0.0/14", "130.176.0.0/16", "143.204.0.0/16", "144.220.0.0/16", "2600:9000::/28",
 )  # fmt: skip
 _PUBLISHED: Final = (*_CLOUDFLARE, *_AKAMAI, *_FASTLY, *_CLOUDFRONT)
-_FOURS: Final = tuple(IPv4Network(one) for one in _PUBLISHED if ":" not in one)
-_SIXES: Final = tuple(IPv6Network(one) for one in _PUBLISHED if ":" in one)
+_FOURS: Final = tuple(IPv4Network(network) for network in _PUBLISHED if ":" not in network)
+_SIXES: Final = tuple(IPv6Network(network) for network in _PUBLISHED if ":" in network)
 
 
 def is_published(network: IPv4Network | IPv6Network) -> bool:

@@ -87,9 +87,9 @@ def read_costs(text: str) -> list[tuple[str, float | None]]:
     """
     costs: list[tuple[str, float | None]] = []
     for part in split(text):
-        name, said, cost = part.partition("=")
+        name, equals, cost = part.partition("=")
         try:
-            costs.append((name.strip().lower(), float(cost) if said else None))
+            costs.append((name.strip().lower(), float(cost) if equals else None))
         except ValueError:
             raise ValueError(f"{cost.strip()} is not what a segment costs") from None
     if any(cost is not None and not 0 <= cost < math.inf for _, cost in costs):
@@ -123,9 +123,9 @@ def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
     """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
     public = [network for network in value if not _is_inside(network) and not is_published(network)]
     for network in public:
-        embedding = [one for one in _EMBEDDING if network.version == 6 and network.overlaps(one)]
+        embedding = [special for special in _EMBEDDING if network.version == 6 and network.overlaps(special)]
         if embedding and (
-            network.num_addresses <= _WIDEST[6] or any(network.prefixlen >= one.prefixlen for one in embedding)
+            network.num_addresses <= _WIDEST[6] or any(network.prefixlen >= special.prefixlen for special in embedding)
         ):
             raise ValueError(f"{network} stands for IPv4 addresses: name their networks as IPv4, such as 10.0.3.0/24")
     for version in (4, 6):
@@ -141,7 +141,7 @@ def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
 def _runs(networks: Sequence[Network]) -> list[tuple[str, int]]:
     """Join networks that overlap or follow one another: each run as its first address and how many addresses it has."""
     runs: list[tuple[Network, int, int]] = []
-    for network in sorted(networks, key=lambda one: (int(one.network_address), one.prefixlen)):
+    for network in sorted(networks, key=lambda network: (int(network.network_address), network.prefixlen)):
         start, end = int(network.network_address), int(network.broadcast_address) + 1
         if runs and start <= runs[-1][2]:
             first, begin, until = runs.pop()
@@ -242,18 +242,18 @@ def is_guessable(secret: str) -> bool:
         len(secret) < STRONG_SECRET[0]
         or len(set(secret)) < STRONG_SECRET[1]
         or _surprises(secret) < _SURPRISES
-        or _surprises("".join(one for one, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
+        or _surprises("".join(character for character, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
     )
 
 
 def _surprises(secret: str) -> int:
     """Count the characters of a secret that do not follow from those before; a repetition, run or word is one."""
     text = secret.lower()
-    place = found = 0
+    place = surprises = 0
     while place < len(text):
         place += max(_repeated(text, place), _run(text, place), _word(text, place), 1)
-        found += 1
-    return found
+        surprises += 1
+    return surprises
 
 
 def _repeated(text: str, place: int) -> int:

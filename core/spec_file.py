@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.errors import SpecError
 from core.spec_errors import near_miss, problems
@@ -34,14 +34,6 @@ def _moment(value: object) -> object:
     raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
 
 
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-    return value
-
-
 def read_many(value: object) -> object:
     """Make a list of one value that stands alone."""
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
@@ -49,8 +41,6 @@ def read_many(value: object) -> object:
 
 Moment = Annotated[datetime | date, BeforeValidator(_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
-Zone = Annotated[str, AfterValidator(_zone)]
-"""The name of a time zone."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1)]

@@ -57,25 +57,25 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
         text: as it is written.
         zone: of a time that names none.
     """
-    found = _WRITTEN.fullmatch(text.strip())
-    if found is None:
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None:
         return None
-    year = int(found["year"] or found["year2"] or found["year3"])
-    month = _MONTHS.index(found["name"].lower()) + 1 if found["name"] else int(found["month"] or found["month2"])
-    day = int(found["day"] or found["day2"] or found["day3"])
-    hour = found["hour"] or found["hour2"]
-    if found["zone"] is None and found["half"] is None and _MIDNIGHT.fullmatch(found["time"] or ""):
+    year = int(match["year"] or match["year2"] or match["year3"])
+    month = _MONTHS.index(match["name"].lower()) + 1 if match["name"] else int(match["month"] or match["month2"])
+    day = int(match["day"] or match["day2"] or match["day3"])
+    hour = match["hour"] or match["hour2"]
+    if match["zone"] is None and match["half"] is None and _MIDNIGHT.fullmatch(match["time"] or ""):
         hour = None
     try:
         written = datetime(
             year, month, day,
-            MORNING if hour is None else _on_the_clock(int(hour), found["half"] or found["half2"]),
-            int(found["minute"] or 0), int(found["second"] or 0),
-            tzinfo=_offset(found["zone"]) or zone,
+            MORNING if hour is None else _on_the_clock(int(hour), match["half"] or match["half2"]),
+            int(match["minute"] or 0), int(match["second"] or 0),
+            tzinfo=_offset(match["zone"]) or zone,
         )  # fmt: skip
     except ValueError:
         return None
-    if year not in _YEARS or (found["weekday"] and _DAYS.index(found["weekday"].lower()) != written.weekday()):
+    if year not in _YEARS or (match["weekday"] and _DAYS.index(match["weekday"].lower()) != written.weekday()):
         return None
     return WrittenDate(written, hour is not None)
 

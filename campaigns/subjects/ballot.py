@@ -24,7 +24,7 @@ from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
 from campaigns.subjects.answer import Answer, AnswerChannel, SubjectStatus
-from campaigns.subjects.page import OTHERS, MemberPage, Reader
+from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.subject import ParameterOf, Population, Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
@@ -210,11 +210,11 @@ class BallotSubject(Subject):
         """Return the beginning of a line of a member's history."""
         return f"In the ballot {name} they are"
 
-    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+    def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return the question, or what the member has answered."""
         return ballot_page.question(reader, self._phase(now), can_post=_ahead(self.last_posting_at, now), note=note)
 
-    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+    def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after an answer."""
         return ballot_page.answered(
             reader, self._phase(now), press,

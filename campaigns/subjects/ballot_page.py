@@ -10,7 +10,7 @@ from campaigns.subjects.page import (
     OTHERS,
     Button,
     MemberPage,
-    Reader,
+    PageReader,
     after_stop,
     requests,
     resume_button,
@@ -28,7 +28,7 @@ _SAID: Final = {
 }
 
 
-def question(reader: Reader, phase: VotePhase, *, can_post: bool, note: str | None = None) -> MemberPage:
+def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str | None = None) -> MemberPage:
     """Return the page a link opens, whatever has been answered before.
 
     Args:
@@ -57,7 +57,7 @@ def question(reader: Reader, phase: VotePhase, *, can_post: bool, note: str | No
     )
 
 
-def answered(reader: Reader, phase: VotePhase, press: str, *, can_post: bool, can_replace: bool) -> MemberPage:
+def answered(reader: PageReader, phase: VotePhase, press: str, *, can_post: bool, can_replace: bool) -> MemberPage:
     """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change.
 
     Args:
@@ -87,7 +87,7 @@ def answered(reader: Reader, phase: VotePhase, press: str, *, can_post: bool, ca
     )
 
 
-def _voted(reader: Reader, note: str | None) -> MemberPage:
+def _voted(reader: PageReader, note: str | None) -> MemberPage:
     return MemberPage(
         heading="thanks" if reader.first_name else "thanks_nobody",
         note=note or ("said_voted" if reader.said_here else "said_voted_elsewhere"),
@@ -98,7 +98,9 @@ def _voted(reader: Reader, note: str | None) -> MemberPage:
     )
 
 
-def _short(reader: Reader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None) -> MemberPage:
+def _short(
+    reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
+) -> MemberPage:
     said = "said_voted" if reader.standing == "voted" else None
     return MemberPage(
         heading=heading,

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.subjects.page import MemberPage, Reader, after_stop, requests, resume_button, stopped_note
+from campaigns.subjects.page import MemberPage, PageReader, after_stop, requests, resume_button, stopped_note
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import NotFound
+from core.setting_types import Zone
 from core.settings import Settings
-from core.spec_file import Moment, SpecTable, Text, Zone, at_zone, read_document, read_table
+from core.spec_file import Moment, SpecTable, Text, at_zone, read_document, read_table
 
 SQL: Final = load_queries(__file__)
 
@@ -70,7 +71,7 @@ class NoticeSubject(Subject):
         closes_at = at_zone(spec.closes, ZoneInfo(zone), end=True) if spec.closes else None
         await db.execute(SQL["create_notice"], name, spec.title or title, spec.organisation or "", zone, closes_at)
 
-    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+    def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return what the message was about, and that nothing need be answered."""
         return MemberPage(
             heading="notice",
@@ -82,6 +83,6 @@ class NoticeSubject(Subject):
             decoy=True,
         )
 
-    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+    def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after a request: only an end to messages can be asked for."""
         return after_stop() if press in self.others else self.page(reader, now)

@@ -18,8 +18,8 @@ Wish = tuple[str, str]
 """Value of a smaller button, and the key of its words."""
 
 
-class Reader(Protocol):
-    """Reader of a page: the recipient of the message whose link opened it."""
+class PageReader(Protocol):
+    """PageReader of a page: the recipient of the message whose link opened it."""
 
     @property
     def first_name(self) -> str:
@@ -87,7 +87,7 @@ class MemberPage:
     decoy: bool = False
 
 
-def stopped_note(reader: Reader) -> str | None:
+def stopped_note(reader: PageReader) -> str | None:
     """Return the key of a note on what is stopped: everything, or only this message's channel; None for nothing."""
     if not reader.stopped:
         return None
@@ -101,7 +101,7 @@ def after_stop() -> MemberPage:
     return MemberPage(heading="thanks_nobody", note="said_stop", undo="undo_stop")
 
 
-def requests(reader: Reader, offered: Sequence[str], pressed: str = "") -> list[Wish]:
+def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> list[Wish]:
     """Return the further requests that a page offers: none that was just made, and no stop where all is stopped.
 
     Args:
@@ -113,7 +113,7 @@ def requests(reader: Reader, offered: Sequence[str], pressed: str = "") -> list[
     return [(other, other) for other in offered if other not in gone]
 
 
-def resume_button(reader: Reader) -> str | None:
+def resume_button(reader: PageReader) -> str | None:
     """Return the button that lets messages come again; None where nothing was stopped on a page."""
     return "undo_stop" if reader.stopped_by_link else None
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from campaigns.subjects import question_page
 from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, SubjectStatus
-from campaigns.subjects.page import OTHERS, MemberPage, Reader
+from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.subject import ParameterOf, Subject
 from core.db import Connection
 from core.errors import Conflict
@@ -201,11 +201,11 @@ class QuestionSubject(Subject):
         """Return the beginning of a line of a person's history."""
         return f"In the question {name} they are"
 
-    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+    def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return the question, or what the person has answered."""
         return question_page.page(reader, self.question, now, note=note)
 
-    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+    def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after an answer, a comment or a request."""
         return question_page.answered(reader, self.question, now, press)
 

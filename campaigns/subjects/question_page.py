@@ -10,7 +10,7 @@ from campaigns.subjects.page import (
     OTHERS,
     Button,
     MemberPage,
-    Reader,
+    PageReader,
     after_stop,
     requests,
     resume_button,
@@ -24,7 +24,7 @@ _BUTTON: Final = "answer_"
 """Beginning of the value of each answer's button."""
 
 
-def page(reader: Reader, question: Question, now: datetime, *, note: str | None = None) -> MemberPage:
+def page(reader: PageReader, question: Question, now: datetime, *, note: str | None = None) -> MemberPage:
     """Return the page a link opens, whatever has been answered before.
 
     Args:
@@ -52,7 +52,7 @@ def page(reader: Reader, question: Question, now: datetime, *, note: str | None 
     )
 
 
-def answered(reader: Reader, question: Question, now: datetime, press: str) -> MemberPage:
+def answered(reader: PageReader, question: Question, now: datetime, press: str) -> MemberPage:
     """Return the page after an answer, a comment or a request.
 
     Args:
@@ -95,7 +95,7 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
     return found
 
 
-def _answered(reader: Reader, question: Question, answer: str, note: str | None) -> MemberPage:
+def _answered(reader: PageReader, question: Question, answer: str, note: str | None) -> MemberPage:
     return MemberPage(
         heading="thanks" if reader.first_name else "thanks_nobody",
         note=note or f"said_{button(answer)}",
@@ -108,7 +108,9 @@ def _answered(reader: Reader, question: Question, answer: str, note: str | None)
     )
 
 
-def _short(reader: Reader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None) -> MemberPage:
+def _short(
+    reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
+) -> MemberPage:
     said = f"said_{button(reader.standing)}" if reader.standing is not None else None
     return MemberPage(
         heading=heading,

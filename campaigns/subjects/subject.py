@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 import asyncpg
 
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, SubjectStatus
-from campaigns.subjects.page import MemberPage, Reader
+from campaigns.subjects.page import MemberPage, PageReader
 from core.db import Connection
 from core.settings import Settings
 from core.spec_file import SpecTable
@@ -340,7 +340,7 @@ class Subject(ABC):
         return tuple(self.presses) if self.outside(now) is None else ()
 
     @abstractmethod
-    def page(self, reader: Reader, now: datetime, *, note: str | None = None) -> MemberPage:
+    def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return the page a link opens, whatever has been answered before.
 
         Args:
@@ -350,7 +350,7 @@ class Subject(ABC):
         """
 
     @abstractmethod
-    def answered_page(self, reader: Reader, now: datetime, press: str) -> MemberPage:
+    def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after an answer or a request.
 
         Args:

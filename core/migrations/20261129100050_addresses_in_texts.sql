@@ -181,7 +181,7 @@ begin
 end $$;
 
 -- A text in pieces: how many signs each takes, and what it says when one notation is read.
-create function pieces_of(written text, stage text) returns table (place bigint, size integer, said text)
+create function pieces_of(written text, stage text) returns table (place bigint, size integer, decoded text)
 language sql immutable strict parallel safe as $$
   select
     place, length(bit[1]),
@@ -210,7 +210,7 @@ declare
 begin
   foreach stage in array stages_of(level) loop
     if is_marked(read, stage) then
-      read := (select coalesce(string_agg(said, '' order by place), '') from pieces_of(read, stage));
+      read := (select coalesce(string_agg(decoded, '' order by place), '') from pieces_of(read, stage));
     end if;
   end loop;
   return read;
@@ -329,7 +329,7 @@ create function is_date_or_host(written text, around text) returns boolean langu
     ),
     written
   ) = 0
-  from (values ('(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])')) as one (octet)
+  from (values ('(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])')) as part (octet)
 $$;
 
 -- Whether letters at both ends of a number, or the length of what it stands in, make it a part of an id: words at both ends do not.
@@ -356,7 +356,7 @@ language sql immutable strict parallel safe as $$
     where regexp_replace(plain, '[^0-9]+', '', 'g') like any (array(select '%' || form || '%' from number_forms(addresses)))
   ), placed as (
     select
-      place, bit[1] as said, length(bit[1]) as size, bit[1] ~ '^[0-9]' as is_digits,
+      place, bit[1] as piece, length(bit[1]) as size, bit[1] ~ '^[0-9]' as is_digits,
       (sum(length(bit[1])) over (order by place) - length(bit[1]))::integer as start,
       lag(bit[1]) over (order by place) as before, lead(bit[1]) over (order by place) as after,
       place > 2 as follows, lead(bit[1], 2) over (order by place) is not null as goes_on,
@@ -375,13 +375,13 @@ language sql immutable strict parallel safe as $$
   ), recent as ( -- each group of digits with those before it: no number is longer
     select
       start + size as last, upto, left(after, 2) as after, goes_on, ahead,
-      string_agg(said, '') over nearby as digits, array_agg(upto - size) over nearby as earlier,
+      string_agg(piece, '') over nearby as digits, array_agg(upto - size) over nearby as earlier,
       array_agg(start) over nearby as starts, array_agg(right(before, 2)) over nearby as befores,
       array_agg(follows) over nearby as following, array_agg(behind) over nearby as behinds,
-      string_agg(coalesce(before, '') || said, '') over nearby as written
+      string_agg(coalesce(before, '') || piece, '') over nearby as written
     from groups
     window nearby as (partition by chain order by place rows between 21 preceding and current row)
-  ), found as (
+  ), matches as (
     select
       f.kind, f.form, r.starts[at.place] as first, r.last, at.place = cardinality(r.starts) as alone,
       coalesce(r.befores[at.place], '') as before, coalesce(r.behinds[at.place], '') as behind,
@@ -395,7 +395,7 @@ language sql immutable strict parallel safe as $$
     where at.place is not null
   )
   select case when international and right(before, 1) = '+' then first - 1 else first end, last
-  from found
+  from matches
   where case
       when whole then not is_part_of_id(behind, ahead, case when written ~ '^[0-9]+$' then length(written) else 0 end)
       else after !~ '^[a-z]' and (before !~ '[a-z]$'
@@ -528,14 +528,14 @@ begin
     where stage is null
   ), placed as (
     select
-      *, sum(size) over (order by place) - size as start, sum(length(said)) over (order by place) - length(said) as spot
+      *, sum(size) over (order by place) - size as start, sum(length(decoded)) over (order by place) - length(decoded) as spot
     from pieces
   )
   select
-    coalesce(string_agg(said, '' order by place), ''), array_agg(start order by place), array_agg(size order by place),
-    array_agg(spot order by place), array_agg(length(said) order by place),
+    coalesce(string_agg(decoded, '' order by place), ''), array_agg(start order by place), array_agg(size order by place),
+    array_agg(spot order by place), array_agg(length(decoded) order by place),
     coalesce(array_agg(spot order by place) filter (where is_edge), '{}')
-      || coalesce(array_agg(spot + length(said) order by place) filter (where is_edge), '{}')
+      || coalesce(array_agg(spot + length(decoded) order by place) filter (where is_edge), '{}')
   into plain, starts, sizes, places, lengths, edges
   from placed;
   if stage is null then
@@ -549,20 +549,20 @@ begin
     inner_places := addresses_at(plain, stages[2:], addresses);
   end if;
   return (
-    with held as materialized ( -- as plain values: a variable's array is copied whenever it is looked into
+    with arrays as materialized ( -- as plain values: a variable's array is copied whenever it is looked into
       select starts as start_at, sizes as size_at, places as place_at, lengths as length_at
     )
     select coalesce(
       range_agg(int4range(
-        start_at[head] + case when size_at[head] = length_at[head] then lower(one) - place_at[head] else 0 end,
-        start_at[tail] + case when size_at[tail] = length_at[tail] then upper(one) - place_at[tail] else size_at[tail] end
+        start_at[head] + case when size_at[head] = length_at[head] then lower(span) - place_at[head] else 0 end,
+        start_at[tail] + case when size_at[tail] = length_at[tail] then upper(span) - place_at[tail] else size_at[tail] end
       )),
       '{}'
     )
-    from held
-    cross join unnest(inner_places) as one
+    from arrays
+    cross join unnest(inner_places) as span
     cross join lateral (
-      select width_bucket(lower(one), place_at) as head, width_bucket(upper(one) - 1, place_at) as tail
+      select width_bucket(lower(span), place_at) as head, width_bucket(upper(span) - 1, place_at) as tail
     ) as at
   );
 end $$;
@@ -571,14 +571,14 @@ end $$;
 create function addresses_in(written text, addresses text[]) returns int4multirange
 language plpgsql immutable strict parallel safe as $$
 declare
-  found int4multirange := '{}';
+  ranges int4multirange := '{}';
 begin
   if cardinality(addresses) > 0 then
     for level in 0 .. levels_of(written) loop
-      found := found + addresses_at(written, stages_of(level), addresses);
+      ranges := ranges + addresses_at(written, stages_of(level), addresses);
     end loop;
   end if;
-  return found;
+  return ranges;
 end $$;
 
 -- Whether a text names one of several addresses.
@@ -589,12 +589,12 @@ $$;
 -- The text without them.
 create function without_addresses(written text, addresses text[]) returns text language sql immutable strict parallel safe as $$
   select coalesce(
-    string_agg(substr(written, 1 + coalesce(upper(before), 0), lower(one) - coalesce(upper(before), 0)), 'erased' order by one)
-      || 'erased' || substr(written, 1 + max(upper(one))),
+    string_agg(substr(written, 1 + coalesce(upper(before), 0), lower(span) - coalesce(upper(before), 0)), 'erased' order by span)
+      || 'erased' || substr(written, 1 + max(upper(span))),
     written
   )
   from (
-    select one, lag(one) over (order by one) as before from unnest(addresses_in(written, addresses)) as one
+    select span, lag(span) over (order by span) as before from unnest(addresses_in(written, addresses)) as span
   ) as places
 $$;
 
@@ -606,7 +606,7 @@ create function jsonb_words(document jsonb) returns text language sql immutable 
     where jsonb_typeof(value) in ('string', 'number')
     union all
     select key #>> '{}' from jsonb_path_query(document, 'strict $.** ? (@.type() == "object").keyvalue().key') as key
-  ) as said (word)
+  ) as parts (word)
 $$;
 
 -- The document without addresses in any text of it. A number that is one becomes a text.

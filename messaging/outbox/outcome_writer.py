@@ -104,7 +104,7 @@ class OutcomeWriter:
         self, db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], refusals: Sequence[BroadRefusal]
     ) -> dict[int, State]:
         now = self._runtime.clock()
-        opened = [one.message_id for one in outcomes if one.opens]
+        opened = [outcome.message_id for outcome in outcomes if outcome.opens]
         if not refusals and not opened:
             return await record(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():

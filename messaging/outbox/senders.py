@@ -63,8 +63,8 @@ async def find_sender(db: Connection, channel: str, addresses: Sequence[str]) ->
     Returns:
         Its id.
     """
-    found: int | None = await db.fetchval(SQL["find_sender"], channel, list(addresses))
-    return found if found is not None else await use_sender(db, channel, addresses[0])
+    sender_id: int | None = await db.fetchval(SQL["find_sender"], channel, list(addresses))
+    return sender_id if sender_id is not None else await use_sender(db, channel, addresses[0])
 
 
 async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[int]:

@@ -57,14 +57,20 @@ def create(file: Path, *, as_json: bool) -> None:
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the questions, the soonest to close first."""
-    found = run(_list())
+    questions = run(_list())
     if as_json:
-        print_json(found, indent=True)
+        print_json(questions, indent=True)
         return
     table = Table("question", "title", "phase", "closes", "answered", box=None, header_style="bold")
-    for one in found:
-        table.add_row(one["name"], one["title"], one["phase"], one["local"]["closes"], f"{one['answered']:,}")
-    Console().print(table if found else "There is no question yet. Make one with: muster question create FILE")
+    for question in questions:
+        table.add_row(
+            question["name"],
+            question["title"],
+            question["phase"],
+            question["local"]["closes"],
+            f"{question['answered']:,}",
+        )
+    Console().print(table if questions else "There is no question yet. Make one with: muster question create FILE")
 
 
 @command.command()
@@ -110,17 +116,23 @@ def answers(
         else:
             click.echo(f"{plural(n, 'person', 'people')} written to {output}.")
         return
-    question, found = run(_answers(name, unit, answer, limit, commented=commented))
+    question, people = run(_answers(name, unit, answer, limit, commented=commented))
     if as_json:
-        print_json(found, indent=True)
+        print_json(people, indent=True)
         return
     table = Table("number", "unit", "answer", "comment", "by", box=None, header_style="bold")
-    for one in found:
-        given = question.answer(one.answer) if one.answer is not None else None
-        said = given.said_in(DEFAULT) if given is not None else ""
-        table.add_row(one.member_id, one.unit or _NO_UNIT, said, "\n".join(one.comments), one.source.replace("_", " "))
-    Console().print(table if found else "Nobody has answered so far.")
-    if len(found) == limit:
+    for person in people:
+        given = question.answer(person.answer) if person.answer is not None else None
+        label = given.said_in(DEFAULT) if given is not None else ""
+        table.add_row(
+            person.member_id,
+            person.unit or _NO_UNIT,
+            label,
+            "\n".join(person.comments),
+            person.source.replace("_", " "),
+        )
+    Console().print(table if people else "Nobody has answered so far.")
+    if len(people) == limit:
         click.echo(f"These are the first {limit}; --limit shows more, --csv writes all.")
 
 
@@ -136,10 +148,10 @@ async def _create(file: Path) -> dict[str, Any]:
 async def _get(name: str, kind: str | None) -> dict[str, Any]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question = await get_question(db, name)
-        found = await _described(runtime, db, question)
+        facts = await _described(runtime, db, question)
         if kind is not None:
-            found["units"] = await unit_answers(db, question, None if kind == _EVERY_UNIT else kind)
-        return found
+            facts["units"] = await unit_answers(db, question, None if kind == _EVERY_UNIT else kind)
+        return facts
 
 
 async def _list() -> list[dict[str, Any]]:
@@ -153,7 +165,7 @@ async def _answers(
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question = await get_question(db, name)
         if answer is not None and question.answer(answer) is None:
-            offered = ", ".join(one.name for one in question.answers)
+            offered = ", ".join(answer.name for answer in question.answers)
             raise click.UsageError(f"{name} has no answer {answer}; it has {offered}.")
         return question, await answered_people(
             db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
@@ -188,13 +200,13 @@ async def _described(runtime: Runtime, db: Connection, question: Question) -> di
         "letter": question.letter,
         "answers": [
             {
-                "name": one.name,
-                "label": one.said_in(DEFAULT),
-                "digit": one.digit,
-                "low": one.low,
-                "people": counts[one.name],
+                "name": answer.name,
+                "label": answer.said_in(DEFAULT),
+                "digit": answer.digit,
+                "low": answer.low,
+                "people": counts[answer.name],
             }
-            for one in question.answers
+            for answer in question.answers
         ],
         "answered": sum(counts.values()),
         "local": {
@@ -204,45 +216,49 @@ async def _described(runtime: Runtime, db: Connection, question: Question) -> di
     }
 
 
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
+def _show(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(found, indent=True)
+        print_json(facts, indent=True)
         return
     console = Console()
-    console.print(Text.assemble((found["name"], "bold"), f"  {found['title']} · {found['organisation']}"))
-    console.print(Text(found["asks"]))
-    console.print(_answer_table(found))
+    console.print(Text.assemble((facts["name"], "bold"), f"  {facts['title']} · {facts['organisation']}"))
+    console.print(Text(facts["asks"]))
+    console.print(_answer_table(facts))
     table = Table.grid(padding=(0, 2))
-    others = [named(one) for one in found["languages"] if one != DEFAULT]
+    others = [named(language) for language in facts["languages"] if language != DEFAULT]
     rows = {
-        "opens": found["local"]["opens"],
-        "closes": found["local"]["closes"],
-        "answered": plural(found["answered"], "person", "people"),
+        "opens": facts["local"]["opens"],
+        "closes": facts["local"]["closes"],
+        "answered": plural(facts["answered"], "person", "people"),
         "also in": ", ".join(others),
-        "phase": found["phase"],
+        "phase": facts["phase"],
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, value)
     console.print(table)
-    if "units" in found:
-        console.print(_unit_table(found["answers"], found["units"]))
+    if "units" in facts:
+        console.print(_unit_table(facts["answers"], facts["units"]))
 
 
-def _answer_table(found: Mapping[str, Any]) -> Table:
+def _answer_table(facts: Mapping[str, Any]) -> Table:
     table = Table("digit", "answer", "people", "share", "", box=None, header_style="bold")
     for column in table.columns[2:4]:
         column.justify = "right"
-    for one in found["answers"]:
-        told = "opens a conversation" if one["low"] else ""
+    for answer in facts["answers"]:
+        note = "opens a conversation" if answer["low"] else ""
         table.add_row(
-            one["digit"] or "", one["label"], f"{one['people']:,}", share(one["people"], found["answered"]), told
+            answer["digit"] or "",
+            answer["label"],
+            f"{answer['people']:,}",
+            share(answer["people"], facts["answered"]),
+            note,
         )
     return table
 
 
 def _unit_table(offered: Sequence[Mapping[str, Any]], units: Sequence[UnitAnswers]) -> Table:
-    table = Table("unit", *(one["label"] for one in offered), "answered", box=None, header_style="bold")
+    table = Table("unit", *(answer["label"] for answer in offered), "answered", box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
     for unit in units:

@@ -222,14 +222,14 @@ def preview(
     """
     shown = run(_preview(name, person, _chosen(about), language))
     if html_file is not None:
-        if shown.said[0].email is None:
+        if shown.choices[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
-        _write(html_file, shown.said[0].email.html)
+        _write(html_file, shown.choices[0].email.html)
     if as_json:
         print_json(shown.to_json())
         return
-    for said in shown.said:
-        if said is not shown.said[0]:
+    for said in shown.choices:
+        if said is not shown.choices[0]:
             click.secho(f"\nThe same in {named(said.language)}", bold=True)
         show_sms(shown, said)
         show_email(shown, said)
@@ -286,7 +286,7 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
         return Preview(
             template,
             person,
-            said=[_said(renderer, one, variables) for one in shown],
+            choices=[_said(renderer, one, variables) for one in shown],
             email_from=settings.email_from,
             warnings=(
                 *template.warnings(

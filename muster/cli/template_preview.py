@@ -39,77 +39,87 @@ class Preview:
 
     template: Template
     person: Person
-    said: Sequence[PreviewChoice]
+    choices: Sequence[PreviewChoice]
     email_from: str
     warnings: tuple[str, ...]
 
     def address(self, channel: str) -> str | None:
         """Return the address it would go to: the first one that may be used."""
         return next(
-            (one.address for one in self.person.addresses if one.channel == channel and one.suppressed is None), None
+            (
+                contact.address
+                for contact in self.person.addresses
+                if contact.channel == channel and contact.suppressed is None
+            ),
+            None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as JSON values."""
-        own, *others = self.said
+        own, *others = self.choices
         return {
             "template": self.template.name,
             "purpose": self.template.purpose,
             "person": self.person.external_id,
             **self._json(own),
-            "other_languages": [self._json(one) for one in others],
+            "other_languages": [self._json(choice) for choice in others],
             "warnings": list(self.warnings),
         }
 
-    def _json(self, said: PreviewChoice) -> dict[str, Any]:
+    def _json(self, choice: PreviewChoice) -> dict[str, Any]:
         return {
-            "language": said.language,
-            "sms": said.sms
+            "language": choice.language,
+            "sms": choice.sms
             and {
                 "to": self.address("sms"),
-                "text": said.sms.text,
-                "encoding": said.sms.segments.encoding,
-                "segments": said.sms.segments.segments,
-                "units": said.sms.segments.units,
+                "text": choice.sms.text,
+                "encoding": choice.sms.segments.encoding,
+                "segments": choice.sms.segments.segments,
+                "units": choice.sms.segments.units,
                 "replaced": [
-                    {"found": one.original, "put": one.put, "times": one.times, "name": one.name}
-                    for one in said.sms.replaced
+                    {
+                        "found": replacement.original,
+                        "put": replacement.put,
+                        "times": replacement.times,
+                        "name": replacement.name,
+                    }
+                    for replacement in choice.sms.replaced
                 ],
-                "menu": dict(said.menu),
+                "menu": dict(choice.menu),
             },
-            "email": said.email
+            "email": choice.email
             and {
                 "from": self.email_from,
                 "to": self.address("email"),
-                "subject": said.email.subject,
-                "text": said.email.text,
-                "html": said.email.html,
+                "subject": choice.email.subject,
+                "text": choice.email.text,
+                "html": choice.email.html,
             },
         }
 
 
-def show_sms(shown: Preview, said: PreviewChoice) -> None:
+def show_sms(shown: Preview, choice: PreviewChoice) -> None:
     """Print the text in one language, with what it costs."""
-    if said.sms is None:
+    if choice.sms is None:
         return
-    cost = said.sms.segments
+    cost = choice.sms.segments
     segments = plural(cost.segments, "segment")
-    dear = beyond_gsm7(said.sms.text)
+    dear = beyond_gsm7(choice.sms.text)
     because = f" because of {' '.join(dear)}" if dear else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
     click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
-    click.echo(f"{said.sms.text}\n")
-    for one in said.sms.replaced:
-        put = f"“{one.put}”" if one.put else "nothing"
-        click.echo(f"Replaced: {one.name} by {put}, {plural(one.times, 'time')}")
+    click.echo(f"{choice.sms.text}\n")
+    for replacement in choice.sms.replaced:
+        put = f"“{replacement.put}”" if replacement.put else "nothing"
+        click.echo(f"Replaced: {replacement.name} by {put}, {plural(replacement.times, 'time')}")
 
 
-def show_email(shown: Preview, said: PreviewChoice) -> None:
+def show_email(shown: Preview, choice: PreviewChoice) -> None:
     """Print the email in one language."""
-    if said.email is None:
+    if choice.email is None:
         return
     click.secho(f"Email to {shown.address('email') or 'nobody: there is no address that may be used'}", bold=True)
-    click.echo(f"From: {shown.email_from}\nSubject: {said.email.subject}\n\n{said.email.text}")
+    click.echo(f"From: {shown.email_from}\nSubject: {choice.email.subject}\n\n{choice.email.text}")
 
 
 async def send_test(shown: Preview, address: str, actor: str) -> int:
@@ -129,14 +139,16 @@ async def send_test(shown: Preview, address: str, actor: str) -> int:
     async with open_session() as runtime:
         settings = runtime.settings
         channel, place = read_address(address, settings.sms_region)
-        said = shown.said[0].email if channel == "email" else shown.said[0].sms
-        if said is None:
+        rendered = shown.choices[0].email if channel == "email" else shown.choices[0].sms
+        if rendered is None:
             form = "email.md" if channel == "email" else "sms.txt"
             raise NotFound(f"The template {shown.template.name} has no {form}.")
         display, mailbox = parseaddr(settings.email_from)
         sender = (mailbox, display) if channel == "email" else (settings.sms_from or SANDBOX_SMS_FROM, "")
         contents = (
-            Contents(said.text, said.subject, said.html) if isinstance(said, RenderedEmail) else Contents(said.text)
+            Contents(rendered.text, rendered.subject, rendered.html)
+            if isinstance(rendered, RenderedEmail)
+            else Contents(rendered.text)
         )
         async with runtime.pool.acquire() as db, db.transaction():
             sender_id = await use_sender(db, channel, sender[0], name=sender[1])

@@ -99,17 +99,17 @@ async def write_answers(
             while page := await answered_people(
                 db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
             ):
-                sheet.writerows(_cells(question, one) for one in page)
+                sheet.writerows(_cells(question, person) for person in page)
                 n, after = n + len(page), page[-1].person_id
             await db.execute(SQL["audit"], actor, f"question {question.name}", {"people": n})
     return n
 
 
-def _cells(question: Question, one: AnsweredPerson) -> list[str]:
-    answer = question.answer(one.answer) if one.answer is not None else None
-    at = one.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _cells(question: Question, person: AnsweredPerson) -> list[str]:
+    answer = question.answer(person.answer) if person.answer is not None else None
+    at = person.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     label = answer.said_in("en") if answer is not None else ""
-    return [one.member_id, one.unit, one.answer or "", label, "\n".join(one.comments), one.source, at]
+    return [person.member_id, person.unit, person.answer or "", label, "\n".join(person.comments), person.source, at]
 
 
 def _person(row: asyncpg.Record) -> AnsweredPerson:

@@ -1,13 +1,13 @@
 -- name: answered
 -- People who answered or left a comment that they have not taken back, with the unit they are counted in: their present
 -- one where they only left a comment.
-with said as (
+with answered as (
   select distinct r.person_id from response r where r.question_id = $1 and r.person_id > $5 and r.retracts is null
 )
 select
   p.person_id, p.external_id as member_id, coalesce(place.path, '') as unit, s.answer, words.comments, latest.source,
   latest.at
-from said
+from answered
 join person p using (person_id)
 left join response_status s on s.question_id = $1 and s.person_id = p.person_id
 cross join lateral (

@@ -32,7 +32,7 @@ _SPELT: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DigitChoice:
     """Digit at the beginning of a reply.
 
     Attributes:
@@ -111,21 +111,21 @@ def _known() -> _Known:
     )
 
 
-def find_choice(text: str) -> Choice | None:
+def find_choice(text: str) -> DigitChoice | None:
     """Find the digit at the beginning of a reply; None where it begins otherwise, or the digit counts something."""
     plain = _plain(text)
     match = _known().choice.match(plain)
     if match is None:
         first, _, rest = plain.strip().partition(" ")
         digit = _known().numbers.get(folded(first))
-        return Choice(digit, "", "") if digit is not None and _is_polite(rest) else None
+        return DigitChoice(digit, "", "") if digit is not None and _is_polite(rest) else None
     rest = plain[match.end() :]
     letter = match["letter"] or match["before"] or ""
     if not letter and (apart := _LETTER_APART.fullmatch(rest)) is not None:
         letter, rest = apart["letter"], ""
     if not letter and _known().counted.match(rest):
         return None
-    return Choice(match["digit"] or match["after"], letter.upper(), rest)
+    return DigitChoice(match["digit"] or match["after"], letter.upper(), rest)
 
 
 def read_answer(
@@ -139,7 +139,7 @@ def read_answer(
         menu: the digits that the message offered, and the name of the answer of each.
         letters: the letters that may stand beside a digit.
     """
-    known = {one.name: one for one in answers}
+    known = {answer.name: answer for answer in answers}
     choice = find_choice(text)
     if choice is None:
         return _by_words(_plain(text), known)
@@ -160,10 +160,10 @@ def _plain(text: str) -> str:
 
 
 def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | None:
-    found = _begins_with(text, known)
-    if found is None:
+    beginning = _begins_with(text, known)
+    if beginning is None:
         return None
-    name, rest = found
+    name, rest = beginning
     follows = rest.lstrip()
     if follows.startswith("?"):
         return None
@@ -172,7 +172,7 @@ def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | Non
     if not _is_polite(rest) and not _CLAUSE_END.match(follows) and not joined:
         return None
     tail = " ".join(words[1:] if joined else words)
-    if any(tail == phrase or tail.startswith(f"{phrase} ") for one in known.values() for phrase in one.phrases):
+    if any(tail == phrase or tail.startswith(f"{phrase} ") for answer in known.values() for phrase in answer.phrases):
         return None
     return ReadAnswer(name, "words", _comment(rest))
 
@@ -180,14 +180,14 @@ def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | Non
 def _begins_with(text: str, known: Mapping[str, OfferedAnswer]) -> tuple[str, str] | None:
     """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
     spans = [(folded(word[0]), word.end()) for word in _SPELT.finditer(text)]
-    said = [(word, end) for words, end in spans for word in words.split() or [""]]
-    phrases = {tuple(phrase.split()): one.name for one in known.values() for phrase in one.phrases}
-    for first in range(len(said) + 1):
-        for length in range(min(len(said) - first, max(map(len, phrases))), 0, -1):
-            name = phrases.get(tuple(word for word, _ in said[first : first + length]))
+    spoken = [(word, end) for words, end in spans for word in words.split() or [""]]
+    phrases = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
+    for first in range(len(spoken) + 1):
+        for length in range(min(len(spoken) - first, max(map(len, phrases))), 0, -1):
+            name = phrases.get(tuple(word for word, _ in spoken[first : first + length]))
             if name is not None:
-                return name, text[said[first + length - 1][1] :]
-        if first >= len(said) or said[first][0] not in _known().before:
+                return name, text[spoken[first + length - 1][1] :]
+        if first >= len(spoken) or spoken[first][0] not in _known().before:
             return None
     return None
 

@@ -68,8 +68,8 @@ async def answer_counts(db: Connection, question: Question, campaign_id: int | N
         question: the question.
         campaign_id: only answers to this campaign's messages; None for all.
     """
-    found = {row["answer"]: row["n"] for row in await db.fetch(SQL["totals"], question.question_id, campaign_id)}
-    return _complete(question, found)
+    counted = {row["answer"]: row["n"] for row in await db.fetch(SQL["totals"], question.question_id, campaign_id)}
+    return _complete(question, counted)
 
 
 async def unit_answers(
@@ -106,8 +106,8 @@ def share(n: int, of: int) -> str:
     return f"{round(100 * n / of)}%" if of else ""
 
 
-def _complete(question: Question, found: Mapping[str, int]) -> dict[str, int]:
-    return {one.name: found.get(one.name, 0) for one in question.answers}
+def _complete(question: Question, counted: Mapping[str, int]) -> dict[str, int]:
+    return {answer.name: counted.get(answer.name, 0) for answer in question.answers}
 
 
 def _difference(row: asyncpg.Record) -> CountDifference:

@@ -44,7 +44,7 @@ order by u.unit_id is null, path, u.unit_id;
 
 -- name: ledger_differences
 -- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
-with stands as (
+with present as (
   select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
   from response r
   where r.question_id = $1 and r.answer is not null
@@ -52,7 +52,7 @@ with stands as (
   order by r.person_id, r.at desc, r.response_id desc
 ), counted as (
   select coalesce(r.campaign_id, 0) as campaign_id, coalesce(s.unit_id, 0) as unit_id, r.answer, count(*) as n
-  from stands r
+  from present r
   left join response_status s on s.question_id = $1 and s.person_id = r.person_id
   group by 1, 2, 3
 ), tallied as (
@@ -73,7 +73,7 @@ order by 1, 2, 3;
 with crowded as (
   select unnest(array_agg(tally_id)) as tally_id
   from response_count group by question_id, campaign_id, unit_id, answer having count(*) > 1
-), gone as (
+), taken as (
   delete from response_count t
   using crowded c
   where t.tally_id = c.tally_id
@@ -81,6 +81,6 @@ with crowded as (
 ), kept as (
   insert into response_count (question_id, campaign_id, unit_id, answer, n)
   select question_id, campaign_id, unit_id, answer, sum(n)
-  from gone group by question_id, campaign_id, unit_id, answer having sum(n) <> 0
+  from taken group by question_id, campaign_id, unit_id, answer having sum(n) <> 0
 )
-select count(*) from gone;
+select count(*) from taken;

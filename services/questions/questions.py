@@ -100,7 +100,7 @@ class Question:
     @property
     def digits(self) -> dict[str, str]:
         """Return the digits it offers, and the answer of each."""
-        return {one.digit: one.name for one in self.answers if one.digit is not None}
+        return {answer.digit: answer.name for answer in self.answers if answer.digit is not None}
 
     def said_in(self, language: str) -> QuestionWords:
         """Return its words in a language, or in English."""
@@ -108,7 +108,7 @@ class Question:
 
     def answer(self, name: str) -> OfferedAnswer | None:
         """Return an answer by its name; None where it has none of that name."""
-        return next((one for one in self.answers if one.name == name), None)
+        return next((answer for answer in self.answers if answer.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
         """Return whether it is still to open, open, or closed at a moment."""
@@ -128,7 +128,11 @@ class Question:
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
             "question": self._variables(base),
-            **({"languages": {one: {"question": self._variables(one)} for one in others}} if others else {}),
+            **(
+                {"languages": {language: {"question": self._variables(language)} for language in others}}
+                if others
+                else {}
+            ),
         }
 
     def _variables(self, language: str) -> dict[str, str]:
@@ -179,7 +183,7 @@ async def create_question(
                 f"There is already a question {spec.name}.",
                 remedy=f"Choose another name, or see it with: muster question show {spec.name}",
             )
-        await db.execute(SQL["add_answers"], question_id, [one.model_dump(mode="json") for one in spec.answers])
+        await db.execute(SQL["add_answers"], question_id, [answer.model_dump(mode="json") for answer in spec.answers])
         return await get_question(db, spec.name)
 
 
@@ -219,12 +223,14 @@ def question_of(row: Mapping[str, Any]) -> Question:
     translations: dict[str, Any] = row["translations"]
     own = QuestionWords(row["title"], row["asks"], row["comment"])
     others = {
-        language: QuestionWords(one["title"], one["asks"], None if own.comment is None else one.get("comment", ""))
-        for language, one in translations.items()
+        language: QuestionWords(
+            words["title"], words["asks"], None if own.comment is None else words.get("comment", "")
+        )
+        for language, words in translations.items()
     }
     return Question(
         row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
-        tuple(_answer(one, translations) for one in row["answers"]), row["opens_at"], row["closes_at"],
+        tuple(_answer(answer, translations) for answer in row["answers"]), row["opens_at"], row["closes_at"],
         row["time_zone"], row["letter"], row["goal_id"],
     )  # fmt: skip
 
@@ -233,10 +239,16 @@ def answers_of(spec: QuestionSpec) -> tuple[OfferedAnswer, ...]:
     """Return the answers that a file describes."""
     return tuple(
         _answer(
-            {"name": one.name, "label": one.label, "digit": one.digit, "words": one.words, "low": one.low},
+            {
+                "name": answer.name,
+                "label": answer.label,
+                "digit": answer.digit,
+                "words": answer.words,
+                "low": answer.low,
+            },
             spec.translations_json(),
         )
-        for one in spec.answers
+        for answer in spec.answers
     )
 
 
@@ -249,19 +261,19 @@ def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
     comment = {True: "", False: None}[spec.comment] if isinstance(spec.comment, bool) else spec.comment
     own = {DEFAULT: QuestionWords(spec.title, spec.asks, comment)}
     return own | {
-        language: QuestionWords(one.title, one.asks, None if comment is None else one.comment or "")
-        for language, one in spec.translations.items()
+        language: QuestionWords(words.title, words.asks, None if comment is None else words.comment or "")
+        for language, words in spec.translations.items()
     }
 
 
 def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> OfferedAnswer:
-    name, theirs = row["name"], {language: one["answers"][row["name"]] for language, one in translations.items()}
-    said = [name.replace("_", " "), row["label"], *row["words"]]
-    said += [phrase for one in theirs.values() for phrase in (one["label"], *one["words"])]
+    name, theirs = row["name"], {language: words["answers"][row["name"]] for language, words in translations.items()}
+    phrases = [name.replace("_", " "), row["label"], *row["words"]]
+    phrases += [phrase for words in theirs.values() for phrase in (words["label"], *words["words"])]
     return OfferedAnswer(
         name,
-        {DEFAULT: row["label"]} | {language: one["label"] for language, one in theirs.items()},
+        {DEFAULT: row["label"]} | {language: words["label"] for language, words in theirs.items()},
         row["digit"],
-        frozenset(map(folded, said)),
+        frozenset(map(folded, phrases)),
         row["low"],
     )

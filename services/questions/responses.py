@@ -120,15 +120,15 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
         NotFound: no such response.
         Conflict: that response is itself a retraction.
     """
-    found = await db.fetchrow(SQL["find_response"], response_id)
-    if found is None:
+    response = await db.fetchrow(SQL["find_response"], response_id)
+    if response is None:
         raise NotFound(f"There is no response {response_id}.")
-    if found["retracts"] is not None:
+    if response["retracts"] is not None:
         raise Conflict(
             f"Response {response_id} retracts another one and cannot be retracted itself.",
             remedy="Record the former answer again instead.",
         )
-    question_id, person_id = found["question_id"], found["person_id"]
+    question_id, person_id = response["question_id"], response["person_id"]
     async with atomic(db):
         goal_id = await _lock(db, question_id, person_id, None)
         again = await db.fetchrow(SQL["find_response"], response_id)  # it may have been retracted meanwhile
@@ -136,7 +136,7 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
             return int(again["retracted_by"])
         retraction: int = await db.fetchval(
             SQL["add_response"], question_id, person_id, None, ResponseSource(source), recorder, None,
-            found["message_id"], found["campaign_id"], response_id,
+            response["message_id"], response["campaign_id"], response_id,
         )  # fmt: skip
         await db.execute(SQL["delete_comment"], response_id)
         await _update_status(db, question_id, person_id, goal_id, source)
@@ -156,7 +156,7 @@ async def present_answer(db: Connection, question_id: int, person_id: int) -> Pr
 
 async def _lock(db: Connection, question_id: int, person_id: int, answer: str | None) -> int:
     """Lock the person's responses until the transaction ends; returns the question's goal."""
-    row = await db.fetchrow(SQL["hold"], question_id, person_id, answer)
+    row = await db.fetchrow(SQL["lock_response_status"], question_id, person_id, answer)
     if row is None:
         raise NotFound(f"There is no question {question_id}.")
     if not row["known"]:

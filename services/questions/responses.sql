@@ -1,4 +1,4 @@
--- name: hold
+-- name: lock_response_status
 -- One response at a time for one person and question, so that two never both see "has not answered yet". An advisory
 -- lock, as an import may have locked the person's row.
 select

@@ -44,7 +44,7 @@ def _digit(value: object) -> object:
 AnswerName = Annotated[str, Field(min_length=1, max_length=30), AfterValidator(_answer_name)]
 Digit = Annotated[str, BeforeValidator(_digit)]
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
-Words = Annotated[tuple[Text, ...], BeforeValidator(read_many)]
+AnswerWords = Annotated[tuple[Text, ...], BeforeValidator(read_many)]
 
 
 class AnswerSpec(SpecTable):
@@ -53,7 +53,7 @@ class AnswerSpec(SpecTable):
     name: AnswerName
     label: Label
     digit: Digit | None = None
-    words: Words = ()
+    words: AnswerWords = ()
     low: StrictBool = False
 
 
@@ -61,7 +61,7 @@ class AnswerTranslation(SpecTable):
     """Contents of a `[question.translations.cy.answers.good]` table: one answer in another language."""
 
     label: Label
-    words: Words = ()
+    words: AnswerWords = ()
 
 
 class QuestionTranslation(SpecTable):
@@ -136,17 +136,17 @@ class QuestionSpec(SpecTable):
         """Check that no phrase of any language means two answers, and that networks act on none."""
         meant: dict[str, str] = {}
         for key, name, phrase in self._phrases():
-            said = folded(phrase)
-            if not said:
+            plain = folded(phrase)
+            if not plain:
                 raise ValueError(f"{key}: “{phrase}” has no letters or digits that somebody could text")
-            if said in _NOT_ANSWERS:
+            if plain in _NOT_ANSWERS:
                 raise ValueError(
                     f"{key}: “{phrase}” is a word that mobile networks act on themselves, so it never arrives as an"
                     " answer; choose another"
                 )
-            if said.isdigit():
+            if plain.isdigit():
                 raise ValueError(f"{key}: “{phrase}” is a number; give the answer a digit instead")
-            if (other := meant.setdefault(said, name)) != name:
+            if (other := meant.setdefault(plain, name)) != name:
                 raise ValueError(f"{key}: “{phrase}” means the answer {other}, too")
 
     def _phrases(self) -> Iterator[tuple[str, str, str]]:
@@ -164,7 +164,10 @@ class QuestionSpec(SpecTable):
 
     def translations_json(self) -> dict[str, Any]:
         """Return the translations in the form stored in the database."""
-        return {language: one.model_dump(mode="json", exclude_none=True) for language, one in self.translations.items()}
+        return {
+            language: translation.model_dump(mode="json", exclude_none=True)
+            for language, translation in self.translations.items()
+        }
 
 
 def load_question_spec(path: Path) -> QuestionSpec:

@@ -6,12 +6,12 @@ from typing import Final
 
 from messaging.content.vocabulary import SubjectVariable
 
-_SAID: Final = ("title", "asks", "closes")
+_FIELDS: Final = ("title", "asks", "closes")
 
-QUESTION: Final = SubjectVariable("question", "a question", frozenset(_SAID), example="asks")
+QUESTION: Final = SubjectVariable("question", "a question", frozenset(_FIELDS), example="asks")
 """The variable `question` of templates."""
 
 
 def example_fields() -> dict[str, str]:
     """Return example values of a question's fields, for a preview without a question."""
-    return {field: f"[{field}]" for field in _SAID}
+    return {field: f"[{field}]" for field in _FIELDS}

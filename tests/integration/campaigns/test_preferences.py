@@ -58,7 +58,7 @@ async def ann(campaign: Campaign) -> Asked:
     return await campaign.ask(sms=PHONE, email=MAIL)
 
 
-class Reader:
+class PageReader:
     """Somebody with a link, who reads before they press."""
 
     def __init__(self, client: Client, clock: Moving, ann: Asked) -> None:
@@ -77,8 +77,8 @@ class Reader:
 
 
 @pytest.fixture
-def reader(client: Client, clock: Moving, ann: Asked) -> Reader:
-    return Reader(client, clock, ann)
+def reader(client: Client, clock: Moving, ann: Asked) -> PageReader:
+    return PageReader(client, clock, ann)
 
 
 async def agreed(db: Connection) -> list[tuple[str, bool]]:
@@ -89,7 +89,7 @@ async def standing(db: Connection) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in await db.fetch("select channel, address, purpose from suppression order by 1, 2, 3")]
 
 
-async def test_the_page_lists_contact_points_with_masked_addresses(reader: Reader) -> None:
+async def test_the_page_lists_contact_points_with_masked_addresses(reader: PageReader) -> None:
     page = await reader.look()
     assert "Texts to +44 ••• 456" in page.words
     assert "Emails to a•••@x.test" in page.words
@@ -136,7 +136,9 @@ async def test_opening_the_page_changes_nothing(client: Client, db: Connection, 
     assert after == before
 
 
-async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(campaign: Campaign, reader: Reader) -> None:
+async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(
+    campaign: Campaign, reader: PageReader
+) -> None:
     page = await reader.save(sms="nothing")
     assert "Saved" in page.words
     assert page.choices.popitem()[1] == "service"
@@ -149,7 +151,7 @@ async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(camp
     ]
 
 
-async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: Campaign, reader: Reader) -> None:
+async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: Campaign, reader: PageReader) -> None:
     page = await reader.save(sms="nothing", email="nothing")
     assert ("person", str(reader.ann.person_id), "all") in await standing(campaign.db)
     page = await reader.press(page, "undo")
@@ -162,7 +164,7 @@ async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: 
     assert {purpose for _, _, purpose in await standing(campaign.db)} <= {"marketing"}
 
 
-async def test_answering_no_changes_nothing(campaign: Campaign, reader: Reader) -> None:
+async def test_answering_no_changes_nothing(campaign: Campaign, reader: PageReader) -> None:
     await reader.save(sms="nothing")
     page = await reader.save(sms="service")
     page = await reader.press(page, "nothing")
@@ -171,7 +173,7 @@ async def test_answering_no_changes_nothing(campaign: Campaign, reader: Reader) 
 
 
 async def test_choosing_everything_records_a_consent_with_wording_source_and_time(
-    campaign: Campaign, reader: Reader
+    campaign: Campaign, reader: PageReader
 ) -> None:
     page = await reader.press(await reader.save(email="everything"), "yes")
     assert list(page.choices.values()) == ["service", "everything"]
@@ -187,7 +189,7 @@ async def test_choosing_everything_records_a_consent_with_wording_source_and_tim
     assert "Messages to you are stopped" not in page.words, "no to marketing is no stop"
 
 
-async def test_one_of_two_addresses_can_be_resumed_after_a_full_stop(campaign: Campaign, reader: Reader) -> None:
+async def test_one_of_two_addresses_can_be_resumed_after_a_full_stop(campaign: Campaign, reader: PageReader) -> None:
     await reader.press(await reader.look(), "stop_all")
     page = await reader.press(await reader.save(email="service"), "yes")
     assert list(page.choices.values()) == ["nothing", "service"]
@@ -203,7 +205,7 @@ async def text(db: Connection, words: str, inbound_id: int, opt_out_type: str | 
     await answer_reply(db, Inbound(inbound_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
 
 
-async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campaign, reader: Reader) -> None:
+async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campaign, reader: PageReader) -> None:
     before = await reader.look()
     await text(campaign.db, "STOP", 1, "STOP")
     page = await reader.look()
@@ -221,7 +223,7 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     assert "service" in (await reader.look()).choices.values()
 
 
-async def test_a_start_after_a_full_stop_resumes_that_number_alone(campaign: Campaign, reader: Reader) -> None:
+async def test_a_start_after_a_full_stop_resumes_that_number_alone(campaign: Campaign, reader: PageReader) -> None:
     await reader.press(await reader.look(), "stop_all")
     await text(campaign.db, "STOP", 1, "STOP")
     await text(campaign.db, "START", 2, "START")
@@ -229,7 +231,7 @@ async def test_a_start_after_a_full_stop_resumes_that_number_alone(campaign: Cam
     assert list((await reader.look()).choices.values()) == ["service", "nothing"]
 
 
-async def test_a_stop_by_text_replaces_one_by_page(campaign: Campaign, reader: Reader) -> None:
+async def test_a_stop_by_text_replaces_one_by_page(campaign: Campaign, reader: PageReader) -> None:
     await reader.save(sms="nothing")
     await text(campaign.db, "STOP", 1, "STOP")
     assert "text START" in (await reader.look()).words
@@ -240,7 +242,7 @@ async def test_a_stop_by_text_replaces_one_by_page(campaign: Campaign, reader: R
     [("hard_bounced", "came back"), ("complained", "as spam"), ("do_not_contact", "Nothing is sent there")],
 )
 async def test_other_suppressions_are_explained_and_kept(
-    campaign: Campaign, reader: Reader, reason: str, words: str
+    campaign: Campaign, reader: PageReader, reason: str, words: str
 ) -> None:
     await suppress(campaign.db, channel="email", address=MAIL, reason=reason, source="smtp")
     page = await reader.look()
@@ -250,7 +252,7 @@ async def test_other_suppressions_are_explained_and_kept(
 
 
 async def test_a_shared_address_says_so_and_keeps_the_wish_of_whoever_shares_it(
-    campaign: Campaign, reader: Reader
+    campaign: Campaign, reader: PageReader
 ) -> None:
     bob = await campaign.ask(email="bob@x.test")
     await campaign.db.execute(
@@ -263,7 +265,7 @@ async def test_a_shared_address_says_so_and_keeps_the_wish_of_whoever_shares_it(
     assert len(page.offered) == 1, "of the email"
 
 
-async def test_an_addresss_new_holder_sees_nothing_of_the_former_one(campaign: Campaign, reader: Reader) -> None:
+async def test_an_addresss_new_holder_sees_nothing_of_the_former_one(campaign: Campaign, reader: PageReader) -> None:
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
     assert "Texts to +44 ••• 456" in page.words
@@ -272,7 +274,7 @@ async def test_an_addresss_new_holder_sees_nothing_of_the_former_one(campaign: C
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
 
 
-async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign: Campaign, reader: Reader) -> None:
+async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign: Campaign, reader: PageReader) -> None:
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
     assert "former address" in page.words
@@ -280,7 +282,7 @@ async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign
     assert (await standing(campaign.db), await agreed(campaign.db)) == ([], [])
 
 
-async def test_an_addresss_new_holder_cannot_lift_the_former_ones_stop(campaign: Campaign, reader: Reader) -> None:
+async def test_an_addresss_new_holder_cannot_lift_the_former_ones_stop(campaign: Campaign, reader: PageReader) -> None:
     await reader.press(await reader.look(), "stop_all")
     await campaign.db.execute("delete from address where address = $1", PHONE)
     page = await reader.look()
@@ -291,7 +293,9 @@ async def test_an_addresss_new_holder_cannot_lift_the_former_ones_stop(campaign:
 # ---- who may
 
 
-async def test_a_nonce_is_valid_for_one_view_of_one_page(campaign: Campaign, reader: Reader, db: Connection) -> None:
+async def test_a_nonce_is_valid_for_one_view_of_one_page(
+    campaign: Campaign, reader: PageReader, db: Connection
+) -> None:
     page = await reader.look()
     await reader.press(page, "save", sms="nothing")
     before = await everything(db)

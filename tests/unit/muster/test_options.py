@@ -15,9 +15,9 @@ from muster.cli import root
 
 OF_TWO_MEANINGS: Final = {
     "--after": "a number of a message, a time, or the cursor of an event",
-    "--ballot": "the ballot of a preview, or those that a key may read",
     "--before": "when ballots closed, or when messages were to leave",
     "--by": "kinds of units as the member file has them, or any, as ballots count them",
+    "--csv": "turnout by unit, or the people who answered a question",
     "--dry-run": "turnout imports change nothing unless told otherwise",
     "--file": "a member file for the demo, or a list of messages",
     "--json": "check reads JSON, too",
@@ -35,8 +35,9 @@ def declared() -> Iterator[str]:
     for path in sorted((ROOT / "muster" / "cli").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "option":
-                assert isinstance(node.args[0], ast.Constant)
-                yield str(node.args[0].value)
+                assert isinstance(node.args[0], ast.Constant) or path.name == "template.py", path
+                if isinstance(node.args[0], ast.Constant):  # the preview has one for each kind of subject
+                    yield str(node.args[0].value)
 
 
 def commands(command: click.Command, context: click.Context) -> Iterator[click.Command]:
