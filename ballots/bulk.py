@@ -53,10 +53,10 @@ async def record_claims(
     Returns:
         How many members have another status than before.
     """
-    people = [one.person_id for one in claims]
+    people = [claim.person_id for claim in claims]
     await db.execute(
-        SQL["add"], ballot_id, source, recorder, people, [one.kind for one in claims],
-        [one.confidence for one in claims], [one.at for one in claims],
+        SQL["add"], ballot_id, source, recorder, people, [claim.kind for claim in claims],
+        [claim.confidence for claim in claims], [claim.at for claim in claims],
     )  # fmt: skip
     moved = await update_statuses(db, ballot_id, people)
     voted = [row["person_id"] for row in moved if row["now"] == ClaimKind.VOTED]

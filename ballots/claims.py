@@ -146,15 +146,15 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
         NotFound: no such claim.
         Conflict: that claim is itself a retraction.
     """
-    found = await db.fetchrow(SQL["find_claim"], claim_id)
-    if found is None:
+    claim = await db.fetchrow(SQL["find_claim"], claim_id)
+    if claim is None:
         raise NotFound(f"There is no claim {claim_id}.")
-    if found["kind"] == RETRACTED:
+    if claim["kind"] == RETRACTED:
         raise Conflict(
             f"Claim {claim_id} retracts another one and cannot be retracted itself.",
             remedy="Record the former claim again instead.",
         )
-    ballot_id, person_id = found["ballot_id"], found["person_id"]
+    ballot_id, person_id = claim["ballot_id"], claim["person_id"]
     async with atomic(db):
         goal_id = await _lock(db, ballot_id, person_id)
         again = await db.fetchrow(SQL["find_claim"], claim_id)  # it may have been retracted meanwhile
@@ -169,7 +169,7 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
 
 async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
     """Lock the member's claims until the transaction ends; returns the ballot's goal."""
-    row = await db.fetchrow(SQL["hold"], ballot_id, person_id)
+    row = await db.fetchrow(SQL["lock_status"], ballot_id, person_id)
     if row is None:
         raise NotFound(f"There is no ballot {ballot_id}.")
     if not row["known"]:

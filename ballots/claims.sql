@@ -1,4 +1,4 @@
--- name: hold
+-- name: lock_status
 -- One claim at a time for one member and ballot, so that two never both see "has not voted yet"; the shared lock keeps
 -- an enrolment of the whole ballot from counting in between. Advisory locks, as an import may have locked the person's
 -- row.

@@ -40,7 +40,7 @@ order by u.unit_id is null, path, u.unit_id;
 -- Recounts electors and statuses from the ledger of claims, and returns where the running sums differ.
 with ranking as (
   select * from unnest($2::text[], $3::text[], $4::int[]) as r (kind, source, strength)
-), stands as (
+), present as (
   select distinct on (c.person_id) c.person_id, c.kind
   from claim c
   join ranking using (kind, source)
@@ -51,7 +51,7 @@ with ranking as (
   from elector where ballot_id = $1 group by 1
   union all
   select coalesce(e.unit_id, 0), s.kind, count(*)
-  from stands s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
+  from present s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
 ), summed as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
   from count_change

@@ -77,7 +77,7 @@ class LeaversReport:
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain values."""
-        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+        return asdict(self) | {"problems": [problem.to_json() for problem in self.problems]}
 
 
 def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[list[Leaver], list[Problem]]:
@@ -118,38 +118,38 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     report = LeaversReport()
     async with db.transaction():
         await lock_people(db)  # first: nobody who waits for this lock holds a person's row
-        rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
+        rows = await db.fetch(SQL["members"], [leaver.member_id for leaver in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
-        news: dict[str, Leaver] = {}
-        for one in leavers:
-            first = named.setdefault(one.member_id, one)
-            person = known.get(one.member_id)
+        new_leavers: dict[str, Leaver] = {}
+        for leaver in leavers:
+            first = named.setdefault(leaver.member_id, leaver)
+            person = known.get(leaver.member_id)
             if person is None:
-                message = f"Nobody has the membership number {one.member_id}.{await _instead(db, one)}"
-                report.problems.append(Problem(one.line, "member_id", "unknown_member", message))
-            elif first is not one:
+                message = f"Nobody has the membership number {leaver.member_id}.{await _instead(db, leaver)}"
+                report.problems.append(Problem(leaver.line, "member_id", "unknown_member", message))
+            elif first is not leaver:
                 report.repeated += 1
-                if first.at != one.at:
-                    message = f"{one.member_id} is named before with another date, and that one counts."
-                    report.problems.append(Problem(one.line, "left_on", "another_date", message))
-            elif person["struck_off_at"] is not None or person["left_at"] == one.at:
+                if first.at != leaver.at:
+                    message = f"{leaver.member_id} is named before with another date, and that one counts."
+                    report.problems.append(Problem(leaver.line, "left_on", "another_date", message))
+            elif person["struck_off_at"] is not None or person["left_at"] == leaver.at:
                 report.known += 1
             else:
-                news[one.member_id] = one
-        ids = [known[name]["person_id"] for name in news]
-        await set_leaving_dates(db, ids, [one.at for one in news.values()], now=now)
-        detail = [{"on": one.at.isoformat()} for one in news.values()]
-        await db.execute(SQL["audit"], actor, "people.left", list(news), detail, timeout=_WITHIN)
-        report.to_come = sum(one.at > now for one in news.values())
+                new_leavers[leaver.member_id] = leaver
+        ids = [known[name]["person_id"] for name in new_leavers]
+        await set_leaving_dates(db, ids, [leaver.at for leaver in new_leavers.values()], now=now)
+        detail = [{"on": leaver.at.isoformat()} for leaver in new_leavers.values()]
+        await db.execute(SQL["audit"], actor, "people.left", list(new_leavers), detail, timeout=_WITHIN)
+        report.to_come = sum(leaver.at > now for leaver in new_leavers.values())
         struck = await strike_off(db, now)
         report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots
     return report
 
 
-async def _instead(db: Connection, one: Leaver) -> str:
+async def _instead(db: Connection, leaver: Leaver) -> str:
     """Suggest membership numbers similar to an unknown one that was typed; "" where there are none, or too many."""
-    close = await db.fetch(SQL["close_numbers"], one.member_id) if not one.line else []
+    close = await db.fetch(SQL["close_numbers"], leaver.member_id) if not leaver.line else []
     near = [row["external_id"] for row in close]
     return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
 
@@ -205,7 +205,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
     """
     async with db.transaction():
         known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["members"], list(member_ids))}
-        if missing := [one for one in member_ids if one not in known]:
+        if missing := [member_id for member_id in member_ids if member_id not in known]:
             raise NotFound(
                 f"Nobody has the membership number {', '.join(missing[:5])}.",
                 remedy="Nothing was changed. Find the right number by name (muster people find), or leave it out.",

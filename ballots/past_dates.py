@@ -30,7 +30,7 @@ def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> di
     return {
         **constants,
         "ballot": {**constants.get("ballot", {}), **past},
-        **({"languages": {one: _with(said, past) for one, said in others.items()}} if others else {}),
+        **({"languages": {name: _with(value, past) for name, value in others.items()}} if others else {}),
     }
 
 
@@ -49,8 +49,11 @@ def past_dates(
     past = [date for date in PAST_FIELDS if _is_past(dates, date, at)]
     words = list(_words(template, constants, channels)) if past else []
     for date in past:
-        told = {constants["ballot"].get(date), *(one["ballot"].get(date) for one in _others(constants))} - {"", None}
-        if any(each in said for each in told for said in words):
+        written_dates = {
+            constants["ballot"].get(date),
+            *(constants_of_language["ballot"].get(date) for constants_of_language in _others(constants)),
+        } - {"", None}
+        if any(each in word for each in written_dates for word in words):
             yield (
                 f"It says “{constants['ballot'][date]}” (ballot.{date}), which is past when the step starts: "
                 f"leave it out with {{% if ballot.{date} and not ballot.{PAST_FIELDS[date]} %}}, "
@@ -63,8 +66,8 @@ def _is_past(dates: Dates, date: str, at: datetime) -> bool:
     return moment is not None and moment < at
 
 
-def _with(said: Mapping[str, Any], past: Mapping[str, str]) -> dict[str, Any]:
-    return {**said, "ballot": {**said.get("ballot", {}), **past}}
+def _with(values: Mapping[str, Any], past: Mapping[str, str]) -> dict[str, Any]:
+    return {**values, "ballot": {**values.get("ballot", {}), **past}}
 
 
 def _others(constants: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -15,11 +15,11 @@ PAST_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {"last_posting": "last_posting_past", "replacement_by": "replacement_past"}
 )
 """Dates that members are asked to act before, each with the field that is "yes" once it is over, and empty before."""
-_SAID: Final = ("title", "opens", "closes", "last_posting", "replacement_by")
+_WRITTEN_FIELDS: Final = ("title", "opens", "closes", "last_posting", "replacement_by")
 """Fields with words for members."""
 
 BALLOT: Final = SubjectVariable(
-    "ballot", "a ballot", frozenset(_SAID) | frozenset(PAST_FIELDS.values()), example="title"
+    "ballot", "a ballot", frozenset(_WRITTEN_FIELDS) | frozenset(PAST_FIELDS.values()), example="title"
 )
 """The variable `ballot` of templates."""
 
@@ -70,7 +70,7 @@ def fields_of(ballot: Dated, language: str = DEFAULT) -> dict[str, str]:
 
 def example_fields() -> dict[str, str]:
     """Return example values of a ballot's fields, for a preview without a ballot; none of its dates is past."""
-    return {**{field: f"[{field.replace('_', ' ')}]" for field in _SAID}, **not_past()}
+    return {**{field: f"[{field.replace('_', ' ')}]" for field in _WRITTEN_FIELDS}, **not_past()}
 
 
 def not_past() -> dict[str, str]:

@@ -11,7 +11,7 @@ from core.db import Connection, load_queries
 from core.keyring import LENGTH
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.render import RenderedSms, Renderer
-from messaging.content.templates import Channel
+from messaging.content.templates import ChannelName
 from messaging.content.translations import languages
 
 SQL: Final = load_queries(__file__)
@@ -35,15 +35,15 @@ class LanguagePlan:
     """
 
     language: str
-    messages: Mapping[Channel, int]
-    first: Mapping[Channel, int]
-    said_in: Mapping[Channel, str]
+    messages: Mapping[ChannelName, int]
+    first: Mapping[ChannelName, int]
+    said_in: Mapping[ChannelName, str]
     segments: int
     rendered: int
     ucs2: int
 
     @property
-    def missing(self) -> Mapping[Channel, str]:
+    def missing(self) -> Mapping[ChannelName, str]:
         """Return the channels for which the template lacks their language, each with the language used instead."""
         return {channel: said for channel, said in self.said_in.items() if spoken(self.language, (said,)) is None}
 
@@ -76,7 +76,7 @@ async def plan_languages(
     plans = []
     for language, theirs in await db.fetch(SQL["group_by_language"], people):
         in_texts = [one for one in theirs if one in by_text]
-        by_channel: dict[Channel, list[int]] = {
+        by_channel: dict[ChannelName, list[int]] = {
             "sms": in_texts,
             "email": [one for one in theirs if one not in by_text],
         }
@@ -87,7 +87,7 @@ async def plan_languages(
 
 
 def _plan(
-    renderer: Renderer, language: str, people: Mapping[Channel, Sequence[int]], rendered: Sequence[RenderedSms]
+    renderer: Renderer, language: str, people: Mapping[ChannelName, Sequence[int]], rendered: Sequence[RenderedSms]
 ) -> LanguagePlan:
     each = sum(text.segments.segments for text in rendered) / len(rendered) if rendered else 0
     return LanguagePlan(

@@ -19,7 +19,7 @@ from core.address_masks import mask, mask_apart
 from core.db import Connection, Pool, load_queries
 from messaging import suppression
 from messaging.consent import Consent, record_consents
-from messaging.content.templates import Channel
+from messaging.content.templates import ChannelName
 from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
@@ -52,7 +52,7 @@ class ContactPoint:
     """
 
     address_id: int
-    channel: Channel
+    channel: ChannelName
     address: str
     masked: str
     choice: Choice
@@ -230,7 +230,7 @@ def _consents(
 
 
 async def _suppress(
-    db: Connection, channel: suppression.Medium, address: str, purpose: suppression.Purpose, message_id: int
+    db: Connection, channel: suppression.Medium, address: str, purpose: suppression.SuppressedPurpose, message_id: int
 ) -> None:
     await suppression.suppress(
         db, channel=channel, address=address, purpose=purpose, reason=Reason.OPTED_OUT, source=SOURCE,

@@ -26,7 +26,7 @@ from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from messaging.content.render import Renderer
-from messaging.content.templates import Channel, Template
+from messaging.content.templates import ChannelName, Template
 
 SQL = load_queries(__file__)
 
@@ -45,7 +45,7 @@ class Example:
         text: the whole text; an email's begins with its subject.
     """
 
-    channel: Channel
+    channel: ChannelName
     language: str
     messages: int
     text: str
@@ -307,8 +307,8 @@ async def _examples(
     db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
 ) -> tuple[Example, ...]:
     """Render one message of each channel and language, the one most people get first."""
-    messages: Counter[tuple[Channel, str]] = Counter()
-    people: dict[tuple[Channel, str], int] = {}
+    messages: Counter[tuple[ChannelName, str]] = Counter()
+    people: dict[tuple[ChannelName, str], int] = {}
     for one in languages:
         for channel, count in one.messages.items():
             kind = channel, one.said_in[channel]
@@ -322,7 +322,7 @@ async def _examples(
     )
 
 
-async def _said(db: Connection, renderer: Renderer, channel: Channel, person_id: int, public_url: str) -> str:
+async def _said(db: Connection, renderer: Renderer, channel: ChannelName, person_id: int, public_url: str) -> str:
     [variables] = await variables_of(db, [person_id], public_url)
     if channel == "sms":
         return renderer.sms(variables).text

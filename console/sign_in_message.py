@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from console.rendering import environment
 from core.db import Connection
 from core.settings import Settings
-from messaging.content.templates import Channel
+from messaging.content.templates import ChannelName
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 
@@ -17,7 +17,7 @@ async def queue_sign_in_link(
     db: Connection,
     settings: Settings,
     *,
-    channel: Channel,
+    channel: ChannelName,
     sender: str,
     address: str,
     name: str,
@@ -53,7 +53,7 @@ async def queue_sign_in_link(
     return await send_to(db, message, at=now, keys=settings.secret_key)
 
 
-def compose(settings: Settings, channel: Channel, *, name: str, link: str, minutes: int) -> Contents:
+def compose(settings: Settings, channel: ChannelName, *, name: str, link: str, minutes: int) -> Contents:
     """Compose the message: for a text one sentence, for a mail text and HTML."""
     where = f"{settings.named} on Muster" if settings.named else "Muster"
     time = in_words(minutes)

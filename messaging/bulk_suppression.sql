@@ -20,11 +20,11 @@ with entry as (
       select from suppression s
       where s.channel = e.channel and s.address = e.address and s.purpose in ('all', e.purpose)
         and reason_weight(s.reason) >= reason_weight(e.reason)
-    ) as stands
+    ) as is_in_force
   from entry e
 ), fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, at)
-  select channel, address, purpose, 'suppress', reason, source, since from judged where not lifted and not stands
+  select channel, address, purpose, 'suppress', reason, source, since from judged where not lifted and not is_in_force
   returning event_id, channel, address, purpose, reason, at
 ), standing as (
   insert into suppression (channel, address, purpose, reason, since, event_id)
@@ -33,7 +33,7 @@ with entry as (
     set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
     where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 )
-select j.reason, f.event_id, j.lifted and not j.stands as lifted
+select j.reason, f.event_id, j.lifted and not j.is_in_force as lifted
 from judged j
 left join fresh f using (channel, address, purpose);
 

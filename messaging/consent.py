@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from core.db import Connection, load_queries
-from messaging.content.templates import Channel, Purpose
+from messaging.content.templates import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 
@@ -40,8 +40,8 @@ class Consent:
     """
 
     person_id: int
-    channel: Channel
-    purpose: Purpose
+    channel: ChannelName
+    purpose: MessagePurpose
     action: ConsentAction
     source: str
     wording: str

@@ -19,7 +19,7 @@ from messaging.provider_names import SMS_PROVIDERS
 SQL: Final = load_queries(__file__)
 
 Medium = Literal["sms", "email", "person"]
-Purpose = Literal["all", "marketing"]
+SuppressedPurpose = Literal["all", "marketing"]
 
 BY_TEXT: Final = ("sms_reply", *SMS_PROVIDERS)
 """Sources of an opt-out that the network may have acted on, too: only a text of START lifts it."""
@@ -41,7 +41,7 @@ async def suppress(
     *,
     channel: Medium,
     address: str,
-    purpose: Purpose = "all",
+    purpose: SuppressedPurpose = "all",
     reason: str,
     source: str,
     message_id: int | None = None,
@@ -66,15 +66,15 @@ async def suppress(
     if known is None:
         return False
     address = known
-    news = await db.fetchval(SQL["suppress"], channel, address, purpose, reason, source, message_id)
+    event_id = await db.fetchval(SQL["suppress"], channel, address, purpose, reason, source, message_id)
     if channel == "person":
         await db.execute(SQL["withdraw_person"], int(address), purpose, reason, source)
     else:
         await db.execute(SQL["withdraw_address"], channel, address, purpose, reason, source)
     await db.execute(SQL["withdraw_transactional"], channel, address, purpose, reason, source)
-    if news is None and channel == "sms" and source in BY_TEXT:
+    if event_id is None and channel == "sms" and source in BY_TEXT:
         await db.execute(SQL["restate"], address, reason, source, message_id, BY_TEXT)
-    return news is not None
+    return event_id is not None
 
 
 async def find_place(db: Connection, channel: Medium, address: str, message_id: int | None) -> str | None:
@@ -91,7 +91,7 @@ async def find_place(db: Connection, channel: Medium, address: str, message_id: 
     """
     if message_id is None or not is_erased(message_id, address):
         return address
-    place: str | None = await db.fetchval(SQL["place"], message_id, channel)
+    place: str | None = await db.fetchval(SQL["find_place"], message_id, channel)
     return place
 
 
@@ -116,7 +116,7 @@ async def lift(
 
 async def active_suppressions(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
     """Return the suppressions of an address now; none when it may be written to."""
-    return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]
+    return [Suppression(**row) for row in await db.fetch(SQL["list_suppressions"], channel, address)]
 
 
 async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
@@ -127,4 +127,4 @@ async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: 
         channels: the channel of each address.
         addresses: normalised.
     """
-    await db.execute(SQL["drop"], channels, addresses)
+    await db.execute(SQL["drop_suppressions"], channels, addresses)

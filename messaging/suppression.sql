@@ -27,13 +27,13 @@ on conflict (channel, address, purpose) do update
   where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 returning event_id;
 
--- name: place
+-- name: find_place
 -- The address of a message whose person was erased: kept as long as other people have it.
 select address from erased_place where message_id = $1 and channel = $2;
 
 -- name: restate
 -- A phone that had opted out on a page now does so by text, and the network has seen it: from now on no page lifts it.
-with said as (
+with ledger_entry as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select s.channel, s.address, s.purpose, 'suppress', s.reason, $3, $4
   from suppression s
@@ -41,9 +41,9 @@ with said as (
   where s.channel = 'sms' and s.address = $1 and s.reason = $2 and e.source <> all ($5::text[])
   returning event_id, purpose
 )
-update suppression s set event_id = said.event_id
-from said
-where s.channel = 'sms' and s.address = $1 and s.purpose = said.purpose;
+update suppression s set event_id = ledger_entry.event_id
+from ledger_entry
+where s.channel = 'sms' and s.address = $1 and s.purpose = ledger_entry.purpose;
 
 -- name: withdraw_address
 -- Withdraws the messages queued for the address, in the same transaction. Messages claimed but not on the wire are
@@ -104,14 +104,14 @@ insert into suppression_event (channel, address, purpose, action, reason, source
 select $1, $2, purpose, 'lift', $3, $4 from lifted
 returning event_id;
 
--- name: standing
+-- name: list_suppressions
 -- The suppressions of an address now, the strictest first.
 select channel, address, purpose, reason, since
 from suppression
 where channel = $1 and address = $2
 order by purpose;
 
--- name: drop
+-- name: drop_suppressions
 -- Digests of these are kept from now on.
 delete from suppression s
 using unnest($1::text[], $2::text[]) as given (channel, address)

@@ -123,12 +123,12 @@ async def look_for(runtime: Runtime, who: str) -> FoundTraces:
         return FoundTraces(traces, await find_arrivals(db, search_terms(traces)))
 
 
-async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
+async def erase(runtime: Runtime, traces_found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
     """Erase a person, and record in the audit that it was done.
 
     Args:
         runtime: has the database.
-        found: as `look_for` found it; what has come since is erased, too.
+        traces_found: as `look_for` found it; what has come since is erased, too.
         actor: who does it, for the audit.
         may_return: if a member file brings them back they may be written to, except where they had opted out.
 
@@ -141,13 +141,13 @@ async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return:
     """
     keys, now = DigestKeys(runtime.settings.secret_key), runtime.clock()
     async with runtime.pool.acquire() as db:
-        if found.traces.person_id is not None:
-            await finish_reach(db, found.traces.person_id, now)
-        act = partial(_erase, db, keys, found, actor, may_return=may_return, now=now)
+        if traces_found.traces.person_id is not None:
+            await finish_reach(db, traces_found.traces.person_id, now)
+        act = partial(_erase, db, keys, traces_found, actor, may_return=may_return, now=now)
         done, detail = await _until_free(runtime, db, act)
         await _wait_for_the_wire(runtime, db, done.traces.written)
         await forget_statistics(db)
-    log.info("a person was erased", person_id=found.traces.person_id)
+    log.info("a person was erased", person_id=traces_found.traces.person_id)
     return detail
 
 
@@ -227,13 +227,13 @@ async def read_waiting(runtime: Runtime, db: Connection, inbound_ids: Sequence[i
 
 
 async def _erase(
-    db: Connection, keys: DigestKeys, found: FoundTraces, actor: str, *, may_return: bool, now: datetime
+    db: Connection, keys: DigestKeys, traces_found: FoundTraces, actor: str, *, may_return: bool, now: datetime
 ) -> tuple[FoundTraces, dict[str, int]]:
-    await begin_erasure(db, found.traces)
-    traces = await read_again(db, found.traces)
+    await begin_erasure(db, traces_found.traces)
+    traces = await read_again(db, traces_found.traces)
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = search_terms(traces)
-    done = FoundTraces(traces, await find_arrivals(db, wanted, found.arrivals))
+    done = FoundTraces(traces, await find_arrivals(db, wanted, traces_found.arrivals))
     if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
         raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)

@@ -41,26 +41,26 @@ async def unheld_attributes(db: Connection, wanted: Wanted, *, key: str) -> list
     for name in wanted.keys() & await _names(db):
         values = wanted[name]
         if not isinstance(values, bool):
-            held = [row["value"] for row in await db.fetch(SQL["values_held"], name)]
-            lines += unheld_values(values, held, key=f"{key}.attribute.{name}")
+            values_present = [row["value"] for row in await db.fetch(SQL["values_held"], name)]
+            lines += unheld_values(values, values_present, key=f"{key}.attribute.{name}")
     return lines
 
 
-def unheld_values(wanted: Sequence[str], held: Sequence[str], *, key: str) -> list[tuple[str, bool]]:
+def unheld_values(wanted: Sequence[str], values_present: Sequence[str], *, key: str) -> list[tuple[str, bool]]:
     """Find the values that nobody has, with what comes close.
 
     Args:
         wanted: by a file.
-        held: by anybody, the most frequent first.
+        values_present: by anybody, the most frequent first.
         key: in the file, for the words.
 
     Returns:
         A line for each, and whether somebody has it in other letters: `live` for Live.
     """
-    alike = {plain(value): value for value in reversed(held)}
+    alike = {plain(value): value for value in reversed(values_present)}
     lines: list[tuple[str, bool]] = []
     for value in wanted:
-        if value not in held:
+        if value not in values_present:
             close = get_close_matches(plain(value), alike, n=1)
             hint = f"; did you mean {alike[close[0]]}?" if close else ""
             lines.append((f"{key}: nobody has {value!r}{hint}", plain(value) in alike))

@@ -33,7 +33,7 @@ async def set_leaving_dates(db: Connection, people: Sequence[int], dates: Sequen
 
 async def due_leavers(db: Connection, now: datetime) -> list[int]:
     """Return the ids of members whose leaving date has come."""
-    return [row["person_id"] for row in await db.fetch(SQL["due"], now)]
+    return [row["person_id"] for row in await db.fetch(SQL["find_due_leavers"], now)]
 
 
 async def mark_struck_off(db: Connection, people: Sequence[int], now: datetime) -> None:

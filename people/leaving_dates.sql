@@ -5,7 +5,7 @@ update person p set left_at = given.at, updated_at = $3
 from unnest($1::bigint[], $2::timestamptz[]) as given (person_id, at)
 where p.person_id = given.person_id and p.struck_off_at is null;
 
--- name: due
+-- name: find_due_leavers
 -- Members whose leaving date has come.
 select person_id from person where left_at <= $1 and struck_off_at is null order by person_id;
 

@@ -88,7 +88,7 @@ async def find_person(db: Connection, external_id: str) -> Person:
     Raises:
         NotFound: nobody has it; the message lists similar numbers.
     """
-    row = await db.fetchrow(SQL["person"], external_id)
+    row = await db.fetchrow(SQL["find_person"], external_id)
     if row is None:
         close = [similar["external_id"] for similar in await db.fetch(SQL["similar_ids"], external_id)]
         raise NotFound(
@@ -138,18 +138,20 @@ class PersonName:
 async def names_of(db: Connection, person_ids: Collection[int | None]) -> Mapping[int | None, PersonName]:
     """Look up the names of some people by their ids; None is nobody known."""
     rows = {
-        row["person_id"]: row for row in await db.fetch(SQL["names"], [one for one in person_ids if one is not None])
+        row["person_id"]: row
+        for row in await db.fetch(SQL["list_names"], [person_id for person_id in person_ids if person_id is not None])
     }
     erased = PersonName(None, "")
     return {
-        one: PersonName(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids
+        person_id: PersonName(rows[person_id]["external_id"], rows[person_id]["name"]) if person_id in rows else erased
+        for person_id in person_ids
     }
 
 
 async def members_named(db: Connection, external_ids: Sequence[str]) -> list[PersonName]:
     """Look up the members with some membership numbers, once each and in their order; unknown numbers are left out."""
-    rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
-    return [PersonName(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
+    rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["list_names_by_number"], list(external_ids))}
+    return [PersonName(member_id, rows[member_id]) for member_id in dict.fromkeys(external_ids) if member_id in rows]
 
 
 async def has_people(db: Connection) -> bool:

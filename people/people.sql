@@ -1,4 +1,4 @@
--- name: person
+-- name: find_person
 -- One member by membership number.
 select
   person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at, left_at
@@ -16,12 +16,12 @@ left join lateral (
 where a.person_id = $1
 order by a.channel desc, a.rank, a.address_id
 
--- name: names
+-- name: list_names
 -- Names and numbers of people; of nobody who was erased.
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where person_id = any ($1::bigint[]) and erased_at is null
 
--- name: names_by_number
+-- name: list_names_by_number
 -- The same by their membership numbers.
 select external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = any ($1::text[]) and erased_at is null

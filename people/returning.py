@@ -62,28 +62,28 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
         return Restored()
     rows = await db.fetch(SQL["arrivals"], timeout=_WITHIN)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
-    found = await find_digests(db, keys, meant)
-    spoken = await opt_ins(db, [one.channel for one in found], [one.address for one in found])
+    digests = await find_digests(db, keys, meant)
+    spoken = await opt_ins(db, [digest.channel for digest in digests], [digest.address for digest in digests])
     entries = [
         {
-            "channel": one.channel,
-            "address": meant[one.channel, one.address],
-            "purpose": one.purpose,
-            "reason": one.reason,
+            "channel": digest.channel,
+            "address": meant[digest.channel, digest.address],
+            "purpose": digest.purpose,
+            "reason": digest.reason,
             "source": SOURCE,
-            "since": one.since,
+            "since": digest.since,
         }
-        for one in found
+        for digest in digests
         if not (
-            one.reason in {Reason.OPTED_OUT, Reason.ERASED}
-            and (said := spoken.get((one.channel, one.address))) is not None
-            and said > one.made_at
+            digest.reason in {Reason.OPTED_OUT, Reason.ERASED}
+            and (opt_in := spoken.get((digest.channel, digest.address))) is not None
+            and opt_in > digest.made_at
         )
     ]
     await suppress_many(db, entries)
-    await drop_digests(db, found)
-    places = sorted({(one["channel"], one["address"]) for one in entries})
-    whose = await db.fetch(SQL["whose"], [channel for channel, _ in places], [address for _, address in places])
+    await drop_digests(db, digests)
+    places = sorted({(entry["channel"], entry["address"]) for entry in entries})
+    whose = await db.fetch(SQL["find_owners"], [channel for channel, _ in places], [address for _, address in places])
     return Restored(len(places), tuple(row["external_id"] for row in whose))
 
 
@@ -106,7 +106,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
     async with atomic(db):
         person = await db.fetchrow(SQL["with_addresses"], who)
         channel, address = ("person", str(person["person_id"])) if person else _read_address(who, region)
-        targets = [(channel, address), *(tuple(one) for one in (person["addresses"] if person else ()))]
+        targets = [(channel, address), *(tuple(address) for address in (person["addresses"] if person else ()))]
         lifted = False
         for medium, place in targets:
             lifted |= bool(
@@ -120,7 +120,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
                 )
             )
         arrivals = [(channel, who if person else address), *targets[1:]]
-        digests = [one for one in await find_digests(db, keys, arrivals) if one.reason == Reason.ERASED]
+        digests = [digest for digest in await find_digests(db, keys, arrivals) if digest.reason == Reason.ERASED]
         await drop_digests(db, digests)
         if lifted or digests:
             subject = f"person {person['person_id']}" if person else f"an address ({channel})"

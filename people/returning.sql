@@ -23,7 +23,7 @@ where p.external_id = $1 and p.erased_at is null;
 -- Records who lifted the suppression of an erased person.
 insert into audit (actor, action, subject) values ($1, 'people.returned', $2);
 
--- name: whose
+-- name: find_owners
 -- The members of a file who have these addresses, or are listed as a person themselves.
 select distinct p.external_id
 from staged_person s

@@ -14,7 +14,7 @@ SQL: Final = load_queries(__file__)
 
 async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
     """List the staff: email, name, created_at, disabled_at and signed_in_at; those whose access was taken away last."""
-    return await db.fetch(SQL["list"])
+    return await db.fetch(SQL["list_accounts"])
 
 
 async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:

@@ -1,4 +1,4 @@
--- name: list
+-- name: list_accounts
 -- Shows the last sign-in, so that staff who left long ago stand out.
 select s.email, s.name, s.phone, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at
 from staff s left join sign_in l using (staff_id)

@@ -182,7 +182,7 @@ async def use_link(db: Connection, token: str, *, now: datetime, replaces: str |
     if not _TOKEN.fullmatch(token):
         return None
     async with db.transaction():
-        await db.execute(SQL["hold_to_sign_in"], _digest(token), _digest(replaces or ""))
+        await db.execute(SQL["lock_to_sign_in"], _digest(token), _digest(replaces or ""))
         staff_id = await db.fetchval(SQL["use_link"], _digest(token), now)
         if staff_id is None:
             return None
@@ -220,7 +220,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
     if now - row["created_at"] >= _ROTATE_EVERY:
         renewed = secrets.token_urlsafe(32)
         async with db.transaction():
-            await db.execute(SQL["hold_by_session"], _digest(token))
+            await db.execute(SQL["lock_by_session"], _digest(token))
             changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
         return Admission(staff, renewed if changed else None)  # None: another request has just changed it
     if now - row["seen_at"] >= _TOUCH_EVERY:
@@ -238,7 +238,7 @@ async def forget_expired(db: Connection, *, now: datetime) -> None:
 async def end_session(db: Connection, token: str, *, now: datetime) -> None:
     """Sign out: neither the token nor any that it came from or became opens anything from now on."""
     async with atomic(db):
-        await db.execute(SQL["hold_to_end_session"], _digest(token))
+        await db.execute(SQL["lock_to_end_session"], _digest(token))
         await db.execute(SQL["end_session"], _digest(token), now)
 
 
@@ -253,7 +253,7 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
     Returns:
         How many sessions and how many links could still have been used.
     """
-    await db.execute(SQL["hold_to_end"], staff_id)
+    await db.execute(SQL["lock_to_end"], staff_id)
     sessions = await db.fetchval(SQL["end_sessions"], staff_id, now)
     return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
 

@@ -59,12 +59,12 @@ update staff_session set seen_at = $2, expires_at = $3
 where digest = $1 and retired_at is null
 returning digest;
 
--- name: hold_by_session
+-- name: lock_by_session
 -- Nobody's access is ended between here and the commit: who changes a token would leave a session that was not
 -- there yet when the others were deleted.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for key share of s;
 
--- name: hold_to_sign_in
+-- name: lock_to_sign_in
 -- Whose link it is and whose session it replaces, in one order: neither waits for the other.
 select staff_id from staff
 where staff_id in (
@@ -74,11 +74,11 @@ where staff_id in (
 order by staff_id
 for update;
 
--- name: hold_to_end
+-- name: lock_to_end
 -- The other side: waits for tokens that are just being changed, so that what is deleted next is all there is.
 select staff_id from staff where staff_id = $1 for update;
 
--- name: hold_to_end_session
+-- name: lock_to_end_session
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for update of s;
 
 -- name: change_token

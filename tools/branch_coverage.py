@@ -74,13 +74,15 @@ def report(modules: Iterable[Branches], least: Mapping[str, float] = LEAST) -> t
     enough = packages.keys() >= least.keys()
     lines += [f"{package} was not measured" for package in sorted(least.keys() - packages.keys())]
     for package, inside in sorted(packages.items()):
-        found = Branches(package, sum(one.taken for one in inside), sum(one.total for one in inside))
-        lines.append(str(found))
-        if found.share < least.get(package, 0):
+        package_branches = Branches(
+            package, sum(module.taken for module in inside), sum(module.total for module in inside)
+        )
+        lines.append(str(package_branches))
+        if package_branches.share < least.get(package, 0):
             enough = False
             lines.append(f"  too few: {least[package]:.0f} % are asked for; most are missing in")
-            worst = sorted(inside, key=lambda one: one.missing, reverse=True)[:SHOWN]
-            lines += [f"  {one}" for one in worst if one.missing]
+            worst = sorted(inside, key=lambda module: module.missing, reverse=True)[:SHOWN]
+            lines += [f"  {module}" for module in worst if module.missing]
     return lines, enough
 
 

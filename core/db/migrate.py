@@ -100,10 +100,10 @@ def made_before_release() -> Conflict:
 
 def _dbmate() -> str:
     beside = Path(sys.executable).parent / "dbmate"
-    found = str(beside) if beside.exists() else shutil.which("dbmate")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("dbmate")
+    if program is None:
         raise SettingsError("The program dbmate is missing.", remedy="Install Muster again, as you did at first.")
-    return found
+    return program
 
 
 def _for_dbmate(url: str) -> str:

@@ -81,13 +81,13 @@ class FailoverChannel:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sms_from = sms_from
-        self._candidates = sorted(candidates, key=lambda one: one.cost)  # stable: equals stay in order
-        self._by_name = {one.name: one for one in self._candidates}
+        self._candidates = sorted(candidates, key=lambda candidate: candidate.cost)  # stable: equals stay in order
+        self._by_name = {candidate.name: candidate for candidate in self._candidates}
         self._declined: dict[int, set[str]] = {}
         self._status_reports: list[StatusReport] = []
-        self.connections: Final = max(one.channel.connections for one in candidates)
-        for one in candidates:
-            one.breaker = Breaker(clock)
+        self.connections: Final = max(candidate.channel.connections for candidate in candidates)
+        for candidate in candidates:
+            candidate.breaker = Breaker(clock)
 
     def route(self, outbound: OutboundMessage) -> Route:
         """Choose the cheapest provider that works; one that has failed gets a single message as a probe.
@@ -131,13 +131,13 @@ class FailoverChannel:
         if outbound.route is not None:
             candidate = self._by_name.get(outbound.route.provider)
             return await candidate.channel.trace(outbound, since) if candidate is not None else None
-        found: list[Trace] = []
+        all_traces: list[Trace] = []
         certain = True
-        for one in self._candidates:
-            traces = await one.channel.trace(outbound, since)
+        for candidate in self._candidates:
+            traces = await candidate.channel.trace(outbound, since)
             certain = certain and traces is not None
-            found += traces or []
-        return found if found or certain else None
+            all_traces += traces or []
+        return all_traces if all_traces or certain else None
 
     def status_reports(self) -> list[StatusReport]:
         """Return which providers were left out or are used again since the last call."""
@@ -146,25 +146,31 @@ class FailoverChannel:
 
     async def close(self) -> None:
         """Close every provider's channel."""
-        for one in self._candidates:
-            await one.channel.close()
+        for candidate in self._candidates:
+            await candidate.channel.close()
 
     def _choose(self, message_id: int) -> TextProvider:
         declined = self._declined.get(message_id, ())
-        willing = [one for one in self._candidates if one.name not in declined] or self._candidates
-        for one in willing:
-            if one.breaker.wants_probe:
-                return one
-        well = [one for one in willing if one.breaker.closed] or [one for one in self._candidates if one.breaker.closed]
+        willing = [candidate for candidate in self._candidates if candidate.name not in declined] or self._candidates
+        for candidate in willing:
+            if candidate.breaker.wants_probe:
+                return candidate
+        well = [candidate for candidate in willing if candidate.breaker.closed] or [
+            candidate for candidate in self._candidates if candidate.breaker.closed
+        ]
         # where none works, the one that has been left out longest: this message is its probe
-        return well[0] if well else min(willing, key=lambda one: one.breaker.open_until or 0.0)
+        return well[0] if well else min(willing, key=lambda candidate: candidate.breaker.open_until or 0.0)
 
     def _other(self, message_id: int, candidate: TextProvider) -> TextProvider | None:
         """Return another provider that works and has not declined this message."""
         declined = self._declined.get(message_id, ())
-        for one in self._candidates:
-            if one is not candidate and one.name not in declined and (one.breaker.closed or one.breaker.wants_probe):
-                return one
+        for other in self._candidates:
+            if (
+                other is not candidate
+                and other.name not in declined
+                and (other.breaker.closed or other.breaker.wants_probe)
+            ):
+                return other
         return None
 
     def _note_result(self, candidate: TextProvider, message_id: int, result: SendResult) -> SendResult:
@@ -200,7 +206,9 @@ class FailoverChannel:
 
     def _left_out(self, candidate: TextProvider, reason: Reason) -> StatusReport:
         name = candidate.name.capitalize()
-        others = [one.name.capitalize() for one in self._candidates if one is not candidate and one.breaker.closed]
+        others = [
+            other.name.capitalize() for other in self._candidates if other is not candidate and other.breaker.closed
+        ]
         if others:
             title = f"{name} is not used. {sentence(reason)} Texts go by {' and '.join(others)}."
         else:

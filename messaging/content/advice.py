@@ -62,10 +62,13 @@ def advice(
     """Yield the warnings, one sentence each; those about a translation begin with its language."""
     if language in {None, template.language}:
         yield from _of_one(template, subjects, sms_from, meanings, channels)
-    for code, one in template.translations.items():
+    for code, translation in template.translations.items():
         if language in {None, code}:
-            said = (*_of_one(one, subjects, sms_from, meanings, channels), *_of_translation(template, one, channels))
-            yield from (f"In {named(code)}: {sentence}" for sentence in said)
+            sentences = (
+                *_of_one(translation, subjects, sms_from, meanings, channels),
+                *_of_translation(template, translation, channels),
+            )
+            yield from (f"In {named(code)}: {sentence}" for sentence in sentences)
 
 
 def _of_one(
@@ -75,7 +78,7 @@ def _of_one(
     meanings: Collection[str] | None,
     channels: Collection[str],
 ) -> Iterator[str]:
-    subject = next((one for one in subjects if one.name in template.variables), None)
+    subject = next((subject for subject in subjects if subject.name in template.variables), None)
     if template.sms is not None and "sms" in channels:
         yield from _of_text(template, template.sms, sms_from, subject)
         yield from _of_menu(template, meanings)
@@ -85,18 +88,18 @@ def _of_one(
         yield from _of_links(template.email_source(), markdown=True)
 
 
-def _of_translation(template: Template, one: Template, channels: Collection[str]) -> Iterator[str]:
+def _of_translation(template: Template, translation: Template, channels: Collection[str]) -> Iterator[str]:
     for channel, what in (("sms", "text"), ("email", "email")):
-        if channel in channels and getattr(template, channel) is not None and getattr(one, channel) is None:
+        if channel in channels and getattr(template, channel) is not None and getattr(translation, channel) is None:
             own = named(template.language)
-            yield f"There is no {what} in {named(one.language)}: whoever speaks it gets the {what} in {own}."
-    if one.email is not None and "email" in channels and spoken(one.language, languages()) is None:
-        theirs = named(one.language)
+            yield f"There is no {what} in {named(translation.language)}: whoever speaks it gets the {what} in {own}."
+    if translation.email is not None and "email" in channels and spoken(translation.language, languages()) is None:
+        theirs = named(translation.language)
         yield f"The foot of the email and its dates are in {named(DEFAULT)}: Muster has no words in {theirs}."
-    if one.sms is not None and "sms" in channels and dict(one.menu) != dict(template.menu):
+    if translation.sms is not None and "sms" in channels and dict(translation.menu) != dict(template.menu):
         offered, own = (
             ", ".join(f"{digit} {meaning}" for digit, meaning in each.menu.items()) or "no digits"
-            for each in (one, template)
+            for each in (translation, template)
         )
         yield f"The text offers {offered}, and the one in {named(template.language)} {own}."
 
@@ -117,7 +120,11 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
     yield from _of_links(source, markdown=False)
     cleaned = sanitise(plain)
     if cleaned.replaced:
-        yield "Replaced in the text: " + ", ".join(f"{one.name} ({one.times})" for one in cleaned.replaced) + "."
+        yield (
+            "Replaced in the text: "
+            + ", ".join(f"{replacement.name} ({replacement.times})" for replacement in cleaned.replaced)
+            + "."
+        )
     if dear := beyond_gsm7(cleaned.text):
         yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
     if (counted := count(cleaned.text)).segments > _LONG:
@@ -151,7 +158,7 @@ def network_words(text: str) -> list[str]:
 
     STOP and its kind do not count where they are offered to opt out, which is what they do.
     """
-    found: dict[str, None] = {}
+    words_found: dict[str, None] = {}
     for pattern in (_INVITED, _SHOUTED):
         for match in pattern.finditer(text):
             start, end = match.span("word")
@@ -160,8 +167,8 @@ def network_words(text: str) -> list[str]:
                 continue
             if _is_way_out(match["word"], before, after):
                 continue
-            found[match["word"].upper()] = None
-    return list(found)
+            words_found[match["word"].upper()] = None
+    return list(words_found)
 
 
 def _is_way_out(word: str, before: str, after: str) -> bool:
@@ -179,15 +186,15 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
 
 def _of_links(source: TemplateSource, *, markdown: bool) -> Iterator[str]:
     """Warn of links with text directly after them: phones and mail programs take it for a part of the address."""
-    found = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
-    for position, piece in enumerate(found[:-1]):
+    parts = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
+    for position, piece in enumerate(parts[:-1]):
         link = _LINK.fullmatch(piece.text) if piece.kind == "value" else None
         if link is None:
             continue
-        before = found[position - 1].text if position and found[position - 1].kind == "text" else ""
+        before = parts[position - 1].text if position and parts[position - 1].kind == "text" else ""
         if markdown and before.endswith(("](", "<")):
             continue  # an address of its own, with a label or between brackets
-        after = _glued(found[position + 1], markdown=markdown)
+        after = _glued(parts[position + 1], markdown=markdown)
         if after:
             yield (
                 f"{source.at(piece.line)}: “{after}” is glued to {{{{ {link[1]} }}}}, and is taken for a part of the "

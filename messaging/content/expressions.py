@@ -198,28 +198,28 @@ def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
 
 def pieces(source: TemplateSource) -> list[Piece]:
     """Split a template that `parse` accepted into plain text, values and statements; `{%-` and `-%}` are applied."""
-    found: list[Piece] = []
+    pieces_found: list[Piece] = []
     tag, opened = "", 0
     for line, kind, text in _PLAIN.lex(source.text):
         if kind in {"variable_begin", "block_begin"}:
             tag, opened = text.rstrip("-+"), line
         elif kind in {"variable_end", "block_end"}:
             value = kind == "variable_end"
-            found.append(Piece("value" if value else "statement", tag + ("}}" if value else "%}"), opened))
+            pieces_found.append(Piece("value" if value else "statement", tag + ("}}" if value else "%}"), opened))
             tag = ""
         elif tag:
             tag += text
         elif kind == "data":
-            found.append(Piece("text", text, line))
+            pieces_found.append(Piece("text", text, line))
         elif kind == "comment":
-            found.append(Piece("statement", "{# #}", line))
-    return found
+            pieces_found.append(Piece("statement", "{# #}", line))
+    return pieces_found
 
 
-def by_line(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
+def by_line(all_pieces: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
     """Yield the pieces of each line, and whether it has only statements: such a line is not a line of text."""
     lines: list[list[Piece]] = [[]]
-    for piece in found:
+    for piece in all_pieces:
         if piece.kind != "text":
             lines[-1].append(piece)
             continue
@@ -251,13 +251,13 @@ def names(tree: nodes.Template) -> dict[str, int]:
 
 def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
     """Return the fields of one variable that a template uses: `(field, line)`; field None where it names none."""
-    asked: list[tuple[str | None, int]] = [
+    used_fields: list[tuple[str | None, int]] = [
         (node.attr, node.lineno)
         for node in tree.find_all(nodes.Getattr)
         if isinstance(node.node, nodes.Name) and node.node.name == name
     ]
-    bare = sum(1 for node in tree.find_all(nodes.Name) if node.name == name) - len(asked)
-    return [*asked, (None, names(tree).get(name, 1))] if bare else asked
+    bare = sum(1 for node in tree.find_all(nodes.Name) if node.name == name) - len(used_fields)
+    return [*used_fields, (None, names(tree).get(name, 1))] if bare else used_fields
 
 
 def misplaced_fields(
@@ -322,8 +322,8 @@ def compiled(
         try:
             # the mapping itself is the context, without Jinja's globals, which no template can use: a copy for each
             # message would cost as much as the rendering
-            said = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
-            text = "".join(said if free else _in_measure(said, source.file))
+            rendered_pieces = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
+            text = "".join(rendered_pieces if free else _in_measure(rendered_pieces, source.file))
         except UndefinedError as error:
             raise TemplateError(f"{source.file}: {error.message}.") from error
         except (
@@ -343,10 +343,10 @@ def compiled(
     return evaluate
 
 
-def _in_measure(said: Iterable[str], file: str) -> Iterator[str]:
+def _in_measure(pieces_of_text: Iterable[str], file: str) -> Iterator[str]:
     """Yield the pieces, until they are longer than `LONGEST_OUTPUT`."""
     length = 0
-    for piece in said:
+    for piece in pieces_of_text:
         length += len(piece)
         if length > LONGEST_OUTPUT:
             raise too_long(file)

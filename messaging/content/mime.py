@@ -148,8 +148,8 @@ def seven_bit(content: bytes) -> bytes:
     """
     if content.isascii():
         return content
-    found = _BOUNDARY.search(content)
-    mark = b"\r\n--" + found[1] if found else b"\r\n.\r\n"
+    boundary = _BOUNDARY.search(content)
+    mark = b"\r\n--" + boundary[1] if boundary else b"\r\n.\r\n"
     parts = content.split(mark)
     for number, part in enumerate(parts):
         header, gap, text = part.partition(b"\r\n\r\n")

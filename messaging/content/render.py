@@ -17,7 +17,7 @@ from messaging.content.languages import direction, spoken
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.markup import convert
 from messaging.content.segments import Replacement, Segments, count, sanitise
-from messaging.content.templates import Channel, Template
+from messaging.content.templates import ChannelName, Template
 from messaging.content.translations import wording
 
 _FOOT: Final = """
@@ -91,15 +91,15 @@ class Renderer:
 
         self.template: Final = template
         self._texts: Final = {
-            language: compiled(one.sms_source(), known(language), language=language)
-            for language, one in template.versions("sms").items()
+            language: compiled(version.sms_source(), known(language), language=language)
+            for language, version in template.versions("sms").items()
         }
         self._emails: Final = {
-            language: _Email(one, known(language), template.layout, brand.accent)
-            for language, one in template.versions("email").items()
+            language: _Email(version, known(language), template.layout, brand.accent)
+            for language, version in template.versions("email").items()
         }
 
-    def language(self, channel: Channel, variables: Mapping[str, Any]) -> str:
+    def language(self, channel: ChannelName, variables: Mapping[str, Any]) -> str:
         """Return the language in which one person gets it by a channel.
 
         Raises:
@@ -113,8 +113,8 @@ class Renderer:
         Raises:
             TemplateError: a variable is missing, or the template has no SMS.
         """
-        said = sanitise(self._texts[self._said_in(self._texts, variables)](variables).strip())
-        return RenderedSms(said.text, count(said.text), said.replaced)
+        cleaned = sanitise(self._texts[self._said_in(self._texts, variables)](variables).strip())
+        return RenderedSms(cleaned.text, count(cleaned.text), cleaned.replaced)
 
     def email(self, variables: Mapping[str, Any]) -> RenderedEmail:
         """Render the email for one person; the language is chosen as for `sms`.

@@ -25,8 +25,8 @@ from messaging.content.menus import read_menu
 from messaging.content.translations import wording
 from messaging.content.vocabulary import CONSTANTS, LINKS, WELL_KNOWN, SubjectVariable
 
-Purpose = Literal["service", "marketing"]
-Channel = Literal["sms", "email"]
+MessagePurpose = Literal["service", "marketing"]
+ChannelName = Literal["sms", "email"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _FILE: Final = re.compile(r"(sms(?=.*\.txt\Z)|email(?=.*\.md\Z))(?:\.([A-Za-z0-9_-]+))?\.(txt|md)")
@@ -63,7 +63,7 @@ class Template:
     """
 
     name: str
-    purpose: Purpose
+    purpose: MessagePurpose
     sms: str | None = None
     subject: str | None = None
     email: str | None = None
@@ -78,9 +78,9 @@ class Template:
     suffix: str = ""
 
     @property
-    def channels(self) -> tuple[Channel, ...]:
+    def channels(self) -> tuple[ChannelName, ...]:
         """Channels it has a text for."""
-        return tuple(cast("Channel", name) for name in get_args(Channel) if getattr(self, name) is not None)
+        return tuple(cast("ChannelName", name) for name in get_args(ChannelName) if getattr(self, name) is not None)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -91,18 +91,20 @@ class Template:
     def variables(self) -> frozenset[str]:
         """All variables it uses; where it has translations, `language` is one, and `time_zone` where it has dates."""
         trees = map(expressions.parse, self.sources())
-        asked = {name for tree in trees for name in (*expressions.names(tree), *needed_for_dates(tree))}
-        return frozenset(asked | {"language"} if self.translations else asked)
+        names = {name for tree in trees for name in (*expressions.names(tree), *needed_for_dates(tree))}
+        return frozenset(names | {"language"} if self.translations else names)
 
-    def versions(self, channel: Channel) -> Mapping[str, Template]:
+    def versions(self, channel: ChannelName) -> Mapping[str, Template]:
         """Return the versions that have a channel, by language; its own first."""
-        found = {self.language: self, **dict(sorted(self.translations.items()))}
-        return {language: one for language, one in found.items() if getattr(one, channel) is not None}
+        by_language = {self.language: self, **dict(sorted(self.translations.items()))}
+        return {
+            language: template for language, template in by_language.items() if getattr(template, channel) is not None
+        }
 
-    def version(self, channel: Channel, wanted: str) -> Template:
+    def version(self, channel: ChannelName, wanted: str) -> Template:
         """Return the version for a channel in the wanted language, or else in its own."""
-        found = self.versions(channel)
-        return found[spoken(wanted, found) or self.language]
+        versions = self.versions(channel)
+        return versions[spoken(wanted, versions) or self.language]
 
     def sources(self) -> Iterator[TemplateSource]:
         """Yield every part that may have expressions."""
@@ -137,12 +139,14 @@ class Template:
         Raises:
             TemplateError: with one line for each problem.
         """
-        names = frozenset(known) | CONSTANTS | LINKS | WELL_KNOWN | {one.name for one in subjects}
+        names = frozenset(known) | CONSTANTS | LINKS | WELL_KNOWN | {subject.name for subject in subjects}
         problems = [problem for source in self.sources() for problem in _unknown(source, names, subjects)]
         if not problems:
             problems += [problem for source in self.sources() for problem in _fails(source, self.variables, subjects)]
         if sms_from and cannot_be_answered(sms_from):
-            problems += [line for one in self.versions("sms").values() for line in _problems_of_a_name(one, sms_from)]
+            problems += [
+                line for version in self.versions("sms").values() for line in _problems_of_a_name(version, sms_from)
+            ]
         if problems:
             raise TemplateError(
                 f"The template {self.name} cannot be used.",
@@ -176,14 +180,18 @@ class Template:
     def to_json(self) -> dict[str, Any]:
         """Return the template in the form kept with a step, so that a step sends the version that was approved."""
         kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines), "head_lines": dict(self.head_lines)}
-        return kept | {"translations": {language: one.to_json() for language, one in self.translations.items()}}
+        return kept | {
+            "translations": {language: translation.to_json() for language, translation in self.translations.items()}
+        }
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Template:
         """Return the template that `to_json` made."""
-        known = {one.name for one in fields(cls)}
+        known = {field.name for field in fields(cls)}
         values = {key: value for key, value in kept.items() if key in known}
-        translations = {language: cls.from_json(one) for language, one in kept.get("translations", {}).items()}
+        translations = {
+            language: cls.from_json(translation) for language, translation in kept.get("translations", {}).items()
+        }
         return cls(**values | {"lines": tuple(kept.get("lines", (1, 1))), "translations": translations})
 
 
@@ -191,9 +199,9 @@ def _problems_of_a_name(template: Template, sms_from: str) -> Iterator[str]:
     file = template.sms_source().file
     if template.menu:
         yield f"{file}: it offers digits to reply with, but texts from “{sms_from}” cannot be answered."
-    asked = expressions.names(expressions.parse(template.sms_source())).keys()
+    used = expressions.names(expressions.parse(template.sms_source())).keys()
     has_number = re.search(r"\d{5,}", (template.sms or "").replace(" ", ""))
-    if not asked & {*LINKS, "contact"} and not has_number:
+    if not used & {*LINKS, "contact"} and not has_number:
         yield (
             f"{file}: texts from “{sms_from}” cannot be answered with STOP, and it says no other way to opt out. "
             "Add {{ unsubscribe_link }} or a number."
@@ -205,21 +213,21 @@ def _unknown(source: TemplateSource, known: frozenset[str], subjects: Collection
     missing = {name: line for name, line in expressions.names(tree).items() if name not in known}
     for name, line in sorted(missing.items(), key=lambda item: item[1]):
         yield f"{source.at(line)}: there is no variable “{name}”.{nearest(name, known)}"
-    for name, problem in expressions.misplaced_fields(source, tree, [one.name for one in subjects]):
+    for name, problem in expressions.misplaced_fields(source, tree, [subject.name for subject in subjects]):
         if name not in missing:
             yield problem
     for subject in subjects:
-        for asked, line in expressions.fields(tree, subject.name):
-            if asked is None:
+        for used_field, line in expressions.fields(tree, subject.name):
+            if used_field is None:
                 yield f"{source.at(line)}: “{subject.name}” needs a field, such as {subject.name}.{subject.example}."
-            elif asked not in subject.fields:
-                wrong = f"there is no “{subject.name}.{asked}”.{nearest(asked, subject.fields)}"
+            elif used_field not in subject.fields:
+                wrong = f"there is no “{subject.name}.{used_field}”.{nearest(used_field, subject.fields)}"
                 yield f"{source.at(line)}: {wrong}"
 
 
 def _fails(source: TemplateSource, variables: Collection[str], subjects: Collection[SubjectVariable]) -> Iterator[str]:
     """Render a source with sample values, and yield the first error."""
-    constants = dict.fromkeys(CONSTANTS, "") | {one.name: dict.fromkeys(one.fields, "") for one in subjects}
+    constants = dict.fromkeys(CONSTANTS, "") | {subject.name: dict.fromkeys(subject.fields, "") for subject in subjects}
     for value in _SAMPLES:
         try:
             expressions.compiled(source, constants)(dict.fromkeys(variables, value))
@@ -275,8 +283,8 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
         template,
         layout=find_layout(folder, roots) if template.email is not None else "",
         translations={
-            one.removeprefix("."): _read(name, purpose, part, one.removeprefix("."), one, template.menu)
-            for one, part in parts.items()
+            code.removeprefix("."): _read(name, purpose, part, code.removeprefix("."), code, template.menu)
+            for code, part in parts.items()
         },
     )
     if language in template.translations:
@@ -285,8 +293,8 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
             f"The template {name} is in {spoken_in} twice: in files that say so in their names, and in those without.",
             remedy=f"Take one away, or say “language: …” at the top of the latter, if they are not in {language}.",
         )
-    for one in (template, *template.translations.values()):
-        _check_readable(one)
+    for version in (template, *template.translations.values()):
+        _check_readable(version)
     return template
 
 
@@ -295,7 +303,7 @@ _Part = tuple[File | None, File | None]
 
 def _parts(folder: Path) -> dict[str, _Part]:
     """Read the SMS file and the email file of each language, by the suffix in their names: "" or `.cy`."""
-    found: dict[str, dict[str, File]] = {}
+    by_language: dict[str, dict[str, File]] = {}
     for path in sorted(folder.iterdir()):
         match = _FILE.fullmatch(path.name)
         if match is None or not path.is_file():
@@ -307,26 +315,26 @@ def _parts(folder: Path) -> dict[str, _Part]:
                 remedy=f"Codes have two or three letters: {match[1]}.cy.{match[3]} is Welsh.",
             )
         suffix = f".{language}" if language else ""
-        part = found.setdefault(suffix, {})
+        part = by_language.setdefault(suffix, {})
         if match[1] in part:
             raise TemplateError(
                 f"{folder.name}/{path.name} and {part[match[1]].body.file} are the same language twice.",
                 remedy="Take one of the two away; the other may have its code in capitals or with an underscore.",
             )
         part[match[1]] = read_file(path, _SMS_KEYS if match[1] == "sms" else _EMAIL_KEYS)
-    return {suffix: (part.get("sms"), part.get("email")) for suffix, part in found.items()}
+    return {suffix: (part.get("sms"), part.get("email")) for suffix, part in by_language.items()}
 
 
 def _language(files: Sequence[File]) -> str:
     """Return the language of the files without one in their names."""
-    said = {word: file for file in files if (word := file.word("language"))}
-    for word, file in said.items():
+    files_by_word = {word: file for file in files if (word := file.word("language"))}
+    for word, file in files_by_word.items():
         if code(word) is None:
             raise TemplateError(
                 f"{file.body.file}: “{word}” is not a language's code.",
                 remedy="Codes have two or three letters, such as en or cy.",
             )
-    codes = {code(word) or DEFAULT for word in said}
+    codes = {code(word) or DEFAULT for word in files_by_word}
     if len(codes) > 1:
         names = " and ".join(file.body.file for file in files)
         raise TemplateError(
@@ -336,7 +344,12 @@ def _language(files: Sequence[File]) -> str:
 
 
 def _read(
-    name: str, purpose: Purpose, part: _Part, language: str, suffix: str = "", menu: Mapping[str, str] | None = None
+    name: str,
+    purpose: MessagePurpose,
+    part: _Part,
+    language: str,
+    suffix: str = "",
+    menu: Mapping[str, str] | None = None,
 ) -> Template:
     """Read the files of one language; a translation without a menu has that of the template."""
     sms, email = part
@@ -369,19 +382,19 @@ def _first_line(file: File | None) -> int:
     return file.body.line + text[: len(text) - len(text.lstrip("\n"))].count("\n")
 
 
-def _purpose(name: str, files: Sequence[File]) -> Purpose:
+def _purpose(name: str, files: Sequence[File]) -> MessagePurpose:
     """Return the purpose that all files agree on; at least one must have it."""
-    if not (said := {file.body.file: purpose for file in files if (purpose := file.word("purpose"))}):
+    if not (purposes := {file.body.file: purpose for file in files if (purpose := file.word("purpose"))}):
         raise TemplateError(
             f"The template {name} does not say what it is for.",
             remedy="Add “purpose: service” (neutral information) or “purpose: marketing” between --- lines at the top.",
         )
-    for file, purpose in said.items():
-        if purpose not in get_args(Purpose):
+    for file, purpose in purposes.items():
+        if purpose not in get_args(MessagePurpose):
             raise TemplateError(f"{file}: the purpose is service or marketing, not “{purpose}”.")
-    if len(set(said.values())) > 1:
-        raise TemplateError(f"The template {name} is {' by one channel and '.join(said.values())} by the other.")
-    return cast("Purpose", next(iter(said.values())))
+    if len(set(purposes.values())) > 1:
+        raise TemplateError(f"The template {name} is {' by one channel and '.join(purposes.values())} by the other.")
+    return cast("MessagePurpose", next(iter(purposes.values())))
 
 
 def _check_readable(template: Template) -> None:

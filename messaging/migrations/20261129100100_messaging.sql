@@ -481,7 +481,7 @@ returns timestamptz language sql stable as $$
   cross join lateral (
     select
       count(*) as messages,
-      (array_agg(one.left_at order by one.left_at desc) filter (where one.left_at is not null))[cap.messages] as nth
+      (array_agg(dispatch.left_at order by dispatch.left_at desc) filter (where dispatch.left_at is not null))[cap.messages] as nth
     from (
       select case when m.state not in ('sending', 'ambiguous') then greatest(m.sent_at, m.wire_at) end as left_at
       from step s
@@ -490,8 +490,8 @@ returns timestamptz language sql stable as $$
         and (s.finished_at is null or s.finished_at > at - cap.seconds * interval '1 second')
         and m.message_id is distinct from except_message
         and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained', 'sending', 'ambiguous')
-    ) as one
-    where one.left_at is null or one.left_at > at - cap.seconds * interval '1 second'
+    ) as dispatch
+    where dispatch.left_at is null or dispatch.left_at > at - cap.seconds * interval '1 second'
   ) as had
   where cap.purpose in ('all', cap_frees_at.purpose)
 $$;
@@ -551,13 +551,13 @@ $$;
 create function menu_of(content jsonb, variables jsonb) returns jsonb language sql immutable parallel safe as $$
   select coalesce(
     (
-      select case when kind.code = said.code then content -> 'menu'
+      select case when kind.code = language.code then content -> 'menu'
                   else content #> array['translations', kind.code, 'menu'] end
       from string_to_array(replace(lower(variables ->> 'language'), '_', '-'), '-') as parts
       cross join lateral generate_series(cardinality(parts), 1, -1) as n
       cross join lateral (select array_to_string(parts[:n], '-') as code) as kind
-      cross join lateral (select coalesce(content ->> 'language', 'en') as code) as said
-      where (kind.code = said.code and jsonb_typeof(content -> 'sms') = 'string')
+      cross join lateral (select coalesce(content ->> 'language', 'en') as code) as language
+      where (kind.code = language.code and jsonb_typeof(content -> 'sms') = 'string')
         or jsonb_typeof(content #> array['translations', kind.code, 'sms']) = 'string'
       order by n desc
       limit 1
@@ -708,7 +708,7 @@ begin
       coalesce(cardinality(over), 0), cardinality(messages);
   end if;
 
-  with gone as (
+  with moved as (
     delete from message where message_id = any (over)
     returning
       message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
@@ -718,8 +718,8 @@ begin
       message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
       channel, address, reason, provider_id, year
     )
-    select gone.*, case when s.step_id is null then archive_year(gone.created_at) else archive_year(s) end
-    from gone
+    select moved.*, case when s.step_id is null then archive_year(gone.created_at) else archive_year(s) end
+    from moved
     left join step s using (step_id)
     returning 1
   )
@@ -727,13 +727,13 @@ begin
   update transactional set content = null, concealed = null where message_id = any (over);
 
   perform set_config('muster.archiving', 'on', true);
-  with gone as (
+  with moved as (
     delete from message_event where message_id = any (over)
     returning message_id, event_id, at, state, source, code, detail
   ), kept as (
     insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
     select g.message_id, g.event_id, g.at, g.state, g.source, g.code, g.detail, a.year
-    from gone g
+    from moved g
     join message_archive a using (message_id)
     returning 1
   )

@@ -94,7 +94,7 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
         What was moved; nothing where the rest is locked, or waits for manual review.
     """
     async with atomic(db):
-        ids = [row["message_id"] for row in await db.fetch(SQL["choose"], step_id, limit)]
+        ids = [row["message_id"] for row in await db.fetch(SQL["choose_messages"], step_id, limit)]
         if not ids:
             return Moved()
         moved = await _move(db, ids, await page_views.opened(db, ids))
@@ -125,7 +125,7 @@ async def archive_transactional(db: Connection, before: datetime, *, limit: int 
 async def _move(db: Connection, ids: Sequence[int], opened: Sequence[int]) -> Moved:
     await db.execute(SQL["add_totals"], ids, opened)
     await db.execute(SQL["drop_tries"], ids)
-    moved = await db.fetchrow(SQL["move"], ids)
+    moved = await db.fetchrow(SQL["move_messages"], ids)
     assert moved is not None  # a function gives one row
     return Moved(messages=moved["moved"], events=moved["events"])
 
@@ -158,7 +158,7 @@ async def check_year(db: Connection, year: int) -> None:
     Raises:
         NotFound: it does not; names those it has.
     """
-    known = [one.year for one in await archived_years(db)]
+    known = [year.year for year in await archived_years(db)]
     if year not in known:
         raise NotFound(
             f"The archive has no messages of {year}.",
@@ -183,13 +183,13 @@ async def briefly(db: Connection) -> AsyncIterator[None]:
 
 async def find_archived(db: Connection, message_ids: Collection[int]) -> dict[int, asyncpg.Record]:
     """Find those messages that are in the archive, by id, and lock them until the caller's transaction ends."""
-    return {row["message_id"]: row for row in await db.fetch(SQL["archived"], list(message_ids))}
+    return {row["message_id"]: row for row in await db.fetch(SQL["find_archived"], list(message_ids))}
 
 
 async def tell_archived(db: Connection, receipts: Sequence[LateReceipt]) -> None:
     """Add receipts to the history of archived messages; these change no state."""
     if receipts:
-        await db.execute(SQL["tell"], *map(list, zip(*receipts, strict=True)))
+        await db.execute(SQL["record_receipts"], *map(list, zip(*receipts, strict=True)))
 
 
 def _count(status: str) -> int:

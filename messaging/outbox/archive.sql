@@ -46,7 +46,7 @@ for update of m skip locked;
 -- name: make_year
 select make_archive_year($1);
 
--- name: choose
+-- name: choose_messages
 -- Some messages of a step that is over and still is: resuming a sender reopens a finished step. Messages of unknown
 -- outcome wait for manual review and stay. Rows that others have locked (a late receipt) are left for the next run;
 -- those that are locked here, others wait for, and then find in the archive.
@@ -72,7 +72,7 @@ on conflict (step_id, channel, state, reason, sent) do update
   set n = step_total.n + excluded.n, segments = step_total.segments + excluded.segments,
       opened = step_total.opened + excluded.opened;
 
--- name: move
+-- name: move_messages
 -- With their history, by a function of the tables' owner: no other role may delete a message or its history.
 select moved, events from archive_messages($1::bigint[]);
 
@@ -84,7 +84,7 @@ delete from link where message_id = any ($1::bigint[]);
 -- Provider's ids of earlier tries: no more receipts will come for them.
 delete from message_try where message_id = any ($1::bigint[]);
 
--- name: archived
+-- name: find_archived
 -- Archived messages that receipts are about; locked, so that two late receipts do not give their events the same
 -- number.
 select message_id, provider_id, state, step_id, channel, address, year
@@ -93,7 +93,7 @@ where message_id = any ($1::bigint[])
 order by message_id
 for update;
 
--- name: tell
+-- name: record_receipts
 -- A receipt that came too late to change anything is still part of the history.
 insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
 select

@@ -181,6 +181,6 @@ async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
     if not messages:
         return 0
     returned: int = await db.fetchval(
-        SQL["hand_back"], [one.message_id for one in messages], [one.attempt for one in messages]
+        SQL["hand_back"], [message.message_id for message in messages], [message.attempt for message in messages]
     )
     return returned

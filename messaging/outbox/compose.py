@@ -65,9 +65,12 @@ class Composer:
         self._url = settings.public_url
         self._email = channel == "email"
         versions = template.versions("email" if self._email else "sms").values()
-        said = "".join(f"{one.subject}{one.email}{one.why}" if self._email else one.sms or "" for one in versions)
-        self._confirms = "confirm_link" in said
-        self._unsubscribes = self._email or "unsubscribe_link" in said or "preferences_link" in said
+        texts = "".join(
+            f"{version.subject}{version.email}{version.why}" if self._email else version.sms or ""
+            for version in versions
+        )
+        self._confirms = "confirm_link" in texts
+        self._unsubscribes = self._email or "unsubscribe_link" in texts or "preferences_link" in texts
         self._host = settings.bounce_host
         self._replies = settings.reply_host
         if self._email:

@@ -98,13 +98,13 @@ class Dispatcher:
         ]
         self._running.extend(pipelines)
         work = asyncio.gather(
-            *(one.run(until_idle=until_idle, deadline=deadline) for one in pipelines), return_exceptions=True
+            *(pipeline.run(until_idle=until_idle, deadline=deadline) for pipeline in pipelines), return_exceptions=True
         )
         try:
             async with self._heartbeat.run():
                 results = await _to_the_end(work, pipelines)
         finally:
-            self._running = [one for one in self._running if one not in pipelines]
+            self._running = [pipeline for pipeline in self._running if pipeline not in pipelines]
         for result in results:
             if isinstance(result, BaseException):
                 raise result

@@ -97,7 +97,7 @@ async def hold_messages(db: Connection, message_ids: Sequence[int]) -> None:
     Raises:
         asyncpg.LockNotAvailableError: one of them is locked at this moment; begin again.
     """
-    await db.fetch(SQL["hold"], list(message_ids))
+    await db.fetch(SQL["lock_messages"], list(message_ids))
 
 
 async def empty_messages(db: Connection, written: Written, addresses: Sequence[str]) -> int:
@@ -165,7 +165,7 @@ async def forget_erased(db: Connection, since: datetime) -> None:
 async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int], addresses: Sequence[str]) -> int:
     hot = list(messages)
     withdrawn: int = await db.fetchval(SQL["withdraw"], hot)
-    await db.execute(SQL["empty"], hot)
+    await db.execute(SQL["empty_messages"], hot)
     await db.execute(SQL["empty_transactional"], [*hot, *archived])
     await db.execute(SQL["empty_archived"], list(archived))
     await db.execute(SQL["drop_tries"], hot)
@@ -175,4 +175,4 @@ async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int
 
 
 def _columns(addresses: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    return [one[0] for one in addresses], [one[1] for one in addresses]
+    return [address[0] for address in addresses], [address[1] for address in addresses]

@@ -25,7 +25,7 @@ select message_id, provider_id from message_archive where channel = $1 and addre
 -- Provider's ids of earlier tries.
 select provider_id from message_try where message_id = any ($1::bigint[]) and provider_id is not null;
 
--- name: hold
+-- name: lock_messages
 -- All at once or none, without waiting: a transaction that waits for one row while it holds another could deadlock.
 select message_id from message where message_id = any ($1::bigint[]) order by message_id for update nowait;
 
@@ -43,7 +43,7 @@ with withdrawn as (
 )
 select count(*) from withdrawn;
 
--- name: empty
+-- name: empty_messages
 -- The variables of each. A message on its way keeps its provider's id, by which its receipts find it; the ids of all
 -- others would let only the provider say whose they were.
 update message
@@ -79,13 +79,13 @@ on conflict do nothing;
 
 -- name: drop_places
 -- Deletes addresses kept for people erased before that no remaining person has, and the links to them.
-with gone as (
+with erased as (
   delete from erased_place p
   using unnest($1::text[], $2::text[]) as own (channel, address)
   where p.channel = own.channel and p.address = own.address
   returning p.message_id
 )
-delete from link l using gone where l.message_id = gone.message_id;
+delete from link l using erased where l.message_id = erased.message_id;
 
 -- name: drop_old_places
 -- Deletes those of messages that are archived, or of campaigns whose links have stopped working.

@@ -75,7 +75,7 @@ class Heartbeat:
         # a connection of its own: a heartbeat must not wait for a pool that slow work has emptied
         self._connection = KeptConnection.of_its_own(runtime.settings.database_url)
         self._runs = 0
-        self._stays = False
+        self._is_staying = False
         self._confirmed_at = 0.0
         self._entering = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
@@ -96,12 +96,12 @@ class Heartbeat:
     async def stay(self) -> AsyncIterator[None]:
         """Send heartbeats at once, with or without claims: only a worker with a heartbeat may declare others gone."""
         async with self.run():
-            self._stays = True
+            self._is_staying = True
             self._begin()
             try:
                 yield
             finally:
-                self._stays = False
+                self._is_staying = False
 
     @property
     def is_sure(self) -> bool:
@@ -116,9 +116,9 @@ class Heartbeat:
         """Return the id to claim under, and start the heartbeat if need be; call it before each claim."""
         async with self._entering:  # channels claim at the same moment, under one id
             if self.dispatcher_id is None:
-                asked = now()
+                asked_at = now()
                 self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE)
-                self._confirmed_at = asked
+                self._confirmed_at = asked_at
             self._begin()
             assert self.dispatcher_id is not None
             return self.dispatcher_id
@@ -132,7 +132,7 @@ class Heartbeat:
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        pause = 0.0 if self._stays else BEAT_EVERY
+        pause = 0.0 if self._is_staying else BEAT_EVERY
         while True:
             since = now()
             await asyncio.sleep(pause)
@@ -146,10 +146,10 @@ class Heartbeat:
             async with asyncio.timeout(ANSWERS_WITHIN):
                 db = await self._connection.get()
                 if self.dispatcher_id is None:
-                    if self._stays:
+                    if self._is_staying:
                         await self.enter(db)
                     return True
-                dispatcher_id, asked = self.dispatcher_id, now()
+                dispatcher_id, asked_at = self.dispatcher_id, now()
                 alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE, INTERRUPTED_AFTER)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.met(error)
@@ -161,7 +161,7 @@ class Heartbeat:
             log.warning("this worker was declared gone; its claimed messages may go to others")
             self.dispatcher_id = None
         else:
-            self._confirmed_at = asked
+            self._confirmed_at = asked_at
         return True
 
     async def _leave(self) -> None:

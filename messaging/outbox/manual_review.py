@@ -146,7 +146,7 @@ async def settle_held(
     Returns:
         How many were settled, without those of a cancelled campaign.
     """
-    settled: int = await db.fetchval(SQL["settle"], again, now, actor, message_ids)
+    settled: int = await db.fetchval(SQL["settle_messages"], again, now, actor, message_ids)
     await alert_held(db)
     return settled
 
@@ -155,21 +155,21 @@ async def alert_held(db: Connection) -> None:
     """Raise an alert while messages are held, and resolve it when none are, however they were settled."""
     row = await db.fetchrow(SQL["count_held"])
     assert row is not None
-    held, alerted = row["held"], row["alerted"]
-    if held == (alerted or 0):
+    count, alerted = row["held_count"], row["alerted"]
+    if count == (alerted or 0):
         return
-    if not held:
+    if not count:
         await resolve_alert(db, "held")
         return
     await raise_alert(
         db,
         key="held",
         severity="warning",
-        title=f"{plural(held, 'message')} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a"
+        title=f"{plural(count, 'message')} may or may not have been sent, and {'waits' if count == 1 else 'wait'} for a"
         " decision.",
         remedy="See them: muster messages list --reason held. Look for them in the provider's log; then, for all or for"
         " some: muster messages settle --as sent (or unsent).",
-        detail={"held": held},
+        detail={"held": count},
     )
 
 

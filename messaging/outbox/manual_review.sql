@@ -1,6 +1,6 @@
 -- name: count_held
 -- How many messages are held for manual review, and how many an open alert names.
-select count(*)::int as held,
+select count(*)::int as held_count,
   (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as alerted
 from message
 where state = 'ambiguous' and reason = 'held';
@@ -19,7 +19,7 @@ where m.state = 'ambiguous' and m.reason = 'held'
   and ($7::timestamptz is null or coalesce(m.wire_at, m.changed_at) < $7)
 order by m.message_id;
 
--- name: settle
+-- name: settle_messages
 -- Staff have decided about messages of unknown outcome: they left (accepted), or they are sent again (queued), unless
 -- their campaign has been cancelled meanwhile. Messages that were settled otherwise since they were listed stay as they
 -- are.

@@ -220,7 +220,7 @@ class Pipeline:
             return False
         outcomes, self._outcomes = self._outcomes, []
         refusals, self._refusals = self._refusals, []
-        intents = [one.intent() for one in dispatches]
+        intents = [dispatch.intent() for dispatch in dispatches]
         try:
             granted = await self._outcome_writer.write(outcomes + failed + put_off, intents, refusals)
         except BaseException:  # no outcome is lost: it is recorded when this worker drains
@@ -229,14 +229,14 @@ class Pipeline:
             raise
         self._in_flight -= len(outcomes)
         self._waiting.used(len(self._outcomes))
-        if any(one.delay == 0 for one in [*outcomes, *put_off]):
+        if any(outcome.delay == 0 for outcome in [*outcomes, *put_off]):
             self._schedule.look_again()  # they are due already, for another provider or for this one
         now = time.monotonic()
-        for one in dispatches:
-            if granted.get(one.message.message_id) is State.SENDING:
-                one.ready_since = now
+        for dispatch in dispatches:
+            if granted.get(dispatch.message.message_id) is State.SENDING:
+                dispatch.ready_since = now
                 self._in_flight += 1
-                self._ready.put_nowait(one)
+                self._ready.put_nowait(dispatch)
         self._counts.update(state for state in granted.values() if state in WITHDRAWN)
         self._counts[State.FAILED] += len(failed)
         if self._held_reply or self._alerted:
@@ -273,7 +273,7 @@ class Pipeline:
         if isinstance(result, Withheld):
             self._give_back(dispatch)
             return
-        sender_id, held = dispatch.message.sender_id, 0.0
+        sender_id, slowed_for = dispatch.message.sender_id, 0.0
         # with several providers the one that does not answer is left out, and the others need not slow down
         if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
             self._rate_limits.slow(sender_id, None)
@@ -281,8 +281,8 @@ class Pipeline:
             if self._rate_limits.went_well(sender_id):
                 self._held_reply = ""
         elif isinstance(result, Retry) and result.slow:
-            held = self._rate_limits.slow(sender_id, result.after)
-            if held >= LONG_HOLD:
+            slowed_for = self._rate_limits.slow(sender_id, result.after)
+            if slowed_for >= LONG_HOLD:
                 self._held_reply = result.reply
         elif isinstance(result, Refused) and (result.soft or result.reason in SUPPRESSES | OUR_FAULT):
             message = dispatch.message
@@ -299,7 +299,7 @@ class Pipeline:
         composed = dispatch.composed
         if composed.opens:  # what a provider quotes is kept in the history
             result.reply = masked(result.reply, composed.opens)
-        written = outcome_of(dispatch.message, result, send_before=composed.send_before, slowed_for=held)
+        written = outcome_of(dispatch.message, result, send_before=composed.send_before, slowed_for=slowed_for)
         written.opens = bool(composed.opens)
         self._counts["retried" if written.state is State.QUEUED else written.state] += 1
         self._to_write(written)
@@ -358,10 +358,10 @@ class Pipeline:
     async def _alert_providers(self) -> None:
         """Raise an alert for each provider that is left out, and resolve it when it is used again."""
         status_reports = self._router.status_reports() if self._router is not None else []
-        for one in status_reports:
-            key = f"provider:{one.provider}"
+        for report in status_reports:
+            key = f"provider:{report.provider}"
             async with self._runtime.pool.acquire() as db:
-                if one.severity is None:
+                if report.severity is None:
                     await resolve_alert(db, key)
                 else:
-                    await raise_alert(db, key=key, severity=one.severity, title=one.title, remedy=one.remedy)
+                    await raise_alert(db, key=key, severity=report.severity, title=report.title, remedy=report.remedy)

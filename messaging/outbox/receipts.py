@@ -146,7 +146,9 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)
         if erased := [
-            one.row["message_id"] for one in _distinct(known) if is_erased(one.row["message_id"], one.row["address"])
+            receipt.row["message_id"]
+            for receipt in _distinct(known)
+            if is_erased(receipt.row["message_id"], receipt.row["address"])
         ]:
             await empty_again(db, erased)  # the receipt counts, but its words and ids are not kept
     return applied
@@ -154,12 +156,12 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
 
 async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str | None, _Message]:
     """Find and lock the messages that receipts are about, by our id and by the provider's."""
-    theirs = {one.provider_id for one in receipts if one.message_id is None and one.provider_id}
-    ids = {one.message_id for one in receipts if one.message_id is not None}
+    theirs = {receipt.provider_id for receipt in receipts if receipt.message_id is None and receipt.provider_id}
+    ids = {receipt.message_id for receipt in receipts if receipt.message_id is not None}
     named: dict[str, int] = {}
     if theirs:
-        named = {row["provider_id"]: row["message_id"] for row in await db.fetch(SQL["named"], list(theirs))}
-    rows = await db.fetch(SQL["receipted"], [*ids, *named.values()])
+        named = {row["provider_id"]: row["message_id"] for row in await db.fetch(SQL["find_messages"], list(theirs))}
+    rows = await db.fetch(SQL["find_receipted"], [*ids, *named.values()])
     known: dict[int | str | None, _Message] = {
         row["message_id"]: _Message(row, State(row["state"]), set(), 0, row["provider_id"]) for row in rows
     }
@@ -168,7 +170,7 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
         message.retried += row["ended_by"] == "receipt"
         if row["provider_id"]:
             message.earlier.add(row["provider_id"])
-    elsewhere = {one.message_id for one in receipts if one.message_id is not None} - known.keys()
+    elsewhere = {receipt.message_id for receipt in receipts if receipt.message_id is not None} - known.keys()
     if elsewhere:
         old = await find_archived(db, elsewhere)
         known |= {message_id: _Message(row, State(row["state"]), set(), 0, None) for message_id, row in old.items()}
@@ -188,8 +190,8 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
     if receipt.reason:
         detail["reason"] = receipt.reason.value
     if state is before or message.archived:
-        said = detail | {"said": receipt.state.value}
-        return [(message_id, receipt.at, None, receipt.source, receipt.code, said)]
+        detail_with_state = detail | {"said": receipt.state.value}
+        return [(message_id, receipt.at, None, receipt.source, receipt.code, detail_with_state)]
     message.state, message.reason, message.moved = state, receipt.reason, True
     if not earlier:
         message.provider_id = message.provider_id or receipt.provider_id
@@ -230,25 +232,25 @@ def _try_again(message: _Message, receipt: Receipt, until: datetime) -> _Event:
 async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Event]) -> None:
     if moved:
         await db.execute(
-            SQL["move"],
-            [one.row["message_id"] for one in moved],
-            [one.state.value for one in moved],
-            [one.reason for one in moved],
-            [one.provider_id for one in moved],
-            [len(one.ended) for one in moved],
-            [one.not_before for one in moved],
+            SQL["move_states"],
+            [message.row["message_id"] for message in moved],
+            [message.state.value for message in moved],
+            [message.reason for message in moved],
+            [message.provider_id for message in moved],
+            [len(message.ended) for message in moved],
+            [message.not_before for message in moved],
         )
     if events:
-        await db.execute(SQL["tell"], *map(list, zip(*events, strict=True)))
-    retried = [one for one in moved if one.ended]
+        await db.execute(SQL["record_receipts"], *map(list, zip(*events, strict=True)))
+    retried = [message for message in moved if message.ended]
     if retried:
         ended = [
-            (one.row["message_id"], one.row["attempt"] + n, provider_id, code)
-            for one in retried
-            for n, (provider_id, code) in enumerate(one.ended)
+            (message.row["message_id"], message.row["attempt"] + n, provider_id, code)
+            for message in retried
+            for n, (provider_id, code) in enumerate(message.ended)
         ]
         await db.execute(SQL["end_tries"], *map(list, zip(*ended, strict=True)))
-        await db.execute(SQL["reopen"], list({one.row["step_id"] for one in retried} - {None}))
+        await db.execute(SQL["reopen"], list({message.row["step_id"] for message in retried} - {None}))
 
 
 async def _act_on_reasons(

@@ -1,10 +1,10 @@
--- name: named
+-- name: find_messages
 -- Messages by the provider's id of any of their tries, the current one or an earlier one.
 select provider_id, message_id from message where provider_id = any ($1::text[])
 union all
 select provider_id, message_id from message_try where provider_id = any ($1::text[]);
 
--- name: receipted
+-- name: find_receipted
 -- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
 -- Alive: it may be tried again; not so where what it opens was wiped when it was accepted.
 select
@@ -22,7 +22,7 @@ for update of m;
 -- Their earlier tries; read after the lock, so that none is missed that another batch has just ended.
 select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 
--- name: move
+-- name: move_states
 -- Each message's state after all its receipts. A message that is tried again loses its provider's id and wire time, and
 -- its attempt number goes up: a late outcome of the ended try matches no row.
 update message m
@@ -46,7 +46,7 @@ select *, 'receipt' from unnest($1::bigint[], $2::smallint[], $3::text[], $4::te
 update step set state = reopens_as, finished_at = null
 where step_id = any ($1::bigint[]) and state = 'finished' and reopens_as is not null;
 
--- name: tell
+-- name: record_receipts
 -- Every receipt is an event; one that changed nothing has no state.
 insert into message_event (message_id, at, state, source, code, detail)
 select * from unnest($1::bigint[], $2::timestamptz[], $3::message_state[], $4::text[], $5::text[], $6::jsonb[]);

@@ -57,8 +57,8 @@ class Reconciled:
         returned: messages of lost workers that never left: queued again.
         ambiguous: messages of lost workers that may have left.
         again: ambiguous messages queued again, by policy or because the provider shows no trace.
-        found: ambiguous messages that the provider's list shows.
-        held: ambiguous messages that now wait for manual review.
+        traced: ambiguous messages that the provider's list shows.
+        held_for_staff: ambiguous messages that now wait for manual review.
         withdrawn: messages past their deadline, or of a cancelled campaign.
         finished: steps that have finished.
     """
@@ -66,8 +66,8 @@ class Reconciled:
     returned: int = 0
     ambiguous: int = 0
     again: int = 0
-    found: int = 0
-    held: int = 0
+    traced: int = 0
+    held_for_staff: int = 0
     withdrawn: int = 0
     finished: int = 0
 
@@ -110,8 +110,8 @@ async def reconcile(
             returned=lost["returned"],
             ambiguous=lost["ambiguous"],
             again=settled["again"],
-            found=settled["found"],
-            held=settled["held"],
+            traced=settled["found"],
+            held_for_staff=settled["held_for_staff"],
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db, now)),
         )
@@ -182,16 +182,18 @@ async def _ask(
     known = isinstance(channel, Router) or row["provider"] in {None, channel.provider}
     traces = await channel.trace(outbound, row["wire_at"] or row["changed_at"]) if known else None
     if traces is None:  # unknown: never sent again on a guess
-        held = await db.fetchval(SQL["not_said"], message.message_id, message.attempt, patience)
-        return "held" if held else "waits"
-    taken = await db.fetch(SQL["known_elsewhere"], [one.provider_id for one in traces])
+        is_held = await db.fetchval(SQL["hold_for_staff"], message.message_id, message.attempt, patience)
+        return "held" if is_held else "waits"
+    taken = await db.fetch(SQL["known_elsewhere"], [trace.provider_id for trace in traces])
     others = {other["provider_id"] for other in taken}
-    trace = next((one for one in traces if one.provider_id not in others), None)
+    trace = next((trace for trace in traces if trace.provider_id not in others), None)
     if trace is None:
-        again = await db.fetchval(SQL["not_found"], message.message_id, message.attempt, runtime.clock())
+        again = await db.fetchval(SQL["queue_again"], message.message_id, message.attempt, runtime.clock())
         return "again" if again else "settled"
-    found = await db.fetchval(SQL["found"], message.message_id, message.attempt, trace.provider_id, trace.segments)
-    return "found" if found else "settled"
+    is_recorded = await db.fetchval(
+        SQL["record_trace"], message.message_id, message.attempt, trace.provider_id, trace.segments
+    )
+    return "found" if is_recorded else "settled"
 
 
 async def _alert_lost_workers(db: Connection) -> None:

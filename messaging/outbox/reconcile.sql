@@ -25,12 +25,12 @@ with moment as materialized (
   from judge
   where l.gone_at is null and l.until < judge.now
   returning l.dispatcher_id
-), gone as (
+), dead as (
   select dispatcher_id from lost union select dispatcher_id from dispatcher where gone_at is not null
 ), theirs as materialized (
   select m.message_id, m.wire_at
-  from gone
-  join message m on m.dispatcher_id = gone.dispatcher_id and m.state = 'sending'
+  from dead
+  join message m on m.dispatcher_id = dead.dispatcher_id and m.state = 'sending'
   limit $1
   for update of m skip locked
 ), freed as (
@@ -93,7 +93,7 @@ with doubtful as materialized (
   select message_id, nullif(state, 'ambiguous'), 'reconcile', case state when 'queued' then 'no_answer' else 'held' end
   from settled
 )
-select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held
+select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held_for_staff
 from settled;
 
 -- name: unknown_texts
@@ -113,9 +113,9 @@ select provider_id from message where provider_id = any ($1::text[])
 union all
 select provider_id from message_try where provider_id = any ($1::text[]);
 
--- name: found
+-- name: record_trace
 -- It had been accepted: it is in the provider's own list.
-with found as (
+with traced as (
   update message m
   set state = 'accepted', reason = null, provider_id = $3, segments = coalesce($4, m.segments),
       sent_at = coalesce(m.sent_at, m.wire_at, now()), changed_at = clock_timestamp()
@@ -123,11 +123,11 @@ with found as (
   returning m.message_id
 ), new_events as (
   insert into message_event (message_id, state, source, code)
-  select message_id, 'accepted', 'reconcile', 'found_at_provider' from found
+  select message_id, 'accepted', 'reconcile', 'found_at_provider' from traced
 )
-select count(*) from found;
+select count(*) from traced;
 
--- name: not_found
+-- name: queue_again
 -- It never left: the provider shows no trace of it.
 with again as (
   update message m
@@ -140,7 +140,7 @@ with again as (
 )
 select count(*) from again;
 
--- name: not_said
+-- name: hold_for_staff
 -- Its provider cannot say whether it has it. A receipt may still come, and settles it at any time; without one it is
 -- held for manual review. Until then it goes to the end of the list of those to ask about.
 with waiting as (

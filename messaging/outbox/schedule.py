@@ -108,7 +108,7 @@ class Schedule:
     Args:
         runtime: has the database, clock and settings.
         channel: `sms` or `email`.
-        pace: rate limits of the senders.
+        rate_limits: rate limits of the senders.
         composers: the compiled steps.
         heartbeat: heartbeat under whose id messages are claimed.
         counts: messages that the eligibility check stops are counted here, by state.
@@ -119,7 +119,7 @@ class Schedule:
         self,
         runtime: Runtime,
         channel: str,
-        pace: RateLimits,
+        rate_limits: RateLimits,
         composers: Composers,
         heartbeat: Heartbeat,
         counts: Counter[str],
@@ -127,12 +127,12 @@ class Schedule:
     ) -> None:
         self._runtime = runtime
         self._channel = channel
-        self._rate_limits = pace
+        self._rate_limits = rate_limits
         self._composers = composers
         self._heartbeat = heartbeat
         self._counts = counts
         self._route = route
-        self._domains = DomainLimits(read_groups(runtime.settings.email_domain_pace), pace)
+        self._domains = DomainLimits(read_groups(runtime.settings.email_domain_pace), rate_limits)
         self._queues: dict[tuple[int | None, int], StepQueue] = {}
         self._broken: set[tuple[int | None, int]] = set()
         self._dispatcher_id: int | None = None
@@ -175,14 +175,14 @@ class Schedule:
         """
         look = self._looks[transactional]
         look.at, look.at_once = time.monotonic(), False
-        got, asked = 0, look.asked
+        got, seen_requests = 0, look.asked
         async with self._runtime.pool.acquire() as db:
             due = due_transactional if transactional else due_queues
             for step in await due(db, [self._channel], self._runtime.clock()):
                 queue = await self._queue(db, step)
                 if queue is not None and len(queue.claimed) <= self._low(step):
                     got += await self._claim(db, queue)
-        look.idle = not got and asked == look.asked
+        look.idle = not got and seen_requests == look.asked
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 
@@ -198,7 +198,7 @@ class Schedule:
             ready = [queue for key, queue in self._queues.items() if queue and key not in waiting]
             if not ready:
                 break
-            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda one: (-one.step.priority, one.served))
+            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda queue: (-queue.step.priority, queue.served))
             self._turn += 1
             queue.served = self._turn
             head = self._head(queue)
@@ -219,7 +219,7 @@ class Schedule:
 
     def put_off(self) -> list[Outcome]:
         """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""
-        outcomes = [one for queue in self._queues.values() for one in queue.put_off]
+        outcomes = [outcome for queue in self._queues.values() for outcome in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
         return outcomes
@@ -285,9 +285,9 @@ class Schedule:
         waiting = Counter[int]()
         for queue in self._queues.values():
             waiting[queue.step.sender_id] += len(queue)
-            for group, held in queue.held.items():
-                if held:
-                    await self._domains.fill(group, min(room, len(held)))
+            for group, waiting_messages in queue.limited.items():
+                if waiting_messages:
+                    await self._domains.fill(group, min(room, len(waiting_messages)))
         for sender_id, pace in paces.items():
             if pace is not None and waiting[sender_id] and not self._rate_limits.wait(sender_id):
                 await self._rate_limits.fill(sender_id, pace, min(room, waiting[sender_id]))

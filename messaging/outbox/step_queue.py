@@ -40,7 +40,7 @@ class StepQueue:
         composer: composes its messages.
         domains: rate limits of mail providers.
         claimed: messages in the order they were due.
-        held: messages that wait for their mail provider's limit, by its group.
+        limited: messages that wait for their mail provider's limit, by its group.
         head: the next message.
         put_off: messages to put back into the outbox: claimed too long ago, or more than are worth holding for a
             provider.
@@ -52,7 +52,7 @@ class StepQueue:
     composer: AnyComposer
     domains: DomainLimits
     claimed: deque[Claimed] = field(default_factory=deque)
-    held: dict[DomainGroup, deque[Claimed]] = field(default_factory=dict)
+    limited: dict[DomainGroup, deque[Claimed]] = field(default_factory=dict)
     head: NextMessage | None = None
     put_off: list[Outcome] = field(default_factory=list)
     served: int = 0
@@ -61,34 +61,36 @@ class StepQueue:
     def __iter__(self) -> Iterator[Claimed]:
         if self.head is not None:
             yield self.head.message
-        for held in self.held.values():
-            yield from held
+        for waiting_messages in self.limited.values():
+            yield from waiting_messages
         yield from self.claimed
 
     def __len__(self) -> int:
-        return len(self.claimed) + sum(map(len, self.held.values())) + (self.head is not None)
+        return len(self.claimed) + sum(map(len, self.limited.values())) + (self.head is not None)
 
     def forget(self, dispatcher_id: int | None) -> None:
         """Drop messages that were claimed under another id: they are no longer this worker's."""
-        self.claimed = deque(one for one in self.claimed if one.dispatcher_id == dispatcher_id)
-        for group, held in self.held.items():
-            self.held[group] = deque(one for one in held if one.dispatcher_id == dispatcher_id)
+        self.claimed = deque(message for message in self.claimed if message.dispatcher_id == dispatcher_id)
+        for group, waiting_messages in self.limited.items():
+            self.limited[group] = deque(
+                message for message in waiting_messages if message.dispatcher_id == dispatcher_id
+            )
         if self.head is not None and self.head.message.dispatcher_id != dispatcher_id:
             self.head = None
 
     def draw(self) -> Claimed | None:
         """Take the next message that its mail provider's limit allows now; None where there is none."""
-        for group, held in self.held.items():
-            while held and self.is_stale(held[0]):
-                held.popleft()
-            if held and self.domains.spend(group):
-                return held.popleft()
+        for group, waiting_messages in self.limited.items():
+            while waiting_messages and self.is_stale(waiting_messages[0]):
+                waiting_messages.popleft()
+            if waiting_messages and self.domains.spend(group):
+                return waiting_messages.popleft()
         while self.claimed:
             message = self.claimed.popleft()
             if self.is_stale(message):
                 continue
             provider = self.domains.group(message.address)
-            if provider is None or (not self.held.get(provider) and self.domains.spend(provider)):
+            if provider is None or (not self.limited.get(provider) and self.domains.spend(provider)):
                 return message
             self._hold(message, provider)
         return None
@@ -104,12 +106,15 @@ class StepQueue:
         """Return the seconds until a message may be drawn."""
         if self.head is not None or self.claimed:
             return 0.0
-        return min((self.domains.wait(group) for group, held in self.held.items() if held), default=0.0)
+        return min(
+            (self.domains.wait(group) for group, waiting_messages in self.limited.items() if waiting_messages),
+            default=0.0,
+        )
 
     def _hold(self, message: Claimed, group: DomainGroup) -> None:
-        held = self.held.setdefault(group, deque())
-        if len(held) < self.domains.most_waiting(group, AHEAD):
-            held.append(message)
+        waiting_messages = self.limited.setdefault(group, deque())
+        if len(waiting_messages) < self.domains.most_waiting(group, AHEAD):
+            waiting_messages.append(message)
             return
         delay = self.domains.slot(group, AHEAD)
         self.put_off.append(Outcome(message.message_id, message.attempt, State.QUEUED, Reason.DOMAIN_PACE, delay=delay))

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
-from messaging.content.templates import Channel, Purpose
+from messaging.content.templates import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 
@@ -93,13 +93,13 @@ class NewMessage:
     """
 
     kind: MessageKind
-    channel: Channel
+    channel: ChannelName
     address: str
     sender_id: int
     contents: Contents
     asked_by: str
     person_id: int | None = None
-    purpose: Purpose = "service"
+    purpose: MessagePurpose = "service"
     send_before: datetime | None = None
     reference: str | None = None
     in_reply_to: str | None = None

@@ -62,9 +62,9 @@ class _Nouns(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS or find_spec(f"muster.cli.{cmd_name}") is None:
             return None
-        found = import_module(f"muster.cli.{cmd_name}").command
-        assert isinstance(found, click.Command)
-        return found
+        command = import_module(f"muster.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

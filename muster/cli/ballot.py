@@ -39,29 +39,29 @@ def create(file: Path, *, as_json: bool) -> None:
     FILE is TOML with a [ballot] table; docs/campaigns.md explains every key. Members who are imported later are
     enrolled when a campaign is made or a step of it is launched.
     """
-    found = run(_create(file))
-    _show(found, as_json=as_json)
+    created = run(_create(file))
+    _show(created, as_json=as_json)
 
 
 @command.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the ballots, the soonest to close first."""
-    found = run(_list())
+    ballots = run(_list())
     if as_json:
-        print_json(found, indent=True)
+        print_json(ballots, indent=True)
         return
     table = Table("ballot", "title", "phase", "opens", "closes", "electorate", box=None, header_style="bold")
-    for one in found:
+    for ballot in ballots:
         table.add_row(
-            one["name"],
-            one["title"],
-            one["phase"].replace("_", " "),
-            one["local"]["opens"],
-            one["local"]["closes"],
-            f"{one['electorate']:,}",
+            ballot["name"],
+            ballot["title"],
+            ballot["phase"].replace("_", " "),
+            ballot["local"]["opens"],
+            ballot["local"]["closes"],
+            f"{ballot['electorate']:,}",
         )
-    Console().print(table if found else "There is no ballot yet. Make one with: muster ballot create FILE")
+    Console().print(table if ballots else "There is no ballot yet. Make one with: muster ballot create FILE")
 
 
 @command.command()
@@ -107,29 +107,29 @@ async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[s
     }
 
 
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
+def _show(ballot: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(found, indent=True)
+        print_json(ballot, indent=True)
         return
     table = Table.grid(padding=(0, 2))
-    local = found["local"]
+    local = ballot["local"]
     rows = {
         "opens": local["opens"],
         "replacement papers until": local["replacement_by"],
         "last safe posting": local["last_posting"],
         "closes": local["closes"],
-        "threshold": threshold(found["threshold"])
-        + (f" in each {found['disaggregated_by']}" if found["disaggregated_by"] else ""),
-        "electorate": plural(found["electorate"], "member") + _who(found["attributes"]),
-        "phase": found["phase"].replace("_", " "),
+        "threshold": threshold(ballot["threshold"])
+        + (f" in each {ballot['disaggregated_by']}" if ballot["disaggregated_by"] else ""),
+        "electorate": plural(ballot["electorate"], "member") + _who(ballot["attributes"]),
+        "phase": ballot["phase"].replace("_", " "),
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, value)
     console = Console()
-    console.print(Text.assemble((found["name"], "bold"), f"  {found['title']} · {found['organisation']}"))
+    console.print(Text.assemble((ballot["name"], "bold"), f"  {ballot['title']} · {ballot['organisation']}"))
     console.print(table)
-    if not found["electorate"]:
+    if not ballot["electorate"]:
         console.print("Nobody is enrolled yet. Import the members with: muster people import FILE")
 
 

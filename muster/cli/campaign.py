@@ -59,8 +59,8 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**_brief(campaign), "warnings": advice}, indent=True)
     else:
-        for said in advice:
-            click.secho(f"Warning: {said}", fg="yellow")
+        for sentence in advice:
+            click.secho(f"Warning: {sentence}", fg="yellow")
         click.echo(f"The campaign {campaign.name} is created. See its plan, and launch it, with:")
         click.echo(f"  muster campaign launch {campaign.name}")
 
@@ -81,9 +81,9 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
     if as_json:
         print_json({"campaign": name, "launched": launched}, indent=True)
         return
-    for one in launched:
-        queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(one.by_channel.items())) or "nobody"
-        click.echo(f"Step {one.position} is launched: {queued}; nothing for {sum(one.not_sent.values()):,}.")
+    for report in launched:
+        queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(report.by_channel.items())) or "nobody"
+        click.echo(f"Step {report.position} is launched: {queued}; nothing for {sum(report.not_sent.values()):,}.")
     if not launched:
         click.echo("No step is due yet; the worker launches each when its time comes.")
     click.echo(f"Watch it with: muster campaign status {name} --watch")
@@ -104,13 +104,13 @@ def status(name: str, *, watch: bool, as_json: bool) -> None:
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the campaigns, the newest first."""
-    found = run(_list())
+    campaigns = run(_list())
     if as_json:
-        print_json([_brief(one) for one in found], indent=True)
+        print_json([_brief(campaign) for campaign in campaigns], indent=True)
         return
-    for one in found:
-        click.echo(f"{one.name:<24} {one.state:<10} {one.title}")
-    if not found:
+    for campaign in campaigns:
+        click.echo(f"{campaign.name:<24} {campaign.state:<10} {campaign.title}")
+    if not campaigns:
         click.echo("There is no campaign yet. Make one with: muster campaign create FILE")
 
 
@@ -155,7 +155,7 @@ async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
         async with runtime.pool.acquire() as db:
             advice = _advice(runtime.settings, campaign)
             steps = await advice_of_steps(db, campaign.campaign_id, runtime.clock())
-            return campaign, [*advice, *(f"Step {position}: {said}" for position, said in steps)]
+            return campaign, [*advice, *(f"Step {position}: {step}" for position, step in steps)]
 
 
 def _advice(settings: Settings, campaign: Campaign) -> list[str]:
@@ -185,7 +185,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
             campaign = await get_campaign(db, name)
             again = campaign.launched_at is not None and step is None  # refused, or continued where it stopped
             if not quiet and not again:
-                told = await plan(
+                plan_shown = await plan(
                     db,
                     campaign.campaign_id,
                     public_url=runtime.settings.public_url,
@@ -193,7 +193,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                     caps=runtime.settings.frequency_cap,
                     at_once=step,
                 )
-                _show_plan(campaign, told, step, _advice(runtime.settings, campaign))
+                _show_plan(campaign, plan_shown, step, _advice(runtime.settings, campaign))
         if not again:
             ask_for_yes("Launch?", f"Launching {name}", yes=not ask, quiet=quiet)
         if step is not None:
@@ -201,21 +201,21 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
         return await launch(runtime, campaign.campaign_id, actor)
 
 
-def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None, advice: Sequence[str]) -> None:
+def _show_plan(campaign: Campaign, plan: LaunchPlan, step: int | None, advice: Sequence[str]) -> None:
     console = Console()
     console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.subject.label}"))
-    for one in told.steps:
-        if step is None or one.position == step:
-            console.print(plan_table(one, now=step is not None))
-    for said in advice:
-        console.print(Text(f"Warning: {said}", style="yellow"))
+    for planned_step in plan.steps:
+        if step is None or planned_step.position == step:
+            console.print(plan_table(planned_step, now=step is not None))
+    for sentence in advice:
+        console.print(Text(f"Warning: {sentence}", style="yellow"))
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> None:
     async with open_session(pool_size=2) as runtime:
         now = await _look(runtime, name)
         if as_json:
-            print_json(_told(now), indent=not watch)
+            print_json(_status_json(now), indent=not watch)
         elif not watch:
             Console().print(status_table(now))
         if watch:
@@ -229,7 +229,7 @@ async def _watch(runtime: Runtime, now: CampaignStatus, *, as_json: bool) -> Non
             now = await _look(runtime, now.campaign.name)
             live.update(status_table(now))
             if as_json:
-                print_json(_told(now))
+                print_json(_status_json(now))
 
 
 async def _look(runtime: Runtime, name: str) -> CampaignStatus:
@@ -262,5 +262,5 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _told(now: CampaignStatus) -> dict[str, Any]:
+def _status_json(now: CampaignStatus) -> dict[str, Any]:
     return {"campaign": _brief(now.campaign), "steps": now.steps, **now.outcome.figures}

@@ -60,18 +60,18 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row("", "no cost is reckoned: the file names no prices ([campaign.price])")
     parts: list[RenderableType] = [heading, table]
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
-    parts += [part for one in step.examples for part in _example(one, step)]
+    parts += [part for example in step.examples for part in _example(example, step)]
     return Group(*parts)
 
 
-def _example(one: Example, step: StepPlan) -> Iterator[RenderableType]:
+def _example(example: Example, step: StepPlan) -> Iterator[RenderableType]:
     """Show a message as its recipient gets it, and how many get it in this form where not everybody does."""
-    what = "text" if one.channel == "sms" else "email"
+    what = "text" if example.channel == "sms" else "email"
     if len(step.examples) > 1:
         languages = {each.language for each in step.examples}
-        spoken = f" in {named(one.language)}" if len(languages) > 1 else ""
-        yield Text(f"  The {what}{spoken}, as {one.messages:,} of {sum(step.by_channel.values()):,} get it:")
-    lines = one.text.splitlines()
+        spoken = f" in {named(example.language)}" if len(languages) > 1 else ""
+        yield Text(f"  The {what}{spoken}, as {example.messages:,} of {sum(step.by_channel.values()):,} get it:")
+    lines = example.text.splitlines()
     more = (
         [f"… {len(lines) - _EXAMPLE_LINES} more lines"] if len(lines) > _EXAMPLE_LINES + 1 else lines[_EXAMPLE_LINES:]
     )
@@ -148,19 +148,19 @@ def _quiet_hours(step: StepPlan) -> str:
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
     """List how many get it in each language, where there is more than one or the template lacks one of them."""
-    if len(step.languages) < 2 and not any(one.missing or one.page_in for one in step.languages):
+    if len(step.languages) < 2 and not any(language.missing or language.page_in for language in step.languages):
         return
-    for one in step.languages:
-        by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
-        words = f"have the language {named(one.language)}: {by}"
-        if one.segments:
-            words += f", {plural(one.segments, 'segment')}"
-        for channel, said in one.missing.items():
+    for language in step.languages:
+        by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in language.messages.items())
+        words = f"have the language {named(language.language)}: {by}"
+        if language.segments:
+            words += f", {plural(language.segments, 'segment')}"
+        for channel, missing_channel in language.missing.items():
             what = "text" if channel == "sms" else "email"
-            words += f"; the {what} is not in {named(one.language)}, they get it in {named(said)}"
-        if one.page_in:
-            words += f"; their page is in {named(one.page_in)}"
-        yield f"{sum(one.messages.values()):,}", words, bool(one.missing or one.page_in)
+            words += f"; the {what} is not in {named(language.language)}, they get it in {named(missing_channel)}"
+        if language.page_in:
+            words += f"; their page is in {named(language.page_in)}"
+        yield f"{sum(language.messages.values()):,}", words, bool(language.missing or language.page_in)
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:

@@ -70,7 +70,7 @@ def command() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([one.value for one in State]),
+    type=click.Choice([state.value for state in State]),
     help="Only messages in this state; may be repeated.",
 )
 @click.option("--reason", callback=_known_reason, help="Only messages with this reason, such as opted_out.")
@@ -81,10 +81,10 @@ def list_(
     campaign: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
 ) -> None:
     """List messages, oldest first; with --json one object a line."""
-    listed, names = run(_list(campaign, [State(one) for one in states] or None, reason, limit=limit, after=after))
+    listed, names = run(_list(campaign, [State(state) for state in states] or None, reason, limit=limit, after=after))
     if as_json:
-        for one in listed:
-            print_json(asdict(one) | names[one.person_id].to_json())
+        for message in listed:
+            print_json(asdict(message) | names[message.person_id].to_json())
         return
     _show(listed, names, more=len(listed) == limit)
 
@@ -122,7 +122,7 @@ def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_ru
     every report stays as it is. It can be stopped at any time and goes on where it was.
     """
     before = before.replace(tzinfo=UTC) if before else None
-    done = run(_archive(campaign, before, actor, dry_run=dry_run, told=not as_json))
+    done = run(_archive(campaign, before, actor, dry_run=dry_run, is_announced=not as_json))
     total = sum((moved for _, moved in done), Moved())
     if as_json:
         campaigns = [{"campaign": due.name, due.subject.kind: due.subject.name} | asdict(moved) for due, moved in done]
@@ -146,15 +146,15 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     What became of them stays in every report as numbers; so do answers, replies, opt-outs and the audit. But nobody can
     be told any more why one of these messages did or did not reach them.
     """
-    held = run(_held(year))
+    archive_year = run(_archive_of(year))
     if not yes:
-        for name, messages in held.campaigns.items():
+        for name, messages in archive_year.campaigns.items():
             click.echo(f"  {name}: {plural(messages, 'message')}")
-        if held.not_archived:
-            click.echo(f"{plural(held.not_archived, 'message')} of {year} not archived yet: those stay.")
-        click.confirm(f"Delete {plural(held.messages, 'message')} of {year} for good?", abort=True)
-    run(_forget(held, actor))
-    click.echo(f"{plural(held.messages, 'message')} of {year} deleted.")
+        if archive_year.not_archived:
+            click.echo(f"{plural(archive_year.not_archived, 'message')} of {year} not archived yet: those stay.")
+        click.confirm(f"Delete {plural(archive_year.messages, 'message')} of {year} for good?", abort=True)
+    run(_forget(archive_year, actor))
+    click.echo(f"{plural(archive_year.messages, 'message')} of {year} deleted.")
 
 
 async def _list(
@@ -165,7 +165,7 @@ async def _list(
         listed = await list_messages(
             db, campaign_id=campaign_id, states=states, reason=reason, after=after, limit=limit
         )
-        return listed, await names_of(db, {one.person_id for one in listed})
+        return listed, await names_of(db, {message.person_id for message in listed})
 
 
 async def _resume(sender: str) -> int:
@@ -176,7 +176,9 @@ async def _resume(sender: str) -> int:
         return again
 
 
-async def _archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, told: bool) -> Archived:
+async def _archive(
+    name: str | None, before: datetime | None, actor: str, *, dry_run: bool, is_announced: bool
+) -> Archived:
     async with open_session(pool_size=1) as runtime:
         now = runtime.clock()
         until = last_close(now, runtime.settings.archive_after, before)
@@ -190,25 +192,25 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                 else:
                     moved = await archive_campaign(db, due, PageViews(), actor=actor, now=now)
                 done.append((due, moved))
-                if told:
+                if is_announced:
                     ended = "closed" if due.subject.closes_at else "over"
                     closed = f"{due.subject.name}, {ended} {due.over_at:%Y-%m-%d}"
                     click.echo(f"  {due.name} ({closed}): {plural(moved.messages, 'message')}")
         return done
 
 
-async def _held(year: int) -> ArchiveYear:
+async def _archive_of(year: int) -> ArchiveYear:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         return await summarise_year(db, year)
 
 
-async def _forget(held: ArchiveYear, actor: str) -> None:
+async def _forget(archive_year: ArchiveYear, actor: str) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
-        if (await summarise_year(db, held.year)).campaigns != held.campaigns:
+        if (await summarise_year(db, archive_year.year)).campaigns != archive_year.campaigns:
             raise Conflict(
-                f"More messages of {held.year} have been archived since you were asked.", remedy="Look again."
+                f"More messages of {archive_year.year} have been archived since you were asked.", remedy="Look again."
             )
-        await delete_year(db, held, actor=actor)
+        await delete_year(db, archive_year, actor=actor)
 
 
 @asynccontextmanager
@@ -227,16 +229,16 @@ def _show(listed: Sequence[MessageLine], names: Mapping[int | None, PersonName],
     table = Table(box=None, pad_edge=False)
     for header in ("message", "member", "name", "step", "channel", "address", "state", "why"):
         table.add_column(header)
-    for one in listed:
+    for message in listed:
         table.add_row(
-            str(one.message_id),
-            Text(names[one.person_id].external_id or ""),
-            Text(names[one.person_id].name),
-            str(one.position or KINDS[MessageKind(one.kind or MessageKind.TEST)]),
-            one.channel or "",
-            Text(one.address or ""),
-            one.state,
-            sentence(one.reason),
+            str(message.message_id),
+            Text(names[message.person_id].external_id or ""),
+            Text(names[message.person_id].name),
+            str(message.position or KINDS[MessageKind(message.kind or MessageKind.TEST)]),
+            message.channel or "",
+            Text(message.address or ""),
+            message.state,
+            sentence(message.reason),
         )
     Console().print(table)
     if more:

@@ -49,8 +49,8 @@ def command() -> None:
     """Import the members, find and show them, count and export them, strike off and erase."""
 
 
-for one in (membership.find, membership.leave, membership.erase):
-    command.add_command(one)
+for member_command in (membership.find, membership.leave, membership.erase):
+    command.add_command(member_command)
 
 
 @command.command("import")
@@ -182,19 +182,21 @@ def _some(members: Sequence[str]) -> str:
 @json_option
 def show(external_id: str, *, as_json: bool) -> None:
     """Show one member: name, units, addresses and what stands in their way, consents, attributes."""
-    person, said, zone = run(_find(external_id))
+    person, ledger, zone = run(_find(external_id))
     if as_json:
-        consents = [asdict(one) for one in current_consent(said)]
-        print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
+        consents = [asdict(consent) for consent in current_consent(ledger)]
+        print_json(
+            person.to_json() | {"consents": consents, "consent_history": [asdict(consent) for consent in ledger]}
+        )
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
-    rows = list(_rows(person, said, zone))
+    rows = list(_rows(person, ledger, zone))
     width = max(_LEAST_WIDTH, *(len(name) for name, _ in rows)) + 2
     for name, value in rows:
         click.echo(f"  {name:<{width}}{value}")
 
 
-def _rows(person: people.Person, said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+def _rows(person: people.Person, consents: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     """List a person's data, each value with its label."""
     if person.left_at:
         yield "left", f"{person.left_at.astimezone(zone):%Y-%m-%d}"
@@ -204,17 +206,17 @@ def _rows(person: people.Person, said: list[Consent], zone: ZoneInfo) -> Iterato
         yield address.channel, f"{address.address}{stopped if address.suppressed else ''}"
     if not person.addresses:
         yield "address", "none"
-    yield from _consents(said, zone)
+    yield from _consents(consents, zone)
     yield "language", person.language
     yield "time zone", person.time_zone
     yield from person.attributes.items()
 
 
-def _consents(said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
-    stands = list(current_consent(said))
-    yield from (("consent", in_words(one, zone)) for one in stands)
-    yield from (("before", in_words(one, zone)) for one in said if one not in stands)
-    if not said:
+def _consents(consents: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    current = list(current_consent(consents))
+    yield from (("consent", in_words(consent, zone)) for consent in current)
+    yield from (("before", in_words(consent, zone)) for consent in consents if consent not in current)
+    if not consents:
         yield "consent", "none: nothing but service messages is sent"
 
 

@@ -76,14 +76,14 @@ def show(reply_id: int, *, as_json: bool) -> None:
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    found, answers, has_mail, zone = run(_conversation(reply_id))
+    shown, answers, has_mail, zone = run(_conversation(reply_id))
     if as_json:
         print_json(
-            asdict(found) | {"has_mail": has_mail, "answers": [asdict(one) for one in answers]},
+            asdict(shown) | {"has_mail": has_mail, "answers": [asdict(one) for one in answers]},
             indent=True,
         )
         return
-    _show_conversation(found, answers, zone, has_mail=has_mail)
+    _show_conversation(shown, answers, zone, has_mail=has_mail)
 
 
 @command.command()
@@ -186,26 +186,26 @@ def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
     """
     looked, otherwise = run(_reclassify(actor, dry_run=dry_run))
     if as_json:
-        done = {"dry_run": dry_run, "read": looked, "otherwise": [asdict(one) for one in otherwise]}
+        done = {"dry_run": dry_run, "read": looked, "otherwise": [asdict(reply) for reply in otherwise]}
         print_json(done)
         return
-    for one in otherwise:
-        click.echo(f"  {one.reply_id}: {one.before} → {one.after}  {_short(one.text)}")
+    for reply in otherwise:
+        click.echo(f"  {reply.reply_id}: {reply.before} → {reply.after}  {_short(reply.text)}")
     reads = "would be read" if dry_run else "read"
     click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
 async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        found = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
-        return found, ZoneInfo(runtime.settings.time_zone)
+        replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
+        return replies, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _conversation(reply_id: int) -> tuple[Conversation, list[StaffAnswer], bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        found = await conversation(db, reply_id)
+        shown = await conversation(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
-        return found, await answers_of(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
+        return shown, await answers_of(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _answer(reply_id: int, text: str, actor: str) -> StaffAnswer:
@@ -281,9 +281,9 @@ def _without_words(reply: OpenReply) -> str:
 
 
 def _show_conversation(
-    found: Conversation, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
+    shown: Conversation, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
 ) -> None:  # fmt: skip
-    reply = found.reply
+    reply = shown.reply
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"
         if reply.external_id
@@ -300,25 +300,25 @@ def _show_conversation(
         click.echo(f"  It answers message {reply.message_id}" + (f" about {reply.about}." if reply.about else "."))
     if len(reply.holders) > 1:
         click.echo(f"  {len(reply.holders)} people have that address.")
-    match found.state:
+    match shown.state:
         case "open":
             why = WHY_OPEN[reply.why_open]
             click.echo(f"  It waits: {why}{'' if why.endswith('?') else '.'}")
             if reply.reading == "opt_out":
                 click.echo(f"  If that is not an opt-out: muster replies undo {reply.reply_id}")
-        case _ if found.closed_by:
-            assert found.closed_at is not None
-            click.echo(f"  Closed by {found.closed_by}, {_time(found.closed_at, zone)}.")
+        case _ if shown.closed_by:
+            assert shown.closed_at is not None
+            click.echo(f"  Closed by {shown.closed_by}, {_time(shown.closed_at, zone)}.")
         case _:
             click.echo("  Nobody has to act on it.")
-    for past in found.readings:
+    for past in shown.readings:
         by = past.reader or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")
         )
     _show_answers(answers, zone)
-    for at, text, reading in found.others:
+    for at, text, reading in shown.others:
         nothing = "(a button)" if reply.channel == "link" else "(no words)"
         click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
     click.echo(f"Times are those of {zone.key}.")

@@ -43,7 +43,7 @@ class SettleRequest:
     def is_everything(self) -> bool:
         """Whether no option narrows the choice down."""
         narrowed = (self.names, self.campaign, self.step, self.channel, self.after, self.before)
-        return all(one is None for one in narrowed)
+        return all(option is None for option in narrowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class HeldMessages:
         others: messages that were named but are not in manual review.
     """
 
-    held: list[HeldMessage]
+    messages: list[HeldMessage]
     campaigns: dict[int | None, str]
     others: list[str]
     zone: ZoneInfo
@@ -107,45 +107,47 @@ def command(
     """
     lines = file.read().splitlines() if file is not None else ()
     names = [*((0, name) for name in messages), *enumerate(lines, start=1)]
-    asked = SettleRequest(names if messages or file is not None else None, campaign, step, channel, after, before)
-    found = run(_find(asked))
-    _show(found)
-    if not found.held:
+    request = SettleRequest(names if messages or file is not None else None, campaign, step, channel, after, before)
+    selection = run(_find(request))
+    _show(selection)
+    if not selection.messages:
         return
     again = decision == "unsent"
     if not yes and sys.stdin.isatty():
         what = "Send them again" if again else "Take them for sent"
-        which = "all of them" if asked.is_everything else "these"
-        click.confirm(f"{what}: {which}, {plural(len(found.held), 'message')}?", abort=True)
-    settled = run(_settle([one.message_id for one in found.held], again=again, actor=actor))
+        which = "all of them" if request.is_everything else "these"
+        click.confirm(f"{what}: {which}, {plural(len(selection.messages), 'message')}?", abort=True)
+    settled = run(_settle([message.message_id for message in selection.messages], again=again, actor=actor))
     click.echo(f"{plural(settled, 'message')} {'to be sent again' if again else 'taken for sent'}.")
 
 
-async def _find(asked: SettleRequest) -> HeldMessages:
+async def _find(request: SettleRequest) -> HeldMessages:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
         named = (
             None
-            if asked.names is None
-            else read_names(asked.names, runtime.keyring, region=runtime.settings.sms_region)
+            if request.names is None
+            else read_names(request.names, runtime.keyring, region=runtime.settings.sms_region)
         )
-        campaign_id = (await get_campaign(db, asked.campaign)).campaign_id if asked.campaign else None
-        after, before = (one.replace(tzinfo=zone) if one else None for one in (asked.after, asked.before))
-        held = await list_held(db, Selection(named, campaign_id, asked.step, asked.channel, after, before))
-        ids = {one.campaign_id for one in held if one.campaign_id is not None}
-        campaigns: dict[int | None, str] = {one: await name_of(db, one) or f"campaign {one}" for one in sorted(ids)} | {
-            None: "none"
-        }
-        if named is not None and not held:
+        campaign_id = (await get_campaign(db, request.campaign)).campaign_id if request.campaign else None
+        after, before = (moment.replace(tzinfo=zone) if moment else None for moment in (request.after, request.before))
+        messages = await list_held(db, Selection(named, campaign_id, request.step, request.channel, after, before))
+        ids = {message.campaign_id for message in messages if message.campaign_id is not None}
+        campaigns: dict[int | None, str] = {
+            message_id: await name_of(db, message_id) or f"campaign {message_id}" for message_id in sorted(ids)
+        } | {None: "none"}
+        if named is not None and not messages:
             raise NotFound("None of these messages is held.", remedy="See what is: muster messages list --reason held")
-        return HeldMessages(held, campaigns, _others(named, held), zone)
+        return HeldMessages(messages, campaigns, _others(named, messages), zone)
 
 
-def _others(named: NamedMessages | None, held: Sequence[HeldMessage]) -> list[str]:
+def _others(named: NamedMessages | None, messages: Sequence[HeldMessage]) -> list[str]:
     if named is None:
         return []
-    ids, addresses = {one.message_id for one in held}, {one.address for one in held}
-    return [f"#{one}" for one in named.ids if one not in ids] + [one for one in named.addresses if one not in addresses]
+    ids, addresses = {message.message_id for message in messages}, {message.address for message in messages}
+    return [f"#{message_id}" for message_id in named.ids if message_id not in ids] + [
+        address for address in named.addresses if address not in addresses
+    ]
 
 
 async def _settle(message_ids: Sequence[int], *, again: bool, actor: str) -> int:
@@ -156,32 +158,34 @@ async def _settle(message_ids: Sequence[int], *, again: bool, actor: str) -> int
         return settled
 
 
-def _show(found: HeldMessages) -> None:
-    if not found.held:
+def _show(selection: HeldMessages) -> None:
+    if not selection.messages:
         click.echo("No message is held.")
         return
     table = Table(box=None, pad_edge=False)
-    if len(found.held) <= SHOWN:
+    if len(selection.messages) <= SHOWN:
         for header in ("message", "campaign", "step", "channel", "address", "was to leave"):
             table.add_column(header)
-        for one in found.held:
-            at = f"{one.wire_at.astimezone(found.zone):%Y-%m-%d %H:%M:%S}" if one.wire_at else ""
-            campaign = found.campaigns[one.campaign_id]
-            table.add_row(str(one.message_id), campaign, str(one.position or ""), one.channel, one.address, at)
+        for message in selection.messages:
+            at = f"{message.wire_at.astimezone(selection.zone):%Y-%m-%d %H:%M:%S}" if message.wire_at else ""
+            campaign = selection.campaigns[message.campaign_id]
+            table.add_row(
+                str(message.message_id), campaign, str(message.position or ""), message.channel, message.address, at
+            )
     else:
         for header in ("held", "campaign", "step", "channel", "messages"):
             table.add_column(header)
-        kinds = Counter((one.campaign_id, one.position, one.channel) for one in found.held)
+        kinds = Counter((message.campaign_id, message.position, message.channel) for message in selection.messages)
         for (campaign_id, position, channel), count in sorted(
             kinds.items(), key=lambda kind: (kind[0][0] or 0, kind[0][1] or 0, kind[0][2])
         ):
-            of_kind = [one.message_id for one in found.held if one.campaign_id == campaign_id
-                       and (one.position, one.channel) == (position, channel)]  # fmt: skip
+            of_kind = [message.message_id for message in selection.messages if message.campaign_id == campaign_id
+                       and (message.position, message.channel) == (position, channel)]  # fmt: skip
             span = f"#{of_kind[0]} … #{of_kind[-1]}" if count > 1 else f"#{of_kind[0]}"
-            table.add_row(f"{count:,}", found.campaigns[campaign_id], str(position or ""), channel, span)
+            table.add_row(f"{count:,}", selection.campaigns[campaign_id], str(position or ""), channel, span)
     Console().print(table)
-    if len(found.held) > SHOWN:
+    if len(selection.messages) > SHOWN:
         click.echo("One by one: muster messages list --reason held")
-    if found.others:
-        shown = ", ".join(found.others[:SHOWN])
-        click.echo(f"Not held, so left unchanged: {shown}{', …' if len(found.others) > SHOWN else ''}")
+    if selection.others:
+        shown = ", ".join(selection.others[:SHOWN])
+        click.echo(f"Not held, so left unchanged: {shown}{', …' if len(selection.others) > SHOWN else ''}")

@@ -19,7 +19,7 @@ from core.errors import MusterError, NotFound, TemplateError
 from core.settings import Settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, Renderer
-from messaging.content.templates import Channel, Template, list_templates, load_template
+from messaging.content.templates import ChannelName, Template, list_templates, load_template
 from messaging.settings import load_settings
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
@@ -51,8 +51,8 @@ def list_all(as_json: bool) -> None:
         return
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        told = row["error"] or f"{' and '.join(row['channels']):14} {row['purpose']}"
-        click.echo(f"{row['name']:{width}}  {told}")
+        state = row["error"] or f"{' and '.join(row['channels']):14} {row['purpose']}"
+        click.echo(f"{row['name']:{width}}  {state}")
 
 
 def _row(roots: tuple[Path, ...], name: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def check(name: str, about: str | None, question: str | None, language: str | No
                 "name": name,
                 "purpose": template.purpose,
                 "channels": list(template.channels),
-                "languages": {one: list(_channels(template, one)) for one in template.languages},
+                "languages": {language: list(_channels(template, language)) for language in template.languages},
                 "variables": sorted(template.variables),
                 "menu": dict(template.version("sms", wanted or template.language).menu)
                 if template.sms is not None
@@ -110,13 +110,13 @@ def check(name: str, about: str | None, question: str | None, language: str | No
         return
     click.echo(f"{name}: {' and '.join(template.channels)}, {template.purpose}")
     if len(template.languages) > 1:
-        told = (f"{named(one)}: {' and '.join(_channels(template, one))}" for one in template.languages)
-        click.echo(f"Languages: {'; '.join(told)}")
+        lines = (f"{named(language)}: {' and '.join(_channels(template, language))}" for language in template.languages)
+        click.echo(f"Languages: {'; '.join(lines)}")
     click.echo(f"Variables: {', '.join(sorted(template.variables)) or 'none'}")
-    for said_in, one in template.versions("sms").items():
-        if wanted in {None, said_in} and (one.menu != template.menu or one is template or wanted):
-            for digit, meaning in one.menu.items():
-                click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {named(said_in)})'}")
+    for said_in, version in template.versions("sms").items():
+        if wanted in {None, said_in} and (version.menu != template.menu or version is template or wanted):
+            for digit, meaning in version.menu.items():
+                click.echo(f"Reply {digit}: {meaning}{'' if version is template else f' (in {named(said_in)})'}")
     _show(warnings)
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
@@ -138,7 +138,7 @@ def _not_of_a_ballot(template: Template, about: str | None) -> Iterator[str]:
         )
 
 
-def _channels(template: Template, language: str) -> Iterator[Channel]:
+def _channels(template: Template, language: str) -> Iterator[ChannelName]:
     """List the channels a template has in a language."""
     return (channel for channel in template.channels if language in template.versions(channel))
 
@@ -149,17 +149,17 @@ def _in_language(template: Template, language: str) -> str:
     Raises:
         NotFound: it has none.
     """
-    found = spoken(language, template.languages)
-    if found is None:
+    chosen = spoken(language, template.languages)
+    if chosen is None:
         known = " and ".join(map(named, template.languages))
         raise NotFound(
             f"The template {template.name} is not in {named(language)}; it is in {known}.",
             remedy=f"Put {' and '.join(_file(channel, language) for channel in template.channels)} beside its files.",
         )
-    return found
+    return chosen
 
 
-def _file(channel: Channel, language: str) -> str:
+def _file(channel: ChannelName, language: str) -> str:
     return f"sms.{language}.txt" if channel == "sms" else f"email.{language}.md"
 
 
@@ -228,11 +228,11 @@ def preview(
     if as_json:
         print_json(shown.to_json())
         return
-    for said in shown.choices:
-        if said is not shown.choices[0]:
-            click.secho(f"\nThe same in {named(said.language)}", bold=True)
-        show_sms(shown, said)
-        show_email(shown, said)
+    for choice in shown.choices:
+        if choice is not shown.choices[0]:
+            click.secho(f"\nThe same in {named(choice.language)}", bold=True)
+        show_sms(shown, choice)
+        show_email(shown, choice)
     _show(shown.warnings)
     if html_file is not None:
         click.echo(f"The HTML part is in {html_file}.")
@@ -282,11 +282,11 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
             shown: tuple[str, ...] = (_in_language(template, language),)
         else:
             own = spoken(variables["language"], template.languages) or template.language
-            shown = (own, *(one for one in template.languages if one != own))
+            shown = (own, *(language for language in template.languages if language != own))
         return Preview(
             template,
             person,
-            choices=[_said(renderer, one, variables) for one in shown],
+            choices=[_choice(renderer, choice, variables) for choice in shown],
             email_from=settings.email_from,
             warnings=(
                 *template.warnings(
@@ -301,7 +301,7 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
         )
 
 
-def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> PreviewChoice:
+def _choice(renderer: Renderer, language: str, variables: Mapping[str, str]) -> PreviewChoice:
     template, theirs = renderer.template, {**variables, "language": language}
     sms = renderer.sms(theirs) if template.sms is not None else None
     return PreviewChoice(

@@ -14,7 +14,7 @@ from core.plurals import plural
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import has_sms
-from messaging.content.templates import Channel
+from messaging.content.templates import ChannelName
 from messaging.outbox.heartbeat import is_anybody_sending
 from messaging.settings import load_settings
 from muster.cli.noun import Noun
@@ -50,7 +50,7 @@ def command() -> None:
 @_send
 @_text
 @actor_option
-def add(email: str, name: str | None, phone: str | None, minutes: int, channel: Channel | None, actor: str) -> None:
+def add(email: str, name: str | None, phone: str | None, minutes: int, channel: ChannelName | None, actor: str) -> None:
     """Add a member of staff, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
     added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, minutes, channel, _by(actor)))
@@ -63,7 +63,7 @@ def add(email: str, name: str | None, phone: str | None, minutes: int, channel: 
 @_send
 @_text
 @actor_option
-def link(email: str, minutes: int, channel: Channel | None, actor: str) -> None:
+def link(email: str, minutes: int, channel: ChannelName | None, actor: str) -> None:
     """Print, mail or text a sign-in link. It works once; anybody who has it can use it."""
     _show_link(run(_link(email, minutes, channel, _by(actor))), minutes, sent=channel is not None)
 
@@ -88,9 +88,9 @@ def list_(as_json: bool) -> None:
         return
     if not staff:
         click.echo("There is no user yet. Add one: muster user add EMAIL")
-    for one in staff:
-        seen = f"signed in {one['signed_in_at']:%Y-%m-%d %H:%M} UTC" if one["signed_in_at"] else "never signed in"
-        click.echo(f"{one['email']:<40} {one['name']:<24} {'disabled' if one['disabled_at'] else seen}")
+    for user in staff:
+        seen = f"signed in {user['signed_in_at']:%Y-%m-%d %H:%M} UTC" if user["signed_in_at"] else "never signed in"
+        click.echo(f"{user['email']:<40} {user['name']:<24} {'disabled' if user['disabled_at'] else seen}")
 
 
 @command.command()
@@ -135,7 +135,7 @@ def _by(actor: str) -> Actor:
 
 
 async def _add(
-    email: str, name: str, phone: str | None, minutes: int, channel: Channel | None, by: Actor
+    email: str, name: str, phone: str | None, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:  # fmt: skip
     from staff.sign_in import add_staff
 
@@ -149,7 +149,7 @@ async def _add(
         return words
 
 
-async def _link(email: str, minutes: int, channel: Channel | None, by: Actor) -> str:
+async def _link(email: str, minutes: int, channel: ChannelName | None, by: Actor) -> str:
     async with open_session() as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
             words = await _make_link(runtime, db, email, minutes, channel, by)
@@ -157,7 +157,7 @@ async def _link(email: str, minutes: int, channel: Channel | None, by: Actor) ->
         return words
 
 
-def _sandbox_page(settings: Settings, channel: Channel) -> str | None:
+def _sandbox_page(settings: Settings, channel: ChannelName) -> str | None:
     """Return the page of the sandbox that gets the message, of the `muster run` that is up; None where it really goes.
 
     Raises:
@@ -179,7 +179,7 @@ def _sandbox_page(settings: Settings, channel: Channel) -> str | None:
 
 
 async def _make_link(
-    runtime: Runtime, db: Connection, email: str, minutes: int, channel: Channel | None, by: Actor
+    runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
     """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
     from console.sign_in_message import queue_sign_in_link

@@ -95,8 +95,8 @@ def command(who: Sequence[str], *, as_json: bool) -> None:
         _show_other_steps(steps)
     if whole.others:
         click.echo("In answer to no message:")
-        for said in whole.others:
-            _show_line(said, whole.zone)
+        for event in whole.others:
+            _show_line(event, whole.zone)
         click.echo()
     click.echo(f"Times are those of {whole.zone.key}.")
 
@@ -105,7 +105,7 @@ async def _why(who: str) -> PersonHistory:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
         if who.startswith("#") and (message_id := read_id(who)) is not None:
-            return await _one(db, message_id, zone)
+            return await _of_message(db, message_id, zone)
         try:
             person = await find_person(db, who)
         except NotFound as nobody:
@@ -134,19 +134,20 @@ async def _of_people(
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
         ids += [message_id for place in addresses for message_id in await messages_to_nobody(db, *place)]
     else:
-        ids = [one for place in addresses for one in (await written_to_address(db, *place)).ids]
-    said = await answers_by(db, person_ids, ids, addresses)
+        ids = [message_id for place in addresses for message_id in (await written_to_address(db, *place)).ids]
+    answers = await answers_by(db, person_ids, ids, addresses)
     names = await names_of(db, person_ids)
     people = [
-        (names[one], await other_steps(db, one, now=runtime.clock(), zone=zone)) for one in person_ids
+        (names[person_id], await other_steps(db, person_id, now=runtime.clock(), zone=zone)) for person_id in person_ids
     ]  # fmt: skip
-    if not (ids or said or any(steps for _, steps in people)):
+    if not (ids or answers or any(steps for _, steps in people)):
         return None
     shown = set(ids)
     stories = [
-        await _story(db, message_id, [one for one in said if one.message_id == message_id], zone) for message_id in ids
+        await _story(db, message_id, [answer for answer in answers if answer.message_id == message_id], zone)
+        for message_id in ids
     ]
-    return PersonHistory(stories, people, [one for one in said if one.message_id not in shown], zone)
+    return PersonHistory(stories, people, [answer for answer in answers if answer.message_id not in shown], zone)
 
 
 async def _by_address(
@@ -167,7 +168,7 @@ async def _by_address(
             nobody.message,
             remedy=nobody.remedy or f"It is no address either. Look the person up with: muster people find {who}",
         ) from None
-    people = list(dict.fromkeys(one.person_id for one in await find_holders(db, [(channel, address)])))
+    people = list(dict.fromkeys(holder.person_id for holder in await find_holders(db, [(channel, address)])))
     whole = await _of_people(runtime, db, people, [(channel, address)], zone)
     if whole is None and people:
         _refuse(who)
@@ -193,7 +194,7 @@ async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound)
     if message_id is None or str(message_id) != who:
         raise NotFound(nobody.message, remedy=f"Look the person up by name or address: muster people find {who}")
     try:
-        whole = await _one(db, message_id, zone)
+        whole = await _of_message(db, message_id, zone)
     except NotFound:
         raise NotFound(
             nobody.message,
@@ -202,11 +203,11 @@ async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound)
     return PersonHistory(whole.stories, [], [], zone, f"{nobody.message} This is the message #{who}.")
 
 
-async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> PersonHistory:
+async def _of_message(db: Connection, message_id: int, zone: ZoneInfo) -> PersonHistory:
     return PersonHistory([await _story(db, message_id, await answers_to(db, message_id), zone)], [], [], zone)
 
 
-async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
+async def _story(db: Connection, message_id: int, answers: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
     message = await message_status(db, message_id, zone)
     names = await names_of(db, [message.person_id])
     return MessageStory(
@@ -214,18 +215,18 @@ async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone:
         names[message.person_id],
         await history(db, message_id, zone),
         await name_of(db, message.campaign_id) if message.campaign_id is not None else None,
-        said,
+        answers,
     )
 
 
 def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     message = story.message
-    way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
+    route = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
     campaign = f"{story.campaign}, " if story.campaign else ""
     what = f"{campaign}step {message.step}, {message.template}"
     if message.kind is not None:
         what = f"{KINDS[MessageKind(message.kind)]}, asked for by {message.asked_by}"
-    click.echo(f"Message {message.message_id}: {what}, {way}")
+    click.echo(f"Message {message.message_id}: {what}, {route}")
     if message.says:
         click.echo(f"  It says: {' '.join(without_controls(message.says).split())}")
     click.echo(f"  {message.state}: {message.words}")
@@ -237,19 +238,19 @@ def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
 
 
 def _show_other_steps(steps: Sequence[OtherStep]) -> None:
-    for one in steps:
-        click.echo(f"No message: {one.campaign}, step {one.step}, {one.template}\n  {one.words}")
+    for step in steps:
+        click.echo(f"No message: {step.campaign}, step {step.step}, {step.template}\n  {step.words}")
     if steps:
         click.echo()
 
 
 def _in_order(story: MessageStory) -> list[HistoryEvent | AnswerEvent]:
     """Return the events as recorded, each answer after the last event that is not later than it."""
-    told: list[HistoryEvent | AnswerEvent] = list(story.events)
+    events: list[HistoryEvent | AnswerEvent] = list(story.events)
     for answer in reversed(story.answers):
         before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
-        told.insert(before[-1] + 1 if before else 0, answer)
-    return told
+        events.insert(before[-1] + 1 if before else 0, answer)
+    return events
 
 
 def _show_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
@@ -258,18 +259,18 @@ def _show_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
 
 def _to_json(whole: PersonHistory) -> list[dict[str, Any]]:
     """List the messages, then the steps without one, then what answers no message."""
-    told = [
-        asdict(one.message)
-        | one.person.to_json()
+    entries = [
+        asdict(story.message)
+        | story.person.to_json()
         | {
-            "campaign": one.campaign,
-            "history": [asdict(event) for event in one.events],
-            "answers": [asdict(said) for said in one.answers],
+            "campaign": story.campaign,
+            "history": [asdict(event) for event in story.events],
+            "answers": [asdict(answer) for answer in story.answers],
         }
-        for one in whole.stories
+        for story in whole.stories
     ]
-    told += [
+    entries += [
         {"message_id": None, **person.to_json(), **asdict(step)} for person, steps in whole.people for step in steps
     ]
-    told += [{"message_id": None, "answers": [asdict(one) for one in whole.others]}] if whole.others else []
-    return told
+    entries += [{"message_id": None, "answers": [asdict(answer) for answer in whole.others]}] if whole.others else []
+    return entries

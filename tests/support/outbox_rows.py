@@ -19,7 +19,7 @@ from core.settings import Settings
 from messaging.channels import Channel as ChannelOut
 from messaging.channels import open_channels
 from messaging.consent import Consent, ConsentAction, record_consents
-from messaging.content.templates import Channel, Template
+from messaging.content.templates import ChannelName, Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import StepChannel
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
@@ -107,7 +107,7 @@ async def add_messages(
 
 
 async def agree(
-    db: Connection, *people: int, channel: Channel = "sms", action: ConsentAction = "give", **more: Any
+    db: Connection, *people: int, channel: ChannelName = "sms", action: ConsentAction = "give", **more: Any
 ) -> None:
     """What people say about marketing by a channel."""
     said: dict[str, Any] = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more

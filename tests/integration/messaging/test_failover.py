@@ -164,7 +164,7 @@ async def test_a_text_the_first_provider_may_have_never_goes_by_the_second(
     assert delivered.accepted == MANY - delivered.ambiguous
     assert by_either(sandbox) == Counter(numbers(MANY))
     reconciled = await reconcile_steadily(runtime, channels, settle=0)
-    assert (reconciled.found, reconciled.again, reconciled.held) == (delivered.ambiguous, 0, 0)
+    assert (reconciled.traced, reconciled.again, reconciled.held_for_staff) == (delivered.ambiguous, 0, 0)
     assert await states(db, step) == {"accepted": MANY}
     assert (await deliver(runtime, channels)).accepted == 0
     assert by_either(sandbox) == Counter(numbers(MANY))
@@ -202,7 +202,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     assert (await deliver(away, channels)).ambiguous == 2
     assert await reconcile_steadily(away, channels, settle=0) == Reconciled()
     assert await states(db, step) == {"ambiguous": 2}
-    assert (await reconcile_steadily(away, channels, settle=0, patience=0)).held == 2
+    assert (await reconcile_steadily(away, channels, settle=0, patience=0)).held_for_staff == 2
     assert (await events(db, ids[1]))[-1] == (None, "reconcile", "held")
     assert "held" in {alert.key for alert in await open_alerts(db)}
     assert await reconcile_steadily(away, channels, settle=0, patience=0) == Reconciled()
@@ -224,7 +224,7 @@ async def test_outcomes_in_vonages_records_are_settled_by_them(
     (only,) = await add_messages(db, step, "sms", ["+447700900940"])  # accepted, then the connection drops
     channels = both(away, clock)
     assert (await deliver(away, channels)).ambiguous == 1
-    assert (await reconcile_steadily(away, channels, settle=0)).found == 1
+    assert (await reconcile_steadily(away, channels, settle=0)).traced == 1
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("accepted", sandbox.vonage.messages[0].uuid)
 
@@ -255,7 +255,7 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     # Vonage has been taken out of the settings meanwhile: Twilio's list says nothing about it
     async with open_channels(with_settings(runtime, vonage_api_key=None).settings, runtime.http) as channels:
         assert isinstance(channels["sms"], TwilioChannel)
-        assert (await reconcile_steadily(runtime, channels, settle=0, patience=0)).held == 1
+        assert (await reconcile_steadily(runtime, channels, settle=0, patience=0)).held_for_staff == 1
     assert (await message(db, only))["state"] == "ambiguous"
 
 
@@ -330,7 +330,7 @@ async def test_a_text_accepted_without_an_answer_stays_with_its_provider(
     channels = both(runtime, clock, timeout=0.5)
     assert (await deliver(runtime, channels)).ambiguous == 1
     assert (await deliver(runtime, channels)).accepted == 0
-    assert (await reconcile_steadily(runtime, channels, settle=0)).found == 1
+    assert (await reconcile_steadily(runtime, channels, settle=0)).traced == 1
     assert by_either(sandbox) == by_twilio(sandbox) == Counter({"+447700900944": 1})
     assert (await message(db, only))["state"] == "accepted"
 

@@ -101,7 +101,7 @@ async def test_a_text_in_the_providers_records_is_never_sent_again(
     (only,) = await add_messages(db, step, "sms", ["+447700900932"])  # 500 although accepted
     assert (await deliver(runtime)).ambiguous == 1
     reconciled = await reconcile_steadily(runtime, channels, settle=0)
-    assert (reconciled.found, reconciled.again) == (1, 0)
+    assert (reconciled.traced, reconciled.again) == (1, 0)
     row = await message(db, only)
     assert row["state"] == "accepted"
     assert row["provider_id"] == next(iter(sandbox.twilio.messages)).sid
@@ -134,7 +134,7 @@ async def test_an_earlier_text_of_the_same_words_is_no_trace(
     (lost,) = await add_messages(db, second, "sms", [ANN])
     await db.execute("update message set state = 'ambiguous', attempt = 1, wire_at = now() where message_id = $1", lost)
     reconciled = await reconcile_steadily(runtime, channels, settle=0)
-    assert (reconciled.found, reconciled.again) == (0, 1)
+    assert (reconciled.traced, reconciled.again) == (0, 1)
     assert (await message(db, sent))["state"] == "accepted"
 
 
@@ -167,7 +167,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
     step, only = await left_behind(db, "email", "a@x.test")
     await db.execute("update message set attempt = 5")
     reconciled = await reconcile_steadily(runtime, settle=0)
-    assert (reconciled.ambiguous, reconciled.held, reconciled.again) == (1, 1, 0)
+    assert (reconciled.ambiguous, reconciled.held_for_staff, reconciled.again) == (1, 1, 0)
     assert await reconcile_steadily(runtime, settle=0) == Reconciled()
     assert await finish_drained(db) == []
     assert await alerts(db) == {
@@ -184,7 +184,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
 async def test_the_setting_may_hold_every_unanswered_email(settings: Settings, db: Connection) -> None:
     step, only = await left_behind(db, "email", "a@x.test")
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
-        assert (await reconcile_steadily(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
     assert (await message(db, only))["reason"] == "held"
     assert await settle_held(db, [only], again=True, actor="ann", now=NOON) == 1
     assert await states(db, step) == {"queued": 1}
@@ -239,9 +239,9 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
 ) -> None:
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
         _, first = await left_behind(db, "email", "a@x.test")
-        assert (await reconcile_steadily(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
         _, second = await left_behind(db, "email", "b@x.test", campaign_id=2)
-        assert (await reconcile_steadily(runtime, settle=0)).held == 1
+        assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
         assert (await alerts(db))["held"].startswith("2 messages may")
         for one in (first, second):  # what came of them is known after all
             await record(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)

@@ -13,7 +13,7 @@ from core.db import Connection
 from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
-from messaging.content.templates import Channel
+from messaging.content.templates import ChannelName
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
@@ -58,7 +58,7 @@ async def new(
     text: str,
     *,
     kind: MessageKind = MessageKind.ANSWER,
-    channel: Channel = "sms",
+    channel: ChannelName = "sms",
     address: str = "",
     **more: Any,
 ) -> NewMessage:
