@@ -101,7 +101,9 @@ async def decide(
         decisions = assign_addresses(page, taken, await dues_of(db, step, when, people, now) if when else None)
         yield decisions
         if written:
-            taken = {(one.channel, one.address) for one in decisions if one.channel and one.address}
+            taken = {
+                (decision.channel, decision.address) for decision in decisions if decision.channel and decision.address
+            }
 
 
 async def dues_of(
@@ -124,22 +126,24 @@ async def candidates(
         goal_id: the goal of the step.
         purpose: `service` or `marketing`: a suppression may be for marketing only.
     """
-    found: dict[int, Candidate] = {}
+    by_person: dict[int, Candidate] = {}
     for person_id, answered, blocked, channel, address, suppressed in await db.fetch(
         SQL["candidates"], people, channels, goal_id, purpose
     ):
-        person = found.get(person_id)
+        person = by_person.get(person_id)
         if person is None:
-            person = found[person_id] = Candidate(person_id, answered, blocked, [])
+            person = by_person[person_id] = Candidate(person_id, answered, blocked, [])
         if address is not None:
             person.addresses.append(CandidateAddress(channel, address, suppressed))
-    return list(found.values())
+    return list(by_person.values())
 
 
 async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
     """Return which of these people's addresses (with their channels) a step has used already."""
-    theirs = [one for person in people for one in person.addresses]
-    rows = await db.fetch(SQL["taken"], step_id, [one.channel for one in theirs], [one.address for one in theirs])
+    theirs = [address for person in people for address in person.addresses]
+    rows = await db.fetch(
+        SQL["taken"], step_id, [address.channel for address in theirs], [address.address for address in theirs]
+    )
     return {(row["channel"], row["address"]) for row in rows}
 
 
@@ -172,11 +176,11 @@ def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:
         return _nothing(person, State.SKIPPED, Reason.ANSWERED)
     if person.blocked is not None:
         return _nothing(person, State.SUPPRESSED, person.blocked)
-    allowed = [one for one in person.addresses if one.suppressed is None]
-    for one in allowed:
-        if (one.channel, one.address) not in taken:
-            taken.add((one.channel, one.address))
-            return Decision(person.person_id, one.channel, one.address, State.QUEUED, None)
+    allowed = [address for address in person.addresses if address.suppressed is None]
+    for address in allowed:
+        if (address.channel, address.address) not in taken:
+            taken.add((address.channel, address.address))
+            return Decision(person.person_id, address.channel, address.address, State.QUEUED, None)
     if allowed:
         return _nothing(person, State.SKIPPED, Reason.SHARED_ADDRESS)
     if person.addresses:

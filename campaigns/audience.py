@@ -92,7 +92,7 @@ async def compile_audience(
     Raises:
         SpecError: a unit does not exist, or its name fits several.
     """
-    names = [name for one in filters for name in _unit_names(one)]
+    names = [name for condition in filters for name in _unit_names(condition)]
     units = await find_units(db, names, key="audience.unit") if names else {}
     population = subject.population()
     compiler = _Compiler(units, subject, population.parameters, campaign_id)
@@ -108,19 +108,19 @@ async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
         step: has `campaign_id`, `position`, and the campaign's `subject`, `audience` and `spec`, as stored.
     """
     own = step["spec"]["steps"][step["position"] - 1].get("audience")
-    filters = [Filter.model_validate(one) for one in (step["audience"], own) if one]
+    filters = [Filter.model_validate(parts) for parts in (step["audience"], own) if parts]
     subject = subject_of(step["subject"])
     return await compile_audience(db, *filters, subject=subject, campaign_id=step["campaign_id"])
 
 
-async def check_audience(db: Connection, one: Filter, subject: Subject, *, key: str = "audience") -> list[str]:
+async def check_audience(db: Connection, condition: Filter, subject: Subject, *, key: str = "audience") -> list[str]:
     """List what a filter names that does not exist: units, attributes, members, answers to the subject.
 
     Returns:
         One line for each, naming the key; empty when all is well.
     """
     problems: list[str] = []
-    for part in _parts(one):
+    for part in _parts(condition):
         problems += await missing_attributes(db, part.attribute or {}, key=key)
         if part.answered is not None and (why := subject.refuse_answered(part.answered)):
             problems.append(f"{key}.answered: {why}")
@@ -129,16 +129,16 @@ async def check_audience(db: Connection, one: Filter, subject: Subject, *, key: 
             unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
             problems += [f"{key}.members: there is no member {member}" for member in unknown]
     try:
-        await find_units(db, list(_unit_names(one)), key=f"{key}.unit")
+        await find_units(db, list(_unit_names(condition)), key=f"{key}.unit")
     except SpecError as error:
         problems += error.problems
     return problems
 
 
-async def unheld_in_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
+async def unheld_in_audience(db: Connection, condition: Filter, *, key: str = "audience") -> list[str]:
     """List attribute values and languages in a filter that nobody has, one line each, with similar ones."""
     lines: list[str] = []
-    for part in _parts(one):
+    for part in _parts(condition):
         unheld = await unheld_attributes(db, part.attribute or {}, key=key)
         lines += [line for line, _ in (*unheld, *await _unheld_languages(db, part, key=key))]
     return lines
@@ -147,19 +147,19 @@ async def unheld_in_audience(db: Connection, one: Filter, *, key: str = "audienc
 async def _unheld_languages(db: Connection, part: Filter, *, key: str) -> list[tuple[str, bool]]:
     if not part.language:
         return []
-    held = [row["value"] for row in await db.fetch(SQL["languages_held"])]
-    return unheld_values(part.language, held, key=f"{key}.language")
+    known = [row["value"] for row in await db.fetch(SQL["languages_held"])]
+    return unheld_values(part.language, known, key=f"{key}.language")
 
 
-def _parts(one: Filter) -> Iterable[Filter]:
+def _parts(condition: Filter) -> Iterable[Filter]:
     """Yield a filter and every filter inside it."""
-    yield one
-    for inner in (*(one.all or ()), *(one.any or ()), *((one.not_,) if one.not_ else ())):
+    yield condition
+    for inner in (*(condition.all or ()), *(condition.any or ()), *((condition.not_,) if condition.not_ else ())):
         yield from _parts(inner)
 
 
-def _unit_names(one: Filter) -> Iterable[str]:
-    return (name for part in _parts(one) for name in part.unit or ())
+def _unit_names(condition: Filter) -> Iterable[str]:
+    return (name for part in _parts(condition) for name in part.unit or ())
 
 
 class _Compiler:
@@ -174,21 +174,21 @@ class _Compiler:
         self._campaign_id = campaign_id
 
     def every(self, filters: Collection[Filter]) -> str:
-        return _join(" and ", [self.condition(one) for one in filters])
+        return _join(" and ", [self.condition(part) for part in filters])
 
-    def condition(self, one: Filter) -> str:
+    def condition(self, part: Filter) -> str:
         """Compile all keys of one table, each to a condition that is true or false, never null."""
         conditions = [
-            *((self.every(one.all),) if one.all else ()),
-            *((_join(" or ", [self.condition(inner) for inner in one.any]),) if one.any else ()),
-            *((f"not {self.condition(one.not_)}",) if one.not_ else ()),
-            *((self._unit(one.unit),) if one.unit else ()),
-            *(self._attribute(name, wanted) for name, wanted in (one.attribute or {}).items()),
-            *((self._has(one.has),) if one.has else ()),
-            *((f"p.language = any ({self._value(list(one.language))}::text[])",) if one.language else ()),
-            *((self._subject.answered(one.answered, self._value),) if one.answered is not None else ()),
-            *((f"p.external_id = any ({self._value(list(one.members))}::text[])",) if one.members else ()),
-            *((self._received(one.received),) if one.received else ()),
+            *((self.every(part.all),) if part.all else ()),
+            *((_join(" or ", [self.condition(inner) for inner in part.any]),) if part.any else ()),
+            *((f"not {self.condition(part.not_)}",) if part.not_ else ()),
+            *((self._unit(part.unit),) if part.unit else ()),
+            *(self._attribute(name, wanted) for name, wanted in (part.attribute or {}).items()),
+            *((self._has(part.has),) if part.has else ()),
+            *((f"p.language = any ({self._value(list(part.language))}::text[])",) if part.language else ()),
+            *((self._subject.answered(part.answered, self._value),) if part.answered is not None else ()),
+            *((f"p.external_id = any ({self._value(list(part.members))}::text[])",) if part.members else ()),
+            *((self._received(part.received),) if part.received else ()),
         ]
         return _join(" and ", conditions)
 

@@ -111,7 +111,9 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     written = await written_to(db, person_id, own)
     shared = tuple((row["channel"], row["address"]) for row in addresses if row["shared"])
     listed = frozenset((row["channel"], row["address"]) for row in addresses if row["listed"])
-    replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])
+    replies = await db.fetch(
+        SQL["replies"], person_id, written.ids, [place[0] for place in own], [place[1] for place in own]
+    )
     return Traces(
         person_id, external_id, name, listed, own, shared, written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
@@ -188,8 +190,8 @@ async def erase_traces(
     new: str = await db.fetchval(SQL["finish"]) or ""
     if traces.person_id is not None:
         for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
-            told = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
-            await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
+            rewritten = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
+            await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *rewritten)
     await empty_alerts(db, addresses, traces.likes)
     return new, withdrawn
 
@@ -212,11 +214,15 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
             if row["reason"] != Reason.LEFT
         ]
     if not may_return:
-        stopped = {(one.channel, one.address) for one in kept if one.purpose == "all"}
-        theirs = [one for one in traces.own if one in traces.listed]
+        stopped = {(suppression.channel, suppression.address) for suppression in kept if suppression.purpose == "all"}
+        theirs = [suppression for suppression in traces.own if suppression in traces.listed]
         if traces.person_id is not None:
             theirs.append(("person", traces.external_id))
-        kept += [ErasedSuppression(*one, "all", Reason.ERASED, now) for one in theirs if one not in stopped]
+        kept += [
+            ErasedSuppression(*suppression, "all", Reason.ERASED, now)
+            for suppression in theirs
+            if suppression not in stopped
+        ]
     return kept
 
 
@@ -229,11 +235,11 @@ def renamed(value: Any, old: str, new: str) -> Any:
         new: its replacement.
     """
     if isinstance(value, list):
-        return [renamed(one, old, new) for one in value]
+        return [renamed(inner_value, old, new) for inner_value in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: [new if one == old else one for one in inner]
+        key: [new if inner_value == old else inner_value for inner_value in inner]
         if key == "members" and isinstance(inner, list)
         else renamed(inner, old, new)
         for key, inner in value.items()
@@ -243,8 +249,8 @@ def renamed(value: Any, old: str, new: str) -> Any:
 async def _traces_at(db: Connection, channel: str, address: str, known: Written | None = None) -> Traces:
     written = await written_to_address(db, channel, address, known)
     replies = await db.fetch(SQL["replies"], None, written.ids, [channel], [address])
-    stands = await db.fetch(SQL["stands"], [channel], [address])
-    if not (written.ids or replies or stands or await db.fetchval(SQL["was_said"], channel, address)):
+    suppressions = await db.fetch(SQL["stands"], [channel], [address])
+    if not (written.ids or replies or suppressions or await db.fetchval(SQL["was_said"], channel, address)):
         raise NotFound(
             f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
             if address.isalnum()
@@ -260,7 +266,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
 
 def _refuse_holders(address: str, holders: Sequence[Holder]) -> None:
     if holders:
-        numbers = sorted({one.external_id for one in holders})
+        numbers = sorted({holder.external_id for holder in holders})
         raise Conflict(
             f"{address} belongs to {'the member' if len(numbers) == 1 else 'members'} {', '.join(numbers)}.",
             remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by membership number: "
@@ -269,4 +275,4 @@ def _refuse_holders(address: str, holders: Sequence[Holder]) -> None:
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
-    return [one[0] for one in addresses], [one[1] for one in addresses]
+    return [address[0] for address in addresses], [address[1] for address in addresses]

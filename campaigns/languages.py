@@ -45,7 +45,11 @@ class LanguagePlan:
     @property
     def missing(self) -> Mapping[ChannelName, str]:
         """Return the channels for which the template lacks their language, each with the language used instead."""
-        return {channel: said for channel, said in self.said_in.items() if spoken(self.language, (said,)) is None}
+        return {
+            channel: language
+            for channel, language in self.said_in.items()
+            if spoken(self.language, (language,)) is None
+        }
 
     @property
     def page_in(self) -> str | None:
@@ -75,10 +79,10 @@ async def plan_languages(
     by_text = set(texts)
     plans = []
     for language, theirs in await db.fetch(SQL["group_by_language"], people):
-        in_texts = [one for one in theirs if one in by_text]
+        in_texts = [person for person in theirs if person in by_text]
         by_channel: dict[ChannelName, list[int]] = {
             "sms": in_texts,
-            "email": [one for one in theirs if one not in by_text],
+            "email": [person for person in theirs if person not in by_text],
         }
         looked_at = _spread(in_texts, len(by_text), sample)
         rendered = [renderer.sms(variables) for variables in await variables_of(db, looked_at, public_url)]

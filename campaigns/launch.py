@@ -121,18 +121,18 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
         Conflict: the campaign is not running, the step was launched already or is being launched.
     """
     async with runtime.pool.acquire() as db:
-        found = await db.fetchrow(SQL["step_at"], campaign_id, position)
-        if found is None:
+        step = await db.fetchrow(SQL["step_at"], campaign_id, position)
+        if step is None:
             raise NotFound(f"There is no campaign {campaign_id}.")
-        name = found["name"]
-        if found["step_id"] is None:
+        name = step["name"]
+        if step["step_id"] is None:
             raise NotFound(f"The campaign {name} has no step {position}.")
-        if found["campaign_state"] != "running":
-            raise _not_running(name, found["campaign_state"])
-        if found["state"] not in {"planned", "launching"}:
-            raise Conflict(f"Step {position} of {name} has been launched already; it is {found['state']}.")
+        if step["campaign_state"] != "running":
+            raise _not_running(name, step["campaign_state"])
+        if step["state"] not in {"planned", "launching"}:
+            raise Conflict(f"Step {position} of {name} has been launched already; it is {step['state']}.")
         await db.execute(SQL["audit"], actor, "launch step", f"campaign {name}", {"step": position})
-    launched = await _launch_step(runtime, found["step_id"])
+    launched = await _launch_step(runtime, step["step_id"])
     await runtime.wake("deliver")
     return launched
 
@@ -332,15 +332,15 @@ async def launch_lock(runtime: Runtime, step_id: int, *, wait: bool = False) -> 
 
 
 async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:
-    found = await db.fetchrow(SQL["step_at"], campaign_id, 1)
-    if found is None:
+    step = await db.fetchrow(SQL["step_at"], campaign_id, 1)
+    if step is None:
         raise NotFound(f"There is no campaign {campaign_id}.")
-    if found["campaign_state"] != "running":
-        raise _not_running(found["name"], found["campaign_state"])
+    if step["campaign_state"] != "running":
+        raise _not_running(step["name"], step["campaign_state"])
     if not due:
         raise Conflict(
-            f"The campaign {found['name']} has been launched already.",
-            remedy=f"See how it goes with: muster campaign status {found['name']}",
+            f"The campaign {step['name']} has been launched already.",
+            remedy=f"See how it goes with: muster campaign status {step['name']}",
         )
 
 

@@ -200,7 +200,7 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
         now: when it would be launched.
     """
     waiting = await waiting_steps(db, campaign_id, now)
-    return [(step["position"], said) for step, times in waiting for said in step_advice(step, times.goes_at)]
+    return [(step["position"], warning) for step, times in waiting for warning in step_advice(step, times.goes_at)]
 
 
 async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
@@ -223,15 +223,15 @@ class _Tally:
 
     def add(self, decisions: Sequence[Decision]) -> None:
         self.audience += len(decisions)
-        self.by_date += [one for one in decisions if one.due is not None]
-        for one in decisions:
-            if one.channel is None:
-                self.not_sent[str(one.reason)] += 1
+        self.by_date += [decision for decision in decisions if decision.due is not None]
+        for decision in decisions:
+            if decision.channel is None:
+                self.not_sent[str(decision.reason)] += 1
                 continue
-            self.by_channel[one.channel] += 1
-            self.people.append(one.person_id)
-            if one.channel == "sms":
-                self.texts.append(one.person_id)
+            self.by_channel[decision.channel] += 1
+            self.people.append(decision.person_id)
+            if decision.channel == "sms":
+                self.texts.append(decision.person_id)
 
 
 async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
@@ -241,7 +241,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
     template = Template.from_json(step["content"])
     renderer = Renderer(template, subject_of(step["subject"]).constants_at(step["constants"], times.goes_at))
     languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
-    segments = sum(one.segments for one in languages)
+    segments = sum(language.segments for language in languages)
     price = step["spec"].get("price")
     opens_at = times.opens_at
     return StepPlan(
@@ -264,8 +264,8 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         capped_wait=waiting,
         capped_out=too_late,
         segments=segments,
-        rendered=sum(one.rendered for one in languages),
-        ucs2=sum(one.ucs2 for one in languages),
+        rendered=sum(language.rendered for language in languages),
+        ucs2=sum(language.ucs2 for language in languages),
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
@@ -309,11 +309,11 @@ async def _examples(
     """Render one message of each channel and language, the one most people get first."""
     messages: Counter[tuple[ChannelName, str]] = Counter()
     people: dict[tuple[ChannelName, str], int] = {}
-    for one in languages:
-        for channel, count in one.messages.items():
-            kind = channel, one.said_in[channel]
+    for planned in languages:
+        for channel, count in planned.messages.items():
+            kind = channel, planned.said_in[channel]
             messages[kind] += count
-            people.setdefault(kind, one.first[channel])
+            people.setdefault(kind, planned.first[channel])
     return tuple(
         [
             Example(channel, language, count, await _said(db, renderer, channel, people[channel, language], public_url))

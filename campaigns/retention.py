@@ -297,12 +297,12 @@ def _sentence(words: str | None) -> str:
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
-async def delete_year(db: Connection, held: ArchiveYear, *, actor: str) -> None:
+async def delete_year(db: Connection, year: ArchiveYear, *, actor: str) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
         db: a connection from `alone`, without a transaction.
-        held: the year and its contents, as `summarise_year` returned them.
+        year: the year and its contents, as `summarise_year` returned them.
         actor: who does it, for the audit.
 
     Raises:
@@ -310,5 +310,5 @@ async def delete_year(db: Connection, held: ArchiveYear, *, actor: str) -> None:
         Conflict: the archive is being read.
     """
     async with briefly(db):
-        await drop_year(db, held.year, actor)
-    log.info("a year of the archive was deleted", year=held.year, messages=held.messages)
+        await drop_year(db, year.year, actor)
+    log.info("a year of the archive was deleted", year=year.year, messages=year.messages)

@@ -63,9 +63,9 @@ def _pause(value: object) -> Pause:
         raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')
     days, exact = timedelta(), timedelta()
     try:
-        for found in _DURATION.finditer(words):
+        for match in _DURATION.finditer(words):
             (unit, number) = next(
-                (unit, int(found[1])) for unit, letter in zip(_UNITS, found.groups()[1:], strict=True) if letter
+                (unit, int(match[1])) for unit, letter in zip(_UNITS, match.groups()[1:], strict=True) if letter
             )
             if unit in {"days", "weeks"}:
                 days += timedelta(**{unit: number})
@@ -81,9 +81,9 @@ def _pause(value: object) -> Pause:
 def _hours(value: object) -> object:
     if isinstance(value, tuple | list):
         return tuple(value)
-    found = _HOURS.fullmatch(str(value).strip())
+    match = _HOURS.fullmatch(str(value).strip())
     try:
-        start, end = (time.fromisoformat(part.zfill(5)) for part in (found.groups() if found else ()))
+        start, end = (time.fromisoformat(part.zfill(5)) for part in (match.groups() if match else ()))
     except ValueError:
         raise ValueError('write the hours in which nothing is sent, such as "20:00-08:00"') from None
     if start == end:
@@ -92,19 +92,21 @@ def _hours(value: object) -> object:
 
 
 def _open_hours(value: object) -> object:
-    start, found, end = str(value).strip().rpartition("24:00")
+    start, midnight, end = str(value).strip().rpartition("24:00")
     try:
-        pair = _hours(f"{start}23:59" if found and not end else value)
+        pair = _hours(f"{start}23:59" if midnight and not end else value)
     except ValueError:
         pair = None
     if not isinstance(pair, tuple) or pair[0] >= pair[1]:
         raise ValueError('write the hours in which it may be sent, within one day, such as "09:00-18:00"')
-    return (pair[0], time.max) if found and not end else pair
+    return (pair[0], time.max) if midnight and not end else pair
 
 
 def _days(value: object) -> object:
     """Parse days as numbers, 1 for Monday: from `Mon-Fri`, `["Mon", "Thu-Sat"]`."""
-    parts = [part for one in (value if isinstance(value, list | tuple) else [value]) for part in str(one).split(",")]
+    parts = [
+        part for entry in (value if isinstance(value, list | tuple) else [value]) for part in str(entry).split(",")
+    ]
     days: set[int] = set()
     for part in parts:
         ends = [_day(word.strip().lower()) for word in re.split("[-–]", part)]  # noqa: RUF001  # people type both dashes

@@ -224,17 +224,17 @@ class CampaignSpec(SpecTable):
 
     def quiet(self, step: StepSpec) -> Quiet | None:
         """Return the quiet hours of a step: its own, or the campaign's, or the night for texts."""
-        said = step.quiet_hours if step.quiet_hours is not None else self.quiet_hours
-        if isinstance(said, tuple):
-            return Quiet(*said, channels=None)
-        return Quiet(*NIGHT, channels=("sms",)) if said is None and "sms" in step.channels else None
+        hours = step.quiet_hours if step.quiet_hours is not None else self.quiet_hours
+        if isinstance(hours, tuple):
+            return Quiet(*hours, channels=None)
+        return Quiet(*NIGHT, channels=("sms",)) if hours is None and "sms" in step.channels else None
 
 
 def _received(*filters: Filter | None) -> Iterable[int]:
-    for one in filters:
-        if one is not None:
-            yield from one.received or ()
-            yield from _received(*(one.all or ()), *(one.any or ()), one.not_)
+    for part in filters:
+        if part is not None:
+            yield from part.received or ()
+            yield from _received(*(part.all or ()), *(part.any or ()), part.not_)
 
 
 def load_campaign_spec(path: Path) -> CampaignSpec:

@@ -181,9 +181,9 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subje
             db, people=people, channels=channels, goal_id=subject.goal_id, purpose=templates[0].purpose
         )
         decisions = assign_addresses(page, set())
-        if any(one.state is State.QUEUED for one in decisions):
+        if any(decision.state is State.QUEUED for decision in decisions):
             return
-        why.update(str(one.reason) for one in decisions)
+        why.update(str(decision.reason) for decision in decisions)
     if not why:
         raise SpecError(
             f"The audience of {spec.name} is empty.",

@@ -16,9 +16,9 @@ from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, WELL_KNOW
 
 SQL = load_queries(__file__)
 
-SUBJECTS: Final[Collection[SubjectVariable]] = tuple(one.variable for one in KINDS.values() if one.variable)
+SUBJECTS: Final[Collection[SubjectVariable]] = tuple(subject.variable for subject in KINDS.values() if subject.variable)
 """Variables of everything a campaign can be about."""
-RESERVED: Final = STANDARD_VARIABLES | {one.name for one in SUBJECTS}
+RESERVED: Final = STANDARD_VARIABLES | {subject.name for subject in SUBJECTS}
 """Names that mean something in every template: no attribute may have one of them."""
 
 

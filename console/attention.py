@@ -61,23 +61,23 @@ class WaitingReplies:
 async def replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
     waiting = await open_replies(db, SHOWN)
-    rows = await db.fetch(SQL["list_writers"], [one.person_id for one in waiting if one.person_id is not None])
+    rows = await db.fetch(SQL["list_writers"], [reply.person_id for reply in waiting if reply.person_id is not None])
     writers = {row["person_id"]: row for row in rows}
-    shown = tuple(_reply(one, writers.get(one.person_id)) for one in waiting)
+    shown = tuple(_reply(reply, writers.get(reply.person_id)) for reply in waiting)
     count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open_replies"])
     return WaitingReplies(count, shown)
 
 
-def _reply(one: OpenReply, writer: asyncpg.Record | None) -> WaitingReply:
+def _reply(reply: OpenReply, writer: asyncpg.Record | None) -> WaitingReply:
     return WaitingReply(
-        reply_id=one.reply_id,
+        reply_id=reply.reply_id,
         who="Unknown sender" if writer is None else short_name(writer["first_name"], writer["last_initial"]),
         branch=None if writer is None else writer["branch"],
-        channel=one.channel,
-        address=mask(one.address),
-        text=shorten(mask_text(one.text), LONGEST),
-        why=one.why_open,
-        note=one.note,
-        answer=one.answer,
-        received_at=one.received_at,
+        channel=reply.channel,
+        address=mask(reply.address),
+        text=shorten(mask_text(reply.text), LONGEST),
+        why=reply.why_open,
+        note=reply.note,
+        answer=reply.answer,
+        received_at=reply.received_at,
     )

@@ -179,7 +179,7 @@ async def _with_steps(
     plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["steps"], row["campaign_id"])}
     counted = await step_counts(db, row["campaign_id"])
     return _campaign(
-        row, tuple(_step(one, plans[one.step_id], _channels(one.step_id, channel_rows)) for one in counted)
+        row, tuple(_step(counts, plans[counts.step_id], _channels(counts.step_id, channel_rows)) for counts in counted)
     )
 
 
@@ -187,39 +187,39 @@ def _campaign(row: asyncpg.Record, steps: tuple[StepProgress, ...] = ()) -> Camp
     return CampaignProgress(**{key: value for key, value in row.items() if key != "campaign_id"}, steps=steps)
 
 
-def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgress, ...]) -> StepProgress:
-    counts = {str(state): n for state, n in one.counts.items() if n}
+def _step(counts_of_step: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgress, ...]) -> StepProgress:
+    counts = {str(state): n for state, n in counts_of_step.counts.items() if n}
     return StepProgress(
-        position=one.position,
-        template=one.template,
-        state=one.state,
+        position=counts_of_step.position,
+        template=counts_of_step.template,
+        state=counts_of_step.state,
         channels=plan["channels"],
         counts=counts,
         groups={group.key: sum(counts.get(state, 0) for state in group.states) for group in GROUPS},
-        reasons=dict(sorted(one.reasons.items(), key=lambda item: -item[1])),
+        reasons=dict(sorted(counts_of_step.reasons.items(), key=lambda item: -item[1])),
         total=sum(counts.values()),
-        segments=one.segments,
-        rate=one.rate_per_second,
-        seconds_left=one.seconds_left,
+        segments=counts_of_step.segments,
+        rate=counts_of_step.rate_per_second,
+        seconds_left=counts_of_step.seconds_left,
         due_at=plan["due_at"],
         after=plan["after"],
         launched_at=plan["launched_at"],
         finished_at=plan["finished_at"],
         stopped=plan["sender_paused"],
-        dated=one.dated,
-        next_at=one.next_at,
+        dated=counts_of_step.dated,
+        next_at=counts_of_step.next_at,
         by_channel=by_channel,
     )
 
 
 def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[ChannelProgress, ...]:
     """List the channels of one step, the one with most messages first; people without any are in the step's reasons."""
-    found: dict[str, dict[str, int]] = {}
+    by_channel: dict[str, dict[str, int]] = {}
     segments: dict[str, int] = {}
     for row in rows:
         if row["step_id"] == step_id and row["channel"] is not None:
-            counts = found.setdefault(row["channel"], {})  # a state has two rows while a step is being archived
+            counts = by_channel.setdefault(row["channel"], {})  # a state has two rows while a step is being archived
             counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
             segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
-    made = [ChannelProgress(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]
-    return tuple(sorted(made, key=lambda one: -one.total))
+    made = [ChannelProgress(name, counts, sum(counts.values()), segments[name]) for name, counts in by_channel.items()]
+    return tuple(sorted(made, key=lambda progress: -progress.total))

@@ -142,7 +142,9 @@ async def read_page_state(view: View, figures: Figures) -> PageState:
     runtime = figures.runtime
     facts |= {"now": runtime.clock(), "settings": runtime.settings}
     zone = ZoneInfo(runtime.settings.time_zone)
-    return PageState(summary, {one.name: one for one in (_section(name, facts, zone) for name in view.sections)}, facts)
+    return PageState(
+        summary, {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}, facts
+    )
 
 
 def _section(template: str, facts: dict[str, Any], zone: ZoneInfo) -> Section:
@@ -165,19 +167,19 @@ class OverviewView:
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
         """Return the status of the ballots and campaigns, and what needs a person."""
         facts = dict(await figures.overview())
-        said = [
+        sentences = [
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed."
             for ballot in facts["ballots"]
             if ballot.phase == "open"
         ]
         running = sum(1 for campaign in facts["campaigns"] if campaign.state == "running")
-        said.append(f"{plural(running, 'campaign')} running." if running else "No campaign is running.")
+        sentences.append(f"{plural(running, 'campaign')} running." if running else "No campaign is running.")
         waiting = facts["replies"].waiting
         if waiting:
-            said.append(f"{plural(waiting, 'reply needs', 'replies need')} a person.")
+            sentences.append(f"{plural(waiting, 'reply needs', 'replies need')} a person.")
         if facts["alerts"]:
-            said.append(f"{plural(len(facts['alerts']), 'problem')} to look at.")
-        return " ".join(said), facts
+            sentences.append(f"{plural(len(facts['alerts']), 'problem')} to look at.")
+        return " ".join(sentences), facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +202,15 @@ class CampaignView:
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
         """Return the progress of its steps."""
         campaign = await figures.campaign(self.name)
-        said = [f"{campaign.title}: {in_words(CAMPAIGN_STATES, campaign.state).lower()}."]
-        said += [
+        sentences = [f"{campaign.title}: {in_words(CAMPAIGN_STATES, campaign.state).lower()}."]
+        sentences += [
             f"Step {step.position}: {number(step.handled)} of {number(step.total)} done."
             for step in campaign.steps
             if step.total
         ]
         if campaign.answers is not None:
-            said.append(f"{plural(sum(campaign.answers.everybody), 'person has', 'people have')} answered.")
-        return " ".join(said), {"campaign": campaign}
+            sentences.append(f"{plural(sum(campaign.answers.everybody), 'person has', 'people have')} answered.")
+        return " ".join(sentences), {"campaign": campaign}
 
 
 @dataclass(frozen=True, slots=True)

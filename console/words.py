@@ -121,5 +121,5 @@ def mask_text(text: str) -> str:
     return _ADDRESS_IN_TEXT.sub(_mask_found, text)
 
 
-def _mask_found(found: re.Match[str]) -> str:
-    return mask(found[0] if "@" in found[0] else re.sub(r"[^\d+]", "", found[0]))
+def _mask_found(match: re.Match[str]) -> str:
+    return mask(match[0] if "@" in match[0] else re.sub(r"[^\d+]", "", match[0]))

@@ -101,7 +101,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         ends = dict.fromkeys(_LOGS, 0)  # the next search starts from the beginning
     seen = seen or Arrivals()
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
-    message_ids = [str(one) for one in wanted.message_ids]
+    message_ids = [str(number) for number in wanted.message_ids]
     inbox = await db.fetch(
         SQL["arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses), list(wanted.likes),
         seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
@@ -110,7 +110,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     written = {inbound_id for inbound_id, by_writer in mails.items() if by_writer}
     own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
-        SQL["webhook_events"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
+        SQL["webhook_events"], wanted.person_id, message_ids, list(map(str, wanted.reply_ids)), seen.upto_event,
         timeout=_WITHIN,
     )  # fmt: skip
     places = seen.events | {row["seq"] for row in events}
@@ -140,14 +140,18 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
         return {}
     likes = list(wanted.likes)
     long = await db.fetch(SQL["long_mails"], likes, upto, LOOKED_AT, timeout=_WITHIN)
-    found = dict.fromkeys((row["inbound_id"] for row in long), False)
+    is_writer = dict.fromkeys((row["inbound_id"] for row in long), False)
     while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
         texts = await asyncio.to_thread(_texts_of, page)
-        columns = [one[0] for one in texts], [one[1].by_writer for one in texts], [one[1].text for one in texts]
+        columns = (
+            [entry[0] for entry in texts],
+            [entry[1].by_writer for entry in texts],
+            [entry[1].text for entry in texts],
+        )
         for row in await db.fetch(SQL["naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
-            found[row["inbound_id"]] = found.get(row["inbound_id"], False) or row["by_writer"]
+            is_writer[row["inbound_id"]] = is_writer.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]
-    return found
+    return is_writer
 
 
 def _texts_of(page: Sequence[asyncpg.Record]) -> list[tuple[int, MailText]]:
@@ -163,29 +167,29 @@ async def wait_for_writers(db: Connection) -> None:
     await find_high_water_mark(db, _LOGS)
 
 
-async def empty_arrivals(db: Connection, wanted: SearchTerms, found: Arrivals, old: str, new: str) -> None:
+async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals, old: str, new: str) -> None:
     """Erase what was found.
 
     Args:
         db: in the caller's transaction.
         wanted: the person.
-        found: the result of `find_arrivals`.
+        arrivals: the result of `find_arrivals`.
         old: the membership number that subscribers were sent; empty where there is none.
         new: the number that replaces it.
     """
-    rows = list(found.inbox)
+    rows = list(arrivals.inbox)
     texts = _texts(wanted.addresses)
     await blank_arrivals(db, rows, texts)
-    named = list(found.named)
+    named = list(arrivals.named)
     await db.execute(SQL["mend"], named, texts)
     await db.execute(SQL["drop_read_mails"], named)
     await db.execute(SQL["mend_mails"], named, texts)
     await db.execute(SQL["drop_malformed"], list(wanted.likes))
     if old:
-        await db.execute(SQL["rename"], list(found.events), old, new)
-    await db.execute(SQL["blank_deliveries"], list(found.deliveries))
+        await db.execute(SQL["rename"], list(arrivals.events), old, new)
+    await db.execute(SQL["blank_deliveries"], list(arrivals.deliveries))
     await db.execute(SQL["blank_looks"], list(wanted.message_ids))
-    channels, addresses = [one[0] for one in wanted.addresses], [one[1] for one in wanted.addresses]
+    channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
     await db.execute(SQL["drop_notice_sent"], channels, addresses)
 
 

@@ -57,7 +57,7 @@ async def answers_by(
     known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["addresses_of"], list(person_ids))]
     places = list(dict.fromkeys([*known, *addresses]))
     rows = await db.fetch(
-        SQL["said"], list(person_ids), [one[0] for one in places], [one[1] for one in places], list(message_ids)
+        SQL["said"], list(person_ids), [place[0] for place in places], [place[1] for place in places], list(message_ids)
     )
     return [_said(row) for row in rows]
 
@@ -72,24 +72,24 @@ def _said(row: asyncpg.Record) -> AnswerEvent:
 
 
 def _sentence(row: asyncpg.Record) -> str:
-    way, word, note = _WAYS.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
+    source, word, note = _WAYS.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
     match row["kind"]:
         case "reply" if row["source"] == "link":
             return f"They pressed a button on their page: {word}." + _open(note)
         case "reply":
-            return f"They answered by {way}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
+            return f"They answered by {source}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
         case "claim":
             by = f", written down by {note}" if note else ""
-            return f"{_counted(row)} counted as: {word} (from {_sourced(way)}{by})."
+            return f"{_counted(row)} counted as: {word} (from {_sourced(source)}{by})."
         case "comment" | "comment_retracted":
-            return _comment(row, way)
+            return _comment(row, source)
         case "retraction":
-            return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(way)})."
+            return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(source)})."
         case kind:
             what = "All messages" if note == "all" else f"All {note} messages"
             where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
             did = "were stopped" if kind == "suppress" else "were allowed again"
-            return f"{what} to them {where} {did}: {word} (from {_sourced(way)})."
+            return f"{what} to them {where} {did}: {word} (from {_sourced(source)})."
 
 
 def _comment(row: asyncpg.Record, way: str) -> str:
@@ -104,9 +104,9 @@ def _counted(row: asyncpg.Record) -> str:
     return KINDS[row["subject_kind"]].counted(row["words"])
 
 
-def _sourced(way: str) -> str:
+def _sourced(source: str) -> str:
     """Name a source as it reads after “from”: `a text`, `their page`."""
-    return {"text": "a text", "email": "an email", "page": "their page"}.get(way, way)
+    return {"text": "a text", "email": "an email", "page": "their page"}.get(source, source)
 
 
 def _open(why: str | None) -> str:

@@ -186,15 +186,21 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
         await _obey(db, inbound, read, message)
-    said = read.also if read.reading == "opt_out" else read.reading
+    reading = read.also if read.reading == "opt_out" else read.reading
     answer_id: int | None = None
     why: str | None = None
-    if said is not None and message is not None and nobody is None and subject is not None and said in subject.meanings:
+    if (
+        reading is not None
+        and message is not None
+        and nobody is None
+        and subject is not None
+        and reading in subject.meanings
+    ):
         why = subject.outside(inbound.received_at)
         if why is None:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             answer_id = await _record(
-                db, message, subject, said, inbound.channel, sure, inbound.received_at, read.comment
+                db, message, subject, reading, inbound.channel, sure, inbound.received_at, read.comment
             )
     if why is None:
         why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody

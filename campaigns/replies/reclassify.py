@@ -82,13 +82,13 @@ async def reclassify(
         after = rows[-1]["reply_id"]
         for row in rows:
             try:
-                found = await _reclassify(db, row["reply_id"], version, actor, at, dry_run=dry_run)
+                reclassified = await _reclassify(db, row["reply_id"], version, actor, at, dry_run=dry_run)
             except MusterError as error:  # this reply stays as it was; go on with the others
                 log.warning("a reply could not be classified again", reply_id=row["reply_id"], error=str(error))
                 continue
-            if found is not None:
+            if reclassified is not None:
                 looked += 1
-                otherwise += [found] if found.changed else []
+                otherwise += [reclassified] if reclassified.changed else []
     return looked, otherwise
 
 
@@ -107,8 +107,8 @@ async def _reclassify(
         if subject is not None:
             read = read_about(read, text, subject) if by_email else read
             read = restrict(read, GENERAL | subject.meanings)
-        said = read.also if read.reading == "opt_out" else read.reading
-        meaning = said if subject and said in subject.meanings and reply["nobody"] is None else None
+        reading = read.also if read.reading == "opt_out" else read.reading
+        meaning = reading if subject and reading in subject.meanings and reply["nobody"] is None else None
         outside = subject.outside(reply["received_at"]) if subject and meaning else None
         if outside is not None:
             meaning = None

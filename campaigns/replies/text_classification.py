@@ -40,5 +40,5 @@ def from_json(kept: Mapping[str, Any] | None) -> Classification | None:
     """Return the classification that `to_json` made, also by another version; None where there is none."""
     if kept is None:
         return None
-    known = {one.name for one in fields(Classification)}
+    known = {field.name for field in fields(Classification)}
     return Classification(**{name: value for name, value in kept.items() if name in known})

@@ -155,8 +155,8 @@ def respond_at_front(request: web.Request) -> web.Response:
 def _facts(settings: Settings, recipient: Recipient, words: Mapping[str, Any], spoken: str) -> dict[str, str]:
     subject = recipient.subject
     times = subject.times()
-    told = {name: local_time(at, subject.time_zone, words) for name, at in times.items() if at is not None}
-    return told | {
+    times_in_words = {name: local_time(at, subject.time_zone, words) for name, at in times.items() if at is not None}
+    return times_in_words | {
         "organisation": subject.organisation or settings.organisation,
         "title": subject.title_in(spoken),
         "name": recipient.first_name,
@@ -180,7 +180,7 @@ def _render(settings: Settings, template: str, spoken: str, status: int, **conte
 @cache
 def _others_spoken(spoken: str) -> list[tuple[str, str]]:
     """Return the other languages the page can be read in, each with its own name for itself."""
-    return [(one, wording(one)["language_name"]) for one in languages() if one != spoken]
+    return [(language, wording(language)["language_name"]) for language in languages() if language != spoken]
 
 
 @cache

@@ -119,16 +119,16 @@ def _words(reply: AutoReply) -> str:
 
 async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], text: str, *, pictures: bool) -> NewText:
     async with runtime.pool.acquire() as db:
-        asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
-        read = classify_text(text, asked)
+        answered = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
+        read = classify_text(text, answered)
         what = _answer_to(read, pictures=pictures)
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
-        theirs = subject_of(asked["subject"]).organisation if asked is not None else ""
+        theirs = subject_of(answered["subject"]).organisation if answered is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
-            language = await db.fetchval(SQL["language"], asked["person_id"] if asked else None, phone) or DEFAULT
+            language = await db.fetchval(SQL["language"], answered["person_id"] if answered else None, phone) or DEFAULT
         return NewText(read, AutoReply(what, language, theirs or runtime.settings.named))
 
 
@@ -139,4 +139,7 @@ def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:
 
 
 async def _has_opted_out(db: Connection, phone: str) -> bool:
-    return any(one.reason == Reason.OPTED_OUT for one in await active_suppressions(db, channel="sms", address=phone))
+    return any(
+        suppression.reason == Reason.OPTED_OUT
+        for suppression in await active_suppressions(db, channel="sms", address=phone)
+    )

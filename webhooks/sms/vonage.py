@@ -65,8 +65,8 @@ class _Endpoint:
     async def receive_status(self, request: web.Request) -> web.Response:
         """Store a message status."""
         runtime = request.app[RUNTIME]
-        said = await _read_signed(request, STATUS, ("message_uuid", "status"))
-        uuid, status = said["message_uuid"], said["status"]
+        posted = await _read_signed(request, STATUS, ("message_uuid", "status"))
+        uuid, status = posted["message_uuid"], posted["status"]
         await self._intake.store(
             runtime,
             source=STATUS,
@@ -74,8 +74,8 @@ class _Endpoint:
             subject=f"vonage:{uuid}",
             # the reference, unlike the URL, is part of what is signed
             payload={
-                "said": said,
-                "message_id": runtime.keyring.verify_id(str(said.get("client_ref") or ""), "status"),
+                "said": posted,
+                "message_id": runtime.keyring.verify_id(str(posted.get("client_ref") or ""), "status"),
             },
         )
         return web.Response()
@@ -83,19 +83,19 @@ class _Endpoint:
     async def receive_inbound(self, request: web.Request) -> web.Response:
         """Store a member's text, with the automatic answer it gets."""
         runtime = request.app[RUNTIME]
-        said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
-        if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
-            raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
-        phone = f"+{said['from']}"
+        posted = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
+        if not (_NUMBER.fullmatch(posted["from"]) and _NUMBER.fullmatch(posted["to"])):
+            raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(posted))
+        phone = f"+{posted['from']}"
         came = await read_new_text(
-            runtime, phone=phone, senders=(f"+{said['to']}",), text=_words(said), pictures=_pictures(said) > 0
+            runtime, phone=phone, senders=(f"+{posted['to']}",), text=_words(posted), pictures=_pictures(posted) > 0
         )
         await self._intake.store(
             runtime,
             source=INBOUND,
-            dedupe_key=said["message_uuid"],
+            dedupe_key=posted["message_uuid"],
             subject=f"phone:{phone}",
-            payload={"said": said} | came.to_json(),
+            payload={"said": posted} | came.to_json(),
         )
         return web.Response()
 
@@ -110,16 +110,16 @@ async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
 
 
 def _receipt(item: Item) -> Receipt:
-    said = item.payload["said"]
-    status = said["status"]
+    posted = item.payload["said"]
+    status = posted["status"]
     if status not in STATES:
         raise InputError(f"Vonage reports the status “{status}”, which it does not document.")
-    problem = said.get("error")
+    problem = posted.get("error")
     problem = problem if isinstance(problem, dict) else {}
     state = STATES[status]
     return Receipt(
         message_id=item.payload["message_id"],
-        provider_id=said["message_uuid"],
+        provider_id=posted["message_uuid"],
         state=state,
         source="vonage",
         code=(code_of(problem) or status)[:200],
@@ -133,8 +133,8 @@ def _receipt(item: Item) -> Receipt:
 async def read_texts(db: Connection, items: Sequence[Item]) -> None:
     """Process texts from members, in the order they came."""
     for item in items:
-        said = item.payload["said"]
-        phone, senders = f"+{said['from']}", (f"+{said['to']}",)
+        posted = item.payload["said"]
+        phone, senders = f"+{posted['from']}", (f"+{posted['to']}",)
         await answer_reply(
             db,
             Inbound(
@@ -142,24 +142,24 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 channel="sms",
                 address=phone,
                 senders=senders,
-                text=_words(said),
+                text=_words(posted),
                 received_at=item.received_at,
-                media=_pictures(said),
+                media=_pictures(posted),
                 read=from_json(item.payload.get("read")),
             ),
         )
         await queue_reply(db, item.payload, phone=phone, senders=senders, received_at=item.received_at)
 
 
-def _words(said: Mapping[str, Any]) -> str:
+def _words(posted: Mapping[str, Any]) -> str:
     """Return the text of a message, or the caption of its picture."""
-    text, picture = said.get("text"), said.get(str(said.get("message_type")))
+    text, picture = posted.get("text"), posted.get(str(posted.get("message_type")))
     caption = picture.get("caption") if isinstance(picture, dict) else None
     return next((words for words in (text, caption) if isinstance(words, str)), "")
 
 
-def _pictures(said: Mapping[str, Any]) -> int:
-    return 0 if said.get("message_type", "text") == "text" else 1
+def _pictures(posted: Mapping[str, Any]) -> int:
+    return 0 if posted.get("message_type", "text") == "text" else 1
 
 
 async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> dict[str, Any]:
@@ -179,15 +179,15 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     if not is_from_vonage(request.app[RUNTIME], body, token.strip()):
         raise forged(request)
     try:
-        said = orjson.loads(body)
+        posted = orjson.loads(body)
     except ValueError as error:
         raise await malformed(request, source, f"not JSON: {error}", body) from None
-    if not isinstance(said, dict):
+    if not isinstance(posted, dict):
         raise await malformed(request, source, "not a JSON object", body)
-    missing = lacking(said, needed)
-    if missing or not _UUID.fullmatch(said["message_uuid"]):
+    missing = lacking(posted, needed)
+    if missing or not _UUID.fullmatch(posted["message_uuid"]):
         raise await malformed(request, source, f"lacks {', '.join(missing) or 'a message_uuid'}", body)
-    plain = plain_json(said)
+    plain = plain_json(posted)
     assert isinstance(plain, dict)
     return plain
 

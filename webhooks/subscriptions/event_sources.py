@@ -109,7 +109,7 @@ _NOT_IN_PAYLOAD: Final = frozenset({"place", "at", "ref"})
 
 def wanted_sources(types: Collection[str]) -> set[str]:
     """Return the source tables that have events of these types."""
-    return {name for name, source in SOURCES.items() if any(one.startswith(source.group) for one in types)}
+    return {name for name, source in SOURCES.items() if any(kind.startswith(source.group) for kind in types)}
 
 
 async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[FoundEvent]:
@@ -126,13 +126,13 @@ async def read(db: Connection, table: str, after: int, upto: int, types: Collect
     arguments: list[Any] = [after, upto]
     if table == "message_event":
         arguments.append([state for state, kind in _STATES.items() if kind in types])
-    found = []
+    events = []
     for row in await db.fetch(SQL[source.query], *arguments):
         kind = source.type_of(row)
         if kind in types and kind is not None:
-            said = {name: value for name, value in row.items() if name not in _NOT_IN_PAYLOAD | source.drops}
-            found.append(FoundEvent(kind, row["at"], said, row.get("ref")))
-    return found
+            payload = {name: value for name, value in row.items() if name not in _NOT_IN_PAYLOAD | source.drops}
+            events.append(FoundEvent(kind, row["at"], payload, row.get("ref")))
+    return events
 
 
 async def last_change(db: Connection) -> int:

@@ -211,7 +211,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
     Raises:
         InputError: one of them is unknown.
     """
-    found: dict[str, None] = {}
+    types: dict[str, None] = {}
     for pattern in patterns:
         prefix = pattern.removesuffix("*")
         wide = pattern == "*" or pattern in GROUPS
@@ -222,8 +222,8 @@ def expand(patterns: Iterable[str]) -> list[str]:
                 f"There is no event {pattern!r}.",
                 remedy="See: muster webhooks events. A group is written as in claim.*, all of them as '*'.",
             )
-        found.update(dict.fromkeys(names))
-    return list(found)
+        types.update(dict.fromkeys(names))
+    return list(types)
 
 
 def webhook_id(seq: int) -> str:
@@ -244,8 +244,8 @@ def write(kind: str, *, event_id: str, cursor: int | None, at: datetime, data: M
     Raises:
         ValidationError: the payload does not fit the model; a mistake in the program.
     """
-    said = EVENTS[kind][0].model_validate(data).model_dump(mode="json", exclude_unset=True)
-    return orjson.dumps({"type": kind, "id": event_id, "cursor": cursor, "timestamp": at, "data": said})
+    payload = EVENTS[kind][0].model_validate(data).model_dump(mode="json", exclude_unset=True)
+    return orjson.dumps({"type": kind, "id": event_id, "cursor": cursor, "timestamp": at, "data": payload})
 
 
 def schemas() -> dict[str, Any]:

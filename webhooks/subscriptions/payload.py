@@ -75,7 +75,7 @@ def sign(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes)
         body: the body.
     """
     text = body.decode()
-    signatures = [Webhook(one.get_secret_value()).sign(event_id, at, text) for one in secrets]
+    signatures = [Webhook(secret.get_secret_value()).sign(event_id, at, text) for secret in secrets]
     return {
         "content-type": "application/json",
         "webhook-id": event_id,
@@ -88,12 +88,12 @@ async def _private(
     db: Connection, events: Sequence[WebhookEvent], include: Collection[str]
 ) -> dict[int, dict[str, Any]]:
     """Return the addresses and texts to include, by event number."""
-    found: dict[int, dict[str, Any]] = {}
+    by_ref: dict[int, dict[str, Any]] = {}
     for prefix, query in _LOOKS_UP.items():
         ours = [event for event in events if event.type.startswith(prefix)]
         refs = [event.ref for event in ours]
         rows = {row["ref"]: dict(row) for row in (await db.fetch(SQL[query], refs) if refs else ())}
         for event in ours:
             row = rows.get(event.ref, {})
-            found[event.seq] = {name: row[name] for name, leave in PRIVATE.items() if leave in include and name in row}
-    return found
+            by_ref[event.seq] = {name: row[name] for name, leave in PRIVATE.items() if leave in include and name in row}
+    return by_ref

@@ -37,17 +37,17 @@ class Compound:
     rest: Plain
 
 
-def find_compound(rules: Rules, plain: Plain, said: Said, *, weak: bool = True) -> Compound | None:
+def find_compound(rules: Rules, plain: Plain, reading_of: Said, *, weak: bool = True) -> Compound | None:
     """Find an opt-out wish beside a claim; None where there is none.
 
     Args:
         rules: have the words of wishes.
         plain: the reply.
-        said: reads a part of it.
+        reading_of: reads a part of it.
         weak: whether words that often mean something else may be a wish: "end", "cancel".
     """
     for place in rules.wish.places(plain):
-        if (weak or not place.weak) and _asks(rules, place, plain, said):
+        if (weak or not place.weak) and _asks(rules, place, plain, reading_of):
             return Compound(place.language, plain.part(rules.wish.without_links(place.rest)))
     return None
 
@@ -62,15 +62,15 @@ def says_something(text: str) -> bool:
 
 
 def _by_rules(rules: Rules, plain: Plain) -> tuple[str, str | None]:
-    found, rule = rules.read(plain)
-    return found, rule.reading if rule is not None else None
+    reading, rule = rules.read(plain)
+    return reading, rule.reading if rule is not None else None
 
 
-def _asks(rules: Rules, place: Place, plain: Plain, said: Said) -> bool:
+def _asks(rules: Rules, place: Place, plain: Plain, reading_of: Said) -> bool:
     if rules.wish.is_bound(place):
         return False
-    before = _side(rules, place.before, plain, said, above=True)
-    after = _side(rules, place.after, plain, said, above=False)
+    before = _side(rules, place.before, plain, reading_of, above=True)
+    after = _side(rules, place.after, plain, reading_of, above=False)
     if "other" in {before, after} or (place.weak and "polite" in {before, after}):
         return False
     if "claim" in {before, after}:
@@ -78,7 +78,7 @@ def _asks(rules: Rules, place: Place, plain: Plain, said: Said) -> bool:
     if before == "polite":
         return False
     beside = (_nearest(rules, place.above[::-1], plain), _nearest(rules, place.below, plain))
-    return any(_says(rules, clause, plain, said) for clause in beside if clause is not None)
+    return any(_says(rules, clause, plain, reading_of) for clause in beside if clause is not None)
 
 
 def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
@@ -88,23 +88,23 @@ def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
     return next(more, next(iter(clauses), None))
 
 
-def _says(rules: Rules, clause: str, plain: Plain, said: Said) -> bool:
+def _says(rules: Rules, clause: str, plain: Plain, reading_of: Said) -> bool:
     """Tell whether the clause above or below a wish is a claim, or a reason for it."""
-    return said(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
+    return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
 
 
-def _side(rules: Rules, words: str, plain: Plain, said: Said, *, above: bool) -> _Side:
+def _side(rules: Rules, words: str, plain: Plain, reading_of: Said, *, above: bool) -> _Side:
     """Tell how a wish may be read that stands below or above these words in its clause."""
     if not words:
         return "empty"
     known = rules.familiar | rules.polite | plain.names
-    found, reading = said(plain.part((words,)))
+    matched, reading = reading_of(plain.part((words,)))
     if reading in BESIDE:
-        at = words.find(found)
+        at = words.find(matched)
         if at < 0:
             return "claim"
         # the word next to the wish must be the claim's, or one that adds nothing: else it is "the Oak Street stop"
-        beside = words[at + len(found) :].split()[-1:] if above else words[:at].split()
+        beside = words[at + len(matched) :].split()[-1:] if above else words[:at].split()
         allowed = known | rules.trailing if above else rules.leading
         return "claim" if all(word in allowed or word.isdigit() for word in beside) else "other"
     if rules.wish.reasons.fullmatch(words):

@@ -139,35 +139,35 @@ def is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
 
 def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str]) -> Classification:
     plain = rules.plain(text)
-    found, rule = rules.read(plain)
+    matched, rule = rules.read(plain)
     if rule is not None and rule.reading == "opt_out":
-        also = _beside_wish(rules, plain, found, menu, sent)
-        alone = also is None and is_alone(rules, plain, found, wish=True)
+        also = _beside_wish(rules, plain, matched, menu, sent)
+        alone = also is None and is_alone(rules, plain, matched, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
     elif (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
         also = _rest_said(rules, compound.rest, menu, sent)
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
     else:
-        return _read_claim(rules, plain, found, rule, menu, sent)
+        return _read_claim(rules, plain, matched, rule, menu, sent)
     limited = is_limited(rules, text, plain, lambda part: _said(rules, part, menu, sent))
     return Classification("unclear", MAYBE, rules.version) if limited else wish
 
 
 def _read_claim(
-    rules: Rules, plain: Plain, found: str, rule: Rule | None, menu: Mapping[str, str], sent: Sequence[str]
+    rules: Rules, plain: Plain, matched: str, rule: Rule | None, menu: Mapping[str, str], sent: Sequence[str]
 ) -> Classification:
     """Classify a reply that asks for no opt-out, by the words that a rule matched or by a digit."""
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
-            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and may_wish(rules, plain, found)
+            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and may_wish(rules, plain, matched)
             return Classification("unclear", MAYBE, rules.version) if doubted else chosen
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    if rule.reading in CLOSED and may_wish(rules, plain, found):
+    if rule.reading in CLOSED and may_wish(rules, plain, matched):
         return Classification("unclear", MAYBE, rules.version)
-    also = _also(rules, plain, found, rule)
-    alone = also is None and is_alone(rules, plain, found, wish=False)
+    also = _also(rules, plain, matched, rule)
+    alone = also is None and is_alone(rules, plain, matched, wish=False)
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
@@ -220,9 +220,9 @@ def may_wish(rules: Rules, plain: Plain, found: str) -> bool:
     return beside is not None and beside.reading == "opt_out"
 
 
-def _without(plain: Plain, found: str) -> Plain:
+def _without(plain: Plain, matched: str) -> Plain:
     """Return a reply without the words that a rule matched."""
-    clauses = tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip()))
+    clauses = tuple(left for clause in plain.clauses if (left := clause.replace(matched, " ").strip()))
     return plain.part(clauses)
 
 
@@ -233,10 +233,10 @@ def _said(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[st
         chosen = _by_digit(rules, words, menu) or _by_label(rules, words, menu, sent)
         if chosen is not None:
             return words, chosen.reading
-    found, rule = rules.read(plain)
+    matched, rule = rules.read(plain)
     if rule is None and (first := _DIGIT_FIRST.fullmatch(words)) is not None:
-        found, rule = rules.read(plain.part((first["rest"],)))
-    return found, rule.reading if rule else None
+        matched, rule = rules.read(plain.part((first["rest"],)))
+    return matched, rule.reading if rule else None
 
 
 def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Classification | None:
@@ -263,8 +263,12 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
     for form in sent:
         for number, label in _LABEL.findall(form):
             reading = menu.get(number)
-            said = rules.plain(label).words
-            if reading not in {None, "unclear"} and said and (words == said or (digit == number and rest == said)):
+            label_words = rules.plain(label).words
+            if (
+                reading not in {None, "unclear"}
+                and label_words
+                and (words == label_words or (digit == number and rest == label_words))
+            ):
                 return Classification(reading, "digit_and_words", rules.version)
     return None
 
@@ -280,31 +284,31 @@ def is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
     return all(word in polite or word in plain.names for word in rest) and len(rest) <= (ALONE_WISH if wish else ALONE)
 
 
-def _beside_wish(rules: Rules, plain: Plain, found: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
+def _beside_wish(rules: Rules, plain: Plain, matched: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
     """Return the reading of a reply besides its opt-out wish, in any order."""
-    return _rest_said(rules, rules.wish.without(plain, found), menu, sent)
+    return _rest_said(rules, rules.wish.without(plain, matched), menu, sent)
 
 
 def _rest_said(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
     """Return the reading of a reply without a wish that was removed, however often the wish is repeated."""
     for _ in range(WISHES):
-        found, rule = rules.read(rest)
+        matched, rule = rules.read(rest)
         if rule is None or rule.reading != "opt_out":
             compound = find_compound(rules, rest, lambda part: _said(rules, part, menu, sent))
             if compound is None:
-                _, said = _said(rules, rest, menu, sent)
-                return said if said in BESIDE else None
+                _, reading = _said(rules, rest, menu, sent)
+                return reading if reading in BESIDE else None
             rest = compound.rest
         else:
-            rest = rules.wish.without(rest, found)
+            rest = rules.wish.without(rest, matched)
     return None
 
 
-def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:
+def _also(rules: Rules, plain: Plain, matched: str, first: Rule) -> str | None:
     """Return `call_me` where the reply also asks for a call, once the matched words are removed; else None."""
-    rest = _without(plain, found)
+    rest = _without(plain, matched)
     if rest.words == plain.words and first.reading != "call_me":
-        rest = plain.part(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
+        rest = plain.part(tuple(left for left in (plain.words.replace(matched, " ").strip(),) if left))
     _, rule = rules.read(rest)
     # other readings beside it are left to staff
     return "call_me" if rule and rule.reading == "call_me" and first.reading != "call_me" else None

@@ -65,15 +65,15 @@ class Rule:
         if words.count(" ") >= self.longest:
             return None
         guarded = " ".join(harmless.sub(" ", plain.guarded).split())
-        found = self._found((*plain.clauses, guarded), (words, plain.ungreeted, plain.unsigned))
-        if found is None or any(guard.search(guarded) for guard in self.unless):
+        matched = self._found((*plain.clauses, guarded), (words, plain.ungreeted, plain.unsigned))
+        if matched is None or any(guard.search(guarded) for guard in self.unless):
             return None
         if self.strangers is not None:
-            beside = guarded.replace(found, " ", 1).split()
+            beside = guarded.replace(matched, " ", 1).split()
             strange = (word not in familiar and word not in plain.names and not word.isdigit() for word in beside)
             if sum(strange) > self.strangers:
                 return None
-        return found
+        return matched
 
     def _found(self, clauses: Sequence[str], whole: Sequence[str]) -> str | None:
         return next((match.group() for match in self._tries(clauses, whole) if match), None)
@@ -146,9 +146,9 @@ class Rules:
         for rule in self.rules:
             if readings is not None and rule.reading not in readings:
                 continue
-            found = rule.match(plain, self.harmless, self.familiar)
-            if found is not None:
-                return found, rule
+            matched = rule.match(plain, self.harmless, self.familiar)
+            if matched is not None:
+                return matched, rule
         return "", None
 
 
@@ -225,7 +225,7 @@ def _agreeing(languages: Iterable[Mapping[str, Any]]) -> dict[str, re.Pattern[st
     for data in languages:
         for reading, mine in data["menu"].get("agrees", {}).items():
             patterns.setdefault(reading, []).extend(_filled(data, mine))
-    return {reading: re.compile("|".join(f"(?:{one})" for one in mine)) for reading, mine in patterns.items()}
+    return {reading: re.compile("|".join(f"(?:{pattern})" for pattern in mine)) for reading, mine in patterns.items()}
 
 
 def _guards(languages: Iterable[Mapping[str, Any]]) -> Mapping[str, re.Pattern[str]]:

@@ -116,7 +116,7 @@ async def test_a_date_to_come_is_corrected_until_it_has_come(db: Connection) -> 
     assert (now.struck_off, now.to_come, now.known) == (1, 0, 0)
 
 
-async def test_who_is_named_twice_counts_once(db: Connection) -> None:
+async def test_a_leaver_named_twice_counts_once(db: Connection) -> None:
     await two_ballots(db)
     twice = [Leaver("M1", TODAY, 2), Leaver("M2", TODAY, 3), Leaver("M1", TODAY, 4), Leaver("M2", NOW, 5)]
     left = await leave(db, twice, actor="olga", now=NOW)
@@ -124,7 +124,7 @@ async def test_who_is_named_twice_counts_once(db: Connection) -> None:
     assert [(one.line, one.code) for one in left.problems] == [(5, "another_date")]
 
 
-async def test_leaving_anew_after_coming_back_holds_whatever_our_clock_says(db: Connection) -> None:
+async def test_leaving_again_after_a_return_counts_whatever_our_clock_shows(db: Connection) -> None:
     """Ours is behind the database's, which is what comings back are dated by."""
     _, _, people = await two_ballots(db)
     behind = await db.fetchval("select now() - interval '5 minutes'")
@@ -136,7 +136,7 @@ async def test_leaving_anew_after_coming_back_holds_whatever_our_clock_says(db: 
         await come_back(db, ["M1"], actor="olga", now=behind)
 
 
-async def test_coming_back_takes_no_list_its_word(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_a_return_does_not_retract_a_lists_claims(pool: Pool, db: Connection, tmp_path: Path) -> None:
     """Staff lets somebody be a member again: that they asked for no messages before, a list may still say."""
     _, _, people = await two_ballots(db)
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
@@ -150,7 +150,7 @@ async def test_coming_back_takes_no_list_its_word(pool: Pool, db: Connection, tm
     ]
 
 
-async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
+async def test_a_leaver_is_not_counted_among_members(db: Connection) -> None:
     await two_ballots(db)
     await db.execute("insert into attribute (name, label) values ('grade', 'Grade')")
     await db.execute("update person set language = 'cy', attributes = '{\"grade\": \"5\"}' where external_id = 'M1'")
@@ -163,7 +163,7 @@ async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
         assert len(await unheld_in_audience(db, asked)) == 1
 
 
-async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None:
+async def test_an_opt_out_made_while_away_is_kept_on_return(db: Connection) -> None:
     _, _, people = await two_ballots(db)
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
@@ -173,7 +173,7 @@ async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None
     ]
 
 
-async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_off(
+async def test_a_file_that_still_names_leavers_reports_them_and_leaves_them_struck_off(
     pool: Pool, db: Connection, tmp_path: Path
 ) -> None:
     _, going, _ = await two_ballots(db)

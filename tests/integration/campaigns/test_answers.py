@@ -57,7 +57,9 @@ async def say(campaign: Campaign, text: str, sender: str = PHONE, **how: Any) ->
         ("", None, "unclear"),
     ],
 )
-async def test_what_a_reply_becomes(campaign: Campaign, text: str, kind: str | None, why: str | None) -> None:
+async def test_each_reply_is_recorded_as_its_reading(
+    campaign: Campaign, text: str, kind: str | None, why: str | None
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     answered = await say(campaign, text)
     assert await campaign.standing(ann) == kind
@@ -67,7 +69,7 @@ async def test_what_a_reply_becomes(campaign: Campaign, text: str, kind: str | N
     assert await campaign.waiting(ann) == (("cancelled", "answered") if kind == "voted" else ("queued", None))
 
 
-async def test_how_sure_a_claim_is(campaign: Campaign) -> None:
+async def test_the_confidence_of_a_claim_depends_on_its_reading(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
     for text in ("1", "Voted"):
         await say(campaign, text)
@@ -77,7 +79,7 @@ async def test_how_sure_a_claim_is(campaign: Campaign) -> None:
     assert sure == [0.95, 0.85]
 
 
-async def test_doing_it_again_changes_nothing(campaign: Campaign) -> None:
+async def test_a_repeated_answer_changes_nothing(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
     first = await say(campaign, "Voted", inbound_id=7_000)
     again = await say(campaign, "Voted", inbound_id=7_000)
@@ -127,7 +129,7 @@ async def test_only_the_members_own_words_are_read(
         assert answered.why_open is None
 
 
-async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign: Campaign) -> None:
+async def test_a_reply_read_with_our_words_is_classified_again_without_them(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, f"Voted\n\n{NUDGED}")
     await campaign.db.execute(
@@ -186,14 +188,14 @@ async def test_a_stranger_can_opt_out(campaign: Campaign) -> None:
 @pytest.mark.parametrize(
     "text", ["I've voted, now stop texting me", "1 stop", "Yes, voted, but stop texting", "STOP voted"]
 )
-async def test_what_else_an_opt_out_says_still_counts(campaign: Campaign, text: str) -> None:
+async def test_other_words_beside_an_opt_out_still_count(campaign: Campaign, text: str) -> None:
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, text)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
-async def test_what_the_provider_acted_on_is_honoured(campaign: Campaign) -> None:
+async def test_a_providers_own_opt_out_is_honoured(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
     assert (await say(campaign, "Genug!", opt_out_type="STOP")).reading == "opt_out"
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
@@ -242,7 +244,7 @@ async def test_a_start_that_comes_in_late_undoes_no_later_opt_out_by_page(campai
     assert await campaign.suppressed() == {("email", "ann@member.test", "opted_out")}
 
 
-async def test_whoever_has_the_address_now_does_not_speak_for_who_had_it(campaign: Campaign) -> None:
+async def test_an_addresss_new_holder_does_not_answer_for_the_former_one(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await opt_out(campaign.db, message_id=ann.message_id, everywhere=True, source="link")
     everywhere = ("person", str(ann.person_id), "opted_out")
@@ -254,7 +256,7 @@ async def test_whoever_has_the_address_now_does_not_speak_for_who_had_it(campaig
     assert await campaign.suppressed() == set()
 
 
-async def test_start_mends_no_dead_number(campaign: Campaign) -> None:
+async def test_a_start_does_not_lift_an_invalid_number(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
     await suppress(campaign.db, channel="sms", address=PHONE, reason="invalid_number", source="twilio")
     await say(campaign, "START")
@@ -272,7 +274,7 @@ async def test_a_wrong_number_is_silenced_and_shown_to_a_person(campaign: Campai
 
 
 @pytest.mark.parametrize("text", ["1", "Voted", "not voted", "who is this"])
-async def test_a_shared_number_confirms_for_nobody(campaign: Campaign, text: str) -> None:
+async def test_a_shared_number_confirms_no_vote(campaign: Campaign, text: str) -> None:
     ann = await campaign.ask(sms=PHONE)
     await add_person(campaign.db, "bob", sms=PHONE)
     answered = await say(campaign, text)
@@ -282,7 +284,7 @@ async def test_a_shared_number_confirms_for_nobody(campaign: Campaign, text: str
     assert await campaign.db.fetchval("select person_id from reply") is None
 
 
-async def test_a_number_that_is_somebody_elses_by_now_confirms_for_nobody(campaign: Campaign) -> None:
+async def test_a_number_with_a_new_holder_confirms_no_vote(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("delete from address where person_id = $1", ann.person_id)
     await add_person(campaign.db, "bob", sms=PHONE)
@@ -290,27 +292,27 @@ async def test_a_number_that_is_somebody_elses_by_now_confirms_for_nobody(campai
     assert await campaign.db.fetchval("select count(*) from claim") == 0
 
 
-async def test_a_number_that_was_corrected_since_speaks_for_nobody(campaign: Campaign) -> None:
+async def test_a_corrected_number_confirms_no_vote(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("delete from address where person_id = $1", ann.person_id)
     assert (await say(campaign, "Voted")).why_open == "unknown_sender"
     assert await campaign.standing(ann) is None
 
 
-async def test_a_reply_that_is_read_late_answers_what_had_been_asked_when_it_came(campaign: Campaign) -> None:
+async def test_a_reply_processed_late_answers_the_message_before_it(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("update message set sent_at = $1, wire_at = $1", NOW + timedelta(minutes=5))
     assert (await say(campaign, "Voted", at=NOW)).why_open == "no_message"
     assert await campaign.standing(ann) is None
 
 
-async def test_an_unknown_number_is_a_conversation(campaign: Campaign) -> None:
+async def test_a_text_from_an_unknown_number_waits_for_staff(campaign: Campaign) -> None:
     answered = await say(campaign, "Voted", "+447400555555")
     assert answered.why_open == "unknown_sender"
     assert answered.answer_id is None
 
 
-async def test_somebody_we_never_wrote_to_is_a_conversation(campaign: Campaign) -> None:
+async def test_a_text_from_a_member_we_never_wrote_to_waits_for_staff(campaign: Campaign) -> None:
     bob = await add_person(campaign.db, "bob", sms=PHONE)
     assert (await say(campaign, "Voted")).why_open == "no_message"
     assert await campaign.db.fetchval("select person_id from reply") == bob
@@ -342,7 +344,7 @@ async def test_the_latest_message_is_the_one_that_is_answered(campaign: Campaign
     assert await campaign.standing(ann) == "not_voted"
 
 
-async def test_a_digit_that_was_not_offered_means_nothing(campaign: Campaign) -> None:
+async def test_a_digit_that_was_not_offered_is_unclear(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     assert (await say(campaign, "7")).why_open == "unclear"
     assert await campaign.standing(ann) is None

@@ -69,7 +69,7 @@ async def _who(db: Connection, audience: Audience) -> str:
         ({"unit": "North", "any": [{"attribute": {"grade": "EO"}}, {"has": "sms"}], "answered": False}, "bc"),
     ],
 )
-async def test_a_filter_finds_whom_it_says(db: Connection, tree: dict[str, Any], expected: str) -> None:
+async def test_a_filter_finds_the_people_it_describes(db: Connection, tree: dict[str, Any], expected: str) -> None:
     ballot = await _union(db)
     pay = await ballot_subject(db, ballot)
     assert await _who(db, await compile_audience(db, Filter.model_validate(tree), subject=pay)) == expected
@@ -87,7 +87,7 @@ async def test_several_filters_must_all_hold_and_pages_join(db: Connection) -> N
     assert first + rest == await everybody.page(db, after=0, limit=100)
 
 
-async def test_who_has_received_a_step(db: Connection) -> None:
+async def test_a_filter_finds_the_people_who_received_a_step(db: Connection) -> None:
     ballot = await _union(db)
     campaign = await db.fetchval(
         "insert into campaign (name, title, subject_kind, subject_id, audience, spec, created_by)"
@@ -113,7 +113,7 @@ async def test_who_has_received_a_step(db: Connection) -> None:
     )
 
 
-async def test_what_does_not_exist_is_named_with_what_was_meant(db: Connection) -> None:
+async def test_an_unknown_name_in_a_filter_gets_suggestions(db: Connection) -> None:
     pay = await ballot_subject(db, await _union(db))
     wrong = Filter.model_validate(
         {
@@ -170,7 +170,7 @@ async def test_filters_obey_the_laws_of_logic(db: Connection, trees: Sequence[di
     assert await find({"not": trees[0]}) == set("abcde") - each[0]
 
 
-async def test_a_value_that_is_only_spelt_otherwise_is_told_with_the_right_one(db: Connection) -> None:
+async def test_a_misspelt_value_gets_a_suggestion(db: Connection) -> None:
     pay = await ballot_subject(db, await _union(db))
     wrong = Filter.model_validate({"any": [{"attribute": {"grade": ["ao", "EO"]}}, {"language": "CY"}]})
     assert await check_audience(db, wrong, pay) == [

@@ -170,7 +170,7 @@ def _no_step(**step: object) -> Callable[[], CampaignSpec]:
         (lambda: campaign_spec(senders={"email": "us"}), "campaign.senders.email: write an address"),
     ],
 )
-async def test_what_is_wrong_is_found_when_the_campaign_is_made(
+async def test_errors_are_found_when_the_campaign_is_created(
     muster: Runtime, tmp_path: Path, make: Callable[[], CampaignSpec], problem: str
 ) -> None:
     for name, text in (("bad", "Hi {{ frist_name }} STOP"), ("textonly", "Hi {{ first_name }} STOP")):
@@ -331,7 +331,7 @@ async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be
         assert await db.fetchval("select state from step") == "cancelled"
 
 
-async def test_what_comes_back_runs_again_when_a_worker_looks(muster: Runtime) -> None:
+async def test_a_campaign_with_returned_messages_is_resumed_by_a_worker(muster: Runtime) -> None:
     await _members(muster)
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
     await launch(muster, campaign.campaign_id, "staff")
@@ -346,7 +346,7 @@ async def test_what_comes_back_runs_again_when_a_worker_looks(muster: Runtime) -
         assert (found.state, found.finished_at) == ("running", None)
 
 
-async def test_a_stopped_sender_is_said_on_the_campaign(muster: Runtime) -> None:
+async def test_a_stopped_sender_is_shown_on_the_campaign(muster: Runtime) -> None:
     await _members(muster)
     campaign = await create_campaign(muster, campaign_spec(), "staff")
     await launch(muster, campaign.campaign_id, "staff")

@@ -109,7 +109,7 @@ async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
     assert await room.campaign.suppressed() == set()
 
 
-async def test_what_staff_read_in_an_answer_is_about_where_we_wrote(room: Room, db: Connection) -> None:
+async def test_a_reading_by_staff_applies_to_the_address_we_wrote_to(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     elsewhere = "ann.at.home@elsewhere.test"
     words = "enough already with these"
@@ -238,7 +238,7 @@ async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
     assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
 
 
-async def test_an_answer_to_what_is_forgotten_waits_for_a_person(room: Room) -> None:
+async def test_an_answer_to_a_deleted_message_waits_for_staff(room: Room) -> None:
     asked = await room.campaign.ask(email=ANN)
     gone = replace(asked, message_id=asked.message_id + 1000)
     reply = await answer(room, reply_address(room, gone), "STOP")
@@ -297,7 +297,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
 
 
-async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
+async def test_answers_of_machines_are_not_read(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     to = reply_address(room, asked)
     automatic: tuple[dict[str, Any], ...] = (
@@ -319,7 +319,7 @@ async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     {"Precedence": "bulk"},
     {"sender": "Ann <noreply@member.test>"},
 ])  # fmt: skip
-async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
+async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
     room: Room, db: Connection, headers: dict[str, str]
 ) -> None:
     asked = await room.campaign.ask(email=ANN)

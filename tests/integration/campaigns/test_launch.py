@@ -215,7 +215,7 @@ async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: 
         await launch(muster, campaign.campaign_id, "staff")
 
 
-async def test_whoever_starts_a_campaign_waits_where_a_worker_has_taken_up_its_step(muster: Runtime) -> None:
+async def test_a_manual_launch_waits_for_the_worker_that_has_the_step(muster: Runtime) -> None:
     await _people(muster, 6)
     campaign = await _campaign(muster)
     assert muster.settings.database_url is not None
@@ -347,7 +347,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
         assert await db.fetchval("select count(*) from message") == 0, "planning changes nothing"
 
 
-async def test_the_plan_foretells_caps_and_closed_windows(muster: Runtime) -> None:
+async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
     async with connected(muster) as db:
         had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
         await create_ballot(db, ballot_spec())

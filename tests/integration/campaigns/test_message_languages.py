@@ -133,7 +133,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
     assert re.search("… [0-9]+ more lines", words), "what is cut off is said"
 
 
-async def test_one_language_alone_is_not_spoken_of(muster: Runtime) -> None:
+async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -> None:
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec())

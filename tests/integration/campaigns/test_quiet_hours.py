@@ -105,7 +105,7 @@ async def test_a_plan_that_would_text_at_night_says_so(muster: Runtime) -> None:
     assert at_noon_.at_night == 0
 
 
-async def test_hours_of_ones_own_that_are_night_are_told_as_well(muster: Runtime) -> None:
+async def test_custom_hours_at_night_are_reported(muster: Runtime) -> None:
     [first, _] = await planned(muster, await made(muster, quiet_hours="23:00-06:00"))
     assert "nothing between 23:00 and 06:00" in told(first)
     assert first.at_night == 2, "one at 22:16, one at six in Kolkata"

@@ -48,7 +48,7 @@ def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.Compl
     return done
 
 
-async def test_staff_list_show_read_and_close(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_commands_list_show_read_and_close_replies(settings: Settings, campaign: Campaign, ann: Asked) -> None:
     hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
     ring = await say(campaign, "can someone ring me", 2)
     listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
@@ -79,7 +79,7 @@ async def test_staff_list_show_read_and_close(settings: Settings, campaign: Camp
     ]
 
 
-async def test_reactions_are_shown_to_whoever_asks(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_reactions_are_listed_on_request(settings: Settings, campaign: Campaign, ann: Asked) -> None:
     await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
     assert muster(settings, "list").stdout == "No reply waits for a person.\n"
     assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
@@ -104,7 +104,7 @@ async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
     assert "nothing to undo" in muster(settings, "undo", str(reply), status=1).stderr
 
 
-async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_wrong_commands_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
     await add_person(campaign.db, "M-2", sms=PHONE)
     reply = await say(campaign, "Bob here, voted")
     whose = muster(settings, "read", str(reply), "voted", status=1)
@@ -153,7 +153,7 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
 
 
-async def test_what_staff_have_read_or_closed_stays(campaign: Campaign, ann: Asked) -> None:
+async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
     await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=NOW)
     await campaign.db.execute("update reply set rule_version = 'older'")
@@ -181,7 +181,7 @@ async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign:
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
-async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -> None:
+async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann: Asked) -> None:
     await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
@@ -202,7 +202,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     assert await campaign.standing(ann) is None
 
 
-async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campaign, ann: Asked) -> None:
+async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign, ann: Asked) -> None:
     await add_person(campaign.db, "bob", sms=PHONE)
     replies = [await say(campaign, "hm", number) for number in (1, 2)]
     await campaign.db.execute("update reply set text = 'Voted, now stop texting me'")
@@ -214,7 +214,7 @@ async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campai
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
 
-async def test_a_vote_in_answer_to_what_is_forgotten_by_now_stands(campaign: Campaign, ann: Asked) -> None:
+async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
     await campaign.db.execute("delete from link")
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)

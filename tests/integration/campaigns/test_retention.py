@@ -90,7 +90,9 @@ async def test_links_are_unknown_before_their_messages_may_move(db: Connection) 
         ("finished", "running", CLOSED, False),
     ],
 )
-async def test_what_is_due(db: Connection, campaign: str, step: str, closed: object, *, due: bool) -> None:
+async def test_campaigns_due_for_archiving_are_found(
+    db: Connection, campaign: str, step: str, closed: object, *, due: bool
+) -> None:
     past = await add_past(db, closed=closed, campaign_state=campaign, step_state=step)  # type: ignore[arg-type]
     assert [one.name for one in await due_campaigns(db, LATEST)] == ([past.name] if due else [])
 
@@ -105,7 +107,7 @@ async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connecti
     assert await due_campaigns(db, LATEST) == []
 
 
-async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
+async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past: Past) -> None:
     twin = await add_past(db, "pay-again", people=16)
     await db.execute("update campaign set subject_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
     await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
@@ -228,7 +230,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     assert await db.fetchval("select actor from audit where action = 'archive'") == "worker"
 
 
-async def test_one_at_a_time_on_all_hosts(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
+async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
     assert settings.database_url is not None
     async with alone(settings.database_url) as first:
         assert first is not None
@@ -240,7 +242,7 @@ async def test_one_at_a_time_on_all_hosts(worker: Jobs, settings: Settings, db: 
     assert await rows_in(db, "message_archive") == (80,)
 
 
-async def test_what_came_in_is_forgotten_once_it_is_done_and_old(db: Connection) -> None:
+async def test_processed_items_are_deleted_when_they_are_old(db: Connection) -> None:
     await db.execute(
         """
         insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
@@ -275,7 +277,7 @@ def muster(settings: Settings, *words: str, answer: str = "") -> subprocess.Comp
     return run_command(["messages", *words], environment, said=answer.encode())
 
 
-async def test_archiving_by_command(settings: Settings, db: Connection, past: Past) -> None:
+async def test_the_command_archives_a_campaign(settings: Settings, db: Connection, past: Past) -> None:
     today = datetime.now(UTC)
     await add_past(db, "strike-2026", closed=today - timedelta(days=5))
     await add_past(db, "rules-2026", campaign_state="paused")
@@ -304,7 +306,7 @@ async def test_archiving_by_command(settings: Settings, db: Connection, past: Pa
     assert len(muster(settings, "list", "--campaign", "pay-2025", "--json").stdout.splitlines()) == 80
 
 
-async def test_forgetting_a_year_by_command(settings: Settings, db: Connection, past: Past) -> None:
+async def test_the_command_deletes_a_year(settings: Settings, db: Connection, past: Past) -> None:
     await archive(db, past)
     await add_past(db, "rules-2026", people=8, campaign_state="paused")
     none = muster(settings, "forget", "--year", "2020", "--yes")

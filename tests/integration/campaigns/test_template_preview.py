@@ -143,7 +143,7 @@ def test_a_preview_is_what_that_person_would_get(muster: Muster) -> None:
     assert "Hello Si&#226;n &lt;b&gt;," in email["html"]
 
 
-def test_a_preview_for_the_eye(muster: Muster, tmp_path: Path) -> None:
+def test_a_preview_in_the_terminal_is_readable(muster: Muster, tmp_path: Path) -> None:
     own(tmp_path, "shirt", "---\npurpose: service\n---\n{{ first_name }}’s shirt: {{ shirt_size }}. STOP to opt out")
     done = muster("template", "preview", "shirt", "--person", "M1")
     assert done.status == 0
@@ -178,13 +178,13 @@ def test_somebody_without_addresses_is_said_to_get_nothing(muster: Muster) -> No
         (("ballot-reminder", "--person", "M1", "--ballot", "pay"), "There is no ballot pay."),
     ],
 )
-def test_what_there_is_not_is_said(muster: Muster, words: tuple[str, ...], said: str) -> None:
+def test_missing_channels_and_languages_are_reported(muster: Muster, words: tuple[str, ...], said: str) -> None:
     done = muster("template", "preview", *words)
     assert (done.status, done.out) == (1, "")
     assert said in done.err
 
 
-def test_bad_usage_is_2(muster: Muster) -> None:
+def test_wrong_usage_exits_with_2(muster: Muster) -> None:
     assert muster("template", "preview", "ballot-reminder").status == 2
 
 

@@ -41,7 +41,7 @@ async def test_functions_with_owners_rights_find_the_owners_tables_and_are_nobod
     )
 
 
-async def test_a_function_that_is_yet_to_come_is_nobodys_either(db: Connection) -> None:
+async def test_a_future_function_may_be_called_by_nobody(db: Connection) -> None:
     await db.execute("create function another() returns int language sql as 'select 1'")
     assert not await db.fetchval(
         "select exists (select from pg_proc p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
@@ -50,7 +50,7 @@ async def test_a_function_that_is_yet_to_come_is_nobodys_either(db: Connection) 
 
 
 @pytest.mark.parametrize("table", SOURCES)
-async def test_nothing_leaves_a_ledger_whatever_is_set(intruder: Connection, table: str) -> None:
+async def test_no_setting_allows_deleting_from_a_ledger(intruder: Connection, table: str) -> None:
     everything = "set local muster.archiving = 'on'; set local muster.erasing = 'on'; set local muster.erased = '{}'"
     assert await intruder.fetchval(f"select count(*) from {table}") > 0, "otherwise this shows nothing"
     for attack in (f"delete from {table}", f"truncate {table}"):

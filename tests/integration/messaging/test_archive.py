@@ -165,12 +165,12 @@ async def test_two_movers_at_once_move_each_message_once(db: Connection, own: Co
 
 
 @pytest.mark.parametrize("state", ["planned", "launching", "running", "paused"])
-async def test_a_step_that_is_not_over_stays(db: Connection, past: Past, state: str) -> None:
+async def test_an_unfinished_step_is_not_archived(db: Connection, past: Past, state: str) -> None:
     await db.execute("update step set state = $2 where step_id = $1", past.step_id, state)
     assert await archive_chunk(db, past.step_id, PageViews()) == Moved()
 
 
-async def test_what_waits_for_a_decision_stays(db: Connection, past: Past) -> None:
+async def test_a_step_with_undecided_messages_is_not_archived(db: Connection, past: Past) -> None:
     held = await db.fetchval(
         "update message set state = 'ambiguous', reason = 'held'"
         " where message_id = (select min(message_id) from message) returning message_id"
@@ -339,7 +339,7 @@ HOT = {
 """What runs for every message, receipt, look, press and reply."""
 
 
-async def test_what_is_hot_is_counted_and_planned_as_if_there_were_no_archive(db: Connection) -> None:
+async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection) -> None:
     past = await add_past(db, people=6000)
     running = await add_past(db, "pay-2026", people=3000, campaign_state="running", step_state="running")
     await db.execute("vacuum analyze")

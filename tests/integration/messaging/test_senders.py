@@ -68,7 +68,7 @@ async def test_a_fast_sender_is_judged_by_its_last_tries(db: Connection) -> None
     assert "refused our account" in str(await stopped(db, step))
 
 
-async def test_what_was_refused_long_ago_counts_no_more(db: Connection) -> None:
+async def test_old_refusals_do_not_count(db: Connection) -> None:
     step = await add_step(db)
     await fill(db, step, 50, "failed", reason="sender_refused", minutes=WINDOW / 60 + 1)
     await fill(db, step, THRESHOLD - 1, "failed", reason="sender_refused", first=100)
@@ -77,7 +77,7 @@ async def test_what_was_refused_long_ago_counts_no_more(db: Connection) -> None:
     assert await stopped(db, step)
 
 
-async def test_one_sender_is_not_judged_by_anothers_fate(db: Connection) -> None:
+async def test_one_sender_is_not_measured_by_anothers_failures(db: Connection) -> None:
     good = await add_step(db, campaign_id=1)
     bad = await add_step(db, campaign_id=2, sms_from="+447480222222")
     await fill(db, good, 1_000, "accepted")
@@ -163,7 +163,7 @@ async def test_mending_sends_nothing_of_a_cancelled_campaign_nor_what_is_too_lat
     assert await db.fetchval("select count(*) from step where state = 'running'") == 0
 
 
-async def test_what_a_receipt_refused_is_tried_again_and_known_by_both_its_names(db: Connection) -> None:
+async def test_a_text_refused_by_receipt_is_tried_again_and_known_by_both_ids(db: Connection) -> None:
     step = await add_step(db)
     (only,) = await fill(db, step, 1, "undelivered", reason="sender_refused")
     await db.execute("update message set provider_id = 'SM1', attempt = 1")

@@ -63,7 +63,7 @@ def _app(runtime: Runtime) -> web.Application:
     return app
 
 
-async def test_alive_and_ready(client: Client) -> None:
+async def test_the_application_reports_alive_and_ready(client: Client) -> None:
     async with client.get("/healthz") as answer:
         assert answer.status == 200
     async with client.get("/readyz") as answer:
@@ -71,7 +71,7 @@ async def test_alive_and_ready(client: Client) -> None:
         assert await answer.json() == {"ready": True, "database": "ok", "redis": "ok"}
 
 
-async def test_not_ready_without_redis(runtime: Runtime) -> None:
+async def test_the_application_is_not_ready_without_redis(runtime: Runtime) -> None:
     lonely = replace(runtime, redis=Redis.from_url("redis://127.0.0.1:1/0"))
     async with TestClient(TestServer(_app(lonely))) as client, client.get("/readyz") as answer:
         said = await answer.json()
@@ -80,14 +80,14 @@ async def test_not_ready_without_redis(runtime: Runtime) -> None:
     await lonely.redis.aclose()
 
 
-async def test_not_ready_while_migrations_are_missing(client: Client, db: Connection) -> None:
+async def test_the_application_is_not_ready_while_migrations_are_missing(client: Client, db: Connection) -> None:
     await db.execute("delete from schema_migrations where version = (select max(version) from schema_migrations)")
     async with client.get("/readyz") as answer:
         assert answer.status == 503
         assert (await answer.json())["database"] == "lacks 1 migration; run: muster migrate"
 
 
-async def test_not_ready_on_a_database_from_before_the_first_release(client: Client, db: Connection) -> None:
+async def test_the_application_is_not_ready_on_an_unreleased_schema(client: Client, db: Connection) -> None:
     await db.execute("insert into schema_migrations values ('20261122000001')")
     async with client.get("/readyz") as answer:
         assert answer.status == 503
@@ -145,7 +145,7 @@ async def test_words_and_redirects_of_a_handler_stay(client: Client) -> None:
         assert (answer.status, answer.headers["Location"]) == (302, "/healthz")
 
 
-async def test_who_comes_without_a_link_is_led_on(client: Client) -> None:
+async def test_a_visitor_without_a_link_is_led_on(client: Client) -> None:
     for path in ("/", "/?lang=en", "/?lang=nonsense"):
         async with client.get(path) as answer:
             page = await answer.text()
@@ -165,7 +165,7 @@ async def test_who_comes_without_a_link_is_led_on(client: Client) -> None:
         assert answer.status == 405
 
 
-async def test_no_such_page_and_no_such_method(client: Client) -> None:
+async def test_unknown_pages_and_methods_are_refused(client: Client) -> None:
     async with client.get("/no/such/page/here", headers={"Accept": "text/html"}) as answer:
         assert answer.status == 404
         page = await answer.text()
@@ -247,9 +247,7 @@ async def test_two_apps_in_one_process_share_nothing(runtime: Runtime) -> None:
         {"Forwarded": "for=8.8.8.8"},
     ],
 )
-async def test_metrics_are_nobodys_who_comes_from_outside_through_a_proxy(
-    client: Client, headers: dict[str, str]
-) -> None:
+async def test_metrics_are_refused_from_outside_through_a_proxy(client: Client, headers: dict[str, str]) -> None:
     async with client.get("/metrics", headers=headers) as answer:
         assert answer.status == 404
         assert "muster_" not in await answer.text()
@@ -279,7 +277,7 @@ async def test_metrics_are_for_this_machine_and_private_networks(runtime: Runtim
         assert answer.status == status
 
 
-async def test_metrics_with_a_token_are_for_who_has_it_wherever_they_are(runtime: Runtime) -> None:
+async def test_metrics_with_a_token_are_open_from_anywhere(runtime: Runtime) -> None:
     settings = runtime.settings.model_copy(update={"metrics_token": SecretStr("scrape-me")})
     async with TestClient(TestServer(_app(replace(runtime, settings=settings)))) as client:
         for given in (None, "Bearer", "Bearer wrong", "Basic scrape-me", "scrape-me", "Bearer scrape-me é"):

@@ -188,7 +188,7 @@ async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
     return await import_people(pool, path, reserved=RESERVED, keys=keys, opt_ins=last_opt_ins)
 
 
-async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
+async def test_an_erased_member_who_returns_is_new_and_gets_no_messages(
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     person, _ = await fill(db)
@@ -214,7 +214,7 @@ async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
     assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
 
 
-async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
+async def test_an_erased_member_allowed_back_gets_messages_except_after_an_opt_out(
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     await fill(db)
@@ -225,7 +225,7 @@ async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
     assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
 
 
-async def test_who_comes_back_and_has_asked_for_messages_since_is_written_to_there(
+async def test_an_erased_member_who_consented_since_gets_messages_there(
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     await fill(db)
@@ -302,7 +302,7 @@ async def test_an_address_of_members_is_not_erased_by_itself(runtime: Runtime, d
     assert "muster people erase M-4711" in refused.value.remedy
 
 
-async def test_a_shared_phone_stays_the_others(runtime: Runtime, db: Connection) -> None:
+async def test_a_shared_phone_is_kept_for_the_others(runtime: Runtime, db: Connection) -> None:
     person, _ = await fill(db)
     await add_person(db, "N9", sms=PHONE)
     await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="twilio")
@@ -343,7 +343,7 @@ async def test_an_import_in_progress_is_not_disturbed(runtime: Runtime, pool: Po
     assert await found_in(db) == set()
 
 
-async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
+async def test_an_erasure_waits_for_message_locks_without_a_deadlock(
     runtime: Runtime, pool: Pool, db: Connection
 ) -> None:
     """Another transaction has one message and wants the other one: in whatever order, both end."""
@@ -364,7 +364,7 @@ async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
     assert await found_in(db) == set()
 
 
-async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: Runtime, db: Connection) -> None:
+async def test_late_words_of_a_provider_are_removed_by_the_next_look(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
     message_id = await db.fetchval("select max(message_id) from message")

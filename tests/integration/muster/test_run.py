@@ -142,7 +142,7 @@ def processes_on(home: Path) -> list[str]:
     return found
 
 
-def test_everything_is_up_where_it_says(up: Up) -> None:
+def test_every_service_listens_at_its_printed_address(up: Up) -> None:
     status, words = get(up.address("Health"))
     assert (status, json.loads(words)["ready"]) == (200, True)
     assert get(up.address("Sandbox"))[0] == 200
@@ -151,7 +151,7 @@ def test_everything_is_up_where_it_says(up: Up) -> None:
     assert set(up.children()) == {"serve", "worker", "sandbox"}
 
 
-def test_other_commands_work_beside_it(up: Up) -> None:
+def test_other_commands_work_beside_muster_run(up: Up) -> None:
     assert muster(up.home, "migrate").returncode == 0
     added = muster(up.home, "user", "add", "ada@union.example.com")
     assert added.returncode == 0, added.stderr
@@ -269,7 +269,7 @@ def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "serve", "sandbox"])
-def test_what_dies_is_started_again(up: Up, name: str) -> None:
+def test_a_process_that_dies_is_started_again(up: Up, name: str) -> None:
     before = up.children()[name]
     os.kill(before, signal.SIGKILL)
     until(lambda: up.children().get(name, before) != before)
@@ -318,7 +318,7 @@ def test_own_servers_without_their_secrets_are_refused(database_url: str) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stops_with_everything_and_keeps_the_data(number: signal.Signals) -> None:
+def test_muster_run_stops_everything_and_keeps_the_data(number: signal.Signals) -> None:
     home = new_home()
     running = start(home)
     assert muster(home, "user", "add", "ada@union.example.com").returncode == 0
@@ -332,7 +332,7 @@ def test_stops_with_everything_and_keeps_the_data(number: signal.Signals) -> Non
     shutil.rmtree(home)
 
 
-def test_killed_it_takes_everything_with_it() -> None:
+def test_a_killed_muster_run_leaves_no_process() -> None:
     home = new_home()
     running = start(home)
     children = running.children()

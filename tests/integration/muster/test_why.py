@@ -100,7 +100,7 @@ async def test_what_is_planned_and_what_passed_them_by_is_told(settings: Setting
         ("paused", "update step set state = 'cancelled'", "It was called off before it started."),
     ],
 )
-async def test_what_stands_between_somebody_and_a_step(db: Connection, state: str, before: str, words: str) -> None:
+async def test_every_obstacle_to_a_step_is_named(db: Connection, state: str, before: str, words: str) -> None:
     person = await add_person(db, "M1", sms="+447700900126")
     ballot_id = await add_ballot(db)
     await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, person)
@@ -113,7 +113,7 @@ async def test_what_stands_between_somebody_and_a_step(db: Connection, state: st
     assert words in only.words
 
 
-def test_a_misspelt_reason_is_told_the_one_it_is_like(settings: Settings) -> None:
+def test_a_misspelt_reason_gets_a_suggestion(settings: Settings) -> None:
     misspelt, strange = muster(settings, "messages list --reason hled", "messages list --reason xyz")
     assert (misspelt.code, strange.code) == (2, 2)
     assert "did you mean held?" in misspelt.err

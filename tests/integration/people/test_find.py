@@ -45,7 +45,9 @@ async def members(db: Connection) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("indexed", [True, False])
-async def test_any_part_of_anything_finds_them(db: Connection, text: str, found: list[str], *, indexed: bool) -> None:
+async def test_a_person_is_found_by_any_part_of_their_data(
+    db: Connection, text: str, found: list[str], *, indexed: bool
+) -> None:
     await members(db)
     if not indexed:
         await db.execute("drop index person_search, address_search")
@@ -62,7 +64,7 @@ async def test_a_search_is_answered_by_its_indexes(db: Connection) -> None:
     assert "person_search" in "\n".join(row[0] for row in plan)
 
 
-async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Connection) -> None:
+async def test_answers_are_listed_in_order_with_their_messages(db: Connection) -> None:
     person = await add_person(db, "M1", sms="+447400123456")
     ballot_id = await add_ballot(db)
     campaign_id = await db.fetchval(
@@ -119,7 +121,7 @@ def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.C
         os.close(theirs)
 
 
-async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Settings, db: Connection) -> None:
+async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings, db: Connection) -> None:
     await members(db)
     tried, found = at_once(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
     assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
@@ -137,7 +139,7 @@ async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Setting
     assert (silent.returncode, orjson.loads(silent.stdout)["returned"], silent.stderr) == (0, ["0002"], "")
 
 
-async def test_a_number_that_nobody_has_is_answered_with_whose_may_be_meant(settings: Settings, db: Connection) -> None:
+async def test_an_unknown_number_gets_near_misses(settings: Settings, db: Connection) -> None:
     await add_person(db, "0001040")
     near, far, dated, ballots = at_once(
         settings,
@@ -152,7 +154,7 @@ async def test_a_number_that_nobody_has_is_answered_with_whose_may_be_meant(sett
     assert ballots.code == 0
 
 
-async def test_the_commands(settings: Settings, db: Connection) -> None:
+async def test_the_commands_find_and_show(settings: Settings, db: Connection) -> None:
     person, _ = await fill(db)
     found = muster(settings, "people", "find", "quacken", "--json")
     assert [one["external_id"] for one in orjson.loads(found.stdout)] == [NUMBER]

@@ -113,7 +113,7 @@ async def write_to(sandbox: Sandbox, runtime: Runtime, message: int, channel: st
     return None
 
 
-async def test_what_members_did_is_what_muster_knows(runtime: Runtime, db: Connection) -> None:
+async def test_muster_knows_exactly_the_members_actions(runtime: Runtime, db: Connection) -> None:
     async with open_muster(runtime) as muster:
         inbound = f"{muster.settings.public_url}/webhooks/twilio/inbound"
         async with open_sandbox(SandboxConfig(twilio=replace(TWILIO, inbound_url=inbound), members=LIVELY)) as sandbox:

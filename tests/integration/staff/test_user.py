@@ -47,7 +47,7 @@ def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
     return run
 
 
-async def test_in_and_out_again(user: Muster, db: Connection) -> None:
+async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None:
     assert "muster user add" in user("list").stdout
 
     added = user("add", "Ada@Union.example.com", "--name", "Ada")
@@ -80,7 +80,7 @@ async def test_in_and_out_again(user: Muster, db: Connection) -> None:
     assert {row["actor"] for row in audit} == {me}
 
 
-async def test_who_did_it_stands_beside_the_system_user(user: Muster, db: Connection) -> None:
+async def test_the_audit_names_the_actor_beside_the_system_user(user: Muster, db: Connection) -> None:
     for words in (("add", "ada@union.example.com"), ("link",), ("sign-out",), ("disable",), ("enable",)):
         assert user(*words, *(["ada@union.example.com"] if len(words) == 1 else []), "--actor", "Grace").returncode == 0
     audit = await db.fetch("select actor, detail from audit")
@@ -176,7 +176,7 @@ async def test_without_a_relay_no_link_is_made_and_nobody_added(user: Muster, db
 
 
 @pytest.mark.parametrize("words", [("link", "nobody@x.org"), ("disable", "nobody@x.org"), ("add", "not an address")])
-def test_what_cannot_be_is_refused(user: Muster, words: tuple[str, ...]) -> None:
+def test_impossible_accounts_are_refused(user: Muster, words: tuple[str, ...]) -> None:
     refused = user(*words)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("Error: ")

@@ -6,7 +6,7 @@ import orjson
 
 from core.db import Connection
 from services.questions.responses import record_response, retract_response
-from tests.integration.webhooks.test_webhook_stream import RECEIVER, events
+from tests.integration.webhooks.test_event_log import RECEIVER, events
 from tests.support.electorate import add_person
 from tests.support.questions import add_question
 from tests.support.receivers import Telling

@@ -65,7 +65,7 @@ async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
     assert timedelta(minutes=4) < late < timedelta(minutes=6)
 
 
-async def test_what_has_come_already_does_not_come_again(
+async def test_texts_already_received_are_not_stored_again(
     here: Runtime, campaign: Campaign, sandbox: Sandbox, db: Connection, clock: Moving
 ) -> None:
     sid = came(sandbox, "STOP")
@@ -80,7 +80,7 @@ async def test_what_has_come_already_does_not_come_again(
     assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
-async def test_it_is_looked_as_often_as_is_set_and_by_one(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+async def test_one_worker_looks_as_often_as_configured(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
     assert await backfill(here) == 0
     came(sandbox, "Voted")
     assert await backfill(here) == 0  # it is not time yet
@@ -91,7 +91,9 @@ async def test_it_is_looked_as_often_as_is_set_and_by_one(here: Runtime, sandbox
     assert await backfill(never) == 0
 
 
-async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection) -> None:
+async def test_texts_of_several_days_are_fetched(
+    here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
+) -> None:
     await backfill(here)
     await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=3))
     for hours in (70, 40, 10, 0.1):
@@ -103,7 +105,7 @@ async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, 
     assert len(order) == 4
 
 
-async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
+async def test_texts_older_than_the_inbound_log_are_not_fetched(
     here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
 ) -> None:
     await backfill(here)
@@ -115,7 +117,7 @@ async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
     assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbound_log") == "Voted"
 
 
-async def test_what_we_sent_is_not_read_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+async def test_outgoing_texts_are_not_fetched(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
     await backfill(here)
     sandbox.twilio.messages.add(
         Message(
@@ -138,11 +140,11 @@ async def test_a_list_that_cannot_be_read_is_asked_for_again(here: Runtime, sand
     assert await backfill(here) == 1
 
 
-async def test_what_others_on_the_account_get_is_not_ours(here: Runtime, sandbox: Sandbox) -> None:
+async def test_texts_to_other_numbers_of_the_account_are_not_ours(here: Runtime, sandbox: Sandbox) -> None:
     came(sandbox, "for another", to="+447700900999")
     assert await backfill(here) == 0
 
 
-async def test_without_twilio_nobody_is_asked(runtime: Runtime, db: Connection) -> None:
+async def test_without_twilio_nothing_is_fetched(runtime: Runtime, db: Connection) -> None:
     assert await backfill(runtime) == 0
     assert await db.fetchval("select count(*) from backfill_position") == 0

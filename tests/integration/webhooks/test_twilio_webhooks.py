@@ -77,7 +77,9 @@ async def state(db: Connection, message_id: int) -> str:
 
 @pytest.mark.parametrize("token", [NEW, OLD])
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
-async def test_what_either_token_signed_is_taken(client: Client, db: Connection, path: str, token: str) -> None:
+async def test_requests_signed_with_either_token_are_accepted(
+    client: Client, db: Connection, path: str, token: str
+) -> None:
     form = status("sent") if path == STATUS else text("Voted")
     response = await send(client, path, form, token=token)
     assert response.status in {200, 204}
@@ -124,7 +126,7 @@ async def test_any_change_to_a_signed_request_is_seen(client: Client, db: Connec
     assert await rows(db) == 0
 
 
-async def test_without_an_account_nothing_is_believed(runtime: Runtime, db: Connection) -> None:
+async def test_without_an_account_every_request_is_refused(runtime: Runtime, db: Connection) -> None:
     async with serve(runtime) as client:
         form = text("STOP")
         assert (await send(client, INBOUND, form, token="", url="http://muster.test")).status == 403
@@ -201,7 +203,7 @@ async def test_what_twilio_signed_and_nobody_can_read_is_kept_for_a_while(
 
 
 @pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
-async def test_what_a_stranger_sends_is_not_kept_however_odd(
+async def test_nothing_of_a_strangers_request_is_kept(
     client: Client, db: Connection, body: bytes, content_type: str
 ) -> None:
     headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": content_type}
@@ -241,7 +243,9 @@ async def test_an_oversized_body_is_refused_unread(client: Client, db: Connectio
     assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
-async def test_an_odd_character_does_not_stop_the_inbox(campaign: Campaign, client: Client, db: Connection) -> None:
+async def test_an_odd_character_does_not_stop_the_inbound_log(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
     assert await process_inbox(campaign.runtime, 10) == 1
@@ -297,7 +301,7 @@ async def test_a_receipt_before_the_request_returned_finds_its_message(
     assert await db.fetchval("select provider_id from message where message_id = $1", ann.message_id) == SID
 
 
-async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
+async def test_a_forged_signed_id_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
     sign_id = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, f"{STATUS}?m={sign_id}", status("delivered"))
@@ -305,7 +309,7 @@ async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client
     assert await state(db, ann.message_id) == "sent"
 
 
-async def test_a_failure_that_speaks_of_the_number_suppresses_it(
+async def test_a_failure_of_the_number_suppresses_it(
     here: Runtime, campaign: Campaign, client: Client, db: Connection
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
@@ -316,7 +320,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     assert await campaign.suppressed() == {("sms", PHONE, "invalid_number")}
 
 
-async def test_a_status_nobody_knows_is_parked_and_told_and_holds_up_nothing(
+async def test_an_unknown_status_is_parked_with_an_alert_and_delays_nothing(
     here: Runtime, campaign: Campaign, client: Client, db: Connection
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
@@ -400,7 +404,9 @@ async def test_an_opt_out_is_confirmed_by_nobody_rather_than_by_your_organisatio
     assert "Your organisation" not in said
 
 
-async def test_a_text_from_nobody_we_know_is_a_conversation(campaign: Campaign, client: Client, db: Connection) -> None:
+async def test_a_text_from_an_unknown_number_waits_for_staff(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
     await send(client, INBOUND, text("voted", sender="+15005550006"))
     await process_inbox(campaign.runtime, 10)
     assert tuple(await row_of(db, "select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
@@ -441,7 +447,7 @@ async def test_an_escape_sequence_in_a_text_is_not_kept(campaign: Campaign, clie
     assert await db.fetchval("select text from reply") == "who is this"
 
 
-async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client) -> None:
+async def test_a_member_opted_out_already_gets_no_confirmation(campaign: Campaign, client: Client) -> None:
     here = campaign.runtime
     assert await answer(here, client, text("take me off your list"))
     assert await answer(here, client, text("please stop texting me", sid=SID[:-1] + "b")) == ""
@@ -473,7 +479,7 @@ async def test_a_text_in_many_parts_is_one_and_whole(campaign: Campaign, client:
 
 
 @pytest.mark.parametrize(("kind", "reading"), [("STOP", "opt_out"), ("HELP", "help")])
-async def test_what_twilio_has_acted_on_is_believed_whatever_the_words(
+async def test_an_opt_out_by_twilio_counts_whatever_the_words(
     campaign: Campaign, client: Client, db: Connection, kind: str, reading: str
 ) -> None:
     await campaign.ask(sms=PHONE)

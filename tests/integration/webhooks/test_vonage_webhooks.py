@@ -115,7 +115,9 @@ async def by_vonage(db: Connection, message_id: int) -> None:
 
 @pytest.mark.parametrize("secret", [NEW, OLD])
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
-async def test_what_either_secret_signed_is_taken(client: Client, db: Connection, path: str, secret: str) -> None:
+async def test_requests_signed_with_either_secret_are_accepted(
+    client: Client, db: Connection, path: str, secret: str
+) -> None:
     said = status("submitted") if path == STATUS else text("Voted")
     assert (await send(client, path, said, secret=secret)).status == 200
     assert await rows(db) == 1
@@ -196,7 +198,9 @@ async def test_an_oversized_body_is_refused_unread(client: Client, db: Connectio
     assert await rows(db) == 0
 
 
-async def test_an_odd_character_does_not_stop_the_inbox(campaign: Campaign, client: Client, db: Connection) -> None:
+async def test_an_odd_character_does_not_stop_the_inbound_log(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
     assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
     assert await process_inbox(campaign.runtime, 10) == 1
     assert await db.fetchval("select text from reply") == "vo\ufffdted 🎉 ŵ"
@@ -235,7 +239,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
     ("rejected", "failed", "opted_out", "opted_out"),
     ("undeliverable", "undelivered", "invalid_number", "invalid_number"),
 ])  # fmt: skip
-async def test_a_failure_that_speaks_of_the_number_suppresses_it(
+async def test_a_failure_of_the_number_suppresses_it(
     here: Runtime,
     campaign: Campaign,
     client: Client,
@@ -253,7 +257,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     assert await campaign.suppressed() == {("sms", PHONE, suppressed)}
 
 
-async def test_a_receipt_without_a_seal_finds_its_message_by_vonages_id(
+async def test_a_receipt_without_our_signed_id_finds_its_message_by_vonages_id(
     here: Runtime, campaign: Campaign, client: Client, db: Connection
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
@@ -264,7 +268,7 @@ async def test_a_receipt_without_a_seal_finds_its_message_by_vonages_id(
     assert await state(db, ann.message_id) == "delivered"
 
 
-async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
+async def test_a_forged_signed_id_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
     other = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, STATUS, status("delivered", client_ref=other))
@@ -272,7 +276,7 @@ async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client
     assert await state(db, ann.message_id) == "sent"
 
 
-async def test_a_status_nobody_knows_is_parked_and_told(here: Runtime, client: Client, db: Connection) -> None:
+async def test_an_unknown_status_is_parked_with_an_alert(here: Runtime, client: Client, db: Connection) -> None:
     await send(client, STATUS, status("delivered") | {"status": "levitated"})
     await process_inbox(here, 10)
     assert await db.fetchval("select state from inbound_log") == "parked"
@@ -315,7 +319,7 @@ async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Clie
     ("please stop texting me", "The Union: you will get no more texts"),
     ("stopiwch plis", "ni chewch ragor"),
 ])  # fmt: skip
-async def test_an_opt_out_is_ours_to_do_and_is_confirmed_once(
+async def test_an_opt_out_is_applied_and_confirmed_once(
     campaign: Campaign, client: Client, sandbox: Sandbox, words: str, confirmed: str
 ) -> None:
     await campaign.ask(sms=PHONE)
@@ -332,7 +336,9 @@ async def test_an_opt_out_is_ours_to_do_and_is_confirmed_once(
     assert (told.kind, told.state, told.says) == ("opt_out_confirmed", "accepted", said.body)
 
 
-async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client, sandbox: Sandbox) -> None:
+async def test_a_member_opted_out_already_gets_no_confirmation(
+    campaign: Campaign, client: Client, sandbox: Sandbox
+) -> None:
     for number in range(3):
         await send(client, INBOUND, text("STOP", uuid=f"{UUID[:-1]}{number}"))
         await process_inbox(campaign.runtime, 10)

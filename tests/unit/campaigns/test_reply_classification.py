@@ -104,7 +104,7 @@ def test_no_vote_is_made_of_the_words_beside_an_opt_out(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["stop the vote", "1 stop the vote", "Stop the count I voted", "stop done deals"])
-def test_what_others_should_stop_is_no_opt_out(text: str) -> None:
+def test_a_wish_for_others_to_stop_is_no_opt_out(text: str) -> None:
     read = read_reply(text, {"1": "voted"})
     assert (read.reading, read.also) == ("unclear", None)
 
@@ -217,7 +217,7 @@ WORDS = [
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=60))
-def test_the_order_of_words_never_breaks_it(words: list[str]) -> None:
+def test_any_order_of_words_has_a_reading(words: list[str]) -> None:
     assert read_reply(" ".join(words)).reading in READINGS
 
 

@@ -202,12 +202,12 @@ def test_what_is_wrong_with_the_ballot_does_not_hide_what_is_wrong_with_the_camp
         ("x", ["reminders", "pay", "strike"], "There are reminders, pay and strike."),
     ],
 )
-def test_a_name_that_there_is_none_of_is_answered_with_those_there_are(word: str, known: list[str], words: str) -> None:
+def test_an_unknown_name_gets_the_known_ones(word: str, known: list[str], words: str) -> None:
     assert names_instead(word, known) == words
 
 
 @pytest.mark.parametrize("text", ["[ballot", 'name = "x"', "", "[balot]"])
-def test_what_is_not_a_spec_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_spec_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(SpecError, match=r"spec\.toml"):
         load_ballot_spec(_file(tmp_path, text))
 
@@ -217,7 +217,7 @@ def test_a_table_beside_the_campaign_is_told_its_place(tmp_path: Path) -> None:
     assert line == "audience: belongs to the campaign; write it as campaign.audience"
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="There is no file"):
         load_ballot_spec(tmp_path / "none.toml")
 
@@ -256,7 +256,7 @@ def test_days_are_kept_apart_from_hours(words: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["99999999999 days", "9999 weeks", "3", "soon", "3 days ago", ""])
-def test_a_pause_that_is_none_is_refused(words: str) -> None:
+def test_a_wrong_pause_is_refused(words: str) -> None:
     with pytest.raises(ValueError, match=r"ten years|write a time"):
         StepSpec(template="x", channels=("sms",), when={"after": words})
 

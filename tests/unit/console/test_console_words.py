@@ -47,17 +47,17 @@ def test_every_reason_to_read_a_reply_has_words() -> None:
         (200_000, "2 days"),
     ],
 )
-def test_durations(seconds: float, shown: str) -> None:
+def test_durations_are_written_in_words(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
 
 
-def test_ago() -> None:
+def test_past_times_are_written_as_ago() -> None:
     now = datetime(2026, 11, 22, tzinfo=UTC)
     assert ago(now + timedelta(seconds=5), now) == "just now"
     assert ago(now - timedelta(minutes=8), now) == "8 minutes ago"
 
 
-def test_plurals() -> None:
+def test_numbers_and_nouns_agree() -> None:
     assert (plural(1, "branch", "branches"), plural(0, "reply", "replies")) == ("1 branch", "0 replies")
 
 

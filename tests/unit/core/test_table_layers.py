@@ -142,7 +142,7 @@ def test_a_table_is_written_by_its_own_package_alone() -> None:
     assert strange == []
 
 
-def test_nothing_is_read_from_below_or_beside() -> None:
+def test_no_statement_reads_a_table_from_above_or_beside() -> None:
     known, height = owners(), layers()
     strange = [
         f"{use.where} reads {use.name} of {known[use.name]}"

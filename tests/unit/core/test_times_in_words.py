@@ -20,5 +20,5 @@ def test_a_time_is_shown_by_the_clock_of_its_reader() -> None:
         (timedelta(), "at once"),
     ],
 )
-def test_a_pause_is_told_to_the_minute(pause: timedelta, words: str) -> None:
+def test_a_pause_is_written_to_the_minute(pause: timedelta, words: str) -> None:
     assert pause_in_words(pause) == words

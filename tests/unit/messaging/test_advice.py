@@ -107,7 +107,7 @@ def test_the_ballots_menus_are_understood(name: str) -> None:
     assert load_template(BROUGHT, name).warnings(subjects=(BALLOT,), sms_from="+447700900000", meanings=READINGS) == ()
 
 
-def test_what_is_not_sent_is_not_warned_of() -> None:
+def test_unsent_channels_get_no_warning() -> None:
     template = load_template(BROUGHT, "appointment-reminder")
     assert template.warnings(meanings=READINGS, channels=("email",)) == ()
     assert len(template.warnings(meanings=READINGS, channels=("email", "sms"), language="en")) == 1

@@ -246,7 +246,7 @@ def test_whatever_is_written_is_refused_or_makes_a_whole_page(markdown: str) -> 
         assert not re.search(r"held\d+z", page.html + page.text)
 
 
-def test_loops_and_lists() -> None:
+def test_loops_and_lists_are_rendered() -> None:
     text, html = rendered("{% for day in ['Mon', 'Tue'] %}\n- {{ day }} {{ loop.index }}\n{% endfor %}\n- end")
     assert text.split() == ["-", "Mon", "1", "-", "Tue", "2", "-", "end"]
     assert html.count("<li>") == 3

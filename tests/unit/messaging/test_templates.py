@@ -60,7 +60,7 @@ def test_a_template_says_what_it_is(tmp_path: Path) -> None:
     template.check(PERSONAL, subjects=(BALLOT,))
 
 
-def test_what_was_kept_is_what_comes_back(tmp_path: Path) -> None:
+def test_a_stored_template_reads_back_the_same(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, email=EMAIL), "nudge")
     kept = template.to_json()
     assert Template.from_json(kept) == template
@@ -160,7 +160,7 @@ def test_every_part_is_checked(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("part", ["sms", "email"])
-def test_what_cannot_be_said_is_refused(tmp_path: Path, part: str, text: str, words: str) -> None:
+def test_an_impossible_template_is_refused(tmp_path: Path, part: str, text: str, words: str) -> None:
     head = "---\npurpose: service\n---\n" if part == "sms" else "---\npurpose: service\nsubject: x\n---\n"
     assert words.replace("line 4", "line 4" if part == "sms" else "line 5") in refusal(tmp_path, **{part: head + text})
 
@@ -266,7 +266,7 @@ def test_a_name_as_sender_cannot_offer_digits(tmp_path: Path) -> None:
         ("long " * 100 + "STOP to opt out", "costs 4 segments"),
     ],
 )
-def test_what_is_seldom_meant_is_said(tmp_path: Path, text: str, words: str) -> None:
+def test_unusual_templates_get_a_warning(tmp_path: Path, text: str, words: str) -> None:
     template = load_template(write(tmp_path, **sms_of(text)), "nudge")
     template.check(PERSONAL, subjects=(BALLOT,))
     assert any(words in warning for warning in template.warnings(subjects=(BALLOT,))), template.warnings(

@@ -120,11 +120,11 @@ def _is_banner(line: str, *, top: bool) -> bool:
 
 def _without_tag(line: str) -> str:
     """Remove what a server put before a person's words on the same line: "[EXTERNAL] STOP"."""
-    found = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
-    rest = line[found.end() :] if found is not None else ""
-    if found is None or not any(parsed.isalnum() for parsed in rest):
+    tag = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
+    rest = line[tag.end() :] if tag is not None else ""
+    if tag is None or not any(parsed.isalnum() for parsed in rest):
         return line
-    return rest if "]" in found[0] or speaks_for_itself(rest) else line
+    return rest if "]" in tag[0] or speaks_for_itself(rest) else line
 
 
 def _is_above(line: str) -> bool:
@@ -149,7 +149,7 @@ def _patterns() -> _Patterns:
     words["program"] = rf"(?<![a-z]){words['program']}(?:['\u2019-][^\W\d_]{{1,8}})?(?![a-z])"
     words["link"] = r"\s?[<(\[](?:https?://|www\.)[^\s<>\"]{1,200}[>)\]]?"
     words["end"] = rf"(?:,? (?:{more}|[a-z]{{0,2}}\d[\w.+]{{0,5}}(?: \d\w?)?)(?!\w)){{0,8}}\W{{0,3}}{_EXCUSE}"
-    sent_from = [_IN_BRACES.sub(lambda found: words[found[1]], pattern) for pattern in data["sent_from"]]
+    sent_from = [_IN_BRACES.sub(lambda brace: words[brace[1]], pattern) for pattern in data["sent_from"]]
     return _Patterns(
         banner=_any_pattern(data["banner"]),
         warning=_any_pattern(data["warning"]),
@@ -159,4 +159,4 @@ def _patterns() -> _Patterns:
 
 
 def _any_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)

@@ -57,27 +57,29 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
 
 
 async def _origin(db: Connection, item: Item) -> Origin:
-    said = item.payload
-    message_id = said["message_id"]
+    payload = item.payload
+    message_id = payload["message_id"]
     recipient = await address_of(db, message_id) if message_id is not None else ""
-    return Origin(said["purpose"], message_id, said["sender"], item.received_at, recipient)
+    return Origin(payload["purpose"], message_id, payload["sender"], item.received_at, recipient)
 
 
-async def _apply(db: Connection, item: Item, found: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer) -> None:
-    match found:
+async def _apply(
+    db: Connection, item: Item, classified: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer
+) -> None:
+    match classified:
         case DoubtfulMail(answer=answer):
             mail = await _own_words(db, answer)
-            decided = found.decide(mail)
+            decided = classified.decide(mail)
             if isinstance(decided, MessageEvent):
                 await _record_event(db, decided, item.received_at)
             else:
                 await take_reply(db, item, decided, mail)
         case MessageEvent():
-            await _record_event(db, found, item.received_at)
+            await _record_event(db, classified, item.received_at)
         case UnsubscribeWish():
-            await _unsubscribe(db, item, found)
+            await _unsubscribe(db, item, classified)
         case MailAnswer():
-            await take_reply(db, item, found, await _own_words(db, found))
+            await take_reply(db, item, classified, await _own_words(db, classified))
 
 
 async def _own_words(db: Connection, answer: MailAnswer) -> OwnMail:

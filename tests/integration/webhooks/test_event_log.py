@@ -50,13 +50,13 @@ async def vote(db: Connection, ballot: int, person: int) -> int:
     )
 
 
-async def test_nobody_to_tell_means_nothing_is_noted(told: Telling, db: Connection) -> None:
+async def test_without_subscriptions_no_event_is_recorded(told: Telling, db: Connection) -> None:
     await vote(db, *await voter(db))
     await told.notice()
     assert await events(db) == []
 
 
-async def test_what_happened_before_somebody_was_to_be_told_is_not_told(told: Telling, db: Connection) -> None:
+async def test_events_before_the_first_subscription_are_not_sent(told: Telling, db: Connection) -> None:
     ballot, person = await voter(db)
     first = await vote(db, ballot, person)
     await told.add(RECEIVER, "claim.*")
@@ -70,7 +70,7 @@ async def test_what_happened_before_somebody_was_to_be_told_is_not_told(told: Te
     assert await types(db) == ["claim.retracted", "claim.voted", "opt_out.added"]
 
 
-async def test_claims_are_told_with_ids_and_where_the_member_stands(told: Telling, db: Connection) -> None:
+async def test_claims_are_sent_with_ids_and_the_members_status(told: Telling, db: Connection) -> None:
     await told.add(RECEIVER, "claim.voted")
     ballot, person = await voter(db)
     claim = await vote(db, ballot, person)
@@ -97,7 +97,7 @@ async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(told: 
     assert "+447700900001" not in str(await events(db))
 
 
-async def test_messages_are_told_by_what_became_of_them(told: Telling, db: Connection) -> None:
+async def test_messages_are_sent_with_their_new_state(told: Telling, db: Connection) -> None:
     campaign = await make_campaign(told.runtime, db, now=NOW)
     asked = await campaign.ask(sms="+447700900001")
     await db.execute(
@@ -114,7 +114,7 @@ async def test_messages_are_told_by_what_became_of_them(told: Telling, db: Conne
     assert "+4477" not in str(said)
 
 
-async def test_replies_are_told_without_what_they_say(told: Telling, db: Connection) -> None:
+async def test_replies_are_sent_without_their_text(told: Telling, db: Connection) -> None:
     await told.add(RECEIVER, "reply.received")
     person = await add_person(db, "M1")
     await db.execute(
@@ -134,7 +134,7 @@ async def test_replies_are_told_without_what_they_say(told: Telling, db: Connect
     assert "Ann" not in str(data)
 
 
-async def test_a_campaigns_life_is_told(told: Telling, db: Connection) -> None:
+async def test_state_changes_of_a_campaign_are_sent(told: Telling, db: Connection) -> None:
     await make_campaign(told.runtime, db, now=NOW)
     await told.add(RECEIVER, "campaign.*")
     await pause(db, "pay", "ada", "the wrong date")
@@ -180,7 +180,7 @@ async def test_each_state_change_of_a_ballot_is_sent_once(told: Telling, db: Con
     assert (await types(db))[3:] == ["ballot.threshold_lost", "ballot.closed"]
 
 
-async def test_a_ballot_that_was_open_before_is_not_news(told: Telling, db: Connection) -> None:
+async def test_a_ballot_open_before_sends_no_event(told: Telling, db: Connection) -> None:
     await add_ballot(db)
     told.runtime = replace(told.runtime, clock=lambda: NOW)
     told.stream.runtime = told.runtime
@@ -189,7 +189,7 @@ async def test_a_ballot_that_was_open_before_is_not_news(told: Telling, db: Conn
     assert await types(db) == []
 
 
-async def test_alerts_are_told_when_they_begin_and_end(told: Telling, db: Connection) -> None:
+async def test_alerts_are_sent_when_they_begin_and_end(told: Telling, db: Connection) -> None:
     await raise_alert(db, key="old", severity="notice", title="Old.", remedy="Nothing.")
     await told.add(RECEIVER, "alert.*")
     for _ in range(2):
@@ -202,7 +202,7 @@ async def test_alerts_are_told_when_they_begin_and_end(told: Telling, db: Connec
     ]  # fmt: skip
 
 
-async def test_what_is_committed_late_is_not_missed(told: Telling, db: Connection, pool: Pool) -> None:
+async def test_rows_committed_late_are_not_missed(told: Telling, db: Connection, pool: Pool) -> None:
     await told.add(RECEIVER, "opt_out.*")
     async with pool.acquire() as slow:
         late = slow.transaction()
