@@ -11,8 +11,8 @@ from core.db import Connection, load_queries
 from core.keyring import LENGTH
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.render import RenderedSms, Renderer
-from messaging.content.templates import ChannelName
 from messaging.content.translations import languages
+from messaging.states import ChannelName
 
 SQL: Final = load_queries(__file__)
 

@@ -19,8 +19,7 @@ from core.address_masks import mask, mask_apart
 from core.db import Connection, Pool, load_queries
 from messaging import suppression
 from messaging.consent import Consent, record_consents
-from messaging.content.templates import ChannelName
-from messaging.states import Reason
+from messaging.states import ChannelName, Reason
 
 SQL: Final = load_queries(__file__)
 

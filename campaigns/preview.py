@@ -26,7 +26,8 @@ from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from messaging.content.render import Renderer
-from messaging.content.templates import ChannelName, Template
+from messaging.content.templates import Template
+from messaging.states import ChannelName
 
 SQL = load_queries(__file__)
 

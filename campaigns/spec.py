@@ -20,8 +20,7 @@ from campaigns.sending_windows import NIGHT, Caps, Days, Duration, OpenHours, Qu
 from campaigns.subjects.kinds import KINDS
 from core.errors import SpecError
 from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
-
-ChannelName = Literal["sms", "email"]
+from messaging.states import ChannelName
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.replies.classification.named_answers import read_words
-from campaigns.spec import CampaignSpec, ChannelName, StepSpec
+from campaigns.spec import CampaignSpec, StepSpec
 from campaigns.subjects.subject import Subject
 from campaigns.variables import SUBJECTS, known_variables
 from core.db import Connection
@@ -21,8 +21,9 @@ from core.plurals import plural
 from core.settings import Settings
 from core.spec_file import at_zone
 from messaging.channels import has_sms
-from messaging.content.templates import Template, load_template
-from messaging.states import State, sentence
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
+from messaging.states import ChannelName, State, sentence
 from people.attributes import missing_attribute
 
 _PAGE: Final = 20_000

@@ -8,9 +8,9 @@ from email.utils import parseaddr
 from console.rendering import environment
 from core.db import Connection
 from core.settings import Settings
-from messaging.content.templates import ChannelName
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.states import ChannelName
 
 
 async def queue_sign_in_link(

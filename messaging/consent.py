@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from core.db import Connection, load_queries
-from messaging.content.templates import ChannelName, MessagePurpose
+from messaging.states import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 

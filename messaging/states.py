@@ -23,7 +23,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
+
+ChannelName = Literal["sms", "email"]
+"""How a message goes."""
+MessagePurpose = Literal["service", "marketing"]
+"""What a message is for: marketing needs consent."""
 
 
 class State(StrEnum):

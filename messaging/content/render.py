@@ -17,8 +17,9 @@ from messaging.content.languages import direction, spoken
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.markup import convert
 from messaging.content.segments import Replacement, Segments, count, sanitise
-from messaging.content.templates import ChannelName, Template
+from messaging.content.templates import Template
 from messaging.content.translations import wording
+from messaging.states import ChannelName
 
 _FOOT: Final = """
 -- \n{{{{ why }}}}

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
-from messaging.content.templates import ChannelName, MessagePurpose
+from messaging.states import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 

@@ -19,8 +19,10 @@ from core.errors import MusterError, NotFound, TemplateError
 from core.settings import Settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, Renderer
-from messaging.content.templates import ChannelName, Template, list_templates, load_template
+from messaging.content.template_files import list_templates, load_template
+from messaging.content.templates import Template
 from messaging.settings import load_settings
+from messaging.states import ChannelName
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json

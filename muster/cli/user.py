@@ -14,9 +14,9 @@ from core.plurals import plural
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import has_sms
-from messaging.content.templates import ChannelName
 from messaging.outbox.heartbeat import is_anybody_sending
 from messaging.settings import load_settings
+from messaging.states import ChannelName
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json

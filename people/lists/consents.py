@@ -15,7 +15,7 @@ from core.files.atomic_files import sheet_or_nothing
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
 from messaging.consent import Consent, ConsentAction, record_consents
-from messaging.content.templates import ChannelName
+from messaging.states import ChannelName
 from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)

@@ -19,11 +19,12 @@ from core.settings import Settings
 from messaging.channels import Channel as ChannelOut
 from messaging.channels import open_channels
 from messaging.consent import Consent, ConsentAction, record_consents
-from messaging.content.templates import ChannelName, Template
+from messaging.content.templates import Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import StepChannel
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
 from messaging.outbox.reconcile import Reconciled, reconcile
+from messaging.states import ChannelName
 from sandbox import Sandbox
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

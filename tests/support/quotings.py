@@ -14,7 +14,8 @@ from typing import Any
 from campaigns.replies.classification import read_reply
 from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.sent import render_again
-from messaging.content.templates import Template, load_template
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
 from messaging.content.vocabulary import LINKS
 from tests.support.reply_cases import Case, cases
 from webhooks.email.inbound_mail.markup import read_html

@@ -13,12 +13,11 @@ from core.db import Connection
 from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
-from messaging.content.templates import ChannelName
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MASK, Contents, MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import State
+from messaging.states import ChannelName, State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (

@@ -11,7 +11,8 @@ from campaigns.replies.classification import READINGS
 from core.errors import TemplateError
 from core.settings import TEMPLATES
 from messaging.content.advice import network_words
-from messaging.content.templates import Template, load_template
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
 
 BROUGHT = (TEMPLATES,)
 

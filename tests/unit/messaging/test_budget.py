@@ -10,7 +10,8 @@ from core.errors import TemplateError
 from messaging.content.budget import LONGEST_OUTPUT, LONGEST_SOURCE, LONGEST_VALUE, STEPS, RunawayError
 from messaging.content.expressions import TemplateSource, compiled
 from messaging.content.render import Renderer
-from messaging.content.templates import Template, load_template
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
 from messaging.content.vocabulary import PERSONAL
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz1234"

@@ -16,7 +16,7 @@ from core.errors import SettingsError
 from core.keyring import Keyring
 from core.settings import Settings
 from messaging.channels.channel import OutboundEmail
-from messaging.content.templates import load_template
+from messaging.content.template_files import load_template
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composer
 

@@ -9,7 +9,8 @@ import pytest
 from core.errors import TemplateError
 from core.settings import TEMPLATES
 from messaging.content.render import Renderer
-from messaging.content.templates import Template, load_template
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
 
 AT_HALF_PAST_TWO = "2026-12-02T14:30:00Z"
 LINKS = {

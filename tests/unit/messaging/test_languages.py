@@ -13,7 +13,8 @@ from core.errors import NotFound, TemplateError
 from core.settings import TEMPLATES
 from messaging.content.languages import code, direction, spoken
 from messaging.content.render import Renderer
-from messaging.content.templates import Template, load_template
+from messaging.content.template_files import load_template
+from messaging.content.templates import Template
 from messaging.content.translations import day_and_time
 from messaging.content.vocabulary import PERSONAL
 

@@ -18,7 +18,8 @@ from messaging.content.expressions import TemplateSource
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.render import Branding, Renderer
 from messaging.content.segments import Segments
-from messaging.content.templates import Template, list_templates, load_template
+from messaging.content.template_files import list_templates, load_template
+from messaging.content.templates import Template
 from messaging.content.vocabulary import PERSONAL, WELL_KNOWN
 from tests.support.effort import effort_of
 

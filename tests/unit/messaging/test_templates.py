@@ -12,7 +12,8 @@ from ballots.template_fields import BALLOT
 from core.errors import MusterError, NotFound, TemplateError
 from core.settings import ROOT, TEMPLATES
 from messaging.content.expressions import FILTERS
-from messaging.content.templates import Template, list_templates, load_template
+from messaging.content.template_files import list_templates, load_template
+from messaging.content.templates import Template
 from messaging.content.vocabulary import LETTER, PERSONAL, STANDARD_VARIABLES
 
 BROUGHT = (TEMPLATES,)
