@@ -69,7 +69,7 @@ def test_the_reminder_says_date_time_and_place_in_two_segments(language: str, at
     template = load_template([TEMPLATES], "appointment-reminder")
     variables: dict[str, Any] = LINKS | {
         "first_name": "Christopher", "language": language, "time_zone": "Europe/London", "appointment_at": at,
-        "place": place,
+        "place": place, "letter": "",
     }  # fmt: skip
     text = Renderer(template, CONSTANTS).sms(variables)
     assert (text.segments.encoding, text.segments.segments) == ("gsm7", 2)

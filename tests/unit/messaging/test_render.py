@@ -20,7 +20,7 @@ from messaging.content.render import Branding, Renderer
 from messaging.content.segments import Segments
 from messaging.content.template_files import list_templates, load_template
 from messaging.content.templates import Template
-from messaging.content.vocabulary import PERSONAL, WELL_KNOWN
+from messaging.content.vocabulary import LETTER, PERSONAL, WELL_KNOWN
 from tests.support.effort import effort_of
 
 CONSTANTS = {
@@ -33,7 +33,7 @@ LINKS = {
     "unsubscribe_link": "https://m.test/u/0123456789abc",
     "preferences_link": "https://m.test/p/0123456789abc",
 }
-ANN = dict.fromkeys(PERSONAL | WELL_KNOWN, "") | LINKS | {"first_name": "Ann", "branch": "Leeds"}
+ANN = dict.fromkeys(PERSONAL | WELL_KNOWN | {LETTER}, "") | LINKS | {"first_name": "Ann", "branch": "Leeds"}
 
 
 def email_of(markdown: str, **more: Any) -> Template:
