@@ -196,7 +196,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room
     await undo_opt_out(db, alone["reply_id"], actor="eve", at=NOON)
     assert await room.campaign.suppressed() == set()
     reply = await answer(
-        room, reply_address(room, asked), "My colleague Sue told me how to unsubscribe from her newsletter"
+        room, reply_address(room, asked), "Please unsubscribe me. Sue Smith has the keys of the hall on Monday"
     )
     assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"

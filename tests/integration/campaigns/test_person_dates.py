@@ -151,7 +151,7 @@ async def test_what_the_message_says_moves_with_the_date(muster: Runtime, load: 
             now["2"]["message_id"],
         )
         elsewhere = "update message set address = '+447700900010' where person_id = $1"
-        with pytest.raises(asyncpg.RaiseError, match="went where it went"):
+        with pytest.raises(asyncpg.RaiseError, match="cannot be changed"):
             await db.execute(elsewhere, now["2"]["person_id"])
 
 
