@@ -429,7 +429,7 @@ $$;
 -- two dots or the number of an entry in a list are none of it.
 create function is_longer_before(behind text) returns boolean language sql immutable strict parallel safe as $$
   select tail ~ '[^_.+-]' and tail !~ '\.\.$' and tail !~ '^[0-9]{1,3}\.$'
-  from substring(behind from '[\w.+-]*$') as tail
+  from (select substring(behind from '[\w.+-]*$') as tail) as directly
 $$;
 
 -- Whether one that a text follows is: words behind a dot, or at once, go on, unless a capital begins a sentence there
