@@ -718,7 +718,7 @@ begin
       message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
       channel, address, reason, provider_id, year
     )
-    select moved.*, case when s.step_id is null then archive_year(gone.created_at) else archive_year(s) end
+    select moved.*, case when s.step_id is null then archive_year(moved.created_at) else archive_year(s) end
     from moved
     left join step s using (step_id)
     returning 1

@@ -62,11 +62,11 @@ def test_a_footer_is_nobodys_wish(body: str, head: str) -> None:
     "body",
     [
         "Amy has left. Please remove this address from your list and write to Bob.",
-        "I have left the company. Please stop emailing me here and write to bob@work.test about the rota.",
+        "Amy has left the company. Please take this address off your list. Bob has the rota now.",
     ],
 )
 def test_a_wish_among_a_machines_words_is_shown_to_staff(body: str) -> None:
-    assert judged(body) in {("reply", "opt_out"), ("reply", "unclear")}
+    assert judged(body) == ("reply", "opt_out")
     assert judged(body, AUTOMATIC) == ("reply", "unclear")
 
 
