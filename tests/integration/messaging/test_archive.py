@@ -326,13 +326,13 @@ async def test_nothing_is_archived_while_anything_is_sent(db: Connection, past: 
 HOT = {
     "messaging/outbox/claim": ("due_queues", "claim", "hand_back"),
     "messaging/outbox/outcomes": ("record",),
-    "messaging/outbox/receipts": ("receipted", "move", "tell"),
+    "messaging/outbox/receipts": ("find_receipted", "move_states", "record_receipts"),
     "messaging/outbox/steps": ("finish_drained", "cancel"),
     "messaging/outbox/counts": ("progress",),
-    "messaging/goals": ("meet",),
+    "messaging/goals": ("meet_goal",),
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
-    "campaigns/replies/answers": ("message", "stopped_by_link"),
-    "campaigns/replies/answered_messages": ("latest",),
+    "campaigns/replies/opt_outs": ("stopped_by_link",),
+    "campaigns/replies/answered_messages": ("message", "latest"),
     "campaigns/launch": ("recipients",),
     "webhooks/members/recipient": ("find", "look", "press"),
 }
