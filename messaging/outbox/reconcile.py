@@ -111,7 +111,7 @@ async def reconcile(
             ambiguous=lost["ambiguous"],
             again=settled["again"],
             traced=settled["found"],
-            held_for_staff=settled["held_for_staff"],
+            held_for_staff=settled["held"],
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db, now)),
         )
@@ -128,7 +128,7 @@ async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Cou
     resend = runtime.settings.email_unanswered == "retry"
     row = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, runtime.clock())
     assert row is not None
-    return Counter(again=row["again"], held=row["held"])
+    return Counter(again=row["again"], held=row["held_for_staff"])
 
 
 async def _settle_texts(
