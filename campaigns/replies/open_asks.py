@@ -39,7 +39,7 @@ class OpenAsk:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What a text answers.
+    """Messages that a text answers.
 
     Attributes:
         message: the message it answers; None for none.

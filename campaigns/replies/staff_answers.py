@@ -27,7 +27,7 @@ _RE: Final = re.compile(r"\s*re\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MailThread:
-    """What an answer to a mail names, to be shown below it.
+    """Fields of the mail that is answered, by which mail programs show the answer in its thread.
 
     Attributes:
         message_id: the mail's own Message-ID; "" where it is not known.

@@ -48,7 +48,7 @@ class StepChannel:
 
     @property
     def key(self) -> tuple[int | None, int]:
-        """What tells it from the other queues of its channel."""
+        """Key that tells it from the other queues of its channel."""
         return self.step_id, 0 if self.step_id is not None else self.sender_id
 
 

@@ -51,14 +51,14 @@ KINDS: Final = {
     MessageKind.ANSWER: "an answer by a member of staff",
     MessageKind.TEST: "a test",
 }
-"""What a message of each kind is, in a sentence."""
+"""Phrase for a message of each kind."""
 BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a message says.
+    """Contents of a message.
 
     Attributes:
         text: the text, or the text part of an email.
