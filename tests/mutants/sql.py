@@ -341,7 +341,7 @@ MUTANTS: Final = (
         ("the least strict cap holds", "select max(", "select min("),
         ("what is on its way does not count", "'complained', 'sending', 'ambiguous')", "'complained')"),
         ("everybody's messages count", " and m.person_id = person", ""),
-        ("messages of any age count", "one.left_at > at - cap.seconds * interval '1 second'\n", "true\n"),
+        ("messages of any age count", "dispatch.left_at > at - cap.seconds * interval '1 second'\n", "true\n"),
         ("every purpose counts", "(cap.purpose = 'all' or s.purpose = cap.purpose)", "true"),
         ("a marketing cap holds service messages", "where cap.purpose in ('all', cap_frees_at.purpose)", ""),
         ("steps that ended lately are forgotten", "s.finished_at > at - cap.seconds * interval '1 second')", "false)"),

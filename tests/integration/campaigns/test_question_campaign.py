@@ -147,7 +147,7 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     await sandbox.idle()
     text = next(sandbox.twilio.messages.to("+447400900001")).body
     assert (
-        "your appointment on Tuesday 9 December at 10:20 at the Town Hall. Reply 1 if you will come, 2 to change"
+        "your appointment is on Tuesday 9 December at 10:20 at the Town Hall. Reply 1 if you will come, 2 to change"
         in text
     )
     assert of_a_ballot(text) == []

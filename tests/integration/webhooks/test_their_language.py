@@ -18,6 +18,7 @@ from core.runtime import Runtime
 from messaging.content.translations import wording
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, read, serve
+from webhooks import process_inbox
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "the token of the account"
@@ -43,14 +44,18 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
         yield client
 
 
-async def text_back(client: Client, body: str, *, pictures: int = 0) -> str:
+async def text_back(here: Runtime, client: Client, body: str, *, pictures: int = 0) -> str:
+    """What a text is answered by itself, once it is processed; "" for nothing."""
     path = "/webhooks/twilio/inbound"
     form = {
         "MessageSid": "SM" + "0a" * 16, "From": PHONE, "To": NUMBER, "Body": body, "NumMedia": str(pictures),
     }  # fmt: skip
     signature = RequestValidator(TOKEN).compute_signature(f"https://muster.test{path}", form)
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
-    return await (await client.post(path, data=urlencode(form), headers=headers)).text()
+    assert (await client.post(path, data=urlencode(form), headers=headers)).status == 200
+    await process_inbox(here, 10)
+    said = await here.pool.fetch("select content ->> 'text' as text from transactional")
+    return "".join(row["text"] for row in said)
 
 
 @pytest.mark.parametrize("path", ["confirm", "unsubscribe", "preferences"])
@@ -87,7 +92,7 @@ async def test_what_is_texted_back_is_in_the_language_they_wrote_in_or_else_in_t
     campaign: Campaign, client: Client, language: str, body: str, pictures: int, words: str
 ) -> None:
     await campaign.ask(sms=PHONE, language=language)
-    assert words in await text_back(client, body, pictures=pictures)
+    assert words in await text_back(campaign.runtime, client, body, pictures=pictures)
 
 
 async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
@@ -95,9 +100,9 @@ async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
 ) -> None:
     await add_person(db, "1", sms=PHONE)
     await db.execute("update person set language = 'cy'")
-    assert "ni allwn weld lluniau" in await text_back(client, "", pictures=1)
+    assert "ni allwn weld lluniau" in await text_back(campaign.runtime, client, "", pictures=1)
     await add_person(db, "2", sms=PHONE)
-    assert "ni chewch ragor" not in await text_back(client, "please stop texting me")
+    assert "ni chewch ragor" not in await text_back(campaign.runtime, client, "please stop texting me")
 
 
 async def test_whoever_shares_the_address_of_somebody_erased_reads_their_own_language(
