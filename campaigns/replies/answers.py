@@ -34,6 +34,7 @@ from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_asks import Meant, find_meant
 from campaigns.replies.open_reasons import reason_for, why_open
 from campaigns.replies.opt_outs import is_opted_out, lift_opt_out, opt_out
+from campaigns.replies.reading_effect import address_about, stop_messages
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.kinds import KINDS, subject_of
@@ -41,7 +42,6 @@ from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from messaging import suppression
-from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -186,7 +186,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
         await _obey(db, inbound, read, message)
-    reading = read.also if read.reading == "opt_out" else read.reading
+    reading = read.answer
     answer_id: int | None = None
     why: str | None = None
     if (
@@ -198,9 +198,8 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     ):
         why = subject.outside(inbound.received_at)
         if why is None:
-            sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             answer_id = await _record(
-                db, message, subject, reading, inbound.channel, sure, inbound.received_at, read.comment
+                db, message, subject, reading, inbound.channel, confidence_of(read), inbound.received_at, read.comment
             )
     if why is None:
         why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
@@ -248,6 +247,11 @@ async def record_answer(
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
     answer = Answer(person_id, meaning, channel, actor, READ_BY_STAFF, message_id, at, message["campaign_id"], comment)
     return await subject.record(db, answer)
+
+
+def confidence_of(read: Classification) -> float:
+    """Return how sure an answer is that a rule read in a reply; see this module's table."""
+    return BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
 
 
 async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -> None:
@@ -324,21 +328,15 @@ async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record |
 
 
 async def _obey(db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None) -> None:
-    """Stop or resume messages to the address, also where it is shared or unknown.
-
-    Where the reply proves which message it answers, the address is that message's, whatever the reply's sender.
-    """
-    known = message is not None and inbound.message_id is not None
-    address = message["address"] if message is not None and known else inbound.address
-    if read.reading == "opt_in":
-        if address == inbound.address:
-            await _resume(db, inbound)
-    elif read.reading in {"opt_out", "wrong_number"}:
-        await suppression.suppress(
-            db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
-            reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
-            message_id=message["message_id"] if message else None,
-        )  # fmt: skip
+    """Stop or resume messages to the address, also where it is shared or unknown."""
+    written_to = message["address"] if message is not None and inbound.message_id is not None else None
+    address = address_about(inbound.channel, inbound.address, written_to)
+    if read.reading == "opt_in" and address == inbound.address:
+        await _resume(db, inbound)
+    await stop_messages(
+        db, read.reading, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
+        message_id=message["message_id"] if message else None,
+    )  # fmt: skip
 
 
 async def _resume(db: Connection, inbound: Inbound) -> None:

@@ -14,11 +14,12 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.replies.answers import BY_DIGIT, READ_BY_RULE, retract_answer
+from campaigns.replies.answers import confidence_of, retract_answer
 from campaigns.replies.classification import GENERAL, Classification, OwnMail, restrict
 from campaigns.replies.classification.rules import load_rules
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
+from campaigns.replies.reading_effect import address_about, stop_messages
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer
 from campaigns.subjects.kinds import subject_of
@@ -26,8 +27,6 @@ from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
-from messaging import suppression
-from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -107,7 +106,7 @@ async def _reclassify(
         if subject is not None:
             read = read_about(read, text, subject) if by_email else read
             read = restrict(read, GENERAL | subject.meanings)
-        reading = read.also if read.reading == "opt_out" else read.reading
+        reading = read.answer
         meaning = reading if subject and reading in subject.meanings and reply["nobody"] is None else None
         outside = subject.outside(reply["received_at"]) if subject and meaning else None
         if outside is not None:
@@ -133,23 +132,21 @@ async def _correct(
     await retract_answer(db, reply, actor=actor)
     answer_id = None
     if subject is not None and meaning is not None:
-        sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
         answer_id = await subject.record(
             db,
             Answer(
-                reply["person_id"], meaning, reply["channel"], "member", sure, reply["message_id"],
+                reply["person_id"], meaning, reply["channel"], "member", confidence_of(read), reply["message_id"],
                 reply["received_at"], reply["campaign_id"], read.comment,
             ),
         )  # fmt: skip
     by_email = reply["channel"] == "email"
     # an unproven email changes nothing by itself; a proven one is about the address we wrote to
     proven = not by_email or reply["message_id"] is not None
-    if proven and read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
-        address = reply["asked_at"] if by_email else reply["address"]
-        await suppression.suppress(
-            db, channel=reply["channel"], address=address, source=f"{reply['channel']}_reply",
+    if proven and not reply["started_since"]:
+        address = address_about(reply["channel"], reply["address"], reply["written_to"])
+        await stop_messages(
+            db, read.reading, channel=reply["channel"], address=address, source=f"{reply['channel']}_reply",
             message_id=reply["message_id"],
-            reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
         )  # fmt: skip
     why = (outside or why_open(read, subject, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
     await db.execute(

@@ -16,7 +16,7 @@ limit $3;
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
-  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as asked_at,
+  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as written_to,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
     when r.person_id is null and exists (select from address a where a.channel = r.channel and a.address = r.address)

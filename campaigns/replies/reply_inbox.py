@@ -11,13 +11,12 @@ import asyncpg
 from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
 from campaigns.replies.opt_outs import lift_opt_out
+from campaigns.replies.reading_effect import address_about, stop_messages
 from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
-from messaging import suppression
-from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -267,7 +266,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetim
                 f"Reply {reply_id} was not read as an opt-out by a rule, so there is nothing to undo.",
                 remedy=f"To read it as a START, which lifts an opt-out: muster replies read {reply_id} opt_in",
             )
-        address = _about(reply)
+        address = address_about(reply["channel"], reply["address"], reply["written_to"])
         source = f"{reply['channel']}_reply"
         if not await db.fetchval(SQL["made_by"], reply["channel"], address, source, reply["message_id"]):
             raise Conflict(
@@ -278,12 +277,6 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetim
         await db.execute(SQL["reopen"], reply_id)
         await _note(db, actor, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
     return address
-
-
-def _about(reply: asyncpg.Record) -> str:
-    """Return the address a reply is about: for an email, that of the message it proves to answer, whatever its From."""
-    asked_at: str | None = reply["asked_at"] if reply["channel"] == "email" else None
-    return asked_at or str(reply["address"])
 
 
 def _check_reading(reading: str, subject: Subject | None) -> None:
@@ -318,15 +311,12 @@ async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
     """Stop or resume messages as the new reading asks; another reading alone never undoes an opt-out."""
     if reply["channel"] == "link":
         return
-    address = _about(reply)
-    if reading in {"opt_out", "wrong_number"}:
-        reason = Reason.OPTED_OUT if reading == "opt_out" else Reason.WRONG_NUMBER
-        await suppression.suppress(
-            db, channel=reply["channel"], address=address, reason=reason, source="staff",
-            message_id=reply["message_id"],
-        )  # fmt: skip
-    elif reading == "opt_in" and address == reply["address"]:
+    address = address_about(reply["channel"], reply["address"], reply["written_to"])
+    if reading == "opt_in" and address == reply["address"]:
         await lift_opt_out(db, reply["channel"], address, "staff")
+    await stop_messages(
+        db, reading, channel=reply["channel"], address=address, source="staff", message_id=reply["message_id"]
+    )
 
 
 async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:

@@ -34,7 +34,7 @@ limit 10;
 -- about.
 select
   r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.answer_kind, r.answer_id, r.state, r.received_at,
-  r.text, m.address as asked_at, to_jsonb(subject) as subject
+  r.text, m.address as written_to, to_jsonb(subject) as subject
 from reply r
 left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id

@@ -16,7 +16,9 @@ from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rules, load_rules
 from campaigns.replies.classification.wish import Place
 
-BESIDE: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper", "call_me", "wrong_number", "help"})
+CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote"})
+"""Readings that count as they are: a reply with one is closed, and no member of staff sees it."""
+BESIDE: Final = CLAIMS | {"no_ballot_paper", "call_me", "wrong_number", "help"}
 """Readings of what may stand beside a wish."""
 
 Said = Callable[[Plain], tuple[str, str | None]]

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from campaigns.replies.classification.compound import BESIDE
+from campaigns.replies.classification.compound import BESIDE, CLAIMS
 from campaigns.replies.classification.reader import Classification, read_reply
 
-CLAIMED: Final = frozenset({"voted", "not_voted", "will_vote"})
-"""Readings that count without staff looking at the rest of the mail."""
 LABEL: Final = "Subject: "
 """Prefix of a subject where it is stored and shown with the words."""
 
@@ -52,7 +50,7 @@ class OwnMail:
             return words_reading
         above = read_reply(self.subject)
         if words_reading.reading == "opt_out":
-            votes = words_reading.also is None and above.reading in CLAIMED and "?" not in self.subject
+            votes = words_reading.also is None and above.reading in CLAIMS and "?" not in self.subject
             return replace(words_reading, also=above.reading, alone=False) if votes else words_reading
         return self._read_with_subject(words_reading, above)
 
@@ -61,9 +59,9 @@ class OwnMail:
             return replace(above, also=below.reading if below.reading in BESIDE else above.also, alone=False)
         if below.reading != "unclear" or above.reading == "unclear":
             return below
-        if above.reading in CLAIMED and "?" in self.subject:  # a question of theirs, or our own repeated
+        if above.reading in CLAIMS and "?" in self.subject:  # a question of theirs, or our own repeated
             return below
         together = read_reply(f"{self.subject}\n{self.words}")
         alone = above.alone and together.reading == above.reading and together.alone
         # beside unreadable words, a subject counts only for readings that staff see or can undo
-        return replace(above, alone=alone) if alone or above.reading not in CLAIMED else below
+        return replace(above, alone=alone) if alone or above.reading not in CLAIMS else below

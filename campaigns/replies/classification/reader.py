@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from campaigns.replies.classification.compound import BESIDE, Said, find_compound
+from campaigns.replies.classification.compound import BESIDE, CLAIMS, Said, find_compound
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.quotation import begins
@@ -21,7 +21,7 @@ from campaigns.replies.classification.rules import Rule, Rules, load_rules
 
 GENERAL: Final = frozenset({"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear"})
 """Readings that mean the same whatever a message asked about."""
-READINGS: Final = GENERAL | {"voted", "not_voted", "will_vote", "no_ballot_paper"}
+READINGS: Final = GENERAL | CLAIMS | {"no_ballot_paper"}
 """Readings that rules give; what a message's digits mean is its subject's."""
 
 REPEATED: Final = "repeated"
@@ -32,9 +32,6 @@ COMPOUND: Final = "opt_out_beside"
 
 MAYBE: Final = "maybe_opt_out"
 """Rule of a reply that has a word of opting out that may be meant: a claim would close it, or the wish has limits."""
-
-CLOSED: Final = frozenset({"voted", "not_voted", "will_vote"})
-"""Readings of replies that nobody has to see."""
 
 WISHES: Final = 4
 """Most opt-out wishes in one reply that are removed to read the rest."""
@@ -73,6 +70,11 @@ class Classification:
     language: str = "en"
     alone: bool = False
     comment: str = ""
+
+    @property
+    def answer(self) -> str | None:
+        """Return the reading that may be an answer: beside an opt-out the second one, None where there is none."""
+        return self.also if self.reading == "opt_out" else self.reading
 
 
 def read_reply(
@@ -160,11 +162,11 @@ def _read_claim(
     if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
-            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLOSED and may_wish(rules, plain, matched)
+            doubted = chosen.rule == "digit_and_words" and chosen.reading in CLAIMS and may_wish(rules, plain, matched)
             return Classification("unclear", MAYBE, rules.version) if doubted else chosen
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    if rule.reading in CLOSED and may_wish(rules, plain, matched):
+    if rule.reading in CLAIMS and may_wish(rules, plain, matched):
         return Classification("unclear", MAYBE, rules.version)
     also = _also(rules, plain, matched, rule)
     alone = also is None and is_alone(rules, plain, matched, wish=False)
