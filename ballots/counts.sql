@@ -86,7 +86,7 @@ with usable as (
   join step st on st.goal_id = b.goal_id
   join message m on m.step_id = st.step_id
   join elector e on e.ballot_id = b.ballot_id and e.person_id = m.person_id
-  where b.ballot_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
+  where b.ballot_id = $1 and is_received(m.state)
   group by 1
 ), counted as (
   select unit_id, measure, n

@@ -21,8 +21,6 @@ from people.unit_names import find_units
 
 SQL = load_queries(__file__)
 
-REACHED: Final = ("accepted", "sent", "delivered", "read", "complained")
-"""States of a message that a provider accepted: the person has received the step."""
 
 _EVERYBODY: Final = "true"
 
@@ -218,7 +216,7 @@ class _Compiler:
         )
         return (
             f"exists (select from message m where m.person_id = p.person_id and m.step_id in ({steps})"
-            f" and m.state = any ({self._value(list(REACHED))}::message_state[]))"
+            f" and is_received(m.state))"
         )
 
 

@@ -12,10 +12,10 @@ import asyncpg
 
 from campaigns.subjects.answer import AnswerTable
 from campaigns.subjects.kinds import find_subject
-from console.words import GROUPS
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, channel_counts, step_counts
+from messaging.states import STATE_GROUPS
 
 SQL = load_queries(__file__)
 
@@ -53,7 +53,7 @@ class StepProgress:
         state: `planned`, `running` …
         channels: in order of preference.
         counts: people by message state.
-        groups: people by `console.words.GROUPS` key.
+        groups: people by key of `STATE_GROUPS`.
         reasons: people by reason, of those who got nothing or whom no message reached.
         total: people in the step's audience.
         segments: SMS segments so far.
@@ -195,7 +195,7 @@ def _step(counts_of_step: StepCounts, plan: asyncpg.Record, by_channel: tuple[Ch
         state=counts_of_step.state,
         channels=plan["channels"],
         counts=counts,
-        groups={group.key: sum(counts.get(state, 0) for state in group.states) for group in GROUPS},
+        groups={key: sum(counts.get(state, 0) for state in states) for key, states in STATE_GROUPS.items()},
         reasons=dict(sorted(counts_of_step.reasons.items(), key=lambda item: -item[1])),
         total=sum(counts.values()),
         segments=counts_of_step.segments,

@@ -20,7 +20,7 @@ from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
-from messaging.states import sentence
+from messaging.states import STATE_NAMES, sentence
 from staff.sign_in import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
@@ -43,7 +43,7 @@ def environment() -> jinja2.Environment:
         asset=asset_url,
         groups=words.GROUPS,
         sentence=sentence,
-        states=words.STATES,
+        states=STATE_NAMES,
         why_open=WHY_OPEN,
         campaign_states=words.CAMPAIGN_STATES,
         channels=words.CHANNELS,

@@ -18,50 +18,25 @@ class WordGroup:
     """Message states that are shown as one.
 
     Attributes:
-        key: name of its colour in the style sheet.
+        key: of `messaging.states.STATE_GROUPS`; also the name of its colour in the style sheet.
         label: its name on pages.
-        states: its message states.
         help: its meaning, in a sentence.
     """
 
     key: str
     label: str
-    states: tuple[str, ...]
     help: str
 
 
 GROUPS: Final = (
-    WordGroup("delivered", "Delivered", ("delivered", "read"), "The phone or mailbox has it."),
-    WordGroup("sent", "Sent", ("accepted", "sent"), "The provider took it; no receipt has come yet."),
-    WordGroup("unknown", "Unknown", ("ambiguous",), "The line broke while sending: it is being looked into."),
-    WordGroup("failed", "Failed", ("undelivered", "bounced", "complained", "failed"), "It did not arrive."),
-    WordGroup("waiting", "Waiting", ("queued", "sending"), "Due to be sent."),
-    WordGroup(
-        "left_out", "Not sent", ("cancelled", "suppressed", "expired", "skipped"), "Nothing was or will be sent."
-    ),
+    WordGroup("delivered", "Delivered", "The phone or mailbox has it."),
+    WordGroup("sent", "Sent", "The provider took it; no receipt has come yet."),
+    WordGroup("unknown", "Unknown", "The line broke while sending: it is being looked into."),
+    WordGroup("failed", "Failed", "It did not arrive."),
+    WordGroup("waiting", "Waiting", "Due to be sent."),
+    WordGroup("left_out", "Not sent", "Nothing was or will be sent."),
 )
 """Groups of message states, in the order a bar shows them."""
-
-STATES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "delivered": "Delivered",
-        "read": "Read",
-        "sent": "Sent",
-        "accepted": "Taken by the provider",
-        "ambiguous": "Outcome unknown",
-        "undelivered": "Not delivered",
-        "bounced": "Bounced",
-        "complained": "Marked as spam",
-        "failed": "Refused",
-        "queued": "Waiting",
-        "sending": "Being sent",
-        "cancelled": "Withdrawn",
-        "suppressed": "Opted out or blocked",
-        "expired": "Too late to send",
-        "skipped": "Left out",
-    }
-)
-"""Names of message states, in the order a table lists them."""
 
 CAMPAIGN_STATES: Final[Mapping[str, str]] = MappingProxyType(
     {

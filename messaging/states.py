@@ -51,6 +51,18 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+STATE_GROUPS: Final[Mapping[str, tuple[State, ...]]] = MappingProxyType(
+    {
+        "delivered": (State.DELIVERED, State.READ),
+        "sent": (State.ACCEPTED, State.SENT),
+        "unknown": (State.AMBIGUOUS,),
+        "failed": (State.UNDELIVERED, State.BOUNCED, State.COMPLAINED, State.FAILED),
+        "waiting": (State.QUEUED, State.SENDING),
+        "left_out": (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED),
+    }
+)
+"""States by what staff want to know of a message, in the order that pages show them; each state is in one group."""
+
 WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 """States of messages that we withdrew before they left."""
 
@@ -88,7 +100,6 @@ RANK: Final[Mapping[State, int]] = MappingProxyType(
     }
 )
 """Rank of each state. A receipt never changes a message to a state of lower or equal rank."""
-
 
 PROOF: Final = frozenset({State.DELIVERED, State.READ, State.COMPLAINED})
 """States that prove that a message reached its recipient, whichever try it was."""
@@ -170,6 +181,48 @@ class Reason(StrEnum):
     SENDER_MENDED = "sender_mended"
     TRIED_AGAIN = "tried_again"
 
+
+STATE_NAMES: Final[Mapping[State, str]] = MappingProxyType(
+    {
+        State.DELIVERED: "Delivered",
+        State.READ: "Read",
+        State.SENT: "Sent",
+        State.ACCEPTED: "Taken by the provider",
+        State.AMBIGUOUS: "Outcome unknown",
+        State.UNDELIVERED: "Not delivered",
+        State.BOUNCED: "Bounced",
+        State.COMPLAINED: "Marked as spam",
+        State.FAILED: "Refused",
+        State.QUEUED: "Waiting",
+        State.SENDING: "Being sent",
+        State.CANCELLED: "Withdrawn",
+        State.SUPPRESSED: "Opted out or blocked",
+        State.EXPIRED: "Too late to send",
+        State.SKIPPED: "Left out",
+    }
+)
+"""Name of each state, for staff, in the order that a table lists them."""
+
+STATE_SENTENCES: Final[Mapping[State, str]] = MappingProxyType(
+    {
+        State.QUEUED: "It was queued.",
+        State.SENDING: "A worker took it for sending.",
+        State.AMBIGUOUS: "Whether it left became unknown.",
+        State.ACCEPTED: "The provider took it.",
+        State.SENT: "The provider sent it on.",
+        State.DELIVERED: "It was delivered.",
+        State.READ: "It was read.",
+        State.UNDELIVERED: "The network could not deliver it.",
+        State.BOUNCED: "It bounced.",
+        State.COMPLAINED: "It was reported as spam.",
+        State.FAILED: "It failed.",
+        State.CANCELLED: "It was withdrawn.",
+        State.SUPPRESSED: "It was stopped.",
+        State.EXPIRED: "It expired.",
+        State.SKIPPED: "It was not sent.",
+    }
+)
+"""Sentence for a change to each state, for staff."""
 
 SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {

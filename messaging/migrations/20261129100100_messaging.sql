@@ -86,6 +86,11 @@ create type message_state as enum (
   'undelivered', 'bounced', 'complained', 'failed', 'cancelled', 'suppressed', 'expired', 'skipped'
 );
 
+-- Whether a message counts as received: a provider took it, and nobody has reported since that it could not be delivered.
+create function is_received(state message_state) returns boolean language sql immutable parallel safe as $$
+  select state in ('accepted', 'sent', 'delivered', 'read', 'complained')
+$$;
+
 -- The outbox: one row per person and step, whatever became of it; and one for each transactional message, which has no step
 -- (see the table of that name) and may go to an address that nobody is known to have. No foreign keys to steps and senders: a
 -- launch writes rows of one step and two senders by the hundred thousand, and looked each of them up again, a third of its
@@ -489,7 +494,7 @@ returns timestamptz language sql stable as $$
       where (cap.purpose = 'all' or s.purpose = cap.purpose)
         and (s.finished_at is null or s.finished_at > at - cap.seconds * interval '1 second')
         and m.message_id is distinct from except_message
-        and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained', 'sending', 'ambiguous')
+        and (is_received(m.state) or m.state in ('sending', 'ambiguous'))
     ) as dispatch
     where dispatch.left_at is null or dispatch.left_at > at - cap.seconds * interval '1 second'
   ) as had
@@ -795,7 +800,7 @@ begin
 end $$;
 
 grant execute on function
-  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
+  is_received, messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
   reason_weight, impersonal_detail to public;
 grant execute on function messages_to_nobody, stop_of_transactional to public;
 

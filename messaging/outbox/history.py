@@ -11,27 +11,9 @@ from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.times_in_words import moment_in_words
-from messaging.states import SENTENCES, Reason, State, sentence
+from messaging.states import SENTENCES, STATE_SENTENCES, Reason, State, sentence
 
 SQL: Final = load_queries(__file__)
-
-_STATE_SENTENCES: Final[Mapping[State, str]] = {
-    State.QUEUED: "It was queued.",
-    State.SENDING: "A worker took it for sending.",
-    State.AMBIGUOUS: "Whether it left became unknown.",
-    State.ACCEPTED: "The provider took it.",
-    State.SENT: "The provider sent it on.",
-    State.DELIVERED: "It was delivered.",
-    State.READ: "It was read.",
-    State.UNDELIVERED: "The network could not deliver it.",
-    State.BOUNCED: "It bounced.",
-    State.COMPLAINED: "It was reported as spam.",
-    State.FAILED: "It failed.",
-    State.CANCELLED: "It was withdrawn.",
-    State.SUPPRESSED: "It was stopped.",
-    State.EXPIRED: "It expired.",
-    State.SKIPPED: "It was not sent.",
-}
 
 _EVENT_SENTENCES: Final[Mapping[str, str]] = {
     "deferred": "It was put off by the server that receives it, and is still tried.",
@@ -234,7 +216,7 @@ def _words(
         return f"It was queued again. {why}{until}"
     earlier = " This was said of an earlier try." if detail.get("earlier") else ""
     by = f" Decided by {detail['by']}." if "by" in detail else ""
-    return f"{_STATE_SENTENCES[state]}{earlier}{by} {why}".rstrip()
+    return f"{STATE_SENTENCES[state]}{earlier}{by} {why}".rstrip()
 
 
 def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
@@ -278,4 +260,4 @@ def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
         if row["date_at"] is not None:
             waits += f", by their date, which is {moment_in_words(row['date_at'], zone)}"
         return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()
-    return f"{_STATE_SENTENCES[state]} {why}".rstrip()
+    return f"{STATE_SENTENCES[state]} {why}".rstrip()

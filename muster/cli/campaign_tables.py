@@ -19,15 +19,11 @@ from core.plurals import plural, verb
 from core.times_in_words import pause_in_words
 from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
-from messaging.states import State, sentence
+from messaging.states import STATE_GROUPS, sentence
 
 _EXAMPLE_LINES = 12
 _UNITS = 20
 _UNDER_WAY = ("launching", "running", "paused")
-_TAKEN = (State.ACCEPTED, State.SENT)
-_ARRIVED = (State.DELIVERED, State.READ)
-_NOT_SENT = (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED)
-_LOST = (State.FAILED, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED)
 
 
 def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
@@ -229,17 +225,17 @@ def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
 
 
 def _progress(step: StepCounts, zone: tzinfo) -> list[str]:
-    def total(*states: State) -> str:
-        return f"{sum(step.counts.get(state, 0) for state in states):,}"
+    def total(group: str) -> str:
+        return f"{sum(step.counts.get(state, 0) for state in STATE_GROUPS[group]):,}"
 
     return [
         f"{step.position} {step.state}",
-        total(State.QUEUED, State.SENDING),
-        total(*_TAKEN),
-        total(*_ARRIVED),
-        total(*_LOST),
-        total(State.AMBIGUOUS),
-        total(*_NOT_SENT),
+        total("waiting"),
+        total("sent"),
+        total("delivered"),
+        total("failed"),
+        total("unknown"),
+        total("left_out"),
         _left(step, zone),
     ]
 

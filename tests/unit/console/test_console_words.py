@@ -11,7 +11,6 @@ from campaigns.subjects.kinds import KINDS
 from campaigns.subjects.question import LOW
 from console.words import (
     GROUPS,
-    STATES,
     ago,
     duration,
     in_words,
@@ -21,12 +20,13 @@ from console.words import (
 )
 from core.address_masks import mask
 from core.plurals import plural
-from messaging.states import State
+from messaging.states import STATE_GROUPS, STATE_NAMES, STATE_SENTENCES, State
 
 
 def test_every_message_state_has_words_and_one_group() -> None:
-    assert set(STATES) == set(State)
-    assert sorted(state for group in GROUPS for state in group.states) == sorted(State)
+    assert set(STATE_NAMES) == set(STATE_SENTENCES) == set(State)
+    assert sorted(state for states in STATE_GROUPS.values() for state in states) == sorted(State)
+    assert [group.key for group in GROUPS] == list(STATE_GROUPS)
 
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
