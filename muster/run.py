@@ -33,7 +33,8 @@ from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
-from staff.sign_in import Actor, make_sign_in_link
+from staff.accounts import Actor
+from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
 SANDBOX_PORT: Final = 8025

@@ -1,7 +1,8 @@
-"""Accounts of the staff: who may use the console, and whose access was taken away."""
+"""Accounts of the staff: they are added, found, disabled and enabled, with a note in the audit of who did it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,46 @@ import asyncpg
 from core.db import Connection, Pool, load_queries
 
 SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Person who changes somebody's access, for the audit.
+
+    Attributes:
+        actor: as they call themselves.
+        system_user: as the system knows them.
+    """
+
+    actor: str
+    system_user: str
+
+
+async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
+    """Look a member of staff up by their address; the row has staff_id, name, email, phone and disabled_at."""
+    return await db.fetchrow(SQL["find_staff"], email.strip().lower())
+
+
+async def add_staff(
+    db: Connection, email: str, name: str, *, by: Actor, now: datetime, phone: str | None = None
+) -> asyncpg.Record | None:
+    """Add a member of staff, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction, if any.
+        email: theirs, in lower case.
+        name: what to call them.
+        by: who adds them.
+        now: the time, aware.
+        phone: their number in E.164, for links by text.
+
+    Returns:
+        The row, as `find_staff` returns it; None where they are on the staff already.
+    """
+    row = await db.fetchrow(SQL["add_staff"], email, name, phone)
+    if row is not None:
+        await record(db, row["staff_id"], "added", by=by, now=now)
+    return row
 
 
 async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
@@ -25,3 +66,22 @@ async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:
 async def enable_staff(db: Connection, staff_id: int) -> None:
     """Give somebody's access back."""
     await db.execute(SQL["enable"], staff_id)
+
+
+async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Actor, now: datetime) -> None:
+    """Set or remove the number to which somebody's sign-in links go by text, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction.
+        staff_id: whose.
+        phone: in E.164; None to remove it.
+        by: who does it.
+        now: the time, aware.
+    """
+    await db.execute(SQL["set_phone"], staff_id, phone)
+    await record(db, staff_id, "phone set" if phone else "phone removed", by=by, now=now)
+
+
+async def record(db: Connection, staff_id: int, action: str, *, by: Actor, now: datetime, **detail: object) -> None:
+    """Note in the audit what was done to somebody's access, and by whom."""
+    await db.execute(SQL["record_change"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})

@@ -1,3 +1,20 @@
+-- name: find_staff
+-- The unique key is the address in lower case, as it is stored.
+select staff_id, name, email, phone, disabled_at from staff where email = $1;
+
+-- name: add_staff
+-- Two processes may add the same person at once: the second adds nobody, and finds the first one's row.
+insert into staff (email, name, phone) values ($1, $2, $3)
+on conflict (email) do nothing
+returning staff_id, name, email, phone, disabled_at;
+
+-- name: set_phone
+update staff set phone = $2 where staff_id = $1;
+
+-- name: record_change
+-- Records what was done to somebody's access, and by whom.
+insert into audit (at, actor, action, subject, detail) values ($1, $2, $3, 'staff ' || $4::bigint, $5);
+
 -- name: list_accounts
 -- Shows the last sign-in, so that staff who left long ago stand out.
 select s.email, s.name, s.phone, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at

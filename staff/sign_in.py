@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import asyncpg
-
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
+from staff.accounts import Actor, add_staff, find_staff, record
 
 SQL = load_queries(__file__)
 
@@ -43,19 +42,6 @@ class Staff:
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Person who changes somebody's access, for the audit.
-
-    Attributes:
-        actor: as they call themselves.
-        system_user: as the system knows them.
-    """
-
-    actor: str
-    system_user: str
-
-
-@dataclass(frozen=True, slots=True)
 class Admission:
     """Session that a cookie opened.
 
@@ -66,33 +52,6 @@ class Admission:
 
     staff: Staff
     cookie: str | None = None
-
-
-async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
-    """Look a member of staff up by their address; the row has staff_id, name, email, phone and disabled_at."""
-    return await db.fetchrow(SQL["find_staff"], email.strip().lower())
-
-
-async def add_staff(
-    db: Connection, email: str, name: str, *, by: Actor, now: datetime, phone: str | None = None
-) -> asyncpg.Record | None:
-    """Add a member of staff, with a note in the audit.
-
-    Args:
-        db: in the caller's transaction, if any.
-        email: theirs, in lower case.
-        name: what to call them.
-        by: who adds them.
-        now: the time, aware.
-        phone: their number in E.164, for links by text.
-
-    Returns:
-        The row, as `find_staff` returns it; None where they are on the staff already.
-    """
-    row = await db.fetchrow(SQL["add_staff"], email, name, phone)
-    if row is not None:
-        await record(db, row["staff_id"], "added", by=by, now=now)
-    return row
 
 
 async def make_sign_in_link(
@@ -141,25 +100,6 @@ async def make_sign_in_link(
         await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
         await record(db, row["staff_id"], "sign-in link made", by=by, now=now, minutes=minutes)
     return f"{SIGN_IN_PATH}/{token}"
-
-
-async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Actor, now: datetime) -> None:
-    """Set or remove the number to which somebody's sign-in links go by text, with a note in the audit.
-
-    Args:
-        db: in the caller's transaction.
-        staff_id: whose.
-        phone: in E.164; None to remove it.
-        by: who does it.
-        now: the time, aware.
-    """
-    await db.execute(SQL["set_phone"], staff_id, phone)
-    await record(db, staff_id, "phone set" if phone else "phone removed", by=by, now=now)
-
-
-async def record(db: Connection, staff_id: int, action: str, *, by: Actor, now: datetime, **detail: object) -> None:
-    """Note in the audit what was done to somebody's access, and by whom."""
-    await db.execute(SQL["record"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})
 
 
 async def link_works(db: Connection, token: str, *, now: datetime) -> bool:

@@ -1,16 +1,3 @@
--- name: find_staff
--- The unique key is the address in lower case, as it is stored.
-select staff_id, name, email, phone, disabled_at from staff where email = $1;
-
--- name: add_staff
--- Two processes may add the same person at once: the second adds nobody, and finds the first one's row.
-insert into staff (email, name, phone) values ($1, $2, $3)
-on conflict (email) do nothing
-returning staff_id, name, email, phone, disabled_at;
-
--- name: set_phone
-update staff set phone = $2 where staff_id = $1;
-
 -- name: add_link
 -- Asking for a new link leaves older ones alone: somebody may just be opening one.
 insert into sign_in (digest, staff_id, expires_at) values ($1, $2, $3);
@@ -36,9 +23,6 @@ from staff s
 where l.digest = $1 and l.used_at is null and l.expires_at > $2
   and s.staff_id = l.staff_id and s.disabled_at is null
 returning l.staff_id;
-
--- name: record
-insert into audit (at, actor, action, subject, detail) values ($1, $2, $3, 'staff ' || $4::bigint, $5);
 
 -- name: record_sign_in
 insert into audit (at, actor, action, subject)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
-
 import structlog
 from aiohttp import web
 
@@ -13,10 +9,6 @@ from core.control_characters import without_controls
 from core.http.web import RUNTIME
 from core.log_limit import LOG_LIMIT
 from webhooks.inbound_log.inbound_log import store_malformed
-
-WINDOW: Final = timedelta(hours=26)
-"""Maximum age of a signed request. Providers retry for a day with the first signature; within this time a repetition is
-recognised by its id, which the inbound log keeps for two days at least."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +39,3 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
     log.warning("a webhook that cannot be read", path=request.path, problem=problem)
     await store_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
     return web.HTTPBadRequest(text="The body cannot be read.\n")
-
-
-def lacking(values: Mapping[str, Any], needed: Sequence[str]) -> list[str]:
-    """Return the required fields that are missing, empty or not strings."""
-    return [name for name in needed if not isinstance(values.get(name), str) or not values[name]]

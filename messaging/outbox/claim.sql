@@ -154,10 +154,6 @@ from taken k
 join transactional t using (message_id)
 order by k.message_id;
 
--- name: sender
--- What transactional messages of a sender come from.
-select address, display_name from sender where sender_id = $1;
-
 -- name: transactional
 -- One transactional message of unknown outcome, to be composed as it was.
 select kind, content, concealed, in_reply_to, thread, send_before from transactional where message_id = $1;
@@ -175,15 +171,6 @@ with back as (
   select message_id, 'queued', 'worker', 'handed_back' from back
 )
 select count(*) from back;
-
--- name: step
--- A step's content and senders; read once by each worker.
-select s.step_id, s.campaign_id, s.content, s.constants, s.secret, s.send_before,
-  sms.address as sms_from, email.address as email_from, email.display_name as email_name
-from step s
-left join sender sms on sms.sender_id = s.sms_sender_id
-left join sender email on email.sender_id = s.email_sender_id
-where s.step_id = $1;
 
 -- name: one_at_a_time
 -- Two workers that count one person's messages at the same moment would each see room for one more: where caps apply,

@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection
+from core.db import Connection, load_queries
 from core.keyring import Keyring, digest
 from core.settings import Settings
 from messaging.channels.channel import OutboundEmail, OutboundMessage, OutboundText
@@ -21,8 +21,10 @@ from messaging.content.mime import Skeleton
 from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
-from messaging.outbox.claim import SQL, Claimed, ClaimedTransactional
+from messaging.outbox.claim import Claimed, ClaimedTransactional
 from messaging.outbox.transactional import BY_MACHINE, Contents, MessageKind, reveal
+
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Composer:
     Args:
         settings: has the public URL and the bounce domain.
         keyring: derives the tokens of links and signs ids.
-        step: the row of the query `step`.
+        step: the row of the query `find_step`.
         channel: `sms` or `email`.
     """
 
@@ -152,7 +154,7 @@ class TransactionalComposer:
     Args:
         settings: has the keys, the bounce domain and the reply domain.
         keyring: signs ids.
-        sender: the row of the query `sender`.
+        sender: the row of the query `find_sender`.
         channel: `sms` or `email`.
     """
 
@@ -229,11 +231,11 @@ class Composers:
         key = (step_id, 0 if step_id is not None else sender_id, channel)
         composer = self._kept.get(key)
         if composer is None and step_id is None:
-            sender = await db.fetchrow(SQL["sender"], sender_id)
+            sender = await db.fetchrow(SQL["find_sender"], sender_id)
             assert sender is not None
             composer = self._kept[key] = TransactionalComposer(self._settings, self._keyring, sender, channel)
         elif composer is None:
-            step = await db.fetchrow(SQL["step"], step_id)
+            step = await db.fetchrow(SQL["find_step"], step_id)
             assert step is not None
             composer = self._kept[key] = Composer(self._settings, self._keyring, step, channel)
         return composer

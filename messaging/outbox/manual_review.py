@@ -1,4 +1,4 @@
-"""Review what staff must decide: messages of unknown outcome, and senders that were paused."""
+"""Manual review: messages of unknown outcome, about which staff decide whether they were sent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from core.addresses import normalise_email, normalise_phone
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, load_queries
 from core.db.numbers import read_id
-from core.errors import AddressError, InputError, NotFound
+from core.errors import AddressError, InputError
 from core.keyring import Keyring
 from core.plurals import plural
-from messaging.outbox.senders import resume_sender
 
 SQL: Final = load_queries(__file__)
 
@@ -171,20 +170,3 @@ async def alert_held(db: Connection) -> None:
         " some: muster messages settle --as sent (or unsent).",
         detail={"held": count},
     )
-
-
-async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:
-    """Resume a sender, found by its number or mailbox.
-
-    Returns:
-        How many messages that had been refused are queued again.
-
-    Raises:
-        NotFound: there is no such sender; names those that are paused.
-    """
-    sender = await db.fetchrow(SQL["sender"], address)
-    if sender is None:
-        stopped = [row["address"] for row in await db.fetch(SQL["paused"])]
-        remedy = f"These are stopped: {', '.join(stopped)}" if stopped else "No sender is stopped."
-        raise NotFound(f"No messages are sent from {address}.", remedy=remedy)
-    return await resume_sender(db, sender["sender_id"], now=now)

@@ -41,11 +41,3 @@ with settled as (
   select message_id, state, 'staff', reason, jsonb_build_object('by', $3::text) from settled
 )
 select count(*) filter (where state <> 'cancelled') from settled;
-
--- name: sender
--- A sender by its number or mailbox.
-select sender_id, channel, paused_reason from sender where address = $1;
-
--- name: paused
--- Paused senders, to name in the error when a sender does not exist.
-select address, channel, paused_reason from sender where paused_reason is not null order by address;

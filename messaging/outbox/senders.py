@@ -16,6 +16,7 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, load_queries
+from core.errors import NotFound
 from core.plurals import plural, verb
 from messaging.states import MENDABLE, OUR_FAULT, Reason, sentence
 
@@ -141,3 +142,20 @@ async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int
     await resolve_alert(db, f"sender:{sender_id}")
     log.info("a sender was resumed", sender_id=sender_id, messages=again)
     return again
+
+
+async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:
+    """Resume a sender, found by its number or mailbox.
+
+    Returns:
+        How many messages that had been refused are queued again.
+
+    Raises:
+        NotFound: there is no such sender; names those that are paused.
+    """
+    sender = await db.fetchrow(SQL["find_by_address"], address)
+    if sender is None:
+        stopped = [row["address"] for row in await db.fetch(SQL["list_paused"])]
+        remedy = f"These are stopped: {', '.join(stopped)}" if stopped else "No sender is stopped."
+        raise NotFound(f"No messages are sent from {address}.", remedy=remedy)
+    return await resume_sender(db, sender["sender_id"], now=now)

@@ -106,3 +106,11 @@ with mended as (
   select message_id, 'queued', 'staff', 'sender_mended' from again
 )
 select count(*) from again;
+
+-- name: find_by_address
+-- A sender by its number or mailbox.
+select sender_id, channel, paused_reason from sender where address = $1;
+
+-- name: list_paused
+-- Paused senders, to name in the error when a sender does not exist.
+select address, channel, paused_reason from sender where paused_reason is not null order by address;

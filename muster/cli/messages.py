@@ -32,7 +32,7 @@ from core.runtime import Runtime
 from core.spec_errors import near_miss
 from messaging.outbox.archive import Moved
 from messaging.outbox.history import MessageLine, list_messages
-from messaging.outbox.manual_review import resume_by_address
+from messaging.outbox.senders import resume_by_address
 from messaging.outbox.transactional import KINDS, MessageKind
 from messaging.states import Reason, State, sentence
 from muster.cli import settle, why

@@ -27,7 +27,7 @@ from muster.run import SANDBOX_SMS_FROM
 
 if TYPE_CHECKING:
     # the console is slow to import, and `--help` does not need it
-    from staff.sign_in import Actor
+    from staff.accounts import Actor
 
 _send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
 _text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
@@ -129,7 +129,7 @@ def _show_link(words: str, minutes: int, *, sent: bool) -> None:
 
 
 def _by(actor: str) -> Actor:
-    from staff.sign_in import Actor
+    from staff.accounts import Actor
 
     return Actor(actor, system_user())
 
@@ -137,7 +137,7 @@ def _by(actor: str) -> Actor:
 async def _add(
     email: str, name: str, phone: str | None, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:  # fmt: skip
-    from staff.sign_in import add_staff
+    from staff.accounts import add_staff
 
     async with open_session() as runtime:
         number = normalise_phone(phone, region=runtime.settings.sms_region) if phone else None
@@ -183,7 +183,8 @@ async def _make_link(
 ) -> str:
     """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
     from console.sign_in_message import queue_sign_in_link
-    from staff.sign_in import find_staff, make_sign_in_link
+    from staff.accounts import find_staff
+    from staff.sign_in import make_sign_in_link
 
     settings, now = runtime.settings, runtime.clock()
     page = _sandbox_page(settings, channel) if channel is not None else None
@@ -207,7 +208,7 @@ async def _make_link(
 
 
 async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
-    from staff.sign_in import find_staff, set_phone
+    from staff.accounts import find_staff, set_phone
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         told = normalise_phone(number, region=runtime.settings.sms_region) if number else None
@@ -227,8 +228,8 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _change(email: str, what: str, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
-    from staff.accounts import disable_staff, enable_staff
-    from staff.sign_in import end_access, find_staff, record
+    from staff.accounts import disable_staff, enable_staff, find_staff, record
+    from staff.sign_in import end_access
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         now, staff = runtime.clock(), await find_staff(db, email)

@@ -16,7 +16,8 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from core.runtime import Runtime
 from muster.app import make_app
-from staff.sign_in import Actor, make_sign_in_link
+from staff.accounts import Actor
+from staff.sign_in import make_sign_in_link
 from tests.browser.union import Union, write_union
 
 FLAGS = [

@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 import console
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from staff.sign_in import Actor, make_sign_in_link
+from staff.accounts import Actor
+from staff.sign_in import make_sign_in_link
 
 BY = Actor("an operator", "root")
 

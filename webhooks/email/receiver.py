@@ -22,8 +22,9 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from core.settings import Settings
 from webhooks.email.events import EmailEvent, ReportedEvent, apply_events
-from webhooks.errors import WINDOW, malformed, note_forged
+from webhooks.errors import malformed, note_forged
 from webhooks.inbound_log.inbound_log import Handler, Intake, Item
+from webhooks.verification import SIGNATURE_AGE
 
 T = TypeVar("T")
 
@@ -217,7 +218,7 @@ def check_time(signed_at: datetime | None, now: datetime) -> None:
     Raises:
         Forged: the request is too old, or from the future.
     """
-    if signed_at is None or not now - WINDOW <= signed_at <= now + AHEAD:
+    if signed_at is None or not now - SIGNATURE_AGE <= signed_at <= now + AHEAD:
         raise Forged("signed too long ago, or in the future")
 
 

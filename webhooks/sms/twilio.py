@@ -28,12 +28,13 @@ from core.runtime import Runtime
 from messaging.channels.twilio.codes import STATES, meaning_of, reason_of
 from messaging.channels.twilio.signature import Signatures
 from messaging.outbox.receipts import Receipt, apply_receipts
-from webhooks.errors import forged, lacking, malformed
+from webhooks.errors import forged, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.sms.twilio_backfill import backfill
 from webhooks.sms.twilio_texts import INBOUND, inbox_row
+from webhooks.verification import missing_fields
 
 STATUS: Final = "twilio_status"
 KEYWORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
@@ -175,7 +176,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     form, problem = _read(body) if is_form else (MultiDict(), f"not a form but {request.content_type}")
     if not is_from_twilio(request.app[RUNTIME], request.raw_path, form, signature):
         raise forged(request)
-    missing = lacking(form, needed)
+    missing = missing_fields(form, needed)
     if problem is None and (missing or not _SID.fullmatch(form["MessageSid"])):
         problem = f"lacks {', '.join(missing) or 'a MessageSid'}"
     if problem is not None:

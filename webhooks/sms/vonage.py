@@ -28,10 +28,11 @@ from core.runtime import Runtime
 from messaging.channels.vonage.codes import STATES, code_of, reason_of
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
-from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
+from webhooks.errors import forged, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
+from webhooks.verification import SIGNATURE_AGE, missing_fields
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
@@ -184,7 +185,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
         raise await malformed(request, source, f"not JSON: {error}", body) from None
     if not isinstance(posted, dict):
         raise await malformed(request, source, "not a JSON object", body)
-    missing = lacking(posted, needed)
+    missing = missing_fields(posted, needed)
     if missing or not _UUID.fullmatch(posted["message_uuid"]):
         raise await malformed(request, source, f"lacks {', '.join(missing) or 'a message_uuid'}", body)
     plain = plain_json(posted)
@@ -202,7 +203,7 @@ def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
     """
     settings = runtime.settings
     digest = hashlib.sha256(body).hexdigest()
-    oldest = (runtime.clock() - WINDOW).timestamp()
+    oldest = (runtime.clock() - SIGNATURE_AGE).timestamp()
     # every secret is tried even after one fits, so that timing reveals nothing
     fits = [
         _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key, oldest)

@@ -17,8 +17,8 @@ from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.content.templates import Template
-from messaging.outbox.claim import SQL, Claimed
-from messaging.outbox.compose import Composer
+from messaging.outbox.claim import Claimed
+from messaging.outbox.compose import SQL, Composer
 from messaging.outbox.history import history
 from messaging.suppression import suppress
 from tests.support.electorate import add_person
@@ -482,7 +482,7 @@ async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection)
     await db.execute(
         "update step set content = $2, constants = '{}' where step_id = $1", room.campaign.step_id, template.to_json()
     )
-    step = await db.fetchrow(SQL["step"], room.campaign.step_id)
+    step = await db.fetchrow(SQL["find_step"], room.campaign.step_id)
     assert step is not None
     message = Claimed(asked.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
     composer = Composer(room.runtime.settings, room.runtime.keyring, step, "email")

@@ -13,9 +13,10 @@ from core.settings import Settings
 from messaging.channels import Channel, open_channels
 from messaging.channels.channel import Trace
 from messaging.outbox.claim import claim
-from messaging.outbox.manual_review import resume_by_address, settle_held
+from messaging.outbox.manual_review import settle_held
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.reconcile import Reconciled
+from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
 from messaging.states import Reason, State
 from sandbox import Sandbox, SandboxConfig, open_sandbox

@@ -29,7 +29,8 @@ from yarl import URL
 
 from core.db import Connection
 from core.runtime import Runtime
-from staff.sign_in import Actor, make_sign_in_link, use_link
+from staff.accounts import Actor
+from staff.sign_in import make_sign_in_link, use_link
 from tests.support.inbound_rows import COUNTED, serve
 from webhooks import process_inbox
 
