@@ -175,7 +175,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await counts.lock_counts(db, ballot_id)
-        changed = int((await db.execute(SQL["enrol"], ballot_id, timeout=PATIENCE)).split()[-1])
+        changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=PATIENCE)).split()[-1])
         if changed:
             await counts.add_up(db, ballot_id)
         return changed
@@ -197,4 +197,4 @@ async def get_ballot(db: Connection, name: str) -> Ballot:
 
 async def ballot_names(db: Connection) -> list[str]:
     """List the names of all ballots, the soonest to close first."""
-    return [row["name"] for row in await db.fetch(SQL["ballot_names"])]
+    return [row["name"] for row in await db.fetch(SQL["list_names"])]

@@ -22,11 +22,11 @@ select
 from ballot b
 where b.name = $1;
 
--- name: ballot_names
+-- name: list_names
 -- Soonest to close first.
 select name from ballot order by closes_at, name;
 
--- name: enrol
+-- name: add_electors
 -- Enrols everybody in the ballot's units, or all members where it names none, with the attributes it requires (a list:
 -- one of these; true or false: has it or not). Electors already enrolled follow a move to another unit. Members who
 -- have left or were erased are not enrolled.

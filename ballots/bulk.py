@@ -55,7 +55,7 @@ async def record_claims(
     """
     people = [claim.person_id for claim in claims]
     await db.execute(
-        SQL["add"], ballot_id, source, recorder, people, [claim.kind for claim in claims],
+        SQL["add_claims"], ballot_id, source, recorder, people, [claim.kind for claim in claims],
         [claim.confidence for claim in claims], [claim.at for claim in claims],
     )  # fmt: skip
     moved = await update_statuses(db, ballot_id, people)

@@ -1,4 +1,4 @@
--- name: add
+-- name: add_claims
 -- As `claims.add_claim`, for many claims at once.
 with added as (
   insert into claim (ballot_id, person_id, kind, source, recorder, confidence, at)

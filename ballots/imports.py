@@ -179,7 +179,7 @@ class _Job:
             "sha256": self.sheet.sha256, "source": self.source, "recorded": report.recorded, "known": report.known,
             "faults": len(report.problems), "contradictions": len(report.contradictions), "moved": moved,
         }  # fmt: skip
-        await db.execute(SQL["audit"], self.actor, f"ballot {self.ballot.name}", detail)
+        await db.execute(SQL["record_audit"], self.actor, f"ballot {self.ballot.name}", detail)
         return replace(report, moved=moved, written=True)
 
     async def check(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:

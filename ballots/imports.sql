@@ -12,6 +12,6 @@ left join lateral (
   limit 1
 ) as latest on true;
 
--- name: audit
+-- name: record_audit
 -- Records who imported the list, and the result.
 insert into audit (actor, action, subject, detail) values ($1, 'turnout.imported', $2, $3);

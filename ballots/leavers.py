@@ -118,7 +118,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     report = LeaversReport()
     async with db.transaction():
         await lock_people(db)  # first: nobody who waits for this lock holds a person's row
-        rows = await db.fetch(SQL["members"], [leaver.member_id for leaver in leavers], timeout=_WITHIN)
+        rows = await db.fetch(SQL["find_members"], [leaver.member_id for leaver in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
         new_leavers: dict[str, Leaver] = {}
@@ -140,7 +140,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
         ids = [known[name]["person_id"] for name in new_leavers]
         await set_leaving_dates(db, ids, [leaver.at for leaver in new_leavers.values()], now=now)
         detail = [{"on": leaver.at.isoformat()} for leaver in new_leavers.values()]
-        await db.execute(SQL["audit"], actor, "people.left", list(new_leavers), detail, timeout=_WITHIN)
+        await db.execute(SQL["record_audit"], actor, "people.left", list(new_leavers), detail, timeout=_WITHIN)
         report.to_come = sum(leaver.at > now for leaver in new_leavers.values())
         struck = await strike_off(db, now)
         report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots
@@ -149,7 +149,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
 
 async def _instead(db: Connection, leaver: Leaver) -> str:
     """Suggest membership numbers similar to an unknown one that was typed; "" where there are none, or too many."""
-    close = await db.fetch(SQL["close_numbers"], leaver.member_id) if not leaver.line else []
+    close = await db.fetch(SQL["list_similar_numbers"], leaver.member_id) if not leaver.line else []
     near = [row["external_id"] for row in close]
     return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
 
@@ -166,7 +166,7 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
     async with db.transaction():
         await lock_people(db)  # no launch page decided before this is written after it
         ids = await due_leavers(db, now)
-        ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
+        ballots = [row["ballot_id"] for row in await db.fetch(SQL["list_ballots"], ids, now)]
         for ballot_id in ballots:  # before any message is locked: an import locks its ballot, then messages
             await counts.lock_counts(db, ballot_id)
         for ballot_id in ballots:
@@ -204,7 +204,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
         NotFound: nobody has one of these numbers.
     """
     async with db.transaction():
-        known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["members"], list(member_ids))}
+        known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["find_members"], list(member_ids))}
         if missing := [member_id for member_id in member_ids if member_id not in known]:
             raise NotFound(
                 f"Nobody has the membership number {', '.join(missing[:5])}.",
@@ -215,10 +215,10 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
             await lift(
                 db, channel="person", address=str(row["person_id"]), reason="returned", source="staff", of=Reason.LEFT
             )
-        for row in await db.fetch(SQL["open_ballots"], now) if back else ():
+        for row in await db.fetch(SQL["list_open_ballots"], now) if back else ():
             await enrol(db, row["ballot_id"])
         numbers = [row["external_id"] for row in back]
-        await db.execute(SQL["audit"], actor, "people.came_back", numbers, [{} for _ in numbers])
+        await db.execute(SQL["record_audit"], actor, "people.came_back", numbers, [{} for _ in numbers])
     return numbers
 
 
@@ -229,7 +229,7 @@ async def lock_ballots_left(db: Connection, person_id: int) -> None:
         db: in the caller's transaction, which has locked no message yet: the order is the same everywhere.
         person_id: the person.
     """
-    for row in await db.fetch(SQL["left_behind"], person_id, None):
+    for row in await db.fetch(SQL["list_ballots_after"], person_id, None):
         await counts.lock_counts(db, row["ballot_id"])
 
 
@@ -241,6 +241,6 @@ async def leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
         person_id: the person.
         now: the time.
     """
-    for row in await db.fetch(SQL["left_behind"], person_id, now):
+    for row in await db.fetch(SQL["list_ballots_after"], person_id, now):
         await db.execute(SQL["leave_ballot"], row["ballot_id"], [person_id])
         await counts.add_up(db, row["ballot_id"])

@@ -1,8 +1,8 @@
--- name: members
+-- name: find_members
 -- The members with these numbers, the date from which each is no longer a member, and whether they are struck off.
 select external_id, person_id, left_at, struck_off_at from person where external_id = any ($1::text[]) and erased_at is null;
 
--- name: ballots
+-- name: list_ballots
 -- Open ballots in which any of these people vote.
 select distinct b.ballot_id
 from ballot b
@@ -10,7 +10,7 @@ join elector e using (ballot_id)
 where b.closes_at > $2 and e.person_id = any ($1::bigint[])
 order by b.ballot_id;
 
--- name: open_ballots
+-- name: list_open_ballots
 -- Ballots that have not closed.
 select ballot_id from ballot where closes_at > $1 order by ballot_id;
 
@@ -18,7 +18,7 @@ select ballot_id from ballot where closes_at > $1 order by ballot_id;
 -- Removes them from the electorate of an open ballot; a closed one keeps them, so that its counts do not change.
 delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);
 
--- name: left_behind
+-- name: list_ballots_after
 -- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
 -- they keep their vote.
 select b.ballot_id
@@ -29,7 +29,7 @@ where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
   and b.closes_at > greatest(p.left_at, $2::timestamptz)
 order by b.ballot_id;
 
--- name: audit
+-- name: record_audit
 -- Who did what to whom: the person by id, as a number may become somebody else's.
 insert into audit (actor, action, subject, detail)
 select $1, $2, 'person ' || p.person_id, s.detail
@@ -37,7 +37,7 @@ from unnest($3::text[], $4::jsonb[]) with ordinality as s (external_id, detail, 
 join person p using (external_id)
 order by s.n;
 
--- name: close_numbers
+-- name: list_similar_numbers
 -- Numbers similar to one that nobody has: in another case, with leading zeros, or with it as their last digits.
 select external_id from person
 where erased_at is null

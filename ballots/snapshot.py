@@ -87,7 +87,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
                     await asyncio.to_thread(write, rows)
                     members += len(rows)
                 detail = {"members": members, "format": kind, "cursor": cursor}
-                await db.execute(SQL["audit"], actor, f"ballot {ballot.name}", detail)
+                await db.execute(SQL["record_audit"], actor, f"ballot {ballot.name}", detail)
     return Snapshot(ballot.name, members, cursor)
 
 

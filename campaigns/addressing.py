@@ -128,7 +128,7 @@ async def candidates(
     """
     by_person: dict[int, Candidate] = {}
     for person_id, answered, blocked, channel, address, suppressed in await db.fetch(
-        SQL["candidates"], people, channels, goal_id, purpose
+        SQL["list_candidates"], people, channels, goal_id, purpose
     ):
         person = by_person.get(person_id)
         if person is None:
@@ -142,7 +142,10 @@ async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candida
     """Return which of these people's addresses (with their channels) a step has used already."""
     theirs = [address for person in people for address in person.addresses]
     rows = await db.fetch(
-        SQL["taken"], step_id, [address.channel for address in theirs], [address.address for address in theirs]
+        SQL["list_taken_addresses"],
+        step_id,
+        [address.channel for address in theirs],
+        [address.address for address in theirs],
     )
     return {(row["channel"], row["address"]) for row in rows}
 

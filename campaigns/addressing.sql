@@ -1,4 +1,4 @@
--- name: candidates
+-- name: list_candidates
 -- The candidates of a step: whether each has met the goal, whether anything stops messages to them altogether, and
 -- their addresses in order of preference with what stops each. One row per address, or one without an address for
 -- people who have none.
@@ -9,7 +9,7 @@ left join address a on a.person_id = candidate.person_id and a.channel = any ($2
 cross join lateral stops_of($3, candidate.person_id, a.channel, a.address, $4) as stop
 order by candidate.person_id, array_position($2::text[], a.channel), a.rank, a.address_id;
 
--- name: taken
+-- name: list_taken_addresses
 -- Which of these addresses the step has used already.
 select m.channel, m.address
 from (select distinct * from unnest($2::text[], $3::text[]) as a (channel, address)) as wanted

@@ -124,7 +124,7 @@ async def check_audience(db: Connection, condition: Filter, subject: Subject, *,
             problems.append(f"{key}.answered: {why}")
         problems += [line for line, only_spelt in await _unheld_languages(db, part, key=key) if only_spelt]
         if part.members:
-            unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
+            unknown = [row["wanted"] for row in await db.fetch(SQL["list_unknown_members"], list(part.members))]
             problems += [f"{key}.members: there is no member {member}" for member in unknown]
     try:
         await find_units(db, list(_unit_names(condition)), key=f"{key}.unit")
@@ -145,7 +145,7 @@ async def unheld_in_audience(db: Connection, condition: Filter, *, key: str = "a
 async def _unheld_languages(db: Connection, part: Filter, *, key: str) -> list[tuple[str, bool]]:
     if not part.language:
         return []
-    known = [row["value"] for row in await db.fetch(SQL["languages_held"])]
+    known = [row["value"] for row in await db.fetch(SQL["list_languages"])]
     return unheld_values(part.language, known, key=f"{key}.language")
 
 

@@ -1,8 +1,8 @@
--- name: languages_held
+-- name: list_languages
 -- The languages that members have.
 select language as value from person where struck_off_at is null group by 1 order by count(*) desc, 1;
 
--- name: unknown_members
+-- name: list_unknown_members
 -- Membership numbers in a filter that nobody has.
 select wanted from unnest($1::text[]) as w (wanted)
 where not exists (select from person where external_id = wanted)

@@ -124,7 +124,7 @@ async def create_campaign(
             step_id = await add_step(db, made.step(position, step, template))
             if step.when.of is not None:
                 await db.execute(SQL["follow_dates"], step_id, step.when.of)
-        await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {kind: name})
+        await db.execute(SQL["record_audit"], actor, "create", f"campaign {spec.name}", {kind: name})
         return await get_campaign(db, spec.name)
 
 
@@ -134,7 +134,7 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
     Raises:
         NotFound: there is none.
     """
-    row = await db.fetchrow(SQL["get_campaign"], name)
+    row = await db.fetchrow(SQL["find_campaign"], name)
     if row is None:
         names = await campaign_names(db)
         known = names_instead(name, names) if names else "Make one with: muster campaign create FILE"
@@ -144,13 +144,13 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
 
 async def name_of(db: Connection, campaign_id: int) -> str | None:
     """Return the name of a campaign; None where there is none with that id."""
-    name: str | None = await db.fetchval(SQL["name_of"], campaign_id)
+    name: str | None = await db.fetchval(SQL["find_name"], campaign_id)
     return name
 
 
 async def campaign_names(db: Connection) -> list[str]:
     """List the names of all campaigns, the newest first."""
-    return [row["name"] for row in await db.fetch(SQL["campaign_names"])]
+    return [row["name"] for row in await db.fetch(SQL["list_names"])]
 
 
 async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
@@ -165,7 +165,7 @@ async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Camp
         await reopen(db, name)
         campaign = await _change(db, name, ("running",), "paused", paused_reason=words)
         await pause_steps(db, campaign.campaign_id, words)
-        await db.execute(SQL["audit"], actor, "pause", f"campaign {name}", {"reason": reason})
+        await db.execute(SQL["record_audit"], actor, "pause", f"campaign {name}", {"reason": reason})
         return campaign
 
 
@@ -179,7 +179,7 @@ async def resume(db: Connection, name: str, actor: str, reason: str = "") -> Cam
     async with db.transaction():
         campaign = await _change(db, name, ("paused",), "running")
         await resume_steps(db, campaign.campaign_id)
-        await db.execute(SQL["audit"], actor, "resume", f"campaign {name}", {"reason": reason})
+        await db.execute(SQL["record_audit"], actor, "resume", f"campaign {name}", {"reason": reason})
         return campaign
 
 
@@ -194,13 +194,13 @@ async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Cam
         await reopen(db, name)
         campaign = await _change(db, name, ("draft", "running", "paused"), "cancelled")
         await cancel_steps(db, campaign.campaign_id)
-        await db.execute(SQL["audit"], actor, "cancel", f"campaign {name}", {"reason": reason})
+        await db.execute(SQL["record_audit"], actor, "cancel", f"campaign {name}", {"reason": reason})
         return campaign
 
 
 async def reopen(db: Connection, name: str | None = None) -> None:
     """Reopen finished campaigns that have something to send again; all such where none is named."""
-    await db.execute(SQL["reopen"], name)
+    await db.execute(SQL["reopen_campaign"], name)
 
 
 async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:

@@ -9,7 +9,7 @@ returning campaign_id;
 -- From now on, whoever gets, changes or loses this attribute is noted for the step.
 insert into dated_step (step_id, attribute) values ($1, $2);
 
--- name: get_campaign
+-- name: find_campaign
 -- By the name people use.
 select
   c.campaign_id, c.name, c.title, to_jsonb(subject) as subject, c.state, c.audience, c.spec, c.paused_reason,
@@ -18,10 +18,10 @@ from campaign c
 join subject using (subject_kind, subject_id)
 where c.name = $1;
 
--- name: name_of
+-- name: find_name
 select name from campaign where campaign_id = $1;
 
--- name: campaign_names
+-- name: list_names
 -- The newest first.
 select name from campaign order by campaign_id desc;
 
@@ -31,7 +31,7 @@ update campaign set state = $3, paused_reason = $4, finished_at = case when $3 =
 where campaign_id = $1 and state = any ($2::text[])
 returning campaign_id;
 
--- name: reopen
+-- name: reopen_campaign
 -- Reopens finished campaigns that have messages to send again (a sender works again, a text is retried): they run, and
 -- can be paused and cancelled, like any other.
 with again as (
@@ -42,6 +42,6 @@ with again as (
 )
 insert into audit (actor, action, subject) select 'muster', 'reopen', 'campaign ' || name from again;
 
--- name: audit
+-- name: record_audit
 -- Who did what.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -85,7 +85,7 @@ async def follow_dates(runtime: Runtime) -> int:
 
 
 async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
-    step = await db.fetchrow(LAUNCH["launching_step"], step_id)
+    step = await db.fetchrow(LAUNCH["find_launching_step"], step_id)
     assert step is not None
     when = dated_when(step["spec"], step["position"])
     if when is None or step["launched_at"] is None:

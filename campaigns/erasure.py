@@ -91,7 +91,7 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
         NotFound: nothing is kept about them.
         Conflict: it is an address, and a member has it.
     """
-    person = await db.fetchrow(SQL["person"], who)
+    person = await db.fetchrow(SQL["find_person"], who)
     if person is not None:
         return await traces_of(db, person["person_id"], person["external_id"], person["name"])
     try:
@@ -106,18 +106,18 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
 
 async def traces_of(db: Connection, person_id: int, external_id: str, name: str = "") -> Traces:
     """Find everything that is kept about a member."""
-    addresses = await db.fetch(SQL["addresses"], person_id)
+    addresses = await db.fetch(SQL["list_addresses"], person_id)
     own = tuple((row["channel"], row["address"]) for row in addresses if not row["shared"])
     written = await written_to(db, person_id, own)
     shared = tuple((row["channel"], row["address"]) for row in addresses if row["shared"])
     listed = frozenset((row["channel"], row["address"]) for row in addresses if row["listed"])
     replies = await db.fetch(
-        SQL["replies"], person_id, written.ids, [place[0] for place in own], [place[1] for place in own]
+        SQL["list_replies"], person_id, written.ids, [place[0] for place in own], [place[1] for place in own]
     )
     return Traces(
         person_id, external_id, name, listed, own, shared, written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        tuple(await db.fetchval(SQL["likes"], [address for _, address in own])),
+        tuple(await db.fetchval(SQL["list_patterns"], [address for _, address in own])),
     )  # fmt: skip
 
 
@@ -140,20 +140,20 @@ async def begin_erasure(db: Connection, traces: Traces) -> None:
         NotFound: somebody else has erased them.
         Conflict: a member file is being imported, or has just given the address to a member.
     """
-    await db.fetchval(SQL["wait_little"], _TURN)
+    await db.fetchval(SQL["set_lock_timeout"], _TURN)
     await lock_people(db)
-    await db.fetchval(SQL["wait_little"], PATIENCE)
+    await db.fetchval(SQL["set_lock_timeout"], PATIENCE)
     if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is None:
         _refuse_holders(traces.own[0][1], await find_holders(db, traces.own))
-        await db.execute(SQL["begin_at"], *traces.own[0], list(traces.written.archived))
+        await db.execute(SQL["begin_address_erasure"], *traces.own[0], list(traces.written.archived))
     else:
-        if await db.fetchrow(SQL["person"], traces.external_id) is None:
+        if await db.fetchrow(SQL["find_person"], traces.external_id) is None:
             raise NotFound(
                 f"{traces.external_id} has just been erased by somebody else.", remedy="There is nothing left to do."
             )
-        await db.execute(SQL["begin"], traces.person_id)
+        await db.execute(SQL["begin_erasure"], traces.person_id)
         await lock_ballots_left(db, traces.person_id)  # before any message, in the same order as everywhere
     await hold_messages(db, traces.written.messages)
 
@@ -182,14 +182,14 @@ async def erase_traces(
     await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
-    await db.execute(SQL["mend_replies"], addresses, list(traces.likes))
+    await db.execute(SQL["redact_replies"], addresses, list(traces.likes))
     if traces.person_id is not None:
         # this also stops messages already claimed, at their last eligibility check
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
         await drop_consents(db, traces.person_id)
-    new: str = await db.fetchval(SQL["finish"]) or ""
+    new: str = await db.fetchval(SQL["finish_erasure"]) or ""
     if traces.person_id is not None:
-        for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
+        for row in await db.fetch(SQL["list_naming_campaigns"], traces.external_id):
             rewritten = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *rewritten)
     await empty_alerts(db, addresses, traces.likes)
@@ -199,15 +199,15 @@ async def erase_traces(
 async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:
     """Record in the audit that somebody was erased, and by whom."""
     subject = "an address" if traces.person_id is None else f"person {traces.person_id}"
-    await db.execute(SQL["audit"], actor, subject, dict(detail), now)
+    await db.execute(SQL["record_audit"], actor, subject, dict(detail), now)
 
 
 async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:
     """List the suppressions to keep as digests, and unless they may return, that they were erased."""
     channels, addresses = _columns(traces.own)
-    kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["stands"], channels, addresses)]
+    kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
     if traces.person_id is not None:
-        rows = await db.fetch(SQL["stands"], ["person"], [str(traces.person_id)])
+        rows = await db.fetch(SQL["list_suppressions"], ["person"], [str(traces.person_id)])
         kept += [
             ErasedSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
             for row in rows
@@ -248,9 +248,9 @@ def renamed(value: Any, old: str, new: str) -> Any:
 
 async def _traces_at(db: Connection, channel: str, address: str, known: Written | None = None) -> Traces:
     written = await written_to_address(db, channel, address, known)
-    replies = await db.fetch(SQL["replies"], None, written.ids, [channel], [address])
-    suppressions = await db.fetch(SQL["stands"], [channel], [address])
-    if not (written.ids or replies or suppressions or await db.fetchval(SQL["was_said"], channel, address)):
+    replies = await db.fetch(SQL["list_replies"], None, written.ids, [channel], [address])
+    suppressions = await db.fetch(SQL["list_suppressions"], [channel], [address])
+    if not (written.ids or replies or suppressions or await db.fetchval(SQL["find_retraction"], channel, address)):
         raise NotFound(
             f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
             if address.isalnum()
@@ -260,7 +260,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     return Traces(
         None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        tuple(await db.fetchval(SQL["likes"], [address])),
+        tuple(await db.fetchval(SQL["list_patterns"], [address])),
     )  # fmt: skip
 
 

@@ -1,17 +1,17 @@
--- name: person
+-- name: find_person
 -- The person to be erased.
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = $1 and erased_at is null;
 
--- name: addresses
+-- name: list_addresses
 -- Their addresses, by member files and by messages to them, and whether others have them.
 select channel, address, listed, shared from addresses_of($1) order by channel, address;
 
--- name: likes
+-- name: list_patterns
 -- Patterns for LIKE that find some addresses in a squeezed text, at least wherever they are in whatever notation.
 select address_likes($1::text[]);
 
--- name: replies
+-- name: list_replies
 -- Their replies, from any address; and replies by unknown people from an address of theirs, or in answer to a message
 -- to them. Replies of other members stay, whatever address they came from.
 select reply_id, inbound_id
@@ -20,32 +20,32 @@ where person_id = $1
   or person_id is null
     and (message_id = any ($2::bigint[]) or (channel, address) in (select * from unnest($3::text[], $4::text[])));
 
--- name: stands
+-- name: list_suppressions
 -- Suppressions of addresses, or of a person on every channel.
 select s.channel, s.address, s.purpose, s.reason, s.since
 from unnest($1::text[], $2::text[]) as given (channel, address)
 join suppression s using (channel, address);
 
--- name: was_said
+-- name: find_retraction
 -- Whether an address is in the suppression ledger, in a reply, or among the erased.
 select exists (select from suppression_event where channel = $1 and address = $2)
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
--- name: begin
+-- name: begin_erasure
 -- Locks the person without waiting, for a transaction that is changing them may hold messages that we lock next; and the
 -- database notes their number and addresses, by which alone it erases at the end.
 select begin_erasure($1);
 
--- name: begin_at
+-- name: begin_address_erasure
 -- The same for somebody known by an address alone. $3: messages to it in the archive.
 select begin_erasure_at($1, $2, $3::bigint[]);
 
--- name: wait_little
+-- name: set_lock_timeout
 -- Limits the wait for locks: another holder is done in a moment, and the erasure starts again.
 select set_config('lock_timeout', $1, true);
 
--- name: finish
+-- name: finish_erasure
 -- Empties the person, the addresses of their messages, and the ledgers: only a function of the owner may. The person's row
 -- stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
 select finish_erasure();
@@ -57,7 +57,7 @@ set text = '', address = 'erased-' || reply_id, note = null, state = 'closed',
   closed_at = case state when 'open' then $2 else closed_at end, closed_by = case state when 'open' then 'erased' else closed_by end
 where reply_id = any ($1::bigint[]);
 
--- name: mend_replies
+-- name: redact_replies
 -- Replies of others that mention their address stay without it; replies sent from it for other members lose it, too.
 update reply
 set text = without_addresses(text, $1::text[]), note = without_addresses(note, $1::text[]),
@@ -66,7 +66,7 @@ where address = any ($1::text[])
   or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[])
     and (names_address(text, $1::text[]) or names_address(note, $1::text[]));
 
--- name: naming_campaigns
+-- name: list_naming_campaigns
 -- Campaigns whose audience names this membership number.
 select campaign_id, audience, spec from campaign
 where strpos(audience::text || spec::text, '"members"') > 0 and strpos(audience::text || spec::text, to_json($1::text)::text) > 0
@@ -76,6 +76,6 @@ for update;
 -- The audience stays as large as before, without the old number.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
--- name: audit
+-- name: record_audit
 -- Records that somebody was erased, by whom and how much was removed; not who it was.
 insert into audit (actor, action, subject, detail, at) values ($1, 'people.erased', $2, $3, $4);

@@ -97,8 +97,8 @@ async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launche
         async with db.transaction():
             name = await db.fetchval(SQL["start_campaign"], campaign_id, now)
             if name is not None:
-                await db.execute(SQL["audit"], actor, "launch", f"campaign {name}", {})
-        due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, campaign_id)]
+                await db.execute(SQL["record_audit"], actor, "launch", f"campaign {name}", {})
+        due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, campaign_id)]
         if name is None:
             await _refuse_second_launch(db, campaign_id, due)
     # a worker may see the campaign running, and take up a step, before we do: then its result is ours
@@ -121,7 +121,7 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
         Conflict: the campaign is not running, the step was launched already or is being launched.
     """
     async with runtime.pool.acquire() as db:
-        step = await db.fetchrow(SQL["step_at"], campaign_id, position)
+        step = await db.fetchrow(SQL["find_step"], campaign_id, position)
         if step is None:
             raise NotFound(f"There is no campaign {campaign_id}.")
         name = step["name"]
@@ -131,7 +131,7 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
             raise _not_running(name, step["campaign_state"])
         if step["state"] not in {"planned", "launching"}:
             raise Conflict(f"Step {position} of {name} has been launched already; it is {step['state']}.")
-        await db.execute(SQL["audit"], actor, "launch step", f"campaign {name}", {"step": position})
+        await db.execute(SQL["record_audit"], actor, "launch step", f"campaign {name}", {"step": position})
     launched = await _launch_step(runtime, step["step_id"])
     await runtime.wake("deliver")
     return launched
@@ -147,7 +147,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
-        due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, None)]
+        due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, None)]
         await reopen(db)
         for row in await db.fetch(SQL["finish_campaigns"], now):
             log.info("campaign finished", campaign=row["name"])
@@ -175,7 +175,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
 
 async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> Launched:
     async with launch_lock(runtime, step_id, wait=wait) as db:
-        step = await db.fetchrow(SQL["launching_step"], step_id)
+        step = await db.fetchrow(SQL["find_launching_step"], step_id)
         assert step is not None
         if await _begin(db, step_id):
             await _note_past_dates(db, step, runtime.clock())
@@ -192,7 +192,7 @@ async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) ->
 async def _begin(db: Connection, step_id: int) -> bool:
     """Begin or resume the launch of a step; only while its campaign runs."""
     async with db.transaction():
-        return await db.fetchval(SQL["hold_running"], step_id) is not None and await begin_step(db, step_id)
+        return await db.fetchval(SQL["lock_running"], step_id) is not None and await begin_step(db, step_id)
 
 
 async def _note_past_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
@@ -252,7 +252,7 @@ async def place(
 
     Args:
         db: in the caller's transaction.
-        step: the step, as `launching_step` reads it.
+        step: the step, as the query `find_launching_step` reads it.
         decisions: for people, each of them once.
         used: the variables that are copied.
         now: the time.
@@ -262,7 +262,7 @@ async def place(
 
 
 def queued_step(step: asyncpg.Record) -> QueuedStep:
-    """Return what the outbox has to know of a step, as `launching_step` reads it."""
+    """Return what the outbox has to know of a step, as the query `find_launching_step` reads it."""
     ids = (step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
     return QueuedStep(*ids, dated=step["dated"] is not None)
 
@@ -289,13 +289,13 @@ async def recipients(
         letters,
     )
     if not dated:
-        return SQL["recipients"], parameters
+        return SQL["list_recipients"], parameters
     dues = [one.due for one in decisions]
     times = ([due and due.not_before for due in dues], [due and due.date_at for due in dues])
     not_before, date_at = (f"${len(parameters) + place}" for place in (1, 2))
     timed = f"""
         select r.*, t.not_before, t.date_at
-        from ({SQL["recipients"]}) as r
+        from ({SQL["list_recipients"]}) as r
         join unnest($1::bigint[], {not_before}::timestamptz[], {date_at}::timestamptz[])
           as t (person_id, not_before, date_at) using (person_id)
     """  # noqa: S608  # the query is of our own .sql file
@@ -305,7 +305,7 @@ async def recipients(
 async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
     by_channel: Counter[str] = Counter()
     not_sent: Counter[str] = Counter()
-    for row in await db.fetch(SQL["launched_counts"], step["step_id"]):
+    for row in await db.fetch(SQL["count_launched"], step["step_id"]):
         if row["channel"]:
             by_channel[row["channel"]] += row["n"]
         else:
@@ -323,7 +323,7 @@ async def launch_lock(runtime: Runtime, step_id: int, *, wait: bool = False) -> 
     assert runtime.settings.database_url is not None
     async with exclusive(runtime.settings.database_url, f"launch:{step_id}", wait=wait) as db:
         if db is None:
-            name = await runtime.pool.fetchval(SQL["campaign_of"], step_id)
+            name = await runtime.pool.fetchval(SQL["find_campaign"], step_id)
             raise Conflict(
                 "This step is being launched by somebody else right now.",
                 remedy=f"Watch it with: muster campaign status {name}",
@@ -332,7 +332,7 @@ async def launch_lock(runtime: Runtime, step_id: int, *, wait: bool = False) -> 
 
 
 async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:
-    step = await db.fetchrow(SQL["step_at"], campaign_id, 1)
+    step = await db.fetchrow(SQL["find_step"], campaign_id, 1)
     if step is None:
         raise NotFound(f"There is no campaign {campaign_id}.")
     if step["campaign_state"] != "running":

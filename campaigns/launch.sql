@@ -1,4 +1,4 @@
--- name: launching_step
+-- name: find_launching_step
 -- The step to launch, with its campaign and what that asks about.
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
@@ -9,18 +9,18 @@ join campaign c using (campaign_id)
 join subject using (subject_kind, subject_id)
 where s.step_id = $1;
 
--- name: campaign_of
+-- name: find_campaign
 -- The name of a step's campaign.
 select c.name from step s join campaign c using (campaign_id) where s.step_id = $1;
 
--- name: hold_running
+-- name: lock_running
 -- Locks the running campaign of a step. The share lock makes a concurrent pause wait, and then find the step launching;
 -- or this statement finds the campaign paused.
 select campaign_id from campaign
 where campaign_id = (select campaign_id from step where step_id = $1) and state = 'running'
 for share;
 
--- name: recipients
+-- name: list_recipients
 -- A page of a step, for the outbox: everybody in the audience, whatever was decided for them, with the variables the
 -- template uses as they are now ($6 personal ones, $7 attributes; $8: letters behind digits, if any). People who have left since the page was decided are
 -- left out. Unused variables are null here, and stripped: building all of them and removing the unused took longer than
@@ -52,7 +52,7 @@ cross join lateral (
   ) end as variables
 ) as own;
 
--- name: due_steps
+-- name: list_due_steps
 -- Steps of running campaigns whose time has come, and those whose launch was interrupted.
 select s.step_id
 from step s
@@ -66,7 +66,7 @@ where c.state = 'running' and ($2::bigint is null or c.campaign_id = $2)
   )
 order by s.campaign_id, s.position;
 
--- name: step_at
+-- name: find_step
 -- A step by its number in the campaign.
 select s.step_id, s.state, c.name, c.state as campaign_state
 from campaign c left join step s on s.campaign_id = c.campaign_id and s.position = $2
@@ -92,11 +92,11 @@ with over as (
 )
 select campaign_id, name from over;
 
--- name: launched_counts
+-- name: count_launched
 -- The result of a launch, by channel and reason.
 select coalesce(channel, '') as channel, coalesce(reason, '') as reason, count(*) as n
 from message where step_id = $1 group by 1, 2;
 
--- name: audit
+-- name: record_audit
 -- Who did what.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -30,8 +30,8 @@ async def letters_for(db: Connection, step: asyncpg.Record, decisions: Sequence[
     """
     subject = subject_of(step["subject"])
     asked = (subject.kind, subject.subject_id, now)
-    if not subject.letter or not await db.fetchval(SQL["asks_otherwise"], *asked):
+    if not subject.letter or not await db.fetchval(SQL["has_other_questions"], *asked):
         return []
     phones = [one.address for one in decisions if one.channel == "sms"]
-    waiting = {row["address"] for row in await db.fetch(SQL["waiting_phones"], phones, *asked)}
+    waiting = {row["address"] for row in await db.fetch(SQL["list_waiting_phones"], phones, *asked)}
     return [subject.letter if one.channel == "sms" and one.address in waiting else "" for one in decisions]

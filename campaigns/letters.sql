@@ -1,4 +1,4 @@
--- name: asks_otherwise
+-- name: has_other_questions
 -- Whether anything else that takes answers has been asked of anybody: mostly not, and then no phone need be looked at.
 select exists (
   select from campaign c
@@ -7,7 +7,7 @@ select exists (
     and subject.goal_id is not null and subject.closes_at > $3
 );
 
--- name: waiting_phones
+-- name: list_waiting_phones
 -- Phones to which something else went, or is about to, that is still open and that its person has not answered.
 with others as materialized (
   select st.step_id, subject.goal_id

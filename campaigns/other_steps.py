@@ -54,7 +54,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
         now: the time.
         zone: time zone of times in the sentences.
     """
-    rows = await db.fetch(SQL["without_message"], person_id)
+    rows = await db.fetch(SQL["list_steps_without_message"], person_id)
     waiting = {
         step["step_id"]: (step, times)
         for campaign_id in dict.fromkeys(row["campaign_id"] for row in rows if row["waits"])

@@ -1,4 +1,4 @@
--- name: without_message
+-- name: list_steps_without_message
 -- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Other
 -- campaigns that are over are left out, because their rows may have been deleted.
 with theirs as (

@@ -167,7 +167,7 @@ async def waiting_steps(
         at_once: the number of a step that would be launched before its time.
     """
     waiting: list[tuple[asyncpg.Record, Times]] = []
-    for row in await db.fetch(SQL["waiting_steps"], campaign_id):
+    for row in await db.fetch(SQL["list_waiting_steps"], campaign_id):
         before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
         times = await _times(db, row, before, now, early=row["position"] == at_once)
         waiting.append((row, times))
@@ -206,7 +206,7 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
 
 async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
     here = ZoneInfo(subject_of(step["subject"]).time_zone)
-    rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
+    rows = await db.fetch(SQL["find_opening"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
     return Times(rows[0]["starts_at"].astimezone(here), opens)
 
@@ -258,7 +258,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         quiet=_quiet(step),
         at_night=0
         if dates
-        else await db.fetchval(SQL["at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
+        else await db.fetchval(SQL["count_at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
         audience=tally.audience,
         by_channel=tally.by_channel,
         not_sent=tally.not_sent,
@@ -289,7 +289,7 @@ async def _capped(
     if not caps:
         return 0, 0
     at = times.opens_at or times.starts_at
-    row = await db.fetchrow(SQL["capped"], people, step["purpose"], at, caps, step["send_before"])
+    row = await db.fetchrow(SQL["count_capped"], people, step["purpose"], at, caps, step["send_before"])
     assert row is not None
     return row["wait"], row["too_late"]
 

@@ -1,4 +1,4 @@
--- name: waiting_steps
+-- name: list_waiting_steps
 -- The steps still to be launched, in order, with when the one before each was launched, if it was.
 select
   s.step_id, s.campaign_id, s.position, s.template, s.channels, s.purpose, s.goal_id, s.content, s.constants,
@@ -12,7 +12,7 @@ left join sender sms on sms.sender_id = s.sms_sender_id
 where s.campaign_id = $1 and s.state in ('planned', 'launching')
 order by s.position;
 
--- name: opens
+-- name: find_opening
 -- When a step starts ($4: now, whatever its own time), and when, in the subject's time zone, its first message may be
 -- sent by each of its channels.
 select
@@ -36,7 +36,7 @@ cross join lateral (
 ) as starts
 where s.step_id = $1;
 
--- name: at_night
+-- name: count_at_night
 -- How many of some people would get a text at night where they are, if it is sent as soon as the step's hours allow.
 select count(*)
 from person p
@@ -52,7 +52,7 @@ cross join lateral (
 where p.person_id = any ($1::bigint[]) and goes.at is not null
   and not may_send_at(goes.at, p.time_zone, $4, $5, null, null, null, null);
 
--- name: capped
+-- name: count_capped
 -- Of the people a step would write to, how many would wait for a frequency cap, and how many would get nothing.
 select count(*) filter (where frees < $5 or $5 is null) as wait, count(*) filter (where frees >= $5) as too_late
 from (

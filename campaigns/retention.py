@@ -112,13 +112,13 @@ async def due_campaigns(db: Connection, before: datetime, *, name: str | None = 
     """
     return [
         DueCampaign(**{**row, "subject": subject_of(row["subject"])})
-        for row in await db.fetch(SQL["due"], before, name)
+        for row in await db.fetch(SQL["list_due"], before, name)
     ]
 
 
 async def waiting_messages(db: Connection, due: DueCampaign) -> int:
     """Count the messages of a campaign that would be archived."""
-    waiting: int = await db.fetchval(SQL["waiting"], due.campaign_id)
+    waiting: int = await db.fetchval(SQL["count_waiting"], due.campaign_id)
     return waiting
 
 
@@ -149,7 +149,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         Conflict: it is not over, or was too recently.
         NotFound: there is no such campaign.
     """
-    row = await db.fetchrow(SQL["stands"], name)
+    row = await db.fetchrow(SQL["find_state"], name)
     if row is None:
         raise NotFound(f"There is no campaign {name}.", remedy="See them all: muster campaign list")
     if row["state"] not in {"finished", "cancelled"}:
@@ -190,13 +190,13 @@ async def archive_next(
         Conflict: the archive is being read, and a year has to be added to it.
     """
     await due.subject.finish(db, now)
-    for step in await db.fetch(SQL["steps"], due.campaign_id):
+    for step in await db.fetch(SQL["list_steps"], due.campaign_id):
         await ready_year(db, step["step_id"])
         async with db.transaction():
             moved = await archive_chunk(db, step["step_id"], page_views, limit=limit)
-            if moved.messages and not await db.fetch(SQL["steps"], due.campaign_id):
+            if moved.messages and not await db.fetch(SQL["list_steps"], due.campaign_id):
                 await db.execute(
-                    SQL["audit"], actor, "archive", f"campaign {due.name}", {due.subject.kind: due.subject.name}
+                    SQL["record_audit"], actor, "archive", f"campaign {due.name}", {due.subject.kind: due.subject.name}
                 )
                 log.info("a campaign was archived", campaign=due.name)
         if moved.messages:
@@ -226,7 +226,7 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
 
 async def drop_unreachable_places(db: Connection, now: datetime) -> None:
     """Delete kept addresses of messages to erased people once the links in them have stopped working."""
-    working = await db.fetch(SQL["with_working_links"], now - ARCHIVE_DELAY)
+    working = await db.fetch(SQL["list_with_working_links"], now - ARCHIVE_DELAY)
     await drop_old_places(db, [row["campaign_id"] for row in working])
 
 
@@ -268,9 +268,9 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
         NotFound: it has nothing of that year; the error names the years it has.
     """
     await check_year(db, year)
-    rows = await db.fetch(SQL["year_holds"], year)
+    rows = await db.fetch(SQL["count_year"], year)
     return ArchiveYear(
-        year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["year_still_hot"], year)
+        year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["count_unarchived"], year)
     )
 
 

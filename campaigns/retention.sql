@@ -1,4 +1,4 @@
--- name: due
+-- name: list_due
 -- Campaigns that are over with all their steps, whose subject closed before a time, and that still have messages in the
 -- outbox; messages that are queued or have no outcome yet do not count. A subject that never closes is over with its
 -- campaign. The oldest first.
@@ -18,28 +18,28 @@ where c.state in ('finished', 'cancelled') and over_at(subject.closes_at, c.fini
   )
 order by over_at(subject.closes_at, c.finished_at), c.campaign_id;
 
--- name: with_working_links
+-- name: list_with_working_links
 -- Campaigns whose members' links still work, or did until a day ago.
 select c.campaign_id
 from campaign c
 join subject using (subject_kind, subject_id)
 where coalesce(over_at(subject.closes_at, c.finished_at) > $1, true);
 
--- name: stands
+-- name: find_state
 -- Why a campaign is not due: its state, what it is about, and when that was over.
 select c.state, to_jsonb(subject) as subject, over_at(subject.closes_at, c.finished_at) as over_at
 from campaign c
 join subject using (subject_kind, subject_id)
 where c.name = $1;
 
--- name: waiting
+-- name: count_waiting
 -- How many messages would be archived.
 select count(*)
 from step s
 join message m using (step_id)
 where s.campaign_id = $1 and m.state not in ('queued', 'sending', 'ambiguous');
 
--- name: steps
+-- name: list_steps
 -- The steps of a campaign that still have messages to archive.
 select s.step_id
 from step s
@@ -49,7 +49,7 @@ where s.campaign_id = $1
   )
 order by s.position;
 
--- name: year_holds
+-- name: count_year
 -- The archived messages of a year, by campaign; the transactional ones last.
 select coalesce(c.name, 'transactional messages') as name, count(*) as messages
 from message_archive m
@@ -58,7 +58,7 @@ where m.year = $1
 group by c.campaign_id, c.name
 order by c.campaign_id;
 
--- name: year_still_hot
+-- name: count_unarchived
 -- Messages of steps launched in that year, and transactional ones of it, that have not been archived, and so would not be
 -- deleted.
 select
@@ -69,6 +69,6 @@ select
 -- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
 select drop_archive_year($1, $2);
 
--- name: audit
+-- name: record_audit
 -- Who did what.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

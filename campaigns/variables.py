@@ -28,7 +28,7 @@ async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
     Raises:
         NotFound: there is no such person.
     """
-    variables: dict[str, str] | None = await db.fetchval(SQL["person_variables"], person_id)
+    variables: dict[str, str] | None = await db.fetchval(SQL["read_variables"], person_id)
     if variables is None:
         raise NotFound(f"There is no person {person_id}.")
     return with_well_known(variables)
@@ -41,7 +41,7 @@ def with_well_known(variables: Mapping[str, str]) -> dict[str, str]:
 
 async def personal_variables(db: Connection) -> frozenset[str]:
     """List the names of variables about a person: the personal ones and every attribute."""
-    return PERSONAL | WELL_KNOWN | {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+    return PERSONAL | WELL_KNOWN | {row["name"] for row in await db.fetch(SQL["list_attributes"])}
 
 
 async def known_variables(db: Connection) -> frozenset[str]:

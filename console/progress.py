@@ -145,14 +145,14 @@ class SetupState:
 
 async def setup_state(db: Connection) -> SetupState:
     """Read the setup state of an installation."""
-    row = await db.fetchrow(SQL["newcomer"])
+    row = await db.fetchrow(SQL["find_setup_state"])
     assert row is not None
     return SetupState(**row)
 
 
 async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
     """Read the campaigns: those shown in full, with their steps, and the others, without."""
-    rows = await db.fetch(SQL["campaigns"])
+    rows = await db.fetch(SQL["list_campaigns"])
     full = [await _with_steps(db, row) for row in rows[:SHOWN_IN_FULL]]
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
@@ -163,7 +163,7 @@ async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress
     Raises:
         NotFound: no campaign has that name.
     """
-    row = await db.fetchrow(SQL["campaign"], name)
+    row = await db.fetchrow(SQL["find_campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
     found = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
@@ -176,7 +176,7 @@ async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress
 async def _with_steps(
     db: Connection, row: asyncpg.Record, channel_rows: Sequence[asyncpg.Record] = ()
 ) -> CampaignProgress:
-    plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["steps"], row["campaign_id"])}
+    plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["list_steps"], row["campaign_id"])}
     counted = await step_counts(db, row["campaign_id"])
     return _campaign(
         row, tuple(_step(counts, plans[counts.step_id], _channels(counts.step_id, channel_rows)) for counts in counted)

@@ -1,4 +1,4 @@
--- name: campaigns
+-- name: list_campaigns
 -- Running campaigns first, then the most recently launched. The list is limited: the console shows a few in full and
 -- links to the rest.
 select
@@ -11,7 +11,7 @@ order by
   coalesce(c.launched_at, c.created_at) desc
 limit 60;
 
--- name: campaign
+-- name: find_campaign
 select
   c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
   subject.subject_kind, subject.name as subject, subject.title as subject_title
@@ -19,7 +19,7 @@ from campaign c
 join subject using (subject_kind, subject_id)
 where c.name = $1;
 
--- name: steps
+-- name: list_steps
 -- Each step's channels and times; a stopped sender stops the step without changing its state.
 select
   s.step_id, s.channels, s.due_at, s.after, s.send_before, s.launched_at, s.finished_at,
@@ -30,7 +30,7 @@ left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s
 where s.campaign_id = $1
 order by s.position;
 
--- name: newcomer
+-- name: find_setup_state
 -- Setup state: what a new installation has already.
 select
   exists (select from person) as has_people,

@@ -41,7 +41,7 @@ async def unheld_attributes(db: Connection, wanted: Wanted, *, key: str) -> list
     for name in wanted.keys() & await _names(db):
         values = wanted[name]
         if not isinstance(values, bool):
-            values_present = [row["value"] for row in await db.fetch(SQL["values_held"], name)]
+            values_present = [row["value"] for row in await db.fetch(SQL["list_values"], name)]
             lines += unheld_values(values, values_present, key=f"{key}.attribute.{name}")
     return lines
 
@@ -73,4 +73,4 @@ def plain(name: str) -> str:
 
 
 async def _names(db: Connection) -> Collection[str]:
-    return {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+    return {row["name"] for row in await db.fetch(SQL["list_names"])}

@@ -90,12 +90,12 @@ async def find_person(db: Connection, external_id: str) -> Person:
     """
     row = await db.fetchrow(SQL["find_person"], external_id)
     if row is None:
-        close = [similar["external_id"] for similar in await db.fetch(SQL["similar_ids"], external_id)]
+        close = [similar["external_id"] for similar in await db.fetch(SQL["list_similar_numbers"], external_id)]
         raise NotFound(
             f"Nobody has the membership number {external_id}.",
             remedy=f"Did you mean {' or '.join(close)}?" if close else "",
         )
-    addresses = await db.fetch(SQL["addresses_of"], row["person_id"])
+    addresses = await db.fetch(SQL["list_addresses"], row["person_id"])
     return Person(
         person_id=row["person_id"],
         external_id=row["external_id"],

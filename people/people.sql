@@ -4,7 +4,7 @@ select
   person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at, left_at
 from person where external_id = $1
 
--- name: addresses_of
+-- name: list_addresses
 -- In the order they are tried, each with the suppression in force: its own, or one of the person everywhere.
 select a.channel, a.address, s.purpose, s.reason
 from address as a
@@ -26,7 +26,7 @@ from person where person_id = any ($1::bigint[]) and erased_at is null
 select external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = any ($1::text[]) and erased_at is null
 
--- name: similar_ids
+-- name: list_similar_numbers
 -- Numbers similar to one that nobody has: another case, or zeros lost in a spreadsheet.
 select external_id from person
 where erased_at is null and (lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0'))

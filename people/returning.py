@@ -60,7 +60,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
     """
     if not await has_digests(db, keys):
         return Restored()
-    rows = await db.fetch(SQL["arrivals"], timeout=_WITHIN)
+    rows = await db.fetch(SQL["list_arrivals"], timeout=_WITHIN)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
     digests = await find_digests(db, keys, meant)
     spoken = await opt_ins(db, [digest.channel for digest in digests], [digest.address for digest in digests])
@@ -104,7 +104,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         NotFound: it is neither a membership number we have nor an address.
     """
     async with atomic(db):
-        person = await db.fetchrow(SQL["with_addresses"], who)
+        person = await db.fetchrow(SQL["find_member"], who)
         channel, address = ("person", str(person["person_id"])) if person else _read_address(who, region)
         targets = [(channel, address), *(tuple(address) for address in (person["addresses"] if person else ()))]
         lifted = False
@@ -124,7 +124,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         await drop_digests(db, digests)
         if lifted or digests:
             subject = f"person {person['person_id']}" if person else f"an address ({channel})"
-            await db.execute(SQL["audit"], actor, subject)
+            await db.execute(SQL["record_audit"], actor, subject)
         return lifted or bool(digests)
 
 

@@ -1,4 +1,4 @@
--- name: arrivals
+-- name: list_arrivals
 -- The addresses of everybody a file has brought or changed, and the numbers of new people, each with its person.
 select distinct a.channel, a.address, a.address as meant
 from staged_person s
@@ -11,7 +11,7 @@ from staged_person s
 join person p using (external_id)
 where s.person_id is null;
 
--- name: with_addresses
+-- name: find_member
 -- A member by their number, and where they can be reached.
 select
   p.person_id,
@@ -19,7 +19,7 @@ select
 from person p
 where p.external_id = $1 and p.erased_at is null;
 
--- name: audit
+-- name: record_audit
 -- Records who lifted the suppression of an erased person.
 insert into audit (actor, action, subject) values ($1, 'people.returned', $2);
 

@@ -153,7 +153,7 @@ async def count_by_unit(db: Connection, kind: str) -> list[UnitReach]:
 
     Units of one name, such as the branch Leeds of two regions, are named with the unit above them.
     """
-    rows = await db.fetch(SQL["unit_counts"], kind)
+    rows = await db.fetch(SQL["count_units"], kind)
     names = Counter(_key(row["name"] or "") for row in rows)
 
     def called(row: asyncpg.Record) -> str:
@@ -165,7 +165,7 @@ async def count_by_unit(db: Connection, kind: str) -> list[UnitReach]:
 
 async def unit_names(db: Connection, unit_id: int | None) -> dict[str, str]:
     """Return the names of a unit and those above it, by kind, from the root down."""
-    return {row["kind"]: row["name"] for row in await db.fetch(SQL["unit_names"], unit_id)}
+    return {row["kind"]: row["name"] for row in await db.fetch(SQL["list_lineage"], unit_id)}
 
 
 def better_spelling(known: str, name: str) -> str:

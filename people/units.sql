@@ -22,12 +22,12 @@ update unit set name = given.name
 from unnest($1::bigint[], $2::text[]) as given (unit_id, name)
 where unit.unit_id = given.unit_id
 
--- name: unit_names
+-- name: list_lineage
 -- A person's units from the root down.
 select kind, name from unit where unit_id = any((select lineage from unit where unit_id = $1)::bigint[])
 order by cardinality(lineage)
 
--- name: unit_counts
+-- name: count_units
 -- Everybody counts in the unit of that kind they are in or below; people in none come last, without a name.
 select u.name, above.name as above,
        count(*) as people,

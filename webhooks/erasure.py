@@ -103,19 +103,19 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(number) for number in wanted.message_ids]
     inbox = await db.fetch(
-        SQL["arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses), list(wanted.likes),
-        seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
+        SQL["list_arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses),
+        list(wanted.likes), seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
     )  # fmt: skip
     mails = await _find_mails(db, wanted, seen.upto)
     written = {inbound_id for inbound_id, by_writer in mails.items() if by_writer}
     own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
-        SQL["webhook_events"], wanted.person_id, message_ids, list(map(str, wanted.reply_ids)), seen.upto_event,
+        SQL["list_events"], wanted.person_id, message_ids, list(map(str, wanted.reply_ids)), seen.upto_event,
         timeout=_WITHIN,
     )  # fmt: skip
     places = seen.events | {row["seq"] for row in events}
     answers = await db.fetch(
-        SQL["deliveries"],
+        SQL["list_deliveries"],
         list(places),
         _texts(wanted.addresses),
         list(wanted.likes),
@@ -139,16 +139,16 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
     if not wanted.likes:
         return {}
     likes = list(wanted.likes)
-    long = await db.fetch(SQL["long_mails"], likes, upto, LOOKED_AT, timeout=_WITHIN)
+    long = await db.fetch(SQL["list_long_mails"], likes, upto, LOOKED_AT, timeout=_WITHIN)
     is_writer = dict.fromkeys((row["inbound_id"] for row in long), False)
-    while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
+    while page := await db.fetch(SQL["list_mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
         texts = await asyncio.to_thread(_texts_of, page)
         columns = (
             [entry[0] for entry in texts],
             [entry[1].by_writer for entry in texts],
             [entry[1].text for entry in texts],
         )
-        for row in await db.fetch(SQL["naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
+        for row in await db.fetch(SQL["list_naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
             is_writer[row["inbound_id"]] = is_writer.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]
     return is_writer
@@ -181,14 +181,14 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
     texts = _texts(wanted.addresses)
     await blank_arrivals(db, rows, texts)
     named = list(arrivals.named)
-    await db.execute(SQL["mend"], named, texts)
+    await db.execute(SQL["redact_items"], named, texts)
     await db.execute(SQL["drop_read_mails"], named)
-    await db.execute(SQL["mend_mails"], named, texts)
+    await db.execute(SQL["redact_mails"], named, texts)
     await db.execute(SQL["drop_malformed"], list(wanted.likes))
     if old:
-        await db.execute(SQL["rename"], list(arrivals.events), old, new)
-    await db.execute(SQL["blank_deliveries"], list(arrivals.deliveries))
-    await db.execute(SQL["blank_looks"], list(wanted.message_ids))
+        await db.execute(SQL["rename_in_events"], list(arrivals.events), old, new)
+    await db.execute(SQL["empty_deliveries"], list(arrivals.deliveries))
+    await db.execute(SQL["empty_page_views"], list(wanted.message_ids))
     channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
     await db.execute(SQL["drop_notice_sent"], channels, addresses)
 

@@ -1,4 +1,4 @@
--- name: arrivals
+-- name: list_arrivals
 -- What came in from somebody or about them, and whether it is their own: replies and presses by their rows, receipts by
 -- their message or their provider's id, what they sent by its sender. What others sent is the others' own, whatever it
 -- names or answers.
@@ -23,23 +23,23 @@ where found.own
     and squeezed(found.around || found.payload::text) like any ($5)
     and names_address(found.around || chr(31) || jsonb_words(found.payload), $4::text[]);
 
--- name: mails
+-- name: list_mails
 -- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.
 select inbound_id, substring(raw for $2) as raw from inbound_mail where inbound_id > $1 order by inbound_id limit $3;
 
--- name: long_mails
+-- name: list_long_mails
 -- The part of long mails beyond that, searched as bytes.
 select inbound_id
 from inbound_mail
 where inbound_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
 
--- name: naming
+-- name: list_naming
 -- Which of these texts of mails, with the ids of their rows, name an address; $4 is as above.
 select distinct texts.inbound_id, texts.by_writer
 from unnest($1::bigint[], $2::boolean[], $3::text[]) as texts (inbound_id, by_writer, said)
 where squeezed(texts.said) like any ($5::text[]) and names_address(texts.said, $4::text[]);
 
--- name: mend
+-- name: redact_items
 -- Removes the address from what others sent. The row stays, and is processed if it has not been yet.
 update inbound_log
 set payload = jsonb_without(payload, $2::text[]), subject = without_addresses(subject, $2::text[]),
@@ -48,7 +48,7 @@ set payload = jsonb_without(payload, $2::text[]), subject = without_addresses(su
     else dedupe_key end
 where inbound_id = any ($1::bigint[]);
 
--- name: mend_mails
+-- name: redact_mails
 -- The same for mails that were set aside; readable ones have been processed already.
 update inbound_mail m
 set raw = decode(without_addresses(encode(m.raw, 'escape'), $2::text[]), 'escape')
@@ -65,14 +65,14 @@ where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.st
 -- Deletes unreadable bodies in which an address stands in any form.
 delete from inbound_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
--- name: webhook_events
+-- name: list_events
 -- Webhook events about somebody, after a sequence number.
 select seq from webhook_event
 where seq > $4
   and ((data ->> 'person_id')::bigint = $1 or data -> 'person_ids' @> to_jsonb($1::bigint)
     or data ->> 'message_id' = any ($2::text[]) or data ->> 'reply_id' = any ($3::text[]));
 
--- name: rename
+-- name: rename_in_events
 -- Replaces their number, also in events that have not been delivered yet, and removes a list's words about them.
 update webhook_event
 set data = data
@@ -85,7 +85,7 @@ set data = data
     ) else '{}' end
 where seq = any ($1::bigint[]);
 
--- name: deliveries
+-- name: list_deliveries
 -- Deliveries whose answers may repeat what was sent.
 select delivery_id from webhook_delivery
 where delivery_id > $4 and (answer <> '' or problem is not null)
@@ -93,12 +93,12 @@ where delivery_id > $4 and (answer <> '' or problem is not null)
     and squeezed(answer || ' ' || coalesce(problem, '')) like any ($3::text[])
     and (names_address(answer, $2::text[]) or names_address(problem, $2::text[])));
 
--- name: blank_deliveries
+-- name: empty_deliveries
 -- Empties the answers. That an event was delivered, and with what result, stays.
 update webhook_delivery set answer = '', problem = case when problem is not null then 'erased' end
 where delivery_id = any ($1::bigint[]);
 
--- name: blank_looks
+-- name: empty_page_views
 -- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
 update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 

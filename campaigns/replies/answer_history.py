@@ -54,17 +54,21 @@ async def answers_by(
         message_ids: messages to them; answers to these are included, whoever sent them.
         addresses: (channel, address) pairs of theirs beyond those in member files.
     """
-    known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["addresses_of"], list(person_ids))]
+    known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["list_addresses"], list(person_ids))]
     places = list(dict.fromkeys([*known, *addresses]))
     rows = await db.fetch(
-        SQL["said"], list(person_ids), [place[0] for place in places], [place[1] for place in places], list(message_ids)
+        SQL["list_answers"],
+        list(person_ids),
+        [place[0] for place in places],
+        [place[1] for place in places],
+        list(message_ids),
     )
     return [_said(row) for row in rows]
 
 
 async def answers_to(db: Connection, message_id: int) -> list[AnswerEvent]:
     """List everything that was said in answer to one message, oldest first."""
-    return [_said(row) for row in await db.fetch(SQL["of_message"], message_id)]
+    return [_said(row) for row in await db.fetch(SQL["list_of_message"], message_id)]
 
 
 def _said(row: asyncpg.Record) -> AnswerEvent:

@@ -1,4 +1,4 @@
--- name: said
+-- name: list_answers
 -- What people said, by every channel, in order of time: their replies and button presses, answers recorded of them
 -- about each subject, and opt-outs made or lifted.
 with addresses as (
@@ -18,7 +18,7 @@ where (e.channel, e.address) in (
 )
 order by 1;
 
--- name: of_message
+-- name: list_of_message
 -- The same for the answers to one message.
 select at, kind, message_id, source, word, words, note, null as subject_kind from reply_said where message_id = $1
 union all
@@ -36,6 +36,6 @@ join suppression_event e
 where m.message_id = $1
 order by 1;
 
--- name: addresses_of
+-- name: list_addresses
 -- The addresses of some people.
 select distinct channel, address from address where person_id = any ($1::bigint[]);

@@ -36,9 +36,9 @@ async def find_answered(
     """
     if message_id is not None:
         by_id = (channel, message_id)
-        return await db.fetchrow(SQL["by_id"], *by_id) or await db.fetchrow(SQL["archived_by_id"], *by_id)
+        return await db.fetchrow(SQL["find_by_id"], *by_id) or await db.fetchrow(SQL["find_archived_by_id"], *by_id)
     where = (channel, address, list(senders), at)
-    return await db.fetchrow(SQL["latest"], *where) or await db.fetchrow(SQL["archived_latest"], *where)
+    return await db.fetchrow(SQL["find_latest"], *where) or await db.fetchrow(SQL["find_latest_archived"], *where)
 
 
 async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
@@ -47,7 +47,9 @@ async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
     Raises:
         NotFound: no such message.
     """
-    row = await db.fetchrow(SQL["message"], message_id) or await db.fetchrow(SQL["archived_message"], message_id)
+    row = await db.fetchrow(SQL["find_message"], message_id) or await db.fetchrow(
+        SQL["find_archived_message"], message_id
+    )
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
     return row
@@ -55,7 +57,7 @@ async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
 
 async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:
     """Return a message's text in each of its forms; nothing where the message no longer exists."""
-    row = await db.fetchrow(SQL["said"], message_id) if message_id is not None else None
+    row = await db.fetchrow(SQL["find_template"], message_id) if message_id is not None else None
     return sent_words(row)
 
 

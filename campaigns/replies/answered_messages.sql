@@ -1,4 +1,4 @@
--- name: latest
+-- name: find_latest
 -- The latest message sent from one of these senders to this address before the reply came: the reply answers it. (The
 -- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
 -- two times. A text may be sent from another number than its step's: that of the provider that sent it.)
@@ -16,7 +16,7 @@ where coalesce(m.sent_from, s.address) = any ($3::text[])
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;
 
--- name: archived_latest
+-- name: find_latest_archived
 -- The same where the message has been archived: it is found by the people who have the address now. (Its personal
 -- variables are not archived, so its language is taken to be the person's present one.)
 select
@@ -34,7 +34,7 @@ where m.person_id = any (array(select a.person_id from address a where a.channel
 order by m.sent_at desc, m.message_id desc
 limit 1;
 
--- name: by_id
+-- name: find_by_id
 -- The message that a reply proves to answer, in the same form.
 select
   m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject,
@@ -46,7 +46,7 @@ join campaign c on c.campaign_id = m.campaign_id
 join subject using (subject_kind, subject_id)
 where m.channel = $1 and m.message_id = $2;
 
--- name: archived_by_id
+-- name: find_archived_by_id
 -- The same where it has been archived.
 select
   m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject,
@@ -59,7 +59,7 @@ join subject using (subject_kind, subject_id)
 left join lateral (select jsonb_build_object('language', p.language) as variables from person p where p.person_id = m.person_id) as v on true
 where m.channel = $1 and m.message_id = $2;
 
--- name: said
+-- name: find_template
 -- The content, constants and variables of a message. The variables are not archived with it.
 select m.channel, st.content::text as content, st.constants::text as constants,
   coalesce(live.variables, (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)) as variables
@@ -68,7 +68,7 @@ join step st using (step_id)
 left join message live on live.message_id = m.message_id
 where m.message_id = $1;
 
--- name: message
+-- name: find_message
 -- The recipient, address and sender of a message, and what it asked about.
 select
   m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject
@@ -78,7 +78,7 @@ join subject using (subject_kind, subject_id)
 left join sender s using (sender_id)
 where m.message_id = $1;
 
--- name: archived_message
+-- name: find_archived_message
 -- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
 select
   m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject

@@ -152,7 +152,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     message = await answered_message(db, message_id)
     subject = subject_of(message["subject"])
     said = await subject.said_by_link(db, message_id, message["person_id"])
-    press = await db.fetchrow(SQL["link_press"], message_id)
+    press = await db.fetchrow(SQL["find_press"], message_id)
     if press is not None and said is not None and press["answer_id"] != said["answer_id"]:
         # two answers: only the later one is undone
         said, press = (said, None) if said["at"] > press["received_at"] else (None, press)
@@ -171,7 +171,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         db: in the caller's transaction.
         inbound: the reply.
     """
-    before = await db.fetchrow(SQL["replied"], inbound.inbound_id)
+    before = await db.fetchrow(SQL["find_reply"], inbound.inbound_id)
     meant = await _answered(db, inbound) if inbound.proven else Meant(None)
     message = meant.message
     # an answer to a message that has been deleted proves nothing any more
@@ -315,7 +315,7 @@ async def _read(db: Connection, inbound: Inbound, read: Classification, subject:
 
 async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> tuple[int | None, str | None]:
     """Return the author, and why they are not certain enough for a claim; None where they are."""
-    holders = [row["person_id"] for row in await db.fetch(SQL["holders"], inbound.channel, inbound.address)]
+    holders = [row["person_id"] for row in await db.fetch(SQL["list_holders"], inbound.channel, inbound.address)]
     if message is None:
         return (
             (holders[0], "no_message")
@@ -342,15 +342,15 @@ async def _obey(db: Connection, inbound: Inbound, read: Classification, message:
 async def _resume(db: Connection, inbound: Inbound) -> None:
     """Resume messages to the address, unless they were stopped after this was sent: it may have arrived late."""
     channel, address, at = inbound.channel, inbound.address, inbound.received_at
-    if await db.fetchval(SQL["replied_stop_since"], channel, address, at):
+    if await db.fetchval(SQL["has_replied_stop_since"], channel, address, at):
         return
-    if await db.fetchval(SQL["stopped_since"], channel, address, at, _DATED_LATE):
+    if await db.fetchval(SQL["was_stopped_since"], channel, address, at, _DATED_LATE):
         return
     await lift_opt_out(db, channel, address, f"{channel}_reply")
-    holders = await db.fetch(SQL["holders"], channel, address)
+    holders = await db.fetch(SQL["list_holders"], channel, address)
     if len(holders) != 1:
         return
     person_id = holders[0]["person_id"]
-    if not await db.fetchval(SQL["stopped_since"], "person", str(person_id), at, _DATED_LATE):
+    if not await db.fetchval(SQL["was_stopped_since"], "person", str(person_id), at, _DATED_LATE):
         # where everything was stopped on their page: only this address resumes
         await resume_address(db, person_id, channel, address, source=f"{channel}_reply")

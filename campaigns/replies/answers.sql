@@ -1,10 +1,10 @@
--- name: replied_stop_since
+-- name: has_replied_stop_since
 -- Whether a STOP came from that address after this time: replies can arrive late, and in another order.
 select exists (
   select from reply where channel = $1 and address = $2 and reading = 'opt_out' and received_at > $3
 );
 
--- name: stopped_since
+-- name: was_stopped_since
 -- Whether an opt-out in force was made after this time. Opt-outs of the sources in $4 are left out: they are dated by
 -- when we processed them, not by when they were made.
 select exists (
@@ -13,7 +13,7 @@ select exists (
   where s.channel = $1 and s.address = $2 and s.reason = 'opted_out' and s.since > $3 and e.source <> all ($4::text[])
 );
 
--- name: holders
+-- name: list_holders
 -- The people who have an address; two are enough to know that it is shared.
 select distinct person_id from address where channel = $1 and address = $2 limit 2;
 
@@ -29,11 +29,11 @@ values (
 )
 returning reply_id;
 
--- name: replied
+-- name: find_reply
 -- Whether this inbox row has been answered already.
 select reply_id, answer_id, why_open from reply where inbound_id = $1;
 
--- name: link_press
+-- name: find_press
 -- The latest press on this message's page that is open for staff.
 select reply_id, answer_id, received_at
 from reply

@@ -49,7 +49,12 @@ async def ask_back(
     if read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
         return False
     known = await db.fetchrow(
-        SQL["known"], message["channel"], message["address"], subject.kind, subject.subject_id, message["person_id"]
+        SQL["find_earlier_ask"],
+        message["channel"],
+        message["address"],
+        subject.kind,
+        subject.subject_id,
+        message["person_id"],
     )
     assert known is not None
     if known["asked"] or (known["answered"] and not unsure):

@@ -1,4 +1,4 @@
--- name: known
+-- name: find_earlier_ask
 -- Whether they were asked back about it before, whether they have answered it, and in which language to ask.
 select
   exists (

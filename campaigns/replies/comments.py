@@ -38,7 +38,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     general = read_words(said)
     if general == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=False, source="link")
-    present = await db.fetchval(SQL["present_answer"], subject.kind, subject.subject_id, person_id)
+    present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = subject.why_open(present) or (reason_for(general, subject) if general != "unclear" else None)
     if why is None and "?" in said:
         why = COMMENT

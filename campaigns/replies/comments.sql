@@ -1,4 +1,4 @@
--- name: present_answer
+-- name: find_present_answer
 -- The answer that a comment stands beside.
 select standing from subject_standing where subject_kind = $1 and subject_id = $2 and person_id = $3;
 

@@ -61,7 +61,7 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
         senders: our numbers that a reply was sent to.
         at: when it came.
     """
-    rows = await db.fetch(SQL["open_asks"], address, list(senders), at)
+    rows = await db.fetch(SQL["list_open_asks"], address, list(senders), at)
     found = [OpenAsk(row, subject_of(row["subject"]), row["answered"]) for row in rows]
     return found if any(one.subject.reads_answers for one in found) else []
 

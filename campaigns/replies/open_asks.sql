@@ -1,4 +1,4 @@
--- name: open_asks
+-- name: list_open_asks
 -- For each subject that still takes answers, the latest message about it that went to this phone from one of these
 -- senders before the reply came, the latest of all first. Where no question is open to anybody, nothing is looked for.
 select * from (

@@ -21,5 +21,5 @@ async def last_opt_ins(
         channels: the channel of each address.
         addresses: normalised.
     """
-    rows = await db.fetch(SQL["last"], channels, addresses)
+    rows = await db.fetch(SQL["list_last_opt_ins"], channels, addresses)
     return {(row["channel"], row["address"]): row["at"] for row in rows}

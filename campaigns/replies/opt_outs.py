@@ -47,9 +47,9 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    theirs = await db.fetchval(SQL["still_theirs"], message["person_id"], message["channel"], message["address"])
+    theirs = await db.fetchval(SQL["has_address"], message["person_id"], message["channel"], message["address"])
     for channel, address in _where(message, everywhere=theirs):
-        if await db.fetchval(SQL["stopped_by_link"], channel, address, message["person_id"]):
+        if await db.fetchval(SQL["was_stopped_by_link"], channel, address, message["person_id"]):
             await lift_opt_out(db, channel, address, source)
 
 

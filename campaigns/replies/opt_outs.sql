@@ -1,8 +1,8 @@
--- name: still_theirs
+-- name: has_address
 -- Whether the address a message went to is still the person's; if not, a stranger may read it.
 select exists (select from address where person_id = $1 and channel = $2 and address = $3);
 
--- name: stopped_by_link
+-- name: was_stopped_by_link
 -- Whether an address is opted out because this very person did so by a link: only that can be undone by a link. A text
 -- of STOP, or an opt-out by somebody who shares the phone, cannot.
 select exists (

@@ -77,7 +77,7 @@ async def reclassify(
     """
     version = load_rules().version
     after, looked, otherwise = 0, 0, list[Reclassified]()
-    while rows := await db.fetch(SQL["stale"], version, after, PAGE):
+    while rows := await db.fetch(SQL["list_stale"], version, after, PAGE):
         after = rows[-1]["reply_id"]
         for row in rows:
             try:
@@ -96,7 +96,7 @@ async def _reclassify(
 ) -> Reclassified | None:
     """Reclassify one reply; None where staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
-        reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
+        reply = await db.fetchrow(SQL["lock_stale"], reply_id, version)
         if reply is None:
             return None
         text = without_controls(reply["text"])
@@ -115,7 +115,7 @@ async def _reclassify(
         if changed and not dry_run:
             return await _correct(db, reply, read, subject, meaning, outside, actor, at)
         if not dry_run:
-            await db.execute(SQL["same"], reply_id, read.rule, version)
+            await db.execute(SQL["store_version"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
 
 
@@ -150,11 +150,11 @@ async def _correct(
         )  # fmt: skip
     why = (outside or why_open(read, subject, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
     await db.execute(
-        SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, subject.kind if subject else None,
-        answer_id, why,
+        SQL["correct_reply"], reply["reply_id"], read.reading, read.rule, read.version,
+        subject.kind if subject else None, answer_id, why,
     )  # fmt: skip
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
-    await db.execute(SQL["note"], actor, f"reply:{reply['reply_id']}", detail, at)
+    await db.execute(SQL["record_audit"], actor, f"reply:{reply['reply_id']}", detail, at)
     return Reclassified(
         reply["reply_id"],
         without_controls(reply["text"]),

@@ -1,4 +1,4 @@
--- name: stale
+-- name: list_stale
 -- Replies that rules of another version read, and that staff have not dealt with. Left out are readings that no rule
 -- made (by a provider, a button or a mail program), texts that could answer several messages, mails in which no words are known to be the member's own, of which
 -- only the beginning is stored, and mails that a machine may have written (by its subject, or through a list).
@@ -10,7 +10,7 @@ where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and c
 order by reply_id
 limit $3;
 
--- name: hold_stale
+-- name: lock_stale
 -- Locks one of them, if it still qualifies; the menu and the subject are those of the message it answers. An opt-out is
 -- applied whoever its author is, so why_open does not say whether the author is unknown: that is found out here. A
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
@@ -46,17 +46,17 @@ where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
   and (r.answer_id is null or m.message_id is not null)
 for update of r;
 
--- name: same
+-- name: store_version
 -- Notes that the newer rules gave the same reading.
 update reply set rule = $2, rule_version = $3 where reply_id = $1;
 
--- name: put_right
+-- name: correct_reply
 -- Stores the new reading; the reply is open where staff have to look at it now.
 update reply
 set reading = $2, rule = $3, rule_version = $4, answer_kind = case when $6::bigint is not null then $5::text end, answer_id = $6,
   why_open = $7::text, state = case when $7 is null then 'closed' else 'open' end
 where reply_id = $1;
 
--- name: note
+-- name: record_audit
 -- Records who started the reclassification, and its result.
 insert into audit (actor, action, subject, detail, at) values ($1, 'reread_reply', $2, $3, $4);

@@ -124,7 +124,7 @@ async def open_replies(db: Connection, limit: int = 100, why: str | None = None)
         limit: most replies to return.
         why: only those open for this reason.
     """
-    return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
+    return [_reply(row) for row in await db.fetch(SQL["list_open"], limit, why)]
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
@@ -135,7 +135,7 @@ async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> lis
         reading: one of `READINGS`.
         limit: most replies to return.
     """
-    return [_reply(row) for row in await db.fetch(SQL["read_as"], limit, reading)]
+    return [_reply(row) for row in await db.fetch(SQL["list_by_reading"], limit, reading)]
 
 
 async def conversation(db: Connection, reply_id: int) -> Conversation:
@@ -144,16 +144,16 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
     Raises:
         NotFound: no such reply.
     """
-    row = await db.fetchrow(SQL["one_reply"], reply_id)
+    row = await db.fetchrow(SQL["find_reply"], reply_id)
     if row is None:
         raise _no_reply(reply_id)
-    others = await db.fetch(SQL["others"], row["channel"], row["address"], reply_id)
+    others = await db.fetch(SQL["list_other_replies"], row["channel"], row["address"], reply_id)
     return Conversation(
         _reply(row),
         row["state"],
         row["closed_at"],
         row["closed_by"],
-        tuple(PastReading(**past) for past in await db.fetch(SQL["readings"], reply_id)),
+        tuple(PastReading(**past) for past in await db.fetch(SQL["list_classifications"], reply_id)),
         tuple((other["received_at"], without_controls(other["text"]), other["reading"]) for other in others),
     )
 
@@ -190,7 +190,7 @@ async def close_reply(db: Connection, reply_id: int, *, actor: str, at: datetime
         reply = await _lock(db, reply_id)
         if reply["state"] == "closed":
             return False
-        await db.execute(SQL["close"], reply_id, at, actor)
+        await db.execute(SQL["close_reply"], reply_id, at, actor)
         await _note(db, actor, "close_reply", reply_id, at, {})
     return True
 
@@ -235,7 +235,7 @@ async def read_by_staff(
             )  # fmt: skip
         await _obey(db, reply, reading)
         kind = subject.kind if subject is not None and answer_id is not None else None
-        await db.execute(SQL["correct"], reply_id, reading, person_id, kind, answer_id, at, actor)
+        await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
         await _note(db, actor, "read_reply", reply_id, at, detail)
     return answer_id
@@ -268,13 +268,13 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetim
             )
         address = address_about(reply["channel"], reply["address"], reply["written_to"])
         source = f"{reply['channel']}_reply"
-        if not await db.fetchval(SQL["made_by"], reply["channel"], address, source, reply["message_id"]):
+        if not await db.fetchval(SQL["has_caused_opt_out"], reply["channel"], address, source, reply["message_id"]):
             raise Conflict(
                 "This reply is not the only cause of the opt-out: the member has opted out in another way, too.",
                 remedy="See it with: muster suppression show ADDRESS",
             )
         await lift_opt_out(db, reply["channel"], address, "staff")
-        await db.execute(SQL["reopen"], reply_id)
+        await db.execute(SQL["reopen_reply"], reply_id)
         await _note(db, actor, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
     return address
 
@@ -320,7 +320,7 @@ async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
 
 
 async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:
-    row = await db.fetchrow(SQL["hold"], reply_id)
+    row = await db.fetchrow(SQL["lock_reply"], reply_id)
     if row is None:
         raise _no_reply(reply_id)
     return row
@@ -331,4 +331,4 @@ def _no_reply(reply_id: int) -> NotFound:
 
 
 async def _note(db: Connection, actor: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
-    await db.execute(SQL["note"], actor, action, f"reply:{reply_id}", detail, at)
+    await db.execute(SQL["record_audit"], actor, action, f"reply:{reply_id}", detail, at)

@@ -1,11 +1,11 @@
--- name: open_replies
+-- name: list_open
 -- Open replies, longest waiting first, with the message each answers, so that staff need not look anything up.
 select * from reply_shown
 where state = 'open' and ($2::text is null or why_open = $2)
 order by received_at, reply_id
 limit $1;
 
--- name: read_as
+-- name: list_by_reading
 -- Replies with one reading, latest first, open or not (reactions never are).
 select * from reply_shown where reading = $2 order by reply_id desc limit $1;
 
@@ -13,15 +13,15 @@ select * from reply_shown where reading = $2 order by reply_id desc limit $1;
 -- Sets the note for staff.
 update reply set note = $2 where reply_id = $1;
 
--- name: one_reply
+-- name: find_reply
 -- One reply in the same form, with its state.
 select * from reply_shown where reply_id = $1;
 
--- name: readings
+-- name: list_classifications
 -- All readings it has had, oldest first.
 select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by reading_id;
 
--- name: others
+-- name: list_other_replies
 -- The latest other replies from that address.
 select received_at, text, reading
 from reply
@@ -29,7 +29,7 @@ where channel = $1 and address = $2 and reply_id <> $3
 order by reply_id desc
 limit 10;
 
--- name: hold
+-- name: lock_reply
 -- Locks a reply, for one reader at a time, with the address of the message it answers, and what that asked
 -- about.
 select
@@ -42,18 +42,18 @@ left join subject using (subject_kind, subject_id)
 where r.reply_id = $1
 for update of r;
 
--- name: close
+-- name: close_reply
 -- Closes a reply, with who did it and when; a second close changes nothing.
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
 
--- name: correct
+-- name: correct_reply
 -- Replaces the rule's reading by that of staff; the audit keeps both.
 update reply
 set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), answer_kind = $4, answer_id = $5, state = 'closed',
   closed_at = $6, closed_by = $7
 where reply_id = $1;
 
--- name: made_by
+-- name: has_caused_opt_out
 -- Whether the opt-out in force for an address has this source and answers this message.
 select exists (
   select from suppression s
@@ -61,12 +61,12 @@ select exists (
   where s.channel = $1 and s.address = $2 and s.reason = 'opted_out' and e.source = $3 and e.message_id is not distinct from $4
 );
 
--- name: reopen
+-- name: reopen_reply
 -- Opens a reply that staff say is no opt-out, so that somebody reads it.
 update reply
 set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', closed_at = null, closed_by = null
 where reply_id = $1;
 
--- name: note
+-- name: record_audit
 -- Records who did what.
 insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

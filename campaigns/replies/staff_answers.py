@@ -79,7 +79,7 @@ async def send_answer(
     """
     if not text.strip():
         raise InputError("An answer needs words.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
-    reply = await db.fetchrow(SQL["hold"], reply_id)
+    reply = await db.fetchrow(SQL["lock_reply"], reply_id)
     if reply is None:
         raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
     channel, address = reply["channel"], _address(reply)
@@ -92,14 +92,14 @@ async def send_answer(
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
-    await db.execute(SQL["close"], reply_id, at, actor)
-    await db.execute(SQL["note"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
+    await db.execute(SQL["close_reply"], reply_id, at, actor)
+    await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
     return next(one for one in await answers_of(db, reply_id) if one.message_id == message_id)
 
 
 async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:
     """Return the answers of staff to a reply, oldest first."""
-    return [StaffAnswer(**row) for row in await db.fetch(SQL["answers"], f"reply {reply_id}: ")]
+    return [StaffAnswer(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
 
 
 def _address(reply: asyncpg.Record) -> str:

@@ -1,4 +1,4 @@
--- name: hold
+-- name: lock_reply
 -- Locks a reply, for one answer at a time. A button is answered by the channel of the message that it answers.
 select
   r.reply_id, case r.channel when 'link' then m.channel else r.channel end as channel, r.channel = 'link' as pressed,
@@ -8,15 +8,15 @@ left join message_any m on m.message_id = r.message_id
 where r.reply_id = $1
 for update of r;
 
--- name: close
+-- name: close_reply
 -- An answer deals with the reply.
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
 
--- name: note
+-- name: record_audit
 -- Records who answered.
 insert into audit (actor, action, subject, detail, at) values ($1, 'answer_reply', $2, $3, $4);
 
--- name: answers
+-- name: list_answers
 -- Answers to a reply: their references begin with it.
 select t.message_id, m.created_at as at, t.asked_by as by, t.content ->> 'text' as text, m.state::text as state
 from transactional t

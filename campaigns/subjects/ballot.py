@@ -195,7 +195,7 @@ class BallotSubject(Subject):
 
     async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
         """Return the latest claim by a message's link that nobody has retracted."""
-        return await db.fetchrow(SQL["said_by_link"], self.subject_id, person_id, message_id)
+        return await db.fetchrow(SQL["find_claim_by_link"], self.subject_id, person_id, message_id)
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:

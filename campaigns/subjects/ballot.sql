@@ -1,4 +1,4 @@
--- name: said_by_link
+-- name: find_claim_by_link
 -- The latest claim made by this message's link that has not been retracted.
 select c.claim_id as answer_id, c.at
 from claim c

@@ -34,7 +34,7 @@ async def find_subject(db: Connection, kind: str, name: str) -> Subject:
     Raises:
         NotFound: there is none; the error names those there are.
     """
-    facts = await db.fetchval(SQL["subject"], kind, await KINDS[kind].find(db, name))
+    facts = await db.fetchval(SQL["find_subject"], kind, await KINDS[kind].find(db, name))
     if facts is None:
         raise NotFound(f"There is no {kind} {name}.")
     return subject_of(facts)

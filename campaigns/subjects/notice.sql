@@ -3,6 +3,6 @@
 insert into notice (name, title, organisation, time_zone, closes_at) values ($1, $2, $3, $4, $5)
 on conflict (name) do nothing;
 
--- name: notice_id
+-- name: find_notice
 -- By the name of its campaign.
 select notice_id from notice where name = $1

@@ -149,7 +149,7 @@ async def ready_year(db: Connection, step_id: int) -> None:
 
 async def archived_years(db: Connection) -> list[Year]:
     """Return the years of the archive, the oldest first."""
-    return [Year(**row) for row in await db.fetch(SQL["years"])]
+    return [Year(**row) for row in await db.fetch(SQL["list_years"])]
 
 
 async def check_year(db: Connection, year: int) -> None:

@@ -104,7 +104,7 @@ select
 from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::smallint[]) with ordinality
   as t (message_id, at, source, code, detail, year, n);
 
--- name: years
+-- name: list_years
 -- Years of the archive, by its tables.
 select right(c.relname, 4)::int as year, pg_total_relation_size(c.oid) as bytes
 from pg_inherits i

@@ -105,12 +105,14 @@ class Claim:
 
 async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """Return the steps' queues that have messages due, the most urgent first."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now)]
+    return [StepChannel(**row) for row in await db.fetch(SQL["list_due_queues"], list(channels), now)]
 
 
 async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """Return the senders' queues that have transactional messages due."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["due_transactional"], list(channels), now, TRANSACTIONAL)]
+    return [
+        StepChannel(**row) for row in await db.fetch(SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL)
+    ]
 
 
 async def claim(
@@ -171,7 +173,7 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
     fields = (row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     if row["step_id"] is not None:
         return Claimed(*fields)
-    found = await db.fetchrow(SQL["transactional"], row["message_id"])
+    found = await db.fetchrow(SQL["read_transactional"], row["message_id"])
     assert found is not None
     return ClaimedTransactional(*fields, **found)
 

@@ -1,4 +1,4 @@
--- name: due_queues
+-- name: list_due_queues
 -- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
 select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s
@@ -11,7 +11,7 @@ where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::t
   )
 order by s.priority desc, s.step_id, c.channel;
 
--- name: due_transactional
+-- name: list_due_transactional
 -- Senders that have transactional messages to send now ($3: their priority).
 select null::bigint as step_id, f.channel, $3::int as priority, f.sender_id, f.pace::float8 as pace, '[]'::jsonb as caps
 from sender f
@@ -154,7 +154,7 @@ from taken k
 join transactional t using (message_id)
 order by k.message_id;
 
--- name: transactional
+-- name: read_transactional
 -- One transactional message of unknown outcome, to be composed as it was.
 select kind, content, concealed, in_reply_to, thread, send_before from transactional where message_id = $1;
 

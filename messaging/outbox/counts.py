@@ -52,9 +52,9 @@ class StepCounts:
 
 async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     """Return the progress of each step of a campaign, in their order; planned steps have no counts."""
-    steps = await db.fetch(SQL["steps"], campaign_id)
+    steps = await db.fetch(SQL["list_steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
-    for group in await db.fetch(SQL["progress"], list(groups), WINDOW):
+    for group in await db.fetch(SQL["count_steps"], list(groups), WINDOW):
         groups[group["step_id"]].append(group)
     return [_count(step, groups[step["step_id"]]) for step in steps]
 

@@ -1,4 +1,4 @@
--- name: steps
+-- name: list_steps
 -- A paused sender stops the step without changing its state. Messages by dates of people wait each for their own time.
 select
   s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
@@ -22,7 +22,7 @@ left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s
 where s.campaign_id = $1
 order by s.position;
 
--- name: progress
+-- name: count_steps
 -- One pass over one index, without reading the table: counts, segments and rate. Archived messages are a few rows of
 -- totals, whose number never grows.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,

@@ -106,7 +106,7 @@ async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[H
     """
     events: list[HistoryEvent] = []
     tries = 0
-    for row in await db.fetch(SQL["events"], message_id):
+    for row in await db.fetch(SQL["list_events"], message_id):
         tries += row["state"] == State.SENDING
         events.append(_event(**row, tries=tries, zone=zone))
     return events
@@ -123,7 +123,7 @@ async def message_status(db: Connection, message_id: int, zone: tzinfo = UTC) ->
     Raises:
         NotFound: there is no such message.
     """
-    row = await db.fetchrow(SQL["message"], message_id)
+    row = await db.fetchrow(SQL["find_message"], message_id)
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
     state = State(row["state"])
@@ -150,12 +150,12 @@ async def message_status(db: Connection, message_id: int, zone: tzinfo = UTC) ->
 
 async def messages_of(db: Connection, person_id: int, *, limit: int = 50) -> list[int]:
     """Return the ids of a person's messages, at most `limit`, the latest first."""
-    return [row["message_id"] for row in await db.fetch(SQL["of_person"], person_id, limit)]
+    return [row["message_id"] for row in await db.fetch(SQL["list_of_person"], person_id, limit)]
 
 
 async def messages_to_nobody(db: Connection, channel: str, address: str, *, limit: int = 50) -> list[int]:
     """Return the ids of transactional messages to an address when nobody was known to have it, the latest first."""
-    return [row["message_id"] for row in await db.fetch(SQL["to_nobody"], channel, address, limit)]
+    return [row["message_id"] for row in await db.fetch(SQL["list_to_nobody"], channel, address, limit)]
 
 
 async def list_messages(
@@ -178,7 +178,9 @@ async def list_messages(
         limit: most messages.
     """
     wanted = None if states is None else [state.value for state in states]
-    return [MessageLine(**row) for row in await db.fetch(SQL["listed"], campaign_id, wanted, reason, after, limit)]
+    return [
+        MessageLine(**row) for row in await db.fetch(SQL["list_messages"], campaign_id, wanted, reason, after, limit)
+    ]
 
 
 def _event(

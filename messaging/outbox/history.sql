@@ -1,4 +1,4 @@
--- name: message
+-- name: find_message
 -- One message and its status; archived messages are found, too, here and below.
 select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before, m.date_at,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
@@ -13,25 +13,25 @@ left join transactional t on t.message_id = m.message_id
 left join sender f using (sender_id)
 where m.message_id = $1;
 
--- name: events
+-- name: list_events
 -- In the order they were written.
 select at, state, source, code, detail from message_event_any where message_id = $1 order by event_id;
 
--- name: of_person
+-- name: list_of_person
 -- The latest first.
 select message_id from messages_of($1)
 union all
 select message_id from message_archive where person_id = $1
 order by message_id desc limit $2;
 
--- name: to_nobody
+-- name: list_to_nobody
 -- The latest first. The archive has few messages to nobody known.
 select message_id from messages_to_nobody($1, $2)
 union all
 select message_id from message_archive where person_id is null and channel = $1 and address = $2
 order by message_id desc limit $3;
 
--- name: listed
+-- name: list_messages
 -- A page of a campaign's messages, or of all, by state and reason.
 select
   m.message_id, m.person_id, m.channel, m.address, m.state, m.reason, m.attempt, m.sent_at, m.changed_at, s.position, t.kind

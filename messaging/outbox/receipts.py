@@ -165,7 +165,7 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
     known: dict[int | str | None, _Message] = {
         row["message_id"]: _Message(row, State(row["state"]), set(), 0, row["provider_id"]) for row in rows
     }
-    for row in await db.fetch(SQL["tries"], [*known]):
+    for row in await db.fetch(SQL["list_tries"], [*known]):
         message = known[row["message_id"]]
         message.retried += row["ended_by"] == "receipt"
         if row["provider_id"]:

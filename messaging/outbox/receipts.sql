@@ -18,7 +18,7 @@ where m.message_id = any ($1::bigint[])
 order by m.message_id
 for update of m;
 
--- name: tries
+-- name: list_tries
 -- Their earlier tries; read after the lock, so that none is missed that another batch has just ended.
 select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 

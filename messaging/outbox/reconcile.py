@@ -135,7 +135,7 @@ async def _settle_texts(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
 ) -> Counter[str]:
     """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
-    unknown = await db.fetch(SQL["unknown_texts"], ASKED_AT_ONCE, settle)
+    unknown = await db.fetch(SQL["list_unknown_texts"], ASKED_AT_ONCE, settle)
     if not unknown:
         return Counter()
     assert runtime.settings.database_url is not None
@@ -184,7 +184,7 @@ async def _ask(
     if traces is None:  # unknown: never sent again on a guess
         is_held = await db.fetchval(SQL["hold_for_staff"], message.message_id, message.attempt, patience)
         return "held" if is_held else "waits"
-    taken = await db.fetch(SQL["known_elsewhere"], [trace.provider_id for trace in traces])
+    taken = await db.fetch(SQL["find_known_elsewhere"], [trace.provider_id for trace in traces])
     others = {other["provider_id"] for other in taken}
     trace = next((trace for trace in traces if trace.provider_id not in others), None)
     if trace is None:

@@ -96,7 +96,7 @@ with doubtful as materialized (
 select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held_for_staff
 from settled;
 
--- name: unknown_texts
+-- name: list_unknown_texts
 -- Texts to ask their providers about; providers take turns, so that one that is away does not delay the others.
 select
   m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
@@ -106,7 +106,7 @@ where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 
 order by row_number() over (partition by m.provider order by m.changed_at), m.changed_at
 limit $1;
 
--- name: known_elsewhere
+-- name: find_known_elsewhere
 -- Provider ids that belong to other messages, or to earlier tries: the same text may have gone to the same number
 -- before.
 select provider_id from message where provider_id = any ($1::text[])

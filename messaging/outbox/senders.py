@@ -80,11 +80,11 @@ async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[
     """
     paused: list[int] = []
     limits = (THRESHOLD, SHARE, WINDOW, TRIES)
-    for row in await db.fetch(SQL["refused_senders"], list(sender_ids), [*OUR_FAULT], *limits):
+    for row in await db.fetch(SQL["list_refused"], list(sender_ids), [*OUR_FAULT], *limits):
         reason = Reason(row["reasons"][0])
         were = verb(row["refused"], "was", "were")
         why = f"{row['refused']} of the last {plural(row['tried'], 'message')} {were} refused. {sentence(reason)}"
-        if await db.fetchval(SQL["pause"], row["sender_id"], why) is None:
+        if await db.fetchval(SQL["pause_sender"], row["sender_id"], why) is None:
             continue
         paused.append(row["sender_id"])
         log.error("a sender was paused", sender_id=row["sender_id"], refused=row["refused"], reason=reason.value)
@@ -106,7 +106,7 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
         The ids of the senders that have too many now.
     """
     many: list[int] = []
-    for row in await db.fetch(SQL["unknown_senders"], UNKNOWN):
+    for row in await db.fetch(SQL["list_unknown"], UNKNOWN):
         key = f"unknown:{row['sender_id']}"
         if not row["many"]:
             await resolve_alert(db, key)
@@ -138,7 +138,7 @@ async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int
     Returns:
         How many messages were put back into the queue.
     """
-    again: int = await db.fetchval(SQL["resume"], sender_id, [*MENDABLE], now)
+    again: int = await db.fetchval(SQL["resume_sender"], sender_id, [*MENDABLE], now)
     await resolve_alert(db, f"sender:{sender_id}")
     log.info("a sender was resumed", sender_id=sender_id, messages=again)
     return again

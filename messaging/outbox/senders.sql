@@ -14,7 +14,7 @@ where channel = $1 and address = any ($2::text[])
 order by array_position($2::text[], address)
 limit 1;
 
--- name: refused_senders
+-- name: list_refused
 -- Those of these senders with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
 -- SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the last $6
 -- tries, so that a sender that sent well for hours stops as soon as a new one, and the query costs the same however
@@ -53,7 +53,7 @@ cross join lateral (
 ) as taken
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
--- name: unknown_senders
+-- name: list_unknown
 -- Senders with too many messages of unknown outcome, and those with an open alert about it. Counts only what is unknown
 -- now: it is settled within a minute once the provider answers again. Messages left by a lost worker do not count, for
 -- they say nothing about the provider.
@@ -69,11 +69,11 @@ left join (
 left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
 where d.unknown >= $1 or a.alert_id is not null;
 
--- name: pause
+-- name: pause_sender
 -- Returns a row only once: of two workers that notice at the same time, one raises the alert.
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
--- name: resume
+-- name: resume_sender
 -- The refusals said nothing about the messages, so these are queued again, unless their deadline has passed, their
 -- campaign was cancelled, or what they open is gone. A finished step opens again, as paused where its campaign is paused.
 with mended as (

@@ -99,19 +99,19 @@ async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
     Returns:
         How many steps were running.
     """
-    paused = await db.fetch(SQL["pause"], campaign_id)
+    paused = await db.fetch(SQL["pause_steps"], campaign_id)
     log.info("steps paused", campaign_id=campaign_id, steps=len(paused), reason=reason)
     return len(paused)
 
 
 async def resume_steps(db: Connection, campaign_id: int) -> int:
     """Resume a campaign's paused steps; returns how many."""
-    return len(await db.fetch(SQL["resume"], campaign_id))
+    return len(await db.fetch(SQL["resume_steps"], campaign_id))
 
 
 async def cancel_steps(db: Connection, campaign_id: int) -> int:
     """End a campaign's steps for good; returns how many queued messages were withdrawn."""
-    withdrawn: int = await db.fetchval(SQL["cancel"], campaign_id)
+    withdrawn: int = await db.fetchval(SQL["cancel_steps"], campaign_id)
     return withdrawn
 
 

@@ -11,7 +11,7 @@ values (
 )
 returning step_id;
 
--- name: pause
+-- name: pause_steps
 -- A step still being launched is paused too: its launch stops at its cursor. A finished step would reopen as paused if
 -- a message came back to its queue.
 with later as (
@@ -21,7 +21,7 @@ update step set state = 'paused', reopens_as = 'paused'
 where campaign_id = $1 and state in ('running', 'launching')
 returning step_id;
 
--- name: resume
+-- name: resume_steps
 -- A step that was never fully launched goes on launching from its cursor.
 with later as (
   update step set reopens_as = 'running' where campaign_id = $1 and state <> 'paused'
@@ -30,7 +30,7 @@ update step set state = case when launched_at is null then 'launching' else 'run
 where campaign_id = $1 and state = 'paused'
 returning step_id;
 
--- name: cancel
+-- name: cancel_steps
 -- Steps to come never start, and queued messages are withdrawn, in one statement: up to 50,000 while the user waits,
 -- the rest by reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that
 -- come back to the queue later are withdrawn by reconcile, too. Nothing ever comes back to steps that had finished.

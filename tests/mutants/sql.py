@@ -70,7 +70,7 @@ def _in_function(function: str, *replacements: tuple[str, str, str]) -> tuple[Sq
 MUTANTS: Final = (
     *_in_query(
         CLAIM,
-        "due_queues",
+        "list_due_queues",
         ("a paused step is offered", "s.state = 'running' and f.paused_reason", "f.paused_reason"),
         ("a paused sender is offered", " and f.paused_reason is null", ""),
         ("channels that nobody asked for are offered", "c.channel = any ($1::text[])", "cardinality($1::text[]) > 0"),

@@ -95,7 +95,7 @@ async def record_view(
     """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
-    await db.execute(SQL["open"], *look, MOST_LATELY, LATELY)
+    await db.execute(SQL["record_view"], *look, MOST_LATELY, LATELY)
     return nonce
 
 
@@ -117,7 +117,7 @@ async def use_view(
         answer: what was pressed.
         at: when.
     """
-    row = await db.fetchrow(SQL["use"], nonce_digest(nonce), message_id, action, at, answer[:40], VIEW_LASTS)
+    row = await db.fetchrow(SQL["use_view"], nonce_digest(nonce), message_id, action, at, answer[:40], VIEW_LASTS)
     if row is None:
         return None
     return AnsweredView(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["earlier"])
@@ -174,7 +174,7 @@ class PageViews:
 
     async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
         """Find the messages whose page a person's browser has opened."""
-        return [row["message_id"] for row in await db.fetch(SQL["opened"], message_ids)]
+        return [row["message_id"] for row in await db.fetch(SQL["list_opened"], message_ids)]
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
         """Delete the page views of messages; returns how many there were."""

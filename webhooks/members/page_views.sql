@@ -1,8 +1,8 @@
--- name: open
+-- name: record_view
 -- Records a page view. It allows one answer, and says nothing about the person.
 select record_page_view($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
--- name: use
+-- name: use_view
 -- A page view allows one answer: of two presses at the same moment the second finds it used.
 update page_view
 set answered_at = $4, answer = $5
@@ -26,7 +26,7 @@ with old as materialized (
 )
 select count(*) from old;
 
--- name: opened
+-- name: list_opened
 -- Messages whose page a person's browser has opened.
 select distinct message_id from page_view
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';

@@ -109,7 +109,7 @@ async def find_recipient(db: Connection | Pool, token: str, page: Page, now: dat
         page: which of the message's pages.
         now: the time.
     """
-    row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LINK_LIFETIME)
+    row = await db.fetchrow(SQL["find_recipient"], digest(token), OPENED_BY[page], now, LINK_LIFETIME)
     return None if row is None else _recipient(row)
 
 
@@ -136,7 +136,7 @@ async def view_page(
     """
     nonce = new_nonce()
     row = await db.fetchrow(
-        SQL["look"],
+        SQL["view_page"],
         digest(token),
         OPENED_BY[page],
         now,
@@ -164,7 +164,7 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
         answer: what was pressed.
     """
     row = await db.fetchrow(
-        SQL["press"],
+        SQL["use_view"],
         digest(token),
         OPENED_BY[page],
         now,

@@ -1,8 +1,8 @@
--- name: find
+-- name: find_recipient
 -- The recipient of a link; no row where what it asks about was over long ago.
 select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval);
 
--- name: look
+-- name: view_page
 -- The same, and records a page view: most are never answered, so each costs one statement. A page view allows one
 -- answer, and says nothing about the person. On its own (`$9`) it is committed without waiting for the disk: if the
 -- server crashes in the next half second, the member is asked to press once more.
@@ -14,7 +14,7 @@ with recipient as materialized (
 )
 select recipient.* from recipient cross join recorded;
 
--- name: press
+-- name: use_view
 -- The same for the press of a button, with the page view it comes from (which allows one answer: of two presses at the
 -- same moment the second finds it used) and the other uses of this message's links just before: machines follow all of
 -- them, people one. Previews are left out: the member's own phone makes them. `looks` counts fetched pages: from all of

@@ -54,7 +54,7 @@ async def backfill(runtime: Runtime) -> int:
     if through is None:
         return 0
     client = open_client(settings, runtime.http)
-    senders = {row["address"] for row in await runtime.pool.fetch(SQL["senders"])} | {settings.sms_from}
+    senders = {row["address"] for row in await runtime.pool.fetch(SQL["list_senders"])} | {settings.sms_from}
     remembered = now - timedelta(days=settings.keep_inbox) + DAY
     if through < remembered:
         log.warning("older texts are not fetched again; they may have been processed", since=through, before=remembered)
@@ -65,7 +65,7 @@ async def backfill(runtime: Runtime) -> int:
             row = _row(listed, senders, settings.sms_from)
             if row is not None:
                 stored += await intake.store(runtime, **row, at=min(listed.date_sent, now)) is not None
-        await runtime.pool.execute(SQL["have_through"], INBOUND, end, runtime.clock())
+        await runtime.pool.execute(SQL["store_position"], INBOUND, end, runtime.clock())
         start = end
     if stored:
         log.warning("texts that had not arrived by webhook were fetched", texts=stored, since=through.isoformat())

@@ -6,10 +6,10 @@ on conflict (source) do update set looked_at = $2
   where backfill_position.looked_at <= $2::timestamptz - $3::interval
 returning through;
 
--- name: have_through
+-- name: store_position
 -- Everything up to then has been stored; updating looked_at keeps others from starting a look while a long one runs.
 update backfill_position set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
 
--- name: senders
+-- name: list_senders
 -- The senders that members can text back to.
 select address from sender where channel = 'sms';

@@ -16,11 +16,11 @@ from webhooks.subscriptions.event_types import PRIVATE, webhook_id, write
 SQL: Final = load_queries(__file__)
 
 _LOOKS_UP: Final = {
-    "message.": "addresses_of_messages",
-    "opt_out.": "addresses_of_suppressions",
-    "suppression.": "addresses_of_suppressions",
-    "reply.": "replies",
-    "answer.": "comments",
+    "message.": "list_message_addresses",
+    "opt_out.": "list_suppressed_addresses",
+    "suppression.": "list_suppressed_addresses",
+    "reply.": "list_replies",
+    "answer.": "list_comments",
 }
 """The query for an event's addresses and texts, by the prefix of its type."""
 

@@ -1,13 +1,13 @@
--- name: addresses_of_messages
+-- name: list_message_addresses
 -- The addresses messages went to, from the outbox or the archive.
 select message_id as ref, address from message_any where message_id = any ($1::bigint[]);
 
--- name: addresses_of_suppressions
+-- name: list_suppressed_addresses
 select event_id as ref, address from suppression_event where event_id = any ($1::bigint[]) and channel <> 'person';
 
--- name: replies
+-- name: list_replies
 select reply_id as ref, address, text from reply where reply_id = any ($1::bigint[]);
 
--- name: comments
+-- name: list_comments
 -- The words beside answers, unless they were taken back or erased.
 select response_id as ref, comment as text from response_comment where response_id = any ($1::bigint[]);

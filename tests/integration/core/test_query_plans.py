@@ -81,8 +81,8 @@ class Pin:
 
 
 PINS = (
-    Pin("messaging/outbox/claim", "due_queues", ("message_due",)),
-    Pin("messaging/outbox/claim", "due_transactional", ("message_transactional_due",)),
+    Pin("messaging/outbox/claim", "list_due_queues", ("message_due",)),
+    Pin("messaging/outbox/claim", "list_due_transactional", ("message_transactional_due",)),
     Pin(
         "messaging/outbox/claim",
         "claim_transactional",
@@ -102,16 +102,16 @@ PINS = (
     Pin("messaging/outbox/transactional", "wipe", ("transactional_concealed",)),
     Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
-    Pin("messaging/outbox/reconcile", "unknown_texts", ("message_ambiguous",)),
-    Pin("messaging/outbox/reconcile", "known_elsewhere", ("message_provider",)),
+    Pin("messaging/outbox/reconcile", "list_unknown_texts", ("message_ambiguous",)),
+    Pin("messaging/outbox/reconcile", "find_known_elsewhere", ("message_provider",)),
     Pin("messaging/outbox/reconcile", "record_trace", ("message_pkey",)),
     Pin("messaging/outbox/reconcile", "queue_again", ("message_pkey",)),
     Pin("messaging/outbox/steps", "finish_drained", ("message_progress",)),
     Pin("messaging/outbox/receipts", "find_messages", ("message_provider", "message_try_provider")),
     Pin("messaging/outbox/receipts", "find_receipted", ("message_pkey",)),
     Pin("messaging/outbox/receipts", "move_states", ("message_pkey",)),
-    Pin("messaging/outbox/history", "events", ("message_event_pkey",)),
-    Pin("messaging/outbox/history", "of_person", ("message_step_id_person_id_key",)),
+    Pin("messaging/outbox/history", "list_events", ("message_event_pkey",)),
+    Pin("messaging/outbox/history", "list_of_person", ("message_step_id_person_id_key",)),
     Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
     Pin("messaging/suppression", "withdraw_address", ("message_one_per_address",)),
     Pin("messaging/suppression", "withdraw_person", ("message_step_id_person_id_key",)),
@@ -121,11 +121,15 @@ PINS = (
     Pin("messaging/consent", "list_consents", ("consent_event_person",)),
     Pin("messaging/goals", "meet_goal", ("message_step_id_person_id_key",)),
     Pin("webhooks/inbound_log/inbound_log", "claim_due", ("inbound_log_new", "inbound_log_subject")),
-    Pin("webhooks/members/recipient", "find", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
-    Pin("webhooks/members/recipient", "look", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
     Pin(
         "webhooks/members/recipient",
-        "press",
+        "find_recipient",
+        ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey"),
+    ),
+    Pin("webhooks/members/recipient", "view_page", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
+    Pin(
+        "webhooks/members/recipient",
+        "use_view",
         ("link_pkey", "message_pkey", "page_view_nonce_key", "page_view_message"),
     ),
     Pin(
@@ -135,14 +139,14 @@ PINS = (
     ),
     Pin(
         "campaigns/addressing",
-        "candidates",
+        "list_candidates",
         ("address_person_id_channel_address_key", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
     ),
-    Pin("campaigns/replies/answered_messages", "latest", ("message_one_per_address",)),
-    Pin("campaigns/subjects/ballot", "said_by_link", ("claim_person",)),
-    Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
-    Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),
-    Pin("campaigns/replies/reclassify", "hold_stale", ("reply_pkey", "reply_address")),
+    Pin("campaigns/replies/answered_messages", "find_latest", ("message_one_per_address",)),
+    Pin("campaigns/subjects/ballot", "find_claim_by_link", ("claim_person",)),
+    Pin("campaigns/replies/answers", "has_replied_stop_since", ("reply_address",)),
+    Pin("campaigns/replies/reply_inbox", "list_other_replies", ("reply_address",)),
+    Pin("campaigns/replies/reclassify", "lock_stale", ("reply_pkey", "reply_address")),
     Pin("webhooks/subscriptions/event_sources", "messages", ("message_event_order", "message_pkey")),
     Pin("webhooks/subscriptions/event_sources", "suppressions", ("suppression_event_pkey",)),
     Pin("webhooks/subscriptions/event_sources", "replies", ("reply_pkey",)),
@@ -160,7 +164,7 @@ async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> Non
     assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
 
 
-@pytest.mark.parametrize("name", ["find", "look", "press"])
+@pytest.mark.parametrize("name", ["find_recipient", "view_page", "use_view"])
 async def test_what_a_person_has_answered_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
     nodes = await plan_of(grown, load_queries(str(ROOT / "webhooks/members/recipient.py"))[name])
     for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):

@@ -197,7 +197,7 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
 
 async def test_looking_for_what_waits_does_not_read_the_archive(db: Connection, past: Past) -> None:
     await archive_all(db, past)
-    listed = load_queries(str(ROOT / "messaging/outbox/history"))["listed"]
+    listed = load_queries(str(ROOT / "messaging/outbox/history"))["list_messages"]
     for states, reads in ((["ambiguous", "queued"], False), (["failed"], True)):
         plan = await db.fetch(f"explain {listed}", None, states, None, 0, 100)
         assert ("message_archive" in str(plan)) is reads
@@ -324,17 +324,17 @@ async def test_nothing_is_archived_while_anything_is_sent(db: Connection, past: 
 
 
 HOT = {
-    "messaging/outbox/claim": ("due_queues", "claim", "hand_back"),
+    "messaging/outbox/claim": ("list_due_queues", "claim", "hand_back"),
     "messaging/outbox/outcomes": ("record",),
     "messaging/outbox/receipts": ("find_receipted", "move_states", "record_receipts"),
-    "messaging/outbox/steps": ("finish_drained", "cancel"),
-    "messaging/outbox/counts": ("progress",),
+    "messaging/outbox/steps": ("finish_drained", "cancel_steps"),
+    "messaging/outbox/counts": ("count_steps",),
     "messaging/goals": ("meet_goal",),
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
-    "campaigns/replies/opt_outs": ("stopped_by_link",),
-    "campaigns/replies/answered_messages": ("message", "latest"),
-    "campaigns/launch": ("recipients",),
-    "webhooks/members/recipient": ("find", "look", "press"),
+    "campaigns/replies/opt_outs": ("was_stopped_by_link",),
+    "campaigns/replies/answered_messages": ("find_message", "find_latest"),
+    "campaigns/launch": ("list_recipients",),
+    "webhooks/members/recipient": ("find_recipient", "view_page", "use_view"),
 }
 """What runs for every message, receipt, look, press and reply."""
 

@@ -92,7 +92,7 @@ async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection)
     await fill(db, step, 20_000, "delivered", minutes=60)
     await db.execute("analyze message")
     rows = await db.fetch(
-        "explain (analyze, costs off, timing off, buffers) " + SQL["refused_senders"],
+        "explain (analyze, costs off, timing off, buffers) " + SQL["list_refused"],
         [step.step_id], [*OUR_FAULT], THRESHOLD, SHARE, WINDOW, TRIES,
     )  # fmt: skip
     plan = "\n".join(row[0] for row in rows)
