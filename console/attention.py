@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.replies.reply_inbox import OpenReply, open_replies
+from campaigns.replies.reply_inbox import ShownReply, open_replies
 from console.words import mask_text, short_name, shorten
 from core.address_masks import mask
 from core.db import Connection, load_queries
@@ -68,7 +68,7 @@ async def replies(db: Connection) -> WaitingReplies:
     return WaitingReplies(count, shown)
 
 
-def _reply(reply: OpenReply, writer: asyncpg.Record | None) -> WaitingReply:
+def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
     return WaitingReply(
         reply_id=reply.reply_id,
         who="Unknown sender" if writer is None else short_name(writer["first_name"], writer["last_initial"]),

@@ -26,7 +26,7 @@ with entry as (
   insert into suppression_event (channel, address, purpose, action, reason, source, at)
   select channel, address, purpose, 'suppress', reason, source, since from judged where not lifted and not is_in_force
   returning event_id, channel, address, purpose, reason, at
-), standing as (
+), in_force as (
   insert into suppression (channel, address, purpose, reason, since, event_id)
   select channel, address, purpose, reason, at, event_id from fresh
   on conflict (channel, address, purpose) do update

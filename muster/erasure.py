@@ -92,7 +92,7 @@ class FoundTraces:
             "messages": len(self.traces.written.messages),
             "archived_messages": len(self.traces.written.archived),
             "replies": len(self.traces.reply_ids),
-            "inbox": len(self.arrivals.inbox | self.arrivals.named),
+            "inbox": len(self.arrivals.items | self.arrivals.named),
             "webhook_events": len(self.arrivals.events),
         }
 
@@ -234,7 +234,7 @@ async def _erase(
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = search_terms(traces)
     done = FoundTraces(traces, await find_arrivals(db, wanted, traces_found.arrivals))
-    if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
+    if unread := await find_waiting(db, done.arrivals.items | done.arrivals.mails):
         raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
     await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)

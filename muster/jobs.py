@@ -27,13 +27,13 @@ from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from services.questions.counts import compact as compact_answers
 from staff.sign_in import forget_expired
-from webhooks import backfill, delete_stale_rows, process_inbox
+from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
 from webhooks.subscriptions.event_log import EventLog, drop_old
 
-INBOX_BATCH: Final = 500
-INBOX_PAUSE: Final = 0.1
+INBOUND_BATCH: Final = 500
+INBOUND_PAUSE: Final = 0.1
 """Seconds in which receipts are collected: a batch costs the database little more than a single one."""
 COUNT_EVERY: Final = 5.0
 """Seconds between two checks of whether turnout counts need an update."""
@@ -67,7 +67,7 @@ class Jobs:
     dispatcher: Dispatcher
     outbound_http: OutboundHttp
     deliveries: list[PeriodicJob] = field(init=False)
-    inbox: PeriodicJob = field(init=False)
+    inbound: PeriodicJob = field(init=False)
     launch: PeriodicJob = field(init=False)
     dates: PeriodicJob = field(init=False)
     reconcile: PeriodicJob = field(init=False)
@@ -90,7 +90,7 @@ class Jobs:
             PeriodicJob(f"deliver {name}", partial(self._deliver, name), outages=outages)
             for name in self.dispatcher.channels
         ]
-        self.inbox = PeriodicJob("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
+        self.inbound = PeriodicJob("inbound", self._process_inbound, INBOUND_PAUSE, outages=outages)
         self.launch = PeriodicJob("launch", self._launch, outages=outages)
         self.dates = PeriodicJob("dates of people", self._follow_dates, outages=outages)
         self.reconcile = PeriodicJob("reconcile", self._reconcile, outages=outages)
@@ -103,7 +103,7 @@ class Jobs:
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Start every job that is due by the clock."""
-        due = [self.launch, self.dates, self.reconcile, self.inbox, self.webhooks, *self.deliveries]
+        due = [self.launch, self.dates, self.reconcile, self.inbound, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
         if time.monotonic() >= self.backfill_at:
@@ -126,7 +126,7 @@ class Jobs:
             patience: seconds; what is not finished by then is cancelled.
         """
         mine = (
-            self.inbox,
+            self.inbound,
             self.launch,
             self.dates,
             self.reconcile,
@@ -150,8 +150,8 @@ class Jobs:
         await self.dispatcher.run(only=channel)
         return False
 
-    async def _read_inbox(self) -> bool:
-        return await process_inbox(self.runtime, INBOX_BATCH) >= INBOX_BATCH
+    async def _process_inbound(self) -> bool:
+        return await process_inbound(self.runtime, INBOUND_BATCH) >= INBOUND_BATCH
 
     async def _launch(self) -> bool:
         await launch_due_steps(self.runtime)

@@ -19,9 +19,9 @@ from core.http.web import RUNTIME, leads_here
 from core.runtime import Runtime
 
 SQL = load_queries(__file__)
-MESSAGES_BY_STATE = SQL["messages_by_state"]
-QUEUE_AGE = SQL["queue_age"]
-INBOX_BACKLOG = SQL["inbox_backlog"]
+MESSAGES_BY_STATE = SQL["count_messages"]
+QUEUE_AGE = SQL["find_queue_age"]
+COUNT_INBOUND = SQL["count_inbound"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FRESH: Final = 5.0
@@ -42,7 +42,7 @@ class Metrics:
     database_up: Gauge = field(init=False)
     messages: Gauge = field(init=False)
     queue_age: Gauge = field(init=False)
-    inbox: Gauge = field(init=False)
+    inbound: Gauge = field(init=False)
     counted_at: float = float("-inf")
     _counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
 
@@ -65,7 +65,7 @@ class Metrics:
         self.queue_age = Gauge(
             "muster_queue_age_seconds", "How long the longest waiting message has been due.", registry=home
         )
-        self.inbox = Gauge("muster_inbox_items", "What the outside said, by state.", ["state"], registry=home)
+        self.inbound = Gauge("muster_inbox_items", "Items of the inbound log, by state.", ["state"], registry=home)
 
     def record(self, request: web.Request, status: int, seconds: float) -> None:
         """Count one answered request by its route, never by its path, which may hold a member's token."""
@@ -95,19 +95,19 @@ class Metrics:
             async with runtime.pool.acquire(timeout=5) as db:
                 states = await db.fetch(MESSAGES_BY_STATE, timeout=10)
                 age = await db.fetchval(QUEUE_AGE, runtime.clock(), timeout=10)
-                inbox = await db.fetchrow(INBOX_BACKLOG, timeout=10)
+                inbound = await db.fetchrow(COUNT_INBOUND, timeout=10)
         except Exception as error:  # noqa: BLE001  # the scrape must go on whatever fails
             log.warning("the counts for the metrics could not be read", error=repr(error))
             self.database_up.set(0)
             return
-        assert inbox is not None
+        assert inbound is not None
         self.database_up.set(1)
         self.messages.clear()
         for row in states:
             self.messages.labels(row["state"]).set(row["n"])
         self.queue_age.set(age)
-        for state, n in inbox.items():
-            self.inbox.labels(state).set(n)
+        for state, n in inbound.items():
+            self.inbound.labels(state).set(n)
 
 
 METRICS: Final = web.AppKey("metrics", Metrics)

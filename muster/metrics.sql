@@ -1,4 +1,4 @@
--- name: messages_by_state
+-- name: count_messages
 -- One index-only scan, at most every few seconds (see Metrics), and the transactional messages, of which there are few. Archived
 -- messages stay counted; tests count nowhere.
 select state::text as state, sum(n)::bigint as n
@@ -11,7 +11,7 @@ from (
 ) as everywhere
 group by state;
 
--- name: queue_age
+-- name: find_queue_age
 -- How long the longest waiting message has been due, in seconds: reads only the head of each running step's index, and that of
 -- each sender's transactional messages.
 select coalesce(extract(epoch from $1::timestamptz - min(head.not_before)), 0)::float8 as seconds
@@ -35,7 +35,7 @@ from (
   ) as first
 ) as head;
 
--- name: inbox_backlog
+-- name: count_inbound
 -- Inbound rows that are not processed yet, and those that could not be processed.
 select
   (select count(*) from inbound_log where state = 'new') as new,

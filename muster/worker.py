@@ -4,7 +4,7 @@ A wake-up carries no message: it starts a job (see `muster/jobs.py`), which clai
 nothing is lost when Redis is flushed or away, or when a worker dies: every worker also checks the database by itself
 every second, and runs the clock's jobs itself while Redis is away.
 
-Work for one worker (the inbox, the clock) is an arq job, which one of them takes. Work that all share (sending) is
+Work for one worker (the inbound log, the clock) is an arq job, which one of them takes. Work that all share, sending, is
 announced on the deliver channel (Redis' publish and subscribe), which reaches each at once.
 """
 
@@ -108,7 +108,7 @@ def _look(jobs: Jobs, *, clock_too: bool) -> None:
         jobs.tick()
     else:
         jobs.deliver()
-        jobs.inbox.ask()
+        jobs.inbound.ask()
 
 
 class _Listener:
@@ -178,7 +178,7 @@ class _Listener:
 
     def _make_worker(self, redis: ArqRedis) -> Worker:
         return Worker(
-            [func(self._inbox, name="inbox")],
+            [func(self._inbound, name="inbound")],
             cron_jobs=[cron(self._tick, name="tick", second=set(range(60)), keep_result=0)],
             redis_pool=redis,
             queue_name=QUEUE,
@@ -197,8 +197,8 @@ class _Listener:
 
     # An arq job only waits for the work it started: however arq ends the job, the work goes on to its end.
 
-    async def _inbox(self, _context: dict[Any, Any]) -> None:
-        await asyncio.wait([self._jobs.inbox.ask()], timeout=JOB_LASTS)
+    async def _inbound(self, _context: dict[Any, Any]) -> None:
+        await asyncio.wait([self._jobs.inbound.ask()], timeout=JOB_LASTS)
 
     async def _tick(self, _context: dict[Any, Any]) -> None:
         self._jobs.tick()
@@ -222,7 +222,7 @@ class ArqWake:
         self._quiet_until = 0.0
 
     async def __call__(self, job: str) -> None:
-        """Wake every worker to `deliver`, or one of them to read the `inbox`."""
+        """Wake every worker to `deliver`, or one of them to process the inbound log."""
         if job in self._sending:
             self._again.add(job)
             return

@@ -1,7 +1,7 @@
 """Members' pages, providers' webhooks, an LMTP and SMTP server for mail, and the webhooks that Muster sends.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
-comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `delete_stale_rows`.
+comes in is stored first; a worker processes it with `process_inbound` and later deletes it with `delete_stale_rows`.
 `backfill` fetches texts that arrived at a provider while our endpoints were down.
 """
 
@@ -33,7 +33,7 @@ __all__ = [
     "classify",
     "delete_stale_rows",
     "is_members",
-    "process_inbox",
+    "process_inbound",
     "process_waiting",
     "respond_at_front",
     "respond_to_unknown_link",
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 HANDLERS: Final[Mapping[str, Handler]] = {**sms.HANDLERS, **email.HANDLERS}
-"""Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbox`."""
+"""Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbound`."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -54,7 +54,7 @@ def routes() -> list[web.RouteDef]:
     return [*providers, *unsubscribe.routes(rate_limit), *preferences.routes(rate_limit), *links.routes(rate_limit)]
 
 
-async def process_inbox(runtime: Runtime, limit: int) -> int:
+async def process_inbound(runtime: Runtime, limit: int) -> int:
     """Process the inbound items that are due.
 
     Args:

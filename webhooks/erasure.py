@@ -62,7 +62,7 @@ class Arrivals:
     """Result of the search.
 
     Attributes:
-        inbox: inbound rows from them or about their messages.
+        items: inbound rows from them or about their messages.
         named: inbound rows from others that name one of their addresses.
         mails: those of `named` that are mails.
         events: sequence numbers of webhook events about them.
@@ -72,7 +72,7 @@ class Arrivals:
         upto_delivery: highest delivery that was searched.
     """
 
-    inbox: frozenset[int] = frozenset()
+    items: frozenset[int] = frozenset()
     named: frozenset[int] = frozenset()
     mails: frozenset[int] = frozenset()
     events: frozenset[int] = frozenset()
@@ -102,13 +102,13 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     seen = seen or Arrivals()
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(number) for number in wanted.message_ids]
-    inbox = await db.fetch(
+    rows = await db.fetch(
         SQL["list_arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses),
         list(wanted.likes), seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
     )  # fmt: skip
     mails = await _find_mails(db, wanted, seen.upto)
     written = {inbound_id for inbound_id, by_writer in mails.items() if by_writer}
-    own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
+    own = seen.items | {row["inbound_id"] for row in rows if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
         SQL["list_events"], wanted.person_id, message_ids, list(map(str, wanted.reply_ids)), seen.upto_event,
         timeout=_WITHIN,
@@ -123,8 +123,8 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         timeout=_WITHIN,
     )
     return Arrivals(
-        inbox=own,
-        named=(seen.named | {row["inbound_id"] for row in inbox} | mails.keys()) - own,
+        items=own,
+        named=(seen.named | {row["inbound_id"] for row in rows} | mails.keys()) - own,
         mails=(seen.mails | mails.keys()) - own,
         events=places,
         deliveries=seen.deliveries | {row["delivery_id"] for row in answers},
@@ -177,7 +177,7 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
         old: the membership number that subscribers were sent; empty where there is none.
         new: the number that replaces it.
     """
-    rows = list(arrivals.inbox)
+    rows = list(arrivals.items)
     texts = _texts(wanted.addresses)
     await blank_arrivals(db, rows, texts)
     named = list(arrivals.named)

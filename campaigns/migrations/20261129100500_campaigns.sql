@@ -28,9 +28,9 @@ union all
 select 'notice', notice_id, name, title, organisation, null, null, closes_at, time_zone, '', '{}' from notice;
 
 -- What each person is known to have answered about a subject; `said_at` is the message whose link they said it by, if they did.
-create view subject_standing as
+create view subject_status as
 select
-  'ballot'::text as subject_kind, s.ballot_id as subject_id, s.person_id, s.kind as standing,
+  'ballot'::text as subject_kind, s.ballot_id as subject_id, s.person_id, s.kind as status,
   case when c.source = 'link' then c.message_id end as said_at
 from claim_status s
 join claim c using (claim_id)
@@ -139,9 +139,9 @@ create table reply (
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
-  answer_kind  text,                 -- what it became: a claim about a ballot …, so that a reader can take it back
+  answer_kind  text,                 -- what it became: a claim about a ballot …, so that staff can take it back
   answer_id    bigint,               -- and its id
-  note         text,                 -- what a reader should know beside its words, such as that attachments were not kept
+  note         text,                 -- what staff should know beside its words, such as that attachments were not kept
   why_open     text,                 -- unclear, shared_address, unknown_sender, call_me …; null: nothing for a person to do
   state        text        not null default 'closed' check (state in ('open', 'closed')),
   asked_back_at timestamptz,         -- when we told its author once more how to answer; null: we did not
@@ -159,24 +159,24 @@ create index reply_address on reply (channel, address, reply_id);
 -- Every reading a reply has had: by which rule of which version, or by whom of staff, and the answer it became. Written by
 -- the database itself, so that no way of changing a reply leaves it out.
 create table reply_classification (
-  reading_id   bigint generated always as identity primary key,
+  classification_id   bigint generated always as identity primary key,
   reply_id     bigint      not null,
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
-  reader       text,                 -- of staff; null: the rule
+  read_by      text,                 -- a member of staff; null: the rule
   answer_id    bigint,
   at           timestamptz not null default now()
 );
-create index reply_classification_reply on reply_classification (reply_id, reading_id);
+create index reply_classification_reply on reply_classification (reply_id, classification_id);
 
 create trigger reply_classification_append_only before update or delete on reply_classification for each row execute function refuse_change();
 
-create function note_reading() returns trigger language plpgsql set search_path = public, pg_temp as $$
+create function note_classification() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_op = 'INSERT' or new.rule = 'staff'
     or (new.reading, new.rule, new.rule_version) is distinct from (old.reading, old.rule, old.rule_version) then
-    insert into reply_classification (reply_id, reading, rule, rule_version, reader, answer_id, at)
+    insert into reply_classification (reply_id, reading, rule, rule_version, read_by, answer_id, at)
     values (
       new.reply_id, new.reading, new.rule, new.rule_version, case when new.rule = 'staff' then new.closed_by end,
       new.answer_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end
@@ -185,7 +185,7 @@ begin
   return null;
 end $$;
 create trigger reply_noted after insert or update of reading, rule, rule_version on reply
-  for each row execute function note_reading();
+  for each row execute function note_classification();
 
 -- A reply as staff see it: what it says, whose it is where that is certain, and the subject it is about.
 create view reply_shown as
@@ -227,7 +227,7 @@ begin
   if to_regclass(format('message_archive_%s', wanted)) is null then
     raise exception 'the archive has no year %', wanted;
   end if;
-  -- nobody adds to it while it is counted; its readers read on until it goes
+  -- nobody adds to it while it is counted; queries that read it go on until it is dropped
   execute format('lock table message_archive_%1$s, message_event_archive_%1$s in share mode', wanted);
   select coalesce(sum(t.n), 0), coalesce(jsonb_object_agg(t.name, t.n), '{}'),
     min(t.name) filter (where t.young), min(t.name) filter (where t.misfiled)

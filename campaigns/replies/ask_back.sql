@@ -9,7 +9,7 @@ select
       and c.subject_kind = $3 and c.subject_id = $4
   ) as asked,
   exists (
-    select from subject_standing s where s.subject_kind = $3 and s.subject_id = $4 and s.person_id = $5
+    select from subject_status s where s.subject_kind = $3 and s.subject_id = $4 and s.person_id = $5
   ) as answered,
   p.language
 from person p

@@ -1,6 +1,6 @@
 -- name: find_present_answer
 -- The answer that a comment stands beside.
-select standing from subject_standing where subject_kind = $1 and subject_id = $2 and person_id = $3;
+select status from subject_status where subject_kind = $1 and subject_id = $2 and person_id = $3;
 
 -- name: add_comment
 -- Stores a comment as a reply of the page's.

@@ -7,8 +7,8 @@ select * from (
     to_jsonb(subject) as subject, menu_of(st.content, m.variables) as menu, st.content::text as content,
     st.constants::text as constants, m.variables, coalesce(m.sent_at, m.wire_at) as sent_at,
     exists (
-      select from subject_standing stands
-      where stands.subject_kind = c.subject_kind and stands.subject_id = c.subject_id and stands.person_id = m.person_id
+      select from subject_status answered
+      where answered.subject_kind = c.subject_kind and answered.subject_id = c.subject_id and answered.person_id = m.person_id
     ) as answered
   from messages_to('sms', $1) m
   join sender s using (sender_id)

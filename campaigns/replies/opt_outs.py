@@ -64,8 +64,8 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
 
 async def is_opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
     """Tell whether an address has opted out."""
-    standing = await suppression.active_suppressions(db, channel=channel, address=address)
-    return any(one.reason == Reason.OPTED_OUT for one in standing)
+    suppressions = await suppression.active_suppressions(db, channel=channel, address=address)
+    return any(one.reason == Reason.OPTED_OUT for one in suppressions)
 
 
 def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:

@@ -40,7 +40,7 @@ cross join lateral (
   select coalesce(
     (select live.variables from message live where live.message_id = m.message_id),
     (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)
-  ) as variables -- which are not archived with a message: then it spoke the reader's language of today
+  ) as variables -- which are not archived with a message: then it spoke the language that the person has today
 ) as v
 where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
   and (r.answer_id is null or m.message_id is not null)
@@ -59,4 +59,4 @@ where reply_id = $1;
 
 -- name: record_audit
 -- Records who started the reclassification, and its result.
-insert into audit (actor, action, subject, detail, at) values ($1, 'reread_reply', $2, $3, $4);
+insert into audit (actor, action, subject, detail, at) values ($1, 'reclassify_reply', $2, $3, $4);

@@ -25,7 +25,7 @@ READINGS: Final = GENERAL | MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
-class OpenReply:
+class ShownReply:
     """Reply as the inbox shows it.
 
     Attributes:
@@ -82,7 +82,7 @@ class PastReading:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
-        reader: the member of staff who read it; None for a rule.
+        read_by: the member of staff who read it; None for a rule.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         at: when; aware.
     """
@@ -90,14 +90,14 @@ class PastReading:
     reading: str
     rule: str
     rule_version: str
-    reader: str | None
+    read_by: str | None
     answer_id: int | None
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """Conversation: a reply, its readings, and other replies from the same address.
+class ReplyThread:
+    """ReplyThread: a reply, its readings, and other replies from the same address.
 
     Attributes:
         reply: the reply; its `why_open` is "" where it is not open.
@@ -108,7 +108,7 @@ class Conversation:
         others: up to ten other replies from that address, latest first: time, text, reading.
     """
 
-    reply: OpenReply
+    reply: ShownReply
     state: str
     closed_at: datetime | None
     closed_by: str | None
@@ -116,7 +116,7 @@ class Conversation:
     others: tuple[tuple[datetime, str, str], ...]
 
 
-async def open_replies(db: Connection, limit: int = 100, why: str | None = None) -> list[OpenReply]:
+async def open_replies(db: Connection, limit: int = 100, why: str | None = None) -> list[ShownReply]:
     """List the open replies, longest waiting first.
 
     Args:
@@ -127,7 +127,7 @@ async def open_replies(db: Connection, limit: int = 100, why: str | None = None)
     return [_reply(row) for row in await db.fetch(SQL["list_open"], limit, why)]
 
 
-async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
+async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[ShownReply]:
     """List the replies with one reading, latest first; the `why_open` of one that is not open is "".
 
     Args:
@@ -138,7 +138,7 @@ async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> lis
     return [_reply(row) for row in await db.fetch(SQL["list_by_reading"], limit, reading)]
 
 
-async def conversation(db: Connection, reply_id: int) -> Conversation:
+async def reply_thread(db: Connection, reply_id: int) -> ReplyThread:
     """Return a reply with its history.
 
     Raises:
@@ -148,7 +148,7 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
     if row is None:
         raise _no_reply(reply_id)
     others = await db.fetch(SQL["list_other_replies"], row["channel"], row["address"], reply_id)
-    return Conversation(
+    return ReplyThread(
         _reply(row),
         row["state"],
         row["closed_at"],
@@ -158,12 +158,12 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
     )
 
 
-def _reply(row: asyncpg.Record) -> OpenReply:
-    fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
+def _reply(row: asyncpg.Record) -> ShownReply:
+    fields = {name: row[name] for name in ShownReply.__slots__ if name != "holders"}
     # rows of former versions may hold control characters
     fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
     fields["why_open"] = fields["why_open"] or ""
-    return OpenReply(**fields, holders=tuple(row["holders"] or ()))
+    return ShownReply(**fields, holders=tuple(row["holders"] or ()))
 
 
 async def note_reply(db: Connection, reply_id: int, note: str) -> None:

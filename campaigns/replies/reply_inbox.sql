@@ -19,7 +19,7 @@ select * from reply_shown where reply_id = $1;
 
 -- name: list_classifications
 -- All readings it has had, oldest first.
-select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by reading_id;
+select reading, rule, rule_version, read_by, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
 
 -- name: list_other_replies
 -- The latest other replies from that address.
@@ -30,7 +30,7 @@ order by reply_id desc
 limit 10;
 
 -- name: lock_reply
--- Locks a reply, for one reader at a time, with the address of the message it answers, and what that asked
+-- Locks a reply, for one member of staff at a time, with the address of the message it answers, and what that asked
 -- about.
 select
   r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.answer_kind, r.answer_id, r.state, r.received_at,

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from campaigns.replies.answered_messages import sent_words
-from campaigns.replies.classification import GENERAL, Classification, read_reply, restrict
+from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 from campaigns.subjects.kinds import subject_of
 
@@ -22,13 +22,13 @@ def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
         message: the message it answers, as `find_answered` returned it; None where there is none.
     """
     if message is None or message["subject"] is None:
-        return read_reply(text)
+        return classify_reply(text)
     subject = subject_of(message["subject"])
     if subject.reads_answers:
         menu = message["menu"] or {}
         return read_named_answer(text, sent_words(message), lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
-    return restrict(read_reply(text, message["menu"], sent_words(message), possible), possible)
+    return restrict(classify_reply(text, message["menu"], sent_words(message), possible), possible)
 
 
 def to_json(read: Classification) -> dict[str, Any]:

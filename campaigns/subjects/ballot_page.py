@@ -42,12 +42,12 @@ def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str 
             return _short(reader, "before", ["opens", "why"], ("call_me", "stop"), note)
         case "closed":
             return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
-    if reader.standing == "voted":
+    if reader.status == "voted":
         return _voted(reader, note)
     return MemberPage(
         heading="question",
         lines=["why", "closes", *_posting(can_post=can_post)],
-        note=note or _SAID.get(reader.standing or "") or stopped_note(reader),
+        note=note or _SAID.get(reader.status or "") or stopped_note(reader),
         buttons=_buttons(()),
         others=requests(reader, OTHERS),
         undo="undo" if reader.said_here else resume_button(reader),
@@ -74,7 +74,7 @@ def answered(reader: PageReader, phase: VotePhase, press: str, *, can_post: bool
     lines = _posting(can_post=can_post) if press == "not_yet" else []
     if press == "no_ballot_paper" and can_replace:
         lines.append("replacement")
-    still_open = phase == "open" and reader.standing != "voted"
+    still_open = phase == "open" and reader.status != "voted"
     return MemberPage(
         heading="thanks_nobody",
         note={"not_yet": "said_not_voted", "no_ballot_paper": "said_no_ballot_paper", "call_me": "said_call_me"}[press],
@@ -101,7 +101,7 @@ def _voted(reader: PageReader, note: str | None) -> MemberPage:
 def _short(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
-    said = "said_voted" if reader.standing == "voted" else None
+    said = "said_voted" if reader.status == "voted" else None
     return MemberPage(
         heading=heading,
         lines=lines,

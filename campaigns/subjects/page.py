@@ -30,7 +30,7 @@ class PageReader(Protocol):
         """Return how the message was sent."""
 
     @property
-    def standing(self) -> str | None:
+    def status(self) -> str | None:
         """Return what they are known to have answered; None for nothing."""
 
     @property

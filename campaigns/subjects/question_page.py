@@ -38,8 +38,8 @@ def page(reader: PageReader, question: Question, now: datetime, *, note: str | N
             return _short(reader, "before", ["opens", "why"], OTHERS, note)
         case "closed":
             return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
-    if reader.standing is not None:
-        return _answered(reader, question, reader.standing, note)
+    if reader.status is not None:
+        return _answered(reader, question, reader.status, note)
     return MemberPage(
         heading="asks",
         lines=["why", "closes"],
@@ -111,7 +111,7 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
 def _short(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
-    said = f"said_{button(reader.standing)}" if reader.standing is not None else None
+    said = f"said_{button(reader.status)}" if reader.status is not None else None
     return MemberPage(
         heading=heading,
         lines=lines,

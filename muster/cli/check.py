@@ -195,10 +195,10 @@ def _email_check() -> Checker:
 
 
 def _reply_check() -> Checker:
-    from campaigns.replies.classification import read_reply
+    from campaigns.replies.classification import classify_reply
 
     def check(text: str, menu: Mapping[str, str]) -> tuple[CheckResult, str]:
-        reading = read_reply(text, menu)
+        reading = classify_reply(text, menu)
         also = {"also": reading.also} if reading.also else {}
         return {"reading": reading.reading, "rule": reading.rule, **also}, ""
 

@@ -17,13 +17,13 @@ from campaigns.replies.open_reasons import WHY_OPEN
 from campaigns.replies.reclassify import Reclassified
 from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
-    Conversation,
-    OpenReply,
+    ReplyThread,
+    ShownReply,
     close_reply,
-    conversation,
     open_replies,
     read_by_staff,
     replies_read_as,
+    reply_thread,
     undo_opt_out,
 )
 from campaigns.replies.staff_answers import StaffAnswer, answers_of, send_answer
@@ -76,14 +76,14 @@ def show(reply_id: int, *, as_json: bool) -> None:
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    shown, answers, has_mail, zone = run(_conversation(reply_id))
+    shown, answers, has_mail, zone = run(_thread(reply_id))
     if as_json:
         print_json(
             asdict(shown) | {"has_mail": has_mail, "answers": [asdict(one) for one in answers]},
             indent=True,
         )
         return
-    _show_conversation(shown, answers, zone, has_mail=has_mail)
+    _show_thread(shown, answers, zone, has_mail=has_mail)
 
 
 @command.command()
@@ -195,15 +195,15 @@ def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
-async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
+async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[ShownReply], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
         return replies, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _conversation(reply_id: int) -> tuple[Conversation, list[StaffAnswer], bool, ZoneInfo]:
+async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffAnswer], bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        shown = await conversation(db, reply_id)
+        shown = await reply_thread(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
         return shown, await answers_of(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
 
@@ -221,7 +221,7 @@ async def _answer(reply_id: int, text: str, actor: str) -> StaffAnswer:
 
 async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        await conversation(db, reply_id)  # says if there is no such reply
+        await reply_thread(db, reply_id)  # says if there is no such reply
         raw = await find_reply_mail(db, reply_id)
         if raw is None:
             raise NotFound(
@@ -255,7 +255,7 @@ async def _reclassify(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassif
         return await read_again(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 
 
-def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None:
+def _show(replies: list[ShownReply], zone: ZoneInfo, reading: str | None) -> None:
     if not replies:
         click.echo("There is no such reply." if reading else "No reply waits for a person.")
         return
@@ -271,7 +271,7 @@ def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None
     Console().print(table, markup=False)
 
 
-def _without_words(reply: OpenReply) -> str:
+def _without_words(reply: ShownReply) -> str:
     """Describe a reply that has no text: a button, or something in which there are no words."""
     if reply.channel == "link":
         return "(a button)"
@@ -280,8 +280,8 @@ def _without_words(reply: OpenReply) -> str:
     return "(a picture or the like)" if reply.channel == "sms" and reply.rule == "media" else "(no words)"
 
 
-def _show_conversation(
-    shown: Conversation, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
+def _show_thread(
+    shown: ReplyThread, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
 ) -> None:  # fmt: skip
     reply = shown.reply
     who = (
@@ -312,7 +312,7 @@ def _show_conversation(
         case _:
             click.echo("  Nobody has to act on it.")
     for past in shown.readings:
-        by = past.reader or f"{past.rule}, rules {past.rule_version}"
+        by = past.read_by or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")

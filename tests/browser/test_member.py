@@ -14,7 +14,7 @@ PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) 
 VOTED = "Yes, I have voted"
 
 
-async def standing(site: Site, person_id: int) -> str | None:
+async def status_of(site: Site, person_id: int) -> str | None:
     kind: str | None = await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
     return kind
 
@@ -39,12 +39,12 @@ async def test_a_member_votes_on_a_phone_and_staff_see_it(site: Site, union: Uni
         before = int((await number.inner_text()).replace(",", ""))
 
         await look(member, link)
-        assert await standing(site, person_id) is None
+        assert await status_of(site, person_id) is None
         site.clock.forward(seconds=8)
         await member.page.get_by_role("button", name=VOTED).click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
         await assert_accessible(member)
-        assert await standing(site, person_id) == "voted"
+        assert await status_of(site, person_id) == "voted"
 
         await expect(number).to_have_text(str(before + 1), timeout=15_000)
         assert member.troubles == []
@@ -53,7 +53,7 @@ async def test_a_member_votes_on_a_phone_and_staff_see_it(site: Site, union: Uni
         site.clock.forward(seconds=8)
         await member.page.get_by_role("button", name="That was a mistake").click()
         await expect(number).to_have_text(str(before), timeout=15_000)
-        assert await standing(site, person_id) is None
+        assert await status_of(site, person_id) is None
 
 
 async def test_a_browser_without_a_person_is_asked_again(site: Site, union: Union) -> None:
@@ -64,7 +64,7 @@ async def test_a_browser_without_a_person_is_asked_again(site: Site, union: Unio
         await headless.page.get_by_role("button", name=VOTED).click()
         await expect(headless.page.get_by_role("heading", name="One more question")).to_be_visible()
         await assert_accessible(headless)
-        assert await standing(site, person_id) is None
+        assert await status_of(site, person_id) is None
         assert headless.troubles == []
 
 
@@ -92,7 +92,7 @@ async def test_a_link_with_the_sentence_around_it_works_to_the_end(site: Site, u
         await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
         assert member.troubles == []
-    assert await standing(site, person_id) == "voted"
+    assert await status_of(site, person_id) == "voted"
 
 
 @pytest.mark.parametrize(

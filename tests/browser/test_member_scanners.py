@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Site
-from tests.browser.test_member import PHONE, standing
+from tests.browser.test_member import PHONE, status_of
 from tests.browser.union import Union, silent_member
 
 EDGE = (
@@ -103,7 +103,7 @@ async def test_no_browser_without_a_person_confirms_anything(
     options: dict[str, Any] = {"user_agent": agent} if agent else {}
     async with site.visit(width=1024, signed_in=False, **options) as headless:
         await scan(headless.page, site.base + link)
-    assert await standing(site, person_id) is None
+    assert await status_of(site, person_id) is None
     assert await db.fetchrow(COUNTS) == before
 
 
@@ -118,11 +118,11 @@ async def test_after_all_scanners_the_member_is_asked_and_believed(site: Site, u
         site.clock.forward(seconds=8)
         await member.page.get_by_role("button", name="Yes, I have voted").click()
         await expect(member.page.get_by_role("heading", name="One more question")).to_be_visible()
-        assert await standing(site, person_id) is None
+        assert await status_of(site, person_id) is None
         site.clock.forward(seconds=8)
         await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
-    assert await standing(site, person_id) == "voted"
+    assert await status_of(site, person_id) == "voted"
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -165,4 +165,4 @@ async def test_a_member_switches_to_welsh_and_answers_in_it(site: Site, union: U
         await member.page.get_by_role("link", name="English").click()
         await expect(member.page.get_by_text("You have told us that you have voted")).to_be_visible()
         assert member.troubles == []
-    assert await standing(site, person_id) == "voted"
+    assert await status_of(site, person_id) == "voted"

@@ -30,7 +30,7 @@ from pydantic import SecretStr
 
 from core.runtime import Runtime
 from tests.support.inbound_rows import Moving, serve
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 22, 12, 5, tzinfo=UTC)
@@ -220,7 +220,7 @@ class World:
     async def tell(self, provider: str, name: str, message_id: int, **changed: Any) -> None:
         """Post an event and have it processed."""
         assert await self.post(provider, self.request(provider, name, message_id, **changed)) == 200
-        await process_inbox(self.runtime, 100)
+        await process_inbound(self.runtime, 100)
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ class Campaign:
             )
         return Asked(person_id, message_id, f"/{tokens['confirm']}", f"/u/{tokens['unsubscribe']}")
 
-    async def standing(self, asked: Asked) -> str | None:
+    async def status(self, asked: Asked) -> str | None:
         kind: str | None = await self.db.fetchval(
             "select kind from claim_status where ballot_id = $1 and person_id = $2", self.ballot_id, asked.person_id
         )

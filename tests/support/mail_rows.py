@@ -12,7 +12,7 @@ import aiosmtplib
 from core.db import Connection
 from core.runtime import Runtime
 from tests.support.inbound_rows import Asked, Campaign, Moving, make_campaign
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email.inbound_mail.listener import listening
 
 DATA = Path(__file__).parents[1] / "data" / "mail"
@@ -69,7 +69,7 @@ class Room:
         """Hand a mail over, and have it read."""
         code = await self.hand_over(self.mail(name, asked, about), to or self.bounce_address(asked), sender)
         assert code == 250
-        await process_inbox(self.runtime, 100)
+        await process_inbound(self.runtime, 100)
 
 
 @asynccontextmanager

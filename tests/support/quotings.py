@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.sent import render_again
 from messaging.content.template_files import load_template
@@ -205,14 +205,14 @@ class Told:
 def told(case: Case, step: int = 1, first: int = 0) -> Iterator[Told]:
     """Read an answer in all places, or in each so many of them, beginning with one."""
     menu = case.menu or MENU
-    email_alone = read_reply(own_words(case.text, {"amy"})).reading
+    email_alone = classify_reply(own_words(case.text, {"amy"})).reading
     places = [(True, *place) for place in text_replies(case.text)]
     places += [(False, *place) for place in email_replies(case.text)]
     for is_text, what, text, sent in places[first % step :: step]:
         if is_text:
-            alone = read_reply(case.text, menu, sent).reading
-            yield Told(f"text: {what}", text, alone, read_reply(text, menu, sent).reading)
+            alone = classify_reply(case.text, menu, sent).reading
+            yield Told(f"text: {what}", text, alone, classify_reply(text, menu, sent).reading)
         else:
             pointed = text.startswith(POINTER)
-            alone = read_reply(own_words(f"{POINTER}\n\n{case.text}", {"amy"})).reading if pointed else email_alone
-            yield Told(f"email: {what}", text, alone, read_reply(own_words(text, {"amy"}, sent)).reading)
+            alone = classify_reply(own_words(f"{POINTER}\n\n{case.text}", {"amy"})).reading if pointed else email_alone
+            yield Told(f"email: {what}", text, alone, classify_reply(own_words(text, {"amy"}, sent)).reading)

@@ -117,7 +117,7 @@ class Intake:
         with as_unavailable():  # the writer enforces the timeout
             inbound_id = await stored
         if inbound_id is not None and not done:
-            await runtime.wake("inbox")
+            await runtime.wake("inbound")
         return inbound_id
 
     async def _write(self, runtime: Runtime) -> None:
@@ -224,7 +224,7 @@ async def store_raw_mail(
     row = (source, dedupe_key, subject, dict(payload), runtime.clock(), raw, *(once or (None, None)))
     inbound_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["store_mail"], *row))
     if inbound_id is not None:
-        await runtime.wake("inbox")
+        await runtime.wake("inbound")
     return inbound_id
 
 

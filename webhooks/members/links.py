@@ -144,7 +144,7 @@ class _Press:
     async def _again(self) -> web.Response:
         """Show the current state where the page had been used or was too old; changes nothing."""
         recipient, nonce = await self._look()  # read again: another press at the same moment may have been quicker
-        if recipient.standing is not None or recipient.stopped:
+        if recipient.status is not None or recipient.stopped:
             return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
         return self._respond(recipient, self._subject.page(recipient, self._now, note="once_more"), nonce, status=409)
 

@@ -56,7 +56,7 @@ class Recipient:
         first_name: theirs; may be empty.
         language: theirs.
         subject: what the message asks about.
-        standing: what they are known to have answered; None for nothing.
+        status: what they are known to have answered; None for nothing.
         said_here: whether they said so by this very link.
         stopped: whether they, or somebody who shares the address, have opted out.
         stopped_by_link: whether they did so on one of their pages, where it can be taken back.
@@ -72,7 +72,7 @@ class Recipient:
     first_name: str
     language: str
     subject: Subject
-    standing: str | None
+    status: str | None
     said_here: bool
     stopped: bool
     stopped_by_link: bool

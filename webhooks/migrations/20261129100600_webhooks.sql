@@ -19,7 +19,7 @@ create index inbound_log_new on inbound_log (next_try_at, inbound_id) where stat
 create index inbound_log_subject on inbound_log (subject, inbound_id) where state = 'new';
 create index inbound_log_parked on inbound_log (received_at) where state = 'parked';
 
--- Mail as it came, beside its row in the inbox: out of the way of what claims a hundred rows at once.
+-- Mail as it came, beside its row in the inbound log: out of the way of what claims a hundred rows at once.
 create table inbound_mail (
   inbound_id bigint primary key references inbound_log on delete cascade,
   raw        bytea  not null
@@ -158,14 +158,14 @@ $$;
 create function link_recipient(link_digest bytea, opened_by text[], now timestamptz, lifetime interval)
 returns table (
   message_id bigint, person_id bigint, channel text, address text, sent_at timestamptz, first_name text, language text,
-  subject jsonb, standing text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
+  subject jsonb, status text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
   reached_otherwise boolean
 )
 language sql stable parallel safe as $$
   select
     m.message_id, m.person_id, m.channel, m.address, m.sent_at,
     p.first_name, p.language,
-    to_jsonb(subject), s.standing, coalesce(s.said_at = m.message_id, false),
+    to_jsonb(subject), s.status, coalesce(s.said_at = m.message_id, false),
     exists (
       select from suppression x
       where x.reason = 'opted_out' and x.purpose = 'all'
@@ -196,7 +196,7 @@ language sql stable parallel safe as $$
   join subject using (subject_kind, subject_id)
   join person p using (person_id)
   left join lateral (
-    select s.standing, s.said_at from subject_standing s
+    select s.status, s.said_at from subject_status s
     where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = m.person_id
     limit 1 -- there is one; but so it is looked for by the whole key, and not in every ballot there ever was
   ) s on true

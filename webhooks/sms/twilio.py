@@ -33,7 +33,7 @@ from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.sms.twilio_backfill import backfill
-from webhooks.sms.twilio_texts import INBOUND, inbox_row
+from webhooks.sms.twilio_texts import INBOUND, inbound_row
 from webhooks.verification import missing_fields
 
 STATUS: Final = "twilio_status"
@@ -88,7 +88,7 @@ class _Endpoint:
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
         came = await _read_new_text(runtime, form)
-        await self._intake.store(runtime, **inbox_row(form, came.to_json() if came else {}))
+        await self._intake.store(runtime, **inbound_row(form, came.to_json() if came else {}))
         return web.Response(text=EMPTY, content_type="text/xml")
 
 

@@ -22,7 +22,7 @@ from core.runtime import Runtime
 from messaging.channels.twilio.client import UNREADABLE, open_client
 from messaging.channels.twilio.provider import PROVIDER
 from webhooks.inbound_log.inbound_log import Intake
-from webhooks.sms.twilio_texts import INBOUND, inbox_row
+from webhooks.sms.twilio_texts import INBOUND, inbound_row
 
 SQL: Final = load_queries(__file__)
 
@@ -112,7 +112,7 @@ def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[st
         "NumMedia": str(listed.num_media or 0),
         "NumSegments": str(listed.num_segments or 1),
     }
-    return inbox_row({name: value.replace("\0", "\ufffd") for name, value in form.items()} | _named(service))
+    return inbound_row({name: value.replace("\0", "\ufffd") for name, value in form.items()} | _named(service))
 
 
 def _named(service: str | None) -> dict[str, str]:

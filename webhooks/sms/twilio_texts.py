@@ -9,7 +9,7 @@ from typing import Any, Final
 INBOUND: Final = "twilio_inbound"
 
 
-def inbox_row(form: dict[str, Any], decided: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+def inbound_row(form: dict[str, Any], decided: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Build the inbound log's row for a member's text.
 
     Args:

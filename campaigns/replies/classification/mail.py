@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from campaigns.replies.classification.classify import Classification, classify_reply
 from campaigns.replies.classification.compound import BESIDE, CLAIMS
-from campaigns.replies.classification.reader import Classification, read_reply
 
 LABEL: Final = "Subject: "
 """Prefix of a subject where it is stored and shown with the words."""
@@ -45,10 +45,10 @@ class OwnMail:
 
     def read(self) -> Classification:
         """Classify the mail."""
-        words_reading = read_reply(self.words)
+        words_reading = classify_reply(self.words)
         if not self.subject:
             return words_reading
-        above = read_reply(self.subject)
+        above = classify_reply(self.subject)
         if words_reading.reading == "opt_out":
             votes = words_reading.also is None and above.reading in CLAIMS and "?" not in self.subject
             return replace(words_reading, also=above.reading, alone=False) if votes else words_reading
@@ -61,7 +61,7 @@ class OwnMail:
             return below
         if above.reading in CLAIMS and "?" in self.subject:  # a question of theirs, or our own repeated
             return below
-        together = read_reply(f"{self.subject}\n{self.words}")
+        together = classify_reply(f"{self.subject}\n{self.words}")
         alone = above.alone and together.reading == above.reading and together.alone
         # beside unreadable words, a subject counts only for readings that staff see or can undo
         return replace(above, alone=alone) if alone or above.reading not in CLAIMS else below

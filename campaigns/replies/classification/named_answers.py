@@ -11,11 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from campaigns.replies.classification.compound import find_compound
-from campaigns.replies.classification.mail import OwnMail
-from campaigns.replies.classification.own import own_text
-from campaigns.replies.classification.plain import Plain
-from campaigns.replies.classification.reader import (
+from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
     MAYBE,
@@ -26,6 +22,10 @@ from campaigns.replies.classification.reader import (
     is_reaction,
     may_wish,
 )
+from campaigns.replies.classification.compound import find_compound
+from campaigns.replies.classification.mail import OwnMail
+from campaigns.replies.classification.own import own_text
+from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
 from campaigns.subjects.answer import NamedAnswer
 

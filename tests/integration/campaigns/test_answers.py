@@ -62,7 +62,7 @@ async def test_each_reply_is_recorded_as_its_reading(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     answered = await say(campaign, text)
-    assert await campaign.standing(ann) == kind
+    assert await campaign.status(ann) == kind
     assert answered.why_open == why
     row = await row_of(campaign.db, "select person_id, message_id, text, state, answer_id from reply")
     assert tuple(row) == (ann.person_id, ann.message_id, text, "open" if why else "closed", answered.answer_id)
@@ -93,7 +93,7 @@ async def test_nothing_is_kept_of_an_answer_that_fails_halfway(campaign: Campaig
     await transaction.start()
     await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "Voted, now stop texting me", NOW))
     await transaction.rollback()
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     assert await campaign.suppressed() == set()
     assert await campaign.waiting(ann) == ("queued", None)
 
@@ -123,7 +123,7 @@ async def test_only_the_members_own_words_are_read(
     await campaign.db.execute("""update message set variables = '{"first_name": "Ann"}'""")
     answered = await say(campaign, text)
     assert answered.reading == reading
-    assert await campaign.standing(ann) == kind
+    assert await campaign.status(ann) == kind
     assert await campaign.suppressed() == set()
     if reading == "reaction":
         assert answered.why_open is None
@@ -137,7 +137,7 @@ async def test_a_reply_read_with_our_words_is_classified_again_without_them(camp
         " why_open = 'unclear', state = 'open'"
     )
     await reclassify(campaign.db, actor="eve", at=NOW)
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.suppressed() == set()
 
 
@@ -160,7 +160,7 @@ async def test_a_stop_beside_a_claim_is_obeyed_and_the_claim_is_kept(
     ann = await campaign.ask(sms=PHONE)
     answered = await say(campaign, text)
     assert (answered.reading, answered.why_open) == ("opt_out", why)
-    assert await campaign.standing(ann) == kind
+    assert await campaign.status(ann) == kind
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
@@ -191,7 +191,7 @@ async def test_a_stranger_can_opt_out(campaign: Campaign) -> None:
 async def test_other_words_beside_an_opt_out_still_count(campaign: Campaign, text: str) -> None:
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, text)
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
@@ -279,7 +279,7 @@ async def test_a_shared_number_confirms_no_vote(campaign: Campaign, text: str) -
     await add_person(campaign.db, "bob", sms=PHONE)
     answered = await say(campaign, text)
     assert answered.why_open == "shared_address"
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     assert await campaign.db.fetchval("select count(*) from claim") == 0
     assert await campaign.db.fetchval("select person_id from reply") is None
 
@@ -296,14 +296,14 @@ async def test_a_corrected_number_confirms_no_vote(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("delete from address where person_id = $1", ann.person_id)
     assert (await say(campaign, "Voted")).why_open == "unknown_sender"
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_a_reply_processed_late_answers_the_message_before_it(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("update message set sent_at = $1, wire_at = $1", NOW + timedelta(minutes=5))
     assert (await say(campaign, "Voted", at=NOW)).why_open == "no_message"
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_a_text_from_an_unknown_number_waits_for_staff(campaign: Campaign) -> None:
@@ -328,7 +328,7 @@ async def test_a_messaging_service_is_a_sender_like_a_number(campaign: Campaign)
     service = "MG" + "0" * 32
     await campaign.db.execute("update sender set address = $2 where sender_id = $1", campaign.sms_id, service)
     await say(campaign, "1", senders=("+447700900999", service))
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_the_latest_message_is_the_one_that_is_answered(campaign: Campaign) -> None:
@@ -341,13 +341,13 @@ async def test_the_latest_message_is_the_one_that_is_answered(campaign: Campaign
         """update step set content = '{"menu": {"1": "not_voted"}}' where step_id = $1""", campaign.later_id
     )
     await say(campaign, "1")
-    assert await campaign.standing(ann) == "not_voted"
+    assert await campaign.status(ann) == "not_voted"
 
 
 async def test_a_digit_that_was_not_offered_is_unclear(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     assert (await say(campaign, "7")).why_open == "unclear"
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ async def test_a_vote_outside_the_ballot_goes_to_a_person(
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("update message set sent_at = $1", moved(NOW) - timedelta(hours=1))
     assert (await say(campaign, "Voted", at=moved(NOW))).why_open == why
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_a_picture_alone_is_shown_to_a_person(campaign: Campaign) -> None:
@@ -372,7 +372,7 @@ async def test_the_latest_word_of_two_replies_decides(campaign: Campaign) -> Non
     ann = await campaign.ask(sms=PHONE)
     await say(campaign, "not yet")
     await say(campaign, "I will vote tomorrow", at=NOW + timedelta(hours=1))
-    assert await campaign.standing(ann) == "will_vote"
+    assert await campaign.status(ann) == "will_vote"
     await say(campaign, "Voted", at=NOW + timedelta(hours=2))
     await say(campaign, "not yet", at=NOW + timedelta(hours=3))
-    assert await campaign.standing(ann) == "voted", "a vote is only taken back, never talked away"
+    assert await campaign.status(ann) == "voted", "a vote is only taken back, never talked away"

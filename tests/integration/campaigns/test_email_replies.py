@@ -25,7 +25,7 @@ from tests.support.electorate import add_person
 from tests.support.inbound_rows import Asked, Moving
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from tests.support.rows import row_of
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 QUOTED = (
@@ -54,7 +54,7 @@ def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, *
 async def answer(room: Room, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
     """Somebody writes; the reply it became."""
     assert await room.hand_over(letter(words, **more), to, envelope) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     return await last_reply(room.campaign.db)
 
 
@@ -72,7 +72,7 @@ async def test_an_answer_is_read_like_a_text(room: Room) -> None:
     reply = await answer(room, reply_address(room, asked), f"I have voted\n\nThanks,\nAnn{QUOTED}")
     assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
     assert (reply["message_id"], reply["person_id"]) == (asked.message_id, asked.person_id)
-    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.status(asked) == "voted"
     assert await room.campaign.waiting(asked) == ("cancelled", "answered")
     claim = await row_of(room.campaign.db, "select source::text, confidence from claim")
     assert (claim["source"], round(claim["confidence"], 2)) == ("email_reply", 0.85)
@@ -129,7 +129,7 @@ async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(ro
     stranger = await answer(room, "ballot@union.test", "STOP", sender="x@else.test", envelope="x@else.test")
     assert (stranger["state"], stranger["why_open"]) == ("open", "unknown_sender")
     assert await room.campaign.suppressed() == set()
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
     assert len(await open_replies(db)) == 4
 
 
@@ -146,7 +146,7 @@ async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> Non
             assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
             thanks = await answer(room, reply_address(room, asked), f"Thanks\n\n{beginning}{message_form}")
             assert (thanks["text"], thanks["reading"], thanks["why_open"]) == ("Thanks", "unclear", "unclear")
-    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.status(asked) == "voted"
     assert await room.campaign.suppressed() == set()
 
 
@@ -184,8 +184,8 @@ async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> 
         "<p>Not voted\nyet</p><blockquote>Words of somebody else. Unsubscribe me</blockquote>", subtype="html"
     )
     assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
-    assert await room.campaign.standing(asked) == "not_voted"
+    await process_inbound(room.runtime, 10)
+    assert await room.campaign.status(asked) == "not_voted"
     assert await room.campaign.suppressed() == set()
 
 
@@ -228,11 +228,11 @@ async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
     ann, bob = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
     thread = f"<{room.sign_id(ann, 'bounce')}@bounces.union.test>"
     reply = await answer(room, "ballot@union.test", "Voted", In_Reply_To=thread)
-    assert (reply["message_id"], await room.campaign.standing(ann)) == (ann.message_id, "voted")
+    assert (reply["message_id"], await room.campaign.status(ann)) == (ann.message_id, "voted")
     thread = " ".join([f"<{n}@x.test>" for n in range(90)] + [f"<{room.sign_id(bob, 'bounce')}@bounces.union.test>"])
     bobs = "Bob <bob@member.test>"
     await answer(room, "ballot@union.test", "Voted", sender=bobs, envelope="bob@member.test", References=thread)
-    assert await room.campaign.standing(bob) == "voted"
+    assert await room.campaign.status(bob) == "voted"
     forged = f"<{room.sign_id(ann, 'bounce')[:-1]}!@bounces.union.test>"
     reply = await answer(room, "ballot@union.test", "STOP", In_Reply_To=forged)
     assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
@@ -251,7 +251,7 @@ async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: C
     await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
     reply = await answer(room, reply_address(room, asked), "I have voted")
     assert (reply["why_open"], reply["answer_id"], reply["message_id"]) == ("shared_address", None, asked.message_id)
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
 
 
 async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipient(room: Room) -> None:
@@ -260,7 +260,7 @@ async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipien
         reply = await answer(room, reply_address(room, asked), f"I have voted, {sender[:3]}", sender=sender)
         assert reply["answer_id"] is None
         assert reply["state"] == "open"
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
 
 
 async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room) -> None:
@@ -269,7 +269,7 @@ async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room)
     assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
     room.clock.wait(days=11)
     assert (await answer(room, reply_address(room, asked), "I have voted"))["why_open"] == "late"
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
 
 
 async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connection) -> None:
@@ -291,7 +291,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
     looked, _ = await reclassify(db, actor="test", at=NOON)
     assert looked == 2
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
     assert await room.campaign.suppressed() == set()
     open_now = {one.reply_id: (one.reading, one.why_open) for one in await open_replies(db)}
     assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
@@ -307,7 +307,7 @@ async def test_answers_of_machines_are_not_read(room: Room, db: Connection) -> N
         assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
     assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
     assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
     assert await room.campaign.suppressed() == set()
     told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
@@ -335,7 +335,7 @@ async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
     stop = await answer(room, reply_address(room, asked), "Please stop emailing me", **headers)
     assert (stop["reading"], stop["message_id"]) == ("opt_out", asked.message_id)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
     await db.execute("update reply set rule_version = 'older' where rule = 'list'")
     assert await reclassify(db, actor="test", at=NOON) == (0, [])
 
@@ -346,7 +346,7 @@ async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_an
     asked = await room.campaign.ask(email=ANN)
     for to, words in (("ballot@union.test", "Our newsletter. Unsubscribe"), (reply_address(room, asked), QUOTED)):
         assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == 0
     assert [one.code for one in await history(db, asked.message_id)].count("auto_reply") == 1
 
@@ -384,7 +384,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     if attached:
         mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg")
     assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     reply = await last_reply(room.campaign.db)
     assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
     assert reply["text"].endswith("Which of the two envelopes is it?")
@@ -401,7 +401,7 @@ async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
     mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg", disposition="inline")
     mail.add_attachment("Please stop emailing me.", disposition="inline")
     assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     reply = await last_reply(room.campaign.db)
     assert (reply["reading"], reply["note"]) == ("opt_out", "1 attachment was not kept: Muster takes words only.")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
@@ -411,7 +411,7 @@ async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> No
     asked = await room.campaign.ask(email=ANN)
     to, subject = reply_address(room, asked), "Annual leave: have your say"
     voted = await answer(room, to, "I have voted", Subject=f"Re: {subject}", X_Auto_Response_Suppress="OOF")
-    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    assert (voted["reading"], await room.campaign.status(asked)) == ("voted", "voted")
     # their program writes no Re: only the subject would speak for a machine, and no machine writes STOP
     assert (await answer(room, to, "STOP", Subject=subject))["reading"] == "opt_out"
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
@@ -422,7 +422,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     to = reply_address(room, asked)
     # no machine: our subject, answered
     voted = await answer(room, to, "I have voted", Subject="Re: Undelivered ballot papers")
-    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    assert (voted["reading"], await room.campaign.status(asked)) == ("voted", "voted")
     # of doubtful ones a person reads all but an opt-out
     not_voted = await answer(room, to, "I have not voted", Subject="Undelivered ballot paper")
     assert (not_voted["reading"], not_voted["rule"], not_voted["why_open"]) == ("unclear", "subject", "unclear")
@@ -430,7 +430,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
         asked.message_id,
         "Subject: Undelivered ballot paper\n\nI have not voted",
     )
-    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.status(asked) == "voted"
     assert (await answer(room, to, "STOP", Subject="Undelivered ballot paper"))["reading"] == "opt_out"
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await db.fetchval("select count(*) from soft_bounce") == 0
@@ -466,7 +466,7 @@ async def test_an_opt_out_in_the_subject_is_obeyed_above_a_vote(room: Room) -> N
     reply = await answer(room, reply_address(room, asked), "I have voted", Subject="Voted, please stop")
     assert (reply["reading"], reply["why_open"]) == ("opt_out", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.status(asked) == "voted"
 
 
 @pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])

@@ -21,7 +21,7 @@ from twilio.request_validator import RequestValidator
 from campaigns.launch import launch_due_steps
 from campaigns.replies.answers import Inbound, answer_reply
 from campaigns.replies.classification import OwnMail
-from campaigns.replies.reply_inbox import conversation, open_replies, read_by_staff
+from campaigns.replies.reply_inbox import open_replies, read_by_staff, reply_thread
 from core.db import Connection
 from core.errors import Conflict
 from core.link_lifetime import LINK_LIFETIME
@@ -33,7 +33,7 @@ from tests.support.console_site import console_site
 from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.subscriptions.event_sources import read
 
 OF_A_BALLOT = re.compile(
@@ -257,7 +257,7 @@ async def replies_wait_and_stop_works(here: Runtime, db: Connection, client: Cli
         answer = await client.post("/webhooks/twilio/inbound", data=urlencode(form), headers=headers)
         assert answer.status == 200
         said.append(await answer.text())
-        while await process_inbox(here, 10):
+        while await process_inbound(here, 10):
             pass
     waiting = await open_replies(db)
     assert [(one.text, one.reading, one.about) for one in waiting] == [
@@ -270,7 +270,7 @@ async def replies_wait_and_stop_works(here: Runtime, db: Connection, client: Cli
     with pytest.raises(Conflict, match="no answer to a notice"):
         await read_by_staff(db, waiting[0].reply_id, reading="voted", actor="ada", at=here.clock())
     await read_by_staff(db, waiting[0].reply_id, reading="call_me", actor="ada", at=here.clock())
-    assert (await conversation(db, waiting[0].reply_id)).state == "closed"
+    assert (await reply_thread(db, waiting[0].reply_id)).state == "closed"
 
 
 async def a_mail_stops_mails(db: Connection) -> None:

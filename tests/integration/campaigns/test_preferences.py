@@ -85,7 +85,7 @@ async def agreed(db: Connection) -> list[tuple[str, bool]]:
     return [tuple(row) for row in await db.fetch("select channel, given from consent order by channel")]
 
 
-async def standing(db: Connection) -> list[tuple[str, str, str]]:
+async def suppressions(db: Connection) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in await db.fetch("select channel, address, purpose from suppression order by 1, 2, 3")]
 
 
@@ -142,7 +142,7 @@ async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(
     page = await reader.save(sms="nothing")
     assert "Saved" in page.words
     assert page.choices.popitem()[1] == "service"
-    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
     assert await campaign.waiting(reader.ann) == ("suppressed", "opted_out")
     audit = await row_of(campaign.db, "select actor, action, detail from audit")
     assert (audit["actor"], audit["action"]) == ("member", "preferences.changed")
@@ -153,15 +153,15 @@ async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(
 
 async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: Campaign, reader: PageReader) -> None:
     page = await reader.save(sms="nothing", email="nothing")
-    assert ("person", str(reader.ann.person_id), "all") in await standing(campaign.db)
+    assert ("person", str(reader.ann.person_id), "all") in await suppressions(campaign.db)
     page = await reader.press(page, "undo")
     assert "Shall we write to you again?" in page.words
     assert "Texts to +44 ••• 456: only what concerns" in page.words
     assert page.buttons == ["nothing", "yes"]
-    assert len(await standing(campaign.db)) == 3, "it was only asked"
+    assert len(await suppressions(campaign.db)) == 3, "it was only asked"
     page = await reader.press(page, "yes")
     assert list(page.choices.values()) == ["service", "service"]
-    assert {purpose for _, _, purpose in await standing(campaign.db)} <= {"marketing"}
+    assert {purpose for _, _, purpose in await suppressions(campaign.db)} <= {"marketing"}
 
 
 async def test_answering_no_changes_nothing(campaign: Campaign, reader: PageReader) -> None:
@@ -169,7 +169,7 @@ async def test_answering_no_changes_nothing(campaign: Campaign, reader: PageRead
     page = await reader.save(sms="service")
     page = await reader.press(page, "nothing")
     assert "Nothing has been noted" in page.words
-    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
 
 
 async def test_choosing_everything_records_a_consent_with_wording_source_and_time(
@@ -184,7 +184,7 @@ async def test_choosing_everything_records_a_consent_with_wording_source_and_tim
     )  # fmt: skip
     await reader.save(email="service")
     assert await agreed(campaign.db) == [("email", False)]
-    assert await standing(campaign.db) == [("email", MAIL, "marketing")]
+    assert await suppressions(campaign.db) == [("email", MAIL, "marketing")]
     page = await look(reader.client, reader.ann.confirm)
     assert "Messages to you are stopped" not in page.words, "no to marketing is no stop"
 
@@ -193,8 +193,8 @@ async def test_one_of_two_addresses_can_be_resumed_after_a_full_stop(campaign: C
     await reader.press(await reader.look(), "stop_all")
     page = await reader.press(await reader.save(email="service"), "yes")
     assert list(page.choices.values()) == ["nothing", "service"]
-    assert ("person", str(reader.ann.person_id), "all") not in await standing(campaign.db)
-    assert ("sms", PHONE, "all") in await standing(campaign.db)
+    assert ("person", str(reader.ann.person_id), "all") not in await suppressions(campaign.db)
+    assert ("sms", PHONE, "all") in await suppressions(campaign.db)
 
 
 # ---- what a page cannot lift
@@ -214,9 +214,9 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     page.fields |= dict.fromkeys(before.choices, "everything") | page.choices
     page = await reader.press(page, "save")
     assert "Nothing was changed" in page.words
-    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
     await text(campaign.db, "START", 2, "START")
-    assert await standing(campaign.db) == []
+    assert await suppressions(campaign.db) == []
     audit = await row_of(campaign.db, "select actor, action, subject, detail from audit")
     lifted = await campaign.db.fetchval("select event_id from suppression_event where action = 'lift'")
     assert tuple(audit) == ("member", "messages.resumed", f"suppression_event {lifted}", {"source": "sms_reply"})
@@ -227,7 +227,7 @@ async def test_a_start_after_a_full_stop_resumes_that_number_alone(campaign: Cam
     await reader.press(await reader.look(), "stop_all")
     await text(campaign.db, "STOP", 1, "STOP")
     await text(campaign.db, "START", 2, "START")
-    assert await standing(campaign.db) == [("email", MAIL, "all")]
+    assert await suppressions(campaign.db) == [("email", MAIL, "all")]
     assert list((await reader.look()).choices.values()) == ["service", "nothing"]
 
 
@@ -271,7 +271,7 @@ async def test_an_addresss_new_holder_sees_nothing_of_the_former_one(campaign: C
     assert "Texts to +44 ••• 456" in page.words
     assert "x.test" not in page.words
     await reader.press(page, "save", sms="nothing")
-    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
 
 
 async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign: Campaign, reader: PageReader) -> None:
@@ -279,7 +279,7 @@ async def test_an_addresss_new_holder_cannot_consent_for_the_former_one(campaign
     page = await reader.look()
     assert "former address" in page.words
     await reader.press(page, "save", sms="everything")
-    assert (await standing(campaign.db), await agreed(campaign.db)) == ([], [])
+    assert (await suppressions(campaign.db), await agreed(campaign.db)) == ([], [])
 
 
 async def test_an_addresss_new_holder_cannot_lift_the_former_ones_stop(campaign: Campaign, reader: PageReader) -> None:
@@ -322,4 +322,4 @@ async def test_a_machine_that_presses_every_button_changes_nothing(
             page = await press(client, ann.preferences, page, answer, agent)
             assert page.buttons == ["nothing", "yes"]
             await press(client, ann.preferences, page, page.buttons[0], agent)
-    assert await standing(campaign.db) == []
+    assert await suppressions(campaign.db) == []

@@ -22,7 +22,7 @@ from tests.support.console_site import console_site
 from tests.support.inbound_rows import Moving, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 __all__ = ["sandbox"]
 
@@ -61,7 +61,7 @@ async def reply(here: Runtime, client: Client, sender: str, words: str) -> None:
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     answer = await client.post("/webhooks/twilio/inbound", data=urlencode(form), headers=headers)
     assert answer.status == 200
-    while await process_inbox(here, 10):
+    while await process_inbound(here, 10):
         pass
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from campaigns.replies.answer_history import answers_by
 from campaigns.replies.reclassify import reclassify
-from campaigns.replies.reply_inbox import conversation, open_replies, read_by_staff
+from campaigns.replies.reply_inbox import open_replies, read_by_staff, reply_thread
 from core.db import Connection
 from core.errors import Conflict, InputError, SpecError
 from core.runtime import Runtime
@@ -140,7 +140,7 @@ async def test_staff_read_an_unclear_reply_as_an_answer_and_its_words_are_kept(r
 
     assert await read_by_staff(room.db, unclear.reply_id, reading="poor", actor="olga", at=NOW)
     assert await room.answer_of(ann) == ("poor", "It was not good, to be honest")
-    assert (await conversation(room.db, unclear.reply_id)).reply.answer == "Poor"
+    assert (await reply_thread(room.db, unclear.reply_id)).reply.answer == "Poor"
 
     await read_by_staff(room.db, unclear.reply_id, reading="unclear", actor="olga", at=NOW)
     assert await room.answer_of(ann) == (None, None)

@@ -58,7 +58,7 @@ async def test_commands_list_show_read_and_close_replies(settings: Settings, cam
 
     read = muster(settings, "read", str(hm), "voted", "--actor", "eve")
     assert read.stdout == f"Reply {hm} is read as voted, and counts.\n"
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     closed = muster(settings, "close", str(ring), "--actor", "bob", "--json")
     assert orjson.loads(closed.stdout) == {"reply_id": ring, "was_open": True}
     assert muster(settings, "list").stdout == "No reply waits for a person.\n"
@@ -130,14 +130,14 @@ async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, ca
     await pretend_old(campaign.db, reply, "unclear", "unclear")
     foretold = orjson.loads(muster(settings, "reclassify", "--dry-run", "--json").stdout)
     assert [(one["before"], one["after"]) for one in foretold["otherwise"]] == [("unclear", "voted")]
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
     assert muster(settings, "reclassify", "--actor", "eve").stdout == (
         f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
     )
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert tuple(await row_of(campaign.db, "select state, why_open from reply")) == ("closed", None)
-    assert await campaign.db.fetchval("select actor from audit where action = 'reread_reply'") == "eve"
+    assert await campaign.db.fetchval("select actor from audit where action = 'reclassify_reply'") == "eve"
     assert muster(settings, "reclassify").stdout == "0 replies read again, 0 otherwise.\n"
 
 
@@ -147,8 +147,8 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     await pretend_old(campaign.db, reply, "voted", None)
     _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.after, found.why_open) == ("unclear", "unclear")
-    assert await campaign.standing(ann) is None
-    rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by reading_id")
+    assert await campaign.status(ann) is None
+    rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by classification_id")
     assert [row["reading"] for row in rows] == ["voted", "voted", "unclear"]
     assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
 
@@ -158,7 +158,7 @@ async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign,
     await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=NOW)
     await campaign.db.execute("update reply set rule_version = 'older'")
     assert await reclassify(campaign.db, actor="bob", at=NOW) == (0, [])
-    assert await campaign.standing(ann) == "not_voted"
+    assert await campaign.status(ann) == "not_voted"
 
 
 async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Asked) -> None:
@@ -199,7 +199,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     await pretend_old(campaign.db, reply, "unclear", "unclear")
     _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.after, found.answer_id, found.why_open) == ("voted", None, why)
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign, ann: Asked) -> None:
@@ -220,7 +220,7 @@ async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign,
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
     await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
     assert await reclassify(campaign.db, actor="eve", at=NOW) == (0, [])
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:

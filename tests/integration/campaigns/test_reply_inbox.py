@@ -60,9 +60,9 @@ async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
 
 async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Aye, it's away in the post box hen")
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     claim = await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     row = await row_of(campaign.db, "select recorder, source, confidence, at from claim where claim_id = $1", claim)
     assert tuple(row) == ("eve", "sms_reply", pytest.approx(0.9), NOW)
@@ -74,9 +74,9 @@ async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Asked
 async def test_a_wrong_claim_of_a_rule_is_retracted(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
     await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=LATER)
-    assert await campaign.standing(ann) == "not_voted"
+    assert await campaign.status(ann) == "not_voted"
     await read_by_staff(campaign.db, reply, reading="unclear", actor="eve", at=LATER)
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     kinds = [row["kind"] for row in await campaign.db.fetch("select kind from claim order by claim_id")]
     assert kinds == ["voted", "retracted", "not_voted", "retracted"]
 
@@ -87,7 +87,7 @@ async def test_staff_name_the_member_on_a_shared_phone(campaign: Campaign, ann: 
     with pytest.raises(Conflict):
         await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
     await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=bob)
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     assert await campaign.db.fetchval("select kind from claim_status where person_id = $1", bob) == "voted"
 
 
@@ -99,7 +99,7 @@ async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Cam
         with pytest.raises(Conflict, match="answers no message") as refused:
             await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=person_id)
         assert f"--source import --apply; then: muster replies close {reply}" in refused.value.remedy
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:

@@ -27,7 +27,7 @@ from tests.support.command import run_command
 from tests.support.inbound_rows import Asked, Moving
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from tests.support.receivers import environment
-from webhooks import delete_stale_rows, process_inbox
+from webhooks import delete_stale_rows, process_inbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEAD = f"From: Ann Jones <{ANN}>\r\nSubject: Re: Have you posted your ballot paper?\r\nMIME-Version: 1.0\r\n"
@@ -57,7 +57,7 @@ async def write(room: Room, asked: Asked, body: str, **headers: str) -> dict[str
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + HEAD
     to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over((head + body).encode(), to, ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     row = await room.campaign.db.fetchrow("select * from reply order by reply_id desc limit 1")
     return dict(row) if row else {}
 
@@ -144,7 +144,7 @@ async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: C
     assert (reply["reading"], reply["state"], reply["note"]) == ("reaction", "closed", None)
     await db.execute("update reply set rule_version = 'older'")
     assert await reclassify(db, actor="eve", at=NOON) == (0, []), "no rule read it, so none reads it otherwise"
-    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.status(asked) is None
 
 
 async def test_staff_can_export_a_mail_as_it_came(room: Room, settings: Settings, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import Asked, Forms, Moving, look, read, serve
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_texts import texts_of
 
 BEA = "bea@member.test"
@@ -64,7 +64,7 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
     else:
         await erase(room)
         assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
-        await process_inbox(room.runtime, 10)
+        await process_inbound(room.runtime, 10)
     assert OPT_OUT in await room.campaign.suppressed()
     assert not await db.fetchval("select exists (select from inbound_log where state = 'new')")
     told = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
@@ -139,7 +139,7 @@ async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> No
     await add_person(db, "BOB", email=ANN)
     await erase(room)
     assert await room.hand_over(letter("enough already with these"), reply_address(room, asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     reply_id = await db.fetchval("select max(reply_id) from reply")
     await read_by_staff(db, reply_id, reading="opt_out", actor="eve", at=room.clock())
     assert OPT_OUT in await room.campaign.suppressed()
@@ -151,7 +151,7 @@ async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db:
     async with serve(room.runtime) as client:
         assert (await client.post(asked.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 404
     assert await room.hand_over(letter("", Subject="unsubscribe"), farewell_address(room, asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     row = await db.fetchrow("select address, state, why_open, note from reply")
     assert row is not None
     assert (row["address"], row["state"], row["why_open"]) == (ANN, "open", "unknown_sender")
@@ -237,7 +237,7 @@ async def test_the_writer_of_a_mail_is_known_by_a_folded_header(room: Room, db: 
     raw = f"From: {name}\r\n <anna@x.example>\r\nSubject: x\r\n\r\nturquoise\r\n".encode()
     assert await room.hand_over(raw, "ballot@union.test", "bounces+17@relay.example") == 250
     if read:
-        await process_inbox(room.runtime, 10)
+        await process_inbound(room.runtime, 10)
     await erase(room, "Z1")
     assert await found_in(db, ("anna@x", "turquoise", "dudelsack")) == set()
 

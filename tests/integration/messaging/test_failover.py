@@ -45,7 +45,7 @@ from tests.support.outbox_rows import (
     until,
 )
 from tests.support.two_providers import VONAGE_FROM, Clock, both, by_either, by_twilio, by_vonage, with_vonage
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 ANN = "+447700900123"
 MANY = 60
@@ -210,7 +210,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     async with TestServer(make_app(away)) as web:
         (sent,) = sandbox.vonage.sent_to(taken)
         await sandbox.vonage.notify(replace(sent, webhook=str(web.make_url("/webhooks/vonage/status"))), "delivered")
-    await process_inbox(away, 10)
+    await process_inbound(away, 10)
     assert (await message(db, ids[0]))["state"] == "delivered"
     assert await settle_held(db, again=True, actor="ann", now=NOON) == 1
     assert (await message(db, ids[1]))["state"] == "queued"
@@ -345,7 +345,7 @@ async def test_receipts_of_both_providers_find_their_messages(
     step, _ = await queue(near, db)
 
     async def all_delivered() -> bool:
-        await process_inbox(near, 1000)
+        await process_inbound(near, 1000)
         return await states(db, step) == {"delivered": MANY}
 
     async with TestServer(make_app(near), port=unused_tcp_port):

@@ -204,7 +204,7 @@ async def test_a_worker_goes_on_when_redis_loses_everything(muster: Runtime, san
         await until(all_sent(muster, 20))
         await until(lambda: _heard(muster.redis))
         await until(listeners(muster.redis, 1))
-        await wake("inbox")
+        await wake("inbound")
         await until(lambda: _nothing_queued(muster.redis))
     assert recipients(sandbox) == everybody_once(20)
 
@@ -225,7 +225,7 @@ async def test_a_worker_goes_on_beside_unreadable_jobs(muster: Runtime, sandbox:
             await muster.pool.execute("update step set after = '0 seconds' where position = 2")  # the clock launches it
             await until(all_sent(muster, 6))
             await muster.redis.zrem(QUEUE, b"\xff")
-            await wake("inbox")
+            await wake("inbound")
             await until(lambda: _nothing_queued(muster.redis))
     assert recipients(sandbox) == everybody_once(3) + everybody_once(3)
 
@@ -287,8 +287,8 @@ async def test_the_process_stops_on_sigterm_with_status_0(muster: Runtime, sandb
 async def test_wake_ups_before_a_listener_are_merged(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        await asyncio.gather(*(wake("inbox") for _ in range(50)))
-    assert await runtime.redis.zrange(QUEUE, 0, -1) == [b"inbox"]
+        await asyncio.gather(*(wake("inbound") for _ in range(50)))
+    assert await runtime.redis.zrange(QUEUE, 0, -1) == [b"inbound"]
 
 
 async def test_wake_ups_within_a_moment_are_merged(runtime: Runtime) -> None:
@@ -307,23 +307,23 @@ async def test_wake_ups_within_a_moment_are_merged(runtime: Runtime) -> None:
 async def test_a_job_is_plain_json(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        await wake("inbox")
+        await wake("inbound")
     job = await runtime.redis.get("arq:job:inbox")
-    assert orjson.loads(job)["f"] == "inbox"
+    assert orjson.loads(job)["f"] == "inbound"
     arq = open_arq(runtime.settings.redis_url)
     assert arq.job_deserializer is not None
     with pytest.raises(orjson.JSONDecodeError):
-        arq.job_deserializer(pickle.dumps({"f": "inbox"}))
+        arq.job_deserializer(pickle.dumps({"f": "inbound"}))
     await arq.aclose(close_connection_pool=True)
 
 
 async def test_a_wake_up_requested_during_another_is_sent(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        first = asyncio.create_task(wake("inbox"))
+        first = asyncio.create_task(wake("inbound"))
         await until(lambda: _queued(runtime.redis))
         await runtime.redis.delete("arq:job:inbox")  # heeded: what comes from here on is news
-        await wake("inbox")
+        await wake("inbound")
         await first
     assert await _queued(runtime.redis)
 
@@ -340,10 +340,10 @@ async def test_a_wake_up_that_failed_in_an_unforeseen_way_keeps_none_of_the_next
     async with ArqWake(runtime.settings.redis_url) as wake:
         with monkeypatch.context() as broken:
             broken.setattr(wake._arq, "enqueue_job", lambda *_args, **_more: 1 / 0)
-            await wake("inbox")
+            await wake("inbound")
             while wake._sending:
                 await asyncio.wait(wake._sending.values())
-        await wake("inbox")
+        await wake("inbound")
         await until(lambda: _queued(runtime.redis))
 
 
@@ -352,6 +352,6 @@ async def test_wake_ups_that_redis_does_not_take_cost_next_to_nothing() -> None:
         async with ArqWake(NOWHERE) as wake:
             for _ in range(1000):
                 await wake("deliver")
-                await wake("inbox")
+                await wake("inbound")
 
     assert await effort_of_async(ring) < 60

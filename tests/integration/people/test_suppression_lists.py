@@ -33,7 +33,7 @@ async def take_in(pool: Pool, folder: Path, text: str, **more: Any) -> Suppressi
     return await import_suppressions(pool, path, **options)
 
 
-async def standing(db: Connection) -> list[tuple[str, ...]]:
+async def suppressions(db: Connection) -> list[tuple[str, ...]]:
     rows = await db.fetch(
         "select s.channel, s.address, s.purpose, s.reason, e.source from suppression s"
         " join suppression_event e using (event_id) order by 1, 2, 3"
@@ -49,7 +49,7 @@ async def test_a_list_names_numbers_mailboxes_and_members(pool: Pool, db: Connec
     )
     report = await take_in(pool, tmp_path, text)
     assert (report.rows, report.entries, report.added, report.matched, report.unmatched) == (3, 3, 3, 1, 2)
-    assert await standing(db) == [
+    assert await suppressions(db) == [
         ("email", "gone@x.example", "all", "hard_bounced", "old system"),
         ("email", "news@x.example", "marketing", "opted_out", "list list.csv"),
         ("sms", ANN, "all", "opted_out", "agency"),
@@ -58,7 +58,7 @@ async def test_a_list_names_numbers_mailboxes_and_members(pool: Pool, db: Connec
     assert since.astimezone(LONDON).isoformat() == "2026-05-03T00:00:00+01:00"
     report = await take_in(pool, tmp_path, "member_id,reason\n1001,deceased\n")
     assert report.matched == 1
-    assert ("person", str(ann), "all", "deceased", "list list.csv") in await standing(db)
+    assert ("person", str(ann), "all", "deceased", "list list.csv") in await suppressions(db)
     audit = await row_of(db, "select actor, action, subject from audit order by audit_id limit 1")
     assert tuple(audit) == ("ada", "suppressions.imported", "list.csv")
 
@@ -82,7 +82,7 @@ async def test_a_repeated_list_changes_nothing_and_keeps_the_first_reason(
     first, again = await take_in(pool, tmp_path, text), await take_in(pool, tmp_path, text)
     assert (first.added, first.standing) == (1, 2)
     assert (again.added, again.standing) == (0, 3)
-    assert ("sms", ANN, "all", "wrong_number", "staff") in await standing(db)
+    assert ("sms", ANN, "all", "wrong_number", "staff") in await suppressions(db)
 
 
 async def test_a_consent_given_after_the_list_was_made_is_kept(pool: Pool, db: Connection, tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ async def test_a_consent_given_after_the_list_was_made_is_kept(pool: Pool, db: C
     await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
     report = await take_in(pool, tmp_path, f"phone,date\n{ANN},2020-01-01\n")
     assert (report.added, report.lifted_since) == (0, 1)
-    assert await standing(db) == []
+    assert await suppressions(db) == []
 
 
 async def test_a_dry_run_reports_the_same_and_changes_nothing(pool: Pool, db: Connection, tmp_path: Path) -> None:
     report = await take_in(pool, tmp_path, f"phone\n{ANN}\n", dry_run=True)
     assert (report.added, report.written) == (1, False)
-    assert await standing(db) == []
+    assert await suppressions(db) == []
     assert await db.fetchval("select count(*) from suppression_event") == 0
     assert await db.fetchval("select count(*) from audit") == 0
 
@@ -134,7 +134,7 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     await suppress(db, channel="person", address=str(ann), reason="deceased", source="=staff")
     await suppress(db, channel="sms", address=BOB, reason="opted_out", source="sms_reply")
     await suppress(db, channel="email", address="a@x.example", purpose="marketing", reason="opted_out", source="link")
-    before = await standing(db)
+    before = await suppressions(db)
     path = tmp_path / "out.csv"
     assert await export_suppressions(pool, path, actor="ada") == 3
     assert path.stat().st_mode & 0o777 == 0o600
@@ -146,7 +146,7 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     later = NOON + timedelta(days=3650)
     report = await import_suppressions(pool, path, actor="ada", region="GB", zone=LONDON, now=later)
     assert report.problems == []
-    assert await standing(db) == before
+    assert await suppressions(db) == before
 
 
 async def test_fingerprints_hide_the_addresses_and_match_whom_the_receiver_knows(
@@ -165,7 +165,7 @@ async def test_fingerprints_hide_the_addresses_and_match_whom_the_receiver_knows
     later = NOON + timedelta(days=3650)
     report = await import_suppressions(pool, path, actor="eve", region="GB", zone=LONDON, now=later)
     assert (report.added, report.unknown_hashes) == (1, 1)
-    assert [(channel, address) for channel, address, *_ in await standing(db)] == [("sms", ANN)]
+    assert [(channel, address) for channel, address, *_ in await suppressions(db)] == [("sms", ANN)]
 
 
 async def test_an_address_is_looked_up_as_it_is_typed(db: Connection) -> None:

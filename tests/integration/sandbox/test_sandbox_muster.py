@@ -119,7 +119,7 @@ async def test_muster_knows_exactly_the_members_actions(runtime: Runtime, db: Co
         async with open_sandbox(SandboxConfig(twilio=replace(TWILIO, inbound_url=inbound), members=LIVELY)) as sandbox:
             people = await _write_to_everybody(db, muster, sandbox, 120)
             await sandbox.idle()
-            while await webhooks.process_inbox(muster, 500):
+            while await webhooks.process_inbound(muster, 500):
                 pass
             assert sandbox.record.summary()["failed"] == {}
             assert dict(sandbox.twilio.webhooks.answers).keys() <= {"2xx"}

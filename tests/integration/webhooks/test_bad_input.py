@@ -32,7 +32,7 @@ from core.runtime import Runtime
 from staff.accounts import Actor
 from staff.sign_in import make_sign_in_link, use_link
 from tests.support.inbound_rows import COUNTED, serve
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "the token of the account"
@@ -189,7 +189,7 @@ async def test_any_signed_body_is_taken_or_refused_and_never_stops_the_inbound_l
     status, kind, answer = await site.ask("POST", path, headers=headers, data=body.encode())
     check(status, kind, answer)
     assert status in {200, 204, 400}
-    await process_inbox(site.runtime, 100)
+    await process_inbound(site.runtime, 100)
     left = await site.db.fetch("select state, error from inbound_log where state = 'new'")
     assert [tuple(row) for row in left] == []
 
@@ -224,7 +224,7 @@ async def test_any_signed_body_of_the_other_provider_is_taken_or_refused(
     status, kind, answer = await site.ask("POST", path, headers=headers, data=body)
     check(status, kind, answer)
     assert status in {200, 400}
-    await process_inbox(site.runtime, 100)
+    await process_inbound(site.runtime, 100)
     assert await site.db.fetchval("select count(*) from inbound_log where state = 'new'") == 0
 
 

@@ -17,7 +17,7 @@ from messaging.outbox.bounces import ENOUGH
 from messaging.outbox.history import history
 from tests.support.email_events import NOW, Keys, World, open_world
 from tests.support.inbound_rows import Campaign, make_campaign, serve
-from webhooks import delete_stale_rows, process_inbox
+from webhooks import delete_stale_rows, process_inbound
 
 ANN = "ann@member.test"
 DELIVERED = [("sendgrid", "delivered"), ("mailgun", "delivered"), ("postmark", "delivery"), ("ses", "delivery")]
@@ -40,7 +40,7 @@ async def campaign(world: World, db: Connection) -> Campaign:
     return await make_campaign(world.runtime, db, now=NOW)
 
 
-async def standing(db: Connection, message_id: int) -> tuple[str, str | None]:
+async def state_of(db: Connection, message_id: int) -> tuple[str, str | None]:
     row = await db.fetchrow("select state::text, reason from message where message_id = $1", message_id)
     assert row is not None
     return row["state"], row["reason"]
@@ -116,7 +116,7 @@ async def test_each_event_moves_its_message_to_its_state(
         await world.tell(who, name, asked.message_id)
         expected.append((name, (state, reason), suppressed))
         why = await db.fetchval("select reason from suppression where address = $1", address)
-        found.append((name, await standing(db, asked.message_id), why))
+        found.append((name, await state_of(db, asked.message_id), why))
         events = await db.fetchval(
             "select count(*) from message_event where message_id = $1 and source = $2", asked.message_id, who
         )
@@ -171,7 +171,7 @@ async def test_without_our_argument_the_message_id_says_which(world: World, camp
     await world.tell("mailgun", "failed-permanent", two.message_id, **{"user-variables": {}})
     await world.tell("ses", "feedback-bounce", three.message_id)
     for asked in (one, two, three):
-        assert await standing(db, asked.message_id) == ("bounced", "hard_bounced")
+        assert await state_of(db, asked.message_id) == ("bounced", "hard_bounced")
 
 
 async def test_an_id_signed_with_another_secret_is_no_message_of_ours(
@@ -181,7 +181,7 @@ async def test_an_id_signed_with_another_secret_is_no_message_of_ours(
     forged = world.runtime.keyring.sign_id(asked.message_id, "bounce")[:-2] + "zz"
     await world.tell("sendgrid", "bounce", asked.message_id, muster=forged, **{"smtp-id": f"<{forged}@union.test>"})
     assert await campaign.suppressed() == set()
-    assert (await standing(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, asked.message_id))[0] == "sent"
 
 
 # ---- soft bounces
@@ -224,8 +224,8 @@ async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, camp
     ids = [await another(campaign, person, position) for position in range(ENOUGH + 2)]
     told = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
     assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(told).encode())) == 200  # many at once
-    await process_inbox(world.runtime, 100)
-    assert {(await standing(db, message_id))[0] for message_id in ids} == {"bounced"}
+    await process_inbound(world.runtime, 100)
+    assert {(await state_of(db, message_id))[0] for message_id in ids} == {"bounced"}
     assert await campaign.suppressed() == set()
     assert await db.fetchval("select count(*) from soft_bounce") == ENOUGH + 2
 

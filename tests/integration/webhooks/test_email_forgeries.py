@@ -36,7 +36,7 @@ from tests.support.email_events import (
     payload,
     postmark_headers,
 )
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email import HANDLERS, PROVIDERS
 from webhooks.email.providers.sendgrid import _digest, _signed
 
@@ -297,7 +297,7 @@ async def test_signed_nonsense_is_answered_and_stops_nobody(
         provider, bounce = bounces[which]
         request = world.request(provider, bounce, 1, **{name: value})
         assert await world.post(provider, request) in {200, 400, 403}, (provider, name, value)
-    await process_inbox(world.runtime, 100)
+    await process_inbound(world.runtime, 100)
     # nothing crashed: it was done, or set aside because it is no event
     odd = "select error from inbound_log where state = 'new' or error is not null and error not like 'InputError%'"
     assert await db.fetchval(odd) is None

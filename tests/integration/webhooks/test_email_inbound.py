@@ -30,7 +30,7 @@ from tests.support.email_events import (
 )
 from tests.support.inbound_rows import Asked, Campaign, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
@@ -166,7 +166,7 @@ async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaig
             assert await post(world, provider, request, more) == 200, (provider, raw)
             if provider != "mailgun":  # the same once more, as after an answer that was lost
                 assert await post(world, provider, make(world, mail, raw=raw)) == 200
-            await process_inbox(world.runtime, 10)
+            await process_inbound(world.runtime, 10)
             reply = await db.fetchrow("select * from reply order by reply_id desc limit 1")
             assert reply is not None, (provider, raw)
             assert (reply["address"], reply["text"], reply["message_id"]) == (
@@ -174,7 +174,7 @@ async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaig
             )  # fmt: skip
             noted = reply["note"] is not None
             assert noted == (not raw), (provider, raw)
-            assert await campaign.standing(asked) == "voted", (provider, raw)
+            assert await campaign.status(asked) == "voted", (provider, raw)
     assert await db.fetchval("select count(*) from reply") == 2 * len(WAYS)
 
 
@@ -190,7 +190,7 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
     fields = {"recipient": reply_address(world, asked), "sender": ANN, "body-mime": eight_bit} | mailgun_signature()
     request = Request(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
     assert await post(world, "mailgun", request, "/mime") == 200
-    await process_inbox(world.runtime, 10)
+    await process_inbound(world.runtime, 10)
     said = [row["text"] for row in await db.fetch("select text from reply order by reply_id")]
     assert said == [f"Subject: 0 ŵ\n\n{words}", f"Subject: 1 ŵ\n\n{words}", words]
 
@@ -204,7 +204,7 @@ async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: C
     request = world.sendgrid[0].sign(body)
     request.headers["Content-Type"] = content_type
     assert await post(world, "sendgrid", request) == 200
-    await process_inbox(world.runtime, 10)
+    await process_inbound(world.runtime, 10)
     assert await campaign.suppressed() == {("email", ANN, "hard_bounced")}
 
 
@@ -238,7 +238,7 @@ async def test_a_token_of_mailguns_brings_one_mail(world: World, campaign: Campa
         body = {"recipient": reply_address(world, asked), "sender": ANN, "body-mime": Sent("x", text=words).raw}
         request = Request(urlencode(body | signature).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
         assert await post(world, "mailgun", request, "/mime") == 200
-    await process_inbox(world.runtime, 10)
+    await process_inbound(world.runtime, 10)
     assert await db.fetchval("select string_agg(text, ' ') from reply") == "I have voted"
     assert await campaign.suppressed() == set()
 
@@ -367,7 +367,7 @@ async def test_signed_junk_is_answered_and_stops_nobody(
             }
             request = world.from_sns(world.sns.notification(event))
     assert await post(world, which, request) == 200
-    await process_inbox(world.runtime, 100)
+    await process_inbound(world.runtime, 100)
     odd = "select error from inbound_log where state = 'new' or error is not null and error not like 'InputError%'"
     assert await db.fetchval(odd) is None
     await db.execute("delete from reply")

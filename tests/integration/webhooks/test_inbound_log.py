@@ -67,7 +67,7 @@ async def states(db: Connection) -> dict[str, str]:
 async def test_the_workers_are_woken_after_the_commit(here: Runtime, db: Connection) -> None:
     waking = Waking(db)
     assert await put(replace(here, wake=waking), "a") is not None
-    assert waking.seen == [("inbox", 1)]
+    assert waking.seen == [("inbound", 1)]
     assert await put(replace(here, wake=waking), "a") is None
     assert len(waking.seen) == 1
 

@@ -110,7 +110,7 @@ async def test_no_scanner_gets_past_the_second_question_with_one_press(
     page = await press(client, ann.confirm, page, page.buttons[nth], agent)
     assert "One more question" in page.words
     assert page.buttons[0] == "nothing"
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     assert await campaign.suppressed() == set()
 
 
@@ -148,11 +148,11 @@ async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
     page = await press(client, ann.confirm, page, "voted")
     assert "One more question" in page.words
     assert signal in await campaign.db.fetchval("select signals from page_view where stage = 2")
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     clock.wait(seconds=5)
     page = await press(client, ann.confirm, page, "voted")
     assert "Thank you, Ann!" in page.words
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.db.fetchval("select confidence from claim") == pytest.approx(0.8)
 
 
@@ -173,7 +173,7 @@ async def test_a_preview_on_the_members_own_phone_costs_them_nothing(
     page = await look(client, ann.confirm)
     clock.wait(seconds=3)
     await press(client, ann.confirm, page, "voted")
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_a_scan_at_delivery_costs_the_member_nothing_later(
@@ -186,7 +186,7 @@ async def test_a_scan_at_delivery_costs_the_member_nothing_later(
     page = await look(client, ann.confirm)
     clock.wait(seconds=3)
     await press(client, ann.confirm, page, "voted")
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_denying_the_press_records_nothing(campaign: Campaign, client: Client, db: Connection) -> None:

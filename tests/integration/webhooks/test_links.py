@@ -76,12 +76,12 @@ async def test_one_press_confirms_and_withdraws_what_was_queued(
     assert "Have you posted your ballot paper?" in page.words
     assert "Hello Ann" in page.words
     assert page.shown == ["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     clock.wait(seconds=5)
     page = await press(client, ann.confirm, page, "voted")
     assert "Thank you, Ann!" in page.words
     assert "voted" not in page.buttons
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     claim = await row_of(campaign.db, "select source, recorder, confidence, message_id, at from claim")
     assert tuple(claim) == ("link", "member", pytest.approx(0.95), ann.message_id, clock())
@@ -109,7 +109,7 @@ async def test_undo_restores_the_status_before(campaign: Campaign, client: Clien
     page = await press(client, ann.confirm, page, "undo")
     assert "taken it back" in page.words
     assert "voted" in page.shown
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     assert await campaign.db.fetchval("select count(*) from goal_met") == 0
     assert await campaign.db.fetchval("select count(*) from claim where kind = 'retracted'") == 1
 
@@ -120,11 +120,11 @@ async def test_undo_retracts_only_the_last_answer(campaign: Campaign, client: Cl
     for answer in ("voted", "call_me", "undo"):
         clock.wait(minutes=3)
         page = await press(client, ann.confirm, page, answer)
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     assert await campaign.db.fetchval("select count(*) from reply where state = 'open'") == 0
     clock.wait(minutes=3)
     await press(client, ann.confirm, page, "undo")
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_each_answer_is_recorded_as_its_claim(
     assert words in page.words
     assert answer not in page.buttons
     assert "undo" in page.buttons
-    assert await campaign.standing(ann) == kind
+    assert await campaign.status(ann) == kind
     assert await campaign.waiting(ann) == ("queued", None)
     replies = await campaign.db.fetch("select channel, person_id, why_open, state from reply")
     assert [tuple(row) for row in replies] == ([("link", ann.person_id, why, "open")] if why else [])
@@ -160,7 +160,7 @@ async def test_a_not_yet_and_then_voted_are_recorded_from_the_same_page(
     page = await press(client, ann.confirm, page, "not_yet")
     clock.wait(minutes=5)
     await press(client, ann.confirm, page, "voted")
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_stop_stops_everything_and_can_be_taken_back(campaign: Campaign, client: Client, clock: Moving) -> None:
@@ -208,10 +208,10 @@ async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, clie
     assert response.status == 409
     page = await read(response)
     assert "Please press once more" in page.words
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     clock.wait(seconds=5)
     await press(client, ann.confirm, page, "voted")
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 # ---- phases
@@ -231,7 +231,7 @@ async def test_a_closed_ballot_is_explained_and_takes_no_answer(
     clock.wait(minutes=2)
     page = await press(client, ann.confirm, page, "voted")
     assert "This vote has closed" in page.words
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 async def test_before_the_ballot_opens_the_page_asks_nothing(
@@ -330,13 +330,13 @@ async def test_a_nonce_is_valid_for_one_link(campaign: Campaign, client: Client,
     clock.wait(seconds=5)
     response = await client.post(bob.confirm, data={**page.fields, "answer": "voted"}, headers={"User-Agent": BROWSER})
     assert response.status == 409
-    assert await campaign.standing(bob) is None
+    assert await campaign.status(bob) is None
     unsubscribe = await look(client, ann.unsubscribe)
     response = await client.post(
         ann.confirm, data={**unsubscribe.fields, "answer": "voted"}, headers={"User-Agent": BROWSER}
     )
     assert response.status == 409
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 @pytest.mark.parametrize("nonce", ["", "x", "é" * 200, "\0", "'; drop table claim; --"])
@@ -344,7 +344,7 @@ async def test_without_a_nonce_nothing_is_answered(campaign: Campaign, client: C
     ann = await campaign.ask(sms=PHONE)
     response = await client.post(ann.confirm, data={"nonce": nonce, "answer": "voted"}, headers={"User-Agent": BROWSER})
     assert response.status == 409
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
 
 
 @pytest.mark.parametrize("answer", ["", "VOTED", "voted ", "retracted", "scrutineer", "\0", "x" * 5000, "<script>"])

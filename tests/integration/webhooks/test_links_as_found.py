@@ -114,7 +114,7 @@ async def test_every_button_and_link_of_such_a_page_works(campaign: Campaign, cl
     async with client.session.post(here, data=fields, headers={"User-Agent": BROWSER}) as answer:
         assert answer.status == 200
         assert "Thank you" in await answer.text()
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     stop = at(client, ann.unsubscribe + after)
     async with client.session.post(stop, data={"List-Unsubscribe": "One-Click"}) as answer:
         assert answer.status == 200
@@ -238,7 +238,7 @@ async def test_a_person_who_goes_on_pressing_is_not_taken_for_a_machine(
         clock.wait(seconds=8)
         page = await press(client, ann.confirm, page, answer)
         assert "One more question" not in page.words, answer
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
 
 
 async def test_the_first_page_says_the_last_safe_time_to_post_until_it_has_passed(

@@ -24,7 +24,7 @@ from messaging.outbox.senders import THRESHOLD, resume_sender
 from tests.support.inbound_rows import Moving
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
 from tests.support.outbox_rows import until
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email.inbound_mail import classify, listener
 from webhooks.email.inbound_mail.listener import listening
 from webhooks.email.inbound_mail.mail_files import MailboxCounts, read_mailbox
@@ -41,7 +41,7 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
         yield room
 
 
-async def standing(db: Connection, message_id: int) -> tuple[str, str | None]:
+async def state_of(db: Connection, message_id: int) -> tuple[str, str | None]:
     row = await db.fetchrow("select state::text, reason from message where message_id = $1", message_id)
     assert row is not None
     return row["state"], row["reason"]
@@ -70,7 +70,7 @@ async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) ->
         asked = await room.campaign.ask(email=address)
         await room.tell(name, asked, about=address)
         why = await db.fetchval("select reason from suppression where address = $1", address)
-        found[name] = (*await standing(db, asked.message_id), why)
+        found[name] = (*await state_of(db, asked.message_id), why)
     assert found == expected
     assert await db.fetchval("select count(*) from soft_bounce") == 2
     assert await db.fetchval("select count(*) from reply") == 0  # what machines say is no answer
@@ -92,16 +92,16 @@ async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tr
     sender_id = await db.fetchval("select sender_id from message where message_id = $1", asked[1].message_id)
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
     assert await resume_sender(db, sender_id, now=room.clock()) == THRESHOLD
-    assert await standing(db, asked[1].message_id) == ("queued", None)
-    assert (await standing(db, asked[0].message_id))[0] == "bounced"
+    assert await state_of(db, asked[1].message_id) == ("queued", None)
+    assert (await state_of(db, asked[0].message_id))[0] == "bounced"
     assert await open_alerts(db) == []
 
 
 async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(UNREADABLE, room.bounce_address(asked)) == 250
-    await process_inbox(room.runtime, 10)
-    assert await standing(db, asked.message_id) == ("bounced", "unread_bounce")
+    await process_inbound(room.runtime, 10)
+    assert await state_of(db, asked.message_id) == ("bounced", "unread_bounce")
     assert await db.fetchval("select count(*) from soft_bounce") == 1
     (alert,) = await open_alerts(db)
     assert (alert.severity, alert.detail) == ("notice", {"message_id": asked.message_id})
@@ -116,8 +116,8 @@ async def test_a_personal_mail_to_a_bounce_address_is_read(room: Room, db: Conne
     asked = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
     assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
-    assert (await standing(db, asked.message_id))[0] == "sent"
+    await process_inbound(room.runtime, 10)
+    assert (await state_of(db, asked.message_id))[0] == "sent"
     assert await db.fetchval("select count(*) from reply") == 1
 
 
@@ -125,7 +125,7 @@ async def test_a_report_that_names_another_mailbox_suppresses_neither(room: Room
     asked = await room.campaign.ask(email=ANN)
     await room.tell("dsn-hard", asked, about="chair@union.test")
     assert await room.campaign.suppressed() == set()
-    assert await standing(db, asked.message_id) == ("bounced", "recipient_refused")
+    assert await state_of(db, asked.message_id) == ("bounced", "recipient_refused")
     assert await db.fetchval("select array_agg(address) from soft_bounce") == [ANN]
 
 
@@ -135,9 +135,9 @@ async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_pape
     asked = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Undelivered ballot paper\r\n\r\nSTOP\r\n"
     assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert (await standing(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, asked.message_id))[0] == "sent"
 
 
 async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Connection) -> None:
@@ -158,13 +158,13 @@ async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: 
     complaints = f"complaints@{BOUNCES}"
     forged = room.mail("arf-abuse", asked).replace(room.sign_id(asked, "bounce").encode(), b"1-00000000")
     assert await room.hand_over(forged, complaints, "abuse@provider.test") == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == set()
     await room.tell("arf-not-spam", asked, complaints, "abuse@provider.test")
     assert await room.campaign.suppressed() == set()
     await room.tell("arf-redacted", asked, complaints, "abuse@provider.test")
     assert await room.campaign.suppressed() == {("email", ANN, "complained")}
-    assert (await standing(db, asked.message_id))[0] == "complained"
+    assert (await state_of(db, asked.message_id))[0] == "complained"
 
 
 async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Connection) -> None:
@@ -184,9 +184,9 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
     assert await db.fetchval("select count(*) from inbound_log") == 0
     # a mailbox that takes any mail: a bounce there proves nothing, whatever it holds
     assert await room.hand_over(room.mail("dsn-hard", asked), "ballot@union.test") == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == set()
-    assert (await standing(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, asked.message_id))[0] == "sent"
 
 
 @pytest.mark.parametrize(("head", "sender"), [
@@ -198,7 +198,7 @@ async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str,
     asked = await room.campaign.ask(email=ANN)
     address = f"u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}"
     assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await room.campaign.waiting(asked) == ("suppressed", "opted_out")
 
@@ -210,7 +210,7 @@ async def test_mail_to_the_postmaster_reaches_staff(room: Room, db: Connection, 
         assert await room.hand_over(mail + b"\r\n\r\nPlease stop that host.\r\n", address, "") == 250
     asks = b"From: Eve <eve@mx.test>\r\nSubject: Does your mail loop?\r\n\r\nPlease stop that host.\r\n"
     assert await room.hand_over(asks, address, "eve@mx.test") == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     rows = [tuple(row) for row in await db.fetch("select address, why_open from reply")]
     assert rows == [("eve@mx.test", "unknown_sender")], "machines' mails there go to nobody"
     assert await room.campaign.suppressed() == set()
@@ -274,7 +274,7 @@ async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: 
     states = [row["state"] for row in await db.fetch("select state from inbound_log order by inbound_id")]
     assert states == ["parked", "done"]
     assert await db.fetchval("select severity from alert where key = 'inbox:mail'") == "warning"
-    assert (await standing(db, other.message_id))[0] == "bounced"
+    assert (await state_of(db, other.message_id))[0] == "bounced"
 
 
 async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
@@ -282,7 +282,7 @@ async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connecti
     to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
     assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert {row["state"] for row in await db.fetch("select state from inbound_log")} == {"done"}
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
@@ -297,7 +297,7 @@ async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
     asked = await room.campaign.ask(email=ANN)
     to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await db.fetchval("select state from inbound_log") == "parked"
 
 
@@ -533,8 +533,8 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     assert await read_mailbox(room.runtime, tmp_path / "maildir") == MailboxCounts(known=3)
     assert await room.hand_over(room.mail("dsn-hard", asked[0]), room.bounce_address(asked[0])) == 250
     assert await db.fetchval("select count(*) from inbound_log") == 3
-    await process_inbox(room.runtime, 10)
-    assert [(await standing(db, one.message_id))[0] for one in asked] == ["bounced"] * 3
+    await process_inbound(room.runtime, 10)
+    assert [(await state_of(db, one.message_id))[0] for one in asked] == ["bounced"] * 3
     assert len(maildir) == 3
 
 
@@ -548,9 +548,9 @@ async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Conne
     program.write_text(f"From - Sun Nov 22 12:00:00 2026\nFrom: m1@member.test\nTo: {to[1]}\nSubject: Vote\n\nSTOP\n")
     assert await read_mailbox(room.runtime, tmp_path / "maildir") == MailboxCounts(new=2)
     assert await read_mailbox(room.runtime, program) == MailboxCounts(new=1)
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert {("email", f"m{number}@member.test", "opted_out") for number in (0, 1)} <= await room.campaign.suppressed()
-    assert (await standing(db, asked[2].message_id))[0] == "bounced"
+    assert (await state_of(db, asked[2].message_id))[0] == "bounced"
 
 
 async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: Room, tmp_path: Path) -> None:

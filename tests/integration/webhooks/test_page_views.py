@@ -96,12 +96,12 @@ async def test_of_many_looks_the_latest_can_be_answered_and_machines_among_them_
     clock.wait(seconds=5)
     second = await press(client, ann.confirm, page, "voted")
     assert "One more question" in second.words
-    assert await campaign.standing(ann) is None
+    assert await campaign.status(ann) is None
     clock.wait(seconds=5)
     assert "Thank you" in (await press(client, ann.confirm, second, "voted")).words
     async with client.post(ann.confirm, data={**first.fields, "answer": "undo"}) as answer:
         assert answer.status == 200
-    assert await campaign.standing(ann) == "voted", "a look whose place was taken changes nothing"
+    assert await campaign.status(ann) == "voted", "a look whose place was taken changes nothing"
 
 
 async def test_old_page_views_are_deleted_but_one_that_shows_the_opening(

@@ -20,7 +20,7 @@ from tests.support.mail_rows import ANN, BOUNCES, Room, open_room
 from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
 from tests.support.rows import row_of
-from webhooks import process_inbox
+from webhooks import process_inbound
 from webhooks.email.inbound_mail.listener import listening
 
 NOBODY = "bounce@member.test"
@@ -70,7 +70,7 @@ async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not
         await send(postfix, room, gone, NOBODY)
 
         async def came_back() -> bool:
-            await process_inbox(room.runtime, 10)
+            await process_inbound(room.runtime, 10)
             return bool(await db.fetchval("select exists (select from suppression)"))
 
         await until(came_back, seconds=40)
@@ -115,5 +115,5 @@ async def test_while_the_database_is_away_postfix_keeps_the_mail(
                 return bool(await db.fetchval("select exists (select from inbound_log)"))
 
             await until(is_kept, seconds=40)
-    await process_inbox(room.runtime, 10)
+    await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "hard_bounced")}

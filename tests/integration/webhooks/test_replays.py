@@ -25,7 +25,7 @@ from tests.support.email_events import NOW, Keys, Request, World, mailgun_signat
 from tests.support.inbound_rows import PHONE, Moving, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
 from tests.support.two_providers import with_vonage
-from webhooks import delete_stale_rows, process_inbox
+from webhooks import delete_stale_rows, process_inbound
 from webhooks.email import PROVIDERS
 
 KEEP = timedelta(days=2)
@@ -60,8 +60,8 @@ async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Co
         captured = [(INBOUND, text("1")), (INBOUND, text("STOP", "SM" + "0b" * 16)), (receipt, status("delivered"))]
         for path, form in captured:
             assert (await send(client, path, form)).status in {200, 204}
-        await process_inbox(here, 10)
-        assert await campaign.standing(ann) == "voted"
+        await process_inbound(here, 10)
+        assert await campaign.status(ann) == "voted"
         for days in (3, 100, 296):
             clock.wait(days=days)
             await prune(here, db)
@@ -70,7 +70,7 @@ async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Co
                 answer = await send(client, path, form)
                 assert answer.status in {200, 204}
                 assert "<Message>" not in await answer.text()
-            assert await process_inbox(here, 10) == 0
+            assert await process_inbound(here, 10) == 0
             assert await counts(db) == before
         clock.wait(days=5)
         await prune(here, db)
@@ -125,8 +125,8 @@ async def test_a_vonage_signature_counts_once_and_for_a_while(runtime: Runtime, 
         async with serve(here) as client:
             signed = {"iat": int(clock().timestamp())}
             assert (await vonage.send(client, vonage.INBOUND, vonage.text("1"), **signed)).status == 200
-            await process_inbox(here, 10)
-            assert await campaign.standing(ann) == "voted"
+            await process_inbound(here, 10)
+            assert await campaign.status(ann) == "voted"
             clock.wait(days=3)
             await prune(here, db)
             before = await counts(db)
@@ -137,7 +137,7 @@ async def test_a_vonage_signature_counts_once_and_for_a_while(runtime: Runtime, 
             for hours, answer in ((25, 200), (27, 403)):
                 old = {"iat": int((clock() - timedelta(hours=hours)).timestamp())}
                 assert (await vonage.send(client, vonage.INBOUND, vonage.text("1"), **old)).status == answer
-            assert await process_inbox(here, 10) == 0
+            assert await process_inbound(here, 10) == 0
             assert await counts(db) == before
 
 
@@ -158,7 +158,7 @@ async def test_an_email_event_replayed_after_pruning_is_ignored(
         ann = await campaign.ask(email=ANN)
         captured = world.request(provider, COMPLAINTS[provider], ann.message_id)
         assert await world.post(provider, captured) == 200
-        await process_inbox(world.runtime, 10)
+        await process_inbound(world.runtime, 10)
         assert ("email", ANN, "complained") in await campaign.suppressed()
         await lift(db, channel="email", address=ANN, reason="opted_in", source="staff", of=Reason.COMPLAINED)
         for days in (3, 100, 296):
@@ -166,7 +166,7 @@ async def test_an_email_event_replayed_after_pruning_is_ignored(
             await prune(world.runtime, db)
             before = await counts(db)
             assert await world.post(provider, captured) in {200, 403}
-            await process_inbox(world.runtime, 10)
+            await process_inbound(world.runtime, 10)
             assert await counts(db) == before
             assert await campaign.suppressed() == set()
 
@@ -184,7 +184,7 @@ async def forge(world: World, token: dict[str, str], message_id: int, to: str) -
     for more in ("", "/mime"):
         request = Request(body, {"Content-Type": "application/x-www-form-urlencoded"})
         assert await post(world, "mailgun", request, more) == 200
-    await process_inbox(world.runtime, 20)
+    await process_inbound(world.runtime, 20)
 
 
 async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_came_with_it(
@@ -229,5 +229,5 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
         kept = await db.fetch("select payload from inbound_log where source = 'mailgun_event' and payload <> '{}'")
         assert [row["payload"]["event"]["event"] for row in kept] == ["delivered"], "of the others nothing is kept"
         assert await post(world, "mailgun", by_mailgun(world, Sent(to, text="STOP"), raw=True), "/mime") == 200
-        await process_inbox(world.runtime, 10)
+        await process_inbound(world.runtime, 10)
         assert ("email", ANN, "opted_out") in await campaign.suppressed(), "a token of its own counts"

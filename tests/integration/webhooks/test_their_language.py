@@ -18,7 +18,7 @@ from core.runtime import Runtime
 from messaging.content.translations import wording
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, read, serve
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "the token of the account"
@@ -53,7 +53,7 @@ async def text_back(here: Runtime, client: Client, body: str, *, pictures: int =
     signature = RequestValidator(TOKEN).compute_signature(f"https://muster.test{path}", form)
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     assert (await client.post(path, data=urlencode(form), headers=headers)).status == 200
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     said = await here.pool.fetch("select content ->> 'text' as text from transactional")
     return "".join(row["text"] for row in said)
 

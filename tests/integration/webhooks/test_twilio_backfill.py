@@ -17,9 +17,9 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio.messages import Message, MessageStage, new_sid
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
 from tests.support.outbox_rows import with_sandbox
-from webhooks import backfill, process_inbox
+from webhooks import backfill, process_inbound
 from webhooks.inbound_log.inbound_log import Intake
-from webhooks.sms.twilio_texts import inbox_row
+from webhooks.sms.twilio_texts import inbound_row
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
     ann = await campaign.ask(sms=PHONE)
     sid = came(sandbox, "Posted mine today", ago=300)
     assert await backfill(here) == 1
-    assert await process_inbox(here, 10) == 1
-    assert await campaign.standing(ann) == "voted"
+    assert await process_inbound(here, 10) == 1
+    assert await campaign.status(ann) == "voted"
     assert await db.fetchval("select dedupe_key from inbound_log") == sid
     late = clock() - await db.fetchval("select received_at from reply")
     assert timedelta(minutes=4) < late < timedelta(minutes=6)
@@ -70,7 +70,7 @@ async def test_texts_already_received_are_not_stored_again(
 ) -> None:
     sid = came(sandbox, "STOP")
     form = {"MessageSid": sid, "From": PHONE, "To": NUMBER, "Body": "STOP"}
-    await Intake().store(here, **inbox_row(form))
+    await Intake().store(here, **inbound_row(form))
     assert await backfill(here) == 0
     clock.wait(minutes=16)
     came(sandbox, "Voted", ago=0)

@@ -21,7 +21,7 @@ from core.db import Connection, open_pool
 from core.runtime import Runtime
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.rows import row_of
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
 NEW, OLD = "the new token of the account", "the old token of the account"
@@ -248,7 +248,7 @@ async def test_an_odd_character_does_not_stop_the_inbound_log(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
-    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await process_inbound(campaign.runtime, 10) == 1
     assert await db.fetchval("select text from reply where message_id = $1", ann.message_id) == "vo\ufffdted 🎉 ŵ"
 
 
@@ -272,7 +272,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         luck.shuffle(said)
         for name in said:
             assert (await send(client, path, status(name, sid=f"SM{number:032x}"))).status == 204
-        while await process_inbox(here, 100):
+        while await process_inbound(here, 100):
             pass
         assert await state(campaign.db, asked.message_id) == "delivered"
     assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 24
@@ -286,7 +286,7 @@ async def test_the_same_receipt_twice_is_stored_once(campaign: Campaign, client:
 
 async def test_a_receipt_of_an_unknown_text_is_done_with(campaign: Campaign, client: Client, db: Connection) -> None:
     assert (await send(client, STATUS, status("delivered"))).status == 204
-    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await process_inbound(campaign.runtime, 10) == 1
     assert await db.fetchval("select state from inbound_log") == "done"
 
 
@@ -296,7 +296,7 @@ async def test_a_receipt_before_the_request_returned_finds_its_message(
     ann = await campaign.ask(sms=PHONE, sent=False)
     path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("sent"))
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     assert await state(db, ann.message_id) == "sent"
     assert await db.fetchval("select provider_id from message where message_id = $1", ann.message_id) == SID
 
@@ -305,7 +305,7 @@ async def test_a_forged_signed_id_is_no_message_id(campaign: Campaign, client: C
     ann = await campaign.ask(sms=PHONE)
     sign_id = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, f"{STATUS}?m={sign_id}", status("delivered"))
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"
 
 
@@ -315,7 +315,7 @@ async def test_a_failure_of_the_number_suppresses_it(
     ann = await campaign.ask(sms=PHONE)
     path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("undelivered", ErrorCode="30005"))
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     assert await state(db, ann.message_id) == "undelivered"
     assert await campaign.suppressed() == {("sms", PHONE, "invalid_number")}
 
@@ -327,7 +327,7 @@ async def test_an_unknown_status_is_parked_with_an_alert_and_delays_nothing(
     await send(client, STATUS, status("levitated", sid="SM" + "1" * 32))
     path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("delivered"))
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     assert {row[0] for row in await db.fetch("select state from inbound_log")} == {"parked", "done"}
     assert await state(db, ann.message_id) == "delivered"
     assert await db.fetchval("select severity from alert where key = 'inbox:twilio_status'") == "warning"
@@ -341,9 +341,9 @@ async def test_a_reply_by_digit_confirms_and_withdraws(campaign: Campaign, clien
     response = await send(client, INBOUND, text("1"))
     assert (response.status, response.content_type) == (200, "text/xml")
     assert await response.text() == '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-    assert await campaign.standing(ann) is None, "processed only after the answer"
-    await process_inbox(campaign.runtime, 10)
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) is None, "processed only after the answer"
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     assert await db.fetchval("select confidence from claim") == pytest.approx(0.95)
 
@@ -352,7 +352,7 @@ async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Clie
     await campaign.ask(sms=PHONE)
     for _ in range(3):
         assert (await send(client, INBOUND, text("Voted"))).status == 200
-        await process_inbox(campaign.runtime, 10)
+        await process_inbound(campaign.runtime, 10)
     assert (await rows(db, "reply"), await rows(db, "claim")) == (1, 1)
 
 
@@ -383,7 +383,7 @@ async def test_a_text_is_classified_once_when_it_comes(campaign: Campaign, clien
     await send(client, INBOUND, text("1"))
     assert (await db.fetchval("select payload -> 'read' from inbound_log"))["reading"] == "voted"
     await db.execute("update inbound_log set payload = jsonb_set(payload, '{read,rule}', '\"as it came\"')")
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await db.fetchval("select rule from reply") == "as it came"
 
 
@@ -408,7 +408,7 @@ async def test_a_text_from_an_unknown_number_waits_for_staff(
     campaign: Campaign, client: Client, db: Connection
 ) -> None:
     await send(client, INBOUND, text("voted", sender="+15005550006"))
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert tuple(await row_of(db, "select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
     assert await rows(db, "claim") == 0
 
@@ -420,7 +420,7 @@ async def answer(here: Runtime, client: Client, form: dict[str, str]) -> str:
     """What a text is answered by itself, once it is processed; "" for nothing."""
     last = await here.pool.fetchval("select coalesce(max(message_id), 0) from transactional")
     assert (await send(client, INBOUND, form)).status == 200
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     said = await here.pool.fetch("select content ->> 'text' as text from transactional where message_id > $1", last)
     return "".join(row["text"] for row in said)
 
@@ -443,7 +443,7 @@ async def test_our_own_words_sent_back_are_no_wish(campaign: Campaign, client: C
 async def test_an_escape_sequence_in_a_text_is_not_kept(campaign: Campaign, client: Client, db: Connection) -> None:
     await campaign.ask(sms=PHONE)
     await send(client, INBOUND, text("\x1b]0;PWN\x07\x1b[2J\x1b[31mwho\u202e is this"))
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await db.fetchval("select text from reply") == "who is this"
 
 
@@ -462,7 +462,7 @@ async def test_pictures_are_not_read_which_is_said_once_and_their_words_are(
     here = campaign.runtime
     assert "cannot see pictures" in await answer(here, client, text("Posted mine on Monday", **picture))
     assert await answer(here, client, text("", sid=SID[:-1] + "b", **picture)) == ""
-    assert await campaign.standing(ann) == "voted"
+    assert await campaign.status(ann) == "voted"
     said = await db.fetch("select text, rule, why_open from reply order by reply_id")
     assert [tuple(row) for row in said] == [
         ("Posted mine on Monday", "posted_phrase", None),
@@ -474,7 +474,7 @@ async def test_a_text_in_many_parts_is_one_and_whole(campaign: Campaign, client:
     await campaign.ask(sms=PHONE)
     long = "I have something to say about this ballot. " * 30
     await send(client, INBOUND, text(long, NumSegments="9"))
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await db.fetchval("select text from reply") == long
 
 

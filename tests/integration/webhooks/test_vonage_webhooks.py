@@ -26,7 +26,7 @@ from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_cam
 from tests.support.outbox_rows import deliver
 from tests.support.rows import row_of
 from tests.support.two_providers import VONAGE_FROM, with_vonage
-from webhooks import process_inbox
+from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
 NEW, OLD = "the new signature secret of the account, long enough", "the old signature secret of the account"
@@ -202,7 +202,7 @@ async def test_an_odd_character_does_not_stop_the_inbound_log(
     campaign: Campaign, client: Client, db: Connection
 ) -> None:
     assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
-    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await process_inbound(campaign.runtime, 10) == 1
     assert await db.fetchval("select text from reply") == "vo\ufffdted 🎉 ŵ"
 
 
@@ -227,7 +227,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         for name in said:
             receipt = status(name, uuid, client_ref=sign_id(here, asked.message_id))
             assert (await send(client, STATUS, receipt)).status == 200
-        while await process_inbox(here, 100):
+        while await process_inbound(here, 100):
             pass
         assert await state(campaign.db, asked.message_id) == "delivered"
         row = await row_of(campaign.db, "select provider_id from message where message_id = $1", asked.message_id)
@@ -251,7 +251,7 @@ async def test_a_failure_of_the_number_suppresses_it(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     await send(client, STATUS, status(name, client_ref=sign_id(here, ann.message_id)))
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     row = await row_of(db, "select state::text, reason from message where message_id = $1", ann.message_id)
     assert tuple(row) == (ends, reason)
     assert await campaign.suppressed() == {("sms", PHONE, suppressed)}
@@ -264,7 +264,7 @@ async def test_a_receipt_without_our_signed_id_finds_its_message_by_vonages_id(
     await db.execute("update message set provider_id = $2 where message_id = $1", ann.message_id, UUID)
     for reference in ({"client_ref": "somebody else's"}, {"client_ref": None}):
         await send(client, STATUS, status("delivered", **reference))
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     assert await state(db, ann.message_id) == "delivered"
 
 
@@ -272,13 +272,13 @@ async def test_a_forged_signed_id_is_no_message_id(campaign: Campaign, client: C
     ann = await campaign.ask(sms=PHONE)
     other = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, STATUS, status("delivered", client_ref=other))
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"
 
 
 async def test_an_unknown_status_is_parked_with_an_alert(here: Runtime, client: Client, db: Connection) -> None:
     await send(client, STATUS, status("delivered") | {"status": "levitated"})
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     assert await db.fetchval("select state from inbound_log") == "parked"
     assert await db.fetchval("select severity from alert where key = 'inbox:vonage_status'") == "warning"
 
@@ -293,10 +293,10 @@ async def test_a_reply_answers_what_went_from_the_number_it_was_sent_to(
     await by_vonage(db, ann.message_id)
     await send(client, INBOUND, text("1"))
     await send(client, INBOUND, text("1", uuid=UUID[:-1] + "c", sender="+447400123457"))  # got theirs from NUMBER
-    await process_inbox(campaign.runtime, 10)
-    assert await campaign.standing(ann) == "voted"
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
-    assert await campaign.standing(bob) is None
+    assert await campaign.status(bob) is None
     replies = await db.fetch("select message_id, sender, why_open from reply order by reply_id")
     assert [tuple(row) for row in replies] == [
         (ann.message_id, VONAGE_FROM, None),
@@ -310,7 +310,7 @@ async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Clie
     await by_vonage(db, ann.message_id)
     for _ in range(3):
         assert (await send(client, INBOUND, text("Voted"))).status == 200
-        await process_inbox(campaign.runtime, 10)
+        await process_inbound(campaign.runtime, 10)
     assert (await rows(db, "reply"), await rows(db, "claim")) == (1, 1)
 
 
@@ -325,7 +325,7 @@ async def test_an_opt_out_is_applied_and_confirmed_once(
     await campaign.ask(sms=PHONE)
     for _ in range(2):
         assert (await send(client, INBOUND, text(words))).status == 200
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
     assert sandbox.vonage.messages == [], "a worker sends it"
     await deliver(campaign.runtime)
@@ -341,7 +341,7 @@ async def test_a_member_opted_out_already_gets_no_confirmation(
 ) -> None:
     for number in range(3):
         await send(client, INBOUND, text("STOP", uuid=f"{UUID[:-1]}{number}"))
-        await process_inbox(campaign.runtime, 10)
+        await process_inbound(campaign.runtime, 10)
         await deliver(campaign.runtime)
     assert len(sandbox.vonage.messages) == 1
 
@@ -352,7 +352,7 @@ async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out_and_is_tried
     away = f"http://127.0.0.1:{unused_tcp_port}"
     unreachable = here.settings.model_copy(update={"vonage_base_url": away, "twilio_base_url": away})
     assert (await send(client, INBOUND, text("STOP"))).status == 200
-    await process_inbox(here, 10)
+    await process_inbound(here, 10)
     await deliver(replace(here, settings=unreachable))
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
     assert await campaign.db.fetchval("select state from message where step_id is null") == "queued"
@@ -364,7 +364,7 @@ async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out_and_is_tried
 async def test_start_lifts_an_opt_out(campaign: Campaign, client: Client) -> None:
     for number, words in enumerate(("STOP", "START")):
         await send(client, INBOUND, text(words, uuid=f"{UUID[:-1]}{number}"))
-        await process_inbox(campaign.runtime, 10)
+        await process_inbound(campaign.runtime, 10)
     assert await campaign.suppressed() == set()
 
 
@@ -374,7 +374,7 @@ async def test_a_picture_is_for_a_person(campaign: Campaign, client: Client, db:
     said = text("", message_type="image", image={"url": "https://x.test/1.jpg"})
     del said["text"]
     assert (await send(client, INBOUND, said)).status == 200
-    await process_inbox(campaign.runtime, 10)
+    await process_inbound(campaign.runtime, 10)
     assert tuple(await row_of(db, "select rule, why_open from reply")) == ("media", "unclear")
 
 
@@ -392,5 +392,5 @@ async def test_the_sandbox_signs_and_repeats_as_vonage_does(
     sandbox.vonage.inbound_url = str(client.make_url(INBOUND))  # which knows another secret
     assert not await sandbox.vonage.receive(PHONE, VONAGE_FROM, "2")
     assert sandbox.vonage.webhooks.answers == {"2xx": 1, "4xx": sandbox.config.vonage.retries + 1}
-    await process_inbox(here, 10)
-    assert await campaign.standing(ann) == "voted"
+    await process_inbound(here, 10)
+    assert await campaign.status(ann) == "voted"

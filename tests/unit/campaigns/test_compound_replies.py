@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from campaigns.replies.classification import OwnMail, read_reply
+from campaigns.replies.classification import OwnMail, classify_reply
 
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 STOPS = [
@@ -49,7 +49,7 @@ def both_ways() -> list[tuple[str, str | None]]:
 def test_a_stop_beside_any_claim_is_obeyed_and_the_claim_counts() -> None:
     wrong = []
     for text, claim in both_ways():
-        read = read_reply(text, MENU)
+        read = classify_reply(text, MENU)
         if (read.reading, read.also) != ("opt_out", claim):
             wrong.append((text, read.reading, read.also, claim))
     assert [one for one in wrong if one[1] not in {"opt_out", "unclear"}] == [], "the stop is lost"
@@ -67,7 +67,7 @@ def test_a_stop_beside_any_claim_is_obeyed_and_the_claim_counts() -> None:
     ("Voted. Cheers, Bob. P.S. stop texting me", "voted"), ("I voted\nThanks\nCat Fox\n\nNo more texts", "voted"),
 ])  # fmt: skip
 def test_both_parts_of_a_reply_are_read(text: str, also: str) -> None:
-    read = read_reply(text, MENU)
+    read = classify_reply(text, MENU)
     assert (read.reading, read.also) == ("opt_out", also)
 
 
@@ -90,7 +90,7 @@ def test_both_parts_of_a_reply_are_read(text: str, also: str) -> None:
     "methu stopio meddwl, heb bleidleisio", "Do not send letters, email only", "Do not send reminders on a Sunday",
 ])  # fmt: skip
 def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
-    assert read_reply(text, MENU).reading != "opt_out"
+    assert classify_reply(text, MENU).reading != "opt_out"
 
 
 @pytest.mark.parametrize("text", [
@@ -99,7 +99,7 @@ def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
     "will vote STOP Union", "not voted Please send no more",
 ])  # fmt: skip
 def test_a_claim_beside_a_word_that_may_be_meant_is_for_a_person(text: str) -> None:
-    read = read_reply(text)
+    read = classify_reply(text)
     assert (read.reading, read.rule) == ("unclear", "maybe_opt_out")
 
 
@@ -107,7 +107,7 @@ def test_a_claim_beside_a_word_that_may_be_meant_is_for_a_person(text: str) -> N
     "text", ["I will vote tomorrow", "I'll post it at the bus stop", "not voted yet, non stop work"]
 )
 def test_a_claim_that_asks_for_nothing_stays_one(text: str) -> None:
-    assert read_reply(text).reading in {"will_vote", "not_voted"}
+    assert classify_reply(text).reading in {"will_vote", "not_voted"}
 
 
 @pytest.mark.parametrize("subject", ["STOP", "STOP voted", "Voted, please stop", "Stop emailing me about this ballot"])
@@ -118,5 +118,5 @@ def test_an_opt_out_in_a_subject_is_obeyed_whatever_the_words_below_say(subject:
 
 
 def test_the_language_of_the_wish_is_that_of_its_confirmation() -> None:
-    assert read_reply("will vote stopiwch").language == "cy"
-    assert read_reply("heb bleidleisio, unsubscribe").language == "en"
+    assert classify_reply("will vote stopiwch").language == "cy"
+    assert classify_reply("heb bleidleisio, unsubscribe").language == "en"

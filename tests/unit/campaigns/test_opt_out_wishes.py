@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 
 
 @pytest.mark.parametrize("text", [
@@ -39,7 +39,7 @@ from campaigns.replies.classification import read_reply
     "dim mwy o bost",
 ])  # fmt: skip
 def test_a_member_who_wants_nothing_sent_is_opted_out(text: str) -> None:
-    assert read_reply(text).reading == "opt_out"
+    assert classify_reply(text).reading == "opt_out"
 
 
 @pytest.mark.parametrize("text", [
@@ -62,7 +62,7 @@ def test_a_member_who_wants_nothing_sent_is_opted_out(text: str) -> None:
     "Do not post anything on Facebook about this again",
 ])  # fmt: skip
 def test_an_unclear_wish_is_read_by_staff(text: str) -> None:
-    assert read_reply(text).reading == "unclear"
+    assert classify_reply(text).reading == "unclear"
 
 
 @pytest.mark.parametrize("text", [
@@ -74,4 +74,4 @@ def test_an_unclear_wish_is_read_by_staff(text: str) -> None:
     "I do not send my vote by post",
 ])  # fmt: skip
 def test_words_that_are_not_ours_still_count(text: str) -> None:
-    assert read_reply(text).reading == "not_voted"
+    assert classify_reply(text).reading == "not_voted"

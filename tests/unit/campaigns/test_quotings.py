@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.replies.classification import REPEATED, read_reply
+from campaigns.replies.classification import REPEATED, classify_reply
 from campaigns.replies.classification.quotation import Quotation
 from tests.support.quotings import MENU, OUTLOOK, OWN, WROTE, Told, all_cases, email, text_message, told
 from webhooks.email.inbound_mail.own_words import own_words
@@ -67,8 +67,8 @@ def test_no_word_of_theirs_is_taken_from_below_a_quotation(own: str) -> None:
     "own", ["2 not yet posted it", "2 not yet", "2", "not yet, posted tomorrow", "Opt out", "STOP"]
 )
 def test_an_answer_begins_on_its_own_line_even_like_our_text(cut: str, own: str) -> None:
-    alone = read_reply(own, MENU, REMINDER.forms).reading
-    assert read_reply(f"{cut}\n{own}", MENU, REMINDER.forms).reading == alone
+    alone = classify_reply(own, MENU, REMINDER.forms).reading
+    assert classify_reply(f"{cut}\n{own}", MENU, REMINDER.forms).reading == alone
 
 
 @pytest.mark.parametrize("own", ["I have voted", "Not yet", "1", "No", "I will not vote"])
@@ -79,13 +79,13 @@ def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> No
         "\nSTOP to opt out"
     )
     said = f"{sent[: sent.index(cut)]}{cut} {own}"
-    assert read_reply(said, MENU, (sent,)).reading == "unclear"
+    assert classify_reply(said, MENU, (sent,)).reading == "unclear"
 
 
 @pytest.mark.parametrize("own", ["2 not yet posted it", "2 not yet, posted it", "2 not yet have voted"])
 def test_an_unclear_end_of_our_text_goes_to_staff(own: str) -> None:
     cut = "Hi Amy, The Union here. Have you posted your ballot paper? Reply 1 posted, "
-    read = read_reply(f"{cut}{own}", MENU, REMINDER.forms)
+    read = classify_reply(f"{cut}{own}", MENU, REMINDER.forms)
     assert (read.reading, read.rule) == ("unclear", REPEATED)
 
 
@@ -102,7 +102,7 @@ def test_an_answer_written_into_our_mail_is_read_and_shown(said: str, reading: s
     own = said.removeprefix(QUESTION).strip()
     found = words(f"See my reply below\n\n{begin}\n" + MAIL.text.replace(QUESTION, said))
     assert found == f"See my reply below\n\n{own}"
-    assert read_reply(found).reading == reading
+    assert classify_reply(found).reading == reading
     assert words(f"Hi,\n\n{begin}\n" + MAIL.text.replace(QUESTION, said)).endswith(own)
 
 
@@ -129,7 +129,7 @@ def test_a_gateways_warning_in_our_mail_hides_no_answer() -> None:
 )
 def test_our_footer_in_another_form_is_no_wish(footer: str, body: str) -> None:
     for said in ("Thanks", "I have posted it"):
-        assert read_reply(words(f"{said}\n\n{body}{footer}")).reading != "opt_out"
+        assert classify_reply(words(f"{said}\n\n{body}{footer}")).reading != "opt_out"
 
 
 def test_words_stay_apart_where_our_text_between_them_is_removed() -> None:
@@ -158,7 +158,7 @@ def test_a_few_words_of_ours_without_marks_are_no_claim(text: str) -> None:
     ("I will post it today", "will_vote"),
 ])  # fmt: skip
 def test_words_beside_or_like_ours_are_read(text: str, reading: str) -> None:
-    assert read_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
+    assert classify_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
 
 
 PRESSED = (
@@ -179,7 +179,7 @@ PRESSED = (
     ("Not yet", "not_voted"),
 ])  # fmt: skip
 def test_the_links_we_offer_are_no_answer(text: str, reading: str) -> None:
-    assert read_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
+    assert classify_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
 
 
 @pytest.mark.parametrize(("above", "below", "words"), [
@@ -203,4 +203,4 @@ def test_words_below_a_quotation_without_marks_are_seen_by_somebody(above: str, 
     ("Hi Nobody\nvoted", "unclear"), ("Hi Amy voted", "unclear"), ("Hi Amy\nvoted for Dave in the election", "unclear"),
 ])  # fmt: skip
 def test_a_greeted_name_beside_a_vote_is_no_third_person(text: str, reading: str) -> None:
-    assert read_reply(text).reading == reading
+    assert classify_reply(text).reading == reading

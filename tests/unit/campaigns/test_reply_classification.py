@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.classification import GENERAL, READINGS, OwnMail, read_reply, restrict
+from campaigns.replies.classification import GENERAL, READINGS, OwnMail, classify_reply, restrict
 from campaigns.replies.classification.plain import LONGEST
 from campaigns.replies.classification.rules import FOLDER, load_rules
 from tests.support.effort import effort_of
@@ -24,7 +24,7 @@ VOTED = [case.text for case in HARD if case.reading == "voted" and case.menu is 
 
 @pytest.mark.parametrize("case", GIVEN + HARD, ids=lambda case: case.text)
 def test_a_reply_is_read_as_a_person_would(case: Case) -> None:
-    assert read_reply(case.text, case.menu).reading == case.reading
+    assert classify_reply(case.text, case.menu).reading == case.reading
 
 
 def test_the_set_is_a_fair_one() -> None:
@@ -37,7 +37,7 @@ def test_the_set_is_a_fair_one() -> None:
     "I'll say ", "did you know ", "I wish ", "never ", "nobody ", "as if ", "who ", "have you ", "my son ", "she ",
 ])  # fmt: skip
 def test_no_vote_survives_a_word_of_doubt_before_it(before: str) -> None:
-    assert [text for text in VOTED if read_reply(before + text).reading == "voted"] == []
+    assert [text for text in VOTED if classify_reply(before + text).reading == "voted"] == []
 
 
 @pytest.mark.parametrize("after", [
@@ -45,7 +45,7 @@ def test_no_vote_survives_a_word_of_doubt_before_it(before: str) -> None:
     " soon", " 🙄", " I wish", " in my dreams", " last year", " in the election", " said nobody",
 ])  # fmt: skip
 def test_no_vote_survives_a_word_of_doubt_after_it(after: str) -> None:
-    assert [text for text in VOTED if read_reply(text.rstrip("!. ") + after).reading == "voted"] == []
+    assert [text for text in VOTED if classify_reply(text.rstrip("!. ") + after).reading == "voted"] == []
 
 
 @pytest.mark.parametrize("word", ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
@@ -55,8 +55,8 @@ def test_no_vote_survives_a_word_of_doubt_after_it(after: str) -> None:
 @pytest.mark.parametrize("case", [str.upper, str.lower, str.title])
 def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) -> None:
     text = form.format(case(word))  # type: ignore[operator]
-    assert read_reply(text).reading == "opt_out"
-    assert read_reply(text, {"1": "voted"}).reading == "opt_out"
+    assert classify_reply(text).reading == "opt_out"
+    assert classify_reply(text, {"1": "voted"}).reading == "opt_out"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) ->
     ],
 )
 def test_a_reply_may_say_two_things(text: str, reading: str, also: str | None) -> None:
-    read = read_reply(text)
+    read = classify_reply(text)
     assert (read.reading, read.also) == (reading, also)
 
 
@@ -88,7 +88,7 @@ WISHES = [
 ])  # fmt: skip
 def test_a_vote_beside_an_opt_out_counts_in_every_order(form: str) -> None:
     for vote, wish in product(VOTES, WISHES):
-        read = read_reply(form.format(vote=vote, wish=wish), {"1": "voted", "2": "not_voted"})
+        read = classify_reply(form.format(vote=vote, wish=wish), {"1": "voted", "2": "not_voted"})
         assert (read.reading, read.also) == ("opt_out", "voted"), form.format(vote=vote, wish=wish)
 
 
@@ -99,13 +99,13 @@ def test_a_vote_beside_an_opt_out_counts_in_every_order(form: str) -> None:
     "stop texting me, I'll vote for nobody", "9 stop", "stop 9",
 ])  # fmt: skip
 def test_no_vote_is_made_of_the_words_beside_an_opt_out(text: str) -> None:
-    read = read_reply(text, {"1": "voted", "2": "not_voted"})
+    read = classify_reply(text, {"1": "voted", "2": "not_voted"})
     assert (read.reading, read.also) == ("opt_out", None)
 
 
 @pytest.mark.parametrize("text", ["stop the vote", "1 stop the vote", "Stop the count I voted", "stop done deals"])
 def test_a_wish_for_others_to_stop_is_no_opt_out(text: str) -> None:
-    read = read_reply(text, {"1": "voted"})
+    read = classify_reply(text, {"1": "voted"})
     assert (read.reading, read.also) == ("unclear", None)
 
 
@@ -114,17 +114,17 @@ def test_a_wish_for_others_to_stop_is_no_opt_out(text: str) -> None:
     "Dwi wedi pleidleisio, stopiwch plis",
 ])  # fmt: skip
 def test_a_stop_beside_a_vote_is_never_missed(text: str) -> None:
-    assert read_reply(text).reading == "opt_out"
+    assert classify_reply(text).reading == "opt_out"
 
 
 def test_a_vote_in_our_own_words_beside_an_opt_out_is_not_the_members() -> None:
     ours = "Have you posted your ballot paper? Reply 1 posted, 2 not yet. Reply STOP to opt out."
     menu = {"1": "voted", "2": "not_voted"}
     for text in (f"{ours}\nstop", f"> {ours}\nstop", "Reply 1 posted, 2 not yet. STOP to opt out. stop"):
-        read = read_reply(text, menu, (ours,))
+        read = classify_reply(text, menu, (ours,))
         assert (read.reading, read.also) == ("opt_out", None), text
-    assert read_reply(ours, menu, (ours,)).reading == "unclear"
-    assert read_reply(f"{ours}\n1 stop", menu, (ours,)).also == "voted", "theirs, below ours"
+    assert classify_reply(ours, menu, (ours,)).reading == "unclear"
+    assert classify_reply(f"{ours}\n1 stop", menu, (ours,)).also == "voted", "theirs, below ours"
 
 
 def test_a_vote_in_the_subject_of_a_mail_that_opts_out_counts() -> None:
@@ -133,10 +133,10 @@ def test_a_vote_in_the_subject_of_a_mail_that_opts_out_counts() -> None:
 
 
 def test_a_reading_names_its_rule_and_version() -> None:
-    assert read_reply("STOP").rule == "opt_out_keyword"
-    assert read_reply("1", {"1": "voted"}).rule == "digit"
-    assert read_reply("hm").rule == "none"
-    assert read_reply("hm").version == load_rules().version
+    assert classify_reply("STOP").rule == "opt_out_keyword"
+    assert classify_reply("1", {"1": "voted"}).rule == "digit"
+    assert classify_reply("hm").rule == "none"
+    assert classify_reply("hm").version == load_rules().version
 
 
 def test_any_change_of_the_rules_is_another_version(tmp_path: Path) -> None:
@@ -186,12 +186,12 @@ def test_a_rule_that_does_not_fit_in_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_menu_that_offers_nonsense_is_not_believed() -> None:
-    assert read_reply("1", {"1": "elect the king"}).reading == "unclear"
+    assert classify_reply("1", {"1": "elect the king"}).reading == "unclear"
 
 
 @given(st.text(max_size=400), st.sampled_from([None, {"1": "voted", "2": "not_voted"}]))
 def test_any_text_has_a_reading(text: str, menu: Mapping[str, str] | None) -> None:
-    assert read_reply(text, menu).reading in READINGS
+    assert classify_reply(text, menu).reading in READINGS
 
 
 WORDS = [
@@ -218,7 +218,7 @@ WORDS = [
 
 @given(st.lists(st.sampled_from(WORDS), max_size=60))
 def test_any_order_of_words_has_a_reading(words: list[str]) -> None:
-    assert read_reply(" ".join(words)).reading in READINGS
+    assert classify_reply(" ".join(words)).reading in READINGS
 
 
 LONG = [
@@ -242,8 +242,8 @@ LONG = [
 def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> None:
     def read() -> None:
         for end in ("", "voted", "?", "!"):
-            read_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
-            read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
+            classify_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
+            classify_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
 
     assert effort_of(read) < 120
 
@@ -261,11 +261,11 @@ def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> N
     ],
 )  # fmt: skip
 def test_what_is_no_answer_to_the_message_is_not_read_as_one(text: str, reading: str, also: str | None) -> None:
-    read = restrict(read_reply(text, {"1": "voted"}, possible=GENERAL), GENERAL)
+    read = restrict(classify_reply(text, {"1": "voted"}, possible=GENERAL), GENERAL)
     assert (read.reading, read.also) == (reading, also)
 
 
 def test_a_digit_means_what_the_subject_knows() -> None:
     possible = GENERAL | {"good", "poor"}
     menu = {"1": "good", "2": "poor", "3": "voted"}
-    assert [read_reply(digit, menu, possible=possible).reading for digit in "123"] == ["good", "poor", "unclear"]
+    assert [classify_reply(digit, menu, possible=possible).reading for digit in "123"] == ["good", "poor", "unclear"]

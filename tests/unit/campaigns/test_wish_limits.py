@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 IDIOMS = [
@@ -103,31 +103,31 @@ def beside(phrases: list[str], claims: list[str]) -> list[str]:
 
 def test_words_of_opting_out_in_something_else_opt_nobody_out() -> None:
     texts = beside(IDIOMS, [*CLAIMS])[::11] + IDIOMS
-    assert [text for text in texts if read_reply(text, MENU).reading == "opt_out"] == []
+    assert [text for text in texts if classify_reply(text, MENU).reading == "opt_out"] == []
 
 
 @pytest.mark.parametrize("text", ON_BALLOT)
 def test_words_written_on_the_ballot_are_no_wish_and_the_vote_waits(text: str) -> None:
     for said in (text, f"{text}, thanks", f"Hi, {text}"):
-        assert read_reply(said, MENU).reading == "unclear"
+        assert classify_reply(said, MENU).reading == "unclear"
 
 
 def test_a_wish_for_less_than_no_more_at_all_is_for_a_person() -> None:
     limited = [f"{wish} {limit}".replace(" ,", ",") for wish, limit in product(LESS, LIMITS)] + LIMITED
     claims = ["voted", "not voted", "will vote", "wedi pleidleisio"]
     texts = limited[::3] + LIMITED + beside(limited, claims)[::53]
-    assert [(text, read.reading) for text in texts if (read := read_reply(text, MENU)).reading != "unclear"] == []
+    assert [(text, read.reading) for text in texts if (read := classify_reply(text, MENU)).reading != "unclear"] == []
 
 
 def test_a_sentence_that_says_more_than_a_wish_is_for_a_person() -> None:
     wishes = ["Stop texting me", "no more texts", "don't contact me", "peidiwch a tecstio fi"]
     texts = [f"{wish} {more}".replace(" ,", ",") for wish, more in product(wishes, QUALIFIED)] + OTHER_THINGS
     texts += [f"Voted. {text}" for text in texts[::5]]
-    assert [(text, read.reading) for text in texts if (read := read_reply(text, MENU)).reading != "unclear"] == []
+    assert [(text, read.reading) for text in texts if (read := classify_reply(text, MENU)).reading != "unclear"] == []
 
 
 def test_a_wish_with_courtesy_anger_or_a_name_around_it_is_obeyed() -> None:
-    assert [text for text in PLAIN if read_reply(text, MENU).reading != "opt_out"] == []
+    assert [text for text in PLAIN if classify_reply(text, MENU).reading != "opt_out"] == []
 
 
 @pytest.mark.parametrize(("text", "also"), [
@@ -138,7 +138,7 @@ def test_a_wish_with_courtesy_anger_or_a_name_around_it_is_obeyed() -> None:
     ("Voted. Thanks. Dadtanysgrifio", "voted"),
 ])  # fmt: skip
 def test_a_claim_counts_beside_a_stop_behind_a_name_that_is_thanked(text: str, also: str) -> None:
-    read = read_reply(text, MENU)
+    read = classify_reply(text, MENU)
     assert (read.reading, read.also) == ("opt_out", also)
 
 
@@ -147,7 +147,7 @@ def test_a_claim_counts_beside_a_stop_behind_a_name_that_is_thanked(text: str, a
     "No longer need a replacement", "cancel my replacement ballot request please, the first one came",
 ])  # fmt: skip
 def test_a_word_of_opting_out_is_no_name_and_a_paper_not_needed_is_not_missing(text: str) -> None:
-    assert read_reply(text, MENU).reading == "unclear"
+    assert classify_reply(text, MENU).reading == "unclear"
 
 
 @pytest.mark.parametrize(("text", "also"), [
@@ -162,7 +162,7 @@ def test_a_word_of_opting_out_is_no_name_and_a_paper_not_needed_is_not_missing(t
     ("Stop! I already voted though", "voted"), ("voted thanks stop", "voted"), ("1 STOP thanks Dave", "voted"),
 ])  # fmt: skip
 def test_a_wish_with_no_limit_is_obeyed_whatever_else_is_said(text: str, also: str | None) -> None:
-    read = read_reply(text, MENU)
+    read = classify_reply(text, MENU)
     assert (read.reading, read.also) == ("opt_out", also)
 
 
@@ -172,7 +172,7 @@ def test_a_claim_counts_beside_a_stop_with_thanks_and_a_name() -> None:
         for number, (stop, claim, form) in enumerate(product(STOPS, CLAIMS, SIGNED))
         for text in (form.format(stop, claim), form.format(claim, stop))
         if number % 7 == 0
-        if ((read := read_reply(text, MENU)).reading, read.also) != ("opt_out", CLAIMS[claim])
+        if ((read := classify_reply(text, MENU)).reading, read.also) != ("opt_out", CLAIMS[claim])
     ]
     assert wrong == []
 
@@ -181,7 +181,7 @@ def test_a_claim_counts_beside_a_stop_with_thanks_and_a_name() -> None:
     "text", ["St0p", "5top", "STOP 12345", "S T O P", "s.t.o.p", "STOP\N{OCTAGONAL SIGN}", "stopwch"]
 )
 def test_a_stop_that_is_written_oddly_opts_out(text: str) -> None:
-    assert read_reply(text).reading == "opt_out"
+    assert classify_reply(text).reading == "opt_out"
 
 
 @pytest.mark.parametrize("sign", [
@@ -190,7 +190,7 @@ def test_a_stop_that_is_written_oddly_opts_out(text: str) -> None:
 ])  # fmt: skip
 def test_a_possible_wish_never_closes_a_reply(sign: str) -> None:
     for text in (sign, f"not voted {sign}", f"will vote {sign}", f"voted {sign}", f"not voted. {sign}"):
-        assert read_reply(text).reading in {"unclear", "opt_out"}, text
+        assert classify_reply(text).reading in {"unclear", "opt_out"}, text
 
 
 @pytest.mark.parametrize("text", [
@@ -198,9 +198,9 @@ def test_a_possible_wish_never_closes_a_reply(sign: str) -> None:
     "thanks Dave", "done thanks Will you",
 ])  # fmt: skip
 def test_a_name_behind_thanks_makes_no_vote_of_other_words(text: str) -> None:
-    assert read_reply(text).reading != "voted"
+    assert classify_reply(text).reading != "voted"
 
 
 @pytest.mark.parametrize("text", ["Voted thanks Dave", "Posted mine yesterday, many thanks, Dave", "done thanks Dave"])
 def test_a_vote_counts_above_thanks_and_a_name(text: str) -> None:
-    assert read_reply(text).reading == "voted"
+    assert classify_reply(text).reading == "voted"

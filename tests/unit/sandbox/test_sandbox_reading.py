@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from sandbox.browser import Button, read_forms
 from sandbox.mailbox import Mailbox
 from sandbox.postmaster import ORDINARY, QUIRKS, Postmaster
@@ -118,7 +118,7 @@ def test_every_reply_habit_has_words_and_the_keywords_are_twilios() -> None:
 
 @pytest.mark.parametrize(("meaning", "text"), [(meaning, text) for meaning in REPLIES for text in REPLIES[meaning]])
 def test_every_reply_is_classified_clearly(meaning: str, text: str) -> None:
-    assert read_reply(text).reading == meaning
+    assert classify_reply(text).reading == meaning
 
 
 def test_people_use_digits_where_digits_are_offered() -> None:
@@ -127,7 +127,7 @@ def test_people_use_digits_where_digits_are_offered() -> None:
     for meaning in DIGITS:
         said = {word(meaning, offered, Profile().rng(f"m{n}", 1)) for n in range(100)}
         assert set(DIGITS[meaning]) < said <= {*DIGITS[meaning], *REPLIES[meaning]}
-        assert {read_reply(text, menu).reading for text in said} == {meaning}
+        assert {classify_reply(text, menu).reading for text in said} == {meaning}
         assert not {word(meaning, "Voted?", Profile().rng(f"m{n}", 1)) for n in range(100)} & set(DIGITS[meaning])
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.markup import MOST_TAGS, read_html
 from webhooks.email.inbound_mail.own_words import own_words
@@ -67,7 +67,7 @@ def test_a_possible_answer_is_kept(text: str) -> None:
     ("I have voted\nThanks\nnot really", "unclear"),
 ])  # fmt: skip
 def test_a_stripped_mail_is_classified_like_a_text(text: str, reading: str) -> None:
-    assert read_reply(own_words(text, NAMES)).reading == reading
+    assert classify_reply(own_words(text, NAMES)).reading == reading
 
 
 def test_a_subject_counts_only_where_it_is_the_persons_own() -> None:

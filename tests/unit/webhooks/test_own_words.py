@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.quotation import find_quotation
 from messaging.content.sent import render_again
@@ -55,7 +55,7 @@ def sent_email() -> tuple[str, ...]:
 def test_a_reaction_is_no_answer_whatever_it_repeats(text: str, right: str) -> None:
     assert right == "unclear"
     for sent in ((), (text.strip("> \u200b"),)):
-        assert read_reply(text, MENU, sent).reading in {"reaction", "unclear"}
+        assert classify_reply(text, MENU, sent).reading in {"reaction", "unclear"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_reaction_is_no_answer_whatever_it_repeats(text: str, right: str) -> N
     ],
 )
 def test_reactions_of_many_telephones_are_known(text: str) -> None:
-    assert read_reply(text, MENU).reading == "reaction"
+    assert classify_reply(text, MENU).reading == "reaction"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_reactions_of_many_telephones_are_known(text: str) -> None:
 )
 def test_what_a_member_writes_is_no_reaction(text: str) -> None:
     for sent in ((), (TEXT,), sent_email()):
-        assert read_reply(text, MENU, sent).reading != "reaction"
+        assert classify_reply(text, MENU, sent).reading != "reaction"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_a_member_writes_is_no_reaction(text: str) -> None:
 )
 def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
     for sent in ((), (TEXT,), sent_email()):
-        assert read_reply(text, MENU, sent).reading == "opt_out"
+        assert classify_reply(text, MENU, sent).reading == "opt_out"
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
     ],
 )
 def test_a_reaction_that_repeats_the_message_is_recognised(text: str, sent: str) -> None:
-    assert read_reply(text, MENU, (sent,)).reading == "reaction"
+    assert classify_reply(text, MENU, (sent,)).reading == "reaction"
 
 
 def test_a_picture_beside_other_words_is_shown_to_staff() -> None:
-    assert read_reply("“You lot are useless” 😡", MENU, (TEXT,)).reading == "unclear"
+    assert classify_reply("“You lot are useless” 😡", MENU, (TEXT,)).reading == "unclear"
 
 
 @pytest.mark.parametrize("indent", ["", "    ", "\t", " \u00a0 "])
@@ -169,13 +169,13 @@ def test_a_picture_beside_other_words_is_shown_to_staff() -> None:
 def test_words_below_our_text_are_whole_however_lines_are_indented(above: str, indent: str, own: str) -> None:
     for text in (f"{above}\n{indent}see below {TEXT}\n{own}", f"{indent}{above}\n{indent}{TEXT}\n{indent}{own}"):
         assert own_text(text, (TEXT,)).text.split("\n")[-1].strip() == own
-    assert read_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == read_reply(own).reading != "unclear"
+    assert classify_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == classify_reply(own).reading != "unclear"
 
 
 @pytest.mark.parametrize(("text", "right"), given_in("replies_repeated.tsv"))
 def test_a_word_beside_our_text_counts(text: str, right: str) -> None:
     for sent in ((), (TEXT,)):
-        assert read_reply(text, MENU, sent).reading in right.split(" or ")
+        assert classify_reply(text, MENU, sent).reading in right.split(" or ")
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_a_word_beside_our_text_counts(text: str, right: str) -> None:
     ],
 )
 def test_with_the_text_known_only_their_own_word_is_read(text: str, reading: str) -> None:
-    assert read_reply(text, MENU, (TEXT,)).reading == reading
+    assert classify_reply(text, MENU, (TEXT,)).reading == reading
 
 
 @pytest.mark.parametrize(("text", "right"), [*given_in("replies_stop.tsv"), *given_in("replies_menu.tsv")])
 def test_a_reason_beside_stop_and_the_words_of_the_menu_are_read(text: str, right: str) -> None:
-    assert read_reply(text, MENU).reading == right
+    assert classify_reply(text, MENU).reading == right
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_reason_beside_stop_and_the_words_of_the_menu_are_read(text: str, righ
     ],
 )
 def test_neighbours_of_stop_are_opt_outs(text: str) -> None:
-    assert read_reply(text, MENU).reading == "opt_out"
+    assert classify_reply(text, MENU).reading == "opt_out"
 
 
 @pytest.mark.parametrize(
@@ -244,11 +244,11 @@ def test_neighbours_of_stop_are_opt_outs(text: str) -> None:
     ],
 )
 def test_a_wish_for_something_else_to_stop_is_no_opt_out(text: str) -> None:
-    assert read_reply(text, MENU).reading != "opt_out"
+    assert classify_reply(text, MENU).reading != "opt_out"
 
 
 def test_a_vote_beside_stop_counts() -> None:
-    assert read_reply("stop ive voted").also == read_reply("Please stop I already voted").also == "voted"
+    assert classify_reply("stop ive voted").also == classify_reply("Please stop I already voted").also == "voted"
 
 
 @pytest.mark.parametrize("mail", MAILS, ids=lambda mail: mail["name"])
@@ -256,7 +256,7 @@ def test_quoted_mails_of_many_programs_are_known(mail: dict[str, Any]) -> None:
     text = read_html(mail["body"]).text if mail["kind"] == "html" else mail["body"]
     words = own_words(text, names_of(mail["from_name"]))
     assert mail["words"] in {None, words}
-    assert read_reply(words).reading == mail["reading"]
+    assert classify_reply(words).reading == mail["reading"]
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
@@ -294,7 +294,7 @@ def quoted_without_a_beginning(words: str, form: int) -> str:
 def test_our_message_is_recognised_without_a_line_that_introduces_it(words: str, reading: str, form: int) -> None:
     found = own_words(quoted_without_a_beginning(words, form).replace("xx yy zz\n", ""), {"amy"}, sent_email())
     assert found == words
-    assert read_reply(found).reading == reading
+    assert classify_reply(found).reading == reading
 
 
 @pytest.mark.parametrize(
@@ -312,8 +312,8 @@ def test_our_message_is_recognised_without_a_line_that_introduces_it(words: str,
 def test_our_message_is_recognised_however_it_was_wrapped_and_marked(change: Any) -> None:
     for form in sent_email():
         words = own_words(f"Not voted yet\n\n{change(form)}", {"amy"}, sent_email())
-        assert read_reply(words).reading in {"not_voted", "unclear"}
-        assert read_reply(own_words(change(form), {"amy"}, sent_email())).reading == "unclear"
+        assert classify_reply(words).reading in {"not_voted", "unclear"}
+        assert classify_reply(own_words(change(form), {"amy"}, sent_email())).reading == "unclear"
 
 
 def test_scraps_of_our_footer_below_a_quotation_are_ours() -> None:
@@ -325,7 +325,7 @@ def test_scraps_of_our_footer_below_a_quotation_are_ours() -> None:
 def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -> None:
     quoted = f"On Sun, 22 Nov 2026 at 11:59, Union <b@union.example> wrote:\n\n{sent_email()[0]}"
     said = f"Hi,\n\n{quoted}\n\nPlease stop emailing me"
-    assert read_reply(own_words(said, {"amy"}, sent_email())).reading == "opt_out"
+    assert classify_reply(own_words(said, {"amy"}, sent_email())).reading == "opt_out"
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -
     ],
 )
 def test_text_below_the_words_is_no_wish(below: str) -> None:
-    read = read_reply(own_words(f"I have voted\n\n{below}", {"amy", "jones"}))
+    read = classify_reply(own_words(f"I have voted\n\n{below}", {"amy", "jones"}))
     assert (read.reading, read.also) == ("voted", None)
 
 
@@ -360,7 +360,7 @@ def test_text_below_the_words_is_no_wish(below: str) -> None:
 ])  # fmt: skip
 def test_an_opt_out_below_a_signature_hides_no_vote(below: str) -> None:
     for claim, also in (("I have voted", "voted"), ("Not voted yet", "not_voted")):
-        read = read_reply(own_words(f"{claim}\n\n{below}", {"cat", "fox"}))
+        read = classify_reply(own_words(f"{claim}\n\n{below}", {"cat", "fox"}))
         assert (read.reading, read.also) == ("opt_out", also)
 
 
@@ -375,13 +375,13 @@ def test_a_name_below_thanks_may_be_whom_it_is_about() -> None:
 def test_our_footer_is_no_wish_however_it_is_wrapped(label: str) -> None:
     footer = label.format(link="https://vote.example.org/u/qv2tmmba4jf3m")
     for said in ("Thanks Cat", "I have voted"):
-        read = read_reply(own_words(f"{said}\n\n{footer}", {"cat"}, email("ballot-reminder").forms))
-        assert read.reading == read_reply(said).reading
+        read = classify_reply(own_words(f"{said}\n\n{footer}", {"cat"}, email("ballot-reminder").forms))
+        assert read.reading == classify_reply(said).reading
 
 
 def test_a_link_of_ours_below_a_request_is_what_they_ask_for() -> None:
     said = "Please\n\nUnsubscribe:\nhttps://vote.example.org/u/qv2tmmba4jf3m"
-    assert read_reply(own_words(said, {"cat"}, email("ballot-reminder").forms)).reading == "opt_out"
+    assert classify_reply(own_words(said, {"cat"}, email("ballot-reminder").forms)).reading == "opt_out"
 
 
 @pytest.mark.parametrize("ours", [
@@ -390,7 +390,7 @@ def test_a_link_of_ours_below_a_request_is_what_they_ask_for() -> None:
     "to be sure that it arrives in time. No ballot paper?",
 ])  # fmt: skip
 def test_a_piece_of_our_mail_is_no_claim(ours: str) -> None:
-    assert read_reply(own_words(ours, {"amy"}, email("ballot-reminder").forms)).reading == "unclear"
+    assert classify_reply(own_words(ours, {"amy"}, email("ballot-reminder").forms)).reading == "unclear"
 
 
 @pytest.mark.parametrize(("theirs", "right"), [
@@ -398,7 +398,7 @@ def test_a_piece_of_our_mail_is_no_claim(ours: str) -> None:
     ("no ballot paper has come", "no_ballot_paper"), ("Not yet, or no", "not_voted"),
 ])  # fmt: skip
 def test_words_that_our_mail_has_too_stay_theirs(theirs: str, right: str) -> None:
-    assert read_reply(own_words(theirs, {"amy"}, email("ballot-reminder").forms)).reading == right
+    assert classify_reply(own_words(theirs, {"amy"}, email("ballot-reminder").forms)).reading == right
 
 
 @pytest.mark.parametrize(
@@ -470,8 +470,8 @@ HOSTILE = {
 def test_a_mail_made_to_be_slow_is_read_quickly(name: str) -> None:
     def read() -> None:
         words = own_words(HOSTILE[name], {"amy"}, (TEXT, *sent_email()))
-        read_reply(words, MENU, (TEXT,))
-        read_reply(HOSTILE[name], MENU, (TEXT,))
+        classify_reply(words, MENU, (TEXT,))
+        classify_reply(HOSTILE[name], MENU, (TEXT,))
 
     assert effort_of(read) < 300  # thousands, where a pattern goes over it again and again
 
@@ -482,8 +482,8 @@ def test_a_mail_made_to_be_slow_is_read_quickly(name: str) -> None:
 ])  # fmt: skip
 def test_an_instruction_over_two_paragraphs_is_shown_to_staff(text: str) -> None:
     assert own_text(text).doubtful
-    assert read_reply(text, MENU).reading in {"unclear", "opt_out"}, "no vote is counted"
+    assert classify_reply(text, MENU).reading in {"unclear", "opt_out"}, "no vote is counted"
 
 
 def test_stop_in_a_paragraph_of_its_own_is_obeyed() -> None:
-    assert read_reply("STOP\n\nI have a question about the ballot.", MENU).reading == "opt_out"
+    assert classify_reply("STOP\n\nI have a question about the ballot.", MENU).reading == "opt_out"

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from campaigns.replies.classification import GENERAL, READINGS, read_reply
+from campaigns.replies.classification import GENERAL, READINGS, classify_reply
 
 ENDINGS: Final = Path(__file__).with_name("endings.toml")
 LONGEST_BANNER: Final = 500
@@ -91,7 +91,7 @@ def is_greeting(text: str) -> bool:
 
 def speaks_for_itself(line: str) -> bool:
     """Tell whether a line reads as an opt-out or an answer where it stands alone."""
-    return read_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *(READINGS - GENERAL)}
+    return classify_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *(READINGS - GENERAL)}
 
 
 def is_personal(line: str) -> bool:

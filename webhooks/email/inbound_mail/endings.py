@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from webhooks.email.inbound_mail.added_lines import (
     ENDINGS,
     LONGEST_READ,
@@ -111,7 +111,7 @@ def _end_of_signature(lines: Sequence[str], first: int, names: Collection[str]) 
     end = name + 1
     while end < len(lines) and end - name < MOST_SIGNED and lines[end] and _is_post(lines[end]):
         end += 1
-    if not any(lines[end:]) or (lines[end] and read_reply(lines[end]).reading != "opt_out"):
+    if not any(lines[end:]) or (lines[end] and classify_reply(lines[end]).reading != "opt_out"):
         return None
     return end
 
@@ -210,7 +210,7 @@ def _is_post(line: str) -> bool:
 
 
 def _says_nothing(line: str) -> bool:
-    return read_reply(line).reading == "unclear" and not re.search(
+    return classify_reply(line).reading == "unclear" and not re.search(
         r"\b(?:not|no|never|stop|ddim)\b", line, re.IGNORECASE
     )
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from campaigns.replies.classification.quotation import find_quotation
 from webhooks.email.inbound_mail.added_lines import is_greeting
 from webhooks.email.inbound_mail.endings import without_ending
@@ -48,9 +48,9 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     above = _joined(left, (number for number in parts.above if not DRAWN.fullmatch(left[number])))
     inside = _written_inside(lines, left, parts.below, names, quoted.share)
     if inside is None:  # the author is uncertain: the words above count only if they are an answer
-        return "" if read_reply(above).reading == "unclear" else without_ending(above, names)
+        return "" if classify_reply(above).reading == "unclear" else without_ending(above, names)
     between, after = inside
-    if not is_greeting(above) and read_reply(_joined(left, after)).reading == "unclear":
+    if not is_greeting(above) and classify_reply(_joined(left, after)).reading == "unclear":
         if _goes_on(above, _joined(left, after), names):
             return ""
         after = ()
@@ -58,18 +58,18 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     words = without_ending(_joined(left, (number for number in kept if not DRAWN.fullmatch(left[number]))), names)
     joined = "\n".join(lines)
     doubtful = any(joined.count("\n", 0, at) in kept for at in quoted.doubts)
-    if doubtful and read_reply(words).reading != "opt_out":
+    if doubtful and classify_reply(words).reading != "opt_out":
         return ""
     rest = _without_footer(words, sent)
-    if rest == words or read_reply(rest).reading != "unclear":
+    if rest == words or classify_reply(rest).reading != "unclear":
         return rest
     # with "please" beside it, and nothing else, the link may be their request; else a person has to see the whole mail
-    return words if _REQUEST.search(rest) and read_reply(f"STOP\n{rest}").alone else ""
+    return words if _REQUEST.search(rest) and classify_reply(f"STOP\n{rest}").alone else ""
 
 
 def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
     """Tell whether unclear words go on below a quotation: then a person has to see the whole mail."""
-    if read_reply(above).reading != "unclear":
+    if classify_reply(above).reading != "unclear":
         return False
     return without_ending(f"{above}\n\n{below}", names) != without_ending(above, names)
 
@@ -142,7 +142,7 @@ def _written_inside(
     after = tuple(number for number in theirs if number > ours[-1])
     written = sum(len(left[number].split()) for number in (*between, *after))
     quoted = sum(len(lines[number].split()) - len(left[number].split()) for number in ours)
-    if (share < WHOLE and written > quoted / 2) or read_reply(before).reading != "unclear":
+    if (share < WHOLE and written > quoted / 2) or classify_reply(before).reading != "unclear":
         return None
     return between, after
 

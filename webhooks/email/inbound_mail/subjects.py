@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from webhooks.email.inbound_mail.quoted_text import without_re, words_of_subject
 
 _MARKED: Final = (
@@ -31,7 +31,7 @@ def own_subject(subject: str, sent: Sequence[str]) -> str:
     """
     bare = _bare(subject)
     if not sent:  # the words after Re: may be ours, unless they ask to opt out, as no subject of ours does
-        read = read_reply(bare)
+        read = classify_reply(bare)
         return bare if read.reading == "opt_out" and (read.alone or read.also) else words_of_subject(subject)
     own = _words(bare)
     ours = _words(_bare(sent[0].partition("\n")[0]))

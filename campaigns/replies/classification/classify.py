@@ -77,7 +77,7 @@ class Classification:
         return self.also if self.reading == "opt_out" else self.reading
 
 
-def read_reply(
+def classify_reply(
     text: str,
     menu: Mapping[str, str] | None = None,
     sent: Sequence[str] = (),

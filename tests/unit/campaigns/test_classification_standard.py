@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.replies.classification import read_reply
+from campaigns.replies.classification import classify_reply
 from campaigns.replies.classification.rules import Rule, load_rules
 from tests.support.reply_cases import Case, cases
 
@@ -17,7 +17,7 @@ KEYWORDS = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke",
 
 
 def read(case: Case) -> str:
-    return read_reply(case.text, case.menu).reading
+    return classify_reply(case.text, case.menu).reading
 
 
 def share(part: str) -> tuple[int, int]:
@@ -57,5 +57,5 @@ def test_the_figures_in_the_docs_are_those_of_these_rules() -> None:
 def test_every_rule_reads_its_own_examples(rule: Rule) -> None:
     assert rule.examples
     for text in rule.examples:
-        found = read_reply(text)
+        found = classify_reply(text)
         assert (found.rule, found.reading, found.language) == (rule.name, rule.reading, rule.language), text
