@@ -38,9 +38,9 @@ SQL: Final = load_queries(__file__)
 PATIENCE: Final = "100ms"
 """Longest wait for a lock while others are held."""
 _TURN: Final = "2s"
-"""Longest wait for launches and the inbox, while no lock is held; others queued behind us wait as long."""
+"""Longest wait for launches and the inbound log, while no lock is held; others queued behind us wait as long."""
 
-Address = tuple[str, str]
+AddressOnChannel = tuple[str, str]
 """A channel and an address."""
 
 
@@ -65,9 +65,9 @@ class Traces:
     person_id: int | None
     external_id: str
     name: str
-    listed: frozenset[Address]
-    own: tuple[Address, ...]
-    shared: tuple[Address, ...]
+    listed: frozenset[AddressOnChannel]
+    own: tuple[AddressOnChannel, ...]
+    shared: tuple[AddressOnChannel, ...]
     written: Written
     reply_ids: tuple[int, ...]
     inbound_ids: tuple[int, ...]
@@ -274,5 +274,5 @@ def _refuse_holders(address: str, holders: Sequence[Holder]) -> None:
         )
 
 
-def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
+def _columns(addresses: Sequence[AddressOnChannel]) -> tuple[list[str], list[str]]:
     return [address[0] for address in addresses], [address[1] for address in addresses]

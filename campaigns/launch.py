@@ -279,18 +279,18 @@ async def recipients(
     """Return a query for what was decided for some people, with their variables as they are, and its parameters."""
     letters = await letters_for(db, step, decisions, now) if LETTER in used else []
     parameters = (
-        [one.person_id for one in decisions],
-        [one.channel for one in decisions],
-        [one.address for one in decisions],
-        [one.state.value for one in decisions],
-        [one.reason for one in decisions],
+        [decision.person_id for decision in decisions],
+        [decision.channel for decision in decisions],
+        [decision.address for decision in decisions],
+        [decision.state.value for decision in decisions],
+        [decision.reason for decision in decisions],
         sorted(used & (PERSONAL | {LETTER})),
         sorted(used - PERSONAL - {LETTER}),
         letters,
     )
     if not dated:
         return SQL["list_recipients"], parameters
-    dues = [one.due for one in decisions]
+    dues = [decision.due for decision in decisions]
     times = ([due and due.not_before for due in dues], [due and due.date_at for due in dues])
     not_before, date_at = (f"${len(parameters) + place}" for place in (1, 2))
     timed = f"""

@@ -29,9 +29,11 @@ async def letters_for(db: Connection, step: asyncpg.Record, decisions: Sequence[
         now: the time.
     """
     subject = subject_of(step["subject"])
-    asked = (subject.kind, subject.subject_id, now)
-    if not subject.letter or not await db.fetchval(SQL["has_other_questions"], *asked):
+    arguments = (subject.kind, subject.subject_id, now)
+    if not subject.letter or not await db.fetchval(SQL["has_other_questions"], *arguments):
         return []
-    phones = [one.address for one in decisions if one.channel == "sms"]
-    waiting = {row["address"] for row in await db.fetch(SQL["list_waiting_phones"], phones, *asked)}
-    return [subject.letter if one.channel == "sms" and one.address in waiting else "" for one in decisions]
+    phones = [decision.address for decision in decisions if decision.channel == "sms"]
+    waiting = {row["address"] for row in await db.fetch(SQL["list_waiting_phones"], phones, *arguments)}
+    return [
+        subject.letter if decision.channel == "sms" and decision.address in waiting else "" for decision in decisions
+    ]

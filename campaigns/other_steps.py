@@ -11,7 +11,7 @@ import asyncpg
 from campaigns.addressing import assign_addresses, candidates, dues_of
 from campaigns.audience import compile_audience, step_audience
 from campaigns.person_dates import dated_when
-from campaigns.preview import Times, waiting_steps
+from campaigns.preview import StepTimes, waiting_steps
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
@@ -91,7 +91,7 @@ async def _to_come(
     db: Connection,
     row: asyncpg.Record,
     step: asyncpg.Record,
-    times: Times,
+    times: StepTimes,
     person_id: int,
     zone: tzinfo,
     now: datetime,

@@ -157,7 +157,7 @@ async def plan(
 
 async def waiting_steps(
     db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
-) -> list[tuple[asyncpg.Record, Times]]:
+) -> list[tuple[asyncpg.Record, StepTimes]]:
     """List the steps that are still to be launched, in their order, and when each starts.
 
     Args:
@@ -166,7 +166,7 @@ async def waiting_steps(
         now: when it would be launched.
         at_once: the number of a step that would be launched before its time.
     """
-    waiting: list[tuple[asyncpg.Record, Times]] = []
+    waiting: list[tuple[asyncpg.Record, StepTimes]] = []
     for row in await db.fetch(SQL["list_waiting_steps"], campaign_id):
         before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
         times = await _times(db, row, before, now, early=row["position"] == at_once)
@@ -175,7 +175,7 @@ async def waiting_steps(
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class StepTimes:
     """Times of a step: when it starts, and when its first message may be sent by each channel; None for never."""
 
     starts_at: datetime
@@ -204,11 +204,13 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
     return [(step["position"], warning) for step, times in waiting for warning in step_advice(step, times.goes_at)]
 
 
-async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
+async def _times(
+    db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool
+) -> StepTimes:
     here = ZoneInfo(subject_of(step["subject"]).time_zone)
     rows = await db.fetch(SQL["find_opening"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
-    return Times(rows[0]["starts_at"].astimezone(here), opens)
+    return StepTimes(rows[0]["starts_at"].astimezone(here), opens)
 
 
 @dataclass(slots=True)
@@ -235,7 +237,9 @@ class _Tally:
                 self.texts.append(decision.person_id)
 
 
-async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
+async def _step(
+    db: Connection, step: asyncpg.Record, times: StepTimes, public_url: str, caps: Sequence[Cap]
+) -> StepPlan:
     tally = await _decide(db, step, times.starts_at)
     dates = await plan_dates(db, step, tally.by_date, times.starts_at)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
@@ -283,7 +287,7 @@ def _quiet(step: asyncpg.Record) -> Quiet | None:
 
 
 async def _capped(
-    db: Connection, step: asyncpg.Record, times: Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+    db: Connection, step: asyncpg.Record, times: StepTimes, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """Count how many of these people would wait, and how many would get nothing, because of frequency caps."""
     if not caps:
@@ -317,13 +321,20 @@ async def _examples(
             people.setdefault(kind, planned.first[channel])
     return tuple(
         [
-            Example(channel, language, count, await _said(db, renderer, channel, people[channel, language], public_url))
+            Example(
+                channel,
+                language,
+                count,
+                await _render_text(db, renderer, channel, people[channel, language], public_url),
+            )
             for (channel, language), count in messages.most_common()
         ]
     )
 
 
-async def _said(db: Connection, renderer: Renderer, channel: ChannelName, person_id: int, public_url: str) -> str:
+async def _render_text(
+    db: Connection, renderer: Renderer, channel: ChannelName, person_id: int, public_url: str
+) -> str:
     [variables] = await variables_of(db, [person_id], public_url)
     if channel == "sms":
         return renderer.sms(variables).text

@@ -56,6 +56,6 @@ where p.person_id = any ($1::bigint[]) and goes.at is not null
 -- Of the people a step would write to, how many would wait for a frequency cap, and how many would get nothing.
 select count(*) filter (where frees < $5 or $5 is null) as wait, count(*) filter (where frees >= $5) as too_late
 from (
-  select cap_frees_at(person_id, $2, $3, $4, null) as frees from unnest($1::bigint[]) as one (person_id)
+  select cap_frees_at(person_id, $2, $3, $4, null) as frees from unnest($1::bigint[]) as recipient (person_id)
 ) as judged
 where frees is not null

@@ -138,5 +138,5 @@ NIGHT: Final = (time(21), time(8))
 """Quiet hours for texts in a campaign that sets none."""
 Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
 """Days of the week, 1 for Monday."""
-Caps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]
+StepCaps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]
 """Frequency caps; empty for `none`, which exempts from the organisation's as well."""

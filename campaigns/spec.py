@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
-from campaigns.sending_windows import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
+from campaigns.sending_windows import NIGHT, Days, Duration, OpenHours, QuietHours, StepCaps
 from campaigns.subjects.kinds import KINDS
 from core.errors import SpecError
 from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
@@ -134,7 +134,7 @@ class StepSpec(SpecTable):
     send_before: Moment | None = None
     quiet_hours: QuietHours | Literal["none"] | None = None
     window: Window = Window()
-    frequency_cap: Caps | None = None
+    frequency_cap: StepCaps | None = None
     priority: int = Field(0, ge=-100, le=100)
     audience: Filter | None = None
 
@@ -170,7 +170,9 @@ class Price(SpecTable):
 
 def _examples() -> str:
     """Say what `about` may be: `{ ballot = "…" } or { question = "…" } or "notice"`."""
-    return " or ".join(f'{{ {kind} = "…" }}' if one.named else f'"{kind}"' for kind, one in KINDS.items())
+    return " or ".join(
+        f'{{ {kind} = "…" }}' if subject_class.named else f'"{kind}"' for kind, subject_class in KINDS.items()
+    )
 
 
 def _read_about(value: object) -> object:
@@ -196,7 +198,7 @@ class CampaignSpec(SpecTable):
     about: About = Field("", validate_default=True)  # "" is refused in words
     quiet_hours: QuietHours | Literal["none"] | None = None
     window: Window = Window()
-    frequency_cap: Caps | None = None
+    frequency_cap: StepCaps | None = None
     audience: Filter = Filter()
     steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
     senders: Senders = Senders()
@@ -264,10 +266,10 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, SpecTable | None]:
     own: dict[str, SpecTable] = {}
     campaign = None
     document = _document(path)  # a file that cannot be read at all is reported once
-    for kind, one in KINDS.items():
+    for kind, subject_class in KINDS.items():
         try:
             if kind in document:
-                own[kind] = one.load(path)
+                own[kind] = subject_class.load(path)
         except SpecError as error:
             problems += error.problems or [error.message]
     try:
@@ -283,15 +285,15 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, SpecTable | None]:
 
 def _own_subject(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Return the key `about` for the one subject that a file holds, for a campaign without that key."""
-    held = [kind for kind in KINDS if kind in document]
-    if "about" in document["campaign"] or not held:
+    named = [kind for kind in KINDS if kind in document]
+    if "about" in document["campaign"] or not named:
         return {}
-    if len(held) > 1:
+    if len(named) > 1:
         raise SpecError(
             f"{path} cannot be used.",
-            problems=[f"campaign.about: is missing, and the file holds a {' and a '.join(held)}; write {_examples()}"],
+            problems=[f"campaign.about: is missing, and the file holds a {' and a '.join(named)}; write {_examples()}"],
         )
-    (kind,) = held
+    (kind,) = named
     if not KINDS[kind].named:
         return {"about": kind}
     name = document[kind].get("name") if isinstance(document[kind], dict) else None
@@ -299,5 +301,5 @@ def _own_subject(path: Path, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    keys = {kind: one.table.model_fields for kind, one in KINDS.items()}
+    keys = {kind: subject_class.table.model_fields for kind, subject_class in KINDS.items()}
     return read_document(path, {"campaign": CampaignSpec.model_fields, **keys})

@@ -83,10 +83,10 @@ def check_phrases(subject: Subject) -> None:
         SpecError: one does; a line for each.
     """
     wrong = [
-        f"{subject.kind}.answers: “{phrase}” ({answer}) is read as {said.replace('_', ' ')} in every reply; choose"
+        f"{subject.kind}.answers: “{phrase}” ({answer}) is read as {reading.replace('_', ' ')} in every reply; choose"
         " other words"
         for phrase, answer in subject.phrases().items()
-        if (said := read_words(phrase)) != "unclear"
+        if (reading := read_words(phrase)) != "unclear"
     ]
     if wrong:
         raise SpecError(f"The {subject.kind} {subject.name} cannot be used.", problems=wrong)
@@ -105,7 +105,9 @@ def check_template(template: Template, kind: type[Subject], known: frozenset[str
         TemplateError: it cannot be used; each problem names its line.
     """
     own = [kind.variable] if kind.variable else []
-    template.check(known - {one.name for one in SUBJECTS if one not in own}, subjects=own, sms_from=sms_from)
+    template.check(
+        known - {variable.name for variable in SUBJECTS if variable not in own}, subjects=own, sms_from=sms_from
+    )
     if wrong := list(kind.refusals(template)):
         raise TemplateError(f"The template {template.name} cannot be used for a {kind.kind}.", problems=wrong)
 

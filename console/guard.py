@@ -16,7 +16,7 @@ from core.outages import POSTGRES
 from core.settings import Settings
 from staff.sign_in import SESSION_LASTS, admit
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -33,7 +33,7 @@ HEADERS: Final = {
 """Headers of every response of the console."""
 
 
-def for_anyone(handler: Handler) -> Handler:
+def for_anyone(handler: PageHandler) -> PageHandler:
     """Wrap a handler open to everybody: refuse other sites' forms, and turn errors into pages that say what to do."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -56,7 +56,7 @@ def for_anyone(handler: Handler) -> Handler:
     return guarded
 
 
-def for_staff(handler: Handler, *, opens_page: bool = True) -> Handler:
+def for_staff(handler: PageHandler, *, opens_page: bool = True) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
     Args:

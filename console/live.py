@@ -41,7 +41,7 @@ class Viewer:
 
     def __init__(self, have: Collection[str]) -> None:
         self._have = set(have)
-        self._news: dict[str, Section] = {}
+        self._changed: dict[str, Section] = {}
         self._beat: dict[str, str] | None = None
         self._stir = asyncio.Event()
         self.over = False
@@ -50,7 +50,7 @@ class Viewer:
         """Queue the sections that have changed, and the beat."""
         for section in sections:
             if section.digest not in self._have:
-                self._news[section.name] = section
+                self._changed[section.name] = section
         self._have = {section.digest for section in sections}
         self._beat = beat
         self._stir.set()
@@ -70,9 +70,9 @@ class Viewer:
         self._stir.clear()
         events = [
             ("section", {"name": section.name, "digest": section.digest, "html": str(section.html)})
-            for section in self._news.values()
+            for section in self._changed.values()
         ]
-        self._news.clear()
+        self._changed.clear()
         if self._beat is not None:
             events.append(("beat", self._beat))
         return events

@@ -166,11 +166,11 @@ async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress
     row = await db.fetchrow(SQL["find_campaign"], name)
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
-    found = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
-    subject = await find_subject(db, found.subject_kind, found.subject)
+    progress = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
+    subject = await find_subject(db, progress.subject_kind, progress.subject)
     if not subject.reads_answers:  # its own page has them
-        return found
-    return replace(found, answers=(await subject.status(db, now, row["campaign_id"])).answers)
+        return progress
+    return replace(progress, answers=(await subject.status(db, now, row["campaign_id"])).answers)
 
 
 async def _with_steps(

@@ -4,7 +4,7 @@ A wake-up carries no message: it starts a job (see `muster/jobs.py`), which clai
 nothing is lost when Redis is flushed or away, or when a worker dies: every worker also checks the database by itself
 every second, and runs the clock's jobs itself while Redis is away.
 
-Work for one worker (the inbound log, the clock) is an arq job, which one of them takes. Work that all share, sending, is
+Work for one worker (the inbound log, the clock) is an arq job, which one of them takes. Sending is shared by all: it is
 announced on the deliver channel (Redis' publish and subscribe), which reaches each at once.
 """
 

@@ -11,7 +11,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-Act = Callable[..., Awaitable[None]]
+TimedCall = Callable[..., Awaitable[None]]
 
 
 class Agenda:
@@ -25,7 +25,7 @@ class Agenda:
     def __init__(self, name: str, *, at_once: int) -> None:
         self._name = name
         self._at_once = at_once
-        self._heap: list[tuple[float, int, Act, tuple[object, ...]]] = []
+        self._heap: list[tuple[float, int, TimedCall, tuple[object, ...]]] = []
         self._order = count()
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -39,7 +39,7 @@ class Agenda:
         """Count actions that are waiting or running."""
         return len(self._heap) + len(self._running)
 
-    def later(self, seconds: float, act: Act, *args: object) -> None:
+    def later(self, seconds: float, act: TimedCall, *args: object) -> None:
         """Schedule an action in so many seconds; none is accepted once closed."""
         if self._closed:
             return
@@ -87,7 +87,7 @@ class Agenda:
             task.add_done_callback(self._done)
         self._set_timer()
 
-    async def _do(self, act: Act, args: tuple[object, ...]) -> None:
+    async def _do(self, act: TimedCall, args: tuple[object, ...]) -> None:
         try:
             await act(*args)
         except Exception:

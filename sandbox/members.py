@@ -17,7 +17,7 @@ from sandbox.browser import Browser, Page, open_session
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile, choose
 from sandbox.received_message import ReceivedMessage, read_mail, read_text
-from sandbox.record import Act, Channel, Deed, Record, Route
+from sandbox.record import Act, AnswerRoute, Deed, MessageChannel, Record
 from sandbox.replies import word
 from sandbox.twilio import Message, Twilio
 from sandbox.twilio.refusals import Refusal
@@ -39,12 +39,12 @@ class _Opened:
     """Message that a member has opened."""
 
     address: str
-    channel: Channel
+    channel: MessageChannel
     message: str
     received: ReceivedMessage
     text: Message | None = None
 
-    def act(self, did: Deed, route: Route = "", **more: object) -> Act:
+    def act(self, did: Deed, route: AnswerRoute = "", **more: object) -> Act:
         return Act(self.address, self.channel, self.message, self.received.token, did, route, **more)  # type: ignore[arg-type]
 
 

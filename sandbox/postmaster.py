@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, Literal
 from zlib import crc32
 
-Phase = Literal["rcpt", "text", "data"]
+MailPhase = Literal["rcpt", "text", "data"]
 """At RCPT, in the middle of the text, or after it."""
 
 
@@ -33,7 +33,7 @@ class Quirk:
     """
 
     what: str
-    phase: Phase = "data"
+    phase: MailPhase = "data"
     reply: str = ""
     once: bool = False
     close: bool = False

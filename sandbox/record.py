@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Channel = Literal["email", "sms"]
+MessageChannel = Literal["email", "sms"]
 Deed = Literal["ignored", "opened", "answered", "undone", "replied", "opted_out"]
-Route = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
+AnswerRoute = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Act:
     """
 
     address: str
-    channel: Channel
+    channel: MessageChannel
     message: str
     token: str
     did: Deed
-    route: Route = ""
+    route: AnswerRoute = ""
     answer: str = ""
     text: str = ""
     status: int = 0
@@ -86,11 +86,11 @@ class RecordedStatus:
     """
 
     address: str
-    channel: Channel
+    channel: MessageChannel
     message: str
     token: str
     answer: str
-    route: Route
+    route: AnswerRoute
 
 
 class Record:
@@ -121,9 +121,9 @@ class Record:
         """Return the messages whose final answer is that the member has voted."""
         return [answer for answer in self.standing() if answer.answer == "voted"]
 
-    def opted_out(self) -> dict[str, Route]:
+    def opted_out(self) -> dict[str, AnswerRoute]:
         """Return the addresses that stay opted out, with the first route; texting START undoes it."""
-        out: dict[str, Route] = {}
+        out: dict[str, AnswerRoute] = {}
         for act in self.acts:
             if not act.succeeded:
                 continue

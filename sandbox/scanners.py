@@ -16,7 +16,7 @@ from sandbox.browser import Browser, Button, Form, Page, open_session
 from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile
 from sandbox.received_message import ReceivedMessage, read_mail, read_text
-from sandbox.record import Channel, PageHit, Record
+from sandbox.record import MessageChannel, PageHit, Record
 from sandbox.twilio import Message, Twilio
 
 _CHROME: Final = (
@@ -39,7 +39,7 @@ class Kind:
     """
 
     name: str
-    channels: tuple[Channel, ...]
+    channels: tuple[MessageChannel, ...]
     agent: str
     requests: tuple[str, ...]
     after: tuple[float, float]
@@ -131,7 +131,9 @@ class Scanners:
         self._received[address] += 1
         return self._profile.rng(address, self._received[address], "scanner")
 
-    def _plan(self, channel: Channel, address: str, message: str, received: ReceivedMessage, rng: Random) -> None:
+    def _plan(
+        self, channel: MessageChannel, address: str, message: str, received: ReceivedMessage, rng: Random
+    ) -> None:
         kind = rng.choice([candidate for candidate in KINDS if channel in candidate.channels])
         wait = rng.uniform(*kind.after) / self._profile.scanner_speed
         self._agenda.later(wait, self.scan, kind, address, message, received)

@@ -18,7 +18,7 @@ from core.http.rate_limit import RateLimit
 from core.runtime import Runtime
 from webhooks import email
 from webhooks.email.inbound_mail import MAIL, process_mails
-from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
+from webhooks.inbound_log.inbound_log import Intake, ItemHandler, process, process_these
 from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_unknown_link
 from webhooks.members.paths import is_members
@@ -40,7 +40,7 @@ __all__ = [
     "routes",
 ]
 
-HANDLERS: Final[Mapping[str, Handler]] = {**sms.HANDLERS, **email.HANDLERS}
+HANDLERS: Final[Mapping[str, ItemHandler]] = {**sms.HANDLERS, **email.HANDLERS}
 """Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbound`."""
 
 
@@ -81,5 +81,5 @@ async def process_waiting(runtime: Runtime, db: Connection, inbound_ids: Collect
     return await process_these(runtime, db, inbound_ids, _handlers(runtime))
 
 
-def _handlers(runtime: Runtime) -> Mapping[str, Handler]:
+def _handlers(runtime: Runtime) -> Mapping[str, ItemHandler]:
     return {**HANDLERS, MAIL: partial(process_mails, runtime)}

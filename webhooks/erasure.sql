@@ -4,7 +4,7 @@
 -- names or answers.
 -- $4 are the addresses, looked for in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
 -- millions of rows that takes seconds, and is done before any lock is taken.
-select found.inbound_id, found.own
+select item.inbound_id, item.own
 from (
   select
     i.inbound_id, i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' as around, i.payload,
@@ -17,11 +17,11 @@ from (
       as own
   from inbound_log i
   where i.inbound_id > $6
-) found
-where found.own
+) item
+where item.own
   or cardinality($5::text[]) > 0
-    and squeezed(found.around || found.payload::text) like any ($5)
-    and names_address(found.around || chr(31) || jsonb_words(found.payload), $4::text[]);
+    and squeezed(item.around || item.payload::text) like any ($5)
+    and names_address(item.around || chr(31) || jsonb_words(item.payload), $4::text[]);
 
 -- name: list_mails
 -- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from api.auth import still_admitted
 from api.keys import Key
 from api.turnout.long_poll import LONG_POLL
-from api.turnout.payloads import Change, Changes, ChangesQuery, Place, read_query
+from api.turnout.payloads import Change, Changes, ChangesQuery, FeedPosition, read_query
 from ballots import feed
 from ballots.ballots import Ballot
 from core.http.web import RUNTIME, problem
@@ -27,7 +27,7 @@ SENDS_WITHIN: Final = 30.0
 """Seconds a reader has to take what it is sent; then it is disconnected, and comes again with its last position."""
 CHECK_EVERY: Final = timedelta(seconds=60)
 """Time within which a stream ends after its key was revoked."""
-_PLACE: Final[TypeAdapter[int]] = TypeAdapter(Place)
+_PLACE: Final[TypeAdapter[int]] = TypeAdapter(FeedPosition)
 
 
 async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.StreamResponse:

@@ -11,14 +11,14 @@ from ballots import feed
 from core.http.web import problem
 
 LARGEST = 2**63 - 1
-Place = Annotated[int, Field(ge=0, le=LARGEST)]
+FeedPosition = Annotated[int, Field(ge=0, le=LARGEST)]
 Q = TypeVar("Q", bound=BaseModel)
 
 
 class ChangesQuery(BaseModel):
     """Query parameters of the feed."""
 
-    after: Place = Field(0, description="The `cursor` of the previous answer; 0 for the beginning.")
+    after: FeedPosition = Field(0, description="The `cursor` of the previous answer; 0 for the beginning.")
     limit: int = Field(1000, ge=1, le=1000, description="The most changes in one answer.")
     wait: float = Field(
         0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change where there is none yet."

@@ -274,8 +274,8 @@ end $$;
 -- Addresses of a person, by member files and by the messages to them; and whether others have them as well.
 create function addresses_of(who bigint) returns table (channel text, address text, listed boolean, shared boolean)
 language sql stable parallel safe as $$
-  select one.channel, one.address, bool_or(one.listed), exists (
-    select from address a where a.channel = one.channel and a.address = one.address and a.person_id <> who
+  select place.channel, place.address, bool_or(place.listed), exists (
+    select from address a where a.channel = place.channel and a.address = place.address and a.person_id <> who
   )
   from (
     select a.channel, a.address, true from address a where a.person_id = who
@@ -283,9 +283,9 @@ language sql stable parallel safe as $$
     select m.channel, m.address, false from messages_of(who) m
     union all
     select m.channel, m.address, false from message_archive m where m.person_id = who
-  ) one (channel, address, listed)
-  where one.address !~ '^erased-\d+$'
-  group by one.channel, one.address
+  ) place (channel, address, listed)
+  where place.address !~ '^erased-\d+$'
+  group by place.channel, place.address
 $$;
 
 -- The erasure that a transaction has begun: whom it is of, as the tables said when the transaction had done nothing yet. What is
@@ -335,9 +335,9 @@ begin
   if not found then
     raise exception 'there is no person %, or they were erased already', who;
   end if;
-  select array_agg(one.channel), array_agg(one.address) into theirs_channels, theirs
-  from addresses_of(who) one
-  where not one.shared and is_whole_address(one.channel, one.address);
+  select array_agg(place.channel), array_agg(place.address) into theirs_channels, theirs
+  from addresses_of(who) place
+  where not place.shared and is_whole_address(place.channel, place.address);
   -- each erasure leaves one row in the audit: nobody's addresses are as many as a whole union's
   if cardinality(theirs) > 100 then
     raise exception 'person % has % addresses, and nobody has more than 100', who, cardinality(theirs)

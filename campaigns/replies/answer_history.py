@@ -14,7 +14,7 @@ from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-_WAYS: Final = {
+_SOURCES: Final = {
     "sms": "text", "email": "email", "link": "page", "sms_reply": "text", "email_reply": "email", "rep": "a rep",
     "phone_bank": "the phone bank", "import": "a list", "scrutineer": "the scrutineer",
     "unsubscribe": "the unsubscribe link", "preferences": "their page",
@@ -63,20 +63,20 @@ async def answers_by(
         [place[1] for place in places],
         list(message_ids),
     )
-    return [_said(row) for row in rows]
+    return [_event_of(row) for row in rows]
 
 
 async def answers_to(db: Connection, message_id: int) -> list[AnswerEvent]:
     """List everything that was said in answer to one message, oldest first."""
-    return [_said(row) for row in await db.fetch(SQL["list_of_message"], message_id)]
+    return [_event_of(row) for row in await db.fetch(SQL["list_of_message"], message_id)]
 
 
-def _said(row: asyncpg.Record) -> AnswerEvent:
+def _event_of(row: asyncpg.Record) -> AnswerEvent:
     return AnswerEvent(row["at"], row["kind"], row["message_id"], row["source"], _sentence(row))
 
 
 def _sentence(row: asyncpg.Record) -> str:
-    source, word, note = _WAYS.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
+    source, word, note = _SOURCES.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
     match row["kind"]:
         case "reply" if row["source"] == "link":
             return f"They pressed a button on their page: {word}." + _open(note)
@@ -96,12 +96,12 @@ def _sentence(row: asyncpg.Record) -> str:
             return f"{what} to them {where} {did}: {word} (from {_sourced(source)})."
 
 
-def _comment(row: asyncpg.Record, way: str) -> str:
+def _comment(row: asyncpg.Record, source: str) -> str:
     about = f"the {row['subject_kind']} {row['words']}"
     if row["kind"] == "comment_retracted":
         return f"They took back what they had added about {about}."
     words = f": “{row['word']}”" if row["word"] else " something"
-    return f"About {about} they added{words} (from {_sourced(way)})."
+    return f"About {about} they added{words} (from {_sourced(source)})."
 
 
 def _counted(row: asyncpg.Record) -> str:

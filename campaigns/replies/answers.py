@@ -151,17 +151,17 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     """
     message = await answered_message(db, message_id)
     subject = subject_of(message["subject"])
-    said = await subject.said_by_link(db, message_id, message["person_id"])
+    answer = await subject.said_by_link(db, message_id, message["person_id"])
     press = await db.fetchrow(SQL["find_press"], message_id)
-    if press is not None and said is not None and press["answer_id"] != said["answer_id"]:
+    if press is not None and answer is not None and press["answer_id"] != answer["answer_id"]:
         # two answers: only the later one is undone
-        said, press = (said, None) if said["at"] > press["received_at"] else (None, press)
+        answer, press = (answer, None) if answer["at"] > press["received_at"] else (None, press)
     if press is not None:
         await db.execute(SQL["close_press"], press["reply_id"], at)
-    if said is not None:
-        await subject.retract(db, said["answer_id"], recorder="member", channel="link")
-        await db.execute(SQL["forget_words"], subject.kind, said["answer_id"])
-    return said is not None or press is not None
+    if answer is not None:
+        await subject.retract(db, answer["answer_id"], recorder="member", channel="link")
+        await db.execute(SQL["forget_words"], subject.kind, answer["answer_id"])
+    return answer is not None or press is not None
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:

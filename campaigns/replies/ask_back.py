@@ -57,7 +57,7 @@ async def ask_back(
         message["person_id"],
     )
     assert known is not None
-    if known["asked"] or (known["answered"] and not unsure):
+    if known["asked_before"] or (known["answered"] and not unsure):
         return False
     contents = _contents(subject, message, unsure, known["language"])
     if contents is None:
@@ -75,10 +75,10 @@ def _contents(subject: Subject, message: asyncpg.Record, unsure: Sequence[OpenAs
     """Return what to say; None where it cannot be said how to answer."""
     words = wording(language, subject.kind)
     if unsure:
-        menus = [(one.subject, _menu(one.subject, one.message, language, lettered=True)) for one in unsure]
+        menus = [(ask.subject, _menu(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
         if any(menu is None for _, menu in menus):
             return None
-        asks = " ".join(words["ask_about"].format(title=one.title_in(language), menu=menu) for one, menu in menus)
+        asks = " ".join(words["ask_about"].format(title=about.title_in(language), menu=menu) for about, menu in menus)
         text = words["ask_which"].format(asks=asks)
     else:
         menu = _menu(subject, message, language, lettered=False)

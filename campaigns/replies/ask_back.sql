@@ -7,7 +7,7 @@ select
     join campaign c on c.campaign_id = m.campaign_id
     where r.channel = $1 and r.address = $2 and r.asked_back_at is not null
       and c.subject_kind = $3 and c.subject_id = $4
-  ) as asked,
+  ) as asked_before,
   exists (
     select from subject_status s where s.subject_kind = $3 and s.subject_id = $4 and s.person_id = $5
   ) as answered,

@@ -32,18 +32,18 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject, person_id, said = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
-    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], said)
+    subject, person_id, comment = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
+    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)
     answer_id = await subject.record(db, answer)
-    general = read_words(said)
+    general = read_words(comment)
     if general == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=False, source="link")
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = subject.why_open(present) or (reason_for(general, subject) if general != "unclear" else None)
-    if why is None and "?" in said:
+    if why is None and "?" in comment:
         why = COMMENT
     reply_id = await db.fetchval(
-        SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, said,
+        SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, comment,
         subject.kind, answer_id, why, at,
     )  # fmt: skip
     return AnswerResult("comment", answer_id, reply_id, why)

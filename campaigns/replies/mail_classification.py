@@ -31,7 +31,7 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
             and lists add how to unsubscribe, so in their mail an opt-out has to stand alone; all else is unclear, and
             a machine's subject is not read.
     """
-    read = _said(mail, doubt)
+    read = _classify(mail, doubt)
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
         read = Classification("unclear", doubt, read.version)
     return read
@@ -67,8 +67,8 @@ def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
         mail: a person's own words, or a machine's.
         doubt: why a machine may have written them; None where it did not.
     """
-    return _said(mail, doubt).reading == "opt_out"
+    return _classify(mail, doubt).reading == "opt_out"
 
 
-def _said(mail: OwnMail, doubt: Doubt | None) -> Classification:
+def _classify(mail: OwnMail, doubt: Doubt | None) -> Classification:
     return OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()

@@ -62,8 +62,8 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
         at: when it came.
     """
     rows = await db.fetch(SQL["list_open_asks"], address, list(senders), at)
-    found = [OpenAsk(row, subject_of(row["subject"]), row["answered"]) for row in rows]
-    return found if any(one.subject.reads_answers for one in found) else []
+    asks = [OpenAsk(row, subject_of(row["subject"]), row["answered"]) for row in rows]
+    return asks if any(ask.subject.reads_answers for ask in asks) else []
 
 
 async def find_meant(
@@ -80,9 +80,9 @@ async def find_meant(
         at: when it came.
     """
     asks = await open_asks(db, address, senders, at)
-    fits = [one for one in asks if _answers(one, text)]
-    unanswered = [one for one in fits if not one.answered]
-    if len(unanswered) > 1 and any(one.subject.reads_answers for one in unanswered):
+    fits = [ask for ask in asks if _answers(ask, text)]
+    unanswered = [ask for ask in fits if not ask.answered]
+    if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
         return Meant(unanswered[0].message, tuple(unanswered))
     # where all have been answered, it is a change of mind about the one that came last
     chosen = next(iter(unanswered or fits), None)

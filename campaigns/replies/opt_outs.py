@@ -65,7 +65,7 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
 async def is_opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
     """Tell whether an address has opted out."""
     suppressions = await suppression.active_suppressions(db, channel=channel, address=address)
-    return any(one.reason == Reason.OPTED_OUT for one in suppressions)
+    return any(stop.reason == Reason.OPTED_OUT for stop in suppressions)
 
 
 def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:

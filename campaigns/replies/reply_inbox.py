@@ -300,7 +300,7 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
         raise Conflict(
             "This reply answers no message of ours, so what it is about is not known.",
             remedy=" ".join(
-                one.unknown_remedy(reply["reply_id"]) for one in KINDS.values() if reading in one.common_meanings
+                kind.unknown_remedy(reply["reply_id"]) for kind in KINDS.values() if reading in kind.common_meanings
             ),
         )
     if whose is None:

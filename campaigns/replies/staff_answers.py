@@ -94,7 +94,7 @@ async def send_answer(
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor)
     await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
-    return next(one for one in await answers_of(db, reply_id) if one.message_id == message_id)
+    return next(answer for answer in await answers_of(db, reply_id) if answer.message_id == message_id)
 
 
 async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:
@@ -129,10 +129,10 @@ async def _refuse_suppressed(db: Connection, reply: asyncpg.Record, channel: sup
     stops = await suppression.active_suppressions(db, channel=channel, address=address)
     if reply["person_id"] is not None:
         stops += await suppression.active_suppressions(db, channel="person", address=str(reply["person_id"]))
-    for one in stops:
-        if one.purpose == "all":
+    for stop in stops:
+        if stop.purpose == "all":
             raise Conflict(
-                f"Nothing is sent to {address}. {sentence(one.reason)}",
+                f"Nothing is sent to {address}. {sentence(stop.reason)}",
                 remedy="If they want messages again, read their reply as such first: "
                 f"muster replies read {reply['reply_id']} opt_in. Or answer in another way, such as by ringing them.",
             )

@@ -139,11 +139,11 @@ class BallotSubject(Subject):
     def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to having voted, a list to members' statuses."""
         kinds = parameter([ClaimKind.VOTED] if isinstance(wanted, bool) else list(wanted))
-        stands = (
+        ballot_state = (
             f"exists (select from claim_status s where s.ballot_id = {parameter(self.subject_id)}::bigint"
             f" and s.person_id = p.person_id and s.kind = any ({kinds}::text[]))"
         )
-        return f"not {stands}" if wanted is False else stands
+        return f"not {ballot_state}" if wanted is False else ballot_state
 
     async def prepare(self, db: Connection) -> None:
         """Enrol everybody entitled to vote who is not enrolled yet."""
@@ -160,7 +160,7 @@ class BallotSubject(Subject):
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
             "ballot": fields_of(self, base),
-            **({"languages": {one: {"ballot": fields_of(self, one)} for one in others}} if others else {}),
+            **({"languages": {other: {"ballot": fields_of(self, other)} for other in others}} if others else {}),
         }
 
     def constants_at(self, constants: Mapping[str, Any], at: datetime) -> dict[str, Any]:
@@ -175,8 +175,8 @@ class BallotSubject(Subject):
 
     def warnings(self, template: Template) -> Iterator[str]:
         """Warn of a template that mentions neither a ballot nor a vote."""
-        said = " ".join(source.text for source in template.sources())
-        if "ballot" in template.variables or self.meanings & set(template.menu.values()) or _OF_A_VOTE.search(said):
+        text = " ".join(source.text for source in template.sources())
+        if "ballot" in template.variables or self.meanings & set(template.menu.values()) or _OF_A_VOTE.search(text):
             return
         yield f"The template {template.name} says nothing of a ballot or a vote. Is it the one you mean?"
 

@@ -8,7 +8,7 @@ from typing import Final
 from ballots.phase import VotePhase
 from campaigns.subjects.page import (
     OTHERS,
-    Button,
+    AnswerButton,
     MemberPage,
     PageReader,
     after_stop,
@@ -20,7 +20,7 @@ from campaigns.subjects.page import (
 ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
 """Answers while it is open; the first is shown as the main one."""
 
-_SAID: Final = {
+_NOTES: Final = {
     "not_voted": "said_not_voted",
     "will_vote": "said_will_vote",
     "no_ballot_paper": "said_no_ballot_paper",
@@ -47,7 +47,7 @@ def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str 
     return MemberPage(
         heading="question",
         lines=["why", "closes", *_posting(can_post=can_post)],
-        note=note or _SAID.get(reader.status or "") or stopped_note(reader),
+        note=note or _NOTES.get(reader.status or "") or stopped_note(reader),
         buttons=_buttons(()),
         others=requests(reader, OTHERS),
         undo="undo" if reader.said_here else resume_button(reader),
@@ -101,11 +101,11 @@ def _voted(reader: PageReader, note: str | None) -> MemberPage:
 def _short(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
-    said = "said_voted" if reader.status == "voted" else None
+    answered = "said_voted" if reader.status == "voted" else None
     return MemberPage(
         heading=heading,
         lines=lines,
-        note=note or said or stopped_note(reader),
+        note=note or answered or stopped_note(reader),
         others=requests(reader, offered),
         undo=resume_button(reader),
         decoy=True,
@@ -117,5 +117,5 @@ def _posting(*, can_post: bool) -> list[str]:
     return ["posting"] if can_post else []
 
 
-def _buttons(without: Sequence[str]) -> list[Button]:
-    return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]
+def _buttons(without: Sequence[str]) -> list[AnswerButton]:
+    return [(answer, answer, "main" if answer == "voted" else "") for answer in ANSWERS if answer not in without]

@@ -16,10 +16,10 @@ from core.errors import NotFound
 SQL: Final = load_queries(__file__)
 
 KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType(
-    {one.kind: one for one in (BallotSubject, QuestionSubject, NoticeSubject)}
+    {subject_class.kind: subject_class for subject_class in (BallotSubject, QuestionSubject, NoticeSubject)}
 )
 """The class of each kind, by what files call it."""
-MEANINGS: Final = frozenset[str]().union(*(one.common_meanings for one in KINDS.values()))
+MEANINGS: Final = frozenset[str]().union(*(subject_class.common_meanings for subject_class in KINDS.values()))
 """Everything that is an answer to every subject of some kind."""
 
 

@@ -12,9 +12,9 @@ OTHERS: Final = ("call_me", "stop")
 UNDOS: Final = ("undo", "undo_stop")
 """Buttons that take an answer back, or let messages come again."""
 
-Button = tuple[str, str, str]
+AnswerButton = tuple[str, str, str]
 """Value of a button, the key of its words, and the CSS class it is shown with."""
-Wish = tuple[str, str]
+PageRequest = tuple[str, str]
 """Value of a smaller button, and the key of its words."""
 
 
@@ -76,10 +76,10 @@ class MemberPage:
     heading: str
     lines: Sequence[str] = ()
     note: str | None = None
-    buttons: Sequence[Button] = ()
+    buttons: Sequence[AnswerButton] = ()
     choose: str | None = None
     comment: str | None = None
-    others: Sequence[Wish] = ()
+    others: Sequence[PageRequest] = ()
     pressed: str | None = None
     undo: str | None = None
     greet: bool = False
@@ -101,7 +101,7 @@ def after_stop() -> MemberPage:
     return MemberPage(heading="thanks_nobody", note="said_stop", undo="undo_stop")
 
 
-def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> list[Wish]:
+def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> list[PageRequest]:
     """Return the further requests that a page offers: none that was just made, and no stop where all is stopped.
 
     Args:
@@ -109,8 +109,8 @@ def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> l
         offered: those that are possible, of `OTHERS`.
         pressed: the one just made.
     """
-    gone = {pressed} | ({"stop"} if reader.stopped else set())
-    return [(other, other) for other in offered if other not in gone]
+    hidden = {pressed} | ({"stop"} if reader.stopped else set())
+    return [(other, other) for other in offered if other not in hidden]
 
 
 def resume_button(reader: PageReader) -> str | None:

@@ -63,12 +63,12 @@ class QuestionSubject(Subject):
     @property
     def meanings(self) -> frozenset[str]:
         """Return the names of its answers."""
-        return frozenset(one["name"] for one in self.details["answers"])
+        return frozenset(answer["name"] for answer in self.details["answers"])
 
     @property
     def presses(self) -> Mapping[str, str]:
         """Return a button for each of its answers."""
-        return {question_page.button(one["name"]): one["name"] for one in self.details["answers"]}
+        return {question_page.button(answer["name"]): answer["name"] for answer in self.details["answers"]}
 
     @classmethod
     def load(cls, path: Path) -> SpecTable:
@@ -110,17 +110,17 @@ class QuestionSubject(Subject):
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
         """Return which of the given answers it does not offer."""
         unknown = [] if isinstance(wanted, bool) else [word for word in wanted if word not in self.meanings]
-        offered = ", ".join(one["name"] for one in self.details["answers"])
+        offered = ", ".join(answer["name"] for answer in self.details["answers"])
         return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
 
     def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to any answer, a list to these."""
         which = "" if isinstance(wanted, bool) else f" and s.answer = any ({parameter(list(wanted))}::text[])"
-        stands = (
+        question_state = (
             f"exists (select from response_status s where s.question_id = {parameter(self.subject_id)}::bigint"
             f" and s.person_id = p.person_id{which})"
         )
-        return f"not {stands}" if wanted is False else stands
+        return f"not {question_state}" if wanted is False else question_state
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
         """Return the constants with the question's words in each of the template's languages."""
@@ -128,8 +128,8 @@ class QuestionSubject(Subject):
 
     def warnings(self, template: Template) -> Iterator[str]:
         """Warn of a menu without letters."""
-        for one in template.versions("sms").values():
-            if one.menu and "letter" not in one.variables:
+        for version in template.versions("sms").values():
+            if version.menu and "letter" not in version.variables:
                 yield (
                     f"The text of {template.name} offers digits without {{{{ letter }}}} behind them: where something"
                     " else is open to the same phone, nobody knows which of the two a reply answers."
@@ -139,14 +139,14 @@ class QuestionSubject(Subject):
     def menu_refusals(self, template: Template) -> Iterator[str]:
         """Refuse a menu whose meanings or digits are not the question's, and words that never arrive as answers."""
         question = self.question
-        names, digits = [one.name for one in question.answers], question.digits
-        for one in template.versions("sms").values():
-            for word in offered_network_words(one):
+        names, digits = [answer.name for answer in question.answers], question.digits
+        for version in template.versions("sms").values():
+            for word in offered_network_words(version):
                 yield (
                     f"the text of {template.name} offers {word} as an answer, on which mobile networks act themselves;"
                     " offer digits"
                 )
-            for digit, meaning in one.menu.items():
+            for digit, meaning in version.menu.items():
                 if meaning not in names:
                     yield (
                         f"the template {template.name} offers {digit} for {meaning}, which is no answer to"
@@ -165,19 +165,19 @@ class QuestionSubject(Subject):
 
     def phrases(self) -> Mapping[str, str]:
         """Return every phrase that counts as an answer, in all languages."""
-        return {phrase: one.name for one in self.question.answers for phrase in sorted(one.phrases)}
+        return {phrase: answer.name for answer in self.question.answers for phrase in sorted(answer.phrases)}
 
     def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
         """Return the digits that a message offered with the labels of their answers, or the labels of all answers."""
         question = self.question
         if not menu:
-            return ", ".join(one.said_in(language) for one in question.answers)
-        known = {one.name: one.said_in(language) for one in question.answers}
+            return ", ".join(answer.said_in(language) for answer in question.answers)
+        known = {answer.name: answer.said_in(language) for answer in question.answers}
         return ", ".join(f"{digit}{letter} {known[name]}" for digit, name in menu.items() if name in known)
 
     def why_open(self, meaning: str | None) -> str | None:
         """Return that an answer is a low one; None where it is not."""
-        return LOW if any(one["low"] and one["name"] == meaning for one in self.details["answers"]) else None
+        return LOW if any(answer["low"] and answer["name"] == meaning for answer in self.details["answers"]) else None
 
     async def record(self, db: Connection, answer: Answer) -> int:
         """Record an answer as a response; returns the response's id."""
@@ -222,16 +222,16 @@ class QuestionSubject(Subject):
         question = self.question
         counts = await answer_counts(db, question, campaign_id)
         n = sum(counts.values())
-        told = [
-            f"{counts[one.name]:,} {one.said_in(DEFAULT)}{f' ({share(counts[one.name], n)})' if n else ''}"
-            for one in question.answers
+        parts = [
+            f"{counts[answer.name]:,} {answer.said_in(DEFAULT)}{f' ({share(counts[answer.name], n)})' if n else ''}"
+            for answer in question.answers
         ]
         units = await unit_answers(db, question, None, campaign_id)
         return SubjectStatus(
             {"question": question.name, "answers": counts, "units": units},
-            f"{plural(n, 'person has', 'people have')} answered: {', '.join(told)}.",
+            f"{plural(n, 'person has', 'people have')} answered: {', '.join(parts)}.",
             AnswerTable(
-                tuple(one.said_in(DEFAULT) for one in question.answers),
+                tuple(answer.said_in(DEFAULT) for answer in question.answers),
                 tuple(counts.values()),
                 tuple((unit.path, tuple(unit.answers.values())) for unit in units),
             ),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from campaigns.subjects.page import (
     OTHERS,
-    Button,
+    AnswerButton,
     MemberPage,
     PageReader,
     after_stop,
@@ -84,15 +84,15 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
         language: the language.
     """
     own = question.said_in(language)
-    found = {"asks": own.asks, "comment": own.comment or str(known["comment"])}
-    for one in question.answers:
-        label = one.said_in(language)
-        found |= {
-            button(one.name): label,
-            f"second_{button(one.name)}": label,
-            f"said_{button(one.name)}": str(known["said_low" if one.low else "said_answer"]).format(answer=label),
+    words = {"asks": own.asks, "comment": own.comment or str(known["comment"])}
+    for answer in question.answers:
+        label = answer.said_in(language)
+        words |= {
+            button(answer.name): label,
+            f"second_{button(answer.name)}": label,
+            f"said_{button(answer.name)}": str(known["said_low" if answer.low else "said_answer"]).format(answer=label),
         }
-    return found
+    return words
 
 
 def _answered(reader: PageReader, question: Question, answer: str, note: str | None) -> MemberPage:
@@ -111,16 +111,16 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
 def _short(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
-    said = f"said_{button(reader.status)}" if reader.status is not None else None
+    answered = f"said_{button(reader.status)}" if reader.status is not None else None
     return MemberPage(
         heading=heading,
         lines=lines,
-        note=note or said or stopped_note(reader),
+        note=note or answered or stopped_note(reader),
         others=requests(reader, offered),
         undo=resume_button(reader),
         decoy=True,
     )
 
 
-def _buttons(question: Question, without: Sequence[str] = ()) -> list[Button]:
-    return [(button(one.name), button(one.name), "") for one in question.answers if one.name not in without]
+def _buttons(question: Question, without: Sequence[str] = ()) -> list[AnswerButton]:
+    return [(button(answer.name), button(answer.name), "") for answer in question.answers if answer.name not in without]

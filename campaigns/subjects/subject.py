@@ -103,7 +103,7 @@ class Subject(ABC):
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """Make it of its row in the view, as JSON."""
-        known = {one.name: facts[one.name] for one in fields(cls)}
+        known = {field.name: facts[field.name] for field in fields(cls)}
         return cls(**known | {name: _time(facts[name]) for name in _TIMES})
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
@@ -251,7 +251,7 @@ class Subject(ABC):
     def refusals(cls, template: Template) -> Iterator[str]:
         """Yield why a template cannot be used in its campaigns, a line each."""
         if not (cls.common_meanings or cls.reads_answers) and any(
-            one.menu for one in template.versions("sms").values()
+            version.menu for version in template.versions("sms").values()
         ):
             yield f"the template {template.name} has a menu of digits, and a {cls.kind} wants no answer"
 

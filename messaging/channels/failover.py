@@ -96,7 +96,7 @@ class FailoverChannel:
         it works.
         """
         assert isinstance(outbound, OutboundText)
-        owner = next((one for one in self._candidates if one.sent_from == outbound.sender), None)
+        owner = next((candidate for candidate in self._candidates if candidate.sent_from == outbound.sender), None)
         if owner and owner.breaker.closed and owner.name not in self._declined.get(outbound.message_id, ()):
             chosen = owner
         else:

@@ -230,8 +230,9 @@ def _threaded(answered: str, thread: Sequence[str]) -> str:
     last = answered.strip("<>")
     if not last or _UNSAFE.search(last):
         return ""
-    before = [one for name in thread if (one := name.strip("<>")) and one != last and not _UNSAFE.search(one)]
-    references = "\r\n ".join(f"<{one}>" for one in dict.fromkeys([*before[:1], *before[-_THREAD:], last]))
+    names = (name.strip("<>") for name in thread)
+    before = [name for name in names if name and name != last and not _UNSAFE.search(name)]
+    references = "\r\n ".join(f"<{name}>" for name in dict.fromkeys([*before[:1], *before[-_THREAD:], last]))
     return f"In-Reply-To: <{last}>\r\nReferences: {references}\r\n"
 
 

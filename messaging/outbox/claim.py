@@ -173,9 +173,9 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
     fields = (row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     if row["step_id"] is not None:
         return Claimed(*fields)
-    found = await db.fetchrow(SQL["read_transactional"], row["message_id"])
-    assert found is not None
-    return ClaimedTransactional(*fields, **found)
+    claimed_row = await db.fetchrow(SQL["read_transactional"], row["message_id"])
+    assert claimed_row is not None
+    return ClaimedTransactional(*fields, **claimed_row)
 
 
 async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:

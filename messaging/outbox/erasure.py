@@ -48,7 +48,7 @@ async def written_to(db: Connection, person_id: int, own: Sequence[tuple[str, st
         person_id: the person.
         own: channel and address of each address that nobody else has.
     """
-    to_nobody = [row for one in own for row in await db.fetch(SQL["to_nobody"], *one)]
+    to_nobody = [row for place in own for row in await db.fetch(SQL["to_nobody"], *place)]
     hot = await db.fetch(SQL["of_person"], person_id)
     return await _written(
         db,

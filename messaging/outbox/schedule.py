@@ -84,18 +84,18 @@ class _Look:
 
     Attributes:
         at: when the last one began.
-        asked: how often another one was asked for.
+        requests: how often another one was asked for.
         at_once: one has to begin now.
         idle: the last one found nothing, and none was asked for since.
     """
 
     at: float = 0.0
-    asked: int = 0
+    requests: int = 0
     at_once: bool = False
     idle: bool = False
 
     def again(self) -> None:
-        self.asked += 1
+        self.requests += 1
         self.idle = False
 
     def is_due(self, *, empty: bool) -> bool:
@@ -175,14 +175,14 @@ class Schedule:
         """
         look = self._looks[transactional]
         look.at, look.at_once = time.monotonic(), False
-        got, seen_requests = 0, look.asked
+        got, seen_requests = 0, look.requests
         async with self._runtime.pool.acquire() as db:
             due = due_transactional if transactional else due_queues
             for step in await due(db, [self._channel], self._runtime.clock()):
                 queue = await self._queue(db, step)
                 if queue is not None and len(queue.claimed) <= self._low(step):
                     got += await self._claim(db, queue)
-        look.idle = not got and seen_requests == look.asked
+        look.idle = not got and seen_requests == look.requests
         for key in [key for key, queue in self._queues.items() if not queue and (key[0] is None) is transactional]:
             del self._queues[key]
 

@@ -34,7 +34,7 @@ from muster.cli.session import open_session, run
 from muster.cli.yes import ask_for_yes
 from muster.run import SANDBOX_SMS_FROM
 
-Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
+StateChange = Callable[[Connection, str, str, str], Awaitable[Campaign]]
 
 _OVER: Final = frozenset({"cancelled", "finished"})
 
@@ -242,7 +242,7 @@ async def _list() -> list[Campaign]:
         return [await get_campaign(db, name) for name in await campaigns.campaign_names(db)]
 
 
-async def _change(change: Change, name: str, actor: str, reason: str) -> None:
+async def _change(change: StateChange, name: str, actor: str, reason: str) -> None:
     async with open_session(pool_size=2) as runtime:
         async with runtime.pool.acquire() as db:
             await change(db, name, actor, reason)

@@ -79,7 +79,7 @@ def show(reply_id: int, *, as_json: bool) -> None:
     shown, answers, has_mail, zone = run(_thread(reply_id))
     if as_json:
         print_json(
-            asdict(shown) | {"has_mail": has_mail, "answers": [asdict(one) for one in answers]},
+            asdict(shown) | {"has_mail": has_mail, "answers": [asdict(answer) for answer in answers]},
             indent=True,
         )
         return
@@ -325,9 +325,10 @@ def _show_thread(
 
 
 def _show_answers(answers: Sequence[StaffAnswer], zone: ZoneInfo) -> None:
-    for one in answers:
-        said = "(no longer kept)" if one.text is None else _short(without_controls(one.text))
-        click.echo(f"  {_time(one.at, zone)}  {one.by} answered, message {one.message_id} ({one.state}): {said}")
+    for answer in answers:
+        words = "(no longer kept)" if answer.text is None else _short(without_controls(answer.text))
+        message = f"message {answer.message_id} ({answer.state})"
+        click.echo(f"  {_time(answer.at, zone)}  {answer.by} answered, {message}: {words}")
 
 
 def _time(at: datetime, zone: ZoneInfo) -> str:

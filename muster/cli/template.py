@@ -195,7 +195,7 @@ async def _check(
 
 def _subject_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add an option for each kind of subject that has a name: `--ballot NAME`."""
-    for kind in (one for one in KINDS.values() if one.named):
+    for kind in (kind for kind in KINDS.values() if kind.named):
         about = f"Take title and dates from this {kind.kind}; without it, from an example."
         command = click.option(f"--{kind.kind}", metavar="NAME", help=about)(command)
     return command
@@ -319,7 +319,7 @@ def _example(settings: Settings) -> dict[str, Any]:
     return {
         "organisation": settings.organisation,
         "contact": settings.contact,
-        **{one.variable.name: one.example() for one in KINDS.values() if one.variable},
+        **{kind.variable.name: kind.example() for kind in KINDS.values() if kind.variable},
     }
 
 

@@ -74,8 +74,8 @@ def link(email: str, minutes: int, channel: ChannelName | None, actor: str) -> N
 @actor_option
 def phone(email: str, number: str | None, actor: str) -> None:
     """Set the mobile to which somebody's links go by text; without NUMBER, remove it."""
-    told = run(_set_phone(email, number, _by(actor)))
-    click.echo(f"Links by text go to {told}." if told else f"{email} gets no links by text.")
+    phone = run(_set_phone(email, number, _by(actor)))
+    click.echo(f"Links by text go to {phone}." if phone else f"{email} gets no links by text.")
 
 
 @command.command(name="list")
@@ -211,12 +211,12 @@ async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
     from staff.accounts import find_staff, set_phone
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        told = normalise_phone(number, region=runtime.settings.sms_region) if number else None
+        phone = normalise_phone(number, region=runtime.settings.sms_region) if number else None
         staff = await find_staff(db, email)
         if staff is None:
             raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
-        await set_phone(db, staff["staff_id"], told, by=by, now=runtime.clock())
-        return told
+        await set_phone(db, staff["staff_id"], phone, by=by, now=runtime.clock())
+        return phone
 
 
 async def _list() -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from sandbox.twilio.messages import FINAL, Message
 from sandbox.twilio.refusals import Refusal
 from sandbox.twilio.simulator import Twilio
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 PAGE_SIZE = 50
 LARGEST_PAGE = 1000
@@ -50,7 +50,7 @@ class TwilioApi:
             web.delete(path, self._guarded(self._delete)),
         ]
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, handler: _Handler) -> _Handler:
         """Wrap a handler: check the password, and answer refusals in Twilio's format."""
 
         async def answer(request: web.Request) -> web.Response:

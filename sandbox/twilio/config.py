@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-Range = tuple[float, float]
-"""From and to, in seconds; each time is drawn uniformly between them."""
+from sandbox.delays import Delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,11 @@ class TwilioConfig:
     service_numbers: tuple[str, ...] = ("+447480000001", "+447480000002", "+447480000003")
     advanced_opt_out: bool = True
     seed: int = 1
-    latency: Range = (0.0, 0.0)
-    sent_after: Range = (0.02, 0.2)
-    delivered_after: Range = (0.05, 0.8)
+    latency: Delay = (0.0, 0.0)
+    sent_after: Delay = (0.02, 0.2)
+    delivered_after: Delay = (0.05, 0.8)
     late: float = 0.02
-    late_after: Range = (1.0, 4.0)
+    late_after: Delay = (1.0, 4.0)
     lost: float = 0.0
     repeated: float = 0.03
     repeats: int = 1

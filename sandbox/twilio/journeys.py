@@ -6,12 +6,13 @@ from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from sandbox.twilio.config import Range, TwilioConfig
+from sandbox.delays import Delay
+from sandbox.twilio.config import TwilioConfig
 from sandbox.twilio.magic import Receipts, Trick
 from sandbox.twilio.messages import MessageStage
 
 _DEAD: Final = (30003, 30005, 30006, 30008)
-_SOON: Final[Range] = (0.0, 0.02)
+_SOON: Final[Delay] = (0.0, 0.02)
 
 
 class Notice(NamedTuple):

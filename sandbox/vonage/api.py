@@ -17,7 +17,7 @@ from aiohttp import web
 from sandbox.vonage.magic import problem
 from sandbox.vonage.simulator import Vonage, VonageMessage
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _NUMBER: Final = re.compile(r"[1-9]\d{6,14}")
 _SENDER: Final = re.compile(r"[1-9]\d{2,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
@@ -49,7 +49,7 @@ class VonageApi:
             web.get("/v2/reports/records", self._guarded(self._records)),
         ]
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, handler: _Handler) -> _Handler:
         """Wrap a handler: check the password, and answer refusals in Vonage's format."""
 
         async def answer(request: web.Request) -> web.Response:

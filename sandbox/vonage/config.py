@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-Range = tuple[float, float]
-"""From and to, in seconds; each time is drawn uniformly between them."""
+from sandbox.delays import Delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,9 @@ class VonageConfig:
     reports: bool = True
     reported_after: float = 0.0
     seed: int = 1
-    submitted_after: Range = (0.0, 0.05)
-    delivered_after: Range = (0.05, 0.8)
-    late_after: Range = (1.0, 4.0)
+    submitted_after: Delay = (0.0, 0.05)
+    delivered_after: Delay = (0.05, 0.8)
+    late_after: Delay = (1.0, 4.0)
     retry_after: float = 0.2
     retries: int = 5
     repeated: float = 0.03

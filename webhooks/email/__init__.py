@@ -13,7 +13,7 @@ from aiohttp import web
 from webhooks.email import providers
 from webhooks.email.inbound import InboundProvider, InboundReceiver
 from webhooks.email.receiver import EventReceiver, Provider, handler, source_of
-from webhooks.inbound_log.inbound_log import Handler, Intake
+from webhooks.inbound_log.inbound_log import Intake, ItemHandler
 
 
 class EmailProvider(Provider, InboundProvider, Protocol):
@@ -28,7 +28,7 @@ def _find() -> tuple[type[EmailProvider], ...]:
 PROVIDERS: Final = _find()
 """The class that each module of a provider names `PROVIDER`."""
 
-HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+HANDLERS: Final[Mapping[str, ItemHandler]] = MappingProxyType(
     {source_of(provider.name): handler(provider()) for provider in PROVIDERS}
 )
 """Handlers of providers' events, by source."""

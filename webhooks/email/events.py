@@ -21,10 +21,10 @@ from messaging.reports.diagnostics import RefusalClass
 from messaging.states import Reason, State
 
 T = TypeVar("T", bound=datetime | None)
-Kind = Literal["taken", "deferred", "delivered", "bounced", "refused", "complained", "unsubscribed", "noted"]
+EmailEventKind = Literal["taken", "deferred", "delivered", "bounced", "refused", "complained", "unsubscribed", "noted"]
 """Kinds of events; `refused`: the provider never tried; `noted`: kept in the history, without any effect."""
 
-_STATES: Final[Mapping[Kind, State]] = MappingProxyType(
+_STATES: Final[Mapping[EmailEventKind, State]] = MappingProxyType(
     {
         "taken": State.ACCEPTED,
         "deferred": State.ACCEPTED,
@@ -56,7 +56,7 @@ class EmailEvent:
         soft: a temporary failure: enough of them, over days, suppress the address.
     """
 
-    kind: Kind
+    kind: EmailEventKind
     at: datetime
     code: str = ""
     words: str = ""

@@ -23,7 +23,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from webhooks.email.events import EmailEvent, ReportedEvent, apply_events
 from webhooks.errors import malformed, note_forged
-from webhooks.inbound_log.inbound_log import Handler, Intake, Item
+from webhooks.inbound_log.inbound_log import Intake, Item, ItemHandler
 from webhooks.verification import SIGNATURE_AGE
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def source_of(provider: str) -> str:
     return f"{provider}_event"
 
 
-def handler(provider: Provider) -> Handler:
+def handler(provider: Provider) -> ItemHandler:
     """Return the handler that processes a provider's events."""
 
     async def apply(db: Connection, items: Sequence[Item]) -> None:

@@ -64,7 +64,7 @@ class Item:
     attempts: int
 
 
-Handler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
+ItemHandler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
 """Processes items of one source in the caller's transaction. Raises `InputError` where that will never be possible."""
 
 
@@ -242,7 +242,9 @@ async def store_malformed(runtime: Runtime, *, source: str, problem: str, body: 
     )
 
 
-async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler], *, slow: Collection[str] = ()) -> int:
+async def process(
+    runtime: Runtime, limit: int, handlers: Mapping[str, ItemHandler], *, slow: Collection[str] = ()
+) -> int:
     """Process items that are due.
 
     Args:
@@ -270,7 +272,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
 
 
 async def process_these(
-    runtime: Runtime, db: Connection, inbound_ids: Collection[int], handlers: Mapping[str, Handler]
+    runtime: Runtime, db: Connection, inbound_ids: Collection[int], handlers: Mapping[str, ItemHandler]
 ) -> bool:
     """Process some waiting items, whether or not they are due.
 
@@ -304,7 +306,7 @@ async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
     raise InputError(f"There is no handler for items from {items[0].source}.")
 
 
-async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+async def _process(runtime: Runtime, db: Connection, handler: ItemHandler, items: Sequence[Item]) -> None:
     """Process items together; if that fails, one by one, so that a bad one holds up none of the others."""
     try:
         await _finish(runtime, db, handler, items)
@@ -318,7 +320,7 @@ async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Se
             await _process(runtime, db, handler, [item])
 
 
-async def _finish(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+async def _finish(runtime: Runtime, db: Connection, handler: ItemHandler, items: Sequence[Item]) -> None:
     async with db.transaction():
         await handler(db, items)
         ids = [item.inbound_id for item in items]

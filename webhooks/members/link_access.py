@@ -18,10 +18,10 @@ from core.runtime import Runtime
 from people.people_lock import lock_people_shared
 from webhooks.members.page_views import new_nonce
 from webhooks.members.pages import respond_to_unknown_link
-from webhooks.members.recipient import Page, Pressed, Recipient, find_recipient, press, view_page
+from webhooks.members.recipient import LinkPage, Pressed, Recipient, find_recipient, press, view_page
 from webhooks.members.user_agents import classify, misfits
 
-Act = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
+RecipientAction = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
 """Callback that does something for the member of a link, in one transaction."""
 OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
 """Response to the press of a button."""
@@ -39,11 +39,11 @@ class LinkAccess:
         page: which of the message's pages is shown.
     """
 
-    def __init__(self, rate_limit: RateLimit, page: Page) -> None:
+    def __init__(self, rate_limit: RateLimit, page: LinkPage) -> None:
         self._rate_limit = rate_limit
         self._page = page
 
-    async def enter(self, request: web.Request, act: Act) -> web.Response:
+    async def enter(self, request: web.Request, act: RecipientAction) -> web.Response:
         """Do something for the member of a link.
 
         Args:

@@ -21,7 +21,7 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import HASTY, AnsweredView, Stage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import HASTY, AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
@@ -210,7 +210,7 @@ class _Press:
         self,
         view: MemberPage,
         *,
-        stage: Stage = 1,
+        stage: ViewStage = 1,
         signals: Sequence[str] = (),
         pressed: str | None = None,
     ) -> web.Response:

@@ -42,7 +42,7 @@ MOST_LATELY: Final = 20
 """Views of one page kept within `LATELY`; one more replaces the oldest, whose form stops working."""
 LATELY: Final = timedelta(minutes=10)
 
-Stage = Literal[1, 2]
+ViewStage = Literal[1, 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ async def record_view(
     action: str,
     agent: Agent,
     at: datetime,
-    stage: Stage = 1,
+    stage: ViewStage = 1,
     signals: Sequence[str] = (),
     earlier: str | None = None,
 ) -> str:

@@ -21,7 +21,7 @@ with old as materialized (
   order by o.message_id, o.page_view_id
 ), stay as (
   update page_view set kept = true where page_view_id in (select page_view_id from opened)
-), gone as (
+), dropped as (
   delete from page_view where page_view_id in (select page_view_id from old except select page_view_id from opened)
 )
 select count(*) from old;

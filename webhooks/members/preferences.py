@@ -27,7 +27,7 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import AnsweredView, Stage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import Say, show, speak
 from webhooks.members.paths import LINK
 from webhooks.members.recipient import Pressed, Recipient, store_press
@@ -207,7 +207,7 @@ class _Press:
             self._request, self._recipient, contact_points, nonce=nonce, note=note, undo=self._pressed != "undo"
         )
 
-    async def _open(self, *, stage: Stage = 1, signals: list[str] | None = None, earlier: Any = None) -> str:
+    async def _open(self, *, stage: ViewStage = 1, signals: list[str] | None = None, earlier: Any = None) -> str:
         return await record_view(
             self._db, message_id=self._recipient.message_id, action="preferences", agent=self._agent, at=self._now,
             stage=stage, signals=signals or [],

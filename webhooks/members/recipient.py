@@ -30,9 +30,9 @@ from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
 
-Page = Literal["confirm", "unsubscribe", "preferences"]
+LinkPage = Literal["confirm", "unsubscribe", "preferences"]
 """The pages of a message: the question, unsubscribing, and the preferences."""
-OPENED_BY: Final[Mapping[Page, Sequence[LinkAction]]] = {
+OPENED_BY: Final[Mapping[LinkPage, Sequence[LinkAction]]] = {
     "confirm": ("confirm",),
     "unsubscribe": ("unsubscribe",),
     "preferences": ("confirm", "unsubscribe"),
@@ -100,7 +100,7 @@ class Pressed:
     nearby: NearbyUses
 
 
-async def find_recipient(db: Connection | Pool, token: str, page: Page, now: datetime) -> Recipient | None:
+async def find_recipient(db: Connection | Pool, token: str, page: LinkPage, now: datetime) -> Recipient | None:
     """Find the recipient a link was made for; None where it is unknown, revoked or expired.
 
     Args:
@@ -116,7 +116,7 @@ async def find_recipient(db: Connection | Pool, token: str, page: Page, now: dat
 async def view_page(
     db: Connection | Pool,
     token: str,
-    page: Page,
+    page: LinkPage,
     now: datetime,
     *,
     agent: Agent,
@@ -152,7 +152,9 @@ async def view_page(
     return None if row is None else (_recipient(row), nonce)
 
 
-async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce: str, answer: str) -> Pressed | None:
+async def press(
+    db: Connection, token: str, page: LinkPage, now: datetime, *, nonce: str, answer: str
+) -> Pressed | None:
     """Find the recipient who pressed a button, and use the one answer of their page view.
 
     Args:

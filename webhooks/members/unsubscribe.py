@@ -20,7 +20,7 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess
-from webhooks.members.page_views import Stage, new_nonce, nonce_key, record_view, use_view
+from webhooks.members.page_views import ViewStage, new_nonce, nonce_key, record_view, use_view
 from webhooks.members.pages import respond
 from webhooks.members.paths import LINK
 from webhooks.members.recipient import Recipient, store_press
@@ -123,7 +123,7 @@ async def _resume(request: web.Request, db: Connection, recipient: Recipient, no
     return respond(request, recipient, MemberPage(heading="undone_stop"), nonce=new_nonce())
 
 
-async def _note(request: web.Request, db: Connection, recipient: Recipient, *, stage: Stage = 1) -> str:
+async def _note(request: web.Request, db: Connection, recipient: Recipient, *, stage: ViewStage = 1) -> str:
     """Record a page view; machines that open every link are recognised by it."""
     agent = classify(request.headers.get("User-Agent", ""))
     now = request.app[RUNTIME].clock()

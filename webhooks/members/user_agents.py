@@ -31,7 +31,7 @@ _SCANNERS: Final = re.compile(
 )
 """Programs that check links for dangers, and other robots. Phones are called Cubot, Power Bot, M bot 51 and Spider 8,
 and a browser on some names its `securitypay`."""
-_ASKED: Final = re.compile(r"https?:|www\.|[\w.-]@[\w-]+\.[a-z]", re.IGNORECASE)
+_CONTACT: Final = re.compile(r"https?:|www\.|[\w.-]@[\w-]+\.[a-z]", re.IGNORECASE)
 """A contact address of the program's makers. Browsers have none."""
 _COMPATIBLE: Final = re.compile(
     r"\(compatible;(?!.*(?:msie|konqueror|netfront|opera|symbian|series60|polaris))", re.IGNORECASE
@@ -63,7 +63,7 @@ def classify(agent: str) -> Agent:
         return "none"
     if _PREVIEWS.search(agent):
         return "preview"
-    if any(sign.search(agent) for sign in (_SCANNERS, _ASKED, _COMPATIBLE)):
+    if any(sign.search(agent) for sign in (_SCANNERS, _CONTACT, _COMPATIBLE)):
         return "scanner"
     if not _BROWSERS.match(agent):
         return "tool"

@@ -12,7 +12,7 @@ from aiohttp import web
 from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.provider_names import SMS_PROVIDERS
-from webhooks.inbound_log.inbound_log import Handler, Intake
+from webhooks.inbound_log.inbound_log import Intake, ItemHandler
 from webhooks.sms.sms_webhooks import SmsWebhooks
 
 WEBHOOKS: Final[Mapping[str, SmsWebhooks]] = MappingProxyType(
@@ -20,7 +20,7 @@ WEBHOOKS: Final[Mapping[str, SmsWebhooks]] = MappingProxyType(
 )
 """Webhooks by provider."""
 
-HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+HANDLERS: Final[Mapping[str, ItemHandler]] = MappingProxyType(
     {source: handler for webhook in WEBHOOKS.values() for source, handler in webhook.handlers.items()}
 )
 """Handlers of what has come in, by source."""

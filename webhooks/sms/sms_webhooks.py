@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from core.runtime import Runtime
-from webhooks.inbound_log.inbound_log import Handler, Intake
+from webhooks.inbound_log.inbound_log import Intake, ItemHandler
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,6 @@ class SmsWebhooks:
     """
 
     routes: Callable[[Intake], Sequence[web.RouteDef]]
-    handlers: Mapping[str, Handler]
+    handlers: Mapping[str, ItemHandler]
     proves_date: bool = False
     backfill: Callable[[Runtime], Awaitable[int]] | None = None

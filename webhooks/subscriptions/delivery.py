@@ -50,7 +50,7 @@ LONGEST_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
 GIVES_UP_AFTER: Final = timedelta(days=3)
-GONE: Final = 410
+HTTP_GONE: Final = 410
 
 log = structlog.get_logger(__name__)
 
@@ -237,7 +237,7 @@ def _fresh(delivery: DeliveryState, seq: int) -> DeliveryState:
 
 def _judge(delivery: DeliveryState, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
     """Return the subscription's state after a failed try, and the reason if it is not active."""
-    if reply.status == GONE:
+    if reply.status == HTTP_GONE:
         return "gone", "Its receiver answered 410: it is gone for good."
     if delivery.failing_since is not None and at - delivery.failing_since >= GIVES_UP_AFTER:
         return "paused", f"It has not taken an event for {GIVES_UP_AFTER.days} days. {reply.problem}"

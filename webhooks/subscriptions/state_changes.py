@@ -39,13 +39,13 @@ async def _ballots(db: Connection, now: datetime) -> list[FoundEvent]:
         figures = await score(db, row["ballot_id"], now)
         level = "passed" if figures.passed else "reached" if figures.reached else "below"
         payload = {"ballot": row["name"], **{name: asdict(figures)[name] for name in _FIGURES}}
-        events += [FoundEvent(f"ballot.{kind}", at, payload) for kind, at in _news(row, phase, level, now)]
+        events += [FoundEvent(f"ballot.{kind}", at, payload) for kind, at in _changes(row, phase, level, now)]
         await db.execute(SQL["store_status"], "phase", row["ballot_id"], phase)
         await db.execute(SQL["store_status"], "threshold", row["ballot_id"], level)
     return events
 
 
-def _news(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
+def _changes(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
     """Return the event types due for one ballot, each with when it happened."""
     before, due = row["known_phase"] or "before", []
     if before == "before" and phase != "before":

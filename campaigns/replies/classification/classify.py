@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from campaigns.replies.classification.compound import BESIDE, CLAIMS, Said, find_compound
+from campaigns.replies.classification.compound import BESIDE, CLAIMS, ReadingOf, find_compound
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.quotation import begins
@@ -146,12 +146,12 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
         also = _beside_wish(rules, plain, matched, menu, sent)
         alone = also is None and is_alone(rules, plain, matched, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
-    elif (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
-        also = _rest_said(rules, compound.rest, menu, sent)
+    elif (compound := find_compound(rules, plain, lambda part: _reading_of(rules, part, menu, sent))) is not None:
+        also = _reading_of_rest(rules, compound.rest, menu, sent)
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
     else:
         return _read_claim(rules, plain, matched, rule, menu, sent)
-    limited = is_limited(rules, text, plain, lambda part: _said(rules, part, menu, sent))
+    limited = is_limited(rules, text, plain, lambda part: _reading_of(rules, part, menu, sent))
     return Classification("unclear", MAYBE, rules.version) if limited else wish
 
 
@@ -173,33 +173,33 @@ def _read_claim(
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
-def is_limited(rules: Rules, text: str, plain: Plain, said: Said) -> bool:
+def is_limited(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> bool:
     """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply.
 
     Args:
         rules: have the words of wishes.
         text: the reply, as it was read as an opt-out.
         plain: the same, normalised.
-        said: reads a part of it.
+        reading_of: reads a part of it.
     """
-    rest = _without_qualified(rules, text, rules.wish.without_limited(plain), said)
+    rest = _without_qualified(rules, text, rules.wish.without_limited(plain), reading_of)
     if rest.clauses == plain.clauses:
         return False
     _, rule = rules.read(rest, GENERAL)
     if rule is not None and rule.reading == "opt_out":
         return False
-    return find_compound(rules, rest, said) is None
+    return find_compound(rules, rest, reading_of) is None
 
 
-def _without_qualified(rules: Rules, text: str, plain: Plain, said: Said) -> Plain:
+def _without_qualified(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> Plain:
     """Return a reply without the clauses whose sentence asks for something else than to get no more at all."""
 
     def is_answer_or_wish(words: str) -> bool:
         if all(word in plain.names for word in words.split()) or rules.wish.reasons.fullmatch(words):
             return True
-        found, reading = said(plain.part((words,)))
-        at = words.find(found)
-        if at < 0 or reading not in BESIDE | {"opt_out"} or rules.remainder.narrows.match(found):
+        matched, reading = reading_of(plain.part((words,)))
+        at = words.find(matched)
+        if at < 0 or reading not in BESIDE | {"opt_out"} or rules.remainder.narrows.match(matched):
             return False
         return all(word in rules.leading for word in words[:at].split())
 
@@ -212,13 +212,13 @@ def _without_qualified(rules: Rules, text: str, plain: Plain, said: Said) -> Pla
     return plain.part(left)
 
 
-def may_wish(rules: Rules, plain: Plain, found: str) -> bool:
+def may_wish(rules: Rules, plain: Plain, matched: str) -> bool:
     """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
     if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
         return True
     if any(rules.remainder.family.fullmatch(clause) for clause in plain.clauses):
         return True
-    _, beside = rules.read(_without(plain, found))
+    _, beside = rules.read(_without(plain, matched))
     return beside is not None and beside.reading == "opt_out"
 
 
@@ -228,7 +228,7 @@ def _without(plain: Plain, matched: str) -> Plain:
     return plain.part(clauses)
 
 
-def _said(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:
+def _reading_of(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:
     """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before it."""
     words = plain.unsigned
     if menu:
@@ -275,9 +275,9 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
     return None
 
 
-def is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
+def is_alone(rules: Rules, plain: Plain, matched: str, *, wish: bool) -> bool:
     """Tell whether nothing else is said. "From your list" belongs to a wish only where it is about the writer."""
-    rest = plain.words.replace(found, " ", 1).split()
+    rest = plain.words.replace(matched, " ", 1).split()
     polite = rules.familiar | rules.polite
     if wish and _OWN_WISH & set(plain.words.split()):
         polite |= rules.wishing
@@ -288,17 +288,17 @@ def is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
 
 def _beside_wish(rules: Rules, plain: Plain, matched: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
     """Return the reading of a reply besides its opt-out wish, in any order."""
-    return _rest_said(rules, rules.wish.without(plain, matched), menu, sent)
+    return _reading_of_rest(rules, rules.wish.without(plain, matched), menu, sent)
 
 
-def _rest_said(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
+def _reading_of_rest(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
     """Return the reading of a reply without a wish that was removed, however often the wish is repeated."""
     for _ in range(WISHES):
         matched, rule = rules.read(rest)
         if rule is None or rule.reading != "opt_out":
-            compound = find_compound(rules, rest, lambda part: _said(rules, part, menu, sent))
+            compound = find_compound(rules, rest, lambda part: _reading_of(rules, part, menu, sent))
             if compound is None:
-                _, reading = _said(rules, rest, menu, sent)
+                _, reading = _reading_of(rules, rest, menu, sent)
                 return reading if reading in BESIDE else None
             rest = compound.rest
         else:

@@ -14,14 +14,14 @@ from typing import Final, Literal
 
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rules, load_rules
-from campaigns.replies.classification.wish import Place
+from campaigns.replies.classification.wish import WishPlace
 
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote"})
 """Readings that count as they are: a reply with one is closed, and no member of staff sees it."""
 BESIDE: Final = CLAIMS | {"no_ballot_paper", "call_me", "wrong_number", "help"}
 """Readings of what may stand beside a wish."""
 
-Said = Callable[[Plain], tuple[str, str | None]]
+ReadingOf = Callable[[Plain], tuple[str, str | None]]
 """Reads a text: the words that were matched, and the reading; "" and None where no rule fits."""
 _Side = Literal["empty", "polite", "claim", "other"]
 
@@ -39,7 +39,7 @@ class Compound:
     rest: Plain
 
 
-def find_compound(rules: Rules, plain: Plain, reading_of: Said, *, weak: bool = True) -> Compound | None:
+def find_compound(rules: Rules, plain: Plain, reading_of: ReadingOf, *, weak: bool = True) -> Compound | None:
     """Find an opt-out wish beside a claim; None where there is none.
 
     Args:
@@ -68,7 +68,7 @@ def _by_rules(rules: Rules, plain: Plain) -> tuple[str, str | None]:
     return reading, rule.reading if rule is not None else None
 
 
-def _asks(rules: Rules, place: Place, plain: Plain, reading_of: Said) -> bool:
+def _asks(rules: Rules, place: WishPlace, plain: Plain, reading_of: ReadingOf) -> bool:
     if rules.wish.is_bound(place):
         return False
     before = _side(rules, place.before, plain, reading_of, above=True)
@@ -90,12 +90,12 @@ def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
     return next(more, next(iter(clauses), None))
 
 
-def _says(rules: Rules, clause: str, plain: Plain, reading_of: Said) -> bool:
+def _says(rules: Rules, clause: str, plain: Plain, reading_of: ReadingOf) -> bool:
     """Tell whether the clause above or below a wish is a claim, or a reason for it."""
     return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
 
 
-def _side(rules: Rules, words: str, plain: Plain, reading_of: Said, *, above: bool) -> _Side:
+def _side(rules: Rules, words: str, plain: Plain, reading_of: ReadingOf, *, above: bool) -> _Side:
     """Tell how a wish may be read that stands below or above these words in its clause."""
     if not words:
         return "empty"

@@ -72,13 +72,13 @@ def read_named_mail(mail: OwnMail, reads: Reads) -> Classification:
         reads: reads the answer.
     """
     rules = load_rules()
-    said = _read(rules, mail.words, reads)
-    if said.reading == "opt_out" or not mail.subject:
-        return said
+    read = _read(rules, mail.words, reads)
+    if read.reading == "opt_out" or not mail.subject:
+        return read
     above = _read(rules, mail.subject, reads)
     if above.reading == "opt_out":
-        return replace(above, also=said.reading if said.reading not in GENERAL else None, alone=False)
-    return above if said.reading == "unclear" and not mail.words.strip() else said
+        return replace(above, also=read.reading if read.reading not in GENERAL else None, alone=False)
+    return above if read.reading == "unclear" and not mail.words.strip() else read
 
 
 def read_words(text: str) -> str:
@@ -93,50 +93,50 @@ def unsure(read: Classification) -> Classification:
 
 def _read(rules: Rules, text: str, reads: Reads) -> Classification:
     plain = rules.plain(text)
-    found, rule = rules.read(plain, GENERAL)
+    matched, rule = rules.read(plain, GENERAL)
     if rule is not None and rule.reading == "opt_out":
-        also = _alone_said(rules.wish.without(plain, found), reads)
-        alone = also is None and is_alone(rules, plain, found, wish=True)
+        also = _reading_of_rest(rules.wish.without(plain, matched), reads)
+        alone = also is None and is_alone(rules, plain, matched, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
         return _unless_limited(rules, text, plain, reads, wish)
     compound = find_compound(rules, plain, lambda part: _beside(part, reads), weak=False)
     if compound is not None:
-        also = _alone_said(compound.rest, reads)
+        also = _reading_of_rest(compound.rest, reads)
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
         return _unless_limited(rules, text, plain, reads, wish)
     if (answer := reads(text)) is not None:
-        return _answered(rules, plain, found, rule, answer)
+        return _answered(rules, plain, matched, rule, answer)
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    alone = is_alone(rules, plain, found, wish=False)
+    alone = is_alone(rules, plain, matched, wish=False)
     return Classification(rule.reading, rule.name, rules.version, None, rule.language, alone)
 
 
 def _unless_limited(rules: Rules, text: str, plain: Plain, reads: Reads, wish: Classification) -> Classification:
     """Return an opt-out, or unclear where it asks for less than no more at all."""
 
-    def said(part: Plain) -> tuple[str, str | None]:
+    def reading_of(part: Plain) -> tuple[str, str | None]:
         words, reading = _beside(part, reads)
         if reading is not None:
             return words, reading
-        found, rule = rules.read(part, GENERAL)
-        return found, rule.reading if rule is not None else None
+        matched, rule = rules.read(part, GENERAL)
+        return matched, rule.reading if rule is not None else None
 
-    return Classification("unclear", MAYBE, rules.version) if is_limited(rules, text, plain, said) else wish
+    return Classification("unclear", MAYBE, rules.version) if is_limited(rules, text, plain, reading_of) else wish
 
 
-def _answered(rules: Rules, plain: Plain, found: str, rule: Rule | None, answer: NamedAnswer) -> Classification:
+def _answered(rules: Rules, plain: Plain, matched: str, rule: Rule | None, answer: NamedAnswer) -> Classification:
     """Classify a reply with an answer, and perhaps more."""
     if rule is not None and rule.reading in _CONTRADICTS:
         return Classification("unclear", CONTRADICTION, rules.version)
-    if answer.comment and may_wish(rules, plain, found):
+    if answer.comment and may_wish(rules, plain, matched):
         return Classification("unclear", MAYBE, rules.version)
     also = "call_me" if rule is not None and rule.reading == "call_me" else None
     by = f"{answer.by}_and_comment" if answer.comment else answer.by
     return Classification(answer.answer, by, rules.version, also, comment=answer.comment)
 
 
-def _alone_said(rest: Plain, reads: Reads) -> str | None:
+def _reading_of_rest(rest: Plain, reads: Reads) -> str | None:
     """Return the answer beside an opt-out, if it is all that is left."""
     answer = reads(rest.words)
     return answer.answer if answer is not None and not answer.comment else None

@@ -44,7 +44,7 @@ LONGEST_LINK: Final = 500
 """Most characters of a link above a row that belongs to it."""
 LONGEST: Final = 400
 """Most words of a line that is classified; a longer one is taken for the member's."""
-MOST_ASKED: Final = 60
+MOST_LOOK_UPS: Final = 60
 """Most lines that are classified by themselves; a reply with more is no answer."""
 
 _MARKS: Final = (
@@ -71,7 +71,7 @@ class Overlap:
         self.ours = [-1] * len(reply)
         self.used = [False] * len(message)
         self._segments = reply.segments()
-        self._asked = 0
+        self._look_ups = 0
         self.doubts = list[int]()
 
     def find(self) -> None:
@@ -356,8 +356,8 @@ class Overlap:
 
     def _says_something(self, first: int, end: int) -> bool:
         """Tell whether words of the reply say something by themselves, or contain a number as a menu does."""
-        self._asked += 1
-        if self._asked > MOST_ASKED or end - first > LONGEST:
+        self._look_ups += 1
+        if self._look_ups > MOST_LOOK_UPS or end - first > LONGEST:
             return True
         words = self.reply.words
         text = self.reply.text[words[first].start : words[end - 1].end] + self.reply.gap(end).rstrip()[:1]

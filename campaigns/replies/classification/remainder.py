@@ -42,12 +42,12 @@ class Remainder:
     @classmethod
     def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Remainder:
         """Compile the lists of all languages; what one lacks is empty."""
-        some = {part: [one for words in languages.values() for one in words.get(part, ())] for part in PARTS}
+        some = {part: [word for words in languages.values() for word in words.get(part, ())] for part in PARTS}
         # a folder of rules may have no wish at all: "(?!)" fits nowhere
         any_of = {part: "|".join(patterns) or "(?!)" for part, patterns in some.items()}
         return cls(
             asks=re.compile(rf"(?<!\S)(?:{any_of['asks']})(?!\S)"),
-            follows=tuple(re.compile(rf"(?:{one})(?: |$)") for one in some["follows"]),
+            follows=tuple(re.compile(rf"(?:{word})(?: |$)") for word in some["follows"]),
             opens=re.compile(rf"(?:{any_of['opens']})(?: |$)"),
             lessens=re.compile(rf"(?<!\S)(?:{any_of['lessens']})(?!\S)"),
             narrows=re.compile(rf"(?:{any_of['narrows']})(?:(?<= )| |$)"),
@@ -64,21 +64,21 @@ class Remainder:
             is_word: tells whether a clause has a single word of opting out: "STOP".
             is_said: tells whether words are a claim, a reason, a wish or a name, which leave a wish as it is.
         """
-        found = set[int]()
+        numbers = set[int]()
         phrases = [number for number, clause in enumerate(clauses) if self.asks.search(clause)]
         for number, clause in enumerate(clauses):
-            before = [one for one in phrases if one < number]
+            before = [phrase for phrase in phrases if phrase < number]
             if number in phrases:
                 if not self._is_whole(clause, is_said):
-                    found.add(number)
+                    numbers.add(number)
             elif before:
                 if not self._completes(clause, is_said):
-                    found.update((*before, number))
+                    numbers.update((*before, number))
             elif self.narrows.match(clause):
-                found.update(one for one in phrases[:1] if one > number)
-                words = [one for one in range(number) if is_word(clauses[one])]
-                found.update((*words, number) if words or phrases else ())
-        return found
+                numbers.update(phrase for phrase in phrases[:1] if phrase > number)
+                words = [index for index in range(number) if is_word(clauses[index])]
+                numbers.update((*words, number) if words or phrases else ())
+        return numbers
 
     def _is_whole(self, clause: str, is_said: Callable[[str], bool]) -> bool:
         asks = list(self.asks.finditer(clause))
@@ -99,7 +99,7 @@ class Remainder:
         """Yield words, and what is left of them behind each phrase that follows a wish."""
         for _ in range(MOST):
             yield words
-            end = max((match.end() for one in self.follows if (match := one.match(words))), default=0)
+            end = max((match.end() for pattern in self.follows if (match := pattern.match(words))), default=0)
             if not words or not end:
                 return
             words = words[end:]

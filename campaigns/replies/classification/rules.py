@@ -65,7 +65,7 @@ class Rule:
         if words.count(" ") >= self.longest:
             return None
         guarded = " ".join(harmless.sub(" ", plain.guarded).split())
-        matched = self._found((*plain.clauses, guarded), (words, plain.ungreeted, plain.unsigned))
+        matched = self._first_match((*plain.clauses, guarded), (words, plain.ungreeted, plain.unsigned))
         if matched is None or any(guard.search(guarded) for guard in self.unless):
             return None
         if self.strangers is not None:
@@ -75,7 +75,7 @@ class Rule:
                 return None
         return matched
 
-    def _found(self, clauses: Sequence[str], whole: Sequence[str]) -> str | None:
+    def _first_match(self, clauses: Sequence[str], whole: Sequence[str]) -> str | None:
         return next((match.group() for match in self._tries(clauses, whole) if match), None)
 
     def _tries(self, clauses: Sequence[str], whole: Sequence[str]) -> Iterator[re.Match[str] | None]:

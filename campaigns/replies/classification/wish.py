@@ -25,7 +25,7 @@ _DIGIT: Final = re.compile(r"(?<!\S)\d{1,2}(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WishPlace:
     """Place of what may be an opt-out wish.
 
     Attributes:
@@ -151,7 +151,7 @@ class Wish:
         known = (pattern for patterns in self.words.values() for pattern in patterns)
         return self.doubts.search(words) is not None or any(pattern.search(words) for pattern in known)
 
-    def places(self, plain: Plain) -> list[Place]:
+    def places(self, plain: Plain) -> list[WishPlace]:
         """Return the places of words that ask to opt out, the strong ones of every language first."""
         places = [
             self._place(plain.clauses, number, match, language, weak=weak)
@@ -162,7 +162,7 @@ class Wish:
         ]
         return places[:MOST]
 
-    def is_bound(self, place: Place) -> bool:
+    def is_bound(self, place: WishPlace) -> bool:
         """Tell whether the words beside a place make it part of something else."""
         if self.binds.search(place.before) or self.leans.search(place.next):
             return True
@@ -175,13 +175,15 @@ class Wish:
             return False
         return not any(strong.search(left) for strong, _ in self.words.values())
 
-    def _place(self, clauses: Sequence[str], number: int, match: re.Match[str], language: str, *, weak: bool) -> Place:
+    def _place(
+        self, clauses: Sequence[str], number: int, match: re.Match[str], language: str, *, weak: bool
+    ) -> WishPlace:
         before, after = match.string[: match.start()].strip(), match.string[match.end() :].strip()
         leading, following = self.joins
         before, after = leading.sub("", before).strip(), following.sub("", after).strip()
         # "cancel it" and "end of this" are about something else
         without = after if weak else self.after.sub("", after).strip()
-        return Place(language, weak, tuple(clauses[:number]), before, without, after, tuple(clauses[number + 1 :]))
+        return WishPlace(language, weak, tuple(clauses[:number]), before, without, after, tuple(clauses[number + 1 :]))
 
     def _parts(self, clause: str, pattern: str) -> Iterator[str]:
         place = find_words(pattern, clause)

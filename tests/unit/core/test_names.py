@@ -55,36 +55,13 @@ NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
 """What the sandbox keeps of what really happened is a record."""
+OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
+"""A reason that is stored with messages, and that commands take."""
 LONGEST: Final = 400
 NOT_YET: Final[frozenset[str]] = frozenset(
-    {
-        "campaigns", "webhooks", "api", "console", "sandbox",
-        "ballots/ballots.py", "ballots/bulk.py", "ballots/claims.py", "ballots/claims.sql", "ballots/counts.sql",
-        "ballots/leavers.py", "ballots/past_dates.py", "ballots/template_fields.py", "core/db/migrate.py",
-        "messaging/bulk_suppression.sql", "messaging/channels/failover.py", "messaging/content/advice.py",
-        "messaging/content/expressions.py", "messaging/content/mime.py", "messaging/content/render.py",
-        "messaging/content/templates.py", "messaging/migrations/20261129100100_messaging.sql",
-        "messaging/outbox/archive.py", "messaging/outbox/archive.sql", "messaging/outbox/claim.py",
-        "messaging/outbox/compose.py", "messaging/outbox/dispatcher.py", "messaging/outbox/erasure.py",
-        "messaging/outbox/erasure.sql", "messaging/outbox/heartbeat.py", "messaging/outbox/manual_review.py",
-        "messaging/outbox/manual_review.sql", "messaging/outbox/pipeline.py", "messaging/outbox/receipts.py",
-        "messaging/outbox/receipts.sql", "messaging/outbox/reconcile.py", "messaging/outbox/reconcile.sql",
-        "messaging/outbox/schedule.py", "messaging/outbox/step_queue.py", "messaging/states.py",
-        "messaging/suppression.py", "messaging/suppression.sql", "muster/cli/__init__.py", "muster/cli/ballot.py",
-        "muster/cli/campaign.py", "muster/cli/campaign_tables.py", "muster/cli/messages.py", "muster/cli/people.py",
-        "muster/cli/replies.py", "muster/cli/settle.py", "muster/cli/template.py", "muster/cli/user.py",
-        "muster/cli/why.py", "muster/erasure.py", "people/attributes.py", "people/people.py", "people/returning.py",
-        "tools/branch_coverage.py",
-    }
-)  # fmt: skip
-"""Packages and files with variables, aliases or queries whose names are vague; entries leave this list, none comes."""
-TYPES_NOT_YET: Final[frozenset[str]] = frozenset(
-    {
-        "Act", "Address", "Button", "Caps", "Change", "Channel", "Handler", "Kind", "Page", "Phase", "Place", "Purpose",
-        "Range", "Route", "Stage", "Times", "Wish",
-    }
-)  # fmt: skip
-"""Names that two types have; entries leave this list, none comes."""
+    {"campaigns/date_changes.py", "campaigns/date_plan.py", "webhooks/sms/auto_replies.py"}
+)
+"""Files with variables, aliases or queries whose names are vague; entries leave this list, none comes."""
 EXPLAINED: Final = frozenset({"a", "data", "dbmate", "intake", "needed"})
 """Single words in brackets in ARCHITECTURE.md, *Inside the packages*, that are no modules."""
 
@@ -182,7 +159,7 @@ def test_no_variable_has_a_name_that_says_nothing() -> None:
         for name in bound(path)
         if name.strip("_").lower() in VAGUE
     }
-    assert vague == set()
+    assert vague - OF_THE_SCHEMA == set()
 
 
 def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
@@ -239,7 +216,7 @@ def test_no_two_types_that_others_use_have_one_name() -> None:
         for name in types(path):
             if not name.startswith("_"):
                 homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
-    twice = {name: paths for name, paths in homes.items() if len(paths) > 1 and name not in TYPES_NOT_YET}
+    twice = {name: paths for name, paths in homes.items() if len(paths) > 1}
     assert twice == {}
 
 

@@ -101,7 +101,7 @@ _RELAYED: Final = re.compile(r"^\W{0,3}(?:relayed|expanded)\W{0,3}$|\((?:relay(?
 def says_delayed(text: str) -> bool:
     """Tell whether a report's text says that the mail's delivery is still being tried."""
     return any(
-        _NO_MORE.search(text[max(found.start() - 30, 0) : found.end()]) is None for found in _DELAYED.finditer(text)
+        _NO_MORE.search(text[max(match.start() - 30, 0) : match.end()]) is None for match in _DELAYED.finditer(text)
     )
 
 

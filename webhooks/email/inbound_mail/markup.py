@@ -106,7 +106,7 @@ class _Reader(HTMLParser):
         self.parts: list[str] = []
         self.marks = False
         self._done = False
-        self._said = False
+        self._has_text = False
         # open tags: name, whether quoted, and, where it wraps a quotation, what had been read before it
         self._open: list[tuple[str, bool, tuple[int, int] | None]] = []
         self._quotations = 0
@@ -118,7 +118,7 @@ class _Reader(HTMLParser):
         marks = " ".join(value or "" for name, value in attrs if name in {"class", "id"}) if tag in _CLASSED else ""
         if _BEGINS.search(marks) and not self._quoted:
             self.marks = True
-            self._done = self._done or self._said  # a person who writes below the quotation has said nothing yet
+            self._done = self._done or self._has_text  # a person who writes below the quotation has said nothing yet
         if tag in _BLOCKS:
             self._add("\n")
         if tag in _EMPTY:
@@ -163,7 +163,7 @@ class _Reader(HTMLParser):
         if not self._done and not self._quoted and not (tiny or is_unseen(colour, ground) or any(self._hidden)):
             self.parts.append(text)
             self._pale.append(ground is None and is_pale(colour) and not text.isspace())
-            self._said = self._said or not text.isspace()
+            self._has_text = self._has_text or not text.isspace()
 
     def _hides(self, attributes: Mapping[str, str | None]) -> bool:
         """Tell whether a tag hides all of its content, and note the colours and size of the letters that it begins."""

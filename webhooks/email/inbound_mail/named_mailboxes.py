@@ -35,13 +35,13 @@ _NAMED: Final = re.compile(
 )
 """… or directly behind its code, as in `550 5.1.1 bob... User unknown` …"""
 _WHO: Final = r"(?:user|recipient|mailbox|account|address|alias|addressee|person|local[- ]part)"
-_GONE: Final = r"(?:unknown|invalid|not found|does(?: not|n't) exist|not (?:known|local|here))"
+_NO_SUCH: Final = r"(?:unknown|invalid|not found|does(?: not|n't) exist|not (?:known|local|here))"
 _CALLED: Final = re.compile(
     rf"\b(?:no such|unknown|invalid) {_WHO}(?:[ \t]*:[ \t]*|[ \t]+)[<(\[\"'\u2018]?([^\W_][\w.+-]{{0,63}})"
     r"[>)\]\"'\u2019]?"
     rf"(?=[ \t]+(?:here|at|on|in|known)\b|[ \t]*[.;]?[ \t]*$)"
-    rf"|\b{_WHO}[ \t]+[\"'<(\u2018]?([^\W_][\w.+-]{{0,63}})[\"'>)\u2019]?[ \t]+(?:is[ \t]+|was[ \t]+)?{_GONE}\b"
-    rf"|\b{_WHO}[ \t]+(?:is[ \t]+|was[ \t]+)?{_GONE}[ \t]*[(<\[\"']([^\W_][\w.+-]{{0,63}})[)>\]\"']",
+    rf"|\b{_WHO}[ \t]+[\"'<(\u2018]?([^\W_][\w.+-]{{0,63}})[\"'>)\u2019]?[ \t]+(?:is[ \t]+|was[ \t]+)?{_NO_SUCH}\b"
+    rf"|\b{_WHO}[ \t]+(?:is[ \t]+|was[ \t]+)?{_NO_SUCH}[ \t]*[(<\[\"']([^\W_][\w.+-]{{0,63}})[)>\]\"']",
     re.IGNORECASE | re.MULTILINE,
 )
 """… or in the words themselves: `No such user bob here`, `User 'bob' unknown`, `User unknown (bob)`."""

@@ -45,7 +45,7 @@ STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-s
 FEEDBACK: Final = "message/feedback-report"
 LARGEST_GUESSED: Final = 64 * 1024
 """Bytes; `flufl.bounce` goes through every line of a mail several times."""
-LONGEST_SAID: Final = 2000
+LONGEST_TEXT: Final = 2000
 """Characters of a report's text that are searched for a code or its words."""
 LONGEST_UNPARTED: Final = 20_000
 """Characters of a mail without parts that are searched for fields of a report."""
@@ -128,7 +128,7 @@ def read_bounce(
         ]
     statuses = [status for status in statuses if recipient and recipient in _recipients(status)] or statuses
     recipient = recipient or _recipient(parsed, statuses)
-    report = _Report(parsed, _said(text), recipient, _ours(parsed, recipient), at)
+    report = _Report(parsed, _own_text(text), recipient, _ours(parsed, recipient), at)
     by_action: dict[ReportAction, list[EmailEvent]] = {}
     for status in statuses:
         action = _action(status)
@@ -184,13 +184,13 @@ def _unparted(parsed: ParsedMail) -> str:
     return next((content[:LONGEST_UNPARTED] for content in whole if isinstance(content, str)), "")
 
 
-def _said(text: str) -> str:
+def _own_text(text: str) -> str:
     """Return a report's own words, before it repeats the mail that bounced."""
     for copy in _COPY.finditer(text):
         if text[: copy.start()].strip():
             text = text[: copy.start()]
             break
-    return text.strip()[:LONGEST_SAID]
+    return text.strip()[:LONGEST_TEXT]
 
 
 def _action(status: Fields) -> ReportAction | None:

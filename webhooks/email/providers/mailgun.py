@@ -25,7 +25,7 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
-from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
@@ -33,7 +33,9 @@ IGNORED: Final = frozenset({"opened", "clicked"})
 """Opens and clicks are not tracked. Nothing of these events is kept but their tokens."""
 
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{16,100}", re.ASCII)
-_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"accepted": "taken", "delivered": "delivered", "stored": "noted"})
+_KINDS: Final[Mapping[str, EmailEventKind]] = MappingProxyType(
+    {"accepted": "taken", "delivered": "delivered", "stored": "noted"}
+)
 _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
     {
         "suppress-bounce": Reason.RECIPIENT_REFUSED,  # Mailgun's own list, for whatever reason it once bounced

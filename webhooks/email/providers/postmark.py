@@ -22,7 +22,7 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
-from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
@@ -55,7 +55,7 @@ _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
         "TemplateRenderingFailed": Reason.CONTENT_REFUSED,
     }
 )
-_OTHERS: Final[Mapping[str, tuple[Kind, Reason | None]]] = MappingProxyType(
+_OTHERS: Final[Mapping[str, tuple[EmailEventKind, Reason | None]]] = MappingProxyType(
     {
         "Transient": ("deferred", None),
         "SpamComplaint": ("complained", Reason.COMPLAINED),

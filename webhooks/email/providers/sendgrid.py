@@ -26,7 +26,7 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
-from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail, compose_mail, form_field, header_lines
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 
@@ -37,7 +37,7 @@ MOST_EVENTS: Final = 4000
 IGNORED: Final = frozenset({"open", "click"})
 """Opens and clicks are not tracked. These events are not stored at all."""
 
-_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+_KINDS: Final[Mapping[str, EmailEventKind]] = MappingProxyType(
     {
         "processed": "taken",
         "deferred": "deferred",

@@ -22,7 +22,7 @@ from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
-from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.events import EmailEvent, EmailEventKind, bounced, find_message, read_time
 from webhooks.email.inbound import PostedMail
 from webhooks.email.providers.sns import CONFIRMATION, NOTIFICATION, UNSUBSCRIBE_CONFIRMATION, Sns
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
@@ -30,7 +30,7 @@ from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, tab
 IGNORED: Final = frozenset({"Open", "Click"})
 """Opens and clicks are not tracked. These events are not stored at all."""
 
-_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+_KINDS: Final[Mapping[str, EmailEventKind]] = MappingProxyType(
     {"Send": "taken", "Delivery": "delivered", "DeliveryDelay": "deferred"}
 )
 _PARTS: Final = MappingProxyType(
