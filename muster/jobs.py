@@ -77,7 +77,7 @@ class Jobs:
     webhooks: PeriodicJob = field(init=False)
     exports: PeriodicJob = field(init=False)
     event_log: EventLog = field(init=False)
-    sender: WebhookDelivery = field(init=False)
+    webhook_delivery: WebhookDelivery = field(init=False)
     count_at: float = 0.0
     backfill_at: float = 0.0
     export_at: float = 0.0
@@ -97,7 +97,10 @@ class Jobs:
         self.counts = PeriodicJob("counts", self._count, outages=outages)
         self.backfill = PeriodicJob("Twilio backfill", self._backfill, outages=outages)
         self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
-        self.event_log, self.sender = EventLog(self.runtime), WebhookDelivery(self.runtime, self.outbound_http)
+        self.event_log, self.webhook_delivery = (
+            EventLog(self.runtime),
+            WebhookDelivery(self.runtime, self.outbound_http),
+        )
         self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)
         self.exports = PeriodicJob("exports", self._export, outages=outages)
 
@@ -139,7 +142,7 @@ class Jobs:
         jobs = (*self.deliveries, *mine)
         going = [task for job in jobs if (task := job.close()) is not None]
         self.dispatcher.stop()
-        going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
+        going.append(asyncio.create_task(self.webhook_delivery.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
             log.warning("a job did not finish in time", job=task.get_name())
@@ -163,7 +166,7 @@ class Jobs:
 
     async def _deliver_webhooks(self) -> bool:
         more = await self.event_log.notice()
-        await self.sender.start()
+        await self.webhook_delivery.start()
         return more
 
     async def _export(self) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.runtime import Runtime
-from tests.support.receivers import Receiver, Telling, on_loopback, open_receiver, telling
+from tests.support.receivers import Receiver, WebhookWorker, on_loopback, open_receiver, webhook_worker
 
 
 @pytest.fixture
-async def told(runtime: Runtime) -> AsyncIterator[Telling]:
+async def worker(runtime: Runtime) -> AsyncIterator[WebhookWorker]:
     """What a worker does to tell others, one look at a time."""
-    async with telling(on_loopback(runtime)) as told:
-        yield told
+    async with webhook_worker(on_loopback(runtime)) as worker:
+        yield worker
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ NUDGE = Template(
 
 
 @dataclass(frozen=True)
-class Asked:
+class Recipient:
     """A member and a message to them."""
 
     person_id: int
@@ -118,7 +118,7 @@ class Campaign:
         language: str = "en",
         person_id: int | None = None,
         sent: bool = True,
-    ) -> Asked:
+    ) -> Recipient:
         """Send somebody a message; a message of a later step stays queued for them."""
         self.people += 1
         if person_id is None:
@@ -147,21 +147,21 @@ class Campaign:
             await self.db.execute(
                 "insert into link (digest, message_id, action) values ($1, $2, $3)", digest(token), message_id, action
             )
-        return Asked(person_id, message_id, f"/{tokens['confirm']}", f"/u/{tokens['unsubscribe']}")
+        return Recipient(person_id, message_id, f"/{tokens['confirm']}", f"/u/{tokens['unsubscribe']}")
 
-    async def status(self, asked: Asked) -> str | None:
+    async def status(self, recipient: Recipient) -> str | None:
         kind: str | None = await self.db.fetchval(
-            "select kind from claim_status where ballot_id = $1 and person_id = $2", self.ballot_id, asked.person_id
+            "select kind from claim_status where ballot_id = $1 and person_id = $2", self.ballot_id, recipient.person_id
         )
         return kind
 
-    async def waiting(self, asked: Asked) -> tuple[str, str | None]:
+    async def waiting(self, recipient: Recipient) -> tuple[str, str | None]:
         """State and reason of the message that was queued for them."""
         row = await row_of(
             self.db,
             "select state::text, reason from message where step_id = $1 and person_id = $2",
             self.later_id,
-            asked.person_id,
+            recipient.person_id,
         )
         return row["state"], row["reason"]
 

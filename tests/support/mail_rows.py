@@ -11,7 +11,7 @@ import aiosmtplib
 
 from core.db import Connection
 from core.runtime import Runtime
-from tests.support.inbound_rows import Asked, Campaign, Moving, make_campaign
+from tests.support.inbound_rows import Campaign, Moving, Recipient, make_campaign
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.listener import listening
 
@@ -39,17 +39,17 @@ class Room:
     host: str = ""
     port: int = 0
 
-    def sign_id(self, asked: Asked | int, purpose: str) -> str:
-        message_id = asked if isinstance(asked, int) else asked.message_id
+    def sign_id(self, recipient: Recipient | int, purpose: str) -> str:
+        message_id = recipient if isinstance(recipient, int) else recipient.message_id
         return self.runtime.keyring.sign_id(message_id, purpose)
 
-    def mail(self, name: str, asked: Asked | int, about: str = ANN) -> bytes:
+    def mail(self, name: str, recipient: Recipient | int, about: str = ANN) -> bytes:
         """A mail of tests/data/mail about a message, and the mailbox it was sent to."""
-        raw = (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.sign_id(asked, "bounce").encode())
+        raw = (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.sign_id(recipient, "bounce").encode())
         return raw.replace(ANN.encode(), about.encode())
 
-    def bounce_address(self, asked: Asked | int) -> str:
-        return f"b+{self.sign_id(asked, 'bounce')}@{BOUNCES}"
+    def bounce_address(self, recipient: Recipient | int) -> str:
+        return f"b+{self.sign_id(recipient, 'bounce')}@{BOUNCES}"
 
     async def hand_over(self, raw: bytes, to: str, sender: str = "") -> int:
         """One mail by LMTP; the code it was answered with."""
@@ -64,10 +64,10 @@ class Room:
                 return error.code
 
     async def tell(
-        self, name: str, asked: Asked | int, to: str | None = None, sender: str = "", about: str = ANN
+        self, name: str, recipient: Recipient | int, to: str | None = None, sender: str = "", about: str = ANN
     ) -> None:
         """Hand a mail over, and have it read."""
-        code = await self.hand_over(self.mail(name, asked, about), to or self.bounce_address(asked), sender)
+        code = await self.hand_over(self.mail(name, recipient, about), to or self.bounce_address(recipient), sender)
         assert code == 250
         await process_inbound(self.runtime, 100)
 

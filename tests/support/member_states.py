@@ -13,7 +13,7 @@ from core.db import open_pool
 from core.http.rate_limit import PER_NETWORK
 from core.runtime import Runtime
 from messaging.suppression import suppress
-from tests.support.inbound_rows import BROWSER, Asked, Campaign, Forms, Moving, make_campaign, serve
+from tests.support.inbound_rows import BROWSER, Campaign, Forms, Moving, Recipient, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
 HELD = (
@@ -40,7 +40,7 @@ class Tour:
         self.pages: dict[str, str] = {}
         self._number = 0
 
-    async def member(self, **more: object) -> Asked:
+    async def member(self, **more: object) -> Recipient:
         self._number += 1
         return await self.campaign.ask(sms=self.number, language=self.language, first_name="Siân", **more)  # type: ignore[arg-type]
 
@@ -121,8 +121,8 @@ async def _takes_back(tour: Tour) -> None:
     ann = await tour.member()
     page = await tour.see("question", ann.confirm)
     page = await tour.press("voted", ann.confirm, page, "voted")
-    asked = await tour.send("undo: second question", ann.confirm, {**page.fields, "answer": "undo"})
-    await tour.press("undone", ann.confirm, asked, "undo")
+    recipient = await tour.send("undo: second question", ann.confirm, {**page.fields, "answer": "undo"})
+    await tour.press("undone", ann.confirm, recipient, "undo")
     page = await tour.see("question", ann.confirm)
     stopped = await tour.press("stop", ann.confirm, page, "stop")
     await tour.press("stop taken back", ann.confirm, stopped, "undo_stop")
@@ -136,16 +136,16 @@ async def _unsubscribes(tour: Tour) -> None:
         page = await tour.see("unsubscribe", ann.unsubscribe)
         page = await tour.press(f"unsubscribe: {button}", ann.unsubscribe, page, button)
         await tour.see("unsubscribe: stopped", ann.unsubscribe)
-        asked = await tour.press("unsubscribe: second question", ann.unsubscribe, page, "undo_stop")
-        await tour.press("unsubscribe: taken back", ann.unsubscribe, asked, "undo_stop")
+        recipient = await tour.press("unsubscribe: second question", ann.unsubscribe, page, "undo_stop")
+        await tour.press("unsubscribe: taken back", ann.unsubscribe, recipient, "undo_stop")
 
 
 async def _prefers(tour: Tour) -> None:
     ann = await tour.member(email="siân@x.test")
     page = await tour.see("preferences", ann.preferences)
     sms, email = page.choices
-    asked = await tour.send("preferences: is it you?", ann.preferences, {**page.fields, "answer": "stop_all"})
-    page = await tour.press("preferences: not meant", ann.preferences, asked, "nothing")
+    recipient = await tour.send("preferences: is it you?", ann.preferences, {**page.fields, "answer": "stop_all"})
+    page = await tour.press("preferences: not meant", ann.preferences, recipient, "nothing")
     await tour.press("preferences: nothing changed", ann.preferences, page, "save")
     page = await tour.see("preferences", ann.preferences)
     page = await tour.press("preferences: saved", ann.preferences, page, "save", more={sms: "nothing"})

@@ -108,7 +108,7 @@ def on_loopback(runtime: Runtime, **settings: Any) -> Runtime:
 
 
 @dataclass
-class Telling:
+class WebhookWorker:
     """What a worker does to tell others, one look at a time."""
 
     runtime: Runtime
@@ -120,7 +120,7 @@ class Telling:
         while await self.stream.notice():
             pass
 
-    async def tell(self) -> None:
+    async def deliver(self) -> None:
         """Notice and deliver until nothing is left to do now."""
         await self.notice()
         await self.sender.start()
@@ -134,12 +134,12 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(
+async def webhook_worker(
     runtime: Runtime, *, patience: float = 15.0, resolver: AbstractResolver | None = None
-) -> AsyncIterator[Telling]:
+) -> AsyncIterator[WebhookWorker]:
     async with open_outbound_http(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
         sender = WebhookDelivery(runtime, outside)
-        yield Telling(runtime, outside, EventLog(runtime, state_changes_every=0), sender)
+        yield WebhookWorker(runtime, outside, EventLog(runtime, state_changes_every=0), sender)
         await sender.stop(0.2)
 
 

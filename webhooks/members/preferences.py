@@ -111,8 +111,12 @@ def _name(say: Say, contact_point: ContactPoint) -> str:
 
 def _obstacle_in_words(say: Say, contact_point: ContactPoint) -> str | None:
     if contact_point.obstacle == "start":
-        return say("held_start", number=contact_point.start_to) if contact_point.start_to else say("held_start_unknown")
-    return say(f"held_{contact_point.obstacle}") if contact_point.obstacle else None
+        return (
+            say("blocked_start", number=contact_point.start_to)
+            if contact_point.start_to
+            else say("blocked_start_unknown")
+        )
+    return say(f"blocked_{contact_point.obstacle}") if contact_point.obstacle else None
 
 
 class _Press:

@@ -19,10 +19,10 @@ from tests.support.inbound_rows import (
     HEADLESS,
     NUMBER,
     PHONE,
-    Asked,
     Campaign,
     Forms,
     Moving,
+    Recipient,
     everything,
     look,
     make_campaign,
@@ -54,14 +54,14 @@ async def client(campaign: Campaign) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def ann(campaign: Campaign) -> Asked:
+async def ann(campaign: Campaign) -> Recipient:
     return await campaign.ask(sms=PHONE, email=MAIL)
 
 
 class PageReader:
     """Somebody with a link, who reads before they press."""
 
-    def __init__(self, client: Client, clock: Moving, ann: Asked) -> None:
+    def __init__(self, client: Client, clock: Moving, ann: Recipient) -> None:
         self.client, self.clock, self.ann = client, clock, ann
 
     async def look(self) -> Forms:
@@ -77,7 +77,7 @@ class PageReader:
 
 
 @pytest.fixture
-def reader(client: Client, clock: Moving, ann: Asked) -> PageReader:
+def reader(client: Client, clock: Moving, ann: Recipient) -> PageReader:
     return PageReader(client, clock, ann)
 
 
@@ -119,7 +119,7 @@ async def test_addresses_that_would_look_alike_can_be_told_apart(
     assert "m•••x@" not in page.words
 
 
-async def test_every_link_of_the_message_leads_to_the_preferences(client: Client, ann: Asked) -> None:
+async def test_every_link_of_the_message_leads_to_the_preferences(client: Client, ann: Recipient) -> None:
     for path in (ann.confirm, ann.unsubscribe):
         page = await look(client, f"{path}?lang=cy")
         (link,) = [one for one in page.links if "p/" in one]
@@ -128,7 +128,7 @@ async def test_every_link_of_the_message_leads_to_the_preferences(client: Client
         assert "Beth rydym yn ei anfon atoch" in await response.text()
 
 
-async def test_opening_the_page_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
+async def test_opening_the_page_changes_nothing(client: Client, db: Connection, ann: Recipient) -> None:
     before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     for method in ("GET", "HEAD", "GET"):
         assert (await client.request(method, f"{ann.preferences}?answer=stop_all&to-1=nothing")).status == 200
@@ -306,13 +306,13 @@ async def test_a_nonce_is_valid_for_one_view_of_one_page(
     assert await everything(db) == before
 
 
-async def test_an_unknown_token_shows_the_usual_page(client: Client, ann: Asked) -> None:
+async def test_an_unknown_token_shows_the_usual_page(client: Client, ann: Recipient) -> None:
     nobody, elsewhere = await client.get("/p/0000000000000"), await client.get("/0000000000000")
     assert (nobody.status, await nobody.read()) == (404, await elsewhere.read())
 
 
 async def test_a_machine_that_presses_every_button_changes_nothing(
-    campaign: Campaign, client: Client, clock: Moving, ann: Asked
+    campaign: Campaign, client: Client, clock: Moving, ann: Recipient
 ) -> None:
     for agent in (HEADLESS, "okhttp/4.12.0", ""):
         for answer in ("save", "stop_all"):

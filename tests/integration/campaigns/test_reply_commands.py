@@ -18,7 +18,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from tests.support.command import run_command
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
 from tests.support.receivers import environment
 from tests.support.rows import row_of
 
@@ -32,7 +32,7 @@ async def campaign(runtime: Runtime, db: Connection) -> Campaign:
 
 
 @pytest.fixture
-async def ann(campaign: Campaign) -> Asked:
+async def ann(campaign: Campaign) -> Recipient:
     return await campaign.ask(sms=PHONE)
 
 
@@ -48,7 +48,9 @@ def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.Compl
     return done
 
 
-async def test_commands_list_show_read_and_close_replies(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_commands_list_show_read_and_close_replies(
+    settings: Settings, campaign: Campaign, ann: Recipient
+) -> None:
     hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
     ring = await say(campaign, "can someone ring me", 2)
     listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
@@ -79,7 +81,7 @@ async def test_commands_list_show_read_and_close_replies(settings: Settings, cam
     ]
 
 
-async def test_reactions_are_listed_on_request(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_reactions_are_listed_on_request(settings: Settings, campaign: Campaign, ann: Recipient) -> None:
     await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
     assert muster(settings, "list").stdout == "No reply waits for a person.\n"
     assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
@@ -87,7 +89,7 @@ async def test_reactions_are_listed_on_request(settings: Settings, campaign: Cam
 
 
 async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
-    settings: Settings, campaign: Campaign, ann: Asked
+    settings: Settings, campaign: Campaign, ann: Recipient
 ) -> None:
     reply = await say(campaign, "stop I have left the union")
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
@@ -104,7 +106,7 @@ async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
     assert "nothing to undo" in muster(settings, "undo", str(reply), status=1).stderr
 
 
-async def test_wrong_commands_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_wrong_commands_are_explained(settings: Settings, campaign: Campaign, ann: Recipient) -> None:
     await add_person(campaign.db, "M-2", sms=PHONE)
     reply = await say(campaign, "Bob here, voted")
     whose = muster(settings, "read", str(reply), "voted", status=1)
@@ -124,7 +126,9 @@ async def pretend_old(db: Connection, reply_id: int, reading: str, why: str | No
     )  # fmt: skip
 
 
-async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+async def test_newer_rules_read_what_older_ones_could_not(
+    settings: Settings, campaign: Campaign, ann: Recipient
+) -> None:
     reply = await say(campaign, "hm")
     await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
     await pretend_old(campaign.db, reply, "unclear", "unclear")
@@ -141,7 +145,7 @@ async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, ca
     assert muster(settings, "reclassify").stdout == "0 replies read again, 0 otherwise.\n"
 
 
-async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Asked) -> None:
+async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
     await campaign.db.execute("update reply set text = 'voted with my feet'")
     await pretend_old(campaign.db, reply, "voted", None)
@@ -153,7 +157,7 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
 
 
-async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign, ann: Asked) -> None:
+async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
     await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=NOW)
     await campaign.db.execute("update reply set rule_version = 'older'")
@@ -161,7 +165,7 @@ async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign,
     assert await campaign.status(ann) == "not_voted"
 
 
-async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Asked) -> None:
+async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Recipient) -> None:
     for inbound_id, text in ((1, "hm"), (2, "START")):
         reply = await say(campaign, text, inbound_id)
         if text == "hm":
@@ -181,7 +185,7 @@ async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign:
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
-async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann: Asked) -> None:
+async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann: Recipient) -> None:
     await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
@@ -191,7 +195,7 @@ async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann
 
 @pytest.mark.parametrize(("days", "why"), [(-11, "early"), (11, "late")])
 async def test_newer_rules_make_no_vote_outside_the_ballot_count(
-    campaign: Campaign, ann: Asked, days: int, why: str
+    campaign: Campaign, ann: Recipient, days: int, why: str
 ) -> None:
     reply = await say(campaign, "hm")
     said_at = NOW + timedelta(days=days)
@@ -202,7 +206,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     assert await campaign.status(ann) is None
 
 
-async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign, ann: Asked) -> None:
+async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign, ann: Recipient) -> None:
     await add_person(campaign.db, "bob", sms=PHONE)
     replies = [await say(campaign, "hm", number) for number in (1, 2)]
     await campaign.db.execute("update reply set text = 'Voted, now stop texting me'")
@@ -214,7 +218,7 @@ async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign,
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
 
-async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign, ann: Asked) -> None:
+async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
     await campaign.db.execute("delete from link")
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
@@ -223,7 +227,7 @@ async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign,
     assert await campaign.status(ann) == "voted"
 
 
-async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:
+async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Recipient) -> None:
     stuck, other = [await say(campaign, "hm", number) for number in (1, 2)]
     await campaign.db.execute(
         "update reply set answer_kind = 'ballot', answer_id = 99 where reply_id = $1", stuck

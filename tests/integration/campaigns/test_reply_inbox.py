@@ -12,7 +12,7 @@ from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
 from tests.support.rows import row_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -31,11 +31,11 @@ async def say(campaign: Campaign, text: str, *, inbound_id: int = 1, sender: str
 
 
 @pytest.fixture
-async def ann(campaign: Campaign) -> Asked:
+async def ann(campaign: Campaign) -> Recipient:
     return await campaign.ask(sms=PHONE)
 
 
-async def test_waiting_replies_are_listed_oldest_first(campaign: Campaign, ann: Asked) -> None:
+async def test_waiting_replies_are_listed_oldest_first(campaign: Campaign, ann: Recipient) -> None:
     await campaign.db.execute("update message set sent_at = $1", NOW - timedelta(hours=3))
     await say(campaign, "Voted", inbound_id=1)
     second = await say(campaign, "hm?", inbound_id=2, at=NOW - timedelta(hours=1), sender="+447400999999")
@@ -49,7 +49,7 @@ async def test_waiting_replies_are_listed_oldest_first(campaign: Campaign, ann: 
     assert len(await open_replies(campaign.db, 1)) == 1
 
 
-async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
+async def test_a_reply_is_closed_once(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "who is this")
     assert await close_reply(campaign.db, reply, actor="eve", at=LATER)
     assert not await close_reply(campaign.db, reply, actor="bob", at=LATER)
@@ -58,7 +58,7 @@ async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
     assert [row["action"] for row in await campaign.db.fetch("select action from audit")] == ["close_reply"]
 
 
-async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Asked) -> None:
+async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Aye, it's away in the post box hen")
     assert await campaign.status(ann) is None
     claim = await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
@@ -71,7 +71,7 @@ async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Asked
     assert detail == {"from": "unclear", "to": "voted", "rule": "none"}
 
 
-async def test_a_wrong_claim_of_a_rule_is_retracted(campaign: Campaign, ann: Asked) -> None:
+async def test_a_wrong_claim_of_a_rule_is_retracted(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
     await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=LATER)
     assert await campaign.status(ann) == "not_voted"
@@ -81,7 +81,7 @@ async def test_a_wrong_claim_of_a_rule_is_retracted(campaign: Campaign, ann: Ask
     assert kinds == ["voted", "retracted", "not_voted", "retracted"]
 
 
-async def test_staff_name_the_member_on_a_shared_phone(campaign: Campaign, ann: Asked) -> None:
+async def test_staff_name_the_member_on_a_shared_phone(campaign: Campaign, ann: Recipient) -> None:
     bob = await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "This is Bob, voted")
     with pytest.raises(Conflict):
@@ -91,7 +91,7 @@ async def test_staff_name_the_member_on_a_shared_phone(campaign: Campaign, ann: 
     assert await campaign.db.fetchval("select kind from claim_status where person_id = $1", bob) == "voted"
 
 
-async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Campaign, ann: Asked) -> None:
+async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Campaign, ann: Recipient) -> None:
     await campaign.db.execute("delete from link")
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
     reply = await say(campaign, "Voted")
@@ -102,7 +102,7 @@ async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Cam
     assert await campaign.status(ann) is None
 
 
-async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:
+async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "enough already with these")
     await read_by_staff(campaign.db, reply, reading="opt_out", actor="eve", at=LATER)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
@@ -110,7 +110,7 @@ async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: As
     assert await campaign.suppressed() == set()
 
 
-async def test_wrong_commands_are_explained_and_change_nothing(campaign: Campaign, ann: Asked) -> None:
+async def test_wrong_commands_are_explained_and_change_nothing(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "who is this")
     with pytest.raises(InputError):
         await read_by_staff(campaign.db, reply, reading="maybe", actor="eve", at=LATER)

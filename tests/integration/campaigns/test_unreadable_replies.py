@@ -24,7 +24,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
 from tests.support.command import run_command
-from tests.support.inbound_rows import Asked, Moving
+from tests.support.inbound_rows import Moving, Recipient
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from tests.support.receivers import environment
 from webhooks import delete_stale_rows, process_inbound
@@ -52,10 +52,10 @@ def multipart(*parts: str, kind: str = "mixed") -> str:
     return f'Content-Type: multipart/{kind}; boundary="xx"\r\n\r\n{whole}--xx--\r\n'
 
 
-async def write(room: Room, asked: Asked, body: str, **headers: str) -> dict[str, Any]:
+async def write(room: Room, recipient: Recipient, body: str, **headers: str) -> dict[str, Any]:
     """Ann sends a mail of any form; the reply it became."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + HEAD
-    to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
+    to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over((head + body).encode(), to, ANN) == 250
     await process_inbound(room.runtime, 10)
     row = await room.campaign.db.fetchrow("select * from reply order by reply_id desc limit 1")
@@ -117,9 +117,9 @@ def signed(content: bytes) -> str:
 
 
 async def test_words_inside_a_signature_are_read(room: Room) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     text = b"Content-Type: text/plain; charset=utf-8\r\n\r\nSTOP\r\n"
-    reply = await write(room, asked, signed(text))
+    reply = await write(room, recipient, signed(text))
     assert (reply["text"], reply["reading"], reply["note"]) == ("STOP", "opt_out", None)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     with_footer = multipart(
@@ -133,18 +133,18 @@ async def test_words_inside_a_signature_are_read(room: Room) -> None:
 
 
 async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     marked = multipart(
         "Content-Type: text/plain; charset=utf-8\r\n\r\n👍\r\n\r\nReaguje Ania przez Gmaila",
         'Content-Type: text/vnd.google.email-reaction+json\r\n\r\n{"emoji":"👍","version":1}',
         "Content-Type: text/html; charset=utf-8\r\n\r\n<p>👍</p><p>Reaguje Ania przez Gmaila</p>",
         kind="alternative",
     )
-    reply = await write(room, asked, marked)
+    reply = await write(room, recipient, marked)
     assert (reply["reading"], reply["state"], reply["note"]) == ("reaction", "closed", None)
     await db.execute("update reply set rule_version = 'older'")
     assert await reclassify(db, actor="eve", at=NOON) == (0, []), "no rule read it, so none reads it otherwise"
-    assert await room.campaign.status(asked) is None
+    assert await room.campaign.status(recipient) is None
 
 
 async def test_staff_can_export_a_mail_as_it_came(room: Room, settings: Settings, tmp_path: Path) -> None:

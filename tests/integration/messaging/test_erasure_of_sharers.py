@@ -23,7 +23,7 @@ from people.lists.suppression_lookup import find_suppression
 from tests.integration.campaigns.test_email_replies import letter, reply_address
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import Asked, Forms, Moving, look, read, serve
+from tests.support.inbound_rows import Forms, Moving, Recipient, look, read, serve
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_texts import texts_of
@@ -44,37 +44,37 @@ async def erase(room: Room, who: str = "P1", *, may_return: bool = False) -> Non
     await erasure.erase(room.runtime, found, actor="olga", may_return=may_return)
 
 
-def farewell_address(room: Room, asked: Asked) -> str:
-    return f"u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}"
+def farewell_address(room: Room, recipient: Recipient) -> str:
+    return f"u+{room.sign_id(recipient, 'unsubscribe')}@{REPLIES}"
 
 
-def places(room: Room, asked: Asked) -> dict[str, str]:
-    return {"r": reply_address(room, asked), "u": farewell_address(room, asked)}
+def places(room: Room, recipient: Recipient) -> dict[str, str]:
+    return {"r": reply_address(room, recipient), "u": farewell_address(room, recipient)}
 
 
 @pytest.mark.parametrize("to", ["r", "u"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection, to: str, when: str) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     mail = letter("STOP", Subject="unsubscribe")
     if when == "before":  # and nobody has read it when the erasure begins
-        assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
+        assert await room.hand_over(mail, places(room, recipient)[to], ANN) == 250
         await erase(room)
     else:
         await erase(room)
-        assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
+        assert await room.hand_over(mail, places(room, recipient)[to], ANN) == 250
         await process_inbound(room.runtime, 10)
     assert OPT_OUT in await room.campaign.suppressed()
     assert not await db.fetchval("select exists (select from inbound_log where state = 'new')")
     told = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
-    assert told == (asked.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
+    assert told == (recipient.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
 
 
 @pytest.mark.parametrize("may_return", [True, False])
 async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: Connection, may_return: bool) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
+    recipient = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(letter("STOP"), reply_address(room, recipient), ANN) == 250
     await db.execute("update inbound_log set next_try_at = now() + interval '1 day'")  # it failed before, and waits
     await erase(room, may_return=may_return)
     keys = DigestKeys(room.runtime.settings.secret_key)
@@ -86,8 +86,8 @@ async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: 
 async def test_an_unreadable_item_is_kept_until_it_can_be_read(
     room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
+    recipient = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(letter("STOP"), reply_address(room, recipient), ANN) == 250
     await db.execute("alter table suppression rename to away")  # so that nothing can be done about it
     with pytest.raises(Conflict, match="may be an opt-out"):
         await erase_only_reading(room)
@@ -105,20 +105,20 @@ async def erase_only_reading(room: Room) -> None:
 
 
 async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN, first_name="Quackenbush")
+    recipient = await room.campaign.ask(email=ANN, first_name="Quackenbush")
     await add_person(db, "BOB", email=ANN)
     await erase(room)
     async with serve(room.runtime) as client:
-        page = await look(client, asked.unsubscribe)
+        page = await look(client, recipient.unsubscribe)
         assert page.shown == ["stop"], "one button: nobody knows whose everything would be"
         assert "Quackenbush" not in page.words
-        for path in (asked.confirm, asked.preferences, f"/p{asked.unsubscribe.removeprefix('/u')}"):
+        for path in (recipient.confirm, recipient.preferences, f"/p{recipient.unsubscribe.removeprefix('/u')}"):
             assert (await client.get(path)).status == 404, path
-        response = await client.post(asked.unsubscribe, data={"List-Unsubscribe": "One-Click"})
+        response = await client.post(recipient.unsubscribe, data={"List-Unsubscribe": "One-Click"})
         assert response.status == 200
         done: Forms = await read(response)
         assert "undo_stop" not in done.buttons
-        undo = await client.post(asked.unsubscribe, data={**done.fields, "answer": "undo_stop"})
+        undo = await client.post(recipient.unsubscribe, data={**done.fields, "answer": "undo_stop"})
         assert undo.status == 200
     assert OPT_OUT in await room.campaign.suppressed()
     person = await db.fetchval("select reason from suppression where channel = 'person'")
@@ -126,19 +126,19 @@ async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: 
 
 
 async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
-    told = Receipt(asked.message_id, None, State.COMPLAINED, "ses", None, room.clock(), reason=Reason.COMPLAINED)
+    told = Receipt(recipient.message_id, None, State.COMPLAINED, "ses", None, room.clock(), reason=Reason.COMPLAINED)
     await apply_receipts(db, [told])
     assert ("email", ANN, "complained") in await room.campaign.suppressed()
 
 
 async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
-    assert await room.hand_over(letter("enough already with these"), reply_address(room, asked), ANN) == 250
+    assert await room.hand_over(letter("enough already with these"), reply_address(room, recipient), ANN) == 250
     await process_inbound(room.runtime, 10)
     reply_id = await db.fetchval("select max(reply_id) from reply")
     await read_by_staff(db, reply_id, reading="opt_out", actor="eve", at=room.clock())
@@ -146,11 +146,11 @@ async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> No
 
 
 async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     await erase(room, may_return=True)
     async with serve(room.runtime) as client:
-        assert (await client.post(asked.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 404
-    assert await room.hand_over(letter("", Subject="unsubscribe"), farewell_address(room, asked), ANN) == 250
+        assert (await client.post(recipient.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 404
+    assert await room.hand_over(letter("", Subject="unsubscribe"), farewell_address(room, recipient), ANN) == 250
     await process_inbound(room.runtime, 10)
     row = await db.fetchrow("select address, state, why_open, note from reply")
     assert row is not None
@@ -160,14 +160,14 @@ async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db:
 
 
 async def test_the_last_holder_of_a_shared_mailbox_takes_it_along(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
     assert await found_in(db, (ANN,)) == {"address", "erased_place"}
     await erase(room, "BOB")
     assert await found_in(db, (ANN,)) == set()
     async with serve(room.runtime) as client:
-        assert (await client.get(asked.unsubscribe)).status == 404
+        assert (await client.get(recipient.unsubscribe)).status == 404
 
 
 async def test_a_person_known_only_by_a_shared_address_is_found(room: Room, db: Connection) -> None:
@@ -218,10 +218,10 @@ def written(words: str, how: str) -> bytes:
 async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_written(
     room: Room, db: Connection, how: str
 ) -> None:
-    asked = await room.campaign.ask(email=BEA)
+    recipient = await room.campaign.ask(email=BEA)
     await add_person(db, "Z1", email="anna@x.example")
     raw = written("Please write to anna@x.example instead, zoë.", how)
-    assert await room.hand_over(raw, reply_address(room, asked), BEA) == 250
+    assert await room.hand_over(raw, reply_address(room, recipient), BEA) == 250
     await erase(room, "Z1")
     text = await db.fetchval("select text from reply")
     assert text == "Subject: x\n\nPlease write to erased instead, zoë."

@@ -24,7 +24,7 @@ from tests.support.outbox_rows import SMS_FROM, with_sandbox
 ANN = "+447700900123"
 
 
-Asked = tuple[str, dict[str, str], dict[str, list[str]]]
+Recipient = tuple[str, dict[str, str], dict[str, list[str]]]
 """A request: its path, headers and form."""
 
 
@@ -132,10 +132,10 @@ async def test_a_server_that_is_away_is_tried_later(
 
 
 @asynccontextmanager
-async def answering(body: str, status: int = 201, asked: list[Asked] | None = None) -> AsyncIterator[str]:
+async def answering(body: str, status: int = 201, recipient: list[Recipient] | None = None) -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
-        if asked is not None:
-            asked.append((request.path, dict(request.headers), parse_qs(await request.text())))
+        if recipient is not None:
+            recipient.append((request.path, dict(request.headers), parse_qs(await request.text())))
         return web.Response(text=body, status=status, content_type="application/json")
 
     app = web.Application()
@@ -157,17 +157,17 @@ async def test_an_unreadable_answer_is_an_unknown_outcome(
 
 
 async def test_requests_are_the_same_as_the_sdks(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
-    asked: list[Asked] = []
-    async with answering('{"sid": "SM1", "status": "queued"}', asked=asked) as url:
+    recipient: list[Recipient] = []
+    async with answering('{"sid": "SM1", "status": "queued"}', recipient=recipient) as url:
         settings = with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url)
         await TwilioChannel(settings, http).send(text())
         token = settings.twilio_auth_token[0].get_secret_value()
         transport = SessionClient(http, 2.0)
         sdk = Client(settings.twilio_account_sid, token, http_client=transport, environment={"": ""})
         sdk.api.base_url = url
-        (callback,) = asked[0][2]["StatusCallback"]
+        (callback,) = recipient[0][2]["StatusCallback"]
         await sdk.messages.create_async(to=ANN, from_=SMS_FROM, body="Have you voted?", status_callback=callback)
-    ours, theirs = asked
+    ours, theirs = recipient
     assert ours == theirs
 
 

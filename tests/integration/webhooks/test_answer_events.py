@@ -9,13 +9,13 @@ from services.questions.responses import record_response, retract_response
 from tests.integration.webhooks.test_event_log import RECEIVER, events
 from tests.support.electorate import add_person
 from tests.support.questions import add_question
-from tests.support.receivers import Telling
+from tests.support.receivers import WebhookWorker
 from webhooks.subscriptions.payload import WebhookEvent, bodies
 
 
-async def test_answers_are_told_and_what_is_taken_back(told: Telling, db: Connection) -> None:
+async def test_answers_are_told_and_what_is_taken_back(worker: WebhookWorker, db: Connection) -> None:
     question, person = await add_question(db), await add_person(db, "R1")
-    await told.add(RECEIVER, "answer.*")
+    await worker.add(RECEIVER, "answer.*")
     responses = [
         await record_response(
             db, question_id=question.question_id, person_id=person, answer=answer, comment=comment, source="sms_reply",
@@ -24,7 +24,7 @@ async def test_answers_are_told_and_what_is_taken_back(told: Telling, db: Connec
         for answer, comment in (("good", ""), ("poor", "waited two hours"), (None, "and the lift is broken"))
     ]  # fmt: skip
     await retract_response(db, responses[1], recorder="member", source="link")
-    await told.notice()
+    await worker.notice()
 
     found = await events(db)
     assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in found] == [

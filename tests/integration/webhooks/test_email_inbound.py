@@ -28,7 +28,7 @@ from tests.support.email_events import (
     open_world,
     postmark_headers,
 )
-from tests.support.inbound_rows import Asked, Campaign, make_campaign
+from tests.support.inbound_rows import Campaign, Recipient, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbound
 from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
@@ -151,16 +151,16 @@ async def post(world: World, provider: str, request: Request, more: str = "") ->
     return response.status
 
 
-def reply_address(world: World, asked: Asked) -> str:
-    return f"r+{world.runtime.keyring.sign_id(asked.message_id, 'reply')}@{REPLIES}"
+def reply_address(world: World, recipient: Recipient) -> str:
+    return f"r+{world.runtime.keyring.sign_id(recipient.message_id, 'reply')}@{REPLIES}"
 
 
 async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaign, db: Connection) -> None:
     for provider, make in WAYS.items():
         for raw in (True, False):
             address = f"{provider}{raw}@member.test".lower()
-            asked = await campaign.ask(email=address)
-            mail = Sent(reply_address(world, asked), address, attachments=0 if raw else 1)
+            recipient = await campaign.ask(email=address)
+            mail = Sent(reply_address(world, recipient), address, attachments=0 if raw else 1)
             request = make(world, mail, raw=raw)
             more = "/mime" if provider == "mailgun" and raw else ""
             assert await post(world, provider, request, more) == 200, (provider, raw)
@@ -170,11 +170,11 @@ async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaig
             reply = await db.fetchrow("select * from reply order by reply_id desc limit 1")
             assert reply is not None, (provider, raw)
             assert (reply["address"], reply["text"], reply["message_id"]) == (
-                address, "I’ve voted – thank you", asked.message_id
+                address, "I’ve voted – thank you", recipient.message_id
             )  # fmt: skip
             noted = reply["note"] is not None
             assert noted == (not raw), (provider, raw)
-            assert await campaign.status(asked) == "voted", (provider, raw)
+            assert await campaign.status(recipient) == "voted", (provider, raw)
     assert await db.fetchval("select count(*) from reply") == 2 * len(WAYS)
 
 
@@ -182,12 +182,12 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
     world: World, campaign: Campaign, db: Connection
 ) -> None:
     words = "Wedi pleidleisio – diolch, Siân ŵ"
-    asked = await campaign.ask(email=ANN)
+    recipient = await campaign.ask(email=ANN)
     for number, attachments in enumerate((0, 1)):  # which is which form
-        mail = Sent(reply_address(world, asked), text=words, subject=f"Re: {number} ŵ", attachments=attachments)
+        mail = Sent(reply_address(world, recipient), text=words, subject=f"Re: {number} ŵ", attachments=attachments)
         assert await post(world, "mailgun", by_mailgun(world, mail, raw=False)) == 200
     eight_bit = f"From: {ANN}\nContent-Type: text/plain; charset=utf-8\n\n{words}".encode()
-    fields = {"recipient": reply_address(world, asked), "sender": ANN, "body-mime": eight_bit} | mailgun_signature()
+    fields = {"recipient": reply_address(world, recipient), "sender": ANN, "body-mime": eight_bit} | mailgun_signature()
     request = Request(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
     assert await post(world, "mailgun", request, "/mime") == 200
     await process_inbound(world.runtime, 10)
@@ -196,8 +196,8 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
 
 
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:
-    asked = await campaign.ask(email=ANN)
-    sign_id = world.runtime.keyring.sign_id(asked.message_id, "bounce")
+    recipient = await campaign.ask(email=ANN)
+    sign_id = world.runtime.keyring.sign_id(recipient.message_id, "bounce")
     raw = (DATA / "dsn-hard.eml").read_bytes().replace(b"SEAL", sign_id.encode())
     envelope = json.dumps({"to": [f"b+{sign_id}@{BOUNCES}"], "from": ""})
     body, content_type = multipart({"envelope": envelope, "email": raw})
@@ -209,8 +209,8 @@ async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: C
 
 
 async def test_mail_that_nobody_signed_is_refused(world: World, campaign: Campaign, db: Connection) -> None:
-    asked = await campaign.ask(email=ANN)
-    mail = Sent(reply_address(world, asked))
+    recipient = await campaign.ask(email=ANN)
+    mail = Sent(reply_address(world, recipient))
     sendgrid, postmark, ses = (WAYS[name](world, mail, raw=True) for name in ("sendgrid", "postmark", "ses"))
     sns = json.loads(ses.body)
     forgeries = [
@@ -234,8 +234,8 @@ async def test_mail_that_nobody_signed_is_refused(world: World, campaign: Campai
 async def test_a_token_of_mailguns_brings_one_mail(world: World, campaign: Campaign, db: Connection) -> None:
     ann, bob = await campaign.ask(email=ANN), await campaign.ask(email="bob@member.test")
     signature = mailgun_signature()
-    for asked, words in ((ann, "I have voted"), (ann, "STOP"), (bob, "STOP")):
-        body = {"recipient": reply_address(world, asked), "sender": ANN, "body-mime": Sent("x", text=words).raw}
+    for recipient, words in ((ann, "I have voted"), (ann, "STOP"), (bob, "STOP")):
+        body = {"recipient": reply_address(world, recipient), "sender": ANN, "body-mime": Sent("x", text=words).raw}
         request = Request(urlencode(body | signature).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
         assert await post(world, "mailgun", request, "/mime") == 200
     await process_inbound(world.runtime, 10)
@@ -273,8 +273,8 @@ async def test_a_provider_that_is_not_set_up_takes_no_mail_and_a_large_one_is_re
             for more in ("", "/mime"):
                 response = await client.post(f"/webhooks/email/{provider}/inbound{more}", data=b"")
                 assert response.status == 404
-    asked = await campaign.ask(email=ANN)
-    large = Sent(reply_address(world, asked), text="words " * 150_000)
+    recipient = await campaign.ask(email=ANN)
+    large = Sent(reply_address(world, recipient), text="words " * 150_000)
     request = by_postmark(world, large, raw=True)
     assert len(large.raw) > 1024 * 1024
     request.body = request.body.replace(b'"TextBody": "' + large.text.encode(), b'"TextBody": "')

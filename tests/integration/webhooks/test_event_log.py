@@ -18,7 +18,7 @@ from messaging.states import State
 from messaging.suppression import lift, suppress
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.inbound_rows import make_campaign
-from tests.support.receivers import Receiver, Telling
+from tests.support.receivers import Receiver, WebhookWorker
 from webhooks.subscriptions.event_log import drop_old
 from webhooks.subscriptions.event_types import schemas, write
 
@@ -50,31 +50,31 @@ async def vote(db: Connection, ballot: int, person: int) -> int:
     )
 
 
-async def test_without_subscriptions_no_event_is_recorded(told: Telling, db: Connection) -> None:
+async def test_without_subscriptions_no_event_is_recorded(worker: WebhookWorker, db: Connection) -> None:
     await vote(db, *await voter(db))
-    await told.notice()
+    await worker.notice()
     assert await events(db) == []
 
 
-async def test_events_before_the_first_subscription_are_not_sent(told: Telling, db: Connection) -> None:
+async def test_events_before_the_first_subscription_are_not_sent(worker: WebhookWorker, db: Connection) -> None:
     ballot, person = await voter(db)
     first = await vote(db, ballot, person)
-    await told.add(RECEIVER, "claim.*")
+    await worker.add(RECEIVER, "claim.*")
     await retract_claim(db, first, recorder="member", source="link")
-    await told.notice()
+    await worker.notice()
     assert await types(db) == ["claim.retracted"]
-    await told.add(RECEIVER, "opt_out.*", name="other")
+    await worker.add(RECEIVER, "opt_out.*", name="other")
     await vote(db, ballot, person)
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
-    await told.notice()
+    await worker.notice()
     assert await types(db) == ["claim.retracted", "claim.voted", "opt_out.added"]
 
 
-async def test_claims_are_sent_with_ids_and_the_members_status(told: Telling, db: Connection) -> None:
-    await told.add(RECEIVER, "claim.voted")
+async def test_claims_are_sent_with_ids_and_the_members_status(worker: WebhookWorker, db: Connection) -> None:
+    await worker.add(RECEIVER, "claim.voted")
     ballot, person = await voter(db)
     claim = await vote(db, ballot, person)
-    await told.notice()
+    await worker.notice()
     [(kind, data)] = await events(db)
     assert kind == "claim.voted"
     assert data.items() >= {
@@ -83,13 +83,15 @@ async def test_claims_are_sent_with_ids_and_the_members_status(told: Telling, db
     }.items()  # fmt: skip
 
 
-async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(told: Telling, db: Connection) -> None:
-    await told.add(RECEIVER, "*")
+async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(
+    worker: WebhookWorker, db: Connection
+) -> None:
+    await worker.add(RECEIVER, "*")
     people = [await add_person(db, f"M{n}", sms="+447700900001") for n in (1, 2)]
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await suppress(db, channel="person", address=str(people[0]), reason="deceased", source="staff")
     await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
-    await told.notice()
+    await worker.notice()
     (opted, stopped, lifted) = await events(db)
     assert (opted[0], opted[1]["person_ids"], opted[1]["member_ids"]) == ("opt_out.added", people, ["M1", "M2"])
     assert (stopped[0], stopped[1]["person_ids"]) == ("suppression.added", people[:1])
@@ -97,25 +99,25 @@ async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(told: 
     assert "+447700900001" not in str(await events(db))
 
 
-async def test_messages_are_sent_with_their_new_state(told: Telling, db: Connection) -> None:
-    campaign = await make_campaign(told.runtime, db, now=NOW)
+async def test_messages_are_sent_with_their_new_state(worker: WebhookWorker, db: Connection) -> None:
+    campaign = await make_campaign(worker.runtime, db, now=NOW)
     asked = await campaign.ask(sms="+447700900001")
     await db.execute(
         "update message set provider_id = 'SM1', state = 'accepted' where message_id = $1", asked.message_id
     )
-    await told.add(RECEIVER, "message.*")
+    await worker.add(RECEIVER, "message.*")
     for state in (State.SENT, State.DELIVERED, State.DELIVERED):
         await apply_receipts(db, [Receipt(None, "SM1", state, "twilio", None, NOW)])
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
-    await told.notice()
+    await worker.notice()
     assert await types(db) == ["message.sent", "message.delivered", "message.withdrawn"]
     said = (await events(db))[1][1]
     assert said.items() >= {"campaign": "pay", "step": 1, "member_id": "P1", "channel": "sms"}.items()
     assert "+4477" not in str(said)
 
 
-async def test_replies_are_sent_without_their_text(told: Telling, db: Connection) -> None:
-    await told.add(RECEIVER, "reply.received")
+async def test_replies_are_sent_without_their_text(worker: WebhookWorker, db: Connection) -> None:
+    await worker.add(RECEIVER, "reply.received")
     person = await add_person(db, "M1")
     await db.execute(
         "insert into reply"
@@ -123,7 +125,7 @@ async def test_replies_are_sent_without_their_text(told: Telling, db: Connection
         " values (1, 'sms', '+447700900001', '+447480111111', $1, 'call me, Ann', 'call_me', 'r', '1', 'call_me')",
         person,
     )
-    await told.notice()
+    await worker.notice()
     [(kind, data)] = await events(db)
     assert (kind, data["reading"], data["member_id"], data["why_open"]) == (
         "reply.received",
@@ -134,17 +136,17 @@ async def test_replies_are_sent_without_their_text(told: Telling, db: Connection
     assert "Ann" not in str(data)
 
 
-async def test_state_changes_of_a_campaign_are_sent(told: Telling, db: Connection) -> None:
-    await make_campaign(told.runtime, db, now=NOW)
-    await told.add(RECEIVER, "campaign.*")
+async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: Connection) -> None:
+    await make_campaign(worker.runtime, db, now=NOW)
+    await worker.add(RECEIVER, "campaign.*")
     await pause(db, "pay", "ada", "the wrong date")
     await resume(db, "pay", "ada")
     await db.execute("update step set state = 'finished', reopens_as = 'running'")
-    await launch_due_steps(told.runtime)
+    await launch_due_steps(worker.runtime)
     await db.execute("update step set state = 'running' where position = 1")
-    await launch_due_steps(told.runtime)
+    await launch_due_steps(worker.runtime)
     await cancel(db, "pay", "ada")
-    await told.notice()
+    await worker.notice()
     assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
     said = (await events(db))[0][1]
     assert said == {
@@ -156,69 +158,69 @@ async def test_state_changes_of_a_campaign_are_sent(told: Telling, db: Connectio
     }
 
 
-async def test_each_state_change_of_a_ballot_is_sent_once(told: Telling, db: Connection) -> None:
+async def test_each_state_change_of_a_ballot_is_sent_once(worker: WebhookWorker, db: Connection) -> None:
     ballot = await add_ballot(db, opens=NOW + timedelta(days=1), threshold=0.5)
     people = [await add_person(db, f"M{n}") for n in range(4)]
     await enrol(db, ballot)
-    await told.add(RECEIVER, "ballot.*")
-    told.stream.runtime = replace(told.runtime, clock=lambda: NOW)
-    await told.notice()
+    await worker.add(RECEIVER, "ballot.*")
+    worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW)
+    await worker.notice()
     assert await types(db) == []
 
-    told.stream.runtime = replace(told.runtime, clock=lambda: NOW + timedelta(days=2))
+    worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=2))
     claims = [await vote(db, ballot, person) for person in people[:3]]
-    await told.notice()
-    await told.notice()
+    await worker.notice()
+    await worker.notice()
     assert await types(db) == ["ballot.opened", "ballot.threshold_reached", "ballot.passed"]
     assert (await events(db))[1][1].items() >= {"ballot": "pay-2026", "electorate": 4, "confirmed": 3}.items()
 
     for claim in claims[:2]:
         await retract_claim(db, claim, recorder="member", source="link")
-    await told.notice()
-    told.stream.runtime = replace(told.runtime, clock=lambda: NOW + timedelta(days=20))
-    await told.notice()
+    await worker.notice()
+    worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=20))
+    await worker.notice()
     assert (await types(db))[3:] == ["ballot.threshold_lost", "ballot.closed"]
 
 
-async def test_a_ballot_open_before_sends_no_event(told: Telling, db: Connection) -> None:
+async def test_a_ballot_open_before_sends_no_event(worker: WebhookWorker, db: Connection) -> None:
     await add_ballot(db)
-    told.runtime = replace(told.runtime, clock=lambda: NOW)
-    told.stream.runtime = told.runtime
-    await told.add(RECEIVER, "ballot.*")
-    await told.notice()
+    worker.runtime = replace(worker.runtime, clock=lambda: NOW)
+    worker.stream.runtime = worker.runtime
+    await worker.add(RECEIVER, "ballot.*")
+    await worker.notice()
     assert await types(db) == []
 
 
-async def test_alerts_are_sent_when_they_begin_and_end(told: Telling, db: Connection) -> None:
+async def test_alerts_are_sent_when_they_begin_and_end(worker: WebhookWorker, db: Connection) -> None:
     await raise_alert(db, key="old", severity="notice", title="Old.", remedy="Nothing.")
-    await told.add(RECEIVER, "alert.*")
+    await worker.add(RECEIVER, "alert.*")
     for _ in range(2):
         await raise_alert(db, key="sender:1", severity="error", title="It stands still.", remedy="Look.")
-        await told.notice()
+        await worker.notice()
     await resolve_alert(db, "sender:1")
-    await told.notice()
+    await worker.notice()
     assert [(kind, data["key"]) for kind, data in await events(db)] == [
         ("alert.raised", "sender:1"), ("alert.resolved", "sender:1"),
     ]  # fmt: skip
 
 
-async def test_rows_committed_late_are_not_missed(told: Telling, db: Connection, pool: Pool) -> None:
-    await told.add(RECEIVER, "opt_out.*")
+async def test_rows_committed_late_are_not_missed(worker: WebhookWorker, db: Connection, pool: Pool) -> None:
+    await worker.add(RECEIVER, "opt_out.*")
     async with pool.acquire() as slow:
         late = slow.transaction()
         await late.start()
         await suppress(slow, channel="sms", address="+447700900001", reason="opted_out", source="early id")
         await suppress(db, channel="sms", address="+447700900002", reason="opted_out", source="late id")
-        await told.notice()
+        await worker.notice()
         assert await events(db) == [], "nothing is told while an earlier one may still come"
-        noticing = asyncio.create_task(told.notice())
+        noticing = asyncio.create_task(worker.notice())
         await late.commit()
         await noticing
     assert [data["source"] for _, data in await events(db)] == ["early id", "late id"]
 
 
-async def test_any_number_of_workers_notice_each_event_once(told: Telling, db: Connection, pool: Pool) -> None:
-    await told.add(RECEIVER, "opt_out.*")
+async def test_any_number_of_workers_notice_each_event_once(worker: WebhookWorker, db: Connection, pool: Pool) -> None:
+    await worker.add(RECEIVER, "opt_out.*")
     addresses = [f"+4477009{n:05}" for n in range(120)]
 
     async def opt_out(address: str) -> None:
@@ -228,16 +230,16 @@ async def test_any_number_of_workers_notice_each_event_once(told: Telling, db: C
 
     writing = asyncio.gather(*(opt_out(address) for address in addresses))
     while not writing.done():
-        await asyncio.gather(told.notice(), told.notice(), told.notice())
-    await told.notice()
+        await asyncio.gather(worker.notice(), worker.notice(), worker.notice())
+    await worker.notice()
     assert sorted(str(data["source"]) for _, data in await events(db)) == addresses
 
 
-async def test_events_and_their_log_are_kept_for_a_while(told: Telling, db: Connection) -> None:
-    await told.add(RECEIVER, "opt_out.*")
+async def test_events_and_their_log_are_kept_for_a_while(worker: WebhookWorker, db: Connection) -> None:
+    await worker.add(RECEIVER, "opt_out.*")
     for n in (1, 2):
         await suppress(db, channel="sms", address=f"+44770090000{n}", reason="opted_out", source=f"{n}")
-    await told.tell()
+    await worker.deliver()
     await db.execute("update webhook_event set noticed_at = $1 where data ->> 'source' = '1'", NOW)
     await db.execute("update webhook_delivery set at = $1", NOW)
     await drop_old(db, NOW + timedelta(hours=1))

@@ -16,7 +16,7 @@ from core.db import Connection
 from core.http.rate_limit import FLOOD, PER_NETWORK, RateLimit
 from core.keyring import ALPHABET, LENGTH
 from core.runtime import Runtime
-from tests.support.inbound_rows import PHONE, Asked, Campaign, Moving, look, make_campaign, serve
+from tests.support.inbound_rows import PHONE, Campaign, Moving, Recipient, look, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -64,9 +64,9 @@ async def flood(client: Client, misses: int, paths: tuple[str, ...] = ("", "/u",
     return seen
 
 
-async def stop_by_one_click(client: Client, asked: Asked) -> int:
+async def stop_by_one_click(client: Client, recipient: Recipient) -> int:
     body = {"List-Unsubscribe": "One-Click"}
-    async with client.post(asked.unsubscribe, data=body, headers=MEMBER | {"User-Agent": ""}) as answer:
+    async with client.post(recipient.unsubscribe, data=body, headers=MEMBER | {"User-Agent": ""}) as answer:
         return answer.status
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.db import Connection
 from core.keyring import ALPHABET, LENGTH
 from core.runtime import Runtime
-from tests.support.inbound_rows import Asked, Campaign, Forms, Moving, make_campaign, serve
+from tests.support.inbound_rows import Campaign, Forms, Moving, Recipient, make_campaign, serve
 from tests.support.member_states import NOON, Client
 
 WITHIN = 20.0
@@ -82,11 +82,11 @@ async def client(campaign: Campaign) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def ann(campaign: Campaign) -> Asked:
+async def ann(campaign: Campaign) -> Recipient:
     return await campaign.ask(email="ann@x.test", language="cy")
 
 
-def place(ann: Asked, path: str) -> str:
+def place(ann: Recipient, path: str) -> str:
     for name in ("unsubscribe", "preferences", "confirm"):
         path = path.replace(name, str(getattr(ann, name)))
     return path
@@ -108,7 +108,7 @@ async def check(response: ClientResponse) -> None:
     path, st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY"]), header, header, form
 )
 async def test_any_request_is_answered_with_a_page(
-    campaign: Campaign, client: Client, ann: Asked, path: str, method: str, agent: str, languages: str,
+    campaign: Campaign, client: Client, ann: Recipient, path: str, method: str, agent: str, languages: str,
     form: dict[str, str],
 ) -> None:  # fmt: skip
     await campaign.runtime.redis.flushdb()
@@ -123,7 +123,7 @@ async def test_any_request_is_answered_with_a_page(
 @many
 @given(st.sampled_from(["confirm", "unsubscribe", "preferences"]), st.sampled_from(KINDS), body)
 async def test_any_body_is_answered_with_a_page(
-    campaign: Campaign, client: Client, ann: Asked, path: str, kind: str, body: bytes
+    campaign: Campaign, client: Client, ann: Recipient, path: str, kind: str, body: bytes
 ) -> None:
     async with (
         asyncio.timeout(WITHIN),
@@ -136,7 +136,7 @@ async def test_any_body_is_answered_with_a_page(
 @many
 @given(st.sampled_from(["confirm", "unsubscribe", "preferences"]), form)
 async def test_any_form_from_a_page_that_was_looked_at_is_answered_with_a_page(
-    campaign: Campaign, client: Client, ann: Asked, path: str, form: dict[str, str]
+    campaign: Campaign, client: Client, ann: Recipient, path: str, form: dict[str, str]
 ) -> None:
     async with asyncio.timeout(WITHIN):
         looked = Forms(await (await client.get(place(ann, path))).text())

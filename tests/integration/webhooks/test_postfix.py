@@ -15,7 +15,7 @@ from core.runtime import Runtime
 from messaging.channels.channel import Accepted, OutboundEmail
 from messaging.channels.smtp.channel import SmtpChannel
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.inbound_rows import Asked, Moving
+from tests.support.inbound_rows import Moving, Recipient
 from tests.support.mail_rows import ANN, BOUNCES, Room, open_room
 from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
@@ -43,18 +43,18 @@ def ports(factory: Callable[[], int]) -> tuple[int, int]:
     return factory(), factory()
 
 
-async def send(postfix: Postfix, room: Room, asked: Asked, to: str) -> None:
+async def send(postfix: Postfix, room: Room, recipient: Recipient, to: str) -> None:
     """An email of ours, by our own channel."""
     settings = room.runtime.settings.model_copy(
         update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{postfix.submission}")}
     )
     channel = SmtpChannel(settings)
-    envelope = room.bounce_address(asked)
+    envelope = room.bounce_address(recipient)
     content = (
         f"From: The Union <ballot@union.test>\r\nTo: {to}\r\nMessage-ID: <{envelope[2:]}>\r\n\r\nHave you voted?\r\n"
     )
     try:
-        outcome = await channel.send(OutboundEmail(asked.message_id, envelope, to, content.encode()))
+        outcome = await channel.send(OutboundEmail(recipient.message_id, envelope, to, content.encode()))
         assert isinstance(outcome, Accepted), outcome
     finally:
         await channel.close()
@@ -93,7 +93,7 @@ async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not
 async def test_while_the_database_is_away_postfix_keeps_the_mail(
     room: Room, db: Connection, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     pool = await open_pool(room.runtime.settings.database_url or "", size=1)
     await pool.close()
     away = listening(replace(room.runtime, pool=pool), "lmtp", "127.0.0.1:0")
@@ -101,7 +101,7 @@ async def test_while_the_database_is_away_postfix_keeps_the_mail(
     port = int(where.rpartition(":")[2])
     async with open_postfix(*ports(unused_tcp_port_factory), lmtp=port, members=1) as postfix:
         async with aiosmtplib.SMTP(hostname="127.0.0.1", port=postfix.port, start_tls=False) as world:
-            await world.sendmail("", [room.bounce_address(asked)], room.mail("dsn-hard", asked))
+            await world.sendmail("", [room.bounce_address(recipient)], room.mail("dsn-hard", recipient))
 
         async def is_deferred() -> bool:
             return "status=deferred" in postfix.log and "451 4.3.0" in postfix.log

@@ -23,24 +23,24 @@ from tests.support.outbox_rows import until
 from tests.support.receivers import (
     Got,
     Receiver,
-    Telling,
+    WebhookWorker,
     hang,
     happen,
     on_loopback,
     open_receiver,
     sources,
     take,
-    telling,
+    webhook_worker,
 )
 from webhooks.subscriptions.delivery import GIVES_UP_AFTER, LONGEST_PAUSE
 from webhooks.subscriptions.redelivery import resend, send_test
 from webhooks.subscriptions.subscriptions import deliveries, get_subscription, pause, replay, resume
 
 
-async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiver, db: Connection) -> None:
-    _, secret = await told.add(receiver)
+async def test_events_arrive_signed_and_in_order(worker: WebhookWorker, receiver: Receiver, db: Connection) -> None:
+    _, secret = await worker.add(receiver)
     await happen(db, 5)
-    await told.tell()
+    await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "4"]
     for one in receiver.got:
         assert one.verify(secret)["type"] == "opt_out.added"
@@ -50,37 +50,37 @@ async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiv
     one.body += b" "
     with pytest.raises(WebhookVerificationError):
         one.verify(secret)
-    await told.tell()
+    await worker.deliver()
     assert len(receiver.got) == 5
     assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await deliveries(db, "crm")] == [
         (204, 1, None)
     ] * 5
 
 
-async def test_each_subscription_gets_the_events_it_asked_for(told: Telling, db: Connection) -> None:
+async def test_each_subscription_gets_the_events_it_asked_for(worker: WebhookWorker, db: Connection) -> None:
     async with open_receiver() as one, open_receiver() as other:
-        await told.add(one, "opt_out.*", name="one")
-        await told.add(other, "claim.voted", name="other")
+        await worker.add(one, "opt_out.*", name="one")
+        await worker.add(other, "claim.voted", name="other")
         await happen(db, 2)
-        await told.tell()
+        await worker.deliver()
         assert (one.types, other.types) == (["opt_out.added"] * 2, [])
         assert (await get_subscription(db, "other")).cursor == one.cursors[-1], "it need not look at these again"
 
 
 async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
     clock = Moving(system_clock())
-    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
-    await told.add(receiver)
+    worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
+    await worker.add(receiver)
     receiver.answers(500, 503, 204)
     await happen(db, 2)
-    await told.tell()
-    await told.tell()  # not before its time
+    await worker.deliver()
+    await worker.deliver()  # not before its time
     assert len(receiver.got) == 1
     for _ in range(3):
         clock.wait(seconds=60)
-        await told.tell()
+        await worker.deliver()
     assert sources(receiver) == ["0", "0", "0", "1"]
     assert len({one.webhook_id for one in receiver.got[:3]}) == 1
     tries = await deliveries(db, "crm")
@@ -95,16 +95,16 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
 
 
 async def test_retries_grow_apart_and_retry_after_is_followed(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
     clock = Moving(system_clock())
-    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
-    await told.add(receiver)
+    worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
+    await worker.add(receiver)
     receiver.answers(500)
     await happen(db, 1)
     pauses = []
     for _ in range(11):
-        await told.tell()
+        await worker.deliver()
         waits = (await get_subscription(db, "crm")).next_try_at - clock.now
         pauses.append(waits.total_seconds())
         clock.now += waits
@@ -112,63 +112,63 @@ async def test_retries_grow_apart_and_retry_after_is_followed(
     assert pauses[0] <= 6
     assert pauses[-1] <= LONGEST_PAUSE * 1.2
     receiver.answers(429, **{"Retry-After": "1800"})
-    await told.tell()
+    await worker.deliver()
     assert (await get_subscription(db, "crm")).next_try_at - clock.now == timedelta(seconds=1800)
 
 
 async def test_after_three_days_a_subscription_is_paused_with_an_alert_and_nothing_lost(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
     clock = Moving(system_clock())
-    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
-    await told.add(receiver, "opt_out.*")
+    worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
+    await worker.add(receiver, "opt_out.*")
     receiver.answers(500)
     await happen(db, 2)
-    await told.tell()
+    await worker.deliver()
     clock.wait(hours=2)
-    await told.tell()
+    await worker.deliver()
     [alert] = await open_alerts(db)
     assert (alert.severity, alert.title) == ("warning", "The receiver of the webhook crm accepts no events.")
     clock.now += GIVES_UP_AFTER - timedelta(hours=3)
-    await told.tell()
+    await worker.deliver()
     assert (await get_subscription(db, "crm")).state == "active"
     clock.wait(hours=2)
-    await told.tell()
+    await worker.deliver()
     paused = await get_subscription(db, "crm")
     assert (paused.state, paused.waiting) == ("paused", 2)
     [alert] = await open_alerts(db)
     assert (alert.severity, alert.remedy.startswith("Fix the receiver")) == ("error", True)
     clock.wait(days=1)
-    await told.tell()
+    await worker.deliver()
     assert len(receiver.got) == 4, "paused means that it is left alone"
 
     receiver.answer = take
     await resume(db, "crm", now=clock.now, actor="ada")
-    await told.tell()
+    await worker.deliver()
     assert sources(receiver)[4:] == ["0", "1"]
     assert await open_alerts(db) == []
 
 
-async def test_a_410_stops_a_subscription_for_good(told: Telling, receiver: Receiver, db: Connection) -> None:
-    await told.add(receiver)
+async def test_a_410_stops_a_subscription_for_good(worker: WebhookWorker, receiver: Receiver, db: Connection) -> None:
+    await worker.add(receiver)
     receiver.answers(410)
     await happen(db, 1)
-    await told.tell()
+    await worker.deliver()
     assert (await get_subscription(db, "crm")).state == "gone"
     assert "gone for good" in (await open_alerts(db))[0].title
     with pytest.raises(Conflict, match="gone"):
-        await resume(db, "crm", now=told.runtime.clock(), actor="ada")
+        await resume(db, "crm", now=worker.runtime.clock(), actor="ada")
 
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: Connection) -> None:
-    async with open_receiver() as slow, open_receiver() as quick, telling(on_loopback(runtime)) as told:
+    async with open_receiver() as slow, open_receiver() as quick, webhook_worker(on_loopback(runtime)) as worker:
         slow.answer = hang
-        await told.add(slow, name="slow")
-        await told.add(quick, name="quick")
+        await worker.add(slow, name="slow")
+        await worker.add(quick, name="quick")
         for n in range(3):
             await happen(db, 1, first=n)
-            await told.notice()
-            await told.sender.start()
+            await worker.notice()
+            await worker.sender.start()
 
             async def arrived(n: int = n) -> bool:
                 return len(quick.got) == n + 1
@@ -180,26 +180,26 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: 
 async def test_an_answer_that_comes_too_late_counts_as_failed(
     runtime: Runtime, receiver: Receiver, db: Connection
 ) -> None:
-    async with telling(on_loopback(runtime), patience=0.3) as told:
+    async with webhook_worker(on_loopback(runtime), patience=0.3) as worker:
         receiver.answer = hang
-        await told.add(receiver)
+        await worker.add(receiver)
         await happen(db, 1)
-        await told.tell()
+        await worker.deliver()
         assert (await deliveries(db, "crm"))[0].problem == "It did not answer within 0.3 seconds."
 
 
 async def test_a_receiver_that_returns_gets_all_events_in_order(
-    told: Telling, db: Connection, unused_tcp_port: int
+    worker: WebhookWorker, db: Connection, unused_tcp_port: int
 ) -> None:
     clock = Moving(system_clock())
-    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
-    await told.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
+    worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
+    await worker.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
     await happen(db, 3)
-    await told.tell()
+    await worker.deliver()
     assert "could not be reached" in ((await deliveries(db, "crm"))[0].problem or "")
     async with open_receiver(port=unused_tcp_port) as receiver:
         clock.wait(seconds=10)
-        await told.tell()
+        await worker.deliver()
         assert sources(receiver) == ["0", "1", "2"]
 
 
@@ -210,14 +210,14 @@ async def test_many_workers_keep_the_order(runtime: Runtime, receiver: Receiver,
 
     receiver.answer = think
     here = on_loopback(runtime)
-    async with telling(here) as one, telling(here) as two, telling(here) as three:
-        await one.add(receiver)
+    async with webhook_worker(here) as first, webhook_worker(here) as second, webhook_worker(here) as third:
+        await first.add(receiver)
         for n in range(0, 60, 12):
             await happen(db, 12, first=n)
-            await asyncio.gather(one.tell(), two.tell(), three.tell())
+            await asyncio.gather(first.deliver(), second.deliver(), third.deliver())
 
         async def all_there() -> bool:
-            await asyncio.gather(one.tell(), two.tell(), three.tell())
+            await asyncio.gather(first.deliver(), second.deliver(), third.deliver())
             return len(receiver.got) == 60
 
         await until(all_there)
@@ -225,11 +225,11 @@ async def test_many_workers_keep_the_order(runtime: Runtime, receiver: Receiver,
 
 
 async def test_a_worker_that_is_killed_loses_nothing(
-    told: Telling, receiver: Receiver, db: Connection, database_url: str
+    worker: WebhookWorker, receiver: Receiver, db: Connection, database_url: str
 ) -> None:
-    await told.add(receiver)
+    await worker.add(receiver)
     await happen(db, 8)
-    await told.notice()
+    await worker.notice()
     reached = asyncio.Event()
 
     async def wait_at_the_fourth(got: Got) -> web.Response:
@@ -239,61 +239,65 @@ async def test_a_worker_that_is_killed_loses_nothing(
         return web.Response()
 
     receiver.answer = wait_at_the_fourth
-    worker = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "tests/support/webhook_worker.py"), database_url,
-        told.runtime.settings.redis_url or "", cwd=ROOT,
+        worker.runtime.settings.redis_url or "", cwd=ROOT,
     )  # fmt: skip
     await asyncio.wait_for(reached.wait(), 60)
-    worker.send_signal(signal.SIGKILL)
-    await worker.wait()
-    await told.tell()
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    await worker.deliver()
     assert len(receiver.got) == 4, "its lease still holds"
     await db.execute("update webhook_subscription set lease_until = now() - interval '1 second'")
-    await told.tell()
+    await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "3", "4", "5", "6", "7"]
-    assert Counter(one.webhook_id for one in receiver.got).most_common(1)[0][1] == 2
+    assert Counter(request.webhook_id for request in receiver.got).most_common(1)[0][1] == 2
     assert receiver.got[3].webhook_id == receiver.got[4].webhook_id
 
 
-async def test_a_worker_without_the_lease_moves_no_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
-    await told.add(receiver)
+async def test_a_worker_without_the_lease_moves_no_cursor(
+    worker: WebhookWorker, receiver: Receiver, db: Connection
+) -> None:
+    await worker.add(receiver)
     await happen(db, 3)
-    await told.tell()
+    await worker.deliver()
 
     async def replayed_meanwhile(_got: Got) -> web.Response:
-        await replay(db, "crm", after=0, now=told.runtime.clock(), actor="ada")
+        await replay(db, "crm", after=0, now=worker.runtime.clock(), actor="ada")
         receiver.answer = take
         return web.Response()
 
     receiver.answer = replayed_meanwhile
     await happen(db, 1, first=3)
-    await told.tell()
-    await told.tell()
+    await worker.deliver()
+    await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "0", "1", "2", "3"]
 
 
 async def test_replay_sends_again_from_a_cursor_under_the_same_ids(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    await told.add(receiver)
+    await worker.add(receiver)
     await happen(db, 4)
-    await told.tell()
-    await replay(db, "crm", after=receiver.cursors[1], now=told.runtime.clock(), actor="ada")
-    await told.tell()
+    await worker.deliver()
+    await replay(db, "crm", after=receiver.cursors[1], now=worker.runtime.clock(), actor="ada")
+    await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "2", "3"]
     assert [one.body for one in receiver.got[2:4]] == [one.body for one in receiver.got[4:]]
     with pytest.raises(InputError, match="nothing to replay after 99"):
-        await replay(db, "crm", after=99, now=told.runtime.clock(), actor="ada")
+        await replay(db, "crm", after=99, now=worker.runtime.clock(), actor="ada")
 
 
-async def test_resend_and_test_do_not_move_the_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
-    _, secret = await told.add(receiver)
+async def test_resend_and_test_do_not_move_the_cursor(
+    worker: WebhookWorker, receiver: Receiver, db: Connection
+) -> None:
+    _, secret = await worker.add(receiver)
     await happen(db, 2)
-    await told.tell()
+    await worker.deliver()
     await pause(db, "crm", actor="ada")
     first = receiver.cursors[0]
-    again = await resend(told.runtime, told.outside, "crm", first)
-    tested = await send_test(told.runtime, told.outside, "crm")
+    again = await resend(worker.runtime, worker.outside, "crm", first)
+    tested = await send_test(worker.runtime, worker.outside, "crm")
     assert (again.problem, tested.problem) == (None, None)
     assert receiver.got[2].webhook_id == receiver.got[0].webhook_id
     assert receiver.got[3].verify(secret)["data"] == {"subscription": "crm"}

@@ -16,40 +16,50 @@ from core.db import Connection
 from core.errors import InputError
 from core.runtime import Runtime
 from tests.support.inbound_rows import Moving
-from tests.support.receivers import Got, Names, Receiver, Telling, happen, on_loopback, open_receiver, sources, telling
+from tests.support.receivers import (
+    Got,
+    Names,
+    Receiver,
+    WebhookWorker,
+    happen,
+    on_loopback,
+    open_receiver,
+    sources,
+    webhook_worker,
+)
 from webhooks.subscriptions.subscriptions import add_subscription, deliveries, get_subscription, rotate
 
 
 async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
-    told: Telling, receiver: Receiver, db: Connection, runtime: Runtime
+    worker: WebhookWorker, receiver: Receiver, db: Connection, runtime: Runtime
 ) -> None:
     with pytest.raises(InputError, match="may not include addresses here"):
         await add_subscription(
-            told.runtime, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada"
+            worker.runtime, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada"
         )
     allowed = on_loopback(runtime, webhook_include=("addresses",))
     await add_subscription(allowed, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada")
     await happen(db, 1)
-    async with telling(allowed) as free:
-        await free.tell()
+    async with webhook_worker(allowed) as free:
+        await free.deliver()
     await happen(db, 1, first=1)
-    await told.tell()  # where it is no longer allowed, it is no longer told
+    await worker.deliver()  # where it is no longer allowed, it is no longer told
     assert receiver.got[0].event["data"]["address"] == "+447700900000"
     assert "address" not in receiver.got[1].event["data"]
 
 
 async def test_both_secrets_sign_for_a_while_after_a_rotation(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
     clock = Moving(system_clock())
-    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
-    _, old = await told.add(receiver)
-    new = (await rotate(told.runtime, "crm", overlap=timedelta(minutes=2), actor="ada")).get_secret_value()
+    worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
+    _, old = await worker.add(receiver)
+    new = (await rotate(worker.runtime, "crm", overlap=timedelta(minutes=2), actor="ada")).get_secret_value()
     await happen(db, 1)
-    await told.tell()
+    await worker.deliver()
     clock.wait(minutes=3)
     await happen(db, 1, first=1)
-    await told.tell()
+    await worker.deliver()
     before, after = receiver.got
     assert before.verify(old) == before.verify(new)
     after.verify(new)
@@ -60,42 +70,42 @@ async def test_both_secrets_sign_for_a_while_after_a_rotation(
 
 
 async def test_secrets_outlive_a_rotation_of_the_key_that_encrypts_them(
-    told: Telling, receiver: Receiver, db: Connection
+    worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    _, secret = await told.add(receiver)
-    keys = (SecretStr("a newer secret, first"), *told.runtime.settings.secret_key)
-    settings = told.runtime.settings.model_copy(update={"secret_key": keys})
-    told.sender.runtime = replace(told.runtime, settings=settings)
+    _, secret = await worker.add(receiver)
+    keys = (SecretStr("a newer secret, first"), *worker.runtime.settings.secret_key)
+    settings = worker.runtime.settings.model_copy(update={"secret_key": keys})
+    worker.sender.runtime = replace(worker.runtime, settings=settings)
     await happen(db, 1)
-    await told.tell()
+    await worker.deliver()
     receiver.got[0].verify(secret)
-    told.sender.runtime = replace(told.runtime, settings=settings.model_copy(update={"secret_key": keys[:1]}))
+    worker.sender.runtime = replace(worker.runtime, settings=settings.model_copy(update={"secret_key": keys[:1]}))
     await happen(db, 1, first=1)
-    await told.tell()
+    await worker.deliver()
     paused = await get_subscription(db, "crm")
     assert (paused.state, len(receiver.got)) == ("paused", 1)
     assert "another MUSTER_SECRET_KEY" in (await open_alerts(db))[0].title
 
 
-async def test_redirects_are_not_followed(told: Telling, receiver: Receiver, db: Connection) -> None:
+async def test_redirects_are_not_followed(worker: WebhookWorker, receiver: Receiver, db: Connection) -> None:
     async with open_receiver() as elsewhere:
-        await told.add(receiver)
+        await worker.add(receiver)
         receiver.answers(307, Location=elsewhere.url)
         await happen(db, 1)
-        await told.tell()
+        await worker.deliver()
         assert elsewhere.got == []
         assert (await deliveries(db, "crm"))[0].problem == "It answered 307, a redirect; redirects are not followed."
 
 
 async def test_a_name_that_resolves_to_an_inner_address_later_is_refused(runtime: Runtime, db: Connection) -> None:
     names = Names("127.0.0.1", "127.0.0.2")
-    async with open_receiver() as public, telling(on_loopback(runtime), resolver=names) as told:
+    async with open_receiver() as public, webhook_worker(on_loopback(runtime), resolver=names) as worker:
         port = int(public.url.rpartition(":")[2].partition("/")[0])
         async with open_receiver("127.0.0.2", port) as inside:
-            await told.add(Receiver(f"http://hooks.example.org:{port}/hook"))
+            await worker.add(Receiver(f"http://hooks.example.org:{port}/hook"))
             public.answers(204, Connection="close")
             await happen(db, 2)
-            await told.tell()
+            await worker.deliver()
             assert (sources(public), inside.got, names.asked) == (["0"], [], 2)
             assert (await deliveries(db, "crm"))[0].problem == (
                 "It was not asked: 127.0.0.2 is not a public address, and MUSTER_OUTGOING_ALLOW does not name it."
@@ -114,10 +124,10 @@ async def test_a_receiver_that_answers_without_end_is_disconnected(
         return web.Response(status=200, body=drops())
 
     receiver.answer = dribble
-    async with telling(on_loopback(runtime)) as told:
-        await told.add(receiver)
+    async with webhook_worker(on_loopback(runtime)) as worker:
+        await worker.add(receiver)
         await happen(db, 1)
-        await told.tell()
+        await worker.deliver()
         [tried] = await deliveries(db, "crm")
         assert (tried.status, len(tried.answer)) == (200, 2048)
 
