@@ -13,7 +13,7 @@ returning ballot_id;
 insert into ballot_unit (ballot_id, unit_id) select $1, unit_id from unnest($2::bigint[]) as u (unit_id);
 
 -- name: get_ballot
--- By the name people use.
+-- One ballot, by its name.
 select
   b.ballot_id, b.name, b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at,
   b.replacement_by, b.threshold::float8 as threshold, b.disaggregated, b.constituency,
@@ -23,7 +23,7 @@ from ballot b
 where b.name = $1;
 
 -- name: list_names
--- Soonest to close first.
+-- Names of ballots, soonest to close first.
 select name from ballot order by closes_at, name;
 
 -- name: add_electors

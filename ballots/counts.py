@@ -75,7 +75,7 @@ class Difference:
 
 async def totals(db: Connection, ballot_id: int) -> dict[str, int]:
     """Return the counts of a whole ballot: every one of `MEASURES`."""
-    return _complete({row["measure"]: row["n"] for row in await db.fetch(SQL["totals"], ballot_id)})
+    return _complete({row["measure"]: row["n"] for row in await db.fetch(SQL["sum_ballot"], ballot_id)})
 
 
 async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[UnitTurnout]:
@@ -92,7 +92,7 @@ async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[
     """
     return [
         UnitTurnout(row["unit_id"], row["name"], row["kind"], row["path"], _complete(row["measures"]))
-        for row in await db.fetch(SQL["by_unit"], ballot_id, kind)
+        for row in await db.fetch(SQL["sum_units"], ballot_id, kind)
     ]
 
 
@@ -101,7 +101,7 @@ async def recount(db: Connection, ballot_id: int) -> list[Difference]:
 
     It is one statement on one snapshot, so claims may be recorded meanwhile.
     """
-    return _differences(await db.fetch(SQL["ledger_differences"], ballot_id, *RANKING))
+    return _differences(await db.fetch(SQL["find_ledger_differences"], ballot_id, *RANKING))
 
 
 async def add_up(db: Connection, ballot_id: int) -> int:
@@ -130,7 +130,7 @@ async def refresh(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await db.execute(SQL["lock_reach"], ballot_id)
-        return await _correct(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
+        return await _correct(db, ballot_id, _differences(await db.fetch(SQL["find_reach_differences"], ballot_id)))
 
 
 async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
@@ -138,7 +138,7 @@ async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> Non
 
     Doing it again changes nothing.
     """
-    if await db.fetchval(SQL["contacted_is_final"], ballot_id):
+    if await db.fetchval(SQL["is_contacted_final"], ballot_id):
         return
     async with db.transaction():
         await refresh(db, ballot_id)
@@ -150,7 +150,7 @@ async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
 
     Doing it again changes nothing.
     """
-    for row in await db.fetch(SQL["over_for"], person_id, now):
+    for row in await db.fetch(SQL["list_closed_ballots"], person_id, now):
         async with db.transaction():
             await refresh(db, row["ballot_id"])
             await db.execute(SQL["finish_reach"], row["ballot_id"], now)
@@ -176,7 +176,7 @@ async def refresh_due(db: Connection, now: datetime) -> int:
         began = time.monotonic()
         await refresh(db, ballot_id)
         took = time.monotonic() - began
-        await db.execute(SQL["reach_counted"], ballot_id, max(REACH_EVERY, took / REACH_SHARE) - took)
+        await db.execute(SQL["note_recount"], ballot_id, max(REACH_EVERY, took / REACH_SHARE) - took)
         counted += 1
     return counted
 

@@ -1,8 +1,8 @@
--- name: totals
+-- name: sum_ballot
 -- The whole ballot: a few hundred rows, however many members it has.
 select measure, sum(n)::bigint as n from count_change where ballot_id = $1 group by measure;
 
--- name: by_unit
+-- name: sum_units
 -- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
 -- everybody who has no unit of the requested kind, so that the rows of one kind always add up to the ballot.
 with direct as (
@@ -36,7 +36,7 @@ from gathered g
 left join unit u using (unit_id)
 order by u.unit_id is null, path, u.unit_id;
 
--- name: ledger_differences
+-- name: find_ledger_differences
 -- Recounts electors and statuses from the ledger of claims, and returns where the running sums differ.
 with ranking as (
   select * from unnest($2::text[], $3::text[], $4::int[]) as r (kind, source, strength)
@@ -64,7 +64,7 @@ full join summed t using (unit_id, measure)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2;
 
--- name: reach_differences
+-- name: find_reach_differences
 -- Recounts who can be reached and who has been, and returns where the running sums differ. An address counts while
 -- nothing suppresses it altogether; contacted are members with at least one message that a provider accepted, of a step
 -- whose goal is the ballot's. Once messages of the ballot have begun to be archived, contacted no longer changes; once an elector of a closed ballot has
@@ -128,14 +128,15 @@ select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
 -- Allows one recount of reach at a time; claims do not wait.
 select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
 
--- name: contacted_is_final
+-- name: is_contacted_final
+-- Whether the number of contacted members no longer changes.
 select contacted_final_at is not null from ballot where ballot_id = $1;
 
 -- name: finish_contacted
--- Once and for good.
+-- Notes that the number of contacted members no longer changes.
 update ballot set contacted_final_at = $2 where ballot_id = $1 and contacted_final_at is null;
 
--- name: over_for
+-- name: list_closed_ballots
 -- A person's closed ballots whose reach may still change.
 select b.ballot_id
 from elector e
@@ -144,7 +145,7 @@ where e.person_id = $1 and b.closes_at <= $2 and b.reach_final_at is null
 order by b.ballot_id;
 
 -- name: finish_reach
--- Once and for good.
+-- Notes that the numbers of members who can be reached no longer change.
 update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
 -- name: compact
@@ -178,6 +179,6 @@ from (
 where b.ballot_id = due.ballot_id
 returning b.ballot_id;
 
--- name: reach_counted
+-- name: note_recount
 -- Notes that reach was recounted; it is due again in $2 seconds.
 update ballot set reach_due_at = clock_timestamp() + $2 * interval '1 second' where ballot_id = $1

@@ -15,6 +15,7 @@ select not exists (
 );
 
 -- name: record_export
+-- Records an export that was made.
 insert into turnout_export (ballot_id, slot, tries, next_try_at, place, members, done_at)
 values ($1, $2, 1, $5, $3, $4, $5)
 on conflict (ballot_id, slot) do update
@@ -22,7 +23,8 @@ set tries = turnout_export.tries + 1, place = excluded.place, members = excluded
   problem = null;
 
 -- name: record_failure
--- Tried again after a minute, two, four … half an hour, until the next time has come.
+-- Records an export that failed. It is tried again after a minute, two, four … half an hour, until the next time has
+-- come.
 insert into turnout_export (ballot_id, slot, tries, next_try_at, problem)
 values ($1, $2, 1, $4::timestamptz + interval '1 minute', $3)
 on conflict (ballot_id, slot) do update

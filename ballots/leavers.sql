@@ -30,7 +30,7 @@ where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
 order by b.ballot_id;
 
 -- name: record_audit
--- Who did what to whom: the person by id, as a number may become somebody else's.
+-- Records who did what to which person: by id, as a membership number may be given to somebody else.
 insert into audit (actor, action, subject, detail)
 select $1, $2, 'person ' || p.person_id, s.detail
 from unnest($3::text[], $4::jsonb[]) with ordinality as s (external_id, detail, n)

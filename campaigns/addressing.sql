@@ -10,7 +10,7 @@ cross join lateral stops_of($3, candidate.person_id, a.channel, a.address, $4) a
 order by candidate.person_id, array_position($2::text[], a.channel), a.rank, a.address_id;
 
 -- name: list_taken_addresses
--- Which of these addresses the step has used already.
+-- Of these addresses, those to which the step has a message already.
 select m.channel, m.address
 from (select distinct * from unnest($2::text[], $3::text[]) as a (channel, address)) as wanted
 join message m on m.step_id = $1 and m.channel = wanted.channel and m.address = wanted.address

@@ -6,11 +6,11 @@ on conflict (name) do nothing
 returning campaign_id;
 
 -- name: follow_dates
--- From now on, whoever gets, changes or loses this attribute is noted for the step.
+-- Lists an attribute as followed: from now on, a trigger notes for the step whose value is added, changed or removed.
 insert into dated_step (step_id, attribute) values ($1, $2);
 
 -- name: find_campaign
--- By the name people use.
+-- One campaign, by its name.
 select
   c.campaign_id, c.name, c.title, to_jsonb(subject) as subject, c.state, c.audience, c.spec, c.paused_reason,
   c.created_by, c.created_at, c.launched_at, c.finished_at
@@ -19,10 +19,11 @@ join subject using (subject_kind, subject_id)
 where c.name = $1;
 
 -- name: find_name
+-- The name of a campaign.
 select name from campaign where campaign_id = $1;
 
 -- name: list_names
--- The newest first.
+-- Names of campaigns, the newest first.
 select name from campaign order by campaign_id desc;
 
 -- name: change_state
@@ -43,5 +44,5 @@ with again as (
 insert into audit (actor, action, subject) select 'muster', 'reopen', 'campaign ' || name from again;
 
 -- name: record_audit
--- Who did what.
+-- Records who created, paused, resumed or cancelled a campaign.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -48,6 +48,7 @@ delete from date_change x using step s
 where s.step_id = x.step_id and s.state in ('planned', 'finished', 'cancelled');
 
 -- name: is_to_compare
+-- Whether the people of a step are due to be compared with their messages.
 select coalesce(d.compared_at + $4::interval, s.launched_at + $3::interval) <= $2
 from dated_step d join step s using (step_id)
 where s.step_id = $1;

@@ -250,7 +250,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     written = await written_to_address(db, channel, address, known)
     replies = await db.fetch(SQL["list_replies"], None, written.ids, [channel], [address])
     suppressions = await db.fetch(SQL["list_suppressions"], [channel], [address])
-    if not (written.ids or replies or suppressions or await db.fetchval(SQL["find_retraction"], channel, address)):
+    if not (written.ids or replies or suppressions or await db.fetchval(SQL["is_address_known"], channel, address)):
         raise NotFound(
             f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
             if address.isalnum()

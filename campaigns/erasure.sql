@@ -26,39 +26,39 @@ select s.channel, s.address, s.purpose, s.reason, s.since
 from unnest($1::text[], $2::text[]) as given (channel, address)
 join suppression s using (channel, address);
 
--- name: find_retraction
--- Whether an address is in the suppression ledger, in a reply, or among the erased.
+-- name: is_address_known
+-- Whether an address is in the suppression ledger, in a reply, or among those of erased people.
 select exists (select from suppression_event where channel = $1 and address = $2)
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
 -- name: begin_erasure
--- Locks the person without waiting, for a transaction that is changing them may hold messages that we lock next; and the
--- database notes their number and addresses, by which alone it erases at the end.
+-- Locks the person without waiting, as a transaction that is changing them may hold messages that are locked next;
+-- and notes their number and addresses, by which the database later erases.
 select begin_erasure($1);
 
 -- name: begin_address_erasure
--- The same for somebody known by an address alone. $3: messages to it in the archive.
+-- Begins the erasure of somebody known only by an address. $3: messages to it in the archive.
 select begin_erasure_at($1, $2, $3::bigint[]);
 
 -- name: set_lock_timeout
--- Limits the wait for locks: another holder is done in a moment, and the erasure starts again.
+-- Limits the wait for locks: the erasure gives up and starts again a moment later.
 select set_config('lock_timeout', $1, true);
 
 -- name: finish_erasure
--- Empties the person, the addresses of their messages, and the ledgers: only a function of the owner may. The person's row
--- stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
+-- Empties the person, the addresses of their messages, and the ledgers, by a function of the tables' owner. The
+-- person's row stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
 select finish_erasure();
 
 -- name: empty_replies
--- That they answered stays, and its classification; the reply is closed.
+-- Empties their replies and closes them; that they answered, and the classification, are kept.
 update reply
 set text = '', address = 'erased-' || reply_id, note = null, state = 'closed',
   closed_at = case state when 'open' then $2 else closed_at end, closed_by = case state when 'open' then 'erased' else closed_by end
 where reply_id = any ($1::bigint[]);
 
 -- name: redact_replies
--- Replies of others that mention their address stay without it; replies sent from it for other members lose it, too.
+-- Removes the addresses from replies of others that mention them, and as the sender of replies by other members.
 update reply
 set text = without_addresses(text, $1::text[]), note = without_addresses(note, $1::text[]),
   address = case when address = any ($1::text[]) then 'erased-' || reply_id else address end
@@ -73,7 +73,7 @@ where strpos(audience::text || spec::text, '"members"') > 0 and strpos(audience:
 for update;
 
 -- name: rename_in_campaign
--- The audience stays as large as before, without the old number.
+-- Replaces the old number in an audience, which stays as large as before.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
 -- name: record_audit

@@ -98,5 +98,5 @@ select coalesce(channel, '') as channel, coalesce(reason, '') as reason, count(*
 from message where step_id = $1 group by 1, 2;
 
 -- name: record_audit
--- Who did what.
+-- Records who launched a campaign or a step.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

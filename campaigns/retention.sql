@@ -70,5 +70,5 @@ select
 select drop_archive_year($1, $2);
 
 -- name: record_audit
--- Who did what.
+-- Records who archived a campaign.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

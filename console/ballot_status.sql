@@ -9,6 +9,7 @@ order by closes_at < $1, closes_at, ballot_id
 limit 6;
 
 -- name: find_ballot
+-- One ballot, by its name.
 select
   ballot_id, name, title, organisation, opens_at, closes_at, last_posting_at, replacement_by, time_zone,
   disaggregated, constituency

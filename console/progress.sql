@@ -12,6 +12,7 @@ order by
 limit 60;
 
 -- name: find_campaign
+-- One campaign, by its name.
 select
   c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
   subject.subject_kind, subject.name as subject, subject.title as subject_title

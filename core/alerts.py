@@ -67,7 +67,7 @@ async def resolve_quiet_alert(db: Connection, key: str, before: datetime) -> Non
 
 async def open_alerts(db: Connection) -> list[Alert]:
     """List unresolved alerts, worst first, then newest."""
-    return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]
+    return [Alert(**row) for row in await db.fetch(SQL["list_open_alerts"])]
 
 
 async def empty_alerts(db: Connection, addresses: Sequence[str], likes: Sequence[str]) -> None:

@@ -1,5 +1,5 @@
 -- name: raise_alert
--- Coalesced by key while open: a thousand failures are one alert that says a thousand.
+-- Raises an alert, or counts another occurrence of an open one with the same key: a thousand failures are one alert.
 insert into alert (key, severity, title, remedy, detail)
 values ($1, $2, $3, $4, $5)
 on conflict (key) where resolved_at is null do update
@@ -8,22 +8,22 @@ set severity = excluded.severity, title = excluded.title, remedy = excluded.reme
 returning alert_id;
 
 -- name: resolve_alert
--- Closed, never deleted: the next one with this key starts anew.
+-- Closes an alert; the row is kept, and the next alert with this key is a new one.
 update alert set resolved_at = now() where key = $1 and resolved_at is null returning alert_id;
 
 -- name: resolve_quiet_alert
 -- For alerts about a past event that nobody can fix: closed once it has not happened again since a time.
 update alert set resolved_at = now() where key = $1 and resolved_at is null and last_at < $2;
 
--- name: open_alerts
--- The worst and the newest first.
+-- name: list_open_alerts
+-- Open alerts, the most severe and the newest first.
 select alert_id, key, severity, title, remedy, detail, times, first_at, last_at
 from alert
 where resolved_at is null
 order by array_position(array['error', 'warning', 'notice'], severity), last_at desc;
 
 -- name: erase_addresses
--- Unresolved alerts stay in front of staff, so erasure covers their words, too.
+-- Removes addresses from the words of open alerts, which staff go on seeing after an erasure.
 update alert
 set title = without_addresses(title, $1::text[]), remedy = without_addresses(remedy, $1::text[]),
   detail = jsonb_without(detail, $1::text[])

@@ -31,6 +31,7 @@ with entry as (
 select count(*) from fresh;
 
 -- name: list_consents
+-- The ledger of a person, latest first.
 select person_id, channel, purpose, action, source, wording, at, recorder, message_id
 from consent_event
 where person_id = $1

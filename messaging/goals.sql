@@ -1,4 +1,5 @@
 -- name: create_goal
+-- Adds a goal.
 insert into goal (name) values ($1) returning goal_id;
 
 -- name: meet_goal
@@ -19,7 +20,8 @@ with met as (
 select count(*) from withdrawn;
 
 -- name: reopen_goal
--- The answer was taken back: the person may be asked again. Withdrawn messages stay withdrawn; later steps ask again.
+-- Notes that the goal is open again, as the answer was taken back. Withdrawn messages stay withdrawn; later steps ask
+-- again.
 delete from goal_met where goal_id = $1 and person_id = $2 returning person_id;
 
 
@@ -40,4 +42,5 @@ with met as (
 select count(*) from withdrawn;
 
 -- name: reopen_goal_of_many
+-- The same for many people at once.
 delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[])

@@ -32,7 +32,8 @@ returning event_id;
 select address from erased_place where message_id = $1 and channel = $2;
 
 -- name: restate
--- A phone that had opted out on a page now does so by text, and the network has seen it: from now on no page lifts it.
+-- Changes the reason of a phone's opt-out on a page to one by text: the network has seen it, so from now on no page
+-- lifts it.
 with ledger_entry as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select s.channel, s.address, s.purpose, 'suppress', s.reason, $3, $4
@@ -95,8 +96,8 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $5, $4 from withdrawn;
 
 -- name: lift
--- START, or a choice on a page: lifts the opt-out for every purpose, and records each in the ledger. Only suppressions
--- of reason $5 are lifted; reasons other than an opt-out are for staff.
+-- Lifts the opt-out for every purpose, after START or a choice on a page, and records each in the ledger. Only
+-- suppressions of reason $5 are lifted; reasons other than an opt-out are for staff.
 with lifted as (
   delete from suppression where channel = $1 and address = $2 and reason = $5 returning purpose
 )
@@ -112,7 +113,7 @@ where channel = $1 and address = $2
 order by purpose;
 
 -- name: drop_suppressions
--- Digests of these are kept from now on.
+-- Deletes suppressions of which digests are kept from now on.
 delete from suppression s
 using unnest($1::text[], $2::text[]) as given (channel, address)
 where s.channel = given.channel and s.address = given.address;

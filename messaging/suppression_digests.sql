@@ -1,6 +1,6 @@
 -- name: keep_digests
--- One for each purpose; the first reason stays, but `erased` gives way to an opt-out and the like. The time is the
--- latest one: by it the database knows that what it is to erase from the ledger is kept here.
+-- Stores digests, one for each purpose; the first reason is kept, but `erased` gives way to an opt-out and the like.
+-- The time is the latest one: by it the database knows that what it is to erase from the ledger is kept here.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
 select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
 on conflict (digest, purpose) do update
@@ -18,11 +18,11 @@ select count(*) from suppression_digest where key <> all ($1::text[]);
 select exists (select from suppression_digest);
 
 -- name: list_digests
--- Only as many as people have been erased who have not come back: all are read, and compared with the imported entries.
+-- All digests, as many as people who were erased and have not come back: they are compared with the imported entries.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
 -- name: drop_digests
--- By purpose: one may be lifted while another stays.
+-- Deletes digests by purpose: one may be lifted while another stays.
 delete from suppression_digest d
 using unnest($1::bytea[], $2::text[]) as dropped (digest, purpose)
 where d.digest = dropped.digest and d.purpose = dropped.purpose;

@@ -5,7 +5,7 @@ select coalesce(max(n) filter (where channel = 'sms'), 0) as phones,
 from (select channel, count(*) as n from address group by person_id, channel) as counts
 
 -- name: list_attributes
--- In the order they came to be known.
+-- Attributes in the order they were first imported.
 select name, label from attribute order by created_at, name
 
 -- name: list_members

@@ -5,7 +5,8 @@ select
 from person where external_id = $1
 
 -- name: list_addresses
--- In the order they are tried, each with the suppression in force: its own, or one of the person everywhere.
+-- Addresses in the order they are tried, each with the suppression in force: its own, or one of the person
+-- everywhere.
 select a.channel, a.address, s.purpose, s.reason
 from address as a
 left join lateral (
@@ -17,7 +18,7 @@ where a.person_id = $1
 order by a.channel desc, a.rank, a.address_id
 
 -- name: list_names
--- Names and numbers of people; of nobody who was erased.
+-- Names and numbers of people who were not erased.
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where person_id = any ($1::bigint[]) and erased_at is null
 

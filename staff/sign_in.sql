@@ -1,23 +1,23 @@
 -- name: add_link
--- Asking for a new link leaves older ones alone: somebody may just be opening one.
+-- Adds a link and leaves older ones alone: somebody may just be opening one.
 insert into sign_in (digest, staff_id, expires_at) values ($1, $2, $3);
 
 -- name: forget_old_links
--- Links are short-lived: nothing is learnt from one a month old.
+-- Deletes links that ran out a month ago.
 delete from sign_in where expires_at < $1::timestamptz - interval '30 days';
 
 -- name: forget_old_sessions
--- An expired session opens nothing; it is kept no longer than it is useful to see it ended.
+-- Deletes sessions that ran out a month ago.
 delete from staff_session where expires_at < $1::timestamptz - interval '30 days';
 
 -- name: look_at_link
--- Looking must not use it: link scanners look at everything.
+-- Whether a link works; this does not use it, as link scanners open everything.
 select s.staff_id
 from sign_in l join staff s using (staff_id)
 where l.digest = $1 and l.used_at is null and l.expires_at > $2 and s.disabled_at is null;
 
 -- name: use_link
--- One statement, so that of two presses at once only one succeeds.
+-- Uses a link, in one statement, so that of two presses at once only one succeeds.
 update sign_in l set used_at = $2
 from staff s
 where l.digest = $1 and l.used_at is null and l.expires_at > $2
@@ -25,31 +25,34 @@ where l.digest = $1 and l.used_at is null and l.expires_at > $2
 returning l.staff_id;
 
 -- name: record_sign_in
+-- Records that somebody signed in.
 insert into audit (at, actor, action, subject)
 select $1, email, 'signed in', 'staff ' || staff_id from staff where staff_id = $2;
 
 -- name: add_session
+-- Adds a session.
 insert into staff_session (digest, staff_id, began_at, created_at, seen_at, expires_at) values ($1, $2, $3, $3, $3, $4);
 
 -- name: find_session
--- A member of staff who was disabled is out at once, whatever sessions are open.
+-- A session and its member of staff; an account that was disabled has none from that moment on.
 select s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
 from staff_session x join staff s using (staff_id)
 where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 
 -- name: see_session
--- Another request may have changed the token since it was looked up: what is retired ends with its minute of grace.
+-- Extends a session. Another request may have changed the token since it was looked up: a retired one ends with its
+-- minute of grace.
 update staff_session set seen_at = $2, expires_at = $3
 where digest = $1 and retired_at is null
 returning digest;
 
 -- name: lock_by_session
--- Nobody's access is ended between here and the commit: who changes a token would leave a session that was not
--- there yet when the others were deleted.
+-- Locks the account, so that nobody's access is ended between here and the commit: a token changed meanwhile would
+-- leave a session that was not there yet when the others were deleted.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for key share of s;
 
 -- name: lock_to_sign_in
--- Whose link it is and whose session it replaces, in one order: neither waits for the other.
+-- Locks the accounts of a link and of the session it replaces, in one order, so that two sign-ins do not deadlock.
 select staff_id from staff
 where staff_id in (
   select staff_id from sign_in where digest = $1
@@ -59,15 +62,17 @@ order by staff_id
 for update;
 
 -- name: lock_to_end
--- The other side: waits for tokens that are just being changed, so that what is deleted next is all there is.
+-- Locks the account to end its access: waits for tokens that are just being changed, so that what is deleted next is
+-- all there is.
 select staff_id from staff where staff_id = $1 for update;
 
 -- name: lock_to_end_session
+-- The same, by a session.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for update of s;
 
 -- name: change_token
--- One statement, so that of several requests at once one changes the token, and the family has one living token. The
--- requests that left the browser together with that one still carry the old token for a moment.
+-- Changes a session's token, in one statement, so that of several requests at once one changes it, and a session has
+-- one valid token. Requests that left the browser together with that one carry the old token for a moment.
 with retired as (
   update staff_session set retired_at = $2, expires_at = least(expires_at, $3)
   where digest = $1 and retired_at is null
@@ -78,7 +83,7 @@ select $4, staff_id, family, began_at, $2, $2, $5 from retired
 returning digest;
 
 -- name: end_session
--- With every token that its own came from or became; one that ran out long ago ends nothing and is no sign-out.
+-- Ends a session with every token that its own came from or became; a session that ran out long ago is no sign-out.
 with ended as (
   delete from staff_session
   where family = (select family from staff_session where digest = $1 and expires_at > $2)
@@ -89,14 +94,14 @@ select distinct $2::timestamptz, s.email, 'signed out', 'staff ' || s.staff_id
 from ended join staff s using (staff_id);
 
 -- name: end_sessions
--- Each family that could still open a page counts once, however many tokens it has.
+-- Ends all sessions of an account. Each that could still open a page counts once, however many tokens it has.
 with ended as (
   delete from staff_session where staff_id = $1 returning family, expires_at
 )
 select count(distinct family) filter (where expires_at > $2) from ended;
 
 -- name: drop_unused_links
--- Used ones stay: they say when somebody last signed in.
+-- Deletes unused links; used ones stay, as they show when somebody last signed in.
 with dropped as (
   delete from sign_in where staff_id = $1 and used_at is null returning expires_at
 )

@@ -24,11 +24,11 @@ where item.own
     and names_address(item.around || chr(31) || jsonb_words(item.payload), $4::text[]);
 
 -- name: list_mails
--- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.
+-- A page of mails, up to the length that is ever read: their text is decoded before it is searched.
 select inbound_id, substring(raw for $2) as raw from inbound_mail where inbound_id > $1 order by inbound_id limit $3;
 
 -- name: list_long_mails
--- The part of long mails beyond that, searched as bytes.
+-- The rest of mails that are longer than that, searched as bytes.
 select inbound_id
 from inbound_mail
 where inbound_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
@@ -94,12 +94,12 @@ where delivery_id > $4 and (answer <> '' or problem is not null)
     and (names_address(answer, $2::text[]) or names_address(problem, $2::text[])));
 
 -- name: empty_deliveries
--- Empties the answers. That an event was delivered, and with what result, stays.
+-- Empties the answers of receivers; that an event was delivered, and with what result, is kept.
 update webhook_delivery set answer = '', problem = case when problem is not null then 'erased' end
 where delivery_id = any ($1::bigint[]);
 
 -- name: empty_page_views
--- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
+-- Empties the program that viewed a page and what was pressed; the row is kept, as page views are counted.
 update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
 -- name: drop_notice_sent

@@ -43,5 +43,5 @@ where exists (select from message m where m.message_id = e.message_id)
 order by e.message_id;
 
 -- name: forget_erased
--- No receipts come for these any more.
+-- Deletes the notes of messages for which no receipts come any more.
 delete from erased_subject where erased_at < $1;

@@ -1,7 +1,7 @@
 -- name: note_digests
--- Digests of what the next statement deletes from the same page, for sources without a proof of date: repetitions are
--- recognised for longer than the item is kept. The row itself still blocks repetitions until its digest has been
--- committed.
+-- Stores digests of what the next statement deletes from the same page, for sources without a proof of date:
+-- repetitions are recognised for longer than the item is kept. The row itself still blocks repetitions until its
+-- digest has been committed.
 insert into inbound_digest (digest, noted_at)
 select inbound_digest_of(i.source, i.dedupe_key), $5
 from (select inbound_id from inbound_log where inbound_id > $1 order by inbound_id limit $3) as page
@@ -27,15 +27,15 @@ select
   (select count(*) < $3 or max(received_at) >= $2 from page) as reached;
 
 -- name: delete_read_mails
--- Mails whose words only a person could read, once staff have closed the reply.
+-- Deletes mails whose words only staff could read, once they have closed the reply.
 delete from inbound_mail m
 using unread_mail u, reply r
 where u.inbound_id = m.inbound_id and r.inbound_id = m.inbound_id and r.state = 'closed';
 
 -- name: delete_malformed
--- Unreadable bodies have an expiry date of their own.
+-- Deletes unreadable bodies whose time is over.
 delete from inbound_malformed where expires_at <= $1;
 
 -- name: delete_digests
--- Digests so old that nothing they stand for could count in a current ballot.
+-- Deletes digests so old that nothing they stand for could count in a current ballot.
 delete from inbound_digest where digest in (select digest from inbound_digest where noted_at < $1 order by noted_at limit $2);

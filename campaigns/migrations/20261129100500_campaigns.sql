@@ -254,8 +254,8 @@ begin
     group by m.campaign_id, c.name
   ) t;
   if misfiled is not null then
-    raise exception 'messages of % stand under %, and were not launched then', misfiled, wanted
-      using hint = 'somebody has put them there by hand: see to that first';
+    raise exception 'messages of % are archived under %, but were not launched in that year', misfiled, wanted
+      using hint = 'somebody has moved them there by hand: move them back first';
   end if;
   if young is not null then
     raise exception 'messages of % cannot be forgotten yet', young
@@ -305,7 +305,7 @@ create trigger erasure_written before insert or update or delete on erasure
 create function refuse_unfinished() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if exists (select from erasure e where e.transaction = new.transaction) then
-    raise exception 'an erasure was begun and not finished';
+    raise exception 'an erasure was begun but not finished: call finish_erasure()';
   end if;
   return null;
 end $$;
@@ -318,7 +318,7 @@ create function begin_as_first() returns void language plpgsql set search_path =
 begin
   if pg_current_xact_id_if_assigned() is not null then
     raise exception 'this transaction has written or locked something already'
-      using hint = 'an erasure is begun before anything else, so that it goes by what was there';
+      using hint = 'begin an erasure with the first statement of its transaction';
   end if;
 end $$;
 
@@ -340,8 +340,8 @@ begin
   where not place.shared and is_whole_address(place.channel, place.address);
   -- each erasure leaves one row in the audit: nobody's addresses are as many as a whole union's
   if cardinality(theirs) > 100 then
-    raise exception 'person % has % addresses, and nobody has more than 100', who, cardinality(theirs)
-      using hint = 'take those away that are not theirs: muster people import';
+    raise exception 'person % has % addresses, more than the 100 that one erasure may have', who, cardinality(theirs)
+      using hint = 'remove the addresses that are not theirs: muster people import';
   end if;
   insert into erasure (transaction, person_id, number, channels, addresses, archived)
   values (pg_current_xact_id(), who, number, coalesce(theirs_channels, '{}'), coalesce(theirs, '{}'), '{}');
@@ -354,10 +354,10 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   perform begin_as_first();
   if is_whole_address(its_channel, its_address) is not true then
-    raise exception 'that is no address';
+    raise exception 'that is not an address';
   end if;
   if exists (select from address a where a.channel = its_channel and a.address = its_address) then
-    raise exception 'that address is somebody''s';
+    raise exception 'that address belongs to a member: begin the erasure of that person';
   end if;
   if exists (
     select from unnest(archived) as given (message_id)
@@ -366,7 +366,7 @@ begin
       where m.message_id = given.message_id and m.channel = its_channel and m.address = its_address
     )
   ) then
-    raise exception 'a message did not go there';
+    raise exception 'one of these messages was not sent to that address';
   end if;
   if not (
     cardinality(archived) > 0
@@ -524,7 +524,7 @@ begin
       select from suppression_digest d where d.channel = e.channel and d.purpose = e.purpose and d.since = e.at
     ))
   ) then
-    raise exception 'an opt-out of that address stands, and no digest of it is kept';
+    raise exception 'that address has opted out, and its digest has not been stored';
   end if;
 
   if it.person_id is not null then

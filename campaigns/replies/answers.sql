@@ -18,7 +18,7 @@ select exists (
 select distinct person_id from address where channel = $1 and address = $2 limit 2;
 
 -- name: add_reply
--- Stores a reply and its reading. Processing the inbox row again finds it.
+-- Stores a reply and its reading.
 insert into reply (
   inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version,
   answer_kind, answer_id, why_open, state, received_at, asked_back_at
@@ -30,7 +30,7 @@ values (
 returning reply_id;
 
 -- name: find_reply
--- Whether this inbox row has been answered already.
+-- The reply that an inbound item has already become, if it was processed before.
 select reply_id, answer_id, why_open from reply where inbound_id = $1;
 
 -- name: find_press
@@ -46,5 +46,5 @@ limit 1;
 update reply set state = 'closed', closed_at = $2, closed_by = 'member' where reply_id = $1;
 
 -- name: forget_words
--- Whoever takes a comment back takes back its words.
+-- Empties the words of a comment that its author has taken back.
 update reply set text = '' where channel = 'link' and answer_kind = $1 and answer_id = $2 and text <> '';

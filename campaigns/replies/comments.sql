@@ -1,9 +1,9 @@
 -- name: find_present_answer
--- The answer that a comment stands beside.
+-- The answer of the person who leaves a comment.
 select status from subject_status where subject_kind = $1 and subject_id = $2 and person_id = $3;
 
 -- name: add_comment
--- Stores a comment as a reply of the page's.
+-- Stores a comment from a member's page as a reply.
 insert into reply (
   inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, answer_kind, answer_id,
   why_open, state, received_at

@@ -68,5 +68,5 @@ set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', c
 where reply_id = $1;
 
 -- name: record_audit
--- Records who did what.
+-- Records which member of staff closed, read or reopened a reply.
 insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

@@ -9,15 +9,15 @@ where r.reply_id = $1
 for update of r;
 
 -- name: close_reply
--- An answer deals with the reply.
+-- Closes the reply: it has been answered.
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
 
 -- name: record_audit
--- Records who answered.
+-- Records which member of staff answered.
 insert into audit (actor, action, subject, detail, at) values ($1, 'answer_reply', $2, $3, $4);
 
 -- name: list_answers
--- Answers to a reply: their references begin with it.
+-- Answers to a reply, oldest first; they are found by the beginning of their reference.
 select t.message_id, m.created_at as at, t.asked_by as by, t.content ->> 'text' as text, m.state::text as state
 from transactional t
 join message_any m using (message_id)

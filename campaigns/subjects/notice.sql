@@ -1,8 +1,8 @@
 -- name: create_notice
--- One of the same name belongs to a campaign of the same name, whose name is refused next.
+-- Adds a notice. Where one of this name exists, so does its campaign, and the new campaign is refused next.
 insert into notice (name, title, organisation, time_zone, closes_at) values ($1, $2, $3, $4, $5)
 on conflict (name) do nothing;
 
 -- name: find_notice
--- By the name of its campaign.
+-- The notice of a campaign, by the campaign's name.
 select notice_id from notice where name = $1

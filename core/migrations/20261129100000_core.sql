@@ -53,7 +53,7 @@ create table audit (
 -- Ledgers are append-only, whoever asks: these two triggers guard all of them.
 create function refuse_change() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
-  raise exception '% is append-only: add a row that corrects, never change one', tg_table_name;
+  raise exception 'table % is append-only: to correct a row, add another', tg_table_name;
 end $$;
 
 -- The one change that ledgers let through: functions of their owner's (finish_erasure, with the campaigns) may take personal
@@ -64,7 +64,7 @@ begin
   if coalesce(current_setting('muster.erasing', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
     or to_jsonb(old) - tg_argv <> to_jsonb(new) - tg_argv then
-    raise exception '% is append-only: add a row that corrects, never change one', tg_table_name;
+    raise exception 'table % is append-only: to correct a row, add another', tg_table_name;
   end if;
   return new;
 end $$;
@@ -73,7 +73,7 @@ end $$;
 create function only_owner() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
-    raise exception '%: this is done by a function of the database alone', tg_table_name;
+    raise exception 'table %: only a function of the database may do this', tg_table_name;
   end if;
   return case tg_op when 'DELETE' then old else new end;
 end $$;

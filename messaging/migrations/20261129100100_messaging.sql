@@ -304,7 +304,7 @@ create function only_archiving() returns trigger language plpgsql set search_pat
 begin
   if coalesce(current_setting('muster.archiving', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
-    raise exception '% is append-only: it goes into the archive, and nowhere else', tg_table_name;
+    raise exception 'table % is append-only: its rows may only be moved into the archive', tg_table_name;
   end if;
   return null;
 end $$;

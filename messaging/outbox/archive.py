@@ -114,7 +114,7 @@ async def archive_transactional(db: Connection, before: datetime, *, limit: int 
     Raises:
         Conflict: the archive is being read, and a year has to be added to it.
     """
-    for row in await db.fetch(SQL["years_of_transactional"], before):
+    for row in await db.fetch(SQL["list_missing_years"], before):
         async with briefly(db):
             await db.fetchval(SQL["make_year"], row["year"])
     async with db.transaction():
@@ -140,7 +140,7 @@ async def ready_year(db: Connection, step_id: int) -> None:
     Raises:
         Conflict: the archive is being read.
     """
-    row = await db.fetchrow(SQL["year_of"], step_id)
+    row = await db.fetchrow(SQL["find_year"], step_id)
     if row is None or row["made"]:
         return
     async with briefly(db):

@@ -16,17 +16,17 @@ select exists (
 );
 
 -- name: do_not_wait_long
--- Making and dropping a year's tables locks out readers of the archive: only for a moment, or not at all.
+-- Limits the wait for a lock: making or dropping a year's tables locks out everybody who reads the archive.
 set local lock_timeout = '2s';
 
--- name: year_of
+-- name: find_year
 -- The year under which a step's messages are archived, and whether the archive has it.
 select y.year, to_regclass('message_archive_' || y.year) is not null as made
 from step s
 cross join lateral archive_year(s) as y (year)
 where s.step_id = $1;
 
--- name: years_of_transactional
+-- name: list_missing_years
 -- The years of transactional messages that may be archived and that the archive lacks.
 select distinct y.year
 from message m
@@ -44,6 +44,7 @@ limit $2
 for update of m skip locked;
 
 -- name: make_year
+-- Adds the tables of a year.
 select make_archive_year($1);
 
 -- name: choose_messages
@@ -77,11 +78,11 @@ on conflict (step_id, channel, state, reason, sent) do update
 select moved, events from archive_messages($1::bigint[]);
 
 -- name: drop_links
--- Links have stopped working by now.
+-- Deletes the links of archived messages, which have stopped working.
 delete from link where message_id = any ($1::bigint[]);
 
 -- name: drop_tries
--- Provider's ids of earlier tries: no more receipts will come for them.
+-- Deletes the provider's ids of earlier tries: no more receipts will come for them.
 delete from message_try where message_id = any ($1::bigint[]);
 
 -- name: find_archived
@@ -94,7 +95,7 @@ order by message_id
 for update;
 
 -- name: record_receipts
--- A receipt that came too late to change anything is still part of the history.
+-- Adds receipts to the history of archived messages, whose state no longer changes.
 insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
 select
   t.message_id,

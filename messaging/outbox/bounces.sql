@@ -1,6 +1,6 @@
 -- name: note_bounce
--- Once for each message, in the outbox or the archive; the address is the one it was sent to, never one that a report
--- names.
+-- Notes a soft bounce, once for each message, in the outbox or the archive. The address is the one it was sent to,
+-- never one that a report names.
 insert into soft_bounce (message_id, address, code, at)
 select $1, sent_to.address, $2, $3
 from (
@@ -14,13 +14,13 @@ on conflict (message_id) do nothing
 returning address;
 
 -- name: has_enough_bounces
--- Several messages, and over days: a mail server that fails for one evening proves nothing.
+-- Whether an address has bounced several messages over days: a mail server that fails for one evening proves nothing.
 select count(*) >= $4 and max(at) - min(at) >= $5::interval
 from soft_bounce
 where address = $1 and settled_at is null and at > $2 and at <= $3;
 
 -- name: settle_bounces
--- The mailbox works again.
+-- Notes that addresses work again: their earlier bounces no longer count.
 update soft_bounce b
 set settled_at = $2
 from message m
@@ -28,7 +28,7 @@ where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = 
   and b.at < $2;
 
 -- name: forget_old_bounces
--- The index on time alone serves this.
+-- Deletes bounces too old to count.
 delete from soft_bounce where at < $1;
 
 -- name: find_address

@@ -159,7 +159,7 @@ order by k.message_id;
 select kind, content, concealed, in_reply_to, thread, send_before from transactional where message_id = $1;
 
 -- name: hand_back
--- Claimed and never on the wire: as if it had never been claimed.
+-- Puts messages back that were claimed and never on the wire, as if they had not been claimed.
 with back as (
   update message m
   set state = 'queued', changed_at = now()

@@ -8,5 +8,5 @@ left join sender email on email.sender_id = s.email_sender_id
 where s.step_id = $1;
 
 -- name: find_sender
--- What transactional messages of a sender come from.
+-- The address and name of a sender of transactional messages.
 select address, display_name from sender where sender_id = $1;

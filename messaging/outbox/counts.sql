@@ -1,5 +1,6 @@
 -- name: list_steps
--- A paused sender stops the step without changing its state. Messages by dates of people wait each for their own time.
+-- The steps of a campaign, with their senders. A paused sender stops a step without changing its state. Messages by
+-- dates of people wait each for their own time.
 select
   s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
   case when sms.paused_reason is not null then sms.address else mail.address end as sender,
@@ -23,8 +24,8 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: count_steps
--- One pass over one index, without reading the table: counts, segments and rate. Archived messages are a few rows of
--- totals, whose number never grows.
+-- Counts messages, segments and rate in one pass over one index, without reading the table. Archived messages are a
+-- few rows of totals, whose number never grows.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message
@@ -34,7 +35,8 @@ union all
 select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
 
 -- name: count_by_channel
--- For one campaign's own page only: it reads every message of the campaign, and the counts of those that were archived.
+-- Counts messages by channel, for the page of one campaign only: it reads every message of the campaign, and the
+-- totals of those that were archived.
 select
   step_id, channel, state::text as state, count(*) as n,
   coalesce(sum(segments), 0)::bigint as segments

@@ -1,6 +1,6 @@
 -- name: lock_messages
--- In the order of their ids, as everybody locks them. One that a worker has claimed and not put on the wire is still ours:
--- if it is changed here, that worker's intent finds it changed.
+-- Locks messages in the order of their ids, as all statements do. One that a worker has claimed and not put on the
+-- wire can still be changed: the worker's intent then finds it changed.
 select
   m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
   m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
@@ -15,7 +15,7 @@ order by m.message_id
 for update of m;
 
 -- name: note_late_moves
--- Shown in the history, and by the reason in lists and counts.
+-- Notes of messages that had gone that their person's date has changed since; lists and counts show it as a reason.
 with moved as (
   update message m
   set reason = $3, date_at = d.date_at, changed_at = $4

@@ -48,13 +48,13 @@ async def written_to(db: Connection, person_id: int, own: Sequence[tuple[str, st
         person_id: the person.
         own: channel and address of each address that nobody else has.
     """
-    to_nobody = [row for place in own for row in await db.fetch(SQL["to_nobody"], *place)]
-    hot = await db.fetch(SQL["of_person"], person_id)
+    to_nobody = [row for place in own for row in await db.fetch(SQL["list_to_nobody"], *place)]
+    hot = await db.fetch(SQL["list_of_person"], person_id)
     return await _written(
         db,
         [*hot, *(row for row in to_nobody if not row["archived"])],
         [
-            *await db.fetch(SQL["of_person_archived"], person_id),
+            *await db.fetch(SQL["list_of_person_archived"], person_id),
             *(row for row in to_nobody if row["archived"]),
         ],
     )
@@ -69,16 +69,18 @@ async def written_to_address(db: Connection, channel: str, address: str, known: 
         address: normalised.
         known: a result from a moment ago, whose archived messages are used; None to scan the whole archive.
     """
-    hot = await db.fetch(SQL["to_address"], channel, address)
+    hot = await db.fetch(SQL["list_to_address"], channel, address)
     if known is None:
-        return await _written(db, hot, await db.fetch(SQL["to_address_archived"], channel, address, timeout=_WITHIN))
+        return await _written(
+            db, hot, await db.fetch(SQL["list_to_address_archived"], channel, address, timeout=_WITHIN)
+        )
     new = await _written(db, hot, [])
     return replace(new, archived=known.archived, provider_ids=new.provider_ids | known.provider_ids)
 
 
 async def _written(db: Connection, hot: Sequence[asyncpg.Record], archived: Sequence[asyncpg.Record]) -> Written:
     ids = [row["message_id"] for row in hot]
-    earlier = {row["provider_id"] for row in await db.fetch(SQL["tries"], ids)}
+    earlier = {row["provider_id"] for row in await db.fetch(SQL["list_tries"], ids)}
     both = [*hot, *archived]
     return Written(
         messages=tuple(ids),
@@ -142,7 +144,7 @@ async def drop_old_places(db: Connection, campaigns: Sequence[int]) -> None:
 
 async def in_flight(db: Connection, written: Written) -> int:
     """Return how many of the messages are in flight, so that an outcome will still be recorded for them."""
-    count: int = await db.fetchval(SQL["in_flight"], list(written.messages))
+    count: int = await db.fetchval(SQL["count_in_flight"], list(written.messages))
     return count
 
 

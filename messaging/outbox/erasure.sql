@@ -1,32 +1,33 @@
--- name: of_person
+-- name: list_of_person
 -- A person's messages in the outbox, and the provider's id of each.
 select message_id, provider_id from messages_of($1);
 
--- name: of_person_archived
+-- name: list_of_person_archived
 -- The same for the archive.
 select message_id, provider_id from message_archive where person_id = $1;
 
--- name: to_nobody
+-- name: list_to_nobody
 -- Transactional messages to an address when nobody was known to have it, in the outbox and in the archive; the archive's are
 -- few, and found by the people they had: none.
 select message_id, provider_id, false as archived from messages_to_nobody($1, $2)
 union all
 select message_id, provider_id, true from message_archive where person_id is null and channel = $1 and address = $2;
 
--- name: to_address
+-- name: list_to_address
 -- Messages to an address, whoever they were for.
 select message_id, provider_id from messages_to($1, $2);
 
--- name: to_address_archived
+-- name: list_to_address_archived
 -- The archive has no index of addresses: this scans all of it, which takes seconds for millions.
 select message_id, provider_id from message_archive where channel = $1 and address = $2;
 
--- name: tries
+-- name: list_tries
 -- Provider's ids of earlier tries.
 select provider_id from message_try where message_id = any ($1::bigint[]) and provider_id is not null;
 
 -- name: lock_messages
--- All at once or none, without waiting: a transaction that waits for one row while it holds another could deadlock.
+-- Locks all messages or none, without waiting: a transaction that waits for one row while it holds another could
+-- deadlock.
 select message_id from message where message_id = any ($1::bigint[]) order by message_id for update nowait;
 
 -- name: withdraw
@@ -44,8 +45,8 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: empty_messages
--- The variables of each. A message on its way keeps its provider's id, by which its receipts find it; the ids of all
--- others would let only the provider say whose they were.
+-- Empties the variables of each. A message on its way keeps its provider's id, by which its receipts find it; with
+-- the ids of the others, the provider could still say whose they were.
 update message
 set variables = '{}', date_at = null,
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
@@ -56,16 +57,16 @@ where message_id = any ($1::bigint[])
   );
 
 -- name: empty_transactional
--- What transactional messages said, in the outbox and in the archive, and what they were asked for under.
+-- Empties what transactional messages said, in the outbox and in the archive, and their references.
 update transactional set content = null, concealed = null, reference = null, in_reply_to = null, thread = null
 where message_id = any ($1::bigint[]);
 
 -- name: empty_archived
--- The provider's ids of those in the archive.
+-- Removes the provider's ids of archived messages.
 update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
 
 -- name: drop_tries
--- By its ids of earlier tries a provider could still say whose they were.
+-- Deletes the provider's ids of earlier tries, by which the provider could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
 -- name: keep_places
@@ -95,23 +96,24 @@ where not exists (
 );
 
 -- name: drop_links
--- Nobody can open their pages any more. Unsubscribe links of a shared address stay, for the others who have it.
+-- Deletes links that nobody can open any more. Unsubscribe links of a shared address stay, for the others who have
+-- it.
 delete from link l
 where l.message_id = any ($1::bigint[])
   and not (l.action = 'unsubscribe' and exists (select from erased_place p where p.message_id = l.message_id));
 
 -- name: drop_bounces
--- Soft bounces are kept by address.
+-- Deletes the soft bounces of addresses.
 delete from soft_bounce where message_id = any ($1::bigint[]) or address = any ($2::text[]);
 
--- name: in_flight
--- How many are on the wire: their outcomes will be recorded with the provider's words.
+-- name: count_in_flight
+-- How many messages are on the wire: their outcomes will be recorded with the provider's words.
 select count(*) from message where message_id = any ($1::bigint[]) and state::text = 'sending';
 
 -- name: empty_history
--- Providers' words quote addresses: erases those recorded after the person was erased.
+-- Removes providers' words recorded after the person was erased, as they quote addresses.
 select empty_late_words($1::bigint[]);
 
 -- name: forget_erased
--- Nothing more is recorded about these.
+-- Deletes the notes of erased messages about which nothing more will be recorded.
 delete from erased_message where erased_at < $1;

@@ -3,7 +3,7 @@
 select exists (select from dispatcher where gone_at is null and until > clock_timestamp());
 
 -- name: enter
--- A worker has a row from its first claim on, or from its start.
+-- Adds a worker's row, at its start or its first claim.
 insert into dispatcher (name, until, steady_since)
 values ($1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestamp())
 returning dispatcher_id;
@@ -23,5 +23,5 @@ where dispatcher_id = $1 and gone_at is null
 returning dispatcher_id;
 
 -- name: leave
--- An orderly end.
+-- Notes that a worker has stopped in order.
 update dispatcher set gone_at = clock_timestamp() where dispatcher_id = $1 and gone_at is null;

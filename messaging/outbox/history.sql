@@ -14,18 +14,19 @@ left join sender f using (sender_id)
 where m.message_id = $1;
 
 -- name: list_events
--- In the order they were written.
+-- Events of a message, in the order they were written.
 select at, state, source, code, detail from message_event_any where message_id = $1 order by event_id;
 
 -- name: list_of_person
--- The latest first.
+-- Messages to a person, the latest first.
 select message_id from messages_of($1)
 union all
 select message_id from message_archive where person_id = $1
 order by message_id desc limit $2;
 
 -- name: list_to_nobody
--- The latest first. The archive has few messages to nobody known.
+-- Transactional messages to an address when nobody was known to have it, the latest first; the archive has few of
+-- these.
 select message_id from messages_to_nobody($1, $2)
 union all
 select message_id from message_archive where person_id is null and channel = $1 and address = $2

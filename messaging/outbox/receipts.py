@@ -250,7 +250,7 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Ev
             for n, (provider_id, code) in enumerate(message.ended)
         ]
         await db.execute(SQL["end_tries"], *map(list, zip(*ended, strict=True)))
-        await db.execute(SQL["reopen"], list({message.row["step_id"] for message in retried} - {None}))
+        await db.execute(SQL["reopen_steps"], list({message.row["step_id"] for message in retried} - {None}))
 
 
 async def _act_on_reasons(

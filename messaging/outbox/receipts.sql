@@ -19,7 +19,7 @@ order by m.message_id
 for update of m;
 
 -- name: list_tries
--- Their earlier tries; read after the lock, so that none is missed that another batch has just ended.
+-- Earlier tries of locked messages; read after the lock, so that none is missed that another batch has just ended.
 select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 
 -- name: move_states
@@ -37,16 +37,16 @@ from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::small
 where m.message_id = n.message_id;
 
 -- name: end_tries
--- The provider's id of an ended try is kept as long as its receipts may come.
+-- Stores the provider's ids of ended tries, as long as receipts may come for them.
 insert into message_try (message_id, attempt, provider_id, code, ended_by)
 select *, 'receipt' from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]);
 
--- name: reopen
--- A finished step has something to send again, unless its campaign is over for good.
+-- name: reopen_steps
+-- Reopens finished steps that have something to send again, unless their campaign was cancelled.
 update step set state = reopens_as, finished_at = null
 where step_id = any ($1::bigint[]) and state = 'finished' and reopens_as is not null;
 
 -- name: record_receipts
--- Every receipt is an event; one that changed nothing has no state.
+-- Adds every receipt to the history; one that changed nothing has no state.
 insert into message_event (message_id, at, state, source, code, detail)
 select * from unnest($1::bigint[], $2::timestamptz[], $3::message_state[], $4::text[], $5::text[], $6::jsonb[]);

@@ -198,7 +198,7 @@ async def _ask(
 
 async def _alert_lost_workers(db: Connection) -> None:
     """Raise an alert for workers that were declared gone and have not come back; resolve it an hour after the last."""
-    row = await db.fetchrow(SQL["lost_workers"])
+    row = await db.fetchrow(SQL["list_lost_workers"])
     assert row is not None
     names, alerted = row["names"], row["alerted"]
     if names == (alerted or []):

@@ -48,7 +48,7 @@ with moment as materialized (
 select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
 from freed;
 
--- name: lost_workers
+-- name: list_lost_workers
 -- Workers that were declared gone within the hour and have not come back, and the names in an open alert.
 select
   array(
@@ -114,7 +114,7 @@ union all
 select provider_id from message_try where provider_id = any ($1::text[]);
 
 -- name: record_trace
--- It had been accepted: it is in the provider's own list.
+-- Records messages as accepted that are in the provider's own list.
 with traced as (
   update message m
   set state = 'accepted', reason = null, provider_id = $3, segments = coalesce($4, m.segments),
@@ -128,7 +128,7 @@ with traced as (
 select count(*) from traced;
 
 -- name: queue_again
--- It never left: the provider shows no trace of it.
+-- Queues messages again of which the provider shows no trace: they never left.
 with again as (
   update message m
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = clock_timestamp()
@@ -141,8 +141,9 @@ with again as (
 select count(*) from again;
 
 -- name: hold_for_staff
--- Its provider cannot say whether it has it. A receipt may still come, and settles it at any time; without one it is
--- held for manual review. Until then it goes to the end of the list of those to ask about.
+-- Handles messages of which the provider cannot say whether it has them. A receipt may still come, and settles one at
+-- any time; without one it is held for manual review. Until then it goes to the end of the list of those to ask
+-- about.
 with waiting as (
   update message m
   set reason = case when coalesce(m.wire_at, m.changed_at) < now() - $3::float8 * interval '1 second' then 'held'

@@ -1,5 +1,6 @@
 -- name: use_sender
--- A number or mailbox is one sender, shared by all campaigns; a campaign that names a rate sets it for all.
+-- Adds a sender or updates it. A number or mailbox is one sender, shared by all campaigns; a campaign that names a
+-- rate sets it for all.
 insert into sender (channel, address, display_name, pace)
 values ($1, $2, $3, $4::float8::numeric)
 on conflict (channel, address) do update
@@ -70,12 +71,14 @@ left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
 where d.unknown >= $1 or a.alert_id is not null;
 
 -- name: pause_sender
--- Returns a row only once: of two workers that notice at the same time, one raises the alert.
+-- Pauses a sender and returns a row only the first time: of two workers that notice at the same time, one raises the
+-- alert.
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
 -- name: resume_sender
--- The refusals said nothing about the messages, so these are queued again, unless their deadline has passed, their
--- campaign was cancelled, or what they open is gone. A finished step opens again, as paused where its campaign is paused.
+-- Resumes a sender. Its refusals said nothing about the messages, so these are queued again, unless their deadline
+-- has passed, their campaign was cancelled, or the page they open is closed. A finished step opens again, as paused
+-- where its campaign is paused.
 with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id
 ), refused as materialized (

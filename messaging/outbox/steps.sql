@@ -1,5 +1,5 @@
 -- name: add_step
--- Everything that sending needs, so that it never reads the campaign.
+-- Adds a step with all that sending needs, so that sending never reads the campaign.
 insert into step (
   campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
   priority, due_at, after, send_before, quiet_from, quiet_until, quiet_channels, secret, created_at,
@@ -12,8 +12,8 @@ values (
 returning step_id;
 
 -- name: pause_steps
--- A step still being launched is paused too: its launch stops at its cursor. A finished step would reopen as paused if
--- a message came back to its queue.
+-- Pauses a campaign's steps. One still being launched is paused too: its launch stops at its cursor. A finished step
+-- would reopen as paused if a message came back to its queue.
 with later as (
   update step set reopens_as = 'paused' where campaign_id = $1 and state not in ('running', 'launching')
 )
@@ -22,7 +22,7 @@ where campaign_id = $1 and state in ('running', 'launching')
 returning step_id;
 
 -- name: resume_steps
--- A step that was never fully launched goes on launching from its cursor.
+-- Resumes a campaign's steps. One that was never fully launched goes on launching from its cursor.
 with later as (
   update step set reopens_as = 'running' where campaign_id = $1 and state <> 'paused'
 )
@@ -54,8 +54,8 @@ with over as (
 select count(*) from message m join ended using (step_id) where m.state = 'queued';
 
 -- name: finish_drained
--- A step has finished when none of its messages is queued, claimed, or of unknown outcome; one whose messages are due by
--- dates of people, when its time is over as well, because people with new dates may come until then.
+-- Finishes steps of which no message is queued, claimed, or of unknown outcome; one whose messages are due by dates
+-- of people only when its time is over as well, because people with new dates may come until then.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
   and not exists (

@@ -3,7 +3,8 @@
 select clear_staging()
 
 -- name: take_out_repeats
--- The first row of a person is kept. `same` tells a harmless repetition from a contradiction, which needs a person.
+-- Takes repetitions out: the first row of a person is kept. `same` tells a harmless repetition from a contradiction,
+-- which staff have to settle.
 with first as (
   select external_id, min(line) as line from staged_person group by external_id having count(*) > 1
 )
@@ -129,12 +130,12 @@ join person as p using (person_id)
 where s.external_id = present.external_id
 
 -- name: count_known
--- Number of people the file says something new about, and number of those who are as it says.
+-- Number of people about whom the file says something new, and number of those who are as it says.
 select count(*) filter (where changed) as changed, count(*) filter (where not changed) as same
 from staged_person where person_id is not null
 
 -- name: update_people
--- Only those of whom something changed, so that a file imported every night rewrites nothing.
+-- Updates only people of whom something changed, so that a file imported every night rewrites nothing.
 update person as p
 set first_name = coalesce(s.first_name, p.first_name),
     last_name = coalesce(s.last_name, p.last_name),
@@ -157,7 +158,7 @@ where s.changed and a.person_id = s.person_id
        or (a.channel = 'email' and a.address <> all(s.emails) and 'email' <> all(s.kept)))
 
 -- name: insert_people
--- In the file's order, so that neighbours in the file are neighbours on disk and in a launch.
+-- Adds new people in the file's order, so that neighbours in the file are neighbours on disk and in a launch.
 insert into person (external_id, first_name, last_name, unit_id, language, time_zone, attributes)
 select s.external_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), u.unit_id,
        coalesce(s.language, $1), coalesce(s.time_zone, $2), s.attributes
@@ -167,7 +168,7 @@ where s.person_id is null
 order by s.line
 
 -- name: insert_addresses
--- Of everybody who is new or changed; an address that stays only takes its new rank.
+-- Adds the addresses of everybody who is new or changed; one that they had already only takes its new rank.
 insert into address (person_id, channel, address, rank)
 select p.person_id, given.channel, given.address, given.rank
 from staged_person as s
@@ -183,7 +184,7 @@ on conflict (person_id, channel, address) do update set rank = excluded.rank
 where address.rank <> excluded.rank
 
 -- name: register_attributes
--- A template or filter may name these from now on.
+-- Registers the file's attributes: a template or filter may name them from now on.
 insert into attribute (name, label) select name, label from unnest($1::text[], $2::text[]) as given (name, label)
 on conflict (name) do nothing
 
@@ -193,7 +194,7 @@ select count(*) from staged_person as s join person as p using (external_id)
 where not exists (select from address as a where a.person_id = p.person_id);
 
 -- name: drop_attributes
--- A column that was an attribute before a mapping file said what it is would stay one for ever.
+-- Removes from people in the file the attributes that a mapping file now says are something else.
 update person p set attributes = p.attributes - $1::text[]
 from staged_person s
 where s.external_id = p.external_id and p.attributes ?| $1::text[];

@@ -45,7 +45,7 @@ begin
     raise exception 'the id of person % cannot be changed', old.person_id;
   end if;
   if current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
-    raise exception 'person: this is done by a function of the database alone';
+    raise exception 'table person: only a function of the database may do this';
   end if;
   return new;
 end $$;

@@ -262,7 +262,9 @@ async def process(
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():
                 await lock_people_shared(db)
-                rows = await db.fetch(SQL["claim_due"], runtime.clock(), min(most, limit - done), list(slow), long)
+                rows = await db.fetch(
+                    SQL["claim_due_items"], runtime.clock(), min(most, limit - done), list(slow), long
+                )
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
             if not rows:  # searching for these again would scan all of the others
@@ -288,7 +290,7 @@ async def process_these(
     for inbound_id in sorted(inbound_ids):
         async with db.transaction():
             await lock_people_shared(db)
-            for row in await db.fetch(SQL["claim_one"], inbound_id):
+            for row in await db.fetch(SQL["claim_item"], inbound_id):
                 await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
     return not await find_waiting(db, inbound_ids)
 
@@ -324,7 +326,7 @@ async def _finish(runtime: Runtime, db: Connection, handler: ItemHandler, items:
     async with db.transaction():
         await handler(db, items)
         ids = [item.inbound_id for item in items]
-        await db.execute(SQL["finish"], ids, runtime.clock())
+        await db.execute(SQL["finish_items"], ids, runtime.clock())
         await forget_late(db, ids)
 
 
@@ -333,7 +335,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
     state = "parked" if hopeless else "new"
     await db.execute(
-        SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
+        SQL["postpone_item"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
     )
     log.warning("an inbound item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:

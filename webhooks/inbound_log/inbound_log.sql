@@ -41,7 +41,7 @@ insert into inbound_mail (inbound_id, raw)
 select inbound_id, $6 from fresh
 returning inbound_id;
 
--- name: claim_due
+-- name: claim_due_items
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other. Slow
 -- items are claimed by themselves, a few at a time.
@@ -54,25 +54,25 @@ order by i.next_try_at, i.inbound_id
 limit $2
 for update of i skip locked;
 
--- name: claim_one
+-- name: claim_item
 -- One waiting item. If another worker has locked it, wait; afterwards it is no longer in state new, and no row is
 -- returned.
 select inbound_id, source, payload, received_at, attempts from inbound_log where inbound_id = $1 and state = 'new' for update;
 
 -- name: list_waiting
--- The unprocessed ones of some items.
+-- Of some items, those that have not been processed.
 select inbound_id from inbound_log where inbound_id = any ($1::bigint[]) and state = 'new' order by inbound_id;
 
--- name: finish
--- Runs in the transaction that processed them.
+-- name: finish_items
+-- Marks items as done, in the transaction that processed them.
 update inbound_log set state = 'done', processed_at = $2, error = null where inbound_id = any ($1::bigint[]);
 
--- name: postpone
--- After a failure: try again later or, where that is no use, park it for a person.
+-- name: postpone_item
+-- Notes a failure: the item is tried again later or, where that is no use, set aside for staff.
 update inbound_log set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbound_id = $1;
 
 -- name: store_malformed
--- Unreadable bodies are kept for a while for a person to look at, up to a limit over all senders.
+-- Stores an unreadable body for a while, for staff to look at, up to a limit over all senders.
 with expired as (
   delete from inbound_malformed where expires_at <= $4
 )

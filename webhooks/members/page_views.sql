@@ -10,8 +10,8 @@ where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and
 returning stage, agent, signals, at, earlier;
 
 -- name: forget_page
--- Page views too old to be answered, the oldest first. One at which a browser opened a message's page stays, for the
--- reports count those until the message moves into the archive.
+-- Deletes a page of views too old to be answered, the oldest first. One at which a browser opened a message's page
+-- stays, for the reports count those until the message moves into the archive.
 with old as materialized (
   select page_view_id, message_id, action, agent from page_view where not kept and at < $1 order by at limit $2
 ), opened as (
@@ -32,5 +32,5 @@ select distinct message_id from page_view
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
 
 -- name: drop_views
--- Page views of messages whose pages no longer exist.
+-- Deletes page views of messages whose pages no longer exist.
 delete from page_view where message_id = any ($1::bigint[]);

@@ -7,7 +7,8 @@ on conflict (source) do update set looked_at = $2
 returning through;
 
 -- name: store_position
--- Everything up to then has been stored; updating looked_at keeps others from starting a look while a long one runs.
+-- Notes that everything up to a time has been stored; updating looked_at keeps others from starting a look while a
+-- long one runs.
 update backfill_position set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
 
 -- name: list_senders

@@ -155,7 +155,7 @@ class WebhookDelivery:
     async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
         """Pause a subscription that cannot be delivered to at all, until a person has looked at it."""
         async with self.runtime.pool.acquire() as db, db.transaction():
-            name = await db.fetchval(SQL["pause"], which, token, error.message)
+            name = await db.fetchval(SQL["pause_subscription"], which, token, error.message)
             if name is not None:
                 title = f"The webhook {name} was paused: {error.message}"
                 await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)

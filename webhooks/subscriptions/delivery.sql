@@ -8,8 +8,8 @@ where s.state = 'active' and s.next_try_at <= $1 and (s.lease_until is null or s
 order by s.next_try_at;
 
 -- name: take_lease
--- By the server's clock: one of any number of workers gets the lease, and a worker that was killed loses it when it
--- expires.
+-- Takes the lease, by the server's clock: one of any number of workers gets it, and a worker that was killed loses it
+-- when it expires.
 update webhook_subscription
 set lease = $2, lease_until = clock_timestamp() + $3::float8 * interval '1 second'
 where subscription_id = $1 and state = 'active'
@@ -17,15 +17,15 @@ where subscription_id = $1 and state = 'active'
 returning subscription_id, name, url, events, include, cursor, attempts, failing_since, secret, old_secret, old_until;
 
 -- name: list_events
--- The next events for it.
+-- The next events of a subscription.
 select seq, type, at, data, ref from webhook_event
 where seq > $1 and seq <= $2 and type = any ($3::text[])
 order by seq
 limit $4;
 
 -- name: record_delivered
--- The log, the cursor and the lease in one statement. The cursor does not move where the lease is no longer ours
--- (paused, replayed, or expired): then the event is sent once more, under the same id.
+-- Writes the log, the cursor and the lease in one statement. The cursor does not move where another worker has the
+-- lease by now (it was paused, replayed, or expired): then the event is sent once more, under the same id.
 with tried as (
   insert into webhook_delivery (subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, answer)
   values ($1, $3, $4, $5, 'stream', $6, $7, $8, $9, $10)
@@ -37,7 +37,7 @@ where subscription_id = $1 and lease = $2
 returning subscription_id;
 
 -- name: record_failed
--- The cursor stays at this event, until its next try, or until a person has looked at it.
+-- Records a failed try. The cursor stays at this event, until its next try, or until staff have looked at it.
 with tried as (
   insert into webhook_delivery (
     subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, problem, answer
@@ -51,13 +51,15 @@ where subscription_id = $1 and lease = $2
 returning subscription_id;
 
 -- name: advance_cursor
--- No events for it up to here.
+-- Moves the cursor past events that the subscription does not want.
 update webhook_subscription set cursor = $3 where subscription_id = $1 and lease = $2 and cursor < $3;
 
 -- name: release_lease
+-- Gives the lease back.
 update webhook_subscription set lease = null, lease_until = null where subscription_id = $1 and lease = $2;
 
--- name: pause
+-- name: pause_subscription
+-- Pauses a subscription that has failed for too long.
 update webhook_subscription set state = 'paused', paused_reason = $3, lease = null, lease_until = null
 where subscription_id = $1 and lease = $2
 returning name;

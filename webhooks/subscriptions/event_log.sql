@@ -1,6 +1,6 @@
 -- name: try_lock
--- One reader at a time, and the next only after this one has committed: so events are numbered in the order of commits.
--- If another worker holds the lock, leave the work to it.
+-- Lets one reader read at a time, and the next only after this one has committed: so events are numbered in the order
+-- of commits. If another worker holds the lock, it does the work.
 select pg_try_advisory_xact_lock(hashtextextended('webhook events', 0));
 
 -- name: lock
@@ -16,13 +16,13 @@ select distinct unnest(events) as pattern from webhook_subscription where state 
 select source, position from event_source_position;
 
 -- name: store_positions
--- The next look starts from here.
+-- Stores how far each source has been read: the next look starts from here.
 insert into event_source_position (source, position)
 select * from unnest($1::text[], $2::bigint[])
 on conflict (source) do update set position = excluded.position where event_source_position.position <> excluded.position;
 
 -- name: insert_events
--- In the order in which they happened, as far as one look can know.
+-- Adds events in the order in which they happened, as far as one look can know.
 insert into webhook_event (type, at, data, ref)
 select e.type, e.at, e.data, e.ref
 from unnest($1::text[], $2::timestamptz[], $3::jsonb[], $4::bigint[]) with ordinality as e (type, at, data, ref, n)
@@ -41,9 +41,10 @@ select coalesce(max(seq), 0) from webhook_event where noticed_at < $1;
 select coalesce(min(seq), 1) - 1 from webhook_event;
 
 -- name: delete_events
--- Events are kept longer than deliveries are retried, so these have been delivered, or their subscription has been
--- paused for days.
+-- Deletes old events. They are kept longer than deliveries are retried, so these have been delivered, or their
+-- subscription has been paused for days.
 delete from webhook_event where noticed_at < $1;
 
 -- name: delete_deliveries
+-- Deletes the log of old deliveries.
 delete from webhook_delivery where at < $1;

@@ -51,7 +51,7 @@ async def find_high_water_mark(
 
 async def ends(db: Connection, sources: Mapping[str, str]) -> dict[str, int]:
     """Return the highest id each table has given out, whether or not its row is visible yet."""
-    return {table: int(await db.fetchval(SQL["highest_id"], table, column)) for table, column in sources.items()}
+    return {table: int(await db.fetchval(SQL["find_highest_id"], table, column)) for table, column in sources.items()}
 
 
 async def _writers(db: Connection, tables: list[str]) -> set[str]:

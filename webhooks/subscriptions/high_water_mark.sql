@@ -1,4 +1,4 @@
--- name: highest_id
+-- name: find_highest_id
 -- The highest id a table has given out, whether or not its row has been committed yet.
 select coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass), 0);
 

@@ -5,9 +5,11 @@ from webhook_subscription
 where name = $1;
 
 -- name: find_event
+-- One event, by its number.
 select seq, type, at, data, ref from webhook_event where seq = $1;
 
 -- name: insert_delivery
+-- Records a delivery that staff requested.
 insert into webhook_delivery (
   subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, problem, answer
 )

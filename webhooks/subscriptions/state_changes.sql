@@ -11,7 +11,7 @@ where b.closes_at > $1::timestamptz - interval '7 days' or p.status is distinct 
 order by b.ballot_id;
 
 -- name: store_status
--- Remembers what was reported, so that it is reported once.
+-- Stores what was reported, so that it is reported once.
 insert into reported_status (kind, id, status) values ($1, $2, $3)
 on conflict (kind, id) do update set status = excluded.status where reported_status.status <> excluded.status;
 
@@ -29,5 +29,6 @@ where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null
 returning t.id;
 
 -- name: list_alerts
+-- Alerts by their ids.
 select alert_id, key, severity, title, remedy, first_at, resolved_at from alert where alert_id = any ($1::bigint[])
 order by alert_id;

@@ -168,7 +168,7 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, a
     secret, now = make_secret(), runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
         encrypted = encrypt(runtime.settings.secret_key, secret)
-        if await db.fetchval(SQL["rotate"], name, encrypted, now + overlap, now) is None:
+        if await db.fetchval(SQL["rotate_secret"], name, encrypted, now + overlap, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "rotate", name, {"overlap_hours": overlap / timedelta(hours=1)})
     return secret
@@ -229,7 +229,7 @@ async def replay(
                 f"There is nothing to replay after {cursor}: kept are the events after {oldest} and up to {head}.",
                 remedy="How long they are kept is MUSTER_KEEP_EVENTS.",
             )
-        if await db.fetchval(SQL["replay"], name, cursor, now) is None:
+        if await db.fetchval(SQL["move_cursor"], name, cursor, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "replay", name, {"after": cursor})
         subscription = await get_subscription(db, name)
@@ -245,7 +245,7 @@ async def remove(db: Connection, name: str, *, actor: str) -> None:
         NotFound: there is none of that name.
     """
     async with db.transaction():
-        removed = await db.fetchval(SQL["remove"], name)
+        removed = await db.fetchval(SQL["remove_subscription"], name)
         if removed is None:
             raise await _nobody(db, name)
         await resolve_alert(db, alert_key(removed))
@@ -276,13 +276,13 @@ def alert_key(subscription_id: int) -> str:
     return f"webhook:{subscription_id}"
 
 
-async def _change(db: Connection, what: str, name: str, argument: object) -> int:
-    changed = await db.fetchval(SQL[what], name, argument)
+async def _change(db: Connection, action: str, name: str, argument: object) -> int:
+    changed = await db.fetchval(SQL[f"{action}_subscription"], name, argument)
     if changed is not None:
         return int(changed)
     subscription = await get_subscription(db, name)
     raise Conflict(
-        f"The webhook {name} is {subscription.state} and cannot be {what}d.",
+        f"The webhook {name} is {subscription.state} and cannot be {action}d.",
         remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
         if subscription.state == "gone"
         else "",

@@ -1,12 +1,12 @@
 -- name: insert_subscription
--- Checks and takes the name in one statement, so that two at once cannot both take it.
+-- Adds a subscription unless its name is taken, in one statement.
 insert into webhook_subscription (name, url, events, include, secret, cursor, created_by, created_at, next_try_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 on conflict (name) do nothing
 returning subscription_id;
 
 -- name: list_subscriptions
--- Each with how far it is behind, counted up to a thousand: beyond that the number does not matter.
+-- Subscriptions, each with how far it is behind, counted up to a thousand: beyond that the number does not matter.
 select
   s.subscription_id, s.name, s.url, s.events, s.include, s.state, s.paused_reason, s.cursor, s.attempts, s.failing_since,
   s.next_try_at, s.old_until, s.created_at, s.created_by, s.delivered_at,
@@ -26,39 +26,43 @@ from (
 order by s.name;
 
 -- name: list_names
+-- Names of subscriptions.
 select name from webhook_subscription order by name;
 
--- name: rotate
--- The former secret signs as well for a while; one that was already on its way out is dropped at once.
+-- name: rotate_secret
+-- Replaces the secret. The former one signs as well for a while; one that was already on its way out is dropped at
+-- once.
 update webhook_subscription set old_secret = case when $3::timestamptz > $4 then secret end,
   old_until = case when $3 > $4 then $3 end, secret = $2
 where name = $1
 returning subscription_id;
 
--- name: pause
+-- name: pause_subscription
+-- Pauses a subscription.
 update webhook_subscription set state = 'paused', paused_reason = $2, lease = null, lease_until = null
 where name = $1 and state = 'active'
 returning subscription_id;
 
--- name: resume
--- Continues at once, from the event it stopped at.
+-- name: resume_subscription
+-- Resumes a subscription at once, from the event it stopped at.
 update webhook_subscription
 set state = 'active', paused_reason = null, attempts = 0, failing_since = null, next_try_at = $2, lease = null, lease_until = null
 where name = $1 and state = 'paused'
 returning subscription_id;
 
--- name: replay
--- Drops the lease, so that a delivery still running cannot move the cursor on from where it was.
+-- name: move_cursor
+-- Moves the cursor back, and drops the lease, so that a delivery still running cannot move the cursor on.
 update webhook_subscription
 set cursor = $2, attempts = 0, failing_since = null, next_try_at = $3, lease = null, lease_until = null
 where name = $1
 returning subscription_id;
 
--- name: remove
+-- name: remove_subscription
+-- Deletes a subscription.
 delete from webhook_subscription where name = $1 returning subscription_id;
 
 -- name: record_audit
--- The action of a member of staff.
+-- Records which member of staff did what to a subscription.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
 
 -- name: list_deliveries

@@ -113,7 +113,7 @@ async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(intru
     closed = "update ballot set opens_at = now() - interval '90 days', closes_at = now() - interval '{} days'"
     forget = "select drop_archive_year(2026, 'me')"
     assert "cannot be forgotten yet" in await refused(intruder, closed.format(60), forget)
-    assert "were not launched then" in await refused(
+    assert "were not launched in that year" in await refused(
         intruder, closed.format(62), "update step set launched_at = launched_at - interval '1 year'", forget
     )
     await intruder.execute(closed.format(62))

@@ -120,7 +120,7 @@ PINS = (
     Pin("messaging/consent", "record_consents", ("consent_event_person",)),
     Pin("messaging/consent", "list_consents", ("consent_event_person",)),
     Pin("messaging/goals", "meet_goal", ("message_step_id_person_id_key",)),
-    Pin("webhooks/inbound_log/inbound_log", "claim_due", ("inbound_log_new", "inbound_log_subject")),
+    Pin("webhooks/inbound_log/inbound_log", "claim_due_items", ("inbound_log_new", "inbound_log_subject")),
     Pin(
         "webhooks/members/recipient",
         "find_recipient",

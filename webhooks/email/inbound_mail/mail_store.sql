@@ -3,11 +3,11 @@
 select raw from inbound_mail where inbound_id = $1;
 
 -- name: delete_raw
--- For a reply with attachments: its text is kept, the attachments are not.
+-- Deletes the mail of a reply with attachments: its text is kept, the attachments are not.
 delete from inbound_mail where inbound_id = $1;
 
 -- name: keep_for_staff
--- For a reply without readable words: staff have to look into the mail itself, and it stays until they close the reply.
+-- Keeps the mail of a reply without readable words until staff, who have to look into it, close the reply.
 insert into unread_mail (inbound_id) select inbound_id from inbound_mail where inbound_id = $1 on conflict do nothing;
 
 -- name: find_reply_mail
@@ -15,5 +15,5 @@ insert into unread_mail (inbound_id) select inbound_id from inbound_mail where i
 select m.raw from reply r join inbound_mail m using (inbound_id) where r.reply_id = $1;
 
 -- name: record_look
--- Records who took a mail out as it came.
+-- Records which member of staff took out a mail as it came.
 insert into audit (actor, action, subject, detail, at) values ($1, 'reply_mail', $2, '{}', $3);
