@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
 }
 _MANY: Final = 4
-"""With so many similar numbers, none is suggested."""
+"""Most similar numbers: where there are so many, none is suggested."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _WITHIN: Final = 900
 

@@ -26,7 +26,7 @@ Format = Literal["csv", "parquet"]
 MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
-"""Ids and statuses; no names, no addresses."""
+"""Columns of a snapshot: ids and statuses, no names or addresses."""
 
 _PAGE: Final = 5000
 _TIMEOUT: Final = 900

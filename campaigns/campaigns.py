@@ -73,7 +73,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignStatus:
-    """Status of a campaign: each step's messages by state, and what has come of its subject."""
+    """Status of a campaign: each step's messages by state, and the status of its subject."""
 
     campaign: Campaign
     steps: tuple[StepCounts, ...]

@@ -248,7 +248,7 @@ async def used_variables(db: Connection, step: asyncpg.Record) -> frozenset[str]
 async def place(
     db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], used: frozenset[str], now: datetime
 ) -> None:
-    """Put what was decided for some people into the outbox; whoever has a row of this step keeps that.
+    """Enqueue the messages decided for some people; those who have a message of this step keep it.
 
     Args:
         db: in the caller's transaction.

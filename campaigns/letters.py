@@ -20,7 +20,7 @@ SQL: Final = load_queries(__file__)
 
 
 async def letters_for(db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], now: datetime) -> list[str]:
-    """Return the letter of each message of a page, "" for most; nothing at all where none can need one.
+    """Return the letter of each message of a page, "" for most; an empty list where none can need one.
 
     Args:
         db: a connection.

@@ -25,7 +25,7 @@ SQL: Final = load_queries(__file__)
 
 Choice = Literal["nothing", "service", "everything"]
 CHOICES: Final[tuple[Choice, ...]] = ("nothing", "service", "everything")
-"""From least to most."""
+"""Choices at a contact point, from least to most."""
 Obstacle = Literal["start", "bounced", "complained", "shared", "moved", "other"]
 """Reasons why an address can get no more, in order: a text of STOP, which only START lifts; mail that bounced, or a
 number that does not exist; a spam complaint; an opt-out by somebody else who shares it; the address is no longer the

@@ -187,7 +187,7 @@ def _read_about(value: object) -> object:
 
 
 About = Annotated[dict[str, str] | str, BeforeValidator(_read_about)]
-"""What a campaign is about: `{kind: name}`, or only the kind where none of it has a name."""
+"""Subject of a campaign: `{kind: name}`, or only the kind where subjects of it have no names."""
 
 
 class CampaignSpec(SpecTable):

@@ -20,7 +20,7 @@ from messaging.states import STATE_GROUPS
 SQL = load_queries(__file__)
 
 _PAGES: Final[Mapping[str, str]] = {"ballot": "/console/ballots"}
-"""Where the pages of subjects are, by kind."""
+"""Paths of the pages of subjects, by kind."""
 
 SHOWN_IN_FULL: Final = 5
 """Most campaigns whose steps are counted on the first page; the others are linked."""

@@ -26,9 +26,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 ChannelName = Literal["sms", "email"]
-"""How a message goes."""
+"""Name of the channel that a message goes by."""
 MessagePurpose = Literal["service", "marketing"]
-"""What a message is for: marketing needs consent."""
+"""Purpose of a message: marketing needs consent."""
 
 
 class State(StrEnum):

@@ -46,7 +46,7 @@ TIDY_AFTER: Final = 300.0
 TIDY_EVERY: Final = 3600.0
 """Seconds between two rounds where nothing is left to archive."""
 RECEIPTS_COME_FOR: Final = timedelta(days=60)
-"""How long receipts may still come for messages to a person who was erased."""
+"""Time for which receipts may still come for messages to a person who was erased."""
 TIDY_SHARE: Final = 0.2
 """Largest share of the time that archiving may take."""
 

@@ -165,7 +165,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
-    """Process a reply. Doing it again changes nothing.
+    """Process a reply. Processing it again changes nothing.
 
     Args:
         db: in the caller's transaction.
@@ -231,7 +231,7 @@ async def record_answer(
     at: datetime,
     comment: str = "",
 ) -> int:
-    """Record the answer that a member of staff read in a reply, with the words of that.
+    """Record the answer that a member of staff read in a reply, with the words of the reply.
 
     Returns:
         The answer's id.

@@ -1,4 +1,4 @@
-"""Asking back: somebody whose answer cannot be read is told once how to answer; after that a person reads theirs.
+"""Asking back: somebody whose answer cannot be read is texted once how to answer; after that, staff read it.
 
 It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
 opt out, or whose words may be ours or a machine's.

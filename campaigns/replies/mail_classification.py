@@ -19,7 +19,7 @@ REACTION_PART: Final = "reaction_part"
 Doubt = Literal["subject", "list"]
 
 _KEPT: Final = frozenset({SUBJECT, LIST, REACTION_PART, REPEATED})
-"""Rules of mails that nobody may have written: what they answer makes nothing of them."""
+"""Rules of mails that a machine may have written: the message they answer does not change their reading."""
 
 
 def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:

@@ -26,7 +26,7 @@ READINGS: Final = GENERAL | MEANINGS
 
 @dataclass(frozen=True, slots=True)
 class ShownReply:
-    """Reply as the inbox shows it.
+    """Reply as the reply inbox shows it.
 
     Attributes:
         reply_id: its id.
@@ -97,7 +97,7 @@ class PastReading:
 
 @dataclass(frozen=True, slots=True)
 class ReplyThread:
-    """ReplyThread: a reply, its readings, and other replies from the same address.
+    """Reply with all its readings, and other replies from the same address.
 
     Attributes:
         reply: the reply; its `why_open` is "" where it is not open.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 AnswerChannel = Literal["link", "sms", "email"]
-"""How an answer came: by a button on the page of a link, or a reply."""
+"""Channel of an answer: a button on the page of a link, or a reply by text or email."""
 
 
 @dataclass(frozen=True, slots=True)

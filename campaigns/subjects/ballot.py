@@ -117,12 +117,12 @@ class BallotSubject(Subject):
 
     @property
     def outside_population(self) -> str:
-        """Return that somebody is no elector."""
+        """Return the end of a sentence about somebody who is no elector."""
         return f"not in the electorate of {self.name}"
 
     @property
     def nobody_found(self) -> str:
-        """Return what is wrong with an audience of nobody."""
+        """Return why an audience may have nobody in it."""
         return "the filter finds nobody in the electorate of the ballot"
 
     @property

@@ -20,7 +20,7 @@ KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType(
 )
 """The class of each kind, by what files call it."""
 MEANINGS: Final = frozenset[str]().union(*(subject_class.common_meanings for subject_class in KINDS.values()))
-"""Everything that is an answer to every subject of some kind."""
+"""Answers that all subjects of a kind have in common, of every kind."""
 
 
 def subject_of(facts: Mapping[str, Any]) -> Subject:

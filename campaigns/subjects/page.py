@@ -19,23 +19,23 @@ PageRequest = tuple[str, str]
 
 
 class PageReader(Protocol):
-    """PageReader of a page: the recipient of the message whose link opened it."""
+    """Reader of a page: the recipient of the message whose link opened it."""
 
     @property
     def first_name(self) -> str:
-        """Return theirs; may be empty."""
+        """Return their first name; may be empty."""
 
     @property
     def channel(self) -> str:
-        """Return how the message was sent."""
+        """Return the channel by which the message was sent."""
 
     @property
     def status(self) -> str | None:
-        """Return what they are known to have answered; None for nothing."""
+        """Return the answer they are known to have given; None for none."""
 
     @property
     def said_here(self) -> bool:
-        """Return whether they said so by this very link."""
+        """Return whether they answered by this very link."""
 
     @property
     def stopped(self) -> bool:
@@ -43,11 +43,11 @@ class PageReader(Protocol):
 
     @property
     def stopped_by_link(self) -> bool:
-        """Return whether they did so on one of their pages, where it can be taken back."""
+        """Return whether they opted out on one of their pages, where that can be taken back."""
 
     @property
     def stopped_everywhere(self) -> bool:
-        """Return whether they did so for all of their addresses, not only for this one."""
+        """Return whether they opted out for all of their addresses, not only for this one."""
 
     @property
     def reached_otherwise(self) -> bool:

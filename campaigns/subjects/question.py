@@ -33,7 +33,7 @@ from services.questions.spec import QuestionSpec, load_question_spec
 from services.questions.template_fields import QUESTION, example_fields
 
 LOW: Final = "low_answer"
-"""Why staff look into an answer."""
+"""Reason for which staff look into an answer: it is one of the low ones."""
 _SOURCES: Final[Mapping[AnswerChannel, ResponseSource]] = MappingProxyType(
     {"link": ResponseSource.LINK, "sms": ResponseSource.SMS_REPLY, "email": ResponseSource.EMAIL_REPLY}
 )
@@ -176,7 +176,7 @@ class QuestionSubject(Subject):
         return ", ".join(f"{digit}{letter} {known[name]}" for digit, name in menu.items() if name in known)
 
     def why_open(self, meaning: str | None) -> str | None:
-        """Return that an answer is a low one; None where it is not."""
+        """Return `LOW` for a low answer, else None."""
         return LOW if any(answer["low"] and answer["name"] == meaning for answer in self.details["answers"]) else None
 
     async def record(self, db: Connection, answer: Answer) -> int:

@@ -1,4 +1,4 @@
-"""Page about a question: its words and answers, what the person has answered, a box for a comment."""
+"""Page about a question: its words and answers, the answer that was given, a box for a comment."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from messaging.content.translations import day_and_time
 from messaging.content.vocabulary import SubjectVariable
 
 Outside = Literal["early", "late"]
-"""Why an answer does not count: it came before the subject opened, or after it closed."""
+"""Reason why an answer does not count: it came before the subject opened, or after it closed."""
 ParameterOf = Callable[[object], str]
 """Adds a value to a query's parameters; returns the number it has there, "$3"."""
 
@@ -82,17 +82,17 @@ class Subject(ABC):
     details: Mapping[str, Any]
 
     kind: ClassVar[str]
-    """What files and the database call its kind: `ballot`."""
+    """Name of its kind in files and in the database: `ballot`."""
     named: ClassVar[bool] = True
-    """Whether files name it; one that is not belongs to its campaign alone, and has that's name."""
+    """Whether files name it; a subject that files do not name belongs to one campaign, and has its name."""
     variable: ClassVar[SubjectVariable | None] = None
-    """Its variable in templates; None where there is nothing to say but what every template may."""
+    """Its variable in templates; None where its templates have only the variables of all templates."""
     table: ClassVar[type[SpecTable]]
     """Keys of its table in a file."""
     reads_answers: ClassVar[bool] = False
     """Whether it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
     common_meanings: ClassVar[frozenset[str]] = frozenset()
-    """What digits, buttons and words may mean about every subject of its kind."""
+    """Meanings that digits, buttons and words may have for every subject of its kind."""
     common_presses: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Buttons of every page about its kind that are answers, and what each means."""
     for_a_person: ClassVar[frozenset[str]] = frozenset()
@@ -102,7 +102,7 @@ class Subject(ABC):
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """Make it of its row in the view, as JSON."""
+        """Make a subject of its row in the view, as JSON."""
         known = {field.name: facts[field.name] for field in fields(cls)}
         return cls(**known | {name: _time(facts[name]) for name in _TIMES})
 
@@ -117,7 +117,7 @@ class Subject(ABC):
 
     @property
     def meanings(self) -> frozenset[str]:
-        """Return what digits, buttons and words may mean, beside `classification.GENERAL`."""
+        """Return the meanings that digits, buttons and words may have, beside `classification.GENERAL`."""
         return self.common_meanings
 
     @property
@@ -147,7 +147,7 @@ class Subject(ABC):
     @classmethod
     @abstractmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find one by its name; returns its id.
+        """Find a subject of this kind by its name; returns its id.
 
         Raises:
             NotFound: there is none; the error names those there are.
@@ -158,7 +158,7 @@ class Subject(ABC):
     async def ensure(
         cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
     ) -> None:
-        """Make the one that a campaign's file describes, or check that the one of its name is the same.
+        """Make the subject that a campaign's file describes, or check that the one of its name is the same.
 
         Args:
             db: a connection.
@@ -188,7 +188,7 @@ class Subject(ABC):
 
     @property
     def nobody_found(self) -> str:
-        """Return what is wrong with an audience of nobody."""
+        """Return why an audience may have nobody in it."""
         return "the filter finds nobody"
 
     @property
@@ -311,7 +311,7 @@ class Subject(ABC):
 
     @classmethod
     async def retract(cls, db: Connection, answer_id: int, *, recorder: str, channel: AnswerChannel) -> None:
-        """Take an answer back: what stood before it holds again.
+        """Take an answer back: the answer before it counts again.
 
         Raises:
             NotFound: there is no such answer.
@@ -320,7 +320,7 @@ class Subject(ABC):
         raise NotImplementedError(f"nobody answers a {cls.kind}")
 
     async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
-        """Return the latest answer by a message's link that stands, its `answer_id` and `at`; None for none."""
+        """Return the latest answer by a message's link that was not taken back, its `answer_id` and `at`; None for none."""
         return None
 
     @classmethod
@@ -364,7 +364,7 @@ class Subject(ABC):
         return {"opens": self.opens_at, "closes": self.closes_at}
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:
-        """Return what has come of it so far, or of a campaign's share in it.
+        """Return its answers so far, or those to one campaign.
 
         Args:
             db: a connection.

@@ -1,4 +1,4 @@
-"""`muster ballot`: set up a ballot and see what it holds."""
+"""`muster ballot`: set up a ballot, list ballots and show one."""
 
 from __future__ import annotations
 

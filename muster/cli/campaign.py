@@ -72,7 +72,7 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool) -> None:
-    """Say who will get what and what it costs, ask, and launch.
+    """Show who gets which message and the cost, ask, and launch.
 
     Steps without a time start at once; the others when their time comes, by the worker. A launch that was interrupted
     is taken up where it stopped.
@@ -96,7 +96,7 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
 )
 @json_option
 def status(name: str, *, watch: bool, as_json: bool) -> None:
-    """Show how far each step is, and what has come of it."""
+    """Show the progress of each step, and the answers so far."""
     run(_status(name, watch=watch, as_json=as_json))
 
 
@@ -119,7 +119,7 @@ def list_(*, as_json: bool) -> None:
 @reason_option
 @actor_option
 def pause(name: str, reason: str, actor: str) -> None:
-    """Stop sending; what is queued waits."""
+    """Pause sending; queued messages wait."""
     run(_change(campaigns.pause, name, actor, reason))
     click.echo(f"{name} is paused. Go on with: muster campaign resume {name}")
 
@@ -129,7 +129,7 @@ def pause(name: str, reason: str, actor: str) -> None:
 @reason_option
 @actor_option
 def resume(name: str, reason: str, actor: str) -> None:
-    """Go on where it was paused."""
+    """Resume sending where it was paused."""
     run(_change(campaigns.resume, name, actor, reason))
     click.echo(f"{name} goes on.")
 
@@ -140,14 +140,14 @@ def resume(name: str, reason: str, actor: str) -> None:
 @reason_option
 @actor_option
 def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
-    """End a campaign for good: what is queued is withdrawn, and later steps never start."""
+    """Cancel a campaign for good: queued messages are withdrawn, and later steps never start."""
     ask_for_yes(f"Cancel {name} for good?", f"Cancelling {name}", yes=yes)
     run(_change(campaigns.cancel, name, actor, reason))
     click.echo(f"{name} is cancelled.")
 
 
 async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
-    """Make the campaign, and list what about it is probably a mistake."""
+    """Make the campaign, and list what in its file is probably a mistake."""
     spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))

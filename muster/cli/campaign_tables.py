@@ -181,7 +181,7 @@ def _certainty(step: StepPlan) -> str:
 
 
 def status_table(now: CampaignStatus) -> RenderableType:
-    """Show the progress of a campaign's steps, and what has come of it."""
+    """Show the progress of a campaign's steps, and the answers so far."""
     campaign = now.campaign
     heading = Text(campaign.name, style="bold")
     heading.append(f"  {campaign.title}", style="not bold")

@@ -73,7 +73,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name")
 @actor_option
 def revoke(name: str, actor: str) -> None:
-    """Refuse a key from now on."""
+    """Revoke a key; it is refused from now on."""
     from api.keys import revoke_key
 
     async def work() -> None:

@@ -61,7 +61,7 @@ def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | No
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Find messages, see why each is where it is, decide about those that wait, archive what is over."""
+    """Find messages, explain the state of each, decide about those in manual review, archive old ones."""
 
 
 @command.command("list")
@@ -92,7 +92,7 @@ def list_(
 @command.command()
 @click.argument("sender")
 def resume(sender: str) -> None:
-    """Let SENDER send again after it was stopped, and try again what it was refused.
+    """Resume SENDER after it was stopped, and try its refused messages again.
 
     SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
     """
@@ -116,7 +116,7 @@ command.add_command(settle.command, "settle")
 @actor_option
 @json_option
 def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
-    """Move the messages of campaigns that are over out of the way of those that are sent.
+    """Move the messages of campaigns that are over into the archive.
 
     Workers do this by themselves when nothing is being sent. Archived messages are still found by `why` and `list`, and
     every report stays as it is. It can be stopped at any time and goes on where it was.

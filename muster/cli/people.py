@@ -181,7 +181,7 @@ def _some(members: Sequence[str]) -> str:
 @click.argument("external_id")
 @json_option
 def show(external_id: str, *, as_json: bool) -> None:
-    """Show one member: name, units, addresses and what stands in their way, consents, attributes."""
+    """Show one member: name, units, addresses with their suppressions, consents, attributes."""
     person, ledger, zone = run(_find(external_id))
     if as_json:
         consents = [asdict(consent) for consent in current_consent(ledger)]

@@ -45,7 +45,7 @@ _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Deal with the replies that need a person: list, show, answer, read, undo, close; have replies read again."""
+    """Deal with the replies that need a person: list, show, answer, read, undo, close; classify replies again."""
 
 
 @command.command("list")
@@ -72,7 +72,7 @@ def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) ->
 @_reply
 @json_option
 def show(reply_id: int, *, as_json: bool) -> None:
-    """Show a reply: who it is from, what it answers, and everything that has been made of it.
+    """Show a reply: its author, the message it answers, its readings and the answers to it.
 
     REPLY is its number, as `muster replies list` shows it.
     """
@@ -134,7 +134,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
-    """Say what REPLY means: your READING takes the place of the rule's, and so does what comes of it.
+    """Read REPLY yourself: your READING replaces the rule's, with everything that followed from that.
 
     READING is one of those that `muster replies show` and docs/replies.md name, or an answer of the question that was
     asked. An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
@@ -167,7 +167,7 @@ def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def close(reply_id: int, actor: str, *, as_json: bool) -> None:
-    """Say that REPLY has been dealt with; what was read in it stays."""
+    """Close REPLY, which has been dealt with; its reading stays."""
     was_open = run(_close(reply_id, actor))
     if as_json:
         print_json({"reply_id": reply_id, "was_open": was_open})

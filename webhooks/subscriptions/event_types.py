@@ -1,4 +1,4 @@
-"""Event types: what each event is called, when it happens, and what its payload holds.
+"""Event types: the name of each, when it happens, and the fields of its payload.
 
 Payloads hold as little as possible: ids and fixed words. Phone numbers, mailboxes and members' texts are fields
 of their own, filled only for a subscription that includes them where MUSTER_WEBHOOK_INCLUDE allows it.

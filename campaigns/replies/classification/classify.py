@@ -1,4 +1,4 @@
-"""Reader of replies: rules are data (`rules/`), tried in order; the first that fits decides the reading.
+"""Classification of a reply: rules are data (`rules/`), tried in order; the first that fits decides the reading.
 
 Two mistakes must not happen: counting a vote that is none, and missing a plain STOP. Everything else that is not clear
 is `unclear`, and staff read it.
