@@ -320,7 +320,7 @@ class Subject(ABC):
         raise NotImplementedError(f"nobody answers a {cls.kind}")
 
     async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
-        """Return the latest answer by a message's link that was not taken back, its `answer_id` and `at`; None for none."""
+        """Return the latest answer by a message's link that was not taken back: `answer_id` and `at`; None for none."""
         return None
 
     @classmethod

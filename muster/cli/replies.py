@@ -134,7 +134,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
-    """Read REPLY yourself: your READING replaces the rule's, with everything that followed from that.
+    """Read REPLY yourself: your READING replaces that of the rule, and its effects.
 
     READING is one of those that `muster replies show` and docs/replies.md name, or an answer of the question that was
     asked. An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.

@@ -41,7 +41,7 @@ _BROWSERS: Final = re.compile(
     r"mozilla/|opera[ /]|nokia|samsung|sonyericsson|blackberry|lg-|mot-|sec-|ucweb|lynx|links|w3m|elinks|dillo",
     re.IGNORECASE,
 )
-"""Prefixes of browsers' names, old phones' too. Anything else is a library, not a program that people read pages with."""
+"""Prefixes of browsers' names, old phones' too. Anything else is a library, not a browser."""
 _HANDHELD: Final = re.compile(r"android|iphone|ipad|mobile|phone|tablet|nokia|symbian|midp", re.IGNORECASE)
 """Telephones and tablets. The public list of robots is not asked about them: it has the builds of common telephones,
 Facebook's own browser and the names of models among its robots."""
