@@ -87,7 +87,7 @@ def import_(
     ballot: str, file: Path, source: str, says: str | None, header_row: int | None, encoding: str | None,
     errors: Path | None, actor: str, *, write: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Bring in what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
+    """Import what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
 
     Members are found by member_id, or by a phone number or mailbox that only one of them has. A column called answer
     (or voted, result, outcome …) says what they said, one called at (or date, called at …) when. All of it is recorded

@@ -62,7 +62,7 @@ def events(*, as_json: bool) -> None:
 @actor_option
 @json_option
 def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: str, *, as_json: bool) -> None:
-    """Tell URL what happens from now on, and print the secret it verifies signatures with. It is shown only once."""
+    """Send events to URL from now on, and print the secret that verifies their signatures. It is shown only once."""
     from webhooks.subscriptions.subscriptions import add_subscription
 
     async def work() -> dict[str, Any]:
@@ -132,7 +132,7 @@ def show(name: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
-    """Give it a new secret, and print it. For a while both sign, so that the receiver can change in its own time."""
+    """Give NAME a new secret, and print it. For a while both sign, so that the receiver can change at any time."""
     from webhooks.subscriptions.subscriptions import rotate as rotate_secret
 
     async def work() -> str:
@@ -158,7 +158,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
-    """Send it nothing for now. Events wait meanwhile, as long as they are kept (MUSTER_KEEP_EVENTS)."""
+    """Pause NAME. Events wait meanwhile, as long as they are kept (MUSTER_KEEP_EVENTS)."""
     from webhooks.subscriptions.subscriptions import pause as pause_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
@@ -175,7 +175,7 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def resume(name: str, actor: str, *, as_json: bool) -> None:
-    """Send again, from the event at which it stopped."""
+    """Resume NAME from the event at which it stopped."""
     from webhooks.subscriptions.subscriptions import resume as resume_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:

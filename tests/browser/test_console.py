@@ -101,7 +101,7 @@ async def test_a_member_of_staff_signs_in_and_out(site: Site) -> None:
         assert await visit.go(link) == 404
 
 
-async def test_what_changes_appears_by_itself_and_focus_stays(site: Site, union: Union) -> None:
+async def test_changes_appear_by_themselves_and_focus_stays(site: Site, union: Union) -> None:
     async with site.visit() as visit:
         await visit.go("/console/")
         await visit.live()

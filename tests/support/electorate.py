@@ -1,4 +1,4 @@
-"""What to test with: units, people with addresses, a ballot and its electorate, files, a runtime with providers."""
+"""Builders of what tests need: units, people, a ballot and its electorate, files, a runtime with providers."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -76,7 +76,7 @@ NUDGE = Template(
     ),
     why="You get this email because The Union is asking its members about the pay ballot.",
 )
-"""What its steps say, by either channel."""
+"""Texts of its steps, by channel."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ grant usage, select on all sequences in schema public to {0};
 grant execute on all functions in schema public to {0};
 set role {0}
 """
-"""What the embedded server's `muster` has: see muster/embedded/roles.psql."""
+"""Rights of the embedded server's role `muster`: see muster/embedded/roles.psql."""
 REFUSED = (
     asyncpg.RaiseError,
     asyncpg.InsufficientPrivilegeError,

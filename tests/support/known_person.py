@@ -23,7 +23,7 @@ WORDS = (
     NUMBER, "7700900471", "7700900472", "zeb.q", "zeb@work", "zebedee", "quackenbush", "turquoise", "heliotrope",
     "zeb%2eq", "900 471",
 )  # fmt: skip
-"""Whatever leads to the person: numbers, mailboxes, names, words they wrote and words about them."""
+"""Everything that leads to the person: numbers, mailboxes, names, words they wrote and words about them."""
 NEIGHBOUR, NEAR_PHONE, NEAR_MAILBOX = "N7", "+447711111471", "zara@example.org"
 """Somebody whose addresses have the same masks."""
 REP = "rep@site.example"

@@ -1,4 +1,4 @@
-"""What the outbox's tests work with: steps and messages as a launch writes them, and providers in the sandbox."""
+"""Builders for the outbox's tests: steps and messages as a launch writes them, and providers in the sandbox."""
 
 from __future__ import annotations
 

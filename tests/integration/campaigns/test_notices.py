@@ -293,7 +293,7 @@ async def a_mail_stops_mails(db: Connection) -> None:
         ("audience = { answered = true }", "audience.answered: nobody answers a notice: leave the key out"),
     ],
 )  # fmt: skip
-async def test_what_a_notice_cannot_have_is_refused(
+async def test_a_notice_with_keys_of_other_subjects_is_refused(
     settings: Settings, sandbox: Sandbox, templates: Path, change: str, problem: str
 ) -> None:
     muster(settings, sandbox, templates, f"people import {templates / 'people.csv'}")

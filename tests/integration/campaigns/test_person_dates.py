@@ -136,7 +136,7 @@ async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load
     ]
 
 
-async def test_what_the_message_says_moves_with_the_date(muster: Runtime, load: Load) -> None:
+async def test_the_text_of_a_message_changes_with_the_date(muster: Runtime, load: Load) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-25 14:30")
     await launched(muster)
     await load("1,Anna,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900009,,,,2026-11-25 14:30")
@@ -155,7 +155,7 @@ async def test_what_the_message_says_moves_with_the_date(muster: Runtime, load: 
             await db.execute(elsewhere, now["2"]["person_id"])
 
 
-async def test_whoever_opts_out_is_not_written_to_elsewhere_instead(muster: Runtime, load: Load) -> None:
+async def test_an_opt_out_is_not_followed_by_a_message_to_another_address(muster: Runtime, load: Load) -> None:
     await load("1,Ann,+447700900001,ann@x.test,,,2026-11-25 14:30")
     await launched(muster)
     async with connected(muster) as db:
@@ -165,7 +165,9 @@ async def test_whoever_opts_out_is_not_written_to_elsewhere_instead(muster: Runt
     assert (await outcomes(muster))["1"][:2] == ("suppressed", "opted_out")
 
 
-async def test_what_has_gone_is_not_told_again_and_staff_see_it(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     await launched(muster)
     async with connected(muster) as db:
@@ -298,7 +300,7 @@ async def test_after_a_date_those_of_before_the_launch_are_past_and_late_files_a
     assert (await outcomes(muster))["long-ago"] == ("skipped", "past_date", None)
 
 
-async def test_whoever_leaves_the_audience_is_withdrawn_and_an_hourly_look_finds_them(
+async def test_people_who_leave_the_audience_get_nothing_and_an_hourly_look_finds_them(
     muster: Runtime, load: Load, clock: Clock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,,b@x.test,,,2026-11-25 14:30")

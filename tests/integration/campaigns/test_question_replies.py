@@ -51,7 +51,7 @@ async def room(runtime: Runtime, db: Connection, ann: int) -> Room:
         ("HELP", None, None, "help"),
     ],
 )
-async def test_what_a_text_becomes(
+async def test_a_text_becomes_an_answer_or_an_open_reply(
     room: Room, ann: int, text: str, answer: str | None, comment: str | None, why: str | None
 ) -> None:
     answered = await room.says(text, PHONE)
@@ -210,7 +210,7 @@ async def test_a_mail_is_asked_back_by_mail_in_the_language_of_its_reader(runtim
 
 
 @pytest.mark.parametrize("text", ["1 please don't contact me about STOP signs", ""])
-async def test_what_may_be_an_opt_out_or_says_nothing_is_not_asked_back(room: Room, ann: int, text: str) -> None:
+async def test_a_possible_opt_out_or_an_empty_reply_is_not_asked_back(room: Room, ann: int, text: str) -> None:
     await room.says(text, PHONE, media=0 if text else 1)
     assert await asked_back(room) == []
 

@@ -1,4 +1,4 @@
-"""What is over moves by itself, at the right time, and every report and every late answer stays right."""
+"""Messages of campaigns that are over are archived at the right time; reports and late answers stay right."""
 
 from __future__ import annotations
 

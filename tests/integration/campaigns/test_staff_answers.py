@@ -78,7 +78,7 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
 
 
-async def test_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:
+async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:
     await campaign.ask(sms=PHONE)
     said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "STOP, and call me", NOON))
     refused = muster(settings, "answer", str(said.reply_id), "Sorry.", status=1)

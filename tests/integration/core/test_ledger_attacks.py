@@ -1,4 +1,4 @@
-"""Whoever has the application's login, and all of SQL, can add to the ledgers and take nothing away."""
+"""The application's login, with all of SQL, can add to the ledgers and take nothing away."""
 
 from __future__ import annotations
 

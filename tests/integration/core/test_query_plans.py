@@ -165,7 +165,7 @@ async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> Non
 
 
 @pytest.mark.parametrize("name", ["find_recipient", "view_page", "use_view"])
-async def test_what_a_person_has_answered_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
+async def test_the_status_of_a_person_is_found_by_its_whole_key(grown: Connection, name: str) -> None:
     nodes = await plan_of(grown, load_queries(str(ROOT / "webhooks/members/recipient.py"))[name])
     for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):
         conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == index]

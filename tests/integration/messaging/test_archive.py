@@ -336,7 +336,7 @@ HOT = {
     "campaigns/launch": ("list_recipients",),
     "webhooks/members/recipient": ("find_recipient", "view_page", "use_view"),
 }
-"""What runs for every message, receipt, look, press and reply."""
+"""Queries that run for every message, receipt, page view, press and reply."""
 
 
 async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection) -> None:

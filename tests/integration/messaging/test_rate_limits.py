@@ -15,7 +15,7 @@ from tests.support.outbox_rows import add_messages, add_step, events, open_dispa
 RATE = 100.0
 BURST = 0.1
 IN_HAND = 2 * 4
-"""What each worker may have marked and not yet sent: twice its connections."""
+"""Messages that a worker may have recorded as on the wire and not yet sent: twice its connections."""
 
 
 @pytest.fixture

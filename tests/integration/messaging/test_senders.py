@@ -176,7 +176,7 @@ async def test_a_text_refused_by_receipt_is_tried_again_and_known_by_both_ids(db
     assert (await message(db, only))["state"] == "delivered"
 
 
-async def test_what_is_settled_as_unsent_does_not_come_back_to_a_cancelled_campaign(db: Connection) -> None:
+async def test_a_message_settled_as_unsent_does_not_come_back_to_a_cancelled_campaign(db: Connection) -> None:
     over = await add_step(db, campaign_id=1)
     on = await add_step(db, campaign_id=2)
     (one,) = await fill(db, over, 1, "ambiguous", reason="held")

@@ -33,7 +33,7 @@ AT_THE_END = {
     "claimed messages could not be handed back; they wait until this worker is declared gone",
     "a job cannot run now; trying every second",
 }
-"""What a worker may say besides when it is stopped while PostgreSQL is away: something stays behind."""
+"""Further log lines of a worker that is stopped while PostgreSQL is away: claimed messages stay behind."""
 
 
 @pytest.fixture

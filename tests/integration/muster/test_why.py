@@ -41,7 +41,7 @@ async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: 
     assert (named.code, named.json()[0]["message_id"]) == (0, ids[3])
 
 
-async def test_who_got_it_is_named_and_may_be_written_in_any_way(settings: Settings, db: Connection) -> None:
+async def test_a_recipient_is_found_by_any_notation_and_named(settings: Settings, db: Connection) -> None:
     amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
     await add_person(db, "0001007", sms="+447700900126", first_name="[b]Bob")
     step = await add_step(db)
@@ -62,7 +62,7 @@ async def test_who_got_it_is_named_and_may_be_written_in_any_way(settings: Setti
     assert '"external_id":"0001007","name":"[b]Bob Lee"' in rows.out
 
 
-async def test_what_is_planned_and_what_passed_them_by_is_told(settings: Settings, db: Connection) -> None:
+async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Settings, db: Connection) -> None:
     person = await add_person(db, "M1", sms="+447700900126", email="m1@example.org")
     other = await add_person(db, "M2")
     ballot_id = await add_ballot(db)

@@ -63,7 +63,7 @@ async def test_a_list_names_numbers_mailboxes_and_members(pool: Pool, db: Connec
     assert tuple(audit) == ("ada", "suppressions.imported", "list.csv")
 
 
-async def test_what_is_queued_for_them_is_withdrawn(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_queued_messages_to_suppressed_people_are_withdrawn(pool: Pool, db: Connection, tmp_path: Path) -> None:
     bob = await add_person(db, "7", sms=BOB)
     step, later_one = await add_step(db), await add_step(db, campaign_id=2)
     (only,) = await add_messages(db, step, "sms", [ANN], first_person=99)

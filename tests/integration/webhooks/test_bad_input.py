@@ -1,4 +1,4 @@
-"""Whatever anybody sends to any address of ours: no 500, no hang, nothing half-written, and an answer in words.
+"""Requests with any content to any path of ours: no 500, no hang, nothing half-written, and an answer in words.
 
 Which addresses there are is asked of the router, so that new ones are tried, too. The members' pages have a test of
 their own.

@@ -1,4 +1,4 @@
-"""What there is to tell: found in the ledgers, in order, nothing missed, nothing twice, only what is wanted."""
+"""Events are found in the ledgers, in order, none missed, none twice, and only those that are wanted."""
 
 import asyncio
 from dataclasses import replace

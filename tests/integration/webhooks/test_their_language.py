@@ -88,7 +88,7 @@ async def test_a_wrong_link_answers_in_the_language_of_the_browser(client: Clien
         ("cy", "", 1, "ni allwn weld lluniau"),
     ],
 )
-async def test_what_is_texted_back_is_in_the_language_they_wrote_in_or_else_in_theirs(
+async def test_an_automatic_answer_is_in_the_language_of_the_text_or_else_of_the_person(
     campaign: Campaign, client: Client, language: str, body: str, pictures: int, words: str
 ) -> None:
     await campaign.ask(sms=PHONE, language=language)
@@ -105,7 +105,7 @@ async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
     assert "ni chewch ragor" not in await text_back(campaign.runtime, client, "please stop texting me")
 
 
-async def test_whoever_shares_the_address_of_somebody_erased_reads_their_own_language(
+async def test_sharers_of_an_erased_persons_address_read_their_own_language(
     campaign: Campaign, client: Client, db: Connection
 ) -> None:
     asked = await campaign.ask(email="both@x.test")

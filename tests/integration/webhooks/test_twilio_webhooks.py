@@ -139,7 +139,7 @@ async def test_the_query_is_part_of_what_is_signed(here: Runtime, campaign: Camp
     assert (await send(client, path, status("delivered"))).status == 204
 
 
-async def test_what_proxies_say_changes_nothing_about_what_is_signed(client: Client, db: Connection) -> None:
+async def test_headers_of_proxies_do_not_change_the_signed_url(client: Client, db: Connection) -> None:
     form = text("not yet")
     said = {
         "X-Forwarded-Host": "evil.test",
@@ -192,7 +192,7 @@ def signed_rubbish(body: bytes, content_type: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
-async def test_what_twilio_signed_and_nobody_can_read_is_kept_for_a_while(
+async def test_a_signed_request_that_cannot_be_read_is_kept_for_a_while(
     client: Client, db: Connection, here: Runtime, body: bytes, content_type: str
 ) -> None:
     assert (await client.post(INBOUND, data=body, headers=signed_rubbish(body, content_type))).status == 400

@@ -101,7 +101,7 @@ def test_a_need_is_rounded_up() -> None:
 
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 0.49))
-def test_what_is_shown_is_never_impossible(electorate: int, part: float, share: float, over: float) -> None:
+def test_shown_figures_are_never_impossible(electorate: int, part: float, share: float, over: float) -> None:
     one = stands(electorate, int(electorate * part), share, over)
     assert 0 <= one.needed <= electorate - one.confirmed
     assert not (one.reached and one.needed)

@@ -32,7 +32,7 @@ def test_nineteen_of_twenty_are_read_as_they_were_meant(part: str) -> None:
     assert right / of >= 0.95, f"{right} of {of}"
 
 
-def test_nothing_is_taken_for_a_vote_that_is_none() -> None:
+def test_no_other_reply_is_read_as_a_vote() -> None:
     assert [case.text for case in STANDARD if read(case) == "voted" != case.reading] == []
 
 

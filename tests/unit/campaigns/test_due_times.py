@@ -1,4 +1,4 @@
-"""When a message is due by a date of its person: hours that pass, days on their clock, and what is past."""
+"""Times of messages that are due by a date of their person: hours that pass, days on the clock, past dates."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_days_keep_the_hour_of_the_person_s_clock(at: datetime, days: int, side:
         ("after", "Easter", None, Reason.UNREADABLE_DATE),
     ],
 )
-def test_what_has_passed_goes_at_once_or_not_at_all(
+def test_a_message_due_in_the_past_goes_at_once_or_not_at_all(
     side: str, text: str, hours: int | None, reason: Reason | None
 ) -> None:
     now = NOW + timedelta(seconds=2) if text.endswith(":01") else NOW

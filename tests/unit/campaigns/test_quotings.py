@@ -27,7 +27,7 @@ def sample() -> list[Told]:
     return found
 
 
-def test_nothing_is_done_for_our_words_that_the_answer_would_not_do(sample: list[Told]) -> None:
+def test_our_quoted_words_have_no_effect_of_their_own(sample: list[Told]) -> None:
     assert [(one.what, one.text, one.read) for one in sample if one.wrong] == []
 
 

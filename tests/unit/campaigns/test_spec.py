@@ -98,7 +98,7 @@ def test_every_kind_of_subject_has_a_table() -> None:
     ("about", "subject"),
     [('about = "notice"', ("notice", "nudges")), ('about = { ballot = "pay-2" }', ("ballot", "pay-2"))],
 )
-def test_what_a_campaign_is_about(tmp_path: Path, about: str, subject: tuple[str, str]) -> None:
+def test_the_subject_of_a_campaign_is_read_in_each_form(tmp_path: Path, about: str, subject: tuple[str, str]) -> None:
     path = _file(tmp_path, BALLOT + CAMPAIGN.replace('about = { ballot = "pay" }', about))
     assert load_campaign_spec(path).subject == subject
 
@@ -180,7 +180,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in lines] == ["ballot.title", "ballot.titel", "ballot.opns"]
 
 
-def test_what_is_wrong_with_the_ballot_does_not_hide_what_is_wrong_with_the_campaign(tmp_path: Path) -> None:
+def test_problems_of_the_ballot_and_of_the_campaign_are_shown_together(tmp_path: Path) -> None:
     text = BALLOT.replace("closes", "closing") + CAMPAIGN.replace("title", "tittle")
     with pytest.raises(SpecError) as wrong:
         load_campaign_file(_file(tmp_path, text))
@@ -357,9 +357,7 @@ HOURS = 'write the hours in which it may be sent, within one day, such as "09:00
     ('frequency_cap = "seldom"', "frequency_cap", 'write the most messages in a time, such as "3 in 7 days"'),
     ('frequency_cap = "0 in 7 days"', "frequency_cap", "would let nothing through"),
 ])  # fmt: skip
-def test_what_is_wrong_with_a_window_or_a_cap_is_said_by_key(
-    tmp_path: Path, line: str, key: str, complaint: str
-) -> None:
+def test_problems_of_a_window_or_a_cap_name_the_key(tmp_path: Path, line: str, key: str, complaint: str) -> None:
     [problem] = _problems(tmp_path, CAMPAIGN + line)
     assert problem.startswith(f"campaign.steps[1].{key}: {complaint}")
 

@@ -20,7 +20,7 @@ IDIOMS = [
     "peidiwch stopio", "peidiwch â stopio", "methu stopio", "bws stop", "heb stop", "stopiwch y toriadau",
     "peidiwch poeni", "peidiwch â phoeni", "diwedd y stori", "diwedd yr wythnos", "canslo dydd Llun",
 ]  # fmt: skip
-"""What holds such a word and is no wish, alone and beside claims."""
+"""Texts with such a word that are no wish, alone and beside claims."""
 ON_BALLOT = [
     "voted STOP on the ballot", "I voted STOP on my paper", "voted STOP on it", "wrote STOP on the form",
     "put STOP in the box", 'voted "STOP" on the ballot', "wedi pleidleisio STOP ar y papur",
@@ -53,7 +53,7 @@ QUALIFIED = [
     "about pensions", "on this number, use my mobile", "while I'm on shift", ", at weekends", ", before 8am",
     ", after 10pm", ", at work", ", during lectures", "tra dwi yn y gwaith", "heblaw am y bleidlais",
 ]  # fmt: skip
-"""What makes less of any wish, in words that no list of limits has."""
+"""Words that limit any wish and that no list of limits has."""
 OTHER_THINGS = [
     "Opt out of the political fund how?", "opt me out of the lottery please", "unsubscribe me from the newsletter only",
     "unsubscribe me from the branch rep list but keep me on ballots", "Remove me from the whatsapp group",

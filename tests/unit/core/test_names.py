@@ -54,7 +54,7 @@ RIDDLES: Final = frozenset(
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
-"""What the sandbox keeps of what really happened is a record."""
+"""The sandbox's record of what really happened."""
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 LONGEST: Final = 400

@@ -1,4 +1,4 @@
-"""Where requests may go: on every connection, by whatever way an address is written."""
+"""Addresses to which requests may go are checked on every connection, in every notation."""
 
 import ipaddress
 from collections.abc import AsyncIterator

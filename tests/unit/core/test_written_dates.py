@@ -47,7 +47,7 @@ def test_a_date_alone_is_nine_in_the_morning(text: str) -> None:
         "2026-12-31T14:30+99:00", "31/12-2026", "31 Smarch 2026", "2026-12-31 or 2027-01-01",
     ],
 )  # fmt: skip
-def test_what_may_mean_something_else_is_not_read(text: str) -> None:
+def test_an_ambiguous_date_is_not_read(text: str) -> None:
     assert read_written_date(text, LONDON) is None
 
 

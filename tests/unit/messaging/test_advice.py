@@ -1,4 +1,4 @@
-"""What a template's author is warned of: words networks act on, links with something glued on, menus nobody reads."""
+"""Warnings to a template's author: words networks act on, links with something glued on, menus nobody reads."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def email(text: str) -> Template:
         (email("**{{ confirm_link }}** now"), ""),
     ],
 )
-def test_what_is_glued_to_a_link_is_named(template: Template, glued: str) -> None:
+def test_text_glued_to_a_link_is_named(template: Template, glued: str) -> None:
     said = [one for one in template.warnings() if "glued" in one]
     assert ([f"“{glued}” is glued to" in one for one in said] == [True]) if glued else (said == [])
     assert not said or said[0].startswith("nudge/")

@@ -1,4 +1,4 @@
-"""What can be told is what is published."""
+"""The published schema has every event that can be sent."""
 
 import json
 from datetime import UTC, datetime

@@ -32,7 +32,7 @@ AROUND = [
     "Name: Ann Jones\nEmail: ann@member.test\nDOB: 1/2/1970", "Date of birth: 1/2/1970 Postcode: LS1 1AA",
     "Member number: 1234567\nEmail: ann@member.test\nDate: 1/2/2026\nTo: the union",
 ]  # fmt: skip
-"""What may stand above and below, none of it the beginning of a quoted mail."""
+"""Lines that may stand above and below, none of them the beginning of a quoted mail."""
 
 
 @settings(max_examples=400)

@@ -131,7 +131,7 @@ def test_reactions_of_many_telephones_are_known(text: str) -> None:
         "“Wrong number” 🙄",
     ],
 )
-def test_what_a_member_writes_is_no_reaction(text: str) -> None:
+def test_a_members_own_words_are_no_reaction(text: str) -> None:
     for sent in ((), (TEXT,), sent_email()):
         assert classify_reply(text, MENU, sent).reading != "reaction"
 

@@ -1,4 +1,4 @@
-"""What calls itself a machine is known as one; telephones are not."""
+"""Clients that call themselves machines are recognised as such; telephones are not."""
 
 from __future__ import annotations
 
