@@ -136,7 +136,7 @@ def last_close(now: datetime, days: int, before: datetime | None = None) -> date
     wanted = now - timedelta(days=days) if before is None else before
     if wanted > now - ARCHIVE_DELAY:
         raise InputError(
-            f"What was over less than {ARCHIVE_DELAY.days} days ago stays: people's links still work.",
+            f"Campaigns that were over less than {ARCHIVE_DELAY.days} days ago stay: people's links still work.",
             remedy=f"The latest possible date today is {now - ARCHIVE_DELAY:%Y-%m-%d}.",
         )
     return wanted
@@ -166,7 +166,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         )
         raise Conflict(
             f"{when} {row['over_at']:%Y-%m-%d}: not long enough ago.",
-            remedy=f"Messages are archived of what was over before {before:%Y-%m-%d}; --before takes another date.",
+            remedy=f"Messages of campaigns that were over before {before:%Y-%m-%d} are archived; --before takes another date.",
         )
 
 

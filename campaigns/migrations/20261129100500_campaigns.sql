@@ -159,7 +159,7 @@ create index reply_address on reply (channel, address, reply_id);
 -- Every reading a reply has had: by which rule of which version, or by whom of staff, and the answer it became. Written by
 -- the database itself, so that no way of changing a reply leaves it out.
 create table reply_classification (
-  classification_id   bigint generated always as identity primary key,
+  classification_id bigint generated always as identity primary key,
   reply_id     bigint      not null,
   reading      text        not null,
   rule         text        not null,

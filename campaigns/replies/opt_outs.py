@@ -30,7 +30,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
     """
     message = await answered_message(db, message_id)
     if await suppression.find_place(db, message["channel"], message["address"], message_id) is None:
-        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+        raise NotFound(f"The address of message {message_id} is no longer kept.")
     everywhere = everywhere and not is_erased(message_id, message["address"])  # sharers: the address alone
     for channel, address in _where(message, everywhere=everywhere):
         await suppression.suppress(

@@ -78,7 +78,7 @@ async def send_answer(
         Conflict: messages to them are stopped, or nobody knows where to send it.
     """
     if not text.strip():
-        raise InputError("An answer needs words.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
+        raise InputError("The answer is empty.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
     reply = await db.fetchrow(SQL["lock_reply"], reply_id)
     if reply is None:
         raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")

@@ -118,8 +118,8 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
             db,
             key=key,
             severity="warning",
-            title=f"It is not known of {plural(row['unknown'], 'message')} from {row['address']} whether"
-            f" {verb(row['unknown'], 'it', 'they')} left.",
+            title=f"It is not known whether {plural(row['unknown'], 'message')} from {row['address']}"
+            f" {verb(row['unknown'], 'was', 'were')} sent.",
             remedy="The provider accepts messages and does not answer: look at its status page. Workers slow down by"
             " themselves, and each message is settled as soon as the provider can be asked.",
             detail={"unknown": row["unknown"]},

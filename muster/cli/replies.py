@@ -59,7 +59,9 @@ def command() -> None:
 def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
     if why and reading:
-        raise click.UsageError("Say --why or --reading, not both: those read in one way need not wait for anything.")
+        raise click.UsageError(
+            "Choose either --why or --reading: replies with one reading are listed whether or not they wait."
+        )
     replies, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:

@@ -137,7 +137,9 @@ async def _find(request: SettleRequest) -> HeldMessages:
             message_id: await name_of(db, message_id) or f"campaign {message_id}" for message_id in sorted(ids)
         } | {None: "none"}
         if named is not None and not messages:
-            raise NotFound("None of these messages is held.", remedy="See what is: muster messages list --reason held")
+            raise NotFound(
+                "None of these messages is held.", remedy="See those that are: muster messages list --reason held"
+            )
         return HeldMessages(messages, campaigns, _others(named, messages), zone)
 
 
