@@ -166,7 +166,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         )
         raise Conflict(
             f"{when} {row['over_at']:%Y-%m-%d}: not long enough ago.",
-            remedy=f"Messages of campaigns that were over before {before:%Y-%m-%d} are archived; --before takes another date.",
+            remedy=f"It has to be over before {before:%Y-%m-%d} to be archived; --before takes another date.",
         )
 
 
