@@ -98,7 +98,7 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
         channel, address = read_address(who, region)
     except AddressError:
         raise NotFound(
-            f"Nobody has the membership number {who}.", remedy="Look the person up with: muster people find TEXT"
+            f"Nobody has the number {who}.", remedy="Look the person up with: muster people find TEXT"
         ) from None
     _refuse_holders(address, await find_holders(db, [(channel, address)]))
     return await _traces_at(db, channel, address)
@@ -252,7 +252,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     suppressions = await db.fetch(SQL["list_suppressions"], [channel], [address])
     if not (written.ids or replies or suppressions or await db.fetchval(SQL["is_address_known"], channel, address)):
         raise NotFound(
-            f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
+            f"Nobody has the number {address}, and nothing was ever sent to or heard from that address."
             if address.isalnum()
             else f"No member has {address}, and nothing was ever sent there or heard from it.",
             remedy="Look the person up with: muster people find TEXT",
@@ -269,7 +269,7 @@ def _refuse_holders(address: str, holders: Sequence[Holder]) -> None:
         numbers = sorted({holder.external_id for holder in holders})
         raise Conflict(
             f"{address} belongs to {'the member' if len(numbers) == 1 else 'members'} {', '.join(numbers)}.",
-            remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by membership number: "
+            remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by their number: "
             f"muster people erase {' '.join(numbers)}",
         )
 

@@ -104,6 +104,12 @@ async def read_dues(
     }
 
 
+async def written_date(db: Connection, message_id: int) -> tuple[str, str] | None:
+    """Return the attribute that a message is due by, and what is written there for its person now; None for none."""
+    row = await db.fetchrow(SQL["find_written_date"], message_id)
+    return None if row is None or row["attribute"] is None else (row["attribute"], row["text"])
+
+
 def due_by(when: DatedWhen, text: str, zone: tzinfo, *, since: datetime, now: datetime) -> Due:
     """Return when a message is due by a date.
 

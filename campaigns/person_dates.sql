@@ -1,3 +1,15 @@
 -- name: dates
 -- The dates of some people as they are written, and their time zones.
 select person_id, coalesce(attributes ->> $2, '') as text, time_zone from person where person_id = any ($1::bigint[]);
+
+-- name: find_written_date
+-- The attribute by whose date a message is due, and what is written there now.
+select due.attribute, coalesce(p.attributes ->> due.attribute, '') as text
+from message_any m
+join step s using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join person p on p.person_id = m.person_id
+cross join lateral (
+  select c.spec #>> array['steps', (s.position - 1)::text, 'when', 'of'] as attribute
+) due
+where m.message_id = $1;

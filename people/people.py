@@ -92,7 +92,7 @@ async def find_person(db: Connection, external_id: str) -> Person:
     if row is None:
         close = [similar["external_id"] for similar in await db.fetch(SQL["list_similar_numbers"], external_id)]
         raise NotFound(
-            f"Nobody has the membership number {external_id}.",
+            f"Nobody has the number {external_id}.",
             remedy=f"Did you mean {' or '.join(close)}?" if close else "",
         )
     addresses = await db.fetch(SQL["list_addresses"], row["person_id"])
@@ -119,15 +119,19 @@ class PersonName:
     """Name and number of a person, for a line of a list.
 
     Attributes:
-        external_id: the membership number; None for somebody who was erased.
+        external_id: the number in the people file; None for somebody who was erased, and for nobody.
         name: first and last; may be empty.
+        nobody: whether only an address is known, such as that of a test.
     """
 
     external_id: str | None
     name: str
+    nobody: bool = False
 
     def __str__(self) -> str:
         """Return the number and the name: `0001006  Amy Jones`."""
+        if self.nobody:
+            return "nobody in your people file"
         return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
 
     def to_json(self) -> dict[str, Any]:

@@ -135,6 +135,6 @@ def _read_address(who: str, region: str) -> tuple[str, str]:
         if "@" in who:
             raise
         raise NotFound(
-            f"Nobody who has come back has the membership number {who}, and it is no phone number.",
+            f"Nobody who has come back has the number {who}, and it is no phone number.",
             remedy="Give the mailbox or the phone number they came back with; members are found by: muster people find",
         ) from error

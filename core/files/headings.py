@@ -38,7 +38,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     records = with_mended_cells(raw.records, notices)
     first = list(islice(records, _LOOKED_AT if header_row is None else _FURTHEST))
     if not first:
-        raise InputError(f"{name} is empty.", remedy="A row names the columns, and the members follow below.")
+        raise InputError(f"{name} is empty.", remedy="A row names the columns, and the people follow below.")
     place = _most_likely(first, judge) if header_row is None else _place_of(first, header_row, name)
     line, header = first[place]
     if header is None:
@@ -57,6 +57,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
 
 def _most_likely(rows: Sequence[RawRow], judge: Judge) -> int:
     best, most, of_first = 0, 0, _FEW
+    likely, known_there = 0, _FEW - 1  # where none has what is needed, the error names the columns of this row
     for place, (_, cells) in enumerate(rows):
         known, has_needed = judge(cells) if cells is not None else (0, False)
         filled = sum(1 for cell in cells or () if cell and not cell.isspace())
@@ -64,7 +65,9 @@ def _most_likely(rows: Sequence[RawRow], judge: Judge) -> int:
         # one known word in a row of others may as well be what a cell holds, unless what stands above is but a title
         if has_needed and known > most and (place == 0 or known >= _FEW or filled <= _FEW or of_first < _FEW):
             best, most = place, known
-    return best
+        if known > known_there:
+            likely, known_there = place, known
+    return best if most else likely
 
 
 def _place_of(rows: Sequence[RawRow], header_row: int, name: str) -> int:

@@ -38,7 +38,7 @@ NAMED_AT_MOST = 20
 @limit_option(FOUND_AT_MOST, most=10_000)
 @json_option
 def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
-    """Find members by any part of their name, membership number, phone number or mailbox.
+    """Find people by any part of their name, number or reference, phone number or mailbox.
 
     Case and accents do not matter, nor how a phone number is written. The exit status is 1 when nobody is found.
     """
@@ -49,7 +49,9 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     if not hits:
         click.echo(f"Nobody is found by “{' '.join(text)}”.")
         return 1
-    table = Table("member", "name", "unit", "addresses", "", box=None, header_style="bold")
+    table = Table("number", "name", "unit", "addresses", "", box=None, header_style="bold")
+    for column in table.columns:
+        column.overflow = "fold"
     for hit in hits:
         left = f"left {hit.left_at.astimezone(zone):%Y-%m-%d}" if hit.left_at else ""
         table.add_row(*(Text(cell) for cell in (hit.external_id, hit.name, hit.unit, "  ".join(hit.addresses), left)))

@@ -62,7 +62,7 @@ for member_command in (membership.find, membership.leave, membership.erase):
     type=click.Choice(["refuse", "same", "new"]),
     default="refuse",
     show_default=True,
-    help="What to do with a new membership number that is like another but for zeros at its beginning or capital"
+    help="What to do with a new number that is like another but for zeros at its beginning or capital"
     " letters: leave the row out, take it for that member, or for somebody new.",
 )
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
@@ -79,9 +79,9 @@ def import_(
     """Import a member file: CSV, XLSX, ODS or XLS.
 
     A row names the columns, which need not be the first: titles above it are left out. One column must hold the
-    membership number (member_id). People are recognised by it, so
+    number or reference of each person (member_id, reference, household ref …). People are recognised by it, so
     importing a file again changes nothing. A bad row or cell is reported with its line, and the others are imported; a
-    person without any good address counts in the electorate all the same. See docs/member-files.md.
+    person without any good address is imported all the same. See docs/member-files.md.
 
     The exit status is 1 when nothing could be imported: with --strict at the first problem, otherwise when every row
     was rejected.
@@ -150,7 +150,7 @@ def _show(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
         f"rejected {report.rejected:,}" + (f" · repeated {report.repeated:,}" if report.repeated else "")
     )
     if report.unreachable:
-        click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
+        click.echo(f"without any usable address: {report.unreachable:,} (they are people of yours all the same)")
     show_notices(report.notices)
     if report.restored:
         click.echo(

@@ -29,7 +29,7 @@ def show_problems(problems: Sequence[Problem], further: Mapping[str, int] | None
     counts = ", ".join(f"{count:,} {code}" for code, count in counted.most_common())
     click.echo(f"{plural(counted.total(), 'problem')}: {counts}")
     for problem in problems[:SHOWN]:
-        named = (f"line {problem.line}", f"member {problem.member_id}" if problem.member_id else "", problem.column)
+        named = (f"line {problem.line}", f"{problem.member_id}" if problem.member_id else "", problem.column)
         where = ", ".join(filter(None, named))
         click.echo(f"  {where}: {problem.message} ({problem.code})")
     if counted.total() > SHOWN:

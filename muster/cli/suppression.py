@@ -156,7 +156,7 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 def show(address: Sequence[str], *, as_json: bool) -> None:
     """Show the suppressions of ADDRESS and their history.
 
-    ADDRESS is a phone number, a mailbox or a membership number. For a member, the suppressions of the person and of
+    ADDRESS is a phone number, a mailbox or the number of a person. For a person, the suppressions of the person and of
     each of their addresses are shown.
     """
     known, zone = run(_show(" ".join(address)))
@@ -198,9 +198,9 @@ async def _show(who: str) -> tuple[AddressSuppressions | MemberSuppressions, Zon
 def lift(who: str, actor: str) -> int:
     """Lift the suppression of somebody who was erased and has come back as a member.
 
-    ID is their membership number, or one of their phone numbers or mailboxes. Their own opt-outs stay; only they can
-    undo those, by texting START or on their preferences page. The exit status is 1 if they were not suppressed for
-    having been erased.
+    ID is their number in the people file, or one of their phone numbers or mailboxes. Their own opt-outs stay; only
+    they can undo those, by texting START or on their preferences page. The exit status is 1 if they were not suppressed
+    for having been erased.
     """
     lifted = run(_lift(who, actor))
     click.echo(f"{who} can get messages again." if lifted else f"{who} is not suppressed for having been erased.")

@@ -12,6 +12,7 @@ import click
 
 from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
+from campaigns.person_dates import written_date
 from campaigns.replies.answer_history import AnswerEvent, answers_by, answers_to
 from core.control_characters import without_controls
 from core.db import Connection
@@ -29,6 +30,7 @@ from messaging.outbox.history import (
     messages_to_nobody,
 )
 from messaging.outbox.transactional import KINDS, MessageKind
+from messaging.states import Reason
 from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
@@ -38,13 +40,14 @@ from people.search import find_holders
 
 @dataclass(frozen=True, slots=True)
 class MessageStory:
-    """Message with its recipient, its history, the name of its campaign, and the answers to it."""
+    """Message with its recipient, its history, its campaign's name, the answers to it, and an unreadable date."""
 
     message: MessageStatus
     person: PersonName
     events: list[HistoryEvent]
     campaign: str | None
     answers: list[AnswerEvent]
+    date: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,11 @@ class PersonHistory:
 def command(who: Sequence[str], *, as_json: bool) -> None:
     """Tell the whole history of a person's messages and of what they said, or of one message.
 
-    PERSON is a membership number, ADDRESS a phone number in any notation or a mailbox, MESSAGE the number of a message
-    as `muster messages list` shows it. Where a number is several of these, the person is meant before the address and
-    the address before the message; write #123 for the message. Replies, claims and opt-outs stand with the message that
-    they answer, in order of time; those that answer none come last. Steps that have no message for them are named with
-    the reason, or with the time they are planned for.
+    PERSON is a number or reference in your people file, ADDRESS a phone number in any notation or a mailbox, and
+    MESSAGE the number of a message as `muster messages list` shows it. Where a number is several of these, the person
+    is meant before the address and the address before the message; write #123 for the message. Replies, claims and
+    opt-outs stand with the message that they answer, in order of time; those that answer none come last. Steps that
+    have no message for them are named with the reason, or with the time they are planned for.
     """
     whole = run(_why(" ".join(who)))
     if as_json:
@@ -176,7 +179,7 @@ async def _by_address(
     if whole is None and (read_id(who) is None or (who.startswith("0") and not nobody.remedy)):
         kind = "phone number" if channel == "sms" else "mailbox"
         raise NotFound(
-            f"Nobody has the membership number or the {kind} {who}, nothing was sent there, and nothing came from it.",
+            f"Nobody has the number or the {kind} {who}, nothing was sent there, and nothing came from it.",
             remedy=f"Look the person up with: muster people find {who}",
         )
     return whole
@@ -210,12 +213,14 @@ async def _of_message(db: Connection, message_id: int, zone: ZoneInfo) -> Person
 async def _story(db: Connection, message_id: int, answers: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
     message = await message_status(db, message_id, zone)
     names = await names_of(db, [message.person_id])
+    person = PersonName(None, "", nobody=True) if message.person_id is None else names[message.person_id]
     return MessageStory(
         message,
-        names[message.person_id],
+        person,
         await history(db, message_id, zone),
         await name_of(db, message.campaign_id) if message.campaign_id is not None else None,
         answers,
+        await written_date(db, message_id) if message.reason == Reason.UNREADABLE_DATE else None,
     )
 
 
@@ -230,6 +235,9 @@ def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     if message.says:
         click.echo(f"  It says: {' '.join(without_controls(message.says).split())}")
     click.echo(f"  {message.state}: {message.words}")
+    if story.date is not None:
+        attribute, text = story.date
+        click.echo(f"  Their {attribute} is “{' '.join(without_controls(text).split())}”.")
     if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
         click.echo(f"  The provider calls it {', then '.join(names)}.")
     for happened in _in_order(story):

@@ -26,7 +26,15 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "external_id": (
         "external id", "member id", "membership number", "membership no", "membership id", "member number", "member no",
         "mem no", "membership ref", "member ref", "membership reference", "member reference", "person id", "contact id",
-        "unique id", "reference", "ref", "id",
+        "unique id", *(
+            f"{whose} {number}"
+            for whose in (
+                "patient", "household", "resident", "tenant", "customer", "client", "citizen", "student", "pupil",
+                "staff", "employee", "payroll", "supporter", "donor", "volunteer", "person", "contact", "account",
+                "nhs", "hospital",
+            )
+            for number in ("id", "no", "number", "ref", "reference")
+        ), "reference", "ref", "id",
     ),
     "first_name": ("first name", "given name", "forename", "first names", "given names", "forenames", "first"),
     "last_name": ("last name", "surname", "family name", "last"),
@@ -59,6 +67,8 @@ _ABOUT: Final = re.compile(
 _ATTRIBUTE_HEADER: Final = re.compile(
     r"attributes\.[a-z][a-z0-9_]*"
 )  # a header that says what it is, as exports write it
+_NUMBERS: Final = re.compile(r"(?:\b|_)(?:id|no|nr|number|ref|reference|code)\.?$", re.IGNORECASE)
+"""End of the name of a column that may hold the number of each person."""
 _ALMOST: Final = 0.6
 _VERY_LIKE: Final = 0.8
 _LONGEST_NAME: Final = 200
@@ -327,16 +337,21 @@ def _refuse_same_attributes(attributes: Sequence[Column]) -> None:
 
 def _no_membership_number(labels: Sequence[str], line: int) -> InputError:
     names = [alias.replace(" ", "") for alias in _ALIASES["external_id"]]
-    close = [label for label in labels if difflib.get_close_matches(header_key(label), names, 1, _ALMOST)]
+    close = [label for label in labels if _NUMBERS.search(label)]
+    close += [
+        label
+        for label in labels
+        if label not in close and difflib.get_close_matches(header_key(label), names, 1, _ALMOST)
+    ]
     remedy = (
-        f"Is it {_quoted(close, ' or ')}? Rename it to member_id, or name it in a mapping file (--map)."
+        f"Is it {_quoted(close, ' or ')}? Rename it to reference, or name it in a mapping file (--map)."
         if close
-        else "Call it member_id or membership number, or name it in a mapping file (--map)."
+        else "Call it reference (or member_id), or name it in a mapping file (--map)."
     )
     return InputError(
-        "No column holds the membership number (external id).",
+        "No column holds the number or reference that each person has in your records (external id).",
         problems=[f"The columns of row {line} are {_quoted(labels)}." if labels else f"Row {line} names no column."],
-        remedy=f"{remedy} If the headings stand in another row, say in which: --header-row 3.",
+        remedy=f"{remedy} If the headings stand in another row than {line}, say in which with --header-row.",
     )
 
 

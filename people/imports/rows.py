@@ -212,11 +212,11 @@ class RowReader:
         if not self._needs_number and (not text or is_placeholder(text)):
             return ""
         if is_placeholder(text):
-            raise _RejectedRow("no_external_id", f"“{text}” is no membership number.", column)
+            raise _RejectedRow("no_external_id", f"“{text}” is no number or reference of a person.", column)
         if not text:
-            raise _RejectedRow("no_external_id", "There is no membership number.", column)
+            raise _RejectedRow("no_external_id", "There is no number or reference of a person.", column)
         if len(text) > LONGEST_CELL:
-            raise _RejectedRow("too_long", "That is too long for a membership number.", column)
+            raise _RejectedRow("too_long", "That is too long for a number or reference.", column)
         if _SCIENTIFIC.fullmatch(text):
             return _whole_number(text, column)
         match = _WHOLE_FLOAT.fullmatch(text)

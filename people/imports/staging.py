@@ -76,7 +76,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
             row["line"],
             external_id,
             "duplicate",
-            f"Line {row['first_line']} has the same membership number with other details; that one was taken.",
+            f"Line {row['first_line']} has the same number or reference with other details; that one was taken.",
             value=row["external_id"],
             member_id=row["external_id"],
         )
@@ -118,7 +118,7 @@ async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
         db: in the import's transaction.
         external_id: the header of that column.
     """
-    message = "That is no membership number: it stands for somebody who was erased."
+    message = "That is nobody's number: it stands for somebody who was erased."
     rows = await db.fetch(SQL["take_out_erased"], timeout=_TIMEOUT)
     return [Problem(row["line"], external_id, "erased", message) for row in rows]
 

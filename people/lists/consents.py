@@ -180,9 +180,9 @@ def _read(
         BadRow: the row cannot be understood, or lacks something without which a consent is worth nothing.
     """
     if not row["member_id"]:
-        raise BadRow("no_member", "There is no membership number.", "member_id")
+        raise BadRow("no_member", "There is no number or reference of a person.", "member_id")
     if (person_id := ids.get(row["member_id"])) is None:
-        raise BadRow("unknown_member", "Nobody has that membership number.", "member_id")
+        raise BadRow("unknown_member", "Nobody has that number.", "member_id")
     channels, action = _CHANNELS.get(header_key(row["channel"])), _ANSWERS.get(header_key(row["consent"]))
     purpose = row["purpose"].lower() or "marketing"
     if channels is None:

@@ -205,7 +205,7 @@ async def _take(
         if row["address"] is not None or (row["given"] == "person" and numbers[row["line"]] in erased):
             meant.append(row)
         elif row["given"] == "person":
-            bad = BadRow("unknown_member", "Nobody has that membership number.", "member_id")
+            bad = BadRow("unknown_member", "Nobody has that number.", "member_id")
             table.reject(row["line"], bad, {"member_id": numbers[row["line"]]})
         else:
             report.unknown_hashes += 1

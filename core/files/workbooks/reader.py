@@ -78,7 +78,7 @@ def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         yield from _in_chunks(sheet, chain([first], filled))
         yield {"notes": list(_notes(sheet))}
         return
-    raise InputError("The file is empty.", remedy="A row names the columns, and the members follow below.")
+    raise InputError("The file is empty.", remedy="A row names the columns, and the people follow below.")
 
 
 def _open(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:

@@ -174,7 +174,7 @@ def test_somebody_without_addresses_is_said_to_get_nothing(muster: Muster) -> No
     ("words", "said"),
     [
         (("ballot-remindr", "--person", "M1"), "Did you mean “ballot-reminder”?"),
-        (("ballot-reminder", "--person", "M9"), "Nobody has the membership number M9."),
+        (("ballot-reminder", "--person", "M9"), "Nobody has the number M9."),
         (("ballot-reminder", "--person", "M1", "--ballot", "pay"), "There is no ballot pay."),
     ],
 )

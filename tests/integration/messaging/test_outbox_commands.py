@@ -45,10 +45,10 @@ async def test_why_prints_a_persons_history_in_words(settings: Settings, db: Con
     for typed in ("99999999999999999999", "²", "#99999999999999999999"):
         told = muster(settings, "why", typed)
         assert (told.returncode, told.stdout) == (1, "")
-        assert f"Error: Nobody has the membership number {typed}." in told.stderr
+        assert f"Error: Nobody has the number {typed}." in told.stderr
     nobody = muster(settings, "why", "M-99")
     assert nobody.returncode == 1
-    assert "Nobody has the membership number M-99." in nobody.stderr
+    assert "Nobody has the number M-99." in nobody.stderr
 
 
 async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connection) -> None:

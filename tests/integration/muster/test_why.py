@@ -34,10 +34,10 @@ async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: 
     )  # fmt: skip
     for done in (zeros, long, gone, huge, near):
         assert (done.code, done.out) == (1, "")
-        assert "Nobody has the membership number" in done.err
+        assert "Nobody has the number" in done.err
     assert "Did you mean 0001006? For the message with that number, write #1006." in near.err
     assert bare.code == 0
-    assert f"Nobody has the membership number {ids[3]}. This is the message #{ids[3]}." in bare.out
+    assert f"Nobody has the number {ids[3]}. This is the message #{ids[3]}." in bare.out
     assert (named.code, named.json()[0]["message_id"]) == (0, ids[3])
 
 

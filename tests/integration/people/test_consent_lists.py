@@ -128,7 +128,7 @@ async def test_the_commands_import_show_and_export(settings: Settings, db: Conne
     done = muster(settings, "consent", "import", agreed, "--source", "form", "--wording", "News?", "--at", "2026-05-03")
     assert done.returncode == 0, done.stderr
     assert "given 1 · withdrawn 0 · known already 0" in done.stdout
-    assert "line 3, member M9, member_id: Nobody has that membership number. (unknown_member)" in done.stdout
+    assert "line 3, M9, member_id: Nobody has that number. (unknown_member)" in done.stdout
     done = muster(settings, "suppression", "import", stops, "--problems", str(tmp_path / "wrong.csv"))
     assert "added 1 (1 opted_out) · there already 0" in done.stdout
     assert (tmp_path / "wrong.csv").stat().st_mode & 0o777 == 0o600

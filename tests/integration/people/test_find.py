@@ -148,8 +148,8 @@ async def test_an_unknown_number_gets_near_misses(settings: Settings, db: Connec
         "people leave 0001040 --on 31/12/2026 --yes",
         "ballot list",
     )
-    assert (near.code, near.err) == (1, "Nobody has the membership number 40. Did you mean 0001040?\n")
-    assert far.err == "Nobody has the membership number 777.\n"
+    assert (near.code, near.err) == (1, "Nobody has the number 40. Did you mean 0001040?\n")
+    assert far.err == "Nobody has the number 777.\n"
     assert "on a day to come 1" in dated.out, dated.err
     assert ballots.code == 0
 
@@ -174,7 +174,7 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     assert muster(settings, "people", "leave", "nobody").returncode == 1
     assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
     unknown = muster(settings, "messages", "why", "07400123437").stderr
-    assert "Nobody has the membership number or the phone number 07400123437" in unknown
+    assert "Nobody has the number or the phone number 07400123437" in unknown
 
     asked = muster(settings, "people", "erase", NUMBER)
     assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)
@@ -189,7 +189,7 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     assert "They asked to be erased." in shown
     refused = muster(settings, "suppression", "lift", NUMBER)
     assert refused.returncode == 1
-    assert f"Nobody who has come back has the membership number {NUMBER}" in refused.stderr
+    assert f"Nobody who has come back has the number {NUMBER}" in refused.stderr
     assert "Give the mailbox or the phone number they came back with" in refused.stderr
     assert "Write the mailbox, or the phone number in full" in muster(settings, "suppression", "show", "5").stderr
     assert muster(settings, "suppression", "lift", PHONE).returncode == 0

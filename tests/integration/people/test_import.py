@@ -238,7 +238,7 @@ async def test_every_bad_row_is_reported_and_the_good_ones_imported(pool: Pool, 
         (7, "id", "lost_digits"),
         (11, "id", "duplicate"),
     ]
-    assert "Line 2 has the same membership number" in report.problems[-1].message
+    assert "Line 2 has the same number or reference" in report.problems[-1].message
     ids = [row["external_id"] for row in await pool.fetch("select external_id from person order by person_id")]
     assert ids == ["1", "5", "6"]
 
@@ -268,7 +268,7 @@ async def test_a_dry_run_reports_the_same_and_changes_nothing(pool: Pool, tmp_pa
         ("", "is empty"),
         ("id,email\n", "no rows under it"),
         ("id,email\n,\n\n", "no rows under it"),
-        ("name,email\nAmy,a@example.org\n", "No column holds the membership number"),
+        ("name,email\nAmy,a@example.org\n", "No column holds the number or reference"),
         ("id,email,Email\n1,,\n", "Two columns are called"),
         ("\x00\x01\x02", "not a text file"),
     ],
@@ -426,6 +426,6 @@ async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Po
     book.create_sheet("Old").sheet_state = "hidden"
     path = tmp_path / "members.xlsx"
     book.save(path)
-    with pytest.raises(InputError, match="No column holds the membership number") as refused:
+    with pytest.raises(InputError, match="No column holds the number or reference") as refused:
         await import_people(pool, path, reserved=RESERVED)
     assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)

@@ -69,7 +69,7 @@ async def test_an_unknown_number_gets_near_misses(pool: Pool, db: Connection, tm
     await load(pool, tmp_path)
     with pytest.raises(NotFound, match="Did you mean 007"):
         await find_person(db, "7")
-    with pytest.raises(NotFound, match="Nobody has the membership number 999"):
+    with pytest.raises(NotFound, match="Nobody has the number 999"):
         await find_person(db, "999")
 
 
@@ -165,7 +165,7 @@ def test_the_commands_import_show_and_export(settings: Settings, tmp_path: Path)
     assert problems.stat().st_mode & 0o777 == 0o600, "it holds what members' cells hold"
     words = muster(settings, "import", str(members)).stdout
     assert "created 0 · updated 0 · unchanged 3 · rejected 1" in words
-    assert "line 5, member id: There is no membership number." in words
+    assert "line 5, member id: There is no number or reference of a person." in words
 
     assert orjson.loads(muster(settings, "show", "007", "--json").stdout)["last_name"] == "Ŵyn"
     assert "+447700900001" in muster(settings, "show", "007").stdout

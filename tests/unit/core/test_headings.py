@@ -61,6 +61,11 @@ def test_cells_are_not_taken_for_headings() -> None:
     assert headed(rows).header == rows[0]
 
 
+def test_where_no_row_has_the_number_the_one_with_most_known_names_is_meant() -> None:
+    rows = [["Report of members", "x", "y"], ["Allotment ref", "First name", "Email"], ["A1", "Amy", "a@example.org"]]
+    assert headed(rows).header_line == 2, "its columns are named in the error"
+
+
 def test_repeated_headings_are_left_out() -> None:
     assert headed([["Title"], NAMES, MEMBER, NAMES, MEMBER]).header_line == 2
 

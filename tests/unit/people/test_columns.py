@@ -115,13 +115,24 @@ def test_a_missing_membership_number_names_the_columns_and_near_misses() -> None
     assert "--header-row" in caught.value.remedy
 
 
+@pytest.mark.parametrize("label", ["Household ref", "Patient no", "patient number", "NHS Number", "Tenant ID"])
+def test_the_number_of_whomever_an_organisation_serves_is_recognised(label: str) -> None:
+    assert meanings(label, "Name")[label] == "external_id"
+
+
+def test_a_column_whose_name_ends_like_a_number_is_offered() -> None:
+    with pytest.raises(InputError) as caught:
+        map_columns(["Allotment ref", "Name", "Street"], Mapping(), line=3)
+    assert "Is it “Allotment ref”? Rename it to reference" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("header", "words"),
     [
         (["id", "Email", "email "], "Two columns are called"),
         (["id", "Start date", "start-date"], "would both be the attribute start_date"),
         (["id", "attributes.email"], "cannot be called email"),
-        (["", " "], "No column holds the membership number"),
+        (["", " "], "No column holds the number or reference"),
     ],
 )
 def test_headers_that_cannot_be_told_apart_are_refused(header: list[str], words: str) -> None:
