@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -70,11 +72,11 @@ def link(email: str, minutes: int, channel: ChannelName | None, actor: str) -> N
 
 @command.command()
 @click.argument("email")
-@click.argument("number", required=False)
+@click.argument("number", nargs=-1)
 @actor_option
-def phone(email: str, number: str | None, actor: str) -> None:
-    """Set the mobile to which somebody's links go by text; without NUMBER, remove it."""
-    phone = run(_set_phone(email, number, _by(actor)))
+def phone(email: str, number: Sequence[str], actor: str) -> None:
+    """Set the mobile to which somebody's links go by text; without NUMBER, remove it. It may have spaces."""
+    phone = run(_set_phone(email, " ".join(number) or None, _by(actor)))
     click.echo(f"Links by text go to {phone}." if phone else f"{email} gets no links by text.")
 
 
@@ -197,6 +199,7 @@ async def _make_link(
     if address is None:
         raise NotFound(f"{email} has no mobile here.", remedy=f"Set it: muster user phone {email} NUMBER")
     until = now + timedelta(minutes=minutes)
+    local = until.astimezone(ZoneInfo(settings.time_zone))
     await queue_sign_in_link(
         db, settings, channel=channel, address=address, name=staff["name"], link=link, minutes=minutes, until=until,
         sender=settings.email_from if channel == "email" else settings.sms_from or SANDBOX_SMS_FROM,
@@ -204,7 +207,7 @@ async def _make_link(
     )  # fmt: skip
     where = f" No provider is set up, so it goes to the sandbox: {page}/" if page else ""
     waits = "" if await is_anybody_sending(db) else " No worker is up to send it; start one: muster worker"
-    return f"The link goes by {_KINDS[channel]} to {address}; it works once, until {until:%H:%M} UTC.{where}{waits}"
+    return f"The link goes by {_KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{where}{waits}"
 
 
 async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:

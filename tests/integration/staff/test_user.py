@@ -143,7 +143,7 @@ async def test_a_link_is_texted_to_who_has_a_phone(user: Muster, db: Connection,
         assert "has no mobile here" in refused.stderr
         assert "muster user phone ada@union.example.com NUMBER" in refused.stderr
         assert await db.fetchval("select count(*) from sign_in") == 1, "no link that nobody gets"
-        told = await asyncio.to_thread(user, "phone", "ada@union.example.com", "07700 900123")
+        told = await asyncio.to_thread(user, "phone", "ada@union.example.com", "07700", "900123")
         assert told.stdout == "Links by text go to +447700900123.\n"
         sent = await asyncio.to_thread(user, "link", "ada@union.example.com", "--text", **twilio)
         assert sent.stdout.startswith("The link goes by text to +447700900123; it works once, until ")
