@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from asyncpg import Record
 
@@ -13,6 +14,9 @@ from campaigns.subjects.kinds import subject_of
 from campaigns.variables import SUBJECTS
 from core.settings import Settings
 from messaging.content.templates import Template
+
+_NAMED: Final = re.compile(r"\{\{-?\s*first_name\s*-?\}\}")
+_IF_NAMED: Final = re.compile(r"\{%-?\s*if\s+first_name\b")
 
 
 def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
@@ -29,6 +33,17 @@ def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
         *subject.past_dates(template, subject.constants_at(step["constants"], at), at, step["channels"]),
         *subject.warnings(template),
     )
+
+
+def greets_by_name(template: Template) -> bool:
+    """Tell whether a template says a first name without a default, and not only to those who have one."""
+    sources = [
+        source.text
+        for channel in template.channels
+        for version in template.versions(channel).values()
+        for source in (version.sms_source() if channel == "sms" else version.email_source(),)
+    ]
+    return any(_NAMED.search(source) and not _IF_NAMED.search(source) for source in sources)
 
 
 def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation: str) -> Iterator[str]:

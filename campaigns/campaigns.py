@@ -33,7 +33,7 @@ from core.spec_file import SpecTable, at_zone
 from messaging.content.templates import Template
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, resume_steps
+from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, remove_steps, resume_steps
 
 SQL = load_queries(__file__)
 
@@ -73,32 +73,49 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignStatus:
-    """Status of a campaign: each step's messages by state, and the status of its subject."""
+    """Status of a campaign.
+
+    Attributes:
+        campaign: the campaign.
+        steps: each step's messages by state.
+        outcome: the status of its subject.
+        opted_out: how many people opted out in answer to its messages.
+        answers_until: until when answers count though all is sent; None otherwise.
+    """
 
     campaign: Campaign
     steps: tuple[StepCounts, ...]
     outcome: SubjectStatus
+    opted_out: int = 0
+    answers_until: datetime | None = None
 
 
 async def create_campaign(
-    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: SpecTable | None = None
+    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: SpecTable | None = None, in_place: bool = False
 ) -> Campaign:
     """Create a campaign, ready to be launched.
+
+    A draft that is replaced goes with its steps, and with what it is about where nobody else asks about that and nobody
+    has answered; then it is made anew, or nothing is changed at all.
 
     Args:
         runtime: the runtime.
         spec: its file.
         actor: who creates it, for the audit.
         own: the table of its subject in the same file; made in the same transaction where there is none of that name.
+        in_place: whether to put it in the place of a draft of that name.
 
     Raises:
         NotFound: there is no such subject.
-        Conflict: there is a campaign of that name, or another subject of the file's name, or the subject is over.
+        Conflict: there is a campaign of that name, which is no draft or not to be replaced; or another subject of the
+            file's name; or the subject is over.
         SpecError: something the file names does not exist, or nobody could be reached; each problem names its key.
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
         kind, name = spec.subject
+        if in_place:
+            await _remove_draft(db, spec.name)
         await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
@@ -116,7 +133,8 @@ async def create_campaign(
         if campaign_id is None:
             raise Conflict(
                 f"There is already a campaign {spec.name}.",
-                remedy=f"Choose another name, or see it with: muster campaign status {spec.name}",
+                remedy="If it is a draft, put this file in its place with --replace; else choose another name. See it"
+                f" with: muster campaign status {spec.name}",
             )
         senders = await _senders(db, runtime.settings, spec)
         made = _Made(runtime, spec, subject, campaign_id, senders, now)
@@ -126,6 +144,26 @@ async def create_campaign(
                 await db.execute(SQL["follow_dates"], step_id, step.when.of)
         await db.execute(SQL["record_audit"], actor, "create", f"campaign {spec.name}", {kind: name})
         return await get_campaign(db, spec.name)
+
+
+async def _remove_draft(db: Connection, name: str) -> None:
+    """Remove the campaign of a name, if there is one, with what only it asked about.
+
+    Raises:
+        Conflict: it is no draft.
+    """
+    draft = await db.fetchrow(SQL["lock_campaign"], name)
+    if draft is None:
+        return
+    if draft["state"] != "draft":
+        raise Conflict(
+            f"The campaign {name} is {draft['state']}; only a draft, of which nothing was sent, can be replaced.",
+            remedy="Give the file another name.",
+        )
+    await db.execute(SQL["remove_dates"], draft["campaign_id"])
+    await remove_steps(db, draft["campaign_id"])
+    await db.execute(SQL["remove_campaign"], draft["campaign_id"])
+    await KINDS[draft["subject_kind"]].remove_unused(db, draft["subject_id"])
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:
@@ -219,7 +257,17 @@ async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
         campaign,
         tuple(await step_counts(db, campaign.campaign_id)),
         await campaign.subject.status(db, now, campaign.campaign_id),
+        await count_opt_outs(db, campaign.campaign_id, campaign.launched_at),
+        campaign.subject.answers_until(campaign.state, now),
     )
+
+
+async def count_opt_outs(db: Connection, campaign_id: int, launched_at: datetime | None) -> int:
+    """Count the people who opted out in answer to a campaign's messages; nobody before its launch."""
+    if launched_at is None:
+        return 0
+    counted: int = await db.fetchval(SQL["count_opt_outs"], campaign_id, launched_at)
+    return counted
 
 
 async def _senders(db: Connection, settings: Settings, spec: CampaignSpec) -> dict[str, int | None]:

@@ -5,6 +5,21 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (name) do nothing
 returning campaign_id;
 
+-- name: lock_campaign
+-- Locks a campaign, so that nobody launches it while it is replaced.
+select campaign_id, state, subject_kind, subject_id from campaign where name = $1 for update;
+
+-- name: remove_dates
+-- Removes what is followed for a draft's steps.
+with steps as (select step_id from step where campaign_id = $1), noted as (
+  delete from date_change where step_id in (select step_id from steps)
+)
+delete from dated_step where step_id in (select step_id from steps);
+
+-- name: remove_campaign
+-- Removes a draft.
+delete from campaign where campaign_id = $1 and state = 'draft';
+
 -- name: follow_dates
 -- Lists an attribute as followed: from now on, a trigger notes for the step whose value is added, changed or removed.
 insert into dated_step (step_id, attribute) values ($1, $2);
@@ -17,6 +32,13 @@ select
 from campaign c
 join subject using (subject_kind, subject_id)
 where c.name = $1;
+
+-- name: count_opt_outs
+-- How many people opted out in answer to a campaign's messages since it was launched.
+select count(distinct m.person_id)
+from suppression_event e
+join message_any m using (message_id)
+where e.action = 'suppress' and e.reason = 'opted_out' and e.message_id is not null and e.at >= $2 and m.campaign_id = $1;
 
 -- name: find_name
 -- The name of a campaign.

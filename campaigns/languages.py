@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from campaigns.variables import with_well_known
 from core.db import Connection, load_queries
-from core.keyring import LENGTH
+from core.keyring import example_token
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.render import RenderedSms, Renderer
+from messaging.content.segments import beyond_gsm7
 from messaging.content.translations import languages
 from messaging.states import ChannelName
 
@@ -32,6 +33,8 @@ class LanguagePlan:
         segments: SMS segments of all their texts.
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
+        ucs2_segments: the segments of these.
+        dear: those characters, each once.
     """
 
     language: str
@@ -41,6 +44,8 @@ class LanguagePlan:
     segments: int
     rendered: int
     ucs2: int
+    ucs2_segments: int
+    dear: str
 
     @property
     def missing(self) -> Mapping[ChannelName, str]:
@@ -102,6 +107,8 @@ def _plan(
         segments=round(each * len(people.get("sms", ()))),
         rendered=len(rendered),
         ucs2=sum(text.segments.encoding == "ucs2" for text in rendered),
+        ucs2_segments=sum(text.segments.segments for text in rendered if text.segments.encoding == "ucs2"),
+        dear="".join(sorted({char for text in rendered for char in beyond_gsm7(text.text)})),
     )
 
 
@@ -119,7 +126,7 @@ async def people_by_language(db: Connection) -> dict[str, int]:
 
 async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
     """Return the variables of some people, with links as long as real ones."""
-    token = "0" * LENGTH
+    token = example_token()
     links = {
         "confirm_link": f"{public_url}/{token}",
         "unsubscribe_link": f"{public_url}/u/{token}",

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from campaigns.addressing import Decision, decide
-from campaigns.advice import step_advice
+from campaigns.advice import greets_by_name, step_advice
 from campaigns.audience import step_audience
 from campaigns.date_plan import DatePlan, plan_dates
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
@@ -25,6 +25,7 @@ from campaigns.spec import Quiet
 from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
+from core.plurals import plural
 from messaging.content.render import Renderer
 from messaging.content.templates import Template
 from messaging.states import ChannelName
@@ -76,6 +77,8 @@ class StepPlan:
         segments: SMS segments of all texts.
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
+        ucs2_segments: the segments of these.
+        dear: those characters, each once.
         cost: by the prices in the file; None where it names none.
         currency: of the cost.
         languages: the same for the people of each language, the most spoken first.
@@ -103,6 +106,8 @@ class StepPlan:
     segments: int
     rendered: int
     ucs2: int
+    ucs2_segments: int
+    dear: str
     cost: float | None
     currency: str
     languages: tuple[LanguagePlan, ...]
@@ -271,13 +276,24 @@ async def _step(
         segments=segments,
         rendered=sum(language.rendered for language in languages),
         ucs2=sum(language.ucs2 for language in languages),
+        ucs2_segments=sum(language.ucs2_segments for language in languages),
+        dear="".join(sorted({char for language in languages for char in language.dear})),
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
-        warnings=step_advice(step, times.goes_at),
+        warnings=(*step_advice(step, times.goes_at), *await _nameless(db, template, tally.people)),
         examples=await _examples(db, renderer, languages, public_url),
         dates=dates,
     )
+
+
+async def _nameless(db: Connection, template: Template, people: Sequence[int]) -> list[str]:
+    """Warn of people who would be greeted by a name that they do not have."""
+    n = await db.fetchval(SQL["count_nameless"], people) if greets_by_name(template) else 0
+    if not n:
+        return []
+    who = f"{plural(n, 'of them has', 'of them have')} no first name"
+    return [f'{who}, and the message says it: write {{{{ first_name|default("there", true) }}}} in the template.']
 
 
 def _quiet(step: asyncpg.Record) -> Quiet | None:

@@ -58,4 +58,8 @@ select count(*) filter (where frees < $5 or $5 is null) as wait, count(*) filter
 from (
   select cap_frees_at(person_id, $2, $3, $4, null) as frees from unnest($1::bigint[]) as recipient (person_id)
 ) as judged
-where frees is not null
+where frees is not null;
+
+-- name: count_nameless
+-- How many of some people have no first name.
+select count(*) from person where person_id = any ($1::bigint[]) and first_name = '';

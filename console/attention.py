@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.replies.reply_inbox import ShownReply, open_replies
+from campaigns.replies.reply_inbox import ShownReply, count_asked, open_replies
 from console.words import mask_text, short_name, shorten
 from core.address_masks import mask
 from core.db import Connection, load_queries
@@ -52,10 +52,11 @@ class WaitingReply:
 
 @dataclass(frozen=True, slots=True)
 class WaitingReplies:
-    """Replies that wait for a person: how many, and the oldest of them."""
+    """Replies that wait for a person: how many, the oldest of them, and how many were asked back."""
 
     waiting: int
     shown: tuple[WaitingReply, ...]
+    asked: int
 
 
 async def replies(db: Connection) -> WaitingReplies:
@@ -65,13 +66,18 @@ async def replies(db: Connection) -> WaitingReplies:
     writers = {row["person_id"]: row for row in rows}
     shown = tuple(_reply(reply, writers.get(reply.person_id)) for reply in waiting)
     count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open_replies"])
-    return WaitingReplies(count, shown)
+    return WaitingReplies(count, shown, await count_asked(db))
+
+
+def _unknown(reply: ShownReply) -> str:
+    n = len(reply.holders)
+    return f"One of {n} people who share this address" if n > 1 else "Unknown sender"
 
 
 def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
     return WaitingReply(
         reply_id=reply.reply_id,
-        who="Unknown sender" if writer is None else short_name(writer["first_name"], writer["last_initial"]),
+        who=_unknown(reply) if writer is None else short_name(writer["first_name"], writer["last_initial"]),
         branch=None if writer is None else writer["branch"],
         channel=reply.channel,
         address=mask(reply.address),

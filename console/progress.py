@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from campaigns.campaigns import count_opt_outs
 from campaigns.subjects.answer import AnswerTable
 from campaigns.subjects.kinds import find_subject
 from core.db import Connection, load_queries
@@ -54,7 +55,8 @@ class StepProgress:
         channels: in order of preference.
         counts: people by message state.
         groups: people by key of `STATE_GROUPS`.
-        reasons: people by reason, of those who got nothing or whom no message reached.
+        reasons: people by reason, of those who got nothing, whom no message reached, or who wait.
+        remarks: people by what else is known, of those who were sent it all the same.
         total: people in the step's audience.
         segments: SMS segments so far.
         rate: current rate, in messages a second.
@@ -76,6 +78,7 @@ class StepProgress:
     counts: Mapping[str, int]
     groups: Mapping[str, int]
     reasons: Mapping[str, int]
+    remarks: Mapping[str, int]
     total: int
     segments: int
     rate: float
@@ -111,7 +114,9 @@ class CampaignProgress:
         launched_at: when it was launched.
         finished_at: when it finished.
         steps: in order; empty where they were not counted.
-        answers: what people answered, by unit; only on the campaign's own page, and None where that does not show it.
+        answers: what people answered, by unit; None where the page of its subject shows it, or steps were not counted.
+        answers_until: until when answers count though all is sent; None otherwise.
+        opted_out: how many people opted out in answer to its messages; 0 where steps were not counted.
     """
 
     name: str
@@ -126,6 +131,8 @@ class CampaignProgress:
     finished_at: datetime | None
     steps: tuple[StepProgress, ...] = ()
     answers: AnswerTable | None = None
+    answers_until: datetime | None = None
+    opted_out: int = 0
 
     @property
     def subject_page(self) -> str | None:
@@ -150,10 +157,10 @@ async def setup_state(db: Connection) -> SetupState:
     return SetupState(**row)
 
 
-async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
+async def campaigns(db: Connection, now: datetime) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
     """Read the campaigns: those shown in full, with their steps, and the others, without."""
     rows = await db.fetch(SQL["list_campaigns"])
-    full = [await _with_steps(db, row) for row in rows[:SHOWN_IN_FULL]]
+    full = [await _with_answers(db, row, await _with_steps(db, row), now) for row in rows[:SHOWN_IN_FULL]]
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
 
@@ -167,10 +174,19 @@ async def campaign(db: Connection, name: str, now: datetime) -> CampaignProgress
     if row is None:
         raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
     progress = await _with_steps(db, row, await channel_counts(db, row["campaign_id"]))
+    return await _with_answers(db, row, progress, now)
+
+
+async def _with_answers(
+    db: Connection, row: asyncpg.Record, progress: CampaignProgress, now: datetime
+) -> CampaignProgress:
+    """Add what people answered to a campaign, and how many opted out."""
+    progress = replace(progress, opted_out=await count_opt_outs(db, row["campaign_id"], row["launched_at"]))
     subject = await find_subject(db, progress.subject_kind, progress.subject)
     if not subject.reads_answers:  # its own page has them
         return progress
-    return replace(progress, answers=(await subject.status(db, now, row["campaign_id"])).answers)
+    outcome = await subject.status(db, now, row["campaign_id"])
+    return replace(progress, answers=outcome.answers, answers_until=subject.answers_until(progress.state, now))
 
 
 async def _with_steps(
@@ -197,6 +213,7 @@ def _step(counts_of_step: StepCounts, plan: asyncpg.Record, by_channel: tuple[Ch
         counts=counts,
         groups={key: sum(counts.get(state, 0) for state in states) for key, states in STATE_GROUPS.items()},
         reasons=dict(sorted(counts_of_step.reasons.items(), key=lambda item: -item[1])),
+        remarks=counts_of_step.remarks,
         total=sum(counts.values()),
         segments=counts_of_step.segments,
         rate=counts_of_step.rate_per_second,

@@ -100,7 +100,7 @@ class Figures:
         return await self._once("ballot", name, lambda db: ballot_status.ballot(db, name, self.runtime.clock()))
 
     async def _read_overview(self, db: Connection) -> dict[str, Any]:
-        shown, others = await progress.campaigns(db)
+        shown, others = await progress.campaigns(db, self.runtime.clock())
         return {
             "setup": await progress.setup_state(db),
             "campaigns": shown,
@@ -173,7 +173,11 @@ class OverviewView:
             if ballot.phase == "open"
         ]
         running = sum(1 for campaign in facts["campaigns"] if campaign.state == "running")
-        sentences.append(f"{plural(running, 'campaign')} running." if running else "No campaign is running.")
+        answering = sum(1 for campaign in facts["campaigns"] if campaign.answers_until)
+        if running or not answering:
+            sentences.append(f"{plural(running, 'campaign')} running." if running else "No campaign is running.")
+        if answering:
+            sentences.append(f"{plural(answering, 'campaign is', 'campaigns are')} sent, and answers come in.")
         waiting = facts["replies"].waiting
         if waiting:
             sentences.append(f"{plural(waiting, 'reply needs', 'replies need')} a person.")
@@ -202,7 +206,8 @@ class CampaignView:
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
         """Return the progress of its steps."""
         campaign = await figures.campaign(self.name)
-        sentences = [f"{campaign.title}: {in_words(CAMPAIGN_STATES, campaign.state).lower()}."]
+        state = "all sent, and answers come in" if campaign.answers_until else in_words(CAMPAIGN_STATES, campaign.state)
+        sentences = [f"{campaign.title}: {state.lower()}."]
         sentences += [
             f"Step {step.position}: {number(step.handled)} of {number(step.total)} done."
             for step in campaign.steps

@@ -78,7 +78,7 @@ def ago(then: datetime, now: datetime) -> str:
 
 def short_name(first: str, last: str) -> str:
     """Shorten a name to the first name and last initial: enough to talk about a person, not enough to find them."""
-    return f"{first} {last[:1].upper() + '.' if last else ''}".strip() or "A member"
+    return f"{first} {last[:1].upper() + '.' if last else ''}".strip() or "Somebody"
 
 
 def shorten(text: str, longest: int) -> str:

@@ -95,6 +95,11 @@ class Keyring:
         return hmac.digest(key, text.encode(), "sha256")
 
 
+def example_token() -> str:
+    """Return the token of links in previews and tests, as long as real ones; a page says that it was a test."""
+    return "0123456789abc"
+
+
 def read_token(text: str) -> str | None:
     """Read the token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
     token = text.lower().translate(_READ_AS)

@@ -143,13 +143,16 @@ create table reply (
   answer_id    bigint,               -- and its id
   note         text,                 -- what staff should know beside its words, such as that attachments were not kept
   why_open     text,                 -- unclear, shared_address, unknown_sender, call_me …; null: nothing for a person to do
-  state        text        not null default 'closed' check (state in ('open', 'closed')),
+  state        text        not null default 'closed' check (state in ('open', 'asked', 'closed')), -- asked: its author may answer first
   asked_back_at timestamptz,         -- when we told its author once more how to answer; null: we did not
+  asked_until  timestamptz,          -- from when it is open if its author has not answered by then; null: it was at once
   received_at  timestamptz not null default now(),
   closed_at    timestamptz,
   closed_by    text,
-  check ((answer_kind is null) = (answer_id is null))
+  check ((answer_kind is null) = (answer_id is null)),
+  check (state <> 'asked' or asked_until is not null)
 );
+create index reply_asked on reply (asked_until) where state = 'asked';
 create index reply_open on reply (received_at) where state = 'open';
 create index reply_message on reply (message_id) where channel = 'link';
 create index reply_person on reply (person_id, received_at);
@@ -194,7 +197,7 @@ select
   r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
   subject.name as subject, meant.label as answer,
-  (select array_agg(a.person_id order by a.person_id) from address a
+  (select array_agg(distinct h.external_id order by h.external_id) from address a join person h using (person_id)
    where a.channel = r.channel and a.address = r.address) as holders
 from reply r
 left join person p on p.person_id = r.person_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -63,12 +63,24 @@ async def answers_by(
         [place[1] for place in places],
         list(message_ids),
     )
-    return [_event_of(row) for row in rows]
+    return [_event_of(row) for row in _once(rows)]
 
 
 async def answers_to(db: Connection, message_id: int) -> list[AnswerEvent]:
     """List everything that was said in answer to one message, oldest first."""
-    return [_event_of(row) for row in await db.fetch(SQL["list_of_message"], message_id)]
+    return [_event_of(row) for row in _once(await db.fetch(SQL["list_of_message"], message_id))]
+
+
+def _once(rows: Sequence[asyncpg.Record]) -> Iterator[asyncpg.Record]:
+    """Yield events without a stop or its end for one address where the same press did so for all of them."""
+
+    def press(row: asyncpg.Record) -> tuple[object, ...]:
+        return row["kind"], row["at"], row["message_id"], row["source"], row["word"], row["note"]
+
+    of_all = {press(row) for row in rows if row["words"] == "person"}
+    for row in rows:
+        if row["kind"] not in {"suppress", "lift"} or row["words"] == "person" or press(row) not in of_all:
+            yield row
 
 
 def _event_of(row: asyncpg.Record) -> AnswerEvent:

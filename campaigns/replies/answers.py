@@ -30,11 +30,13 @@ from campaigns.replies.answered_messages import answered_message, find_answered
 from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification, restrict
 from campaigns.replies.classification.named_answers import unsure
+from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_asks import Meant, find_meant
 from campaigns.replies.open_reasons import reason_for, why_open
 from campaigns.replies.opt_outs import is_opted_out, lift_opt_out, opt_out
 from campaigns.replies.reading_effect import address_about, stop_messages
+from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.kinds import KINDS, subject_of
@@ -138,30 +140,9 @@ async def answer_link(
         return AnswerResult(reading, answer_id)
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
-        message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None,
+        message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None, None,
     )  # fmt: skip
     return AnswerResult(reading, answer_id, reply_id, why)
-
-
-async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
-    """Undo the last answer by a message's link: the status before it holds again.
-
-    Returns:
-        Whether there was anything to undo.
-    """
-    message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
-    answer = await subject.said_by_link(db, message_id, message["person_id"])
-    press = await db.fetchrow(SQL["find_press"], message_id)
-    if press is not None and answer is not None and press["answer_id"] != answer["answer_id"]:
-        # two answers: only the later one is undone
-        answer, press = (answer, None) if answer["at"] > press["received_at"] else (None, press)
-    if press is not None:
-        await db.execute(SQL["close_press"], press["reply_id"], at)
-    if answer is not None:
-        await subject.retract(db, answer["answer_id"], recorder="member", channel="link")
-        await db.execute(SQL["forget_words"], subject.kind, answer["answer_id"])
-    return answer is not None or press is not None
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
@@ -186,6 +167,13 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
         await _obey(db, inbound, read, message)
+    if read.reading == TAKE_BACK and not (
+        proven
+        and message is not None
+        and nobody is None
+        and await take_back_by_reply(db, message, inbound.channel, inbound.received_at)
+    ):
+        read = Classification("unclear", "none", read.version)  # there is nothing to take back
     reading = read.answer
     answer_id: int | None = None
     why: str | None = None
@@ -203,19 +191,17 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
             )
     if why is None:
         why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
-    asked_back = (
-        why == "unclear"
-        and message is not None
-        and proven
-        and await ask_back(db, message, read, meant.unsure, inbound.received_at)
-    )
-    if asked_back:
+    asked_until: datetime | None = None
+    if why == "unclear" and message is not None and proven:
+        asked_until = await ask_back(db, message, inbound.text, read, meant.unsure, inbound.received_at)
+    patient = asked_until is not None and asked_until > inbound.received_at
+    if patient:
         why = None
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why, inbound.received_at,
-        inbound.received_at if asked_back else None,
+        inbound.received_at if asked_until else None, asked_until if patient else None,
     )  # fmt: skip
     return AnswerResult(read.reading, answer_id, reply_id, why)
 
@@ -298,7 +284,8 @@ async def _read(db: Connection, inbound: Inbound, read: Classification, subject:
     """Return the classification of a reply by its subject; a keyword that the provider acted on comes first."""
     if subject is not None:
         read = read_about(read, inbound.text, subject) if inbound.channel == "email" else read
-        read = restrict(read, GENERAL | subject.meanings)
+        taken = {TAKE_BACK} if subject.reads_answers else set()
+        read = restrict(read, GENERAL | subject.meanings | taken)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             beside = BESIDE if subject is None else BESIDE | subject.meanings

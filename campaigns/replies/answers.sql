@@ -21,30 +21,15 @@ select distinct person_id from address where channel = $1 and address = $2 limit
 -- Stores a reply and its reading.
 insert into reply (
   inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version,
-  answer_kind, answer_id, why_open, state, received_at, asked_back_at
+  answer_kind, answer_id, why_open, state, received_at, asked_back_at, asked_until
 )
 values (
-  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $12::bigint is not null then $11::text end, $12, $13::text,
-  case when $13 is null then 'closed' else 'open' end, $14, $15
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $12::bigint is not null then $11::text end, $12,
+  case when $16::timestamptz is not null then 'asked_back' else $13::text end,
+  case when $16 is not null then 'asked' when $13 is null then 'closed' else 'open' end, $14, $15, $16
 )
 returning reply_id;
 
 -- name: find_reply
 -- The reply that an inbound item has already become, if it was processed before.
-select reply_id, answer_id, why_open from reply where inbound_id = $1;
-
--- name: find_press
--- The latest press on this message's page that is open for staff.
-select reply_id, answer_id, received_at
-from reply
-where message_id = $1 and channel = 'link' and state = 'open'
-order by reply_id desc
-limit 1;
-
--- name: close_press
--- Closes a press that the member has undone.
-update reply set state = 'closed', closed_at = $2, closed_by = 'member' where reply_id = $1;
-
--- name: forget_words
--- Empties the words of a comment that its author has taken back.
-update reply set text = '' where channel = 'link' and answer_kind = $1 and answer_id = $2 and text <> '';
+select reply_id, answer_id, nullif(why_open, 'asked_back') as why_open from reply where inbound_id = $1;

@@ -1,7 +1,8 @@
 """Asking back: somebody whose answer cannot be read is texted once how to answer; after that, staff read it.
 
 It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
-opt out, or whose words may be ours or a machine's.
+opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `PATIENCE` in the
+hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
+from campaigns.replies.classification.take_back import may_take_back, says_something_else
 from campaigns.replies.open_asks import OpenAsk
+from campaigns.sending_windows import NIGHT
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
@@ -26,28 +30,40 @@ SQL: Final = load_queries(__file__)
 
 WITHIN: Final = timedelta(days=1)
 """Time after a reply in which asking back still makes sense."""
+PATIENCE: Final = timedelta(hours=2)
+"""Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
+reply at nine is read before noon, and one in the evening on the next morning."""
 _UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
 """Rules of unclear replies whose words are surely the person's, and no opt-out."""
 
 
 async def ask_back(
-    db: Connection, message: asyncpg.Record, read: Classification, unsure: Sequence[OpenAsk], at: datetime
-) -> bool:
+    db: Connection,
+    message: asyncpg.Record,
+    text: str,
+    read: Classification,
+    unsure: Sequence[OpenAsk],
+    at: datetime,
+) -> datetime | None:
     """Ask somebody back, if that can help and has not been done before.
+
+    Whoever has answered already and seems to take that back is told instead that somebody will read it.
 
     Args:
         db: in the transaction that stores the reply.
         message: the message that the reply answers; it was sent to its author.
-        read: the classification of the reply.
+        text: the reply.
+        read: its classification.
         unsure: where the reply could answer several messages, all of these.
         at: when it came; aware.
 
     Returns:
-        Whether they are asked; the reply then need not wait for a person.
+        When the reply waits for staff if no better one comes: `at` itself where it does at once. None where nobody is
+        asked.
     """
     subject = subject_of(message["subject"])
     if read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
-        return False
+        return None
     known = await db.fetchrow(
         SQL["find_earlier_ask"],
         message["channel"],
@@ -57,39 +73,85 @@ async def ask_back(
         message["person_id"],
     )
     assert known is not None
-    if known["asked_before"] or (known["answered"] and not unsure):
-        return False
-    contents = _contents(subject, message, unsure, known["language"])
-    if contents is None:
-        return False
+    if known["asked_before"]:
+        return None
+    words = wording(known["language"], subject.kind)
+    if known["answered"] is not None and not unsure:
+        if not may_take_back(text):
+            return None
+        label = subject.words(known["language"])[f"answer_{known['answered']}"]
+        await send_words(db, message, subject, words["will_read"].format(answer=label), words["took_back_subject"], at)
+        return at
+    asks = _asks_which(unsure, known["language"]) if unsure else how_to_answer(subject, message, known["language"])
+    if asks is None:
+        return None
+    asked = words["ask_which" if unsure else "ask_back"].format(asks=asks)
+    await send_words(db, message, subject, asked, words["ask_back_subject"], at)
+    offered = [*subject.phrases(), *_offered(message)]
+    return at if says_something_else(text, offered) else patient_until(at, ZoneInfo(subject.time_zone))
+
+
+def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the end of `PATIENCE` after a moment, of which only the hours of the day in a zone count."""
+    night, morning = NIGHT
+    local, left = at.astimezone(zone).replace(tzinfo=None), PATIENCE
+    while True:
+        local = max(local, datetime.combine(local.date(), morning))
+        awake = datetime.combine(local.date(), night) - local
+        if left <= awake:
+            return (local + left).replace(tzinfo=zone).astimezone(at.tzinfo)
+        left -= max(awake, timedelta())
+        local = datetime.combine(local.date() + timedelta(days=1), morning)
+
+
+def how_to_answer(subject: Subject, message: asyncpg.Record, language: str) -> str | None:
+    """Return the question again and how to answer it; None where that cannot be said in a few words.
+
+    Args:
+        subject: what is asked about.
+        message: the message that asked.
+        language: the language.
+    """
+    menu = _menu(subject, message, language, lettered=False)
+    if menu is None:
+        return None
+    how = wording(language, subject.kind)["ask_digits" if _offered(message) else "ask_labels"].format(menu=menu)
+    return f"{subject.words(language)['asks']} {how}"
+
+
+async def send_words(
+    db: Connection, message: asyncpg.Record, subject: Subject, text: str, mail_subject: str, at: datetime
+) -> None:
+    """Send words to the author of a reply, by the channel of the message it answers, in the name of its organisation.
+
+    Args:
+        db: in the transaction that stores the reply.
+        message: the message that the reply answers.
+        subject: what it asked about.
+        text: the words.
+        mail_subject: the subject of a mail.
+        at: when the reply came; aware.
+    """
+    organisation = subject.organisation
+    if message["channel"] == "sms":
+        contents = Contents(f"{organisation}: {text}" if organisation else text)
+    else:
+        contents = Contents(f"{text}\n\n{organisation}".strip(), subject=str(mail_subject))
     new = NewMessage(
         MessageKind.AUTO_REPLY, message["channel"], message["address"],
         await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
         send_before=at + WITHIN,
     )  # fmt: skip
     await send_to(db, new, at=at)
-    return True
 
 
-def _contents(subject: Subject, message: asyncpg.Record, unsure: Sequence[OpenAsk], language: str) -> Contents | None:
-    """Return what to say; None where it cannot be said how to answer."""
-    words = wording(language, subject.kind)
-    if unsure:
-        menus = [(ask.subject, _menu(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
-        if any(menu is None for _, menu in menus):
-            return None
-        asks = " ".join(words["ask_about"].format(title=about.title_in(language), menu=menu) for about, menu in menus)
-        text = words["ask_which"].format(asks=asks)
-    else:
-        menu = _menu(subject, message, language, lettered=False)
-        if menu is None:
-            return None
-        how = words["ask_digits" if _offered(message) else "ask_labels"].format(menu=menu)
-        text = words["ask_back"].format(asks=f"{subject.words(language)['asks']} {how}")
-    organisation = subject.organisation
-    if message["channel"] == "sms":
-        return Contents(f"{organisation}: {text}" if organisation else text)
-    return Contents(f"{text}\n\n{organisation}".strip(), subject=str(words["ask_back_subject"]))
+def _asks_which(unsure: Sequence[OpenAsk], language: str) -> str | None:
+    """Return the titles and menus of everything that a reply could answer; None where one has no menu."""
+    menus = [(ask.subject, _menu(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
+    if any(menu is None for _, menu in menus):
+        return None
+    about = str(wording(language, unsure[0].subject.kind)["ask_about"])
+    return " ".join(about.format(title=subject.title_in(language), menu=menu) for subject, menu in menus)
 
 
 def _menu(subject: Subject, message: asyncpg.Record, language: str, *, lettered: bool) -> str | None:

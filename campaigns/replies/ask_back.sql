@@ -1,5 +1,5 @@
 -- name: find_earlier_ask
--- Whether they were asked back about it before, whether they have answered it, and in which language to ask.
+-- Whether they were asked back about it before, what they have answered, and in which language to ask.
 select
   exists (
     select from reply r
@@ -8,9 +8,7 @@ select
     where r.channel = $1 and r.address = $2 and r.asked_back_at is not null
       and c.subject_kind = $3 and c.subject_id = $4
   ) as asked_before,
-  exists (
-    select from subject_status s where s.subject_kind = $3 and s.subject_id = $4 and s.person_id = $5
-  ) as answered,
+  (select s.status from subject_status s where s.subject_kind = $3 and s.subject_id = $4 and s.person_id = $5) as answered,
   p.language
 from person p
 where p.person_id = $5;

@@ -39,7 +39,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     if general == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=False, source="link")
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
-    why = subject.why_open(present) or (reason_for(general, subject) if general != "unclear" else None)
+    why = (reason_for(general, subject) if general != "unclear" else None) or subject.why_open(present)
     if why is None and "?" in comment:
         why = COMMENT
     reply_id = await db.fetchval(

@@ -16,7 +16,8 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "unclear": "Needs reading",
         "call_me": "Wants a call",
         "no_ballot_paper": "No ballot paper",
-        "low_answer": "A low answer: look into it",
+        "asked_back": "Asked back, no answer yet",
+        "low_answer": "An answer to look into",
         "comment": "An answer with a question in it",
         "wrong_number": "Wrong number",
         "opt_out": "Opted out by email, and said more",
@@ -62,5 +63,7 @@ def why_open(read: Classification, subject: Subject | None, nobody: str | None, 
         return "opt_out" if channel == "email" and not read.alone else None
     if nobody is not None:
         return nobody
-    why = reason_for(read.reading, subject) or reason_for(read.also, subject)
+    readings = (read.reading, read.also)  # a wish for a call is told to whoever rings, low answer or not
+    why = next((one for one in readings if one in FOR_A_PERSON), None)
+    why = why or reason_for(read.reading, subject) or reason_for(read.also, subject)
     return why or (COMMENT if "?" in read.comment else None)

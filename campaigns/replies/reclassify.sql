@@ -5,7 +5,7 @@
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part', 'which_message')
+  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part', 'which_message', 'take_back')
   and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
 order by reply_id
 limit $3;
@@ -54,7 +54,7 @@ update reply set rule = $2, rule_version = $3 where reply_id = $1;
 -- Stores the new reading; the reply is open where staff have to look at it now.
 update reply
 set reading = $2, rule = $3, rule_version = $4, answer_kind = case when $6::bigint is not null then $5::text end, answer_id = $6,
-  why_open = $7::text, state = case when $7 is null then 'closed' else 'open' end
+  why_open = $7::text, asked_until = null, state = case when $7 is null then 'closed' else 'open' end
 where reply_id = $1;
 
 -- name: record_audit

@@ -10,6 +10,7 @@ import asyncpg
 
 from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
+from campaigns.replies.classification.take_back import corrected
 from campaigns.replies.opt_outs import lift_opt_out
 from campaigns.replies.reading_effect import address_about, stop_messages
 from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
@@ -44,7 +45,7 @@ class ShownReply:
         unit: their unit.
         subject_kind: the kind of what it is about: `ballot` …
         subject: its name.
-        holders: everybody who has that address.
+        holders: the numbers in the people file of everybody who has that address.
         note: a remark for staff, such as that attachments were not kept.
         answer: the label of the answer that its author has given to a question; None for none.
     """
@@ -64,7 +65,7 @@ class ShownReply:
     unit: str | None
     subject_kind: str | None
     subject: str | None
-    holders: tuple[int, ...]
+    holders: tuple[str, ...]
     note: str | None = None
     answer: str | None = None
 
@@ -101,7 +102,7 @@ class ReplyThread:
 
     Attributes:
         reply: the reply; its `why_open` is "" where it is not open.
-        state: `open` or `closed`.
+        state: `open`, `asked` (its author was asked back, and may answer first) or `closed`.
         closed_at: when it was closed; aware.
         closed_by: who closed it; None where nobody had to.
         readings: every reading it has had, oldest first.
@@ -125,6 +126,17 @@ async def open_replies(db: Connection, limit: int = 100, why: str | None = None)
         why: only those open for this reason.
     """
     return [_reply(row) for row in await db.fetch(SQL["list_open"], limit, why)]
+
+
+async def count_asked(db: Connection) -> int:
+    """Count the replies whose authors were asked back and have not answered yet; they are not open."""
+    counted: int = await db.fetchval(SQL["count_asked"])
+    return counted
+
+
+async def settle_asked(db: Connection, now: datetime) -> None:
+    """Close replies whose authors answered after they were asked back, and open those for which the time is over."""
+    await db.execute(SQL["settle_asked"], now)
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[ShownReply]:
@@ -231,7 +243,7 @@ async def read_by_staff(
         if answers:
             answer_id = await record_answer(
                 db, message_id=reply["message_id"], person_id=whose, meaning=reading, channel=reply["channel"],
-                actor=actor, at=reply["received_at"], comment=without_controls(reply["text"]),
+                actor=actor, at=reply["received_at"], comment=_words_beside(reply, subject, reading),
             )  # fmt: skip
         await _obey(db, reply, reading)
         kind = subject.kind if subject is not None and answer_id is not None else None
@@ -270,13 +282,23 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetim
         source = f"{reply['channel']}_reply"
         if not await db.fetchval(SQL["has_caused_opt_out"], reply["channel"], address, source, reply["message_id"]):
             raise Conflict(
-                "This reply is not the only cause of the opt-out: the member has opted out in another way, too.",
+                "This reply is not the only cause of the opt-out: they have opted out in another way, too.",
                 remedy="See it with: muster suppression show ADDRESS",
             )
         await lift_opt_out(db, reply["channel"], address, "staff")
         await db.execute(SQL["reopen_reply"], reply_id)
         await _note(db, actor, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
     return address
+
+
+def _words_beside(reply: asyncpg.Record, subject: Subject | None, reading: str) -> str:
+    """Return the words of a reply beside the answer that staff read in it: none of "4", all of no such answer."""
+    text = without_controls(reply["text"])
+    if subject is None or not subject.reads_answers:
+        return text
+    menu = dict.fromkeys("0123456789", reading)  # whichever digit they sent, staff say what it means
+    read = subject.reads(corrected(text) or text, menu)
+    return read.comment if read is not None and read.answer == reading else text
 
 
 def _check_reading(reading: str, subject: Subject | None) -> None:
@@ -304,7 +326,7 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
             ),
         )
     if whose is None:
-        raise Conflict("It is not known who wrote this reply.", remedy="Name the member with --person.")
+        raise Conflict("It is not known who wrote this reply.", remedy="Name the person with --person.")
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:

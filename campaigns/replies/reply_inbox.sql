@@ -1,9 +1,35 @@
 -- name: list_open
 -- Open replies, longest waiting first, with the message each answers, so that staff need not look anything up.
 select * from reply_shown
-where state = 'open' and ($2::text is null or why_open = $2)
+where (state = 'open' and ($2::text is null or why_open = $2)) or (state = 'asked' and $2 = 'asked_back')
 order by received_at, reply_id
 limit $1;
+
+-- name: count_asked
+-- How many replies wait for a better one by their authors, who were asked back.
+select count(*) from reply where state = 'asked';
+
+-- name: settle_asked
+-- Closes replies whose authors have written again, or answered otherwise, since they were asked back; opens for staff
+-- those for which nothing came in time.
+with asked as (
+  select
+    r.reply_id, r.asked_until,
+    exists (
+      select from reply later where later.channel = r.channel and later.address = r.address and later.reply_id > r.reply_id
+    ) or exists (
+      select from subject_status s
+      where s.subject_kind = c.subject_kind and s.subject_id = c.subject_id and s.person_id = r.person_id
+    ) as answered
+  from reply r
+  left join message_any m on m.message_id = r.message_id
+  left join campaign c on c.campaign_id = m.campaign_id
+  where r.state = 'asked'
+)
+update reply r
+set state = case when asked.answered then 'closed' else 'open' end, why_open = case when not asked.answered then 'unclear' end
+from asked
+where r.reply_id = asked.reply_id and r.state = 'asked' and (asked.answered or asked.asked_until <= $1);
 
 -- name: list_by_reading
 -- Replies with one reading, latest first, open or not (reactions never are).
@@ -44,7 +70,7 @@ for update of r;
 
 -- name: close_reply
 -- Closes a reply, with who did it and when; a second close changes nothing.
-update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
+update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
 
 -- name: correct_reply
 -- Replaces the rule's reading by that of staff; the audit keeps both.

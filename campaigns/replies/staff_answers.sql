@@ -10,7 +10,7 @@ for update of r;
 
 -- name: close_reply
 -- Closes the reply: it has been answered.
-update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
+update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
 
 -- name: record_audit
 -- Records which member of staff answered.

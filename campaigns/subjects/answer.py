@@ -38,6 +38,21 @@ class Answer:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StandingAnswer:
+    """Answer of a person that they may take back on a page, with the comments that go with it.
+
+    Attributes:
+        answer_id: its id.
+        at: when it was given; aware.
+        comment_ids: the comments left beside it since, oldest first; they are taken back with it.
+    """
+
+    answer_id: int
+    at: datetime
+    comment_ids: tuple[int, ...] = ()
+
+
 class NamedAnswer(Protocol):
     """Answer that a subject has read in a reply."""
 
@@ -61,11 +76,13 @@ class AnswerTable:
     Attributes:
         answers: the label of each answer.
         everybody: how many people gave each.
+        shares: the same in whole per cent, `41%`; "" while nobody has answered.
         units: the same for each unit that has any, by its path; "" for people without a unit.
     """
 
     answers: tuple[str, ...]
     everybody: tuple[int, ...]
+    shares: tuple[str, ...]
     units: tuple[tuple[str, tuple[int, ...]], ...]
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import asyncpg
-
 from ballots.ballots import ballot_names, create_ballot, enrol, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim
 from ballots.counts import finish_contacted
@@ -23,7 +21,7 @@ from ballots.score import score
 from ballots.spec import BallotSpec, load_ballot_spec
 from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
-from campaigns.subjects.answer import Answer, AnswerChannel, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.subject import ParameterOf, Population, Subject
 from core.db import Connection, load_queries
@@ -193,9 +191,10 @@ class BallotSubject(Subject):
         """Retract a claim."""
         await retract_claim(db, answer_id, recorder=recorder, source=_SOURCES[channel])
 
-    async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
+    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:
         """Return the latest claim by a message's link that nobody has retracted."""
-        return await db.fetchrow(SQL["find_claim_by_link"], self.subject_id, person_id, message_id)
+        claim = await db.fetchrow(SQL["find_claim_by_link"], self.subject_id, person_id, message_id)
+        return None if claim is None else StandingAnswer(**claim)
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:

@@ -71,11 +71,16 @@ class NoticeSubject(Subject):
         closes_at = at_zone(spec.closes, ZoneInfo(zone), end=True) if spec.closes else None
         await db.execute(SQL["create_notice"], name, spec.title or title, spec.organisation or "", zone, closes_at)
 
+    @classmethod
+    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+        """Remove the notice of a draft."""
+        await db.execute(SQL["remove_notice"], subject_id)
+
     def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
         """Return what the message was about, and that nothing need be answered."""
         return MemberPage(
             heading="notice",
-            lines=["why", "need_not_answer"],
+            lines=["need_not_answer"],
             note=note or stopped_note(reader),
             others=requests(reader, self.others),
             undo=resume_button(reader),

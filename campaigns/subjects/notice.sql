@@ -5,4 +5,10 @@ on conflict (name) do nothing;
 
 -- name: find_notice
 -- The notice of a campaign, by the campaign's name.
-select notice_id from notice where name = $1
+select notice_id from notice where name = $1;
+
+-- name: remove_notice
+-- Removes a notice whose campaign is gone.
+delete from notice
+where notice_id = $1
+  and not exists (select from campaign c where c.subject_kind = 'notice' and c.subject_id = notice_id);

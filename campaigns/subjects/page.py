@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol
 
 OTHERS: Final = ("call_me", "stop")
 """Requests that can be made beside an answer, at any time."""
-UNDOS: Final = ("undo", "undo_stop")
-"""Buttons that take an answer back, or let messages come again."""
+UNDOS: Final = ("undo", "undo_stop", "undo_comment", "undo_call")
+"""Buttons that take back an answer with all its words, an opt-out, the words alone, or the wish for a call."""
 
 AnswerButton = tuple[str, str, str]
 """Value of a button, the key of its words, and the CSS class it is shown with."""
@@ -50,6 +51,10 @@ class PageReader(Protocol):
         """Return whether they opted out for all of their addresses, not only for this one."""
 
     @property
+    def due_by(self) -> datetime | None:
+        """Return when an answer is of no use any more for them; None for when the subject closes."""
+
+    @property
     def reached_otherwise(self) -> bool:
         """Return whether messages may go to them by another channel than this one's."""
 
@@ -68,6 +73,7 @@ class MemberPage:
         others: further requests, shown smaller.
         pressed: the key of the button that was pressed, where the page repeats it.
         undo: the key of the button that takes the answer back.
+        undo_beside: the key of the button that takes back only what was just pressed beside the answer.
         greet: whether it greets the reader by name.
         small_print: the key of a line at its end.
         decoy: whether it contains the hidden link and button, which only machines use.
@@ -82,6 +88,7 @@ class MemberPage:
     others: Sequence[PageRequest] = ()
     pressed: str | None = None
     undo: str | None = None
+    undo_beside: str | None = None
     greet: bool = False
     small_print: str | None = None
     decoy: bool = False

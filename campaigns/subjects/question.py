@@ -9,13 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import asyncpg
-
 from campaigns.subjects import question_page
-from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.subject import ParameterOf, Subject
-from core.db import Connection
+from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import plural
 from core.settings import Settings
@@ -26,11 +24,20 @@ from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
 from services.questions.answer_reading import ReadAnswer, read_answer
-from services.questions.counts import answer_counts, share, unit_answers
-from services.questions.questions import Question, create_question, get_question, question_names, question_of
-from services.questions.responses import ResponseSource, last_by_link, record_response, retract_response
+from services.questions.counts import answer_counts, shares, unit_answers
+from services.questions.questions import (
+    Question,
+    create_question,
+    get_question,
+    question_names,
+    question_of,
+    remove_unanswered,
+)
+from services.questions.responses import ResponseSource, present_answer, record_response, retract_response
 from services.questions.spec import QuestionSpec, load_question_spec
 from services.questions.template_fields import QUESTION, example_fields
+
+SQL: Final = load_queries(__file__)
 
 LOW: Final = "low_answer"
 """Reason for which staff look into an answer: it is one of the low ones."""
@@ -101,6 +108,12 @@ class QuestionSubject(Subject):
                 f"There is already a question {name}, with other words, answers or dates than in the file.",
                 remedy=f"Compare with: muster question show {name}; correct the file or rename its question.",
             )
+
+    @classmethod
+    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+        """Remove a question that no campaign asks any more and nobody has answered."""
+        if not await db.fetchval(SQL["is_asked"], subject_id):
+            await remove_unanswered(db, subject_id)
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -192,9 +205,10 @@ class QuestionSubject(Subject):
         """Retract a response."""
         await retract_response(db, answer_id, recorder=recorder, source=_SOURCES[channel])
 
-    async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
-        """Return the latest response by a message's link that nobody has retracted."""
-        return await last_by_link(db, self.subject_id, person_id, message_id)
+    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:  # noqa: ARG002
+        """Return a person's present answer, however it was given, with the comments left beside it since."""
+        present = await present_answer(db, self.subject_id, person_id)
+        return None if present is None else StandingAnswer(present.response_id, present.at, present.comment_ids)
 
     @classmethod
     def counted(cls, name: str) -> str:
@@ -221,10 +235,10 @@ class QuestionSubject(Subject):
         """Return how many people gave each answer to a campaign's messages, also by unit."""
         question = self.question
         counts = await answer_counts(db, question, campaign_id)
-        n = sum(counts.values())
+        n, parted = sum(counts.values()), shares(list(counts.values()))
         parts = [
-            f"{counts[answer.name]:,} {answer.said_in(DEFAULT)}{f' ({share(counts[answer.name], n)})' if n else ''}"
-            for answer in question.answers
+            f"{counts[answer.name]:,} {answer.said_in(DEFAULT)}{f' ({part})' if part else ''}"
+            for answer, part in zip(question.answers, parted, strict=True)
         ]
         units = await unit_answers(db, question, None, campaign_id)
         return SubjectStatus(
@@ -233,6 +247,7 @@ class QuestionSubject(Subject):
             AnswerTable(
                 tuple(answer.said_in(DEFAULT) for answer in question.answers),
                 tuple(counts.values()),
+                parted,
                 tuple((unit.path, tuple(unit.answers.values())) for unit in units),
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,10 +40,11 @@ def page(reader: PageReader, question: Question, now: datetime, *, note: str | N
         case "closed":
             return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
     if reader.status is not None:
-        return _answered(reader, question, reader.status, note)
+        again = f"undone_to_{button(reader.status)}" if note == "undone" else note
+        return _answered(reader, question, reader.status, again)
     return MemberPage(
         heading="asks",
-        lines=["why", "closes"],
+        lines=["why", *_deadline(reader, question, now)],
         note=note or stopped_note(reader),
         buttons=_buttons(question),
         others=requests(reader, OTHERS),
@@ -64,9 +66,9 @@ def answered(reader: PageReader, question: Question, now: datetime, press: str) 
     if press == "stop":
         return after_stop()
     if press == "call_me":
-        return page(reader, question, now, note="said_call_me")
+        return replace(page(reader, question, now, note="said_call_me"), undo_beside="undo_call")
     if press == COMMENT:
-        return page(reader, question, now, note="said_comment")
+        return replace(page(reader, question, now, note="said_comment"), undo_beside="undo_comment")
     return _answered(reader, question, press.removeprefix(_BUTTON), None)
 
 
@@ -91,8 +93,16 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
             button(answer.name): label,
             f"second_{button(answer.name)}": label,
             f"said_{button(answer.name)}": str(known["said_low" if answer.low else "said_answer"]).format(answer=label),
+            f"undone_to_{button(answer.name)}": str(known["undone_to"]).format(answer=label),
         }
     return words
+
+
+def _deadline(reader: PageReader, question: Question, now: datetime) -> list[str]:
+    """Return the line on when to answer: by the end, or before an appointment that comes first."""
+    if reader.due_by is None or reader.due_by >= question.closes_at:
+        return ["closes"]
+    return ["before_then"] if now < reader.due_by else []
 
 
 def _answered(reader: PageReader, question: Question, answer: str, note: str | None) -> MemberPage:
@@ -103,7 +113,7 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
         choose="change_answer",
         buttons=_buttons(question, without=(answer,)),
         others=requests(reader, OTHERS),
-        undo="undo" if reader.said_here else resume_button(reader),
+        undo="undo",
         decoy=True,
     )
 

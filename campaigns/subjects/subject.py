@@ -6,7 +6,7 @@ buttons mean, and what they become), and showing (the page of a link, the status
 `subject`.
 """
 
-# ruff: noqa: ARG002  # what one kind need not know, another does
+# ruff: noqa: ARG002, ARG003  # what one kind need not know, another does
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self
 
-import asyncpg
-
-from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, PageReader
 from core.db import Connection
 from core.settings import Settings
@@ -173,6 +171,11 @@ class Subject(ABC):
         """
 
     @classmethod
+    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+        """Remove a subject that came with a draft, if nothing else has come of it; most stay."""
+        return
+
+    @classmethod
     def example(cls) -> dict[str, Any]:
         """Return example values of its variable's fields, for a preview without one."""
         return {}
@@ -294,6 +297,15 @@ class Subject(ABC):
             return "early"
         return "late" if self.closes_at is not None and at >= self.closes_at else None
 
+    def answers_until(self, state: str, now: datetime) -> datetime | None:
+        """Return until when answers to a campaign count whose messages are all sent; None where none do.
+
+        Args:
+            state: the campaign's.
+            now: the time.
+        """
+        return self.closes_at if state == "finished" and self.reads_answers and self.outside(now) is None else None
+
     async def record(self, db: Connection, answer: Answer) -> int:
         """Record an answer, and withdraw what is queued for its person where it meets the goal.
 
@@ -319,8 +331,8 @@ class Subject(ABC):
         """
         raise NotImplementedError(f"nobody answers a {cls.kind}")
 
-    async def said_by_link(self, db: Connection, message_id: int, person_id: int) -> asyncpg.Record | None:
-        """Return the latest answer by a message's link that was not taken back: `answer_id` and `at`; None for none."""
+    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:
+        """Return the answer that a person may take back on the page of a message's link; None for none."""
         return None
 
     @classmethod

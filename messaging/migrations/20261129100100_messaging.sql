@@ -355,6 +355,9 @@ create table suppression_event (
   at         timestamptz not null default now()
 );
 create index suppression_event_address on suppression_event (channel, address, event_id);
+-- Opt-outs that answered a message: a campaign counts its own.
+create index suppression_event_opt_out on suppression_event (at)
+  where action = 'suppress' and reason = 'opted_out' and message_id is not null;
 create trigger suppression_event_append_only before update on suppression_event
   for each row execute function only_erasure('address', 'source', 'message_id');
 create trigger suppression_event_stays before delete on suppression_event

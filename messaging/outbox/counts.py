@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from core.db import Connection, load_queries
-from messaging.states import State
+from messaging.states import STATE_GROUPS, State
 
 SQL: Final = load_queries(__file__)
 
 WINDOW: Final = 20.0
 """Seconds the rate is measured over."""
+_WENT: Final = frozenset((*STATE_GROUPS["delivered"], *STATE_GROUPS["sent"]))
+"""States of messages that went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class StepCounts:
 
     Attributes:
         counts: messages by state; states without any are left out.
-        reasons: messages by reason, over all states that have one.
+        reasons: messages by reason, of those that were not sent, have not reached anybody, or wait.
+        remarks: the same of those that were sent or delivered: they count as such.
         segments: SMS segments sent so far.
         rate_per_second: messages sent a second, over the last `WINDOW` seconds.
         seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
@@ -48,6 +51,7 @@ class StepCounts:
     stopped: str | None = None
     dated: bool = False
     next_at: datetime | None = None
+    remarks: Mapping[str, int] = field(default_factory=dict)
 
 
 async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
@@ -70,11 +74,11 @@ async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Recor
 
 def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts:
     counts: Counter[State] = Counter()
-    reasons: Counter[str] = Counter()
+    reasons, remarks = Counter[str](), Counter[str]()
     for group in groups:
         counts[State(group["state"])] += group["n"]
         if group["reason"]:
-            reasons[group["reason"]] += group["n"]
+            (remarks if State(group["state"]) in _WENT else reasons)[group["reason"]] += group["n"]
     age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else WINDOW
     rate = sum(group["lately"] for group in groups) / min(WINDOW, max(age, 1.0))
     waiting = counts[State.QUEUED] + counts[State.SENDING]
@@ -93,4 +97,5 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
         stopped=step["stopped"],
         dated=step["dated"],
         next_at=step["next_at"],
+        remarks=dict(remarks),
     )

@@ -88,6 +88,11 @@ async def add_step(db: Connection, step: NewStep) -> int:
     return step_id
 
 
+async def remove_steps(db: Connection, campaign_id: int) -> None:
+    """Remove the steps of a campaign that was never launched; the database refuses it where they have messages."""
+    await db.execute(SQL["remove_steps"], campaign_id)
+
+
 async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
     """Pause a campaign's running steps; queued messages wait.
 

@@ -11,6 +11,10 @@ values (
 )
 returning step_id;
 
+-- name: remove_steps
+-- Removes planned steps; a trigger keeps those that have messages.
+delete from step where campaign_id = $1 and state = 'planned';
+
 -- name: pause_steps
 -- Pauses a campaign's steps. One still being launched is paused too: its launch stops at its cursor. A finished step
 -- would reopen as paused if a message came back to its queue.

@@ -18,7 +18,7 @@ from muster.cli.output import guard_output
 COMMANDS: Final = {
     "demo": "Show the whole story on a made-up union, from member file to turnout.",
     "run": "Start everything on this machine and stay up.",
-    "people": "Import, export, count and look up members; strike them off, or erase them.",
+    "people": "Import, export, count and look up people; strike off those who leave, or erase them.",
     "suppression": "Suppressions: import and export lists of people not to contact, look one up.",
     "consent": "Consents to marketing: import and export.",
     "template": "List, check and preview the message templates.",

@@ -46,22 +46,30 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--replace",
+    "in_place",
+    is_flag=True,
+    help="Put it in the place of a draft of that name, of which nothing was sent.",
+)
 @actor_option
 @json_option
-def create(file: Path, actor: str, *, as_json: bool) -> None:
+def create(file: Path, actor: str, *, in_place: bool, as_json: bool) -> None:
     """Make the campaign that FILE describes; nothing is sent before it is launched.
 
     FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds what that is about, as
-    a [ballot] that does not exist yet, that is made first. Templates, senders, units, attributes and dates are all
-    checked here.
+    a [question] or [ballot] that does not exist yet, that is made first. Templates, senders, units, attributes, dates
+    are all checked here.
     """
-    campaign, advice = run(_create(file, actor))
+    campaign, advice = run(_create(file, actor, in_place=in_place))
     if as_json:
         print_json({**_brief(campaign), "warnings": advice}, indent=True)
     else:
         for sentence in advice:
             click.secho(f"Warning: {sentence}", fg="yellow")
-        click.echo(f"The campaign {campaign.name} is created. See its plan, and launch it, with:")
+        click.echo(
+            f"The campaign {campaign.name} is made, about {campaign.subject.label}. See its plan, and launch it, with:"
+        )
         click.echo(f"  muster campaign launch {campaign.name}")
 
 
@@ -146,12 +154,12 @@ def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
     click.echo(f"{name} is cancelled.")
 
 
-async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
+async def _create(file: Path, actor: str, *, in_place: bool) -> tuple[Campaign, list[str]]:
     """Make the campaign, and list what in its file is probably a mistake."""
     spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))
-        campaign = await create_campaign(here, spec, actor, own=own)
+        campaign = await create_campaign(here, spec, actor, own=own, in_place=in_place)
         async with runtime.pool.acquire() as db:
             advice = _advice(runtime.settings, campaign)
             steps = await advice_of_steps(db, campaign.campaign_id, runtime.clock())
@@ -263,4 +271,5 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
 
 
 def _status_json(now: CampaignStatus) -> dict[str, Any]:
-    return {"campaign": _brief(now.campaign), "steps": now.steps, **now.outcome.figures}
+    told = {"opted_out": now.opted_out, "answers_until": now.answers_until}
+    return {"campaign": _brief(now.campaign), "steps": now.steps, **told, **now.outcome.figures}

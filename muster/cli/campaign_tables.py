@@ -23,6 +23,8 @@ from messaging.states import STATE_GROUPS, sentence
 
 _EXAMPLE_LINES = 12
 _UNITS = 20
+_DEAR = 12
+_REASONS = 6
 _UNDER_WAY = ("launching", "running", "paused")
 
 
@@ -45,19 +47,27 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
-            hold = verb(step.ucs2, "holds", "hold")
-            looked_at = plural(step.rendered, "text")
-            table.add_row("", f"{step.ucs2:,} of {looked_at} looked at {hold} 70 characters a segment, not 160")
+            table.add_row("", _dear(step))
     for count, words, missing in _languages(step):
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
         table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
     elif step.by_channel:
-        table.add_row("", "no cost is reckoned: the file names no prices ([campaign.price])")
+        table.add_row("", Text("without a cost: the file has no prices, [campaign.price]"))
     parts: list[RenderableType] = [heading, table]
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
     parts += [part for example in step.examples for part in _example(example, step)]
     return Group(*parts)
+
+
+def _dear(step: StepPlan) -> str:
+    """Say which characters make texts cost more, and how much those texts cost."""
+    some = f"{step.ucs2:,} of {plural(step.rendered, 'text')}" + ("" if step.exact else " looked at")
+    shown = " ".join(step.dear[:_DEAR]) + (" …" if len(step.dear) > _DEAR else "")
+    return (
+        f"{some} {verb(step.ucs2, 'holds', 'hold')} 70 characters a segment, not 160, because of {shown}:"
+        f" {plural(step.ucs2_segments, 'segment')} together"
+    )
 
 
 def _example(example: Example, step: StepPlan) -> Iterator[RenderableType]:
@@ -121,7 +131,11 @@ def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
     if plan.at_once:
         yield f"{plan.at_once:,}", "of them go at once: their time has passed, and nothing later takes its place", None
     if plan.in_vain:
-        yield f"{plan.in_vain:,}", "of them expire: quiet hours, the window or the step's end leave no time", "yellow"
+        yield (
+            f"{plan.in_vain:,}",
+            "of them expire: quiet hours, the window or the end of the step leave no time",
+            "yellow",
+        )
     if plan.unreadable:
         yield (
             "",
@@ -131,7 +145,7 @@ def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _moment(at: datetime) -> str:
-    return f"{at:%A %d %B at %H:%M}"
+    return f"{at:%A} {at.day} {at:%B at %H:%M}"
 
 
 def _quiet_hours(step: StepPlan) -> str:
@@ -163,7 +177,7 @@ def _starts(step: StepPlan, *, now: bool) -> str:
     if now:
         return "starts now, whatever its own time"
     if step.dates is not None:
-        return f"each {step.dates.pause.words} {step.dates.side} their {step.dates.attribute}, until the step's end"
+        return f"each {step.dates.pause.words} {step.dates.side} their {step.dates.attribute}, until the step ends"
     if step.due_at is not None:
         return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the campaign's clock"
     if step.after is not None:
@@ -185,20 +199,25 @@ def status_table(now: CampaignStatus) -> RenderableType:
     campaign = now.campaign
     heading = Text(campaign.name, style="bold")
     heading.append(f"  {campaign.title}", style="not bold")
-    heading.append(f"  {campaign.state}", style="green" if campaign.state == "running" else "yellow")
+    until = now.answers_until
+    state = campaign.state if until is None else f"all sent; answers count until {campaign.subject.local(until)}"
+    heading.append(f"  {state}", style="green" if campaign.state == "running" or until else "yellow")
     if campaign.paused_reason:
         heading.append(f": {campaign.paused_reason}", style="yellow")
     table = Table(box=None, header_style="bold")
     table.add_column("step", no_wrap=True)
-    for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent", "time left"):
+    for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in now.steps:
-        table.add_row(*_progress(step, ZoneInfo(campaign.subject.time_zone)))
+        table.add_row(*_progress(step))
+    zone = ZoneInfo(campaign.subject.time_zone)
     return Group(
         heading,
         table,
+        *(Text(f"step {step.position}: {left}") for step in now.steps if (left := _left(step, zone))),
         *_stopped(now.steps),
-        *(_reasons(step) for step in now.steps if step.reasons),
+        *(_reasons(step) for step in now.steps if step.reasons or step.remarks),
+        *([Text(_opted_out(now.opted_out))] if now.opted_out else []),
         *([Text(now.outcome.sentence)] if now.outcome.sentence else []),
         *([_answers(now.outcome.answers)] if now.outcome.answers else []),
     )
@@ -207,6 +226,8 @@ def status_table(now: CampaignStatus) -> RenderableType:
 def _answers(answers: AnswerTable) -> RenderableType:
     """Show how many people gave each answer, in every unit; of many units the first."""
     table = Table("unit", *answers.answers, box=None, header_style="bold")
+    for column in table.columns:
+        column.overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
     for path, counts in (*answers.units[:_UNITS], ("everybody", answers.everybody)):
@@ -224,7 +245,11 @@ def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
     ]
 
 
-def _progress(step: StepCounts, zone: tzinfo) -> list[str]:
+def _opted_out(n: int) -> str:
+    return f"{plural(n, 'person', 'people')} opted out in answer to it."
+
+
+def _progress(step: StepCounts) -> list[str]:
     def total(group: str) -> str:
         return f"{sum(step.counts.get(state, 0) for state in STATE_GROUPS[group]):,}"
 
@@ -236,22 +261,24 @@ def _progress(step: StepCounts, zone: tzinfo) -> list[str]:
         total("failed"),
         total("unknown"),
         total("left_out"),
-        _left(step, zone),
     ]
 
 
 def _left(step: StepCounts, zone: tzinfo) -> str:
     """Show the time left and the rate it is estimated by, or when the next message is due by a date of its person."""
     if step.next_at is not None:
-        return f"next {step.next_at.astimezone(zone):%a %d %b %H:%M}"
+        return f"the next goes on {_moment(step.next_at.astimezone(zone))}"
     if not step.seconds_left:
         return ""
     minutes, rest = divmod(round(step.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-    return f"{clock} at {step.rate_per_second:,.0f}/s"
+    return f"{clock} left at {step.rate_per_second:,.0f} a second"
 
 
 def _reasons(step: StepCounts) -> Text:
     words = [f"{n:,} {sentence(reason)}" for reason, n in sorted(step.reasons.items(), key=lambda item: -item[1])]
-    return Text("\n".join(f"  step {step.position}: {line}" for line in words[:6]), style="dim")
+    more = len(words) - _REASONS
+    words = words[:_REASONS] + ([f"{plural(more, 'more reason')} in --json"] if more > 0 else [])
+    words += [f"sent all the same: {n:,} {sentence(reason)}" for reason, n in step.remarks.items()]
+    return Text("\n".join(f"  step {step.position}: {line}" for line in words), style="dim")

@@ -227,8 +227,8 @@ def _show(listed: Sequence[MessageLine], names: Mapping[int | None, PersonName],
         click.echo("There are no such messages.")
         return
     table = Table(box=None, pad_edge=False)
-    for header in ("message", "member", "name", "step", "channel", "address", "state", "why"):
-        table.add_column(header)
+    for header in ("message", "number", "name", "step", "channel", "address", "state", "why"):
+        table.add_column(header, overflow="fold")
     for message in listed:
         table.add_row(
             str(message.message_id),

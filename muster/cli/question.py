@@ -25,7 +25,7 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.unit_names import find_units
 from services.questions.answer_list import AnsweredPerson, answered_people, write_answers
-from services.questions.counts import UnitAnswers, answer_counts, share, unit_answers
+from services.questions.counts import UnitAnswers, answer_counts, shares, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names
 from services.questions.spec import load_question_spec
 
@@ -245,13 +245,14 @@ def _answer_table(facts: Mapping[str, Any]) -> Table:
     table = Table("digit", "answer", "people", "share", "", box=None, header_style="bold")
     for column in table.columns[2:4]:
         column.justify = "right"
-    for answer in facts["answers"]:
-        note = "opens a conversation" if answer["low"] else ""
+    parted = shares([answer["people"] for answer in facts["answers"]])
+    for answer, part in zip(facts["answers"], parted, strict=True):
+        note = "waits in the reply inbox" if answer["low"] else ""
         table.add_row(
             answer["digit"] or "",
             answer["label"],
             f"{answer['people']:,}",
-            share(answer["people"], facts["answered"]),
+            part,
             note,
         )
     return table
@@ -259,6 +260,8 @@ def _answer_table(facts: Mapping[str, Any]) -> Table:
 
 def _unit_table(offered: Sequence[Mapping[str, Any]], units: Sequence[UnitAnswers]) -> Table:
     table = Table("unit", *(answer["label"] for answer in offered), "answered", box=None, header_style="bold")
+    for column in table.columns:
+        column.overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
     for unit in units:

@@ -20,6 +20,7 @@ from campaigns.replies.reply_inbox import (
     ReplyThread,
     ShownReply,
     close_reply,
+    count_asked,
     open_replies,
     read_by_staff,
     replies_read_as,
@@ -30,7 +31,7 @@ from campaigns.replies.staff_answers import StaffAnswer, answers_of, send_answer
 from core.control_characters import without_controls
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
-from core.plurals import plural
+from core.plurals import plural, verb
 from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
 from muster.cli.options import actor_option, dry_run_option, force_option, json_option, limit_option
@@ -40,6 +41,8 @@ from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
 from webhooks.email.inbound_mail.threads import thread_of
 
+_MOST_HOLDERS = 8
+"""Most people named who share an address."""
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 
@@ -62,12 +65,17 @@ def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) ->
         raise click.UsageError(
             "Choose either --why or --reading: replies with one reading are listed whether or not they wait."
         )
-    replies, zone = run(_list(why, reading, limit))
+    replies, asked, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:
             print_json(asdict(reply))
         return
     _show(replies, zone, reading)
+    if asked:
+        click.echo(
+            f"{asked:,} {verb(asked, 'was', 'were')} asked back and {verb(asked, 'has', 'have')} not answered:"
+            " muster replies list --why asked_back"
+        )
 
 
 @command.command()
@@ -130,9 +138,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 @command.command()
 @_reply
 @click.argument("reading")
-@click.option(
-    "--person", metavar="MEMBER", help="The membership number of the person who wrote it, if several share the address."
-)
+@click.option("--person", metavar="PERSON", help="The number of the person who wrote it, if several share the address.")
 @actor_option
 @json_option
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
@@ -197,10 +203,11 @@ def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
-async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[ShownReply], ZoneInfo]:
+async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[ShownReply], int, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
-        return replies, ZoneInfo(runtime.settings.time_zone)
+        asked = 0 if why or reading else await count_asked(db)
+        return replies, asked, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffAnswer], bool, ZoneInfo]:
@@ -266,17 +273,22 @@ def _show(replies: list[ShownReply], zone: ZoneInfo, reading: str | None) -> Non
         table.add_column(header, overflow="fold")
     for reply in replies:
         table.add_row(
-            str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
+            str(reply.reply_id), _time(reply.received_at, zone), _who(reply),
             WHY_OPEN.get(reply.why_open, "Nothing to do"), reply.answer or "",
             _short(reply.text or _without_words(reply)),
         )  # fmt: skip
     Console().print(table, markup=False)
 
 
+def _who(reply: ShownReply) -> str:
+    """Name the author in a list: their number, those who share the address, or the address."""
+    return reply.external_id or (_somebody(reply) if len(reply.holders) > 1 else reply.address)
+
+
 def _without_words(reply: ShownReply) -> str:
     """Describe a reply that has no text: a button, or something in which there are no words."""
     if reply.channel == "link":
-        return "(a button)"
+        return "(pressed on their page)"
     if reply.note:
         return f"({reply.note})"
     return "(a picture or the like)" if reply.channel == "sms" and reply.rule == "media" else "(no words)"
@@ -289,7 +301,7 @@ def _show_thread(
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"
         if reply.external_id
-        else "nobody known"
+        else _somebody(reply)
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
     beside = f" (their answer: {reply.answer})" if reply.answer else ""
@@ -301,8 +313,26 @@ def _show_thread(
     if reply.message_id is not None:
         click.echo(f"  It answers message {reply.message_id}" + (f" about {reply.about}." if reply.about else "."))
     if len(reply.holders) > 1:
-        click.echo(f"  {len(reply.holders)} people have that address.")
+        click.echo(f"  {len(reply.holders)} people have that address: {_some(reply.holders)}.")
+    _show_state(shown, zone)
+    for past in shown.readings:
+        by = past.read_by or f"a rule ({past.rule}, version {past.rule_version})"
+        click.echo(
+            f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
+            + (f", answer {past.answer_id}" if past.answer_id else "")
+        )
+    _show_answers(answers, zone)
+    for at, text, reading in shown.others:
+        nothing = "(pressed on their page)" if reply.channel == "link" else "(no words)"
+        click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
+    click.echo(f"Times are those of {zone.key}.")
+
+
+def _show_state(shown: ReplyThread, zone: ZoneInfo) -> None:
+    reply = shown.reply
     match shown.state:
+        case "asked":
+            click.echo("  Its author was asked back, and may answer first; if not, it waits for a person.")
         case "open":
             why = WHY_OPEN[reply.why_open]
             click.echo(f"  It waits: {why}{'' if why.endswith('?') else '.'}")
@@ -313,17 +343,16 @@ def _show_thread(
             click.echo(f"  Closed by {shown.closed_by}, {_time(shown.closed_at, zone)}.")
         case _:
             click.echo("  Nobody has to act on it.")
-    for past in shown.readings:
-        by = past.read_by or f"{past.rule}, rules {past.rule_version}"
-        click.echo(
-            f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
-            + (f", answer {past.answer_id}" if past.answer_id else "")
-        )
-    _show_answers(answers, zone)
-    for at, text, reading in shown.others:
-        nothing = "(a button)" if reply.channel == "link" else "(no words)"
-        click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
-    click.echo(f"Times are those of {zone.key}.")
+
+
+def _somebody(reply: ShownReply) -> str:
+    """Name the author of a reply who is not known: one of those who have its address, or nobody known."""
+    return f"one of {_some(reply.holders)}" if len(reply.holders) > 1 else "nobody known"
+
+
+def _some(numbers: Sequence[str]) -> str:
+    shown = ", ".join(numbers[:_MOST_HOLDERS])
+    return shown if len(numbers) <= _MOST_HOLDERS else f"{shown} and {len(numbers) - _MOST_HOLDERS} more"
 
 
 def _show_answers(answers: Sequence[StaffAnswer], zone: ZoneInfo) -> None:

@@ -16,6 +16,7 @@ from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
 from core.errors import MusterError, NotFound, TemplateError
+from core.keyring import example_token
 from core.settings import Settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, Renderer
@@ -29,8 +30,6 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.template_preview import Preview, PreviewChoice, send_test, show_email, show_sms
 from people.people import find_person
-
-_TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
 
 
 @click.group(cls=Noun)
@@ -248,7 +247,7 @@ def preview(
 @_language
 @actor_option
 def test(name: str, person: str, address: str, language: str | None, actor: str, **about: str | None) -> None:
-    """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links lead nowhere."""
+    """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links only say that."""
     shown = run(_preview(name, person, _chosen(about), language))
     message_id = run(send_test(shown, address, actor))
     click.echo(f"The test goes out as message {message_id}. See: muster messages why '#{message_id}'")
@@ -276,9 +275,9 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
             past = tuple(subject.past_dates(template, constants, now, template.channels))
         renderer = Renderer(template, constants, Branding.of(settings))
         variables = await person_variables(db, person.person_id) | {
-            "confirm_link": f"{settings.public_url}/{_TOKEN}",
-            "unsubscribe_link": f"{settings.public_url}/u/{_TOKEN}",
-            "preferences_link": f"{settings.public_url}/p/{_TOKEN}",
+            "confirm_link": f"{settings.public_url}/{example_token()}",
+            "unsubscribe_link": f"{settings.public_url}/u/{example_token()}",
+            "preferences_link": f"{settings.public_url}/p/{example_token()}",
         }
         if language is not None:
             shown: tuple[str, ...] = (_in_language(template, language),)

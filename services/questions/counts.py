@@ -7,7 +7,7 @@ ledger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,9 +101,18 @@ async def compact(db: Connection) -> int:
     return int(await db.fetchval(SQL["compact"]))
 
 
-def share(n: int, of: int) -> str:
-    """Format a share of the people who answered in whole per cent: `41%`; "" where nobody did."""
-    return f"{round(100 * n / of)}%" if of else ""
+def shares(counts: Sequence[int]) -> tuple[str, ...]:
+    """Format the shares of all answers in whole per cent, `41%`, so that they add up to 100; "" where nobody answered.
+
+    Each is rounded down, and what is missing goes to those that lost most by it.
+    """
+    total = sum(counts)
+    if not total:
+        return tuple("" for _ in counts)
+    whole = [100 * n // total for n in counts]
+    for place in sorted(range(len(counts)), key=lambda place: -(100 * counts[place] % total))[: 100 - sum(whole)]:
+        whole[place] += 1
+    return tuple(f"{part}%" for part in whole)
 
 
 def _complete(question: Question, counted: Mapping[str, int]) -> dict[str, int]:

@@ -187,6 +187,12 @@ async def create_question(
         return await get_question(db, spec.name)
 
 
+async def remove_unanswered(db: Connection, question_id: int) -> None:
+    """Remove a question, unless somebody has answered it, left a comment, or taken an answer back."""
+    await db.execute(SQL["remove_answers"], question_id)
+    await db.execute(SQL["remove_question"], question_id)
+
+
 async def get_question(db: Connection, name: str) -> Question:
     """Look up a question by its name.
 

@@ -25,6 +25,15 @@ select
   (a ->> 'low')::boolean
 from jsonb_array_elements($2) with ordinality as given (a, place);
 
+-- name: remove_answers
+-- Removes the answers of a question about which nobody has said anything.
+delete from question_answer
+where question_id = $1 and not exists (select from response r where r.question_id = $1);
+
+-- name: remove_question
+-- Removes the question itself.
+delete from question where question_id = $1 and not exists (select from response r where r.question_id = $1);
+
 -- name: get_question
 -- By the name people use, with its answers.
 select * from question_described where name = $1;

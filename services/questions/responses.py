@@ -14,8 +14,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-import asyncpg
-
 from core.control_characters import without_controls
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
@@ -44,11 +42,15 @@ class PresentAnswer:
         response_id: the response that decides it.
         answer: its name.
         message_id: the message it answers.
+        at: when it was given; aware.
+        comment_ids: comments left beside it since that stand, oldest first.
     """
 
     response_id: int
     answer: str
     message_id: int | None
+    at: datetime
+    comment_ids: tuple[int, ...]
 
 
 async def record_response(
@@ -143,15 +145,10 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
         return retraction
 
 
-async def last_by_link(db: Connection, question_id: int, person_id: int, message_id: int) -> asyncpg.Record | None:
-    """Return a person's last response by the link of a message that still stands: its `answer_id` and `at`."""
-    return await db.fetchrow(SQL["last_by_link"], question_id, person_id, message_id)
-
-
 async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:
     """Return a person's present answer to a question; None while they have none."""
     row = await db.fetchrow(SQL["present_answer"], question_id, person_id)
-    return None if row is None else PresentAnswer(**row)
+    return None if row is None else PresentAnswer(**{**row, "comment_ids": tuple(row["comment_ids"])})
 
 
 async def _lock(db: Connection, question_id: int, person_id: int, answer: str | None) -> int:

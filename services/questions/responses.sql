@@ -64,17 +64,18 @@ from response r
 left join response undone on undone.retracts = r.response_id
 where r.response_id = $1;
 
--- name: last_by_link
--- The latest response made by this message's link that has not been retracted.
-select r.response_id as answer_id, r.at
-from response r
-where r.question_id = $1 and r.person_id = $2 and r.message_id = $3 and r.source = 'link' and r.retracts is null
-  and not exists (select from response undone where undone.retracts = r.response_id)
-order by r.response_id desc
-limit 1;
-
 -- name: present_answer
-select s.response_id, s.answer, r.message_id
+-- The present answer of a person, and the comments that they have left since and not taken back.
+select
+  s.response_id, s.answer, r.message_id, r.at,
+  array(
+    select later.response_id
+    from response later
+    where later.question_id = $1 and later.person_id = $2 and later.response_id > s.response_id
+      and later.answer is null and later.retracts is null
+      and not exists (select from response undone where undone.retracts = later.response_id)
+    order by later.response_id
+  ) as comment_ids
 from response_status s
 join response r using (response_id)
 where s.question_id = $1 and s.person_id = $2;

@@ -11,9 +11,10 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, undo_link
+from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link
 from campaigns.replies.comments import comment_link
 from campaigns.replies.opt_outs import opt_in
+from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
 from core.http.rate_limit import RateLimit
@@ -29,6 +30,11 @@ from webhooks.members.user_agents import classify, misfits
 
 TRAP: Final = "page"
 """Last path segment of the hidden link, and value of the hidden button."""
+
+_UNDOES: Final = {"undo": undo_link, "undo_comment": undo_comment, "undo_call": undo_call}
+"""Buttons that take something back, and the function of each."""
+_UNDONE: Final = {"undo": "undone", "undo_comment": "undone_comment", "undo_call": "undone_call"}
+"""Key of the words after each of them."""
 
 
 def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
@@ -115,8 +121,8 @@ class _Press:
         if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
             return await self._ask_again(signals)  # an answer stands until a person takes it back
         match self._pressed:
-            case "undo":
-                return await self._undo()
+            case "undo" | "undo_comment" | "undo_call":
+                return await self._undo(self._pressed)
             case "undo_stop":
                 return await self._resume()
             case "comment" if self._subject.reads_answers:
@@ -179,11 +185,11 @@ class _Press:
         recipient, nonce = await self._look()
         return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
 
-    async def _undo(self) -> web.Response:
+    async def _undo(self, pressed: str) -> web.Response:
         await self._keep({})
-        undone = await undo_link(self._db, message_id=self._recipient.message_id, at=self._now)
+        undone = await _UNDOES[pressed](self._db, message_id=self._recipient.message_id, at=self._now)
         recipient, nonce = await self._look()
-        note = "undone" if undone else "said_nothing"
+        note = _UNDONE[pressed] if undone else "said_nothing"
         return self._respond(recipient, self._subject.page(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from functools import cache
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import jinja2
 from aiohttp import web
@@ -16,6 +18,7 @@ from campaigns.subjects.page import MemberPage
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from core.settings import TEMPLATES, Settings
+from messaging.content.translations import day_and_time, day_words
 from webhooks.members.paths import way_back
 from webhooks.members.recipient import Recipient
 from webhooks.members.translations import accepted, language, languages, local_time, wording
@@ -25,7 +28,7 @@ FOLDER: Final = TEMPLATES / "pages"
 Say = Callable[..., Markup]
 """Returns a line of the page's words by its key, filled in with the given and the known values."""
 
-_ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
+_ABOUT: Final = {200: "tested", 404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
 """Words for an error page by HTTP status; any other status is a bad request."""
 _WAITS: Final = {429: 60, 503: 30}
 """Seconds to wait before trying again, by HTTP status."""
@@ -57,12 +60,13 @@ def respond(
         name=recipient.first_name,
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
+        details=_details(recipient, _spoken(request, recipient), say),
         lines=[*pressed, *(say(line) for line in view.lines)],
         choose=say(view.choose) if view.choose else None,
         buttons=[(value, say(key), kind) for value, key, kind in view.buttons],
         comment=say(view.comment) if view.comment else None,
         others=[(value, say(key)) for value, key in view.others],
-        undo=view.undo,
+        undos=[undo for undo in (view.undo_beside, view.undo) if undo],
         nonce=nonce,
         greet=view.greet,
         small_print=say(view.small_print) if view.small_print else None,
@@ -109,6 +113,16 @@ def _spoken(request: web.Request, recipient: Recipient) -> str:
     return language(request.query.get("lang"), own, *accepted(request.headers.get("Accept-Language", "")))
 
 
+def _details(recipient: Recipient, spoken: str, say: Say) -> list[tuple[Markup, str]]:
+    """Return when and where the appointment is of which the message speaks, each with its label."""
+    when = recipient.appointment_at or ""
+    if (written := recipient.appointment) is not None:
+        local = written.at.astimezone(ZoneInfo(recipient.time_zone))
+        when = day_and_time(local, local.tzinfo or UTC, spoken) if written.timed else day_words(local, spoken)
+    given = (("when", when), ("where", recipient.place or ""))
+    return [(say(key), value) for key, value in given if value]
+
+
 def _preferences(request: web.Request) -> str:
     """Return the URL of the preferences page of the same link."""
     language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
@@ -131,9 +145,9 @@ def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
 
     response = _render(
         settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
-        heading=say(about), note=None,
+        heading=say(about), note=None, details=[],
         lines=[say(f"{about}_why")], choose=None, buttons=[], comment=None, others=[],
-        undo=None, nonce="", greet=False, small_print=None,
+        undos=[], nonce="", greet=False, small_print=None,
         decoy=False, honeypot=None, preferences=None,
     )  # fmt: skip
     if status in _WAITS:

@@ -178,7 +178,8 @@ class _Press:
         lines = [
             say("becomes", place=_name(say, change.contact_point), what=say(f"is_{change.to}")) for change in wished
         ]
-        about = "again" if any(change.more for change in wished) else "sure"
+        stopped = any(change.more and change.contact_point.choice == "nothing" for change in wished)
+        about = "again" if stopped else "more" if any(change.more for change in wished) else "sure"
         return show(self._request, self._recipient, "member/confirm.html", about=about, lines=lines, nonce=nonce)
 
     async def _save(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from asyncpg import Record
 
@@ -14,6 +15,7 @@ from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
 from core.keyring import LinkAction, digest
 from core.link_lifetime import LINK_LIFETIME
+from core.written_dates import WrittenDate, read_written_date
 from messaging.erased_address import is_erased
 from webhooks.inbound_log.inbound_log import store_done
 from webhooks.members.page_views import (
@@ -55,6 +57,9 @@ class Recipient:
         sent_at: when it was sent; None while that is not known.
         first_name: theirs; may be empty.
         language: theirs.
+        time_zone: the one in which the message said its times.
+        appointment_at: the time of the appointment that the message speaks of, as it is written; None for none.
+        place: its place, likewise.
         subject: what the message asks about.
         status: what they are known to have answered; None for nothing.
         said_here: whether they said so by this very link.
@@ -71,6 +76,9 @@ class Recipient:
     sent_at: datetime | None
     first_name: str
     language: str
+    time_zone: str
+    appointment_at: str | None
+    place: str | None
     subject: Subject
     status: str | None
     said_here: bool
@@ -78,6 +86,21 @@ class Recipient:
     stopped_by_link: bool
     stopped_everywhere: bool
     reached_otherwise: bool
+
+    @property
+    def appointment(self) -> WrittenDate | None:
+        """Return the time of the appointment that the message speaks of; None where there is none that can be read."""
+        try:
+            zone = ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            zone = ZoneInfo(self.subject.time_zone)
+        return read_written_date(self.appointment_at or "", zone)
+
+    @property
+    def due_by(self) -> datetime | None:
+        """Return when an answer is of no use any more: at their appointment; None where the message names none."""
+        written = self.appointment
+        return None if written is None else written.at
 
     @property
     def erased(self) -> bool:

@@ -158,13 +158,16 @@ $$;
 create function link_recipient(link_digest bytea, opened_by text[], now timestamptz, lifetime interval)
 returns table (
   message_id bigint, person_id bigint, channel text, address text, sent_at timestamptz, first_name text, language text,
-  subject jsonb, status text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
+  time_zone text, appointment_at text, place text, subject jsonb, status text, said_here boolean, stopped boolean, stopped_by_link boolean, stopped_everywhere boolean,
   reached_otherwise boolean
 )
 language sql stable parallel safe as $$
   select
     m.message_id, m.person_id, m.channel, m.address, m.sent_at,
     p.first_name, p.language,
+    -- where the message speaks of it: as it is now, for a date may have moved since
+    m.time_zone, case when m.variables ? 'appointment_at' then p.attributes ->> 'appointment_at' end,
+    case when m.variables ? 'place' then p.attributes ->> 'place' end,
     to_jsonb(subject), s.status, coalesce(s.said_at = m.message_id, false),
     exists (
       select from suppression x

@@ -64,7 +64,7 @@ order by e.event_id;
 -- Replies from members.
 select
   r.reply_id as place, r.received_at as at, r.reply_id as ref, r.reply_id, r.channel, r.person_id,
-  p.external_id as member_id, r.message_id, r.reading, r.why_open
+  p.external_id as member_id, r.message_id, r.reading, nullif(r.why_open, 'asked_back') as why_open
 from reply r
 left join person p using (person_id)
 where r.reply_id > $1 and r.reply_id <= $2

@@ -2,7 +2,7 @@
 
 The rules of ballots mean nothing here. Those that mean the same everywhere come first: an opt-out in any form wins,
 also beside an answer. A wish for a call beside an answer is a second reading; "wrong number" beside an answer
-contradicts itself, and is unclear.
+contradicts itself, and is unclear. What takes back or corrects the answer before ("undo", "sorry, I meant 1") is known.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from campaigns.replies.classification.mail import OwnMail
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
+from campaigns.replies.classification.take_back import TAKE_BACK, corrected, takes_back
 from campaigns.subjects.answer import NamedAnswer
 
 WHICH: Final = "which_message"
@@ -104,8 +105,13 @@ def _read(rules: Rules, text: str, reads: Reads) -> Classification:
         also = _reading_of_rest(compound.rest, reads)
         wish = Classification("opt_out", COMPOUND, rules.version, also, compound.language)
         return _unless_limited(rules, text, plain, reads, wish)
-    if (answer := reads(text)) is not None:
+    answer = reads(text)
+    if answer is None and (rest := corrected(text)):
+        answer = reads(rest)
+    if answer is not None:
         return _answered(rules, plain, matched, rule, answer)
+    if rule is None and takes_back(plain):
+        return Classification(TAKE_BACK, TAKE_BACK, rules.version, alone=True)
     if rule is None:
         return Classification("unclear", "none", rules.version)
     alone = is_alone(rules, plain, matched, wish=False)

@@ -22,6 +22,7 @@ from console import progress
 from console.rendering import render
 from core.errors import SpecError
 from core.runtime import Runtime
+from messaging.outbox.counts import step_counts
 from messaging.outbox.history import history, message_status
 from messaging.outbox.reconcile import reconcile
 from messaging.suppression import suppress
@@ -129,10 +130,11 @@ async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from date_change") == 0
         told = await history(db, (await rows(db))["goes"]["message_id"])
+    again = "It was queued again. The date that says when to send it to them has changed."
     assert [one.words for one in told] == [
         "It was queued.",
-        "It was not sent. They have no date that it could be sent by.",
-        "It was queued again. The date that it is sent by has changed. Not before Sunday 29 November 2026, 10:00.",
+        "It was not sent. There is no date that says when to send it to them.",
+        f"{again} Not before Sunday 29 November 2026, 10:00.",
     ]
 
 
@@ -177,7 +179,12 @@ async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
     assert (await outcomes(muster))["1"][:2] == ("delivered", "date_moved_late")
     async with connected(muster) as db:
         [*_, last] = await history(db, (await rows(db))["1"]["message_id"])
+        campaign_id = await db.fetchval("select campaign_id from campaign")
+        (step,) = await step_counts(db, campaign_id)
     assert last.words == "Their date changed after this had gone, and they have not been told again."
+    assert (step.reasons, step.remarks) == ({}, {"date_moved_late": 1}), (
+        "it counts as delivered, and not among the others"
+    )
     assert await follow_dates(muster) == 0
 
 
@@ -407,7 +414,7 @@ async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(mus
     )
     assert hours.dates.in_vain == 2, "and one in the night before its date"
     words = as_text(plan_table(day))
-    assert "each 24 hours before their appointment_at, until the step's end" in words
+    assert "each 24 hours before their appointment_at, until the step ends" in words
     assert "the first is due on Sunday 22 November at 12:00, the last on Wednesday 31 March at 10:00" in words
     assert "1  of them go at once" in words
     assert "appointment_at cannot be read, such as “next Tuesday”" in words
@@ -428,14 +435,16 @@ async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster:
         assert (await forecast("1")).endswith(
             "they get it by text, on Tuesday 15 January 2199, 14:30 by their date."
         )  # fmt: skip
-        assert (await forecast("2")).endswith("they get nothing: The date that it is sent by cannot be read.")
+        assert (await forecast("2")).endswith(
+            "they get nothing: The date that says when to send it to them cannot be read."
+        )
         await launch(muster, campaign.campaign_id, "staff")
         now = await rows(db)
         assert (await message_status(db, now["1"]["message_id"])).words == (
             "It waits until Tuesday 15 January 2199, 14:30, by their date, which is Wednesday 16 January 2199, 14:30."
         )
         assert (await message_status(db, now["2"]["message_id"])).words == (
-            "It was not sent. The date that it is sent by cannot be read."
+            "It was not sent. The date that says when to send it to them cannot be read."
         )
         await add_person(db, "3")
         await follow_dates(muster)
@@ -451,7 +460,12 @@ async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load
         now = await lifecycle.status(db, campaign.name, NOW)
         shown_campaign = await progress.campaign(db, campaign.name, NOW)
     assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
-    assert "next Tue 24 Nov 14:30" in as_text(status_table(now))
+    narrow = Console(file=StringIO(), width=80)
+    narrow.print(status_table(now))
+    shown = narrow.file.getvalue()  # type: ignore[attr-defined]
+    assert "step 1: the next goes on Tuesday 24 November at 14:30" in shown
+    assert "…" not in shown, "nothing is cut at 80 columns"
+    assert all(head in shown for head in ("waiting", "delivered", "failed", "unknown", "not sent"))
     page = render("campaign/steps", zone=ZoneInfo("Europe/London"), campaign=shown_campaign)
-    assert "2 wait for their time, the first until <time" in page
+    assert "2 messages wait for their date; the next goes <time" in page
     assert "people with a date are added until it closes" in page

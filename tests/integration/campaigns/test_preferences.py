@@ -164,6 +164,12 @@ async def test_undoing_a_reduction_asks_first_and_restores_everything(campaign: 
     assert {purpose for _, _, purpose in await suppressions(campaign.db)} <= {"marketing"}
 
 
+async def test_more_for_somebody_who_never_stopped_messages_is_asked_as_more(reader: PageReader) -> None:
+    page = await reader.save(sms="everything")
+    assert "Would you like more of our messages?" in page.words
+    assert "write to you again" not in page.words
+
+
 async def test_answering_no_changes_nothing(campaign: Campaign, reader: PageReader) -> None:
     await reader.save(sms="nothing")
     page = await reader.save(sms="service")

@@ -92,7 +92,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     (carys,) = sandbox.mailbox.to("carys@example.org")
     said += [ann.body, bob.body, plain_of(carys.parse())]
     assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
-    assert "Dywedwch wrthym sut aeth hi" in said[-1]
+    assert "Sut wnaethom ni? Mae un clic yn ddigon" in " ".join(said[-1].split())
 
     async with serve(here) as client, console_site(here) as site:
         await reply(here, client, "+447400900001", "1 nice staff")
@@ -112,7 +112,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         assert "2 people have answered: 1 Good (50%), 0 Fair (0%), 1 Poor (50%)." in " ".join(shown.split())
         assert "North / Leeds" in shown
         waiting = do("replies list")
-        assert "A low answer: look into it" in waiting
+        assert "An answer to look into" in waiting
         assert "Poor" in waiting
         assert "nice staff" in do("question answers visit-2026 --comments")
         why = do("messages why 1")
@@ -126,7 +126,18 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
             assert status == 200
             said.append(html)
         assert "South / Bristol" in said[-1]
-        assert '<th scope="col" class="n">Fair</th>' in said[-1]
+        assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in said[-1]
+        await reply(here, client, "+447400900002", "STOP")
+        told = orjson.loads(do("campaign status visit-2026-feedback --json"))
+        assert told["opted_out"] == 1
+        assert told["campaign"]["state"] == "finished"
+        assert told["answers_until"] == "2099-12-07T18:00:00Z", "people may answer though all is sent"
+        shown = " ".join(do("campaign status visit-2026-feedback").split())
+        assert "all sent; answers count until Monday 7 December, 18:00" in shown
+        assert "1 person opted out in answer to it." in shown
+        _, html = await site.get("/console/")
+        assert "All sent, answers come in" in html
+        assert "1 opted out in answer to it." in html
     assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
 
 
@@ -159,6 +170,30 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     )
     assert [tuple(row) for row in rows] == [("1", "will_attend"), ("2", "change_appointment")]
     assert await db.fetchval("select why_open from reply where state = 'open'") == "low_answer"
+
+
+async def test_a_draft_is_replaced_by_its_changed_file_with_its_question_and_nothing_else_is(
+    runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = written(tmp_path, (ROOT / "sandbox/demo/visit-2026.toml").read_text("utf-8"))
+    create, again = f"campaign create {path}", f"campaign create {path} --replace"
+    for words in (f"people import {tmp_path / 'people.csv'}", again):
+        done = muster(settings, sandbox, tmp_path, words)
+        assert done.returncode == 0, done.stderr
+    path.write_text(path.read_text("utf-8").replace('label = "Fair"', 'label = "So so"'), encoding="utf-8")
+    refused = muster(settings, sandbox, tmp_path, create)
+    assert (refused.returncode, "already a question visit-2026" in refused.stderr) == (1, True)
+    assert muster(settings, sandbox, tmp_path, again).returncode == 0
+    assert [row["label"] for row in await db.fetch("select label from question_answer order by position")] == [
+        "Good", "So so", "Poor",
+    ]  # fmt: skip
+    assert await db.fetchval("select count(*) from campaign") == 1
+    assert await db.fetchval("select count(*) from step") == path.read_text("utf-8").count("[[campaign.steps]]")
+
+    assert muster(settings, sandbox, tmp_path, "campaign launch visit-2026-feedback --yes").returncode == 0
+    refused = muster(settings, sandbox, tmp_path, again)
+    assert refused.returncode == 1
+    assert "only a draft, of which nothing was sent, can be replaced" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["visit-2026", "appointments-2026"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from campaigns.replies.answer_history import answers_by
+from campaigns.replies.answers import answer_link
 from campaigns.replies.reclassify import reclassify
-from campaigns.replies.reply_inbox import open_replies, read_by_staff, reply_thread
+from campaigns.replies.reply_inbox import count_asked, open_replies, read_by_staff, reply_thread, settle_asked
 from core.db import Connection
 from core.errors import Conflict, InputError, SpecError
 from core.runtime import Runtime
@@ -40,9 +43,20 @@ async def room(runtime: Runtime, db: Connection, ann: int) -> Room:
         ("1 why is the car park shut?", "good", "why is the car park shut?", "comment"),
         ("3", "poor", None, "low_answer"),
         ("3 - waited two hours", "poor", "waited two hours", "low_answer"),
+        (
+            "3 but the man never wiped his feet, please ring me",
+            "poor",
+            "but the man never wiped his feet, please ring me",
+            "call_me",
+        ),
+        ("terrible - ring me", "poor", "ring me", "call_me"),
+        ("sorry, I meant 2", "fair", None, None),
         ("terrible", "poor", None, "low_answer"),
         ("7", None, None, None),
-        ("10 minutes late", None, None, None),
+        ("10 minutes late", None, None, "unclear"),
+        ("I'll be half an hour late", None, None, "unclear"),
+        ("what time?", None, None, "unclear"),
+        ("9 out of 10", None, None, None),
         ("voted", None, None, None),
         ("1 or 2", None, None, None),
         ("please call me", None, None, "call_me"),
@@ -177,7 +191,7 @@ async def asked_back(room: Room) -> list[tuple[str, str]]:
 
 
 async def test_an_unclear_text_is_asked_back_once_and_the_next_waits_for_a_person(room: Room, ann: int) -> None:
-    first = await room.says("I was there on Monday", PHONE)
+    first = await room.says("not sure yet", PHONE)
     assert (first.reading, first.why_open) == ("unclear", None)
     said = "Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
     assert await asked_back(room) == [(PHONE, f"Leeds Council: {said}")]
@@ -190,7 +204,7 @@ async def test_an_unclear_text_is_asked_back_once_and_the_next_waits_for_a_perso
 
 async def test_doing_it_again_asks_nobody_twice(room: Room, ann: int) -> None:
     for _ in range(2):
-        await room.says("I was there on Monday", PHONE, inbound_id=7_000)
+        await room.says("not sure yet", PHONE, inbound_id=7_000)
     assert len(await asked_back(room)) == 1
 
 
@@ -200,13 +214,100 @@ async def test_a_mail_is_asked_back_by_mail_in_the_language_of_its_reader(runtim
     room = await ask(runtime, db, await add_question(db))
     message_id = await room.message_to(carys)
     unclear = await room.says("Roeddwn i yno ddydd Llun", "carys@example.org", "email", message_id=message_id)
-    assert unclear.why_open is None
+    assert unclear.why_open == "unclear", "no attempt at an answer: somebody reads it as well"
     ((address, text),) = await asked_back(room)
     assert address == "carys@example.org"
     assert text == (
         "Mae’n ddrwg gennym, ni allem ddarllen eich ateb. Sut wnaethom ni pan ddaethoch chi atom? Atebwch ag un o’r"
         " rhain: Da, Gweddol, Gwael.\n\nLeeds Council"
     )
+
+
+async def test_who_is_asked_back_and_does_not_answer_is_listed_and_waits_for_a_person_after_two_hours_awake(
+    room: Room, ann: int
+) -> None:
+    await room.says("not sure yet", PHONE, at=NOW.replace(hour=20, minute=30))
+    assert (await open_replies(room.db), await count_asked(room.db)) == ([], 1)
+    (asked,) = await open_replies(room.db, why="asked_back")
+    assert (asked.text, asked.why_open) == ("not sure yet", "asked_back")
+
+    morning = (NOW + timedelta(days=1)).replace(hour=9)  # half an hour of the evening, one and a half of the morning
+    await settle_asked(room.db, morning.replace(minute=29))
+    assert await count_asked(room.db) == 1
+    await settle_asked(room.db, morning.replace(minute=30))
+    assert [one.why_open for one in await open_replies(room.db)] == ["unclear"]
+    assert await count_asked(room.db) == 0
+
+
+@pytest.mark.parametrize("by", ["a text", "the page"])
+async def test_who_answers_after_being_asked_back_waits_for_nobody(room: Room, ann: int, by: str) -> None:
+    await room.says("not sure yet", PHONE)
+    if by == "a text":
+        await room.says("2", PHONE)
+    else:
+        await answer_link(
+            room.db, message_id=await room.message_to(ann), press="answer_fair", confidence=0.95, inbound_id=1, at=NOW
+        )
+    await settle_asked(room.db, NOW + timedelta(days=2))
+    assert (await open_replies(room.db), await count_asked(room.db)) == ([], 0)
+
+
+# ---- taken back and corrected
+
+
+@pytest.mark.parametrize("text", ["undo", "Sorry, I take that back", "please ignore my last text", "camgymeriad"])
+async def test_an_answer_is_taken_back_by_a_text_which_is_answered(room: Room, ann: int, text: str) -> None:
+    await room.says("3 nobody came", PHONE)
+    taken = await room.says(text, PHONE)
+    assert (taken.reading, await room.answer_of(ann)) == ("take_back", (None, None))
+    assert await open_replies(room.db) == []
+    asks = "How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
+    assert await asked_back(room) == [(PHONE, f"Leeds Council: We have taken your answer back. {asks}")]
+
+
+async def test_the_answer_before_counts_again_and_the_sender_reads_so(room: Room, ann: int) -> None:
+    await room.says("1", PHONE)
+    await room.says("3", PHONE)
+    await room.says("undo that", PHONE)
+    assert await room.answer_of(ann) == ("good", None)
+    ((_, said),) = await asked_back(room)
+    assert said == "Leeds Council: We have taken that back. Your answer before it counts again: “Good”."
+
+
+async def test_a_correction_replaces_the_answer(room: Room, ann: int) -> None:
+    await room.says("3", PHONE)
+    await room.says("sorry i meant 1", PHONE)
+    assert await room.answer_of(ann) == ("good", None)
+
+
+async def test_what_may_take_an_answer_back_waits_for_a_person_and_the_sender_reads_so_once(
+    room: Room, ann: int
+) -> None:
+    await room.says("1", PHONE)
+    maybe = await room.says("I think I pressed the wrong thing there, what now", PHONE)
+    assert (maybe.why_open, await room.answer_of(ann)) == ("unclear", ("good", None))
+    said = "Leeds Council: Somebody will read your message. Until then your answer “Good” counts."
+    assert await asked_back(room) == [(PHONE, said)]
+    await room.says("it is all a mistake I tell you", PHONE)
+    assert len(await asked_back(room)) == 1
+
+
+async def test_undo_without_an_answer_is_asked_back(room: Room, ann: int) -> None:
+    nothing = await room.says("undo", PHONE)
+    assert (nothing.reading, nothing.why_open, len(await asked_back(room))) == ("unclear", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "comment"),
+    [("7", None), ("7 nobody came", "nobody came"), ("sorry i meant 8", None), ("it was grim", "it was grim")],
+)
+async def test_staff_who_read_a_digit_make_no_comment_of_it(
+    room: Room, ann: int, text: str, comment: str | None
+) -> None:
+    unclear = await room.says(text, PHONE)
+    assert unclear.reply_id is not None
+    await read_by_staff(room.db, unclear.reply_id, reading="poor", actor="olga", at=NOW)
+    assert await room.answer_of(ann) == ("poor", comment)
 
 
 @pytest.mark.parametrize("text", ["1 please don't contact me about STOP signs", ""])

@@ -66,14 +66,14 @@ async def test_commands_list_show_read_and_close_replies(
     assert muster(settings, "list").stdout == "No reply waits for a person.\n"
 
     story = orjson.loads(muster(settings, "show", str(hm), "--json").stdout)
-    assert [(past["reading"], past["rule"], past["reader"]) for past in story["readings"]] == [
+    assert [(past["reading"], past["rule"], past["read_by"]) for past in story["readings"]] == [
         ("unclear", "none", None),
         ("voted", "staff", "eve"),
     ]
     assert (story["state"], story["closed_by"], len(story["others"])) == ("closed", "eve", 1)
     told = muster(settings, "show", str(hm)).stdout
     assert "Closed by eve" in told
-    assert f"read as unclear by none, rules {load_rules().version}" in told
+    assert f"read as unclear by a rule (none, version {load_rules().version})" in told
     audit = await campaign.db.fetch("select actor, action, subject from audit order by audit_id")
     assert [tuple(row) for row in audit] == [
         ("eve", "read_reply", f"reply:{hm}"),

@@ -157,7 +157,7 @@ async def test_staff_can_export_a_mail_as_it_came(room: Room, settings: Settings
 
     listed = muster("list").stdout
     assert "No words of their own" in " ".join(listed.split())
-    assert "(a button)" not in listed
+    assert "(pressed on their page)" not in listed
     shown = muster("show", number).stdout
     assert "only a picture (posted.jpg)" in shown
     assert f"muster replies mail {number} FILE.eml" in shown

@@ -159,7 +159,7 @@ async def test_replies_show_no_more_of_their_writer_than_needed(site: Site, unio
 async def test_a_press_for_a_call_is_listed_as_a_reply(site: Site, union: Union) -> None:
     await site.runtime.pool.execute("update reply set channel = 'link', text = '' where why_open = 'call_me'")
     _, page = await site.get("/console/")
-    assert "Pressed on the page of their link" in page
+    assert "On their page" in page
     assert "Wants a call" in page
     assert page.count("<blockquote") == 3
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from campaigns.replies.reply_inbox import open_replies
+from campaigns.replies.reply_inbox import open_replies, read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
 from tests.integration.campaigns.test_notices import OF_A_BALLOT
@@ -80,15 +80,74 @@ async def test_a_person_answers_changes_comments_and_takes_it_back(
     assert "waited" not in (await look(client, path)).words, "a link can be passed on"
 
     page = await tap(client, clock, path, await look(client, path), "undo")
-    assert not await room.db.fetchval("select count(*) from response_comment")
-    assert [one.text for one in await open_replies(room.db)] == [""]
+    assert not await room.db.fetchval("select count(*) from response_comment"), "the words go with their answer"
     assert not await room.db.fetchval("select count(*) from reply where text <> ''")
-    page = await tap(client, clock, path, page, "undo")
+    assert await open_replies(room.db) == []
     assert await room.answer_of(ann) == ("good", None), "the answer before it holds again"
+    assert "Your answer before it counts again: “Good”." in page.words
     page = await tap(client, clock, path, page, "undo")
     assert await room.answer_of(ann) == (None, None)
     assert "answer_good" in page.shown
-    assert await open_replies(room.db) == []
+    assert "We have taken your answer back, with anything that you wrote beside it." in page.words
+
+
+async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_buttons_that_say_so(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, "Why was nobody there?")
+    assert page.shown[-4:] == ["undo_comment", "undo", "call_me", "stop"]
+    page = await tap(client, clock, path, page, "undo_comment")
+    assert "We have taken back what you wrote. Your answer still counts." in page.words
+    assert (await room.answer_of(ann), await open_replies(room.db)) == (("good", None), [])
+    assert not await room.db.fetchval("select count(*) from response_comment")
+
+    page = await tap(client, clock, path, page, "call_me")
+    assert [one.why_open for one in await open_replies(room.db)] == ["call_me"]
+    page = await tap(client, clock, path, page, "undo_call")
+    assert "We will not call you." in page.words
+    assert (await room.answer_of(ann), await open_replies(room.db)) == (("good", None), [])
+
+
+@pytest.mark.parametrize("by", ["a text", "staff"])
+async def test_an_answer_that_came_otherwise_is_taken_back_on_the_page(
+    client: Client, clock: Moving, room: Room, ann: int, by: str
+) -> None:
+    answered = await room.says("3 nobody came" if by == "a text" else "it was not good", PHONE)
+    if by == "staff":
+        assert answered.reply_id is not None
+        await read_by_staff(room.db, answered.reply_id, reading="poor", actor="olga", at=NOW)
+    path = await room.link_to(ann)
+    page = await look(client, path)
+    assert "undo" in page.shown
+    page = await tap(client, clock, path, page, "undo")
+    assert (await room.answer_of(ann), await open_replies(room.db)) == ((None, None), [])
+    assert not await room.db.fetchval("select count(*) from response_comment")
+
+
+async def test_a_page_about_an_appointment_shows_when_and_where_it_is_now(
+    runtime: Runtime, db: Connection, ann: int, clock: Moving
+) -> None:
+    await db.execute("insert into attribute (name, label) values ('appointment_at', 'x'), ('place', 'y')")
+    there = {"appointment_at": "2026-11-24 10:20", "place": "the Town Hall"}
+    await db.execute("update person set attributes = $2 where person_id = $1", ann, there)
+    answers = [
+        {"name": "will_attend", "label": "I will come", "digit": 1},
+        {"name": "change_appointment", "label": "Another day", "digit": 2, "low": True},
+    ]
+    other = await add_question(db, name="next", title="your visit", answers=answers, translations={})
+    room = await ask(runtime, db, other, name="next", template="appointment-reminder")
+    async with serve(replace(room.runtime, clock=clock)) as client:
+        path = await room.link_to(ann)
+        page = await look(client, path)
+        assert "When Tuesday 24 November, 10:20 Where the Town Hall" in " ".join(page.words.split())
+        assert "Please answer before then." in page.words
+        assert "Please answer by" not in page.words, "the question closes long after"
+        await db.execute("update person set attributes = $2 where person_id = $1", ann, {"appointment_at": "next week"})
+        page = await look(client, f"{path}?lang=cy")
+        assert "Pryd next week" in " ".join(page.words.split())
+        assert "Town Hall" not in page.words
 
 
 async def test_the_page_says_nothing_of_a_ballot_in_any_language(

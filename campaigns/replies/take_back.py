@@ -1,0 +1,110 @@
+"""Taking answers back: by buttons on the page of a message's link, or by a reply that says so.
+
+What is taken back is the present answer with the comments left beside it since; the answer before it, if there is one,
+counts again. Replies that waited because of it are closed, and its words are deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from campaigns.replies.answered_messages import answered_message
+from campaigns.replies.ask_back import how_to_answer, send_words
+from campaigns.subjects.answer import AnswerChannel
+from campaigns.subjects.kinds import subject_of
+from campaigns.subjects.subject import Subject
+from core.db import Connection, load_queries
+from messaging.content.translations import wording
+
+SQL: Final = load_queries(__file__)
+
+
+async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
+    """Undo the answer on the page of a message's link, with the comments beside it: the status before it holds again.
+
+    About a ballot, a request such as for a call is undone instead where it came later.
+
+    Returns:
+        Whether there was anything to undo.
+    """
+    message = await answered_message(db, message_id)
+    subject = subject_of(message["subject"])
+    answer = await subject.standing_answer(db, message_id, message["person_id"])
+    theirs = () if answer is None else (answer.answer_id, *answer.comment_ids)
+    press = await db.fetchrow(SQL["find_press"], message_id)
+    if press is not None and answer is not None and press["answer_id"] not in theirs:
+        # two answers: only the later one is undone; on the page of a question a call has a button of its own
+        undo_press = not subject.reads_answers and press["received_at"] >= answer.at
+        answer, press = (None, press) if undo_press else (answer, None)
+    if press is not None:
+        await db.execute(SQL["close_press"], press["reply_id"], at)
+    if answer is not None:
+        await _take_back(db, subject, message["person_id"], theirs, "link", at)
+    return answer is not None or press is not None
+
+
+async def undo_comment(db: Connection, *, message_id: int, at: datetime) -> bool:
+    """Undo the latest comment beside the answer on the page of a message's link; the answer stays.
+
+    Returns:
+        Whether there was one.
+    """
+    message = await answered_message(db, message_id)
+    subject = subject_of(message["subject"])
+    answer = await subject.standing_answer(db, message_id, message["person_id"])
+    if answer is None or not answer.comment_ids:
+        return False
+    await _take_back(db, subject, message["person_id"], answer.comment_ids[-1:], "link", at)
+    return True
+
+
+async def undo_call(db: Connection, *, message_id: int, at: datetime) -> bool:
+    """Undo the wish for a call on the page of a message's link; the answer stays.
+
+    Returns:
+        Whether there was one that nobody had dealt with.
+    """
+    return await db.fetchval(SQL["close_call"], message_id, at) is not None
+
+
+async def take_back_by_reply(db: Connection, message: asyncpg.Record, channel: AnswerChannel, at: datetime) -> bool:
+    """Take back the answer of somebody who replied that they do, and tell them so.
+
+    Args:
+        db: in the transaction that stores the reply.
+        message: the message that the reply answers; it was sent to its author.
+        channel: how the reply came.
+        at: when; aware.
+
+    Returns:
+        Whether there was an answer to take back.
+    """
+    subject, person_id = subject_of(message["subject"]), message["person_id"]
+    answer = await subject.standing_answer(db, message["message_id"], person_id)
+    if answer is None or subject.outside(at) is not None:
+        return False
+    await _take_back(db, subject, person_id, (answer.answer_id, *answer.comment_ids), channel, at)
+    known = await db.fetchrow(SQL["find_language_and_answer"], person_id, subject.kind, subject.subject_id)
+    assert known is not None
+    words = wording(known["language"], subject.kind)
+    if known["answer"] is not None:
+        label = subject.words(known["language"])[f"answer_{known['answer']}"]
+        text = words["undone_to"].format(answer=label)
+    else:
+        text = words["took_back"].format(asks=how_to_answer(subject, message, known["language"]) or "")
+    await send_words(db, message, subject, text.strip(), words["took_back_subject"], at)
+    return True
+
+
+async def _take_back(
+    db: Connection, subject: Subject, person_id: int, answer_ids: Sequence[int], channel: AnswerChannel, at: datetime
+) -> None:
+    """Take back what a person said, the latest first; nobody need look at it any more."""
+    for answer_id in reversed(answer_ids):
+        await subject.retract(db, answer_id, recorder="member", channel=channel)
+        await db.execute(SQL["forget_words"], subject.kind, answer_id)
+    await db.execute(SQL["close_answers"], person_id, subject.kind, list(answer_ids), at)
