@@ -56,7 +56,7 @@ class WaitingReplies:
 
     waiting: int
     shown: tuple[WaitingReply, ...]
-    asked: int
+    unanswered: int
 
 
 async def replies(db: Connection) -> WaitingReplies:

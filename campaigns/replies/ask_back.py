@@ -85,8 +85,8 @@ async def ask_back(
     asks = _asks_which(unsure, known["language"]) if unsure else how_to_answer(subject, message, known["language"])
     if asks is None:
         return None
-    asked = words["ask_which" if unsure else "ask_back"].format(asks=asks)
-    await send_words(db, message, subject, asked, words["ask_back_subject"], at)
+    question = words["ask_which" if unsure else "ask_back"].format(asks=asks)
+    await send_words(db, message, subject, question, words["ask_back_subject"], at)
     offered = [*subject.phrases(), *_offered(message)]
     return at if says_something_else(text, offered) else patient_until(at, ZoneInfo(subject.time_zone))
 

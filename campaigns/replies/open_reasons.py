@@ -64,6 +64,6 @@ def why_open(read: Classification, subject: Subject | None, nobody: str | None, 
     if nobody is not None:
         return nobody
     readings = (read.reading, read.also)  # a wish for a call is told to whoever rings, low answer or not
-    why = next((one for one in readings if one in FOR_A_PERSON), None)
+    why = next((reading for reading in readings if reading in FOR_A_PERSON), None)
     why = why or reason_for(read.reading, subject) or reason_for(read.also, subject)
     return why or (COMMENT if "?" in read.comment else None)

@@ -12,7 +12,7 @@ select count(*) from reply where state = 'asked';
 -- name: settle_asked
 -- Closes replies whose authors have written again, or answered otherwise, since they were asked back; opens for staff
 -- those for which nothing came in time.
-with asked as (
+with judged as (
   select
     r.reply_id, r.asked_until,
     exists (
@@ -27,9 +27,9 @@ with asked as (
   where r.state = 'asked'
 )
 update reply r
-set state = case when asked.answered then 'closed' else 'open' end, why_open = case when not asked.answered then 'unclear' end
-from asked
-where r.reply_id = asked.reply_id and r.state = 'asked' and (asked.answered or asked.asked_until <= $1);
+set state = case when judged.answered then 'closed' else 'open' end, why_open = case when not judged.answered then 'unclear' end
+from judged
+where r.reply_id = judged.reply_id and r.state = 'asked' and (judged.answered or judged.asked_until <= $1);
 
 -- name: list_by_reading
 -- Replies with one reading, latest first, open or not (reactions never are).

@@ -271,5 +271,5 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
 
 
 def _status_json(now: CampaignStatus) -> dict[str, Any]:
-    told = {"opted_out": now.opted_out, "answers_until": now.answers_until}
-    return {"campaign": _brief(now.campaign), "steps": now.steps, **told, **now.outcome.figures}
+    further = {"opted_out": now.opted_out, "answers_until": now.answers_until}
+    return {"campaign": _brief(now.campaign), "steps": now.steps, **further, **now.outcome.figures}

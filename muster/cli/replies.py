@@ -65,17 +65,15 @@ def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) ->
         raise click.UsageError(
             "Choose either --why or --reading: replies with one reading are listed whether or not they wait."
         )
-    replies, asked, zone = run(_list(why, reading, limit))
+    replies, unanswered, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:
             print_json(asdict(reply))
         return
     _show(replies, zone, reading)
-    if asked:
-        click.echo(
-            f"{asked:,} {verb(asked, 'was', 'were')} asked back and {verb(asked, 'has', 'have')} not answered:"
-            " muster replies list --why asked_back"
-        )
+    if unanswered:
+        were, have = verb(unanswered, "was", "were"), verb(unanswered, "has", "have")
+        click.echo(f"{unanswered:,} {were} asked back and {have} not answered: muster replies list --why asked_back")
 
 
 @command.command()
@@ -206,8 +204,8 @@ def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
 async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[ShownReply], int, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
-        asked = 0 if why or reading else await count_asked(db)
-        return replies, asked, ZoneInfo(runtime.settings.time_zone)
+        unanswered = 0 if why or reading else await count_asked(db)
+        return replies, unanswered, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffAnswer], bool, ZoneInfo]:

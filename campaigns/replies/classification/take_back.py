@@ -73,8 +73,10 @@ def says_something_else(text: str, offered: Iterable[str]) -> bool:
         offered: the phrases and digits that are answers.
     """
     words = _words(text)
-    said = f" {' '.join(words)} "
-    tries = any(f" {phrase} " in said for phrase in offered) or any(len(word) == 1 and word.isdigit() for word in words)
+    sentence = f" {' '.join(words)} "
+    tries = any(f" {phrase} " in sentence for phrase in offered) or any(
+        len(word) == 1 and word.isdigit() for word in words
+    )
     if "?" in text:
         return not tries or len(words) >= _MANY
     return not tries and (len(words) >= _MANY or any(_OTHER_NUMBER.fullmatch(word) for word in words))

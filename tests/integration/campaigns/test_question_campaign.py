@@ -128,6 +128,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         assert "South / Bristol" in said[-1]
         assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in said[-1]
         await reply(here, client, "+447400900002", "STOP")
+        await db.execute("update campaign set state = 'finished', finished_at = now()")
         told = orjson.loads(do("campaign status visit-2026-feedback --json"))
         assert told["opted_out"] == 1
         assert told["campaign"]["state"] == "finished"

@@ -31,7 +31,7 @@ def test_every_message_state_has_words_and_one_group() -> None:
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
     of_subjects = frozenset[str]().union(*(kind.for_a_person for kind in KINDS.values()))
-    others = {LOW, COMMENT, "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"}
+    others = {LOW, COMMENT, "asked_back", "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"}
     assert FOR_A_PERSON | of_subjects | others == set(WHY_OPEN)
 
 
@@ -69,7 +69,7 @@ def test_a_long_text_is_cut_at_a_word() -> None:
 
 def test_a_name_is_short() -> None:
     assert short_name("Bethan", "okafor") == "Bethan O."
-    assert short_name("", "") == "A member"
+    assert short_name("", "") == "Somebody"
 
 
 @given(st.from_regex(r"\A\+[1-9][0-9]{7,14}\Z"))
