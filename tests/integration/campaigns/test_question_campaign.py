@@ -132,7 +132,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         told = orjson.loads(do("campaign status visit-2026-feedback --json"))
         assert told["opted_out"] == 1
         assert told["campaign"]["state"] == "finished"
-        assert told["answers_until"] == "2099-12-07T18:00:00Z", "people may answer though all is sent"
+        assert told["answers_until"] == "2099-12-07T18:00:00+00:00", "people may answer though all is sent"
         shown = " ".join(do("campaign status visit-2026-feedback").split())
         assert "all sent; answers count until Monday 7 December, 18:00" in shown
         assert "1 person opted out in answer to it." in shown
