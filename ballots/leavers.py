@@ -126,7 +126,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
             first = named.setdefault(leaver.member_id, leaver)
             person = known.get(leaver.member_id)
             if person is None:
-                message = f"Nobody has the membership number {leaver.member_id}.{await _instead(db, leaver)}"
+                message = f"Nobody has the number {leaver.member_id}.{await _instead(db, leaver)}"
                 report.problems.append(Problem(leaver.line, "member_id", "unknown_member", message))
             elif first is not leaver:
                 report.repeated += 1
@@ -207,7 +207,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
         known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["find_members"], list(member_ids))}
         if missing := [member_id for member_id in member_ids if member_id not in known]:
             raise NotFound(
-                f"Nobody has the membership number {', '.join(missing[:5])}.",
+                f"Nobody has the number {', '.join(missing[:5])}.",
                 remedy="Nothing was changed. Find the right number by name (muster people find), or leave it out.",
             )
         back = await clear_leaving_dates(db, list(known.values()), now)

@@ -96,7 +96,7 @@ def leave(
     The exit status is 1 when nobody could be struck off.
     """
     if not member_ids and file is None:
-        raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
+        raise click.UsageError("Say who has left: their numbers, or --from FILE.")
     request = LeaveRequest(member_ids, file, on, actor, dry_run=dry_run)
     must_ask = not (dry_run or yes) and sys.stdin.isatty()
     if must_ask or not as_json:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import UTC
 from functools import cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import jinja2
 from aiohttp import web
@@ -117,8 +115,8 @@ def _details(recipient: Recipient, spoken: str, say: Say) -> list[tuple[Markup, 
     """Return when and where the appointment is of which the message speaks, each with its label."""
     when = recipient.appointment_at or ""
     if (written := recipient.appointment) is not None:
-        local = written.at.astimezone(ZoneInfo(recipient.time_zone))
-        when = day_and_time(local, local.tzinfo or UTC, spoken) if written.timed else day_words(local, spoken)
+        local = written.at.astimezone(recipient.zone)
+        when = day_and_time(local, recipient.zone, spoken) if written.timed else day_words(local, spoken)
     given = (("when", when), ("where", recipient.place or ""))
     return [(say(key), value) for key, value in given if value]
 

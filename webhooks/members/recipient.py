@@ -88,13 +88,17 @@ class Recipient:
     reached_otherwise: bool
 
     @property
+    def zone(self) -> ZoneInfo:
+        """Return the zone in which their times are said: their own, or the subject's where that is unknown."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            return ZoneInfo(self.subject.time_zone)
+
+    @property
     def appointment(self) -> WrittenDate | None:
         """Return the time of the appointment that the message speaks of; None where there is none that can be read."""
-        try:
-            zone = ZoneInfo(self.time_zone)
-        except (KeyError, ValueError, OSError):
-            zone = ZoneInfo(self.subject.time_zone)
-        return read_written_date(self.appointment_at or "", zone)
+        return read_written_date(self.appointment_at or "", self.zone)
 
     @property
     def due_by(self) -> datetime | None:

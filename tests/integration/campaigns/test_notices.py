@@ -221,7 +221,7 @@ async def the_page_says_what_it_was_about(
     link = re.search(r"http://muster\.test(/\w+)", text)
     assert link is not None
     page = await see(client, link[1], said)
-    assert (page.shown, "New bin days" in page.words, "You need not answer." in page.words) == (["stop"], True, True)
+    assert (page.shown, "New bin days" in page.words, "You need not answer it." in page.words) == (["stop"], True, True)
     for path in (f"{link[1]}?lang=cy", f"/p{link[1]}", f"/p{link[1]}?lang=cy"):
         await see(client, path, said)
     here.clock.wait(seconds=150)  # type: ignore[attr-defined]
