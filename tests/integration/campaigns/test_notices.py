@@ -178,7 +178,7 @@ async def test_a_notice_from_its_file_to_the_archive(
         await replies_wait_and_stop_works(here, db, client, said)
         await a_mail_stops_mails(db)
         told = orjson.loads(do("campaign status bins --json"))
-        assert set(told) == {"campaign", "steps"}, "nothing is counted"
+        assert set(told) == {"campaign", "steps", "opted_out", "answers_until"}, "no answer is counted"
         do("campaign status bins")
         do("replies list")
 

@@ -161,11 +161,11 @@ async def nothing_half_written(campaign: Campaign) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"GET /0123456789abc HTTP/1.1\r\n\r\n",
+        b"GET /zzzz456789abc HTTP/1.1\r\n\r\n",
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Y: z\r\n" * 2_000 + b"\r\n",
-        b"POST /0123456789abc HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /0123456789abc HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /zzzz456789abc HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /zzzz456789abc HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200 + b"\r\n\r\n",
         b"\0\r\n\r\n",
     ],
