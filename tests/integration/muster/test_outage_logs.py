@@ -78,7 +78,7 @@ def crash(server: Postgres) -> None:
 
 async def ask(http: aiohttp.ClientSession, base: str) -> None:
     """Somebody opens a link."""
-    async with http.get(f"{base}/0123456789abc") as answer:
+    async with http.get(f"{base}/zzzz456789abc") as answer:
         assert answer.status == 503, await answer.text()
 
 
