@@ -45,7 +45,7 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
         planned = {example.text for example in step.examples}
     await launch(muster, campaign.campaign_id, "staff")
     words = await said(muster)
-    assert any(one.startswith(words["3"][:40]) for one in planned), "the plan shows what is sent"
+    assert any(text.startswith(words["3"][:40]) for text in planned), "the plan shows what is sent"
     return words
 
 
@@ -59,8 +59,8 @@ async def test_our_templates_name_no_day_that_is_past(
     runtime: Runtime, template: str, coming: tuple[str, ...], past: tuple[str, ...], are_past: bool
 ) -> None:
     words = "\n".join((await launched(at_noon(runtime), template, PAST if are_past else COMING)).values())
-    assert [one for one in coming if one in words] == ([] if are_past else list(coming))
-    assert [one for one in past if one in words] == (list(past) if are_past else [])
+    assert [text for text in coming if text in words] == ([] if are_past else list(coming))
+    assert [text for text in past if text in words] == (list(past) if are_past else [])
 
 
 async def test_a_template_that_names_a_past_day_is_warned_of(runtime: Runtime, tmp_path: Path) -> None:

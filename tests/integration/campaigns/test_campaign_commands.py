@@ -132,9 +132,9 @@ def test_turnout_is_listed_by_unit_and_region(settings: Settings, members: Path,
     )
 
     assert (imported.code, made.code) == (0, 0)
-    found = by_unit.json()
-    assert (found["score"]["electorate"], found["score"]["reachable"], found["score"]["target"]) == (3, 3, 2)
-    assert [unit["path"] for unit in found["units"]] == ["North", "North / Leeds", "North / York"]
+    output = by_unit.json()
+    assert (output["score"]["electorate"], output["score"]["reachable"], output["score"]["target"]) == (3, 3, 2)
+    assert [unit["path"] for unit in output["units"]] == ["North", "North / Leeds", "North / York"]
     rows = list(csv.DictReader(as_csv.out.splitlines()))
     assert [(row["name"], row["electorate"], row["voted"]) for row in rows] == [("Leeds", "2", "0"), ("York", "1", "0")]
     assert "still needed" in by_region.out

@@ -69,16 +69,16 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (file,) = re.findall(r"```toml\n(\[question\].*?)```", (ROOT / "docs/questions.md").read_text("utf-8"), re.DOTALL)
-    path, said = written(tmp_path, file), list[str]()
+    path, texts = written(tmp_path, file), list[str]()
 
     def do(words: str) -> str:
         done = muster(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-        said.append(done.stdout + done.stderr)
+        texts.append(done.stdout + done.stderr)
         return done.stdout
 
     do(f"people import {tmp_path / 'people.csv'}")
-    said.clear()  # that is about a member file, whatever comes of it
+    texts.clear()  # that is about a member file, whatever comes of it
     do(f"campaign create {path}")
     do("template check feedback-request --question visit-2026")
     plan = do("campaign launch visit-2026-feedback --yes")
@@ -90,9 +90,9 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     await sandbox.idle()
     ann, bob = (next(sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
     (carys,) = sandbox.mailbox.to("carys@example.org")
-    said += [ann.body, bob.body, plain_of(carys.parse())]
+    texts += [ann.body, bob.body, plain_of(carys.parse())]
     assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
-    assert "Dywedwch wrthym sut aeth hi" in said[-1]
+    assert "Dywedwch wrthym sut aeth hi" in texts[-1]
 
     async with serve(here) as client, console_site(here) as site:
         await reply(here, client, "+447400900001", "1 nice staff")
@@ -101,11 +101,11 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         page = await look(client, link[1])
         clock.wait(seconds=60)
         page = await press(client, link[1], page, "answer_poor")
-        said.append(page.words)
+        texts.append(page.words)
         assert "Eich ateb yw “Gwael”." in page.words
-        told = orjson.loads(do("campaign status visit-2026-feedback --json"))
-        assert told["answers"] == {"good": 1, "fair": 0, "poor": 1}
-        assert {one["path"]: one["answers"]["good"] for one in told["units"]} == {
+        output = orjson.loads(do("campaign status visit-2026-feedback --json"))
+        assert output["answers"] == {"good": 1, "fair": 0, "poor": 1}
+        assert {unit["path"]: unit["answers"]["good"] for unit in output["units"]} == {
             "North": 1, "North / Leeds": 1, "South": 0, "South / Bristol": 0,
         }  # fmt: skip
         shown = do("campaign status visit-2026-feedback")
@@ -124,10 +124,10 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         for path_of in ("/console/", "/console/campaigns/visit-2026-feedback"):
             status, html = await site.get(path_of)
             assert status == 200
-            said.append(html)
-        assert "South / Bristol" in said[-1]
-        assert '<th scope="col" class="n">Fair</th>' in said[-1]
-    assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
+            texts.append(html)
+        assert "South / Bristol" in texts[-1]
+        assert '<th scope="col" class="n">Fair</th>' in texts[-1]
+    assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
 
 
 async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_next(

@@ -78,7 +78,9 @@ async def test_stop_in_any_form_wins_and_an_answer_beside_it_counts(
 ) -> None:
     answered = await room.says(text, PHONE)
     assert answered.reading == "opt_out"
-    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(room.db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
     assert (await room.answer_of(ann))[0] == answer
 
 
@@ -159,9 +161,9 @@ async def test_the_history_of_a_person_says_what_they_answered(room: Room, ann: 
     first = await room.says("1", PHONE)
     assert first.reply_id is not None
     await read_by_staff(room.db, first.reply_id, reading="unclear", actor="olga", at=NOW)
-    said = [one.words for one in await answers_by(room.db, [ann], [])]
-    assert "In the question visit they are counted as: Good (from a text)." in said
-    assert "In the question visit they are no longer counted as: Good (taken back from a text)." in said
+    answers = [answer.words for answer in await answers_by(room.db, [ann], [])]
+    assert "In the question visit they are counted as: Good (from a text)." in answers
+    assert "In the question visit they are no longer counted as: Good (taken back from a text)." in answers
 
 
 # ---- asked back
@@ -179,8 +181,8 @@ async def asked_back(room: Room) -> list[tuple[str, str]]:
 async def test_an_unclear_text_is_asked_back_once_and_the_next_waits_for_a_person(room: Room, ann: int) -> None:
     first = await room.says("I was there on Monday", PHONE)
     assert (first.reading, first.why_open) == ("unclear", None)
-    said = "Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
-    assert await asked_back(room) == [(PHONE, f"Leeds Council: {said}")]
+    text = "Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
+    assert await asked_back(room) == [(PHONE, f"Leeds Council: {text}")]
     again = await room.says("as I said, on Monday", PHONE)
     assert again.why_open == "unclear"
     assert len(await asked_back(room)) == 1
@@ -260,8 +262,8 @@ async def test_a_digit_alone_that_could_answer_two_counts_for_neither(room: Room
     assert (answered.reading, answered.answer_id) == ("unclear", None)
     assert await room.db.fetchval("select rule from reply") == "which_message"
     both = "About your call: 1B Good, 2B Fair, 3B Poor. About your visit: 1A Good, 2A Fair, 3A Poor."
-    said = f"Leeds Council: Sorry, we do not know what your answer is about. {both}"
-    assert await asked_back(room) == [(PHONE, said)]
+    text = f"Leeds Council: Sorry, we do not know what your answer is about. {both}"
+    assert await asked_back(room) == [(PHONE, text)]
     stop = await second.says("STOP 1", PHONE)
     assert stop.reading == "opt_out"
     assert [await one.answer_of(ann) for one in (room, second)] == [(None, None), (None, None)]

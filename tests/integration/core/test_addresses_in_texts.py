@@ -101,18 +101,18 @@ OTHERS = [
 
 async def finds(db: Connection, address: str, text: str) -> bool:
     """Whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
-    found = await db.fetchrow(
+    row = await db.fetchrow(
         "select names_address($1, array[$3]) as there, without_addresses($1, array[$3]) as left_over,"
         " squeezed($1) like any (address_likes(array[$3])) as likely,"
         " squeezed($2) like any (address_likes(array[$3])) as likely_in_json",
         text, json.dumps(text, ensure_ascii=False), address,
     )  # fmt: skip
-    assert found is not None
-    there: bool = found["there"]
+    assert row is not None
+    there: bool = row["there"]
     if there:
-        assert found["likely"]
-        assert found["likely_in_json"]
-    assert there == ("erased" in found["left_over"])
+        assert row["likely"]
+        assert row["likely_in_json"]
+    assert there == ("erased" in row["left_over"])
     return there
 
 

@@ -20,16 +20,16 @@ IN_HAND = 2 * 4
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def paced(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
     more = {"email_domain_pace": f"gmail.test+googlemail.test:{RATE:.0f}"}
-    async with open_runtime(with_sandbox(settings, sandbox, **more), pool_size=12) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox, **more), pool_size=12) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 def busiest_second(times: Sequence[float]) -> int:
@@ -43,8 +43,8 @@ def rate(times: Sequence[float]) -> float:
 
 
 async def send_by_two_workers(runtime: Runtime) -> None:
-    async with open_dispatcher(runtime) as one, open_dispatcher(runtime) as two:
-        await asyncio.gather(one.run(), two.run())
+    async with open_dispatcher(runtime) as first, open_dispatcher(runtime) as two:
+        await asyncio.gather(first.run(), two.run())
 
 
 async def test_two_workers_keep_a_senders_rate_together(paced: Runtime, sandbox: Sandbox) -> None:

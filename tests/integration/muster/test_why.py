@@ -27,12 +27,12 @@ async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: 
     amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n}" for n in range(30, 40)], first_person=amy)
-    zeros, long, gone, huge, near, bare, named = muster(
+    zeros, long, shown, huge, near, bare, named = muster(
         settings,
         f"messages why {ids[2]:07}", "messages why 00000000000000000000001", f"messages why {ids[-1] + 100}",
         f"messages why {'9' * 25}", "messages why 1006", f"messages why {ids[3]}", f"messages why '#{ids[3]}' --json",
     )  # fmt: skip
-    for done in (zeros, long, gone, huge, near):
+    for done in (zeros, long, shown, huge, near):
         assert (done.code, done.out) == (1, "")
         assert "Nobody has the membership number" in done.err
     assert "Did you mean 0001006? For the message with that number, write #1006." in near.err
@@ -55,7 +55,7 @@ async def test_a_recipient_is_found_by_any_notation_and_named(settings: Settings
         "messages list --json",
     )  # fmt: skip
     assert spaced.out.index("0001006  Amy Lee") < spaced.out.index("0001007  [b]Bob Lee"), spaced.err
-    assert [(one["external_id"], one["name"]) for one in told.json()] == [
+    assert [(row["external_id"], row["name"]) for row in told.json()] == [
         ("0001006", "Amy Lee"), ("0001007", "[b]Bob Lee"),
     ]  # fmt: skip
     assert "0001007  [b]Bob Lee" in listed.out
@@ -87,8 +87,8 @@ async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Se
     assert unreached.words.endswith(
         "As things stand now, they get nothing: There is no usable address on any channel of this step."
     )
-    (told,) = muster(settings, "messages why M1")
-    assert "No message: reminders, step 2, nudge\n  It is planned for " in told.out
+    (shown,) = muster(settings, "messages why M1")
+    assert "No message: reminders, step 2, nudge\n  It is planned for " in shown.out
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture

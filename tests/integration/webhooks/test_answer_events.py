@@ -26,14 +26,16 @@ async def test_answers_are_told_and_what_is_taken_back(worker: WebhookWorker, db
     await retract_response(db, responses[1], recorder="member", source="link")
     await worker.notice()
 
-    found = await events(db)
-    assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in found] == [
+    events_seen = await events(db)
+    assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in events_seen] == [
         ("answer.received", "good", False, "good", None),
         ("answer.received", "poor", True, "good", None),
         ("answer.received", None, False, "good", None),
         ("answer.retracted", "poor", True, "good", responses[1]),
     ]
-    assert {(data["question"], data["member_id"], "text" in data) for _, data in found} == {("visit", "R1", False)}
+    assert {(data["question"], data["member_id"], "text" in data) for _, data in events_seen} == {
+        ("visit", "R1", False)
+    }
 
     rows = await db.fetch("select seq, type, at, data, ref from webhook_event order by seq")
     said = [

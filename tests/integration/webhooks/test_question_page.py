@@ -70,18 +70,18 @@ async def test_a_person_answers_changes_comments_and_takes_it_back(
 
     page = await tap(client, clock, path, page, "answer_poor")
     assert "You have answered “Poor”. Somebody will look into it." in page.words
-    assert [(one.why_open, one.answer) for one in await open_replies(room.db)] == [("low_answer", "Poor")]
+    assert [(reply.why_open, reply.answer) for reply in await open_replies(room.db)] == [("low_answer", "Poor")]
 
     page = await write(client, clock, path, page, "  <b>waited</b> two hours ")
     assert "People here will read your words." in page.words
-    assert [(one.text, one.answer) for one in await open_replies(room.db)] == [
+    assert [(reply.text, reply.answer) for reply in await open_replies(room.db)] == [
         ("", "Poor"), ("<b>waited</b> two hours", "Poor"),
     ]  # fmt: skip
     assert "waited" not in (await look(client, path)).words, "a link can be passed on"
 
     page = await tap(client, clock, path, await look(client, path), "undo")
     assert not await room.db.fetchval("select count(*) from response_comment")
-    assert [one.text for one in await open_replies(room.db)] == [""]
+    assert [reply.text for reply in await open_replies(room.db)] == [""]
     assert not await room.db.fetchval("select count(*) from reply where text <> ''")
     page = await tap(client, clock, path, page, "undo")
     assert await room.answer_of(ann) == ("good", None), "the answer before it holds again"
@@ -148,6 +148,6 @@ async def test_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
     page = await write(client, clock, path, page, "Please ring me about this")
-    assert [one.why_open for one in await open_replies(room.db)] == ["call_me"]
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["call_me"]
     await write(client, clock, path, page, "stop texting me")
     assert await room.db.fetchval("select reason from suppression where address = $1", PHONE) == "opted_out"

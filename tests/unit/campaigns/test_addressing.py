@@ -35,7 +35,7 @@ def test_everybody_who_gets_nothing_has_the_reason_that_fits() -> None:
         _person(1), _person(2, stopped), _person(3, stopped, CandidateAddress("email", "c@x.test")),
         _person(4, CandidateAddress("email", "d@x.test"), blocked="deceased"),
     ]  # fmt: skip
-    assert [(one.address, one.state, one.reason) for one in assign_addresses(people, set())] == [
+    assert [(decision.address, decision.state, decision.reason) for decision in assign_addresses(people, set())] == [
         (None, State.SKIPPED, "no_address"), (None, State.SUPPRESSED, "opted_out"),
         ("c@x.test", State.QUEUED, None), (None, State.SUPPRESSED, "deceased"),
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def test_a_stop_beside_any_claim_is_obeyed_and_the_claim_counts() -> None:
         read = classify_reply(text, MENU)
         if (read.reading, read.also) != ("opt_out", claim):
             wrong.append((text, read.reading, read.also, claim))
-    assert [one for one in wrong if one[1] not in {"opt_out", "unclear"}] == [], "the stop is lost"
+    assert [failure for failure in wrong if failure[1] not in {"opt_out", "unclear"}] == [], "the stop is lost"
     assert len(wrong) <= len(both_ways()) / 100, wrong
 
 
