@@ -164,7 +164,7 @@ create table reply_classification (
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
-  read_by      text,                 -- a member of staff; null: the rule
+  reader       text,                 -- a member of staff; null: the rule
   answer_id    bigint,
   at           timestamptz not null default now()
 );
@@ -176,7 +176,7 @@ create function note_classification() returns trigger language plpgsql set searc
 begin
   if tg_op = 'INSERT' or new.rule = 'staff'
     or (new.reading, new.rule, new.rule_version) is distinct from (old.reading, old.rule, old.rule_version) then
-    insert into reply_classification (reply_id, reading, rule, rule_version, read_by, answer_id, at)
+    insert into reply_classification (reply_id, reading, rule, rule_version, reader, answer_id, at)
     values (
       new.reply_id, new.reading, new.rule, new.rule_version, case when new.rule = 'staff' then new.closed_by end,
       new.answer_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end

@@ -82,7 +82,7 @@ class PastReading:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
-        read_by: the member of staff who read it; None for a rule.
+        reader: the member of staff who read it; None for a rule.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         at: when; aware.
     """
@@ -90,7 +90,7 @@ class PastReading:
     reading: str
     rule: str
     rule_version: str
-    read_by: str | None
+    reader: str | None
     answer_id: int | None
     at: datetime
 

@@ -19,7 +19,7 @@ select * from reply_shown where reply_id = $1;
 
 -- name: list_classifications
 -- All readings it has had, oldest first.
-select reading, rule, rule_version, read_by, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
+select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
 
 -- name: list_other_replies
 -- The latest other replies from that address.

@@ -314,7 +314,7 @@ def _show_thread(
         case _:
             click.echo("  Nobody has to act on it.")
     for past in shown.readings:
-        by = past.read_by or f"{past.rule}, rules {past.rule_version}"
+        by = past.reader or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")
