@@ -84,7 +84,7 @@ async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, se
     refused = muster(settings, "answer", str(answered.reply_id), "Sorry.", status=1)
     assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
     assert f"muster replies read {answered.reply_id} opt_in" in refused.stderr
-    assert "words" in muster(settings, "answer", str(answered.reply_id), " ", status=1).stderr
+    assert "is empty" in muster(settings, "answer", str(answered.reply_id), " ", status=1).stderr
     assert "no reply 99" in muster(settings, "answer", "99", "Hello", status=1).stderr
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 
