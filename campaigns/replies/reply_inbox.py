@@ -303,9 +303,9 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     Raises:
         Conflict: with how to record it anyway.
     """
-    if reply["message_id"] is None:
+    if reply["subject"] is None:
         raise Conflict(
-            "This reply answers no message of ours, so what it is about is not known.",
+            "This reply answers no message of a campaign, so what it is about is not known.",
             remedy=" ".join(
                 one.unknown_remedy(reply["reply_id"]) for one in KINDS.values() if reading in one.common_meanings
             ),

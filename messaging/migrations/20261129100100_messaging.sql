@@ -172,12 +172,18 @@ create table transactional (
   thread      text,                 -- Message-IDs of that email's thread, oldest first
   send_before timestamptz,
   asked_by    text        not null,
+  about       bigint,               -- the message of a campaign that its conversation began with
   check (opens or concealed is null),
   check (kind <> 'opt_out_confirmed' or reference is not null)
 );
 create unique index transactional_reference on transactional (kind, reference) where reference is not null;
 -- What is still to be wiped. A trigger on messages would do it, but cost each message of a campaign 7 µs, a twentieth.
 create index transactional_concealed on transactional (message_id) where concealed is not null;
+
+-- The message of a campaign that a message is about: itself, or for a transactional one that with which its conversation began.
+create function conversation_of(bigint) returns bigint language sql stable parallel safe as $$
+  select coalesce((select t.about from transactional t where t.message_id = $1), $1)
+$$;
 
 -- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each, and
 -- one for transactional messages.
@@ -797,6 +803,6 @@ end $$;
 grant execute on function
   messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
   reason_weight, impersonal_detail to public;
-grant execute on function messages_to_nobody, stop_of_transactional to public;
+grant execute on function messages_to_nobody, stop_of_transactional, conversation_of to public;
 
 -- migrate:down

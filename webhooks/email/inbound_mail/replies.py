@@ -189,6 +189,6 @@ def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
 
 
 def _ids(parsed: ParsedMail, name: str) -> list[str]:
-    """Return the ids a mail says it answers: of a long thread the first, which may be ours, and the last."""
-    ids = parsed.header(name).split()
+    """Return the ids a mail says it answers, latest first; of a long thread the last and the first, one may be ours."""
+    ids = parsed.header(name).split()[::-1]
     return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]
