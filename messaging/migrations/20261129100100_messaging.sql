@@ -105,6 +105,7 @@ create table message (
   not_before  timestamptz   not null default now(),
   date_at     timestamptz,                         -- of a dated step: the date of the person that it is about
   attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
+  apart       boolean       not null default false, -- of a dated step: each person gets their own, at an address that others share too
   dispatcher_id  bigint,                              -- the worker that has claimed it
   wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
   provider    text,                                -- who has it, set with wire_at: whatever happens to its worker, they are asked
@@ -126,9 +127,11 @@ create table message (
 -- Those of steps leave transactional messages out, and these have their own, which are small or empty: so neither are in the
 -- way of the others, and the planner, whose statistics may not know any transactional message, takes the right one.
 
--- One message per person within a step, and one per address: a household's phone rings once.
+-- One message per person within a step, and one per address: a household's phone rings once. Where each is about a date of
+-- their own, one for each person there.
 create unique index message_step_id_person_id_key on message (step_id, person_id) where step_id is not null;
-create unique index message_one_per_address on message (step_id, channel, address) where step_id is not null;
+create unique index message_one_per_address on message (step_id, channel, address, (case when apart then person_id else 0 end))
+  where step_id is not null;
 -- The claim: the next due rows of one step and channel.
 create index message_due on message (step_id, channel, not_before, message_id)
   where state = 'queued' and step_id is not null;
