@@ -45,6 +45,8 @@ async def find_answered(
     if message_id is None:
         where = (channel, address, list(senders), at, kept)
         message_id = await db.fetchval(SQL["latest"], *where) or await db.fetchval(SQL["archived_latest"], *where)
+        if message_id is None:
+            return None
     by_id = (channel, message_id, kept)
     return await db.fetchrow(SQL["by_id"], *by_id) or await db.fetchrow(SQL["archived_by_id"], *by_id)
 

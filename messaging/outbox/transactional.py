@@ -156,12 +156,6 @@ async def wipe_concealed(db: Connection, message_ids: Sequence[int] | None = Non
     await db.execute(SQL["wipe"], None if message_ids is None else list(message_ids))
 
 
-async def transactional_address(db: Connection, message_id: int) -> str | None:
-    """Return where a transactional message went, in the outbox or the archive; None where it is no such message."""
-    address: str | None = await db.fetchval(SQL["address"], message_id)
-    return address
-
-
 async def _add(
     db: Connection, message: NewMessage, reference: str | None, at: datetime, keys: Sequence[SecretStr]
 ) -> int:

@@ -26,10 +26,6 @@ select message_id from transactional where kind = $1 and reference = $2;
 -- The opt-out in force for an address, by its place in the ledger.
 select event_id from suppression where channel = $1 and address = $2 and purpose = 'all' and reason = 'opted_out';
 
--- name: address
--- Where a transactional message went.
-select m.address from transactional t join message_any m using (message_id) where t.message_id = $1;
-
 -- name: wipe
 -- Wipes what messages open that wait for nothing any more; the index on what is still there is nearly always empty.
 update transactional t
