@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.extension import Extended
+from campaigns.extension import extend as extend_question_and_steps
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -18,6 +22,7 @@ from core.db import Connection
 from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
 from core.runtime import Runtime
+from core.spec_file import at_zone, read_moment
 from messaging.content.languages import DEFAULT, named
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
@@ -139,6 +144,48 @@ def answers(
     Console().print(table if people else "Nobody has answered so far.")
     if len(people) == limit:
         click.echo(f"These are the first {limit}; --limit shows more, --csv or --xlsx writes all.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--closes", required=True, metavar="TIME", help="When it closes now; a date alone means its end.")
+@actor_option
+@json_option
+def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
+    """Let NAME close later, in its own time zone; its links and the messages that wait live as much longer.
+
+    Steps of its campaigns that have started go on to say the former close, where their words name it.
+    """
+    try:
+        moment = read_moment(closes)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--closes") from None
+    result = run(_extend(name, moment, actor))
+    if as_json:
+        print_json(
+            {
+                "name": name,
+                "closed": result.closed,
+                "closes": result.question.closes_at,
+                "deadlines": result.deadlines,
+                "renewed": result.renewed,
+                "started": result.started,
+            }
+        )
+        return
+    click.echo(f"{name} closes {result.question.local(result.question.closes_at)}.")
+    if result.deadlines:
+        click.echo(f"Until then {plural(result.deadlines, 'step')} of its campaigns may be sent.")
+    if result.started:
+        steps = plural(result.started, "step has", "steps have")
+        click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
+
+
+async def _extend(name: str, closes: date, actor: str) -> Extended:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        zone = ZoneInfo((await get_question(db, name)).time_zone)
+        at = at_zone(closes, zone, end=True)
+        return await extend_question_and_steps(db, runtime.settings, name, at, actor=actor, now=runtime.clock())
 
 
 async def _create(file: Path) -> dict[str, Any]:
