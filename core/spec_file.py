@@ -23,7 +23,12 @@ TABLES: Final = ("campaign", "ballot", "question", "notice")
 """Tables that a file may hold; each is read by the package that it is about."""
 
 
-def _moment(value: object) -> object:
+def read_moment(value: object) -> date:
+    """Read a moment as a file or a command gives it: a date, a local time, or a time with an offset.
+
+    Raises:
+        ValueError: it is none.
+    """
     if isinstance(value, str):
         try:
             return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
@@ -39,7 +44,7 @@ def read_many(value: object) -> object:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
-Moment = Annotated[datetime | date, BeforeValidator(_moment)]
+Moment = Annotated[datetime | date, BeforeValidator(read_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]

@@ -199,7 +199,7 @@ select
 from reply r
 left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
-left join message_any m on m.message_id = r.message_id
+left join message_any m on m.message_id = conversation_of(r.message_id)
 left join campaign c on c.campaign_id = m.campaign_id
 left join subject using (subject_kind, subject_id)
 left join response said on r.answer_kind = 'question' and said.response_id = r.answer_id

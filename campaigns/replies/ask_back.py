@@ -65,7 +65,7 @@ async def ask_back(
     new = NewMessage(
         MessageKind.AUTO_REPLY, message["channel"], message["address"],
         await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
-        send_before=at + WITHIN,
+        send_before=at + WITHIN, about=message["message_id"],
     )  # fmt: skip
     await send_to(db, new, at=at)
     return True

@@ -2,7 +2,7 @@
 
 Mostly there is one, the latest. Where a question is open to the phone as well as something else, the text itself says
 which: by the letter behind its digit, by words that are an answer to one of them alone, or as the other one is answered
-already. What could answer several is asked back.
+already. What could answer several is asked back. Where the latest is transactional, nothing is open any more.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ async def find_meant(
         senders: our numbers that it was sent to.
         at: when it came.
     """
+    if latest is not None and latest["transactional"]:
+        return Meant(latest)
     asks = await open_asks(db, address, senders, at)
     fits = [ask for ask in asks if _answers(ask, text)]
     unanswered = [ask for ask in fits if not ask.answered]

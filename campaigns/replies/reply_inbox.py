@@ -296,9 +296,9 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     Raises:
         Conflict: with how to record it anyway.
     """
-    if reply["message_id"] is None:
+    if reply["subject"] is None:
         raise Conflict(
-            "This reply answers no message of ours, so what it is about is not known.",
+            "This reply answers no message of a campaign, so what it is about is not known.",
             remedy=" ".join(
                 kind.unknown_remedy(reply["reply_id"]) for kind in KINDS.values() if reading in kind.common_meanings
             ),

@@ -37,7 +37,8 @@ select
   r.text, m.address as written_to, to_jsonb(subject) as subject
 from reply r
 left join message_any m on m.message_id = r.message_id
-left join campaign c on c.campaign_id = m.campaign_id
+left join message_any began on began.message_id = conversation_of(r.message_id)
+left join campaign c on c.campaign_id = began.campaign_id
 left join subject using (subject_kind, subject_id)
 where r.reply_id = $1
 for update of r;

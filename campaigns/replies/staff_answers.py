@@ -90,6 +90,7 @@ async def send_answer(
         MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
         Contents(text.strip(), subject), actor, reply["person_id"],
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
+        about=reply["about"],
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor)

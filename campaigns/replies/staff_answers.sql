@@ -2,7 +2,8 @@
 -- Locks a reply, for one answer at a time. A button is answered by the channel of the message that it answers.
 select
   r.reply_id, case r.channel when 'link' then m.channel else r.channel end as channel, r.channel = 'link' as pressed,
-  r.address, r.sender, r.person_id, m.sender_id
+  r.address, r.sender, r.person_id, m.sender_id,
+  (select began.message_id from message_any began where began.message_id = conversation_of(r.message_id) and began.step_id is not null) as about
 from reply r
 left join message_any m on m.message_id = r.message_id
 where r.reply_id = $1

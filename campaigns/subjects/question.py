@@ -21,7 +21,6 @@ from core.plurals import plural
 from core.settings import Settings
 from core.spec_errors import near_miss
 from core.spec_file import SpecTable
-from messaging.content.advice import offered_network_words
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
@@ -137,15 +136,10 @@ class QuestionSubject(Subject):
                 return
 
     def menu_refusals(self, template: Template) -> Iterator[str]:
-        """Refuse a menu whose meanings or digits are not the question's, and words that never arrive as answers."""
+        """Refuse a menu whose meanings or digits are not the question's."""
         question = self.question
         names, digits = [answer.name for answer in question.answers], question.digits
         for version in template.versions("sms").values():
-            for word in offered_network_words(version):
-                yield (
-                    f"the text of {template.name} offers {word} as an answer, on which mobile networks act themselves;"
-                    " offer digits"
-                )
             for digit, meaning in version.menu.items():
                 if meaning not in names:
                     yield (

@@ -110,6 +110,7 @@ create table message (
   not_before  timestamptz   not null default now(),
   date_at     timestamptz,                         -- of a dated step: the date of the person that it is about
   attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
+  apart       boolean       not null default false, -- of a dated step: each person gets their own, at an address that others share too
   dispatcher_id  bigint,                              -- the worker that has claimed it
   wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
   provider    text,                                -- who has it, set with wire_at: whatever happens to its worker, they are asked
@@ -131,9 +132,11 @@ create table message (
 -- Those of steps leave transactional messages out, and these have their own, which are small or empty: so neither are in the
 -- way of the others, and the planner, whose statistics may not know any transactional message, takes the right one.
 
--- One message per person within a step, and one per address: a household's phone rings once.
+-- One message per person within a step, and one per address: a household's phone rings once. Where each is about a date of
+-- their own, one for each person there.
 create unique index message_step_id_person_id_key on message (step_id, person_id) where step_id is not null;
-create unique index message_one_per_address on message (step_id, channel, address) where step_id is not null;
+create unique index message_one_per_address on message (step_id, channel, address, (case when apart then person_id else 0 end))
+  where step_id is not null;
 -- The claim: the next due rows of one step and channel.
 create index message_due on message (step_id, channel, not_before, message_id)
   where state = 'queued' and step_id is not null;
@@ -177,12 +180,18 @@ create table transactional (
   thread      text,                 -- Message-IDs of that email's thread, oldest first
   send_before timestamptz,
   asked_by    text        not null,
+  about       bigint,               -- the message of a campaign that its conversation began with
   check (opens or concealed is null),
   check (kind <> 'opt_out_confirmed' or reference is not null)
 );
 create unique index transactional_reference on transactional (kind, reference) where reference is not null;
 -- What is still to be wiped. A trigger on messages would do it, but cost each message of a campaign 7 µs, a twentieth.
 create index transactional_concealed on transactional (message_id) where concealed is not null;
+
+-- The message of a campaign that a message is about: itself, or for a transactional one that with which its conversation began.
+create function conversation_of(bigint) returns bigint language sql stable parallel safe as $$
+  select coalesce((select t.about from transactional t where t.message_id = $1), $1)
+$$;
 
 -- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each, and
 -- one for transactional messages.
@@ -802,6 +811,6 @@ end $$;
 grant execute on function
   is_received, messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
   reason_weight, impersonal_detail to public;
-grant execute on function messages_to_nobody, stop_of_transactional to public;
+grant execute on function messages_to_nobody, stop_of_transactional, conversation_of to public;
 
 -- migrate:down

@@ -7,6 +7,10 @@ What opens something (a code, a sign-in link) is kept encrypted and only until a
 nobody will; everywhere else, and from the beginning, `MASK` stands in its place. It is wiped in the transaction that
 records an outcome, and by `reconcile` where a message ends in another way.
 
+What a reply answers is the last message that was sent to its author. A transactional message offers nothing to be
+answered by a digit, so it takes away what the campaign's message before it offered; but those of `KEEPS_MENU` ask
+nothing themselves, and leave it.
+
 Messages are not sent to suppressed addresses and people, with two exceptions by kind: a sign-in link or code for staff,
 and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
 """
@@ -55,6 +59,9 @@ KINDS: Final = {
 BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
 
+KEEPS_MENU: Final = frozenset({MessageKind.AUTO_REPLY, MessageKind.OPT_OUT_CONFIRMED})
+"""Kinds that ask nothing of their own: a reply after one answers what the person had been asked before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -90,6 +97,7 @@ class NewMessage:
         reference: natural key: the same one twice is one message. Not for `OPT_OUT_CONFIRMED`.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of the thread of that email, oldest first.
+        about: the message of a campaign that the conversation began with, if it did.
     """
 
     kind: MessageKind
@@ -104,6 +112,7 @@ class NewMessage:
     reference: str | None = None
     in_reply_to: str | None = None
     thread: tuple[str, ...] = ()
+    about: int | None = None
 
 
 async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Sequence[SecretStr] = ()) -> int:
@@ -147,12 +156,6 @@ async def wipe_concealed(db: Connection, message_ids: Sequence[int] | None = Non
     await db.execute(SQL["wipe"], None if message_ids is None else list(message_ids))
 
 
-async def transactional_address(db: Connection, message_id: int) -> str | None:
-    """Return where a transactional message went, in the outbox or the archive; None where it is no such message."""
-    address: str | None = await db.fetchval(SQL["address"], message_id)
-    return address
-
-
 async def _add(
     db: Connection, message: NewMessage, reference: str | None, at: datetime, keys: Sequence[SecretStr]
 ) -> int:
@@ -161,7 +164,7 @@ async def _add(
     content, concealed = _conceal(message.contents, keys)
     message_id: int = await db.fetchval(
         SQL["add"], message.kind, message.purpose, reference, content, bool(message.contents.opens), concealed,
-        message.in_reply_to, " ".join(message.thread) or None, message.send_before, message.asked_by,
+        message.in_reply_to, " ".join(message.thread) or None, message.send_before, message.asked_by, message.about,
         message.person_id, message.channel, message.address, message.sender_id, at,
     ) or await db.fetchval(SQL["known"], message.kind, reference)  # fmt: skip
     return message_id

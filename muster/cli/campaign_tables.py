@@ -122,6 +122,12 @@ def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
         yield f"{plan.at_once:,}", "of them go at once: their time has passed, and nothing later takes its place", None
     if plan.in_vain:
         yield f"{plan.in_vain:,}", "of them expire: quiet hours, the window or the step's end leave no time", "yellow"
+    if plan.shared:
+        yield (
+            f"{plan.shared:,}",
+            "of them share a phone or mailbox, and each gets their own: the text has to name them",
+            None,
+        )
     if plan.unreadable:
         yield (
             "",

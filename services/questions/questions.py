@@ -187,6 +187,29 @@ async def create_question(
         return await get_question(db, spec.name)
 
 
+async def extend_question(db: Connection, question: Question, closes: datetime, *, now: datetime) -> Question:
+    """Set a later close of a question that is not closed yet.
+
+    Args:
+        db: in the caller's transaction.
+        question: the question.
+        closes: its new close; aware.
+        now: the time.
+
+    Raises:
+        Conflict: it is closed, or would close earlier than it does.
+    """
+    if await db.fetchval(SQL["extend"], question.question_id, closes, now) is None:
+        present = await get_question(db, question.name)
+        at = present.local(present.closes_at)
+        if present.closes_at <= now:
+            raise Conflict(
+                f"The question {question.name} closed {at}.", remedy="Ask again with a question of another name."
+            )
+        raise Conflict(f"The question {question.name} closes {at}, which is not earlier.", remedy="Give a later time.")
+    return await get_question(db, question.name)
+
+
 async def get_question(db: Connection, name: str) -> Question:
     """Look up a question by its name.
 

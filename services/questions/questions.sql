@@ -25,6 +25,10 @@ select
   (a ->> 'low')::boolean
 from jsonb_array_elements($2) with ordinality as given (a, place);
 
+-- name: extend
+-- Only while it is open: its letter may be another's afterwards.
+update question set closes_at = $2 where question_id = $1 and closes_at > $3 and closes_at < $2 returning question_id;
+
 -- name: get_question
 -- By the name people use, with its answers.
 select * from question_described where name = $1;

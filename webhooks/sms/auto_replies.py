@@ -125,7 +125,8 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
-        theirs = subject_of(answered["subject"]).organisation if answered is not None else ""
+        about = answered["subject"] if answered is not None else None
+        theirs = subject_of(about).organisation if about is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
             language = await db.fetchval(SQL["language"], answered["person_id"] if answered else None, phone) or DEFAULT

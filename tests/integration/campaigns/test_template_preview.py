@@ -237,7 +237,28 @@ def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster) -
     assert "Warning: Whether anything understands the answer 1 (good), 2 (fair), 3 (poor) depends on what" in done.out
     assert "Nothing is wrong with it." not in done.out
     of_a_ballot = muster("template", "check", "feedback-request", "--about", "ballot")
-    assert "Warning: Nothing understands the answer 1 (good), 2 (fair), 3 (poor)" in of_a_ballot.out
+    assert of_a_ballot.status == 1
+    assert (
+        "offers 1 for good, which is no answer to a ballot; it understands call_me, help, no_ballot" in of_a_ballot.err
+    )
+
+
+def test_a_menu_of_a_ballot_is_refused_for_what_no_ballot_understands(muster: Muster, tmp_path: Path) -> None:
+    text = "About {{ ballot.title }}: reply 1 done or 2 later. STOP to opt out. {{ confirm_link }}"
+    own(tmp_path, "near", f"---\npurpose: service\nmenu: {{1: votd, 2: not_voted}}\n---\n{text}")
+    near = muster("template", "check", "near")  # which can be about nothing else, so it need not be said
+    assert near.status == 1
+    assert "offers 1 for votd, which is no answer to a ballot; did you mean voted?" in near.err
+    assert "offers 2" not in near.err
+
+
+@pytest.mark.parametrize("kind", ["ballot", "notice", "question"])
+def test_a_word_that_networks_act_on_is_no_answer_to_anything(muster: Muster, tmp_path: Path, kind: str) -> None:
+    own(tmp_path, "yes", "---\npurpose: service\n---\nReply YES or END. STOP to opt out")
+    done = muster("template", "check", "yes", "--about", kind)
+    assert done.status == 1
+    assert "offers YES as an answer, on which mobile networks act themselves; offer digits" in done.err
+    assert "offers END" in done.err
 
 
 def test_a_menu_is_held_against_the_question_that_is_named(muster: Muster, tmp_path: Path) -> None:

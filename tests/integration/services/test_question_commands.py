@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import openpyxl
+
 from core.db import Connection
 from core.settings import Settings
 from services.questions.questions import get_question
@@ -81,6 +83,25 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
         ("R1", "Good", "nice staff"), ("R2", "Poor", "'=waited two hours"),
     ]  # fmt: skip
     assert await db.fetchval("select actor from audit where action = 'answers.exported'") == "olga"
+
+
+async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Connection, tmp_path: Path) -> None:
+    muster(settings, f"question create {FILE}")
+    await _answers(db)
+    path, twin = tmp_path / "answers.xlsx", tmp_path / "answers.csv"
+    written, twice, both, _ = muster(
+        settings, f"question answers visit-2026 --xlsx {path} --json", f"question answers visit-2026 --xlsx {path}",
+        f"question answers visit-2026 --xlsx {path} --csv {twin}", f"question answers visit-2026 --csv {twin}",
+    )  # fmt: skip
+    assert written.json() == {"file": str(path), "people": 3}
+    assert (twice.code, "exists already" in twice.err) == (1, True)
+    assert (both.code, "either --csv or --xlsx" in both.err) == (2, True)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    rows = [[cell or "" for cell in row] for row in sheet.iter_rows(values_only=True)]
+    in_csv = list(csv.reader(twin.read_text(encoding="utf-8-sig").splitlines()))
+    assert rows == [[cell.removeprefix("'") for cell in row] for row in in_csv]
+    assert rows[2][4] == "=waited two hours"
 
 
 async def test_questions_are_none_at_first(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from twilio.request_validator import RequestValidator
 from campaigns.replies.answered_messages import words_of
 from core.db import Connection, open_pool
 from core.runtime import Runtime
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.rows import row_of
 from webhooks import process_inbound
@@ -346,6 +347,27 @@ async def test_a_reply_by_digit_confirms_and_withdraws(campaign: Campaign, clien
     assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     assert await db.fetchval("select confidence from claim") == pytest.approx(0.95)
+
+
+async def test_a_reply_to_a_sign_in_text_is_none_to_the_campaign(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    link = NewMessage(MessageKind.SIGN_IN, "sms", PHONE, campaign.sms_id, Contents("Sign in to Muster"), "console")
+    await send_to(db, link, at=campaign.sent_at)
+    await db.execute(
+        "update message set state = 'sent', sent_at = $1, wire_at = $1 where step_id is null",
+        campaign.sent_at + timedelta(minutes=1),
+    )
+    await send(client, INBOUND, text("1"))
+    await send(client, INBOUND, text("Yes", sid=SID[:-1] + "b", OptOutType="START"))  # as Twilio takes it
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.status(ann) is None
+    replies = await db.fetch("select person_id, reading, why_open from reply order by reply_id")
+    assert [tuple(row) for row in replies] == [(ann.person_id, "unclear", "unclear")] * 2
+    await send(client, INBOUND, text("STOP", sid=SID[:-1] + "c", OptOutType="STOP"))
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
 async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:

@@ -19,8 +19,13 @@ from aiohttp.test_utils import TestClient
 from pydantic import SecretStr
 
 from core.db import Connection, open_pool
+from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
+from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import message_status
+from messaging.outbox.senders import find_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from muster.jobs import Jobs
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.outbox_rows import deliver
@@ -303,6 +308,51 @@ async def test_a_reply_answers_what_went_from_the_number_it_was_sent_to(
         (None, VONAGE_FROM, "no_message"),
     ]
     assert NUMBER != VONAGE_FROM
+
+
+async def test_a_reply_to_an_answer_by_hand_is_none_to_the_campaign(
+    here: Runtime, campaign: Campaign, client: Client, sandbox: Sandbox, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    answer = NewMessage(
+        MessageKind.ANSWER, "sms", PHONE, await find_sender(db, "sms", [VONAGE_FROM]), Contents("We ring you."), "olga",
+        ann.person_id, about=ann.message_id,
+    )  # fmt: skip
+    await send_to(db, answer, at=here.clock())
+    await deliver(here)
+    assert [one.body for one in sandbox.vonage.messages] == ["We ring you."]
+    await send(client, INBOUND, text("1"))
+    await send(client, INBOUND, text("STOP", uuid=UUID[:-1] + "c"))
+    await process_inbound(here, 10)
+    assert await campaign.status(ann) is None
+    replies = await db.fetch("select reading, why_open from reply order by reply_id")
+    assert [tuple(row) for row in replies] == [("unclear", "unclear"), ("opt_out", None)]
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await deliver(here)
+    assert "The Union: you will get no more texts" in sandbox.vonage.messages[-1].body, "by whose conversation it was"
+
+
+async def test_what_is_answered_at_once_wakes_the_workers_after_the_commit(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    woken: list[tuple[str, int]] = []
+
+    async def wake(job: str) -> None:
+        woken.append((job, await db.fetchval("select count(*) from message where step_id is null")))
+
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    runtime = replace(here, wake=wake)
+    async with open_outbound_http(()) as outside:
+        jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
+        await send(client, INBOUND, text("1"))
+        await jobs.inbound.ask()
+        assert await campaign.status(ann) == "voted"
+        assert woken == [], "nothing has to be said"
+        await send(client, INBOUND, text("STOP", uuid=UUID[:-1] + "c"))
+        await jobs.inbound.ask()
+    assert woken == [("deliver", 1)]
 
 
 async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:

@@ -1,9 +1,12 @@
 """Choice of people and channels for a step."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.addressing import Candidate, CandidateAddress, assign_addresses
+from campaigns.person_dates import Due
 from messaging.states import State
 
 
@@ -20,6 +23,17 @@ def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None
     )
     assert [(decision.channel, decision.state, decision.reason) for decision in decisions] == [
         ("sms", State.QUEUED, None), ("email", State.QUEUED, None), (None, State.SKIPPED, "shared_address"),
+    ]  # fmt: skip
+
+
+def test_about_a_date_of_their_own_everybody_at_a_shared_phone_gets_one() -> None:
+    phone, mailbox = CandidateAddress("sms", "+447700900001"), CandidateAddress("email", "b@x.test")
+    people = [_person(1, phone), _person(2, phone, mailbox), _person(3, phone), _person(4, phone)]
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    dues = {n: Due("25/11/2026", at, at) for n in (1, 2, 3)}
+    decisions = assign_addresses(people, set(), dues)
+    assert [(one.address, one.reason) for one in decisions] == [
+        (phone.address, None), (mailbox.address, None), (phone.address, None), (None, "no_date"),
     ]  # fmt: skip
 
 
