@@ -246,8 +246,8 @@ async def record_answer(
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
-    asked = (message["message_id"], at, message["campaign_id"])
-    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *asked, comment))
+    answered = (message["message_id"], at, message["campaign_id"])
+    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *answered, comment))
 
 
 def confidence_of(read: Classification) -> float:

@@ -193,7 +193,7 @@ async def _check(
 
 def _only_kind(template: Template) -> type[Subject] | None:
     """Return the only kind of subject that a template can be used for, by what it speaks of; None for any."""
-    named = [one for one in KINDS.values() if one.variable and one.variable.name in template.variables]
+    named = [kind for kind in KINDS.values() if kind.variable and kind.variable.name in template.variables]
     return named[0] if len(named) == 1 else None
 
 
