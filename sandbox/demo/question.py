@@ -35,7 +35,7 @@ SQL: Final = load_queries(__file__)
 VISIT: Final = Path(__file__).with_name("visit-2026.toml")
 APPOINTMENTS: Final = Path(__file__).with_name("appointments-2026.toml")
 _QUESTIONS: Final = ("visit-2026", "appointments-2026")
-_ANSWERED_BY_HAND: Final = 3
+_ANSWERED_BY_HAND: Final = 2
 _WARD: Final = UNIT_KINDS[1]
 """Kind of unit that the file's wards are."""
 
