@@ -14,6 +14,7 @@ from typing import Final
 
 import asyncpg
 
+from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
@@ -67,7 +68,14 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
 
 
 async def find_meant(
-    db: Connection, text: str, latest: asyncpg.Record | None, *, address: str, senders: Sequence[str], at: datetime
+    db: Connection,
+    text: str,
+    latest: asyncpg.Record | None,
+    read: Classification | None,
+    *,
+    address: str,
+    senders: Sequence[str],
+    at: datetime,
 ) -> Meant:
     """Find the message that a text answers.
 
@@ -75,12 +83,16 @@ async def find_meant(
         db: a connection.
         text: the text.
         latest: the latest message sent to the phone.
+        read: its classification as an answer to that one, if it was made when it came: nothing here takes longer.
         address: the phone.
         senders: our numbers that it was sent to.
         at: when it came.
     """
     asks = await open_asks(db, address, senders, at)
-    fits = [one for one in asks if _answers(one, text)]
+    known = {} if latest is None or read is None else {latest["message_id"]: read}
+    fits = [
+        one for one in asks if _answers(one, known.get(one.message["message_id"]) or classify_text(text, one.message))
+    ]
     unanswered = [one for one in fits if not one.answered]
     if len(unanswered) > 1 and any(one.subject.reads_answers for one in unanswered):
         return Meant(unanswered[0].message, tuple(unanswered))
@@ -91,6 +103,5 @@ async def find_meant(
     return Meant(chosen.message, other=latest is None or chosen.message["message_id"] != latest["message_id"])
 
 
-def _answers(ask: OpenAsk, text: str) -> bool:
-    read = classify_text(text, ask.message)
+def _answers(ask: OpenAsk, read: Classification) -> bool:
     return (read.also if read.reading == "opt_out" else read.reading) in ask.subject.meanings
