@@ -10,7 +10,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class TypedReply:
     """Reply as it is typed.
 
     Attributes:
@@ -38,7 +38,7 @@ class Phrasebook:
     remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     careless: float = 0.0
 
-    def reply(self, wish: str, message: str, rng: Random) -> Reply:
+    def reply(self, wish: str, message: str, rng: Random) -> TypedReply:
         """Draw a reply; half the people use the digits, if the text offered them.
 
         Args:
@@ -51,11 +51,13 @@ class Phrasebook:
         if beside:
             remark = rng.choice(self.remarks[meaning])
             if digit:
-                return Reply(rng.choice((f"{digit} {remark}", f"{digit} - {remark}", f"{digit}, {remark}")), remark)
-            return Reply(f"{rng.choice(self.phrases[meaning])}. {remark}", remark)
+                return TypedReply(
+                    rng.choice((f"{digit} {remark}", f"{digit} - {remark}", f"{digit}, {remark}")), remark
+                )
+            return TypedReply(f"{rng.choice(self.phrases[meaning])}. {remark}", remark)
         if digit and rng.random() < 0.5:
-            return Reply(rng.choice((digit, f"{digit}.", f" {digit.lower()} ")))
-        return Reply(rng.choice(self.phrases[meaning]))
+            return TypedReply(rng.choice((digit, f"{digit}.", f" {digit.lower()} ")))
+        return TypedReply(rng.choice(self.phrases[meaning]))
 
     def remark(self, meaning: str, rng: Random) -> str:
         """Draw what somebody writes beside an answer on a page."""

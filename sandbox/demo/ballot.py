@@ -24,7 +24,7 @@ from sandbox.demo.scene import Scene
 from sandbox.demo.settling import until_settled
 from sandbox.demo.show import add_others, ends, new_table
 from sandbox.demo.stage import Organisation, Stage
-from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Progress, Story, make_campaign
+from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Story, StoryProgress, make_campaign
 from sandbox.demo.summary import Summary
 from sandbox.demo.union import write_union
 from sandbox.profile import Profile
@@ -68,13 +68,13 @@ class BallotStory(Story):
             await launch_step_now(stage.runtime, campaign.campaign_id, 2, actor=ACTOR)
             await until_settled(stage)
 
-    async def progress(self, db: Connection) -> Progress | None:
+    async def progress(self, db: Connection) -> StoryProgress | None:
         """Return how many votes are confirmed, of those that are needed."""
         if self._ballot is None:
             return None
         counted = await totals(db, self._ballot.ballot_id)
         goal = votes_needed(float(self._ballot.threshold), counted["electorate"])
-        return Progress("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
+        return StoryProgress("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
 
     async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
         """Count who voted and the turnout; returns `confirmed`, `answers` and `turnout`."""

@@ -24,7 +24,7 @@ from sandbox.demo.scene import Scene
 from sandbox.demo.settling import until_settled
 from sandbox.demo.show import add_others, ends, new_table
 from sandbox.demo.stage import Organisation, Stage
-from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Progress, Story, make_campaign
+from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Story, StoryProgress, make_campaign
 from sandbox.demo.summary import Summary
 from sandbox.profile import Profile
 from services.questions.counts import answer_counts, recount, unit_answers
@@ -78,13 +78,13 @@ class QuestionStory(Story):
             await _answer_some(stage)
             await until_settled(stage)
 
-    async def progress(self, db: Connection) -> Progress | None:
+    async def progress(self, db: Connection) -> StoryProgress | None:
         """Return how many people have answered the first question."""
         if not self._questions:
             return None
         counts = await answer_counts(db, self._questions[0])
         asked = await db.fetchval("select count(*) from person")
-        return Progress("answered", sum(counts.values()), asked, "residents have answered about their visit")
+        return StoryProgress("answered", sum(counts.values()), asked, "residents have answered about their visit")
 
     async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
         """Count the answers; returns `questions`, and who was asked back and answered."""

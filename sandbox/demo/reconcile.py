@@ -38,7 +38,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class Addressee:
     """Recipient of a message.
 
     Attributes:
@@ -54,8 +54,8 @@ class Recipient:
 class People:
     """People by link, by text and by address."""
 
-    by_link: Mapping[bytes, Recipient]
-    by_text: Mapping[str, Recipient]
+    by_link: Mapping[bytes, Addressee]
+    by_text: Mapping[str, Addressee]
     by_address: Mapping[tuple[str, str], set[int]]
 
     @classmethod
@@ -66,12 +66,12 @@ class People:
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
         links, texts = await db.fetch(SQL["recipients_of_links"]), await db.fetch(SQL["recipients_of_texts"])
         return cls(
-            by_link={row["digest"]: Recipient(row["person_id"], row["subject_id"]) for row in links},
-            by_text={row["provider_id"]: Recipient(row["person_id"], row["subject_id"]) for row in texts},
+            by_link={row["digest"]: Addressee(row["person_id"], row["subject_id"]) for row in links},
+            by_text={row["provider_id"]: Addressee(row["person_id"], row["subject_id"]) for row in texts},
             by_address=by_address,
         )
 
-    def by_token(self, token: str) -> Recipient:
+    def by_token(self, token: str) -> Addressee:
         """Return the recipient of the message with a link."""
         return self.by_link[digest(token)]
 

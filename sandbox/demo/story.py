@@ -39,7 +39,7 @@ AT_ONCE: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StoryProgress:
     """Progress of a demo towards what is wanted, as a bar shows it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Story(ABC):
         """Play the scenes after the import, each until it has settled."""
 
     @abstractmethod
-    async def progress(self, db: Connection) -> Progress | None:
+    async def progress(self, db: Connection) -> StoryProgress | None:
         """Return how far it is; None before there is anything to count."""
 
     @abstractmethod

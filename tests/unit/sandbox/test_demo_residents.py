@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from campaigns.replies.classification.named_answers import read_named_answer
 from core.keyring import digest
 from sandbox.demo.expected_answers import ExpectedAnswers
 from sandbox.demo.question import APPOINTMENTS, VISIT
-from sandbox.demo.reconcile import People, Recipient
+from sandbox.demo.reconcile import Addressee, People
 from sandbox.demo.residents import RESIDENTS, residents
 from sandbox.profile import Profile
 from sandbox.record import Act
@@ -28,7 +29,8 @@ WHICH = "About your visit: 1A Good, 2A Fair, 3A Poor. About your appointment: 1B
 def question(file: Path, number: int, letter: str) -> Question:
     spec = load_question_spec(file)
     words = {"en": QuestionWords(spec.title, spec.asks, "")}
-    return Question(number, spec.name, "", words, answers_of(spec), None, None, "", letter, number)  # type: ignore[arg-type]
+    closes = datetime(2026, 12, 7, tzinfo=UTC)
+    return Question(number, spec.name, "", words, answers_of(spec), None, closes, "", letter, number)
 
 
 QUESTIONS = [question(VISIT, 1, "A"), question(APPOINTMENTS, 2, "B")]
@@ -66,8 +68,8 @@ LINK, OTHER_LINK = "a" * 13, "b" * 13
 
 def expected(*acts: dict[str, Any]) -> ExpectedAnswers:
     people = People(
-        by_link={digest(LINK): Recipient(7, 1), digest(OTHER_LINK): Recipient(7, 2)},
-        by_text={"visit": Recipient(7, 1), "reminder": Recipient(7, 2), "asked": Recipient(7, None)},
+        by_link={digest(LINK): Addressee(7, 1), digest(OTHER_LINK): Addressee(7, 2)},
+        by_text={"visit": Addressee(7, 1), "reminder": Addressee(7, 2), "asked": Addressee(7, None)},
         by_address={("sms", "+44"): {7}},
     )
     found = ExpectedAnswers(QUESTIONS, people)
