@@ -30,6 +30,8 @@ AGENTS: Final = (
 )
 TRIES: Final = 3
 MOST_PRESSES: Final = 3
+NOTHING: Final = "nothing"
+"""Value of the button by which somebody says that they pressed nothing; only a second question has it."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
 
 
@@ -167,9 +169,7 @@ class Members:
                 opened.act(did, "link", answer=wish, status=status, succeeded=succeeded, asked_again=times > 1)
             )
         if succeeded and pressed != "stop" and rng.random() < self._profile.undo:
-            page, times = await self._insist(browser, page, "undo")
-            succeeded = page is not None and page.status == 200 and times > 0 and page.find("undo") is None
-            self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
+            self._record.note(await self._undo(opened, browser, page))
 
     async def _comment(
         self, opened: _Opened, browser: Browser, page: Page | None, beside: str, rng: Random
@@ -184,6 +184,20 @@ class Members:
         status = page.status if page else 0
         self._record.note(opened.act("commented", "link", comment=words, status=status, succeeded=taken))
         return page, taken
+
+    async def _undo(self, opened: _Opened, browser: Browser, page: Page | None) -> Act:
+        """Undo once what was done last. What was said before holds again then, and can be undone as well."""
+        times, is_asked = 0, True
+        while is_asked and page is not None and times < MOST_PRESSES and (button_form := page.find("undo")):
+            await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
+            try:
+                page = await browser.press(*button_form)
+            except (aiohttp.ClientError, TimeoutError):
+                page = None
+            times += 1
+            is_asked = page is not None and page.find(NOTHING) is not None
+        succeeded = page is not None and page.status == 200 and times > 0 and not is_asked
+        return opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded)
 
     async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
         """Press the same answer until the page no longer asks for it: there may be a second question.
