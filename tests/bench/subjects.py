@@ -188,7 +188,7 @@ class Side:
 
 async def subjects(*, quick: bool = False) -> Report:
     """Ask the same people about ballots and questions by turns, from the launch to the answers."""
-    people, rounds, answers = (1_000, 1, 150) if quick else (120_000, 3, 5_000)
+    people, rounds, answers = (600, 1, 100) if quick else (120_000, 3, 5_000)
     async with AsyncExitStack() as stack:
         sink = stack.enter_context(open_sink())
         ground = await stack.enter_async_context(open_ground())
