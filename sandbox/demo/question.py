@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final
@@ -91,59 +92,21 @@ class QuestionStory(Story):
         expected = ExpectedAnswers(self._questions, people)
         expected.follow(stage.sandbox.record.acts)
         wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["units_of_people"])}
-        checks: list[Check] = []
-        told: list[Summary] = []
-        scanned = 0
-        for question in self._questions:
-            rows = await db.fetch(SQL["list_answers"], question.question_id)
-            answered, really = {row["person_id"]: row["answer"] for row in rows}, expected.answers(question)
-            scanned += len(answered.keys() - really.keys())
-            units = [
-                unit for unit in await unit_answers(db, question, _WARD) if unit.path or any(unit.answers.values())
-            ]
-            checks += _check_answers(question, answered, really)
-            checks.append(
-                compare(
-                    f"{question.name}: each answer in each ward",
-                    Counter({(unit.path, answer): n for unit in units for answer, n in unit.answers.items() if n}),
-                    Counter((wards[person], answer) for person, answer in really.items()),
-                )
-            )
-            comments = await db.fetch(SQL["list_comments"], question.question_id)
-            checks.append(
-                compare(
-                    f"{question.name}: words kept beside answers",
-                    Counter((row["person_id"], row["comment"]) for row in comments),
-                    expected.comments(question),
-                )
-            )
-            recounted = len(await recount(db, question.question_id))
-            checks.append(Check(f"{question.name}: running sums that a full recount contradicts", recounted, 0))
-            told.append(
-                {
-                    "name": question.name,
-                    "title": question.title,
-                    "asks": question.said_in("en").asks,
-                    "answers": await answer_counts(db, question),
-                    "labels": {one.name: one.said_in("en") for one in question.answers},
-                    "routes": {
-                        row["source"]: row["n"] for row in await db.fetch(SQL["count_routes"], question.question_id)
-                    },
-                    "comments": len(comments),
-                    "units": [{"name": unit.path, "answers": dict(unit.answers)} for unit in units],
-                }
-            )
-        checks += await _check_conversations(db, stage, expected)
-        checks.append(Check("answers that only a link scanner gave", scanned, 0))
+        counted = [await _count_question(db, question, expected, wards) for question in self._questions]
+        scanned = sum(one.scanned for one in counted)
         asked_back = await db.fetch(SQL["asked_back"])
         answered_by_hand = await db.fetch(SQL["staff_answers"])
         summary = {
-            "questions": told,
+            "questions": [one.summary for one in counted],
             "asked_back": sum(row["n"] for row in asked_back),
             "answered_by_staff": sum(row["n"] for row in answered_by_hand),
             "scanners_counted": scanned,
         }
-        return summary, checks
+        return summary, [
+            *(check for one in counted for check in one.checks),
+            *await _check_conversations(db, stage, expected),
+            Check("answers that only a link scanner gave", scanned, 0),
+        ]
 
     def tables(self, summary: Summary) -> Iterable[RenderableType]:
         """Return what residents said, and the answers about their visit by ward."""
@@ -175,6 +138,51 @@ async def _answer_some(stage: Stage) -> None:
     replies = [orjson.loads(line) for line in listed.splitlines()]
     texts = [reply["reply_id"] for reply in replies if reply["channel"] == "sms"][:_ANSWERED_BY_HAND]
     await asyncio.gather(*(stage.command("replies", "answer", str(number), STAFF_ANSWER) for number in texts))
+
+
+@dataclass(frozen=True, slots=True)
+class _CountedQuestion:
+    """Counts of one question.
+
+    Attributes:
+        summary: its part of the summary.
+        checks: its comparisons with the record.
+        scanned: how many answers count that nobody gave.
+    """
+
+    summary: Summary
+    checks: list[Check]
+    scanned: int
+
+
+async def _count_question(
+    db: Connection, question: Question, expected: ExpectedAnswers, wards: Mapping[int, str]
+) -> _CountedQuestion:
+    question_id, name = question.question_id, question.name
+    rows = await db.fetch(SQL["list_answers"], question_id)
+    answered, really = {row["person_id"]: row["answer"] for row in rows}, expected.answers(question)
+    units = [unit for unit in await unit_answers(db, question, _WARD) if unit.path or any(unit.answers.values())]
+    by_ward = Counter({(unit.path, answer): n for unit in units for answer, n in unit.answers.items() if n})
+    really_by_ward = Counter((wards[person], answer) for person, answer in really.items())
+    comments = Counter((row["person_id"], row["comment"]) for row in await db.fetch(SQL["list_comments"], question_id))
+    recounted = len(await recount(db, question_id))
+    checks = [
+        *_check_answers(question, answered, really),
+        compare(f"{name}: each answer in each ward", by_ward, really_by_ward),
+        compare(f"{name}: words kept beside answers", comments, expected.comments(question)),
+        Check(f"{name}: running sums that a full recount contradicts", recounted, 0),
+    ]
+    summary = {
+        "name": name,
+        "title": question.title,
+        "asks": question.said_in("en").asks,
+        "answers": await answer_counts(db, question),
+        "labels": {one.name: one.said_in("en") for one in question.answers},
+        "routes": {row["source"]: row["n"] for row in await db.fetch(SQL["count_routes"], question_id)},
+        "comments": comments.total(),
+        "units": [{"name": unit.path, "answers": dict(unit.answers)} for unit in units],
+    }
+    return _CountedQuestion(summary, checks, len(answered.keys() - really.keys()))
 
 
 def _check_answers(question: Question, answered: Mapping[int, str], really: Mapping[int, str]) -> list[Check]:
