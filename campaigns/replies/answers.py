@@ -291,7 +291,13 @@ async def _answered(db: Connection, inbound: Inbound) -> Meant:
     if inbound.channel == "email" or inbound.message_id is not None:
         return Meant(latest)
     return await find_meant(
-        db, inbound.text, latest, address=inbound.address, senders=inbound.senders, at=inbound.received_at
+        db,
+        inbound.text,
+        latest,
+        inbound.read,
+        address=inbound.address,
+        senders=inbound.senders,
+        at=inbound.received_at,
     )
 
 

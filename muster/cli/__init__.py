@@ -16,7 +16,7 @@ from core.errors import InputError, MusterError
 from muster.cli.output import guard_output
 
 COMMANDS: Final = {
-    "demo": "Show the whole story on a made-up union, from member file to turnout.",
+    "demo": "Show a whole story on made-up people, from member file to counts.",
     "run": "Start everything on this machine and stay up.",
     "people": "Import, export, count and look up members; strike them off, or erase them.",
     "suppression": "Suppressions: import and export lists of people not to contact, look one up.",

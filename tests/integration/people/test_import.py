@@ -344,7 +344,7 @@ async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path:
     )  # fmt: skip
     assert report.by_code() == union.problems
     assert min(union.repeated, union.rejected, union.unreachable, union.shared_phone, union.bouncing, union.magic) > 0
-    assert await pool.fetchval("select count(*) from unit where kind = 'branch'") == union.branches
+    assert await pool.fetchval("select count(*) from unit where kind = 'branch'") == union.units
     for channel, people in (("sms", union.with_mobile), ("email", union.with_email)):
         reached = await pool.fetchval("select count(distinct person_id) from address where channel = $1", channel)
         assert reached == people
