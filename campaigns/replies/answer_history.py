@@ -23,7 +23,7 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerEvent:
-    """Event in the history: something a person said, or a claim about them.
+    """Event in the history: something a person said, or a claim or response that was recorded for them.
 
     Attributes:
         at: when it happened; aware.

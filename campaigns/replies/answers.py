@@ -1,8 +1,8 @@
-"""Processing of answers of any kind, from any channel: each becomes a claim, an opt-out or a reply row.
+"""Processing of answers of any kind, from any channel: each is recorded by its subject, or is an opt-out, and has a row.
 
-What is recorded is up to the subject: a claim about a ballot, nothing about a notice.
+The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice.
 
-Everything here happens in the caller's transaction: the claim, the withdrawal of messages still queued for the person,
+Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for the person,
 the opt-out and the reply are committed together, or none of them.
 
 How sure an answer is:

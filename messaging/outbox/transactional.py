@@ -39,7 +39,7 @@ _USE: Final = "muster transactional messages"
 
 
 class MessageKind(StrEnum):
-    """MessageKind of a transactional message; the values are those of the database's check."""
+    """Kind of a transactional message; the values are those of the database's check."""
 
     SIGN_IN = "sign_in"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"

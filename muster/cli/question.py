@@ -300,7 +300,7 @@ def _answer_table(facts: Mapping[str, Any]) -> Table:
     for column in table.columns[2:4]:
         column.justify = "right"
     for answer in facts["answers"]:
-        note = "opens a conversation" if answer["low"] else ""
+        note = "waits in the reply inbox" if answer["low"] else ""
         table.add_row(
             answer["digit"] or "",
             answer["label"],
