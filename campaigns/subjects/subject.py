@@ -25,6 +25,7 @@ from campaigns.subjects.page import MemberPage, PageReader
 from core.db import Connection
 from core.settings import Settings
 from core.spec_file import SpecTable
+from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import day_and_time
@@ -227,7 +228,8 @@ class Subject(ABC):
             settings: has the organisation and how to reach it.
             languages: the template's.
         """
-        return {"organisation": self.organisation or settings.organisation, "contact": settings.contact}
+        organisation = self.organisation or settings.organisation
+        return {"organisation": organisation, "contact": settings.contact, CAMPAIGN_ZONE: self.time_zone}
 
     def constants_at(self, constants: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         """Return a step's constants at the moment its messages are sent: some dates are past then."""
