@@ -217,6 +217,19 @@ class Subject(ABC):
         """Bring the population up to date, before a campaign is checked or a step launched."""
         return
 
+    async def change_dates(
+        self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
+    ) -> None:
+        """Note which dates some people have now: what they answered about another one may not stand.
+
+        Args:
+            db: in the caller's transaction, which has locked none of their messages yet.
+            campaign_id: the campaign whose messages name the dates.
+            dates: each person's date.
+            now: the time.
+        """
+        return
+
     async def finish(self, db: Connection, now: datetime) -> None:
         """Settle what depends on messages, before the first of them move into the archive."""
         return
