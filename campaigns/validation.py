@@ -69,6 +69,7 @@ async def check_campaign(
             problems += await missing_attribute(db, step.when.of, key=f"{key}.when.of")
         if step.audience is not None:
             problems += await check_audience(db, step.audience, subject, key=f"{key}.audience")
+    problems += _two_dates(spec, subject)
     if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:
         problems.append(
             "campaign.senders.email: write an address, or a name and an address: Your Name <hello@example.org>"
@@ -201,6 +202,16 @@ def _times(spec: CampaignSpec, step: StepSpec, subject: Subject, now: datetime) 
         yield f"{key}: that is before the step starts"
     elif opens is not None and opens >= ends:
         yield f"window.from: that is after the last moment it may be sent, {subject.local(ends)}"
+
+
+def _two_dates(spec: CampaignSpec, subject: Subject) -> Iterator[str]:
+    """Yield that messages before different dates ask one question: its answers are about one date of each person."""
+    dates = list(dict.fromkeys(step.when.of for step in spec.steps if step.when.dated == "before"))
+    if subject.reads_answers and len(dates) > 1:
+        yield (
+            f"campaign.steps: it is asked before {dates[0]} and before {dates[1]}, and nobody knows which of them an"
+            f" answer is about; make a {subject.kind} and a campaign for each"
+        )
 
 
 async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subject, templates: list[Template]) -> None:

@@ -464,6 +464,16 @@ begin
   where r.person_id = who and (r.recorder = number or names_address(r.recorder, sought));
   get diagnostics these = row_count;
   rows := rows + these;
+  -- which answers are about the same date stays, as it says which of them stand; which date that was does not
+  update response r set date_at = to_timestamp(d.place)
+  from (
+    select response_id, dense_rank() over (partition by question_id, campaign_id order by date_at) as place
+    from response
+    where person_id = who and date_at is not null
+  ) d
+  where r.response_id = d.response_id and r.date_at <> to_timestamp(d.place);
+  get diagnostics these = row_count;
+  rows := rows + these;
 
   update message_event
   set code = case when not names_address(code, sought) and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)

@@ -1,9 +1,9 @@
-"""Processing of answers of any kind, from any channel: each is recorded by its subject, or is an opt-out, and has a row.
+"""Processing of answers of any kind, from any channel: its subject records each, or it is an opt-out; each has a row.
 
 The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice.
 
-Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for the person,
-the opt-out and the reply are committed together, or none of them.
+Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
+the person, the opt-out and the reply are committed together, or none of them.
 
 How sure an answer is:
 

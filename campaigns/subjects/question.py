@@ -27,7 +27,7 @@ from messaging.content.translations import wording
 from services.questions.answer_reading import ReadAnswer, read_answer
 from services.questions.counts import answer_counts, share, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names, question_of
-from services.questions.responses import ResponseSource, last_by_link, record_response, retract_response
+from services.questions.responses import ResponseSource, change_dates, last_by_link, record_response, retract_response
 from services.questions.spec import QuestionSpec, load_question_spec
 from services.questions.template_fields import QUESTION, example_fields
 
@@ -120,6 +120,12 @@ class QuestionSubject(Subject):
             f" and s.person_id = p.person_id{which})"
         )
         return f"not {question_state}" if wanted is False else question_state
+
+    async def change_dates(
+        self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
+    ) -> None:
+        """Void answers about another date than their person has now; those about this one stand again."""
+        await change_dates(db, self.subject_id, campaign_id, dates, at=now)
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
         """Return the constants with the question's words in each of the template's languages."""

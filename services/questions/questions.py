@@ -13,6 +13,7 @@ from core.errors import Conflict, NotFound
 from core.settings import Settings
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
+from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
@@ -127,6 +128,7 @@ class Question:
         return {
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
+            CAMPAIGN_ZONE: self.time_zone,
             "question": self._variables(base),
             **(
                 {"languages": {language: {"question": self._variables(language)} for language in others}}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import ROOT, Settings
+from messaging.content.translations import day_and_time
 from sandbox import Sandbox
 from tests.integration.campaigns.test_notices import muster, of_a_ballot, sandbox
 from tests.support.console_site import console_site
@@ -26,6 +28,7 @@ from webhooks import process_inbound
 
 __all__ = ["sandbox"]
 
+LONDON = ZoneInfo("Europe/London")
 PEOPLE = """member id,first name,region,branch,mobile,email,language,appointment_at,place
 1,Ann,North,Leeds,07400900001,,en,Tuesday 9 December at 10:20,the Town Hall
 2,Bob,North,Leeds,07400900002,,en,Tuesday 9 December at 10:40,the Town Hall
@@ -134,8 +137,11 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = (ROOT / "sandbox/demo/appointments-2026.toml").read_text("utf-8")
-    file = re.sub(r"\nwhen\s*=.*", "", file)  # at once, for all
-    path = written(tmp_path, file + '\n[[campaign.steps]]\ntemplate = "appointment-reminder"\nchannels = ["sms"]\n')
+    again = '\n[[campaign.steps]]\ntemplate = "appointment-reminder"\nchannels = ["sms"]\n'
+    path = written(tmp_path, f'{file}{again}when = {{ before = "2 hours", of = "appointment_at" }}\n')
+    at = (datetime.now(LONDON) + timedelta(hours=20)).replace(minute=20)
+    people = re.sub(r"Tuesday 9 December at 10:\d\d", f"{at:%d/%m/%Y %H:%M}", PEOPLE)
+    (tmp_path / "people.csv").write_text(people, encoding="utf-8")
     for words in (f"people import {tmp_path / 'people.csv'}", f"campaign create {path}"):
         done = muster(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, done.stderr
@@ -143,14 +149,11 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     assert "2  people in the audience" in launched.stdout, "Carys has no appointment"
 
     here = replace(runtime, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
-    await db.execute("update step set due_at = now() + interval '1 day' where position = 2")
     await deliver(here)
     await sandbox.idle()
     text = next(sandbox.twilio.messages.to("+447400900001")).body
-    assert (
-        "your appointment is on Tuesday 9 December at 10:20 at the Town Hall. Reply 1 if you will come, 2 to change"
-        in text
-    )
+    said = f"{day_and_time(at, LONDON)} at the Town Hall. Reply 1 if you will come, 2 to change"
+    assert f"your appointment is on {said}" in text
     assert of_a_ballot(text) == []
     async with serve(here) as client:
         await reply(here, client, "+447400900001", "1 see you then")
@@ -160,6 +163,8 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     )
     assert [tuple(row) for row in rows] == [("1", "will_attend"), ("2", "change_appointment")]
     assert await db.fetchval("select why_open from reply where state = 'open'") == "low_answer"
+    withdrawn = "select count(*) from message join step using (step_id) where position = 2 and reason = 'answered'"
+    assert await db.fetchval(withdrawn) == 2
 
 
 @pytest.mark.parametrize("name", ["visit-2026", "appointments-2026"])

@@ -205,6 +205,21 @@ async def test_languages_are_known_by_more_names(pool: Pool, tmp_path: Path, lab
     assert (await person(pool, "1"))["language"] == "cy"
 
 
+async def test_a_column_of_nothing_but_midnights_in_utc_holds_days(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool, tmp_path,
+        "member id,visit,seen,born\n1,2026-07-01T00:00:00Z,2026-07-01T00:00:00Z,2026-07-01 00:00:00+00\n"
+        "2,,2026-07-01T09:30:00Z,\n3,2026-07-02T00:00:00.000+00:00,2026-07-03T00:00:00Z,2026-07-04 00:00:00+00:00\n",
+    )  # fmt: skip
+    assert [(await person(pool, number))["attributes"] for number in "123"] == [
+        {"visit": "2026-07-01", "seen": "2026-07-01T00:00:00Z", "born": "2026-07-01"},
+        {"seen": "2026-07-01T09:30:00Z"},
+        {"visit": "2026-07-02", "seen": "2026-07-03T00:00:00Z", "born": "2026-07-04"},
+    ]
+    said = [notice for notice in report.notices if "midnights" in notice]
+    assert [notice.partition(" ")[0] for notice in said] == ["visit", "born"]
+
+
 async def test_full_names_of_placeholders_are_empty(pool: Pool, tmp_path: Path) -> None:
     report = await load(pool, tmp_path, 'id,name\n1,NULL NULL\n2,n/a\n3,"NULL, Amy"\n4,Christopher Null\n')
     names = await pool.fetch("select first_name, last_name from person order by external_id")
