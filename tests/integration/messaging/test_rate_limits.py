@@ -43,7 +43,7 @@ def rate(times: Sequence[float]) -> float:
 
 
 FULL = 0.8 * RATE
-"""Least rate that shows that both workers use their shares: one alone has half. A busy machine may fall behind a little."""
+"""Least rate that shows that both workers use their shares: one alone has half. A busy machine may fall behind."""
 
 
 async def send_by_two_workers(runtime: Runtime) -> None:
