@@ -30,7 +30,7 @@ from sandbox.demo.summary import Summary
 @click.option(
     "--members",
     type=click.IntRange(10, 1_000_000),
-    help="How many people to make up.  [default: 12000; for question 5000]",
+    help="How many people to make up; default: 12,000, for question 5,000.",
 )
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of made-up people.")
 @seed_option

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from people.imports.mapping import Mapping
-from sandbox.demo.member_file import Layout, MemberFile, Place, write_members
+from sandbox.demo.member_file import Layout, MemberFile, Workplace, write_members
 
 HEADER: Final = [
     "Resident No.", "First name", "Surname", "Mobile", "Email", "Area", "Ward", "Language", "Appointment at", "Place",
@@ -42,7 +42,7 @@ def write_residents(path: Path, residents: int, now: datetime, seed: int = 1) ->
         now: the time, in the residents' zone; no appointment is between 23 and 25 hours from it.
         seed: the same seed, with the same time, writes the same file.
     """
-    wards = [Place(area, ward, welsh=True) for area, names in _WARDS.items() for ward in names]
+    wards = [Workplace(area, ward, welsh=True) for area, names in _WARDS.items() for ward in names]
     soon = [slot for slot in _slots(now, (0, 1)) if timedelta(hours=1) < slot - now < timedelta(hours=23)]
     later = _slots(now, (3, 4, 5))
     return write_members(path, residents, Layout(HEADER, wards, partial(_cells, soon, later)), seed)
@@ -60,7 +60,7 @@ def _slots(now: datetime, days: Sequence[int]) -> list[datetime]:
 
 
 def _cells(
-    soon: Sequence[datetime], later: Sequence[datetime], number: int, place: Place, language: str, dice: Random
+    soon: Sequence[datetime], later: Sequence[datetime], number: int, place: Workplace, language: str, dice: Random
 ) -> list[str]:
     at, office = "", ""
     if dice.random() < _WITH_APPOINTMENT:

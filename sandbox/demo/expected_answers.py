@@ -73,19 +73,19 @@ class ExpectedAnswers:
     def comments(self, question: Question) -> Counter[tuple[int, str]]:
         """Return the words that are kept, with who said them."""
         return Counter(
-            (person, one.comment)
+            (person, answer.comment)
             for (question_id, person), given in self._given.items()
             if question_id == question.question_id
-            for one in given
-            if one.comment
+            for answer in given
+            if answer.comment
         )
 
     def _note_text(self, act: Act) -> None:
         """Note which questions a phone was asked, the last one last."""
         subject = self.people.by_text[act.message].subject_id
-        asked = self._texted[act.address]
-        if subject is not None and asked[-1:] != [subject]:
-            asked.append(subject)
+        texted = self._texted[act.address]
+        if subject is not None and texted[-1:] != [subject]:
+            texted.append(subject)
 
     def _by_link(self, act: Act) -> None:
         recipient = self.people.by_token(act.token)
@@ -97,7 +97,9 @@ class ExpectedAnswers:
         elif act.did == "commented":
             given.append(_Given(act.message, True, None, act.comment))
         elif act.did == "undone":
-            last = next((one for one in reversed(given) if one.by_link and one.message == act.message), None)
+            last = next(
+                (answer for answer in reversed(given) if answer.by_link and answer.message == act.message), None
+            )
             if last is not None:
                 given.remove(last)
 
@@ -106,16 +108,16 @@ class ExpectedAnswers:
         open_to_them = [self._question(number) for number in dict.fromkeys(reversed(self._texted[act.address]))]
         bare = _BARE.match(act.text)
         if bare is not None:
-            fitting = [(one, one.digits[bare[1]]) for one in open_to_them if bare[1] in one.digits]
+            fitting = [(question, question.digits[bare[1]]) for question in open_to_them if bare[1] in question.digits]
         else:
-            fitting = [(one, act.answer) for one in open_to_them if one.answer(act.answer) is not None]
-        unanswered = [(one, answer) for one, answer in fitting if not self._has_answered(one, person)]
+            fitting = [(question, act.answer) for question in open_to_them if question.answer(act.answer) is not None]
+        unanswered = [(question, answer) for question, answer in fitting if not self._has_answered(question, person)]
         if len(unanswered) > 1:
             self._ask_back(unanswered[0][0], person)
         elif fitting:
             question, answer = (unanswered or fitting)[0]
             self._give((question.question_id, person), _Given(act.message, False, answer, act.comment))
-        elif act.answer == "unclear" or any(one.answer(act.answer) is not None for one in self.questions):
+        elif act.answer == "unclear" or any(question.answer(act.answer) is not None for question in self.questions):
             latest = open_to_them[0]
             if not self._has_answered(latest, person):
                 self._ask_back(latest, person)
@@ -135,9 +137,9 @@ class ExpectedAnswers:
         return _present(self._given.get((question.question_id, person), [])) is not None
 
     def _question(self, question_id: int) -> Question:
-        return next(one for one in self.questions if one.question_id == question_id)
+        return next(question for question in self.questions if question.question_id == question_id)
 
 
 def _present(given: Sequence[_Given]) -> str | None:
     """Return the last answer of all that was said."""
-    return next((one.answer for one in reversed(given) if one.answer is not None), None)
+    return next((answer.answer for answer in reversed(given) if answer.answer is not None), None)

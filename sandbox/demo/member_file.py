@@ -69,8 +69,8 @@ _A_TRICK_EVERY: Final = 97
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Place that people of a made-up file are in.
+class Workplace:
+    """Workplace or ward that people of a made-up file are in.
 
     Attributes:
         region: its region or area.
@@ -96,8 +96,8 @@ class Layout:
     """
 
     header: Sequence[str]
-    places: Sequence[Place]
-    cells: Callable[[int, Place, str, Random], list[str]]
+    places: Sequence[Workplace]
+    cells: Callable[[int, Workplace, str, Random], list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ class QuestionStory(Story):
         if not self._questions:
             return None
         counts = await answer_counts(db, self._questions[0])
-        asked = await db.fetchval("select count(*) from person")
-        return StoryProgress("answered", sum(counts.values()), asked, "residents have answered about their visit")
+        people = await db.fetchval("select count(*) from person")
+        return StoryProgress("answered", sum(counts.values()), people, "residents have answered about their visit")
 
     async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
         """Count the answers; returns `questions`, and who was asked back and answered."""
@@ -93,17 +93,17 @@ class QuestionStory(Story):
         expected.follow(stage.sandbox.record.acts)
         wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["units_of_people"])}
         counted = [await _count_question(db, question, expected, wards) for question in self._questions]
-        scanned = sum(one.scanned for one in counted)
+        scanned = sum(question.scanned for question in counted)
         asked_back = await db.fetch(SQL["asked_back"])
         answered_by_hand = await db.fetch(SQL["staff_answers"])
         summary = {
-            "questions": [one.summary for one in counted],
+            "questions": [question.summary for question in counted],
             "asked_back": sum(row["n"] for row in asked_back),
             "answered_by_staff": sum(row["n"] for row in answered_by_hand),
             "scanners_counted": scanned,
         }
         return summary, [
-            *(check for one in counted for check in one.checks),
+            *(check for question in counted for check in question.checks),
             *await _check_conversations(db, stage, expected),
             Check("answers that only a link scanner gave", scanned, 0),
         ]
@@ -177,7 +177,7 @@ async def _count_question(
         "title": question.title,
         "asks": question.said_in("en").asks,
         "answers": await answer_counts(db, question),
-        "labels": {one.name: one.said_in("en") for one in question.answers},
+        "labels": {answer.name: answer.said_in("en") for answer in question.answers},
         "routes": {row["source"]: row["n"] for row in await db.fetch(SQL["count_routes"], question_id)},
         "comments": comments.total(),
         "units": [{"name": unit.path, "answers": dict(unit.answers)} for unit in units],
@@ -189,11 +189,11 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
     """Compare who gave each answer."""
     return [
         compare(
-            f"{question.name}: {one.name}",
-            Counter(person for person, answer in answered.items() if answer == one.name),
-            Counter(person for person, answer in really.items() if answer == one.name),
+            f"{question.name}: {option.name}",
+            Counter(person for person, answer in answered.items() if answer == option.name),
+            Counter(person for person, answer in really.items() if answer == option.name),
         )
-        for one in question.answers
+        for option in question.answers
     ]
 
 

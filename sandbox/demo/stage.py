@@ -80,10 +80,10 @@ class Stage:
             env=self.environment, cwd=self.home, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        said, complained = await process.communicate()
+        output, errors = await process.communicate()
         if process.returncode != 0:
-            raise Unavailable(f"muster {' '.join(words)} failed: {complained.decode(errors='replace').strip()}")
-        return said.decode()
+            raise Unavailable(f"muster {' '.join(words)} failed: {errors.decode(errors='replace').strip()}")
+        return output.decode()
 
     async def stop(self) -> None:
         """Stop the processes in order."""

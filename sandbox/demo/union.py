@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from sandbox.demo.member_file import Layout, MemberFile, Place, write_members
+from sandbox.demo.member_file import Layout, MemberFile, Workplace, write_members
 
 HEADER: Final = [
     "Membership No.", "FIRST NAME", "surname", "Mobile  Phone", "e-mail address", "Region", "BRANCH", "Workplace",
@@ -45,14 +45,14 @@ def write_union(path: Path, members: int = 12_000, branches: int = 300, seed: in
     return write_members(path, members, Layout(HEADER, _name_branches(branches), _cells), seed)
 
 
-def _cells(number: int, place: Place, language: str, _dice: Random) -> list[str]:
+def _cells(number: int, place: Workplace, language: str, _dice: Random) -> list[str]:
     return [
         place.region, place.unit, place.sites[number % len(place.sites)], language, _BANDS[number % len(_BANDS)],
         f"{1 + number % 28:02d}/{1 + number % 12:02d}/{1985 + number % 40}",
     ]  # fmt: skip
 
 
-def _name_branches(count: int) -> list[Place]:
+def _name_branches(count: int) -> list[Workplace]:
     """Name the region, branch and workplaces of each branch; the first ones are the large ones."""
     towns = [(region, town) for region, names in _TOWNS.items() for town in names]
     branches = []
@@ -61,5 +61,5 @@ def _name_branches(count: int) -> list[Place]:
         name = f"{town} {_SERVICES[service % len(_SERVICES)]}"
         if service >= len(_SERVICES):
             name += f" {service // len(_SERVICES) + 1}"
-        branches.append(Place(region, name, _SITES[: 1 + number % len(_SITES)], welsh=region == "Wales"))
+        branches.append(Workplace(region, name, _SITES[: 1 + number % len(_SITES)], welsh=region == "Wales"))
     return branches
