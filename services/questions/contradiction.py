@@ -1,9 +1,9 @@
 """Contradiction: whether the words beside an answer take it back, or put another one in its place.
 
 "1 not coming", "3 wasn't bad" and "1 unhappy" deny what the answer says; "1 sorry I meant 3" and "Good, sorry, poor"
-correct it; "1 the lift was poor" says another one. What is missing denies nothing ("4 no parking"), nor does what a
-later clause says of something else ("4 nice staff but they couldn't find me"). A low answer goes with any denial but
-that of its own words: "3 nobody called back".
+correct it; "1 the lift was poor" says another one. What is missing denies nothing ("4 no parking"), nor does what is
+said of something else ("4 nice staff but they couldn't find me"). A low answer goes with any denial but that of its own
+words: "3 nobody called back".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from services.questions.counted import counts
@@ -127,7 +128,8 @@ def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: OfferedAns
         for phrase in phrases
         for place in range(phrase.start - (_REACH if _is_denied(words, phrase) else 0), phrase.end)
     }
-    return not answer.low and any(_is_negation(words, place) for place in range(len(words)) if place not in taken)
+    beginning = list(takewhile(lambda place: place == 0 or words[place - 1] in known.speakers, range(len(words))))
+    return not answer.low and any(_is_negation(words, place) for place in beginning if place not in taken)
 
 
 def _is_negation(words: Sequence[str], place: int) -> bool:

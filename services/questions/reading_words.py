@@ -32,6 +32,7 @@ class ReadingWords:
         uncounted: words that no number counts.
         plain: words beyond which a number counts nothing.
         negations: words by which something is not meant.
+        speakers: words before them that leave them about the answer.
         no: the same of "no", where it is more than a lack.
         opposites: beginnings of a word that make it the opposite.
         harmless: negations that take nothing back.
@@ -56,6 +57,7 @@ class ReadingWords:
     uncounted: frozenset[str]
     plain: frozenset[str]
     negations: frozenset[str]
+    speakers: frozenset[str]
     no: re.Pattern[str]
     opposites: tuple[str, ...]
     harmless: re.Pattern[str]
@@ -99,6 +101,7 @@ def reading_words() -> ReadingWords:
         uncounted=frozenset(words("uncounted")),
         plain=frozenset(words("plain")),
         negations=frozenset(words("negations")),
+        speakers=frozenset(words("speakers")),
         no=re.compile(any_of("no")),
         opposites=tuple(words("opposites")),
         harmless=re.compile(rf"{any_of('harmless')}\b"),

@@ -86,8 +86,23 @@ async def test_stop_in_any_form_wins_and_an_answer_beside_it_counts(
 async def test_a_word_of_opting_out_that_is_none_is_a_comment_or_waits(room: Room, ann: int, text: str) -> None:
     answered = await room.says(text, PHONE)
     assert not await active_suppressions(room.db, channel="sms", address=PHONE)
-    assert answered.reading in {"good", "fair", "poor"} or answered.why_open == "unclear"
+    assert answered.reading in {"good", "fair", "poor"} or answered.why_open in {"unclear", "cancel"}
     assert await asked_back(room) == []
+
+
+async def test_cancel_alone_is_obeyed_and_shown(room: Room, ann: int) -> None:
+    answered = await room.says("CANCEL", PHONE)
+    assert (answered.reading, answered.why_open) == ("opt_out", "cancel")
+    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.text for one in await open_replies(room.db)] == ["CANCEL"]
+
+
+@pytest.mark.parametrize("text", ["please cancel", "I need to cancel my appointment", "1 cancel my appointment"])
+async def test_who_asks_to_cancel_stays_opted_in_and_a_person_sees_it(room: Room, ann: int, text: str) -> None:
+    answered = await room.says(text, PHONE)
+    assert (answered.reading, answered.why_open) == ("unclear", "cancel")
+    assert not await active_suppressions(room.db, channel="sms", address=PHONE)
+    assert (await asked_back(room), await room.answer_of(ann)) == ([], (None, None))
 
 
 async def test_our_own_words_in_a_reply_are_no_comment(room: Room, ann: int) -> None:

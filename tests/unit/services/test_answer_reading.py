@@ -197,6 +197,7 @@ def test_an_answer_that_is_denied_is_unclear(text: str) -> None:
     ("1 no parking", "good", "no parking"),
     ("1 nice staff but they couldn't find me", "good", "nice staff but they couldn't find me"),
     ("1 not bad", "good", "not bad"),
+    ("1 the staff could not stop helping", "good", "the staff could not stop helping"),
     ("1 sorry for the late reply", "good", "sorry for the late reply"),
     ("Fair, not good", "fair", "not good"),
     ("1 gwych, dim cwynion", "good", "gwych, dim cwynion"),
