@@ -23,6 +23,8 @@ SQL: Final = load_queries(__file__)
 async def comment_link(db: Connection, *, message_id: int, words: str, inbound_id: int, at: datetime) -> AnswerResult:
     """Keep a comment: it waits for staff where its answer is low, or where it asks for something; else it is only kept.
 
+    The same words once more, as after going back in the browser, are one comment.
+
     Args:
         db: in the caller's transaction.
         message_id: the message of the link.
@@ -35,6 +37,8 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     """
     message = await answered_message(db, message_id)
     subject, person_id, comment = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
+    if (same := await db.fetchrow(SQL["find_same"], message_id, comment)) is not None:
+        return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
     answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
