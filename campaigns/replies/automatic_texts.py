@@ -59,12 +59,12 @@ def automatic_texts(text: str, subject: Subject, message: asyncpg.Record) -> Ite
     """
     if len(text) < SHORTEST or message["channel"] != "sms":
         return
-    said = set(text.split())
+    own = set(text.split())
     for language in languages():
         asking = asking_words(subject, message, language) or ""
         stopped = str(wording(language)["sms_stopped"]).format(organisation=subject.organisation).lstrip(": ")
         for ours in (named(subject.organisation, asking), stopped):
-            if len(said.intersection(ours.split())) >= FEWEST:
+            if len(own.intersection(ours.split())) >= FEWEST:
                 yield ours
 
 

@@ -48,17 +48,17 @@ def contradicts(
         by_digit: whether a digit says it: words right behind it are about it, those behind a phrase are a comment.
     """
     others = {digit for digit, name in menu.items() if name != answer.name}
-    said = list[str]()
+    earlier = list[str]()
     for number, clause in enumerate(_clauses(rest)):
         words = folded(clause).split()
         phrases = list(_phrases(words, known))
         if (
             _is_another(words, phrases, answer)
             or _denies(words, phrases, answer, first=by_digit and number == 0)
-            or _corrects(clause, said, others)
+            or _corrects(clause, earlier, others)
         ):
             return True
-        said += words
+        earlier += words
     return False
 
 
@@ -146,18 +146,18 @@ def _is_denied(words: Sequence[str], phrase: _Phrase) -> bool:
     return any(_is_negation(words, place) or harmless.match(" ".join(words[place:])) for place in places)
 
 
-def _corrects(clause: str, said: Sequence[str], others: set[str]) -> bool:
+def _corrects(clause: str, earlier: Sequence[str], others: set[str]) -> bool:
     """Tell whether a clause has the digit of another answer: alone in it, or behind "sorry", "I meant" or the like.
 
     Args:
         clause: the clause, as it was typed.
-        said: the words before it.
+        earlier: the words before it.
         others: the digits of other answers.
     """
     known = reading_words()
     around = known.before | known.after | known.corrects | known.announces | known.glue
     for digit, before, after in _digits(clause):
-        words = (*said, *before)
+        words = (*earlier, *before)
         if digit in others and (around.issuperset((*before, *after)) or not known.corrects.isdisjoint(words[-_REACH:])):
             return True
     return False

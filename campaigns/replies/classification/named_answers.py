@@ -99,8 +99,8 @@ def _read(rules: Rules, text: str, reads: Reads) -> Classification:
     matched, rule = rules.read(plain, GENERAL)
     if rule is not None and rule.reading == "opt_out":
         if rules.wish.is_ambiguous(plain.words):
-            asked = reads(text)  # words that the question offers
-            return _answered(rules, plain, "", None, asked) if asked else _by_ambiguous_word(rules, plain, rule)
+            offered = reads(text)  # words that the question offers
+            return _answered(rules, plain, "", None, offered) if offered else _by_ambiguous_word(rules, plain, rule)
         also = _reading_of_rest(rules.wish.without(plain, matched), reads)
         alone = also is None and is_alone(rules, plain, matched, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
