@@ -90,7 +90,7 @@ def check_phrases(subject: Subject) -> None:
         f"{subject.kind}.answers: “{phrase}” ({answer}) is read as {reading.replace('_', ' ')} in every reply; choose"
         " other words"
         for phrase, answer in subject.phrases().items()
-        if (reading := read_words(phrase)) != "unclear"
+        if (reading := read_words(phrase).reading) != "unclear"
     ]
     if wrong:
         raise SpecError(f"The {subject.kind} {subject.name} cannot be used.", problems=wrong)

@@ -17,6 +17,7 @@ from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
+from campaigns.replies.staff_answers import reopen_unanswered
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -193,6 +194,7 @@ class Jobs:
             await refresh_due(db, self.runtime.clock())
             await compact(db)
             await compact_answers(db)
+            await reopen_unanswered(db)
         return False
 
     async def _backfill(self) -> bool:

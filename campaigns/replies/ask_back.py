@@ -6,12 +6,13 @@ opt out, or whose words may be ours or a machine's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
+from campaigns.replies.automatic_texts import asking_words, menu_words, named
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
 from campaigns.replies.open_asks import OpenAsk
@@ -75,29 +76,16 @@ def _contents(subject: Subject, message: asyncpg.Record, unsure: Sequence[OpenAs
     """Return what to say; None where it cannot be said how to answer."""
     words = wording(language, subject.kind)
     if unsure:
-        menus = [(ask.subject, _menu(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
+        menus = [(ask.subject, menu_words(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
         if any(menu is None for _, menu in menus):
             return None
         asks = " ".join(words["ask_about"].format(title=about.title_in(language), menu=menu) for about, menu in menus)
-        text = words["ask_which"].format(asks=asks)
+        text = str(words["ask_which"].format(asks=asks))
+    elif (asking := asking_words(subject, message, language)) is not None:
+        text = asking
     else:
-        menu = _menu(subject, message, language, lettered=False)
-        if menu is None:
-            return None
-        how = words["ask_digits" if _offered(message) else "ask_labels"].format(menu=menu)
-        text = words["ask_back"].format(asks=f"{subject.words(language)['asks']} {how}")
+        return None
     organisation = subject.organisation
     if message["channel"] == "sms":
-        return Contents(f"{organisation}: {text}" if organisation else text)
+        return Contents(named(organisation, text))
     return Contents(f"{text}\n\n{organisation}".strip(), subject=str(words["ask_back_subject"]))
-
-
-def _menu(subject: Subject, message: asyncpg.Record, language: str, *, lettered: bool) -> str | None:
-    variables: dict[str, Any] = message["variables"] or {}
-    letter = subject.letter if lettered else str(variables.get("letter", ""))
-    return subject.menu_words(language, _offered(message), letter)
-
-
-def _offered(message: asyncpg.Record) -> Mapping[str, str]:
-    """Return the digits that a message offered: only texts do."""
-    return message["menu"] or {} if message["channel"] == "sms" else {}

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from campaigns.replies.answered_messages import asked_about, sent_words
+from campaigns.replies.automatic_texts import automatic_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 
@@ -25,7 +26,8 @@ def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
         return about_nothing(classify_reply(text), message)
     if subject.reads_answers:
         menu = message["menu"] or {}
-        return read_named_answer(text, sent_words(message), lambda own: subject.reads(own, menu))
+        sent = (*sent_words(message), *automatic_texts(text, subject, message))
+        return read_named_answer(text, sent, lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
     return restrict(classify_reply(text, message["menu"], sent_words(message), possible), possible)
 

@@ -145,6 +145,9 @@ create index message_transactional_due on message (sender_id, not_before, messag
   where step_id is null and state = 'queued';
 create index message_transactional_person on message (person_id) where step_id is null;
 create index message_transactional_address on message (channel, address) where step_id is null;
+-- Those that were not delivered: a reply whose answer is among them waits for staff again.
+create index message_transactional_failed on message (message_id)
+  where step_id is null and state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled');
 -- Messages that a lost worker had claimed. Recording an intent touches no index.
 create index message_claimed on message (dispatcher_id) where state = 'sending';
 create index message_ambiguous on message (changed_at) where state = 'ambiguous';

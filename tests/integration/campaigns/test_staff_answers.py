@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.reply_inbox import open_replies
+from campaigns.replies.staff_answers import reopen_unanswered
 from core.clock import system_clock
 from core.db import Connection
 from core.runtime import Runtime
@@ -76,6 +78,38 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     assert "Closed by olga" in shown
     muster(settings, "answer", number, "-", said=b"Another word.\n")
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
+
+
+@pytest.mark.parametrize("words", ["x" * 1601, "ŵ" * 1601, "…" * 534])
+async def test_a_text_longer_than_any_provider_takes_is_refused(
+    campaign: Campaign, settings: Settings, words: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    refused = muster(settings, "answer", str(said.reply_id), words, status=1)
+    assert "no provider takes a text of more than 1,600" in refused.stderr
+    assert [one.reply_id for one in await open_replies(campaign.db)] == [said.reply_id]
+    muster(settings, "answer", str(said.reply_id), words[:1600] if len(words) > 1600 else words[:-1])
+    assert await open_replies(campaign.db) == []
+
+
+async def test_a_reply_whose_answer_fails_opens_again_and_says_why(campaign: Campaign, settings: Settings) -> None:
+    db = campaign.db
+    await campaign.ask(sms=PHONE)
+    said = await answer_reply(db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    number = str(said.reply_id)
+    muster(settings, "answer", number, "We ring you at six.")
+    assert await reopen_unanswered(db) == 0
+    await db.execute(
+        "update message set state = 'failed', reason = 'content_refused', changed_at = clock_timestamp()"
+        " where step_id is null"
+    )
+    assert (await reopen_unanswered(db), await reopen_unanswered(db)) == (1, 0)
+    [shown] = await open_replies(db)
+    assert (shown.why_open, shown.reply_id) == ("answer_failed", said.reply_id)
+    assert "did not arrive. The provider refused the text of the message." in str(shown.note)
+    muster(settings, "close", number)
+    assert await reopen_unanswered(db) == 0, "staff have dealt with it since"
 
 
 async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:

@@ -142,6 +142,30 @@ async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connect
         assert page.shown == ["answer_fair", "answer_poor", "undo", "call_me", "stop"]
 
 
+async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, room: Room, ann: int) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    for words in ("The lift is slow", "The lift is slow ", "And the door", "The lift is slow"):
+        page = await write(client, clock, path, page, words)
+    kept = await room.db.fetch("select comment from response_comment order by response_id")
+    assert [row["comment"] for row in kept] == ["The lift is slow", "And the door"]
+    page = await tap(client, clock, path, await look(client, path), "undo")
+    assert await room.db.fetchval("select count(*) from response_comment") == 1
+    await write(client, clock, path, page, "And the door")
+    kept = await room.db.fetch("select comment from response_comment order by response_id")
+    assert [row["comment"] for row in kept] == ["The lift is slow", "And the door"], "what was taken back is said anew"
+
+
+async def test_a_comment_that_asks_to_cancel_is_for_a_person(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    await write(client, clock, path, page, "please cancel")
+    assert [one.why_open for one in await open_replies(room.db)] == ["cancel"]
+    assert not await room.db.fetchval("select count(*) from suppression")
+
+
 async def test_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     client: Client, clock: Moving, room: Room, ann: int
 ) -> None:
