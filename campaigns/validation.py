@@ -81,7 +81,7 @@ async def check_campaign(
 
 
 def check_phrases(subject: Subject) -> None:
-    """Check that no phrase of an answer means something else in every reply, such as an opt-out.
+    """Check that no phrase of an answer means something else in every reply, such as an opt-out or another's digit.
 
     Raises:
         SpecError: one does; a line for each.
@@ -91,6 +91,11 @@ def check_phrases(subject: Subject) -> None:
         " other words"
         for phrase, answer in subject.phrases().items()
         if (reading := read_words(phrase).reading) != "unclear"
+    ]
+    wrong += [
+        f"{subject.kind}.answers: “{phrase}” ({answer}) is read as the digit of {read.answer}; choose other words"
+        for phrase, answer in subject.phrases().items()
+        if (read := subject.reads(phrase, subject.digits)) is not None and read.answer != answer
     ]
     if wrong:
         raise SpecError(f"The {subject.kind} {subject.name} cannot be used.", problems=wrong)

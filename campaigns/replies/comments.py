@@ -23,6 +23,7 @@ SQL: Final = load_queries(__file__)
 async def comment_link(db: Connection, *, message_id: int, words: str, inbound_id: int, at: datetime) -> AnswerResult:
     """Keep a comment: it waits for staff where its answer is low, or where it asks for something; else it is only kept.
 
+    One that asks for no more messages opts the person out everywhere, as the page's button does; its reading says so.
     The same words once more, as after going back in the browser, are one comment.
 
     Args:
@@ -43,14 +44,14 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":
-        await opt_out(db, message_id=message_id, everywhere=False, source="link")
+        await opt_out(db, message_id=message_id, everywhere=True, source="link")
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = subject.why_open(present) or _reason_of(general, comment, subject)
     reply_id = await db.fetchval(
         SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, comment,
         subject.kind, answer_id, why, at,
     )  # fmt: skip
-    return AnswerResult("comment", answer_id, reply_id, why)
+    return AnswerResult("opt_out" if general.reading == "opt_out" else "comment", answer_id, reply_id, why)
 
 
 def _reason_of(read: Classification, comment: str, subject: Subject) -> str | None:

@@ -163,6 +163,11 @@ class QuestionSubject(Subject):
         question = self.question
         return read_answer(text, question.answers, menu, question.letter)
 
+    @property
+    def digits(self) -> Mapping[str, str]:
+        """The digits of its answers, and the answer of each."""
+        return self.question.digits
+
     def phrases(self) -> Mapping[str, str]:
         """Return every phrase that counts as an answer, in all languages."""
         return {phrase: answer.name for answer in self.question.answers for phrase in sorted(answer.phrases)}

@@ -285,6 +285,11 @@ class Subject(ABC):
         """
         return None
 
+    @property
+    def digits(self) -> Mapping[str, str]:
+        """Digits that it gives to its answers itself, and the answer of each; none unless it `reads_answers`."""
+        return {}
+
     def phrases(self) -> Mapping[str, str]:
         """Return the phrases that it reads as answers, and the answer of each; none unless it `reads_answers`."""
         return {}

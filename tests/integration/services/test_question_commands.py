@@ -6,9 +6,11 @@ import csv
 from pathlib import Path
 
 import openpyxl
+import pytest
 
 from core.db import Connection
 from core.settings import Settings
+from services.questions.phrases import folded
 from services.questions.questions import get_question
 from services.questions.responses import record_response
 from tests.integration.campaigns.test_campaign_commands import muster
@@ -107,3 +109,21 @@ async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Con
 async def test_questions_are_none_at_first(settings: Settings) -> None:
     (listed,) = muster(settings, "question list")
     assert "There is no question yet" in listed.out
+
+
+@pytest.mark.parametrize("label", [
+    "No more", "Remove me", "opt out", "Stop it", "Stopp", "Stopio", "S T O P", "S.T.O.P",
+    "wrong number", "Help me", "Start again", "Ring me", "two", "dau", "Number 2",
+])  # fmt: skip
+async def test_no_answer_has_words_that_mean_anything_else(settings: Settings, tmp_path: Path, label: str) -> None:
+    file = tmp_path / "visit.toml"
+    file.write_text(
+        '[question]\nname = "visit"\ntitle = "Visits"\nasks = "How did we do?"\ncloses = "2027-06-01"\n'
+        f'[[question.answers]]\nname = "good"\nlabel = "{label}"\ndigit = 1\n'
+        '[[question.answers]]\nname = "poor"\nlabel = "Poor"\ndigit = 2\n',
+        encoding="utf-8",
+    )
+    made, shown = muster(settings, f"question create {file}", "question show visit")
+    assert (made.code, made.out) == (1, "")
+    assert f"“{folded(label)}” (good) is read as" in made.err
+    assert "There is no question visit" in shown.err

@@ -166,7 +166,26 @@ async def test_a_comment_that_asks_to_cancel_is_for_a_person(
     assert not await room.db.fetchval("select count(*) from suppression")
 
 
-async def test_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
+@pytest.mark.parametrize("words", ["stop texting me", "Stop", "Cancel", "Stopio"])
+async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
+    client: Client, clock: Moving, room: Room, ann: int, words: str
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, words)
+    assert "You will get no more of these messages" in page.words
+    assert "People here will read your words" not in page.words
+    assert page.shown == ["undo_stop"]
+    assert await room.db.fetchval("select comment from response_comment") == words
+    assert await room.db.fetchval("select count(*) from suppression where reason = 'opted_out'")
+
+    page = await tap(client, clock, path, page, "undo_stop")
+    assert "You will get messages from us again." in page.words
+    assert not await room.db.fetchval("select count(*) from suppression where reason = 'opted_out'")
+    assert (await room.answer_of(ann))[0] == "good"
+
+
+async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     client: Client, clock: Moving, room: Room, ann: int
 ) -> None:
     path = await room.link_to(ann)

@@ -94,7 +94,7 @@ def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "I'll post it at the Oak Street stop", "I will vote, I need these to stop", "will vote S.T.O.P",
+    "I'll post it at the Oak Street stop", "I will vote, I need these to stop",
     "S T O P not voted", "Not voted no more letters please", "not voted go away",
     "will vote STOP Union", "not voted Please send no more",
 ])  # fmt: skip
