@@ -14,6 +14,7 @@ from campaigns.subjects.answer import Answer
 from campaigns.subjects.kinds import subject_of
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
+from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
 
@@ -32,7 +33,8 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject, person_id, comment = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
+    subject, person_id = subject_of(message["subject"]), message["person_id"]
+    comment = await without_links(db, without_controls(words).strip(), now=at)
     answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
