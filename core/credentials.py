@@ -85,46 +85,50 @@ def document_might_hold(document: object) -> bool:
     return might_hold(orjson.dumps(document, default=str).decode())
 
 
-def mask_credentials(text: str, known: Collection[bytes] = (), found: set[bytes] | None = None) -> str:
+def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> str:
     """Mask links and tokens in a text.
 
     Args:
         text: any text.
         known: digests of pieces of tokens, as `pieces_of` returns them.
-        found: gets those of the digests whose pieces stand in the text.
+        recognised: gets those of the digests whose pieces stand in the text.
     """
-    return _without(text, _spans(text, known, found, bare=True), MASK) if len(text) >= _CUT else text
+    return _without(text, _spans(text, known, recognised, bare=True), MASK) if len(text) >= _CUT else text
 
 
-def mask_document(value: Any, known: Collection[bytes] = (), found: set[bytes] | None = None) -> Any:
+def mask_document(value: Any, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> Any:
     """Mask links and tokens in every text of a JSON document."""
     match value:
         case str():
-            return mask_credentials(value, known, found)
+            return mask_credentials(value, known, recognised)
         case Mapping():
             return {
-                mask_credentials(name, known, found): mask_document(part, known, found) for name, part in value.items()
+                mask_credentials(name, known, recognised): mask_document(part, known, recognised)
+                for name, part in value.items()
             }
         case list() | tuple():
-            return [mask_document(part, known, found) for part in value]
+            return [mask_document(part, known, recognised) for part in value]
     return value
 
 
-def mask_raw(raw: bytes, known: Collection[bytes] = (), found: set[bytes] | None = None) -> bytes:
+def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> bytes:
     """Mask links and tokens in a mail as it came, or in any other bytes; what is in base64 is decoded for it."""
     text, parts, upto = raw.decode("latin-1"), list[str](), 0
     for block in _BASE64.finditer(text):
         if len(block[0]) >= _BLOCK:
-            parts += [_masked_text(text[upto : block.start()], known, found), _masked_block(block[0], known, found)]
+            parts += [
+                _masked_text(text[upto : block.start()], known, recognised),
+                _masked_block(block[0], known, recognised),
+            ]
             upto = block.end()
-    return "".join([*parts, _masked_text(text[upto:], known, found)]).encode("latin-1")
+    return "".join([*parts, _masked_text(text[upto:], known, recognised)]).encode("latin-1")
 
 
-def _masked_text(text: str, known: Collection[bytes], found: set[bytes] | None) -> str:
-    return _without(text, _spans(text, known, found, bare=False), RAW_MASK)
+def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
+    return _without(text, _spans(text, known, recognised, bare=False), RAW_MASK)
 
 
-def _masked_block(block: str, known: Collection[bytes], found: set[bytes] | None) -> str:
+def _masked_block(block: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
     """Return a block of base64 with what is masked in it; as it was, where there is nothing, or nothing readable."""
     if len(block) > _LARGEST:
         return block
@@ -135,7 +139,7 @@ def _masked_block(block: str, known: Collection[bytes], found: set[bytes] | None
         return block
     if b"\0" in decoded:
         return block
-    masked = mask_raw(decoded, known, found)
+    masked = mask_raw(decoded, known, recognised)
     if masked == decoded:
         return block
     written = base64.b64encode(masked).decode()
@@ -144,11 +148,11 @@ def _masked_block(block: str, known: Collection[bytes], found: set[bytes] | None
     return end.join(written[at : at + width] for at in range(0, len(written), width))
 
 
-def _spans(text: str, known: Collection[bytes], found: set[bytes] | None, *, bare: bool) -> list[tuple[int, int]]:
+def _spans(text: str, known: Collection[bytes], recognised: set[bytes] | None, *, bare: bool) -> list[tuple[int, int]]:
     """Return where tokens stand in a text, in any reading of it."""
     spans = list[tuple[int, int]]()
     for plain, starts, places in _readings(text):
-        for first, last in _places(plain, known, found, bare=bare):
+        for first, last in _places(plain, known, recognised, bare=bare):
             spans.append((_origin(first, starts, places), _origin(last - 1, starts, places, end=True)))
     return spans
 
@@ -216,7 +220,9 @@ def _decoded(unit: str) -> str:
     return "" if unicodedata.category(unit) in {"Cf", "Mn"} else unicodedata.normalize("NFKC", unit)
 
 
-def _places(plain: str, known: Collection[bytes], found: set[bytes] | None, *, bare: bool) -> Iterator[tuple[int, int]]:
+def _places(
+    plain: str, known: Collection[bytes], recognised: set[bytes] | None, *, bare: bool
+) -> Iterator[tuple[int, int]]:
     for link in _LINK.finditer(plain):
         first, last = link.span(1)
         last = _end_of_token(plain, first, last)
@@ -228,7 +234,7 @@ def _places(plain: str, known: Collection[bytes], found: set[bytes] | None, *, b
                 yield word.span()
     if known:
         for run in _RUNS.finditer(plain):
-            yield from _known_places(run, known, found)
+            yield from _known_places(run, known, recognised)
 
 
 def _end_of_token(plain: str, first: int, last: int) -> int:
@@ -241,13 +247,15 @@ def _end_of_token(plain: str, first: int, last: int) -> int:
     return last
 
 
-def _known_places(run: re.Match[str], known: Collection[bytes], found: set[bytes] | None) -> Iterator[tuple[int, int]]:
+def _known_places(
+    run: re.Match[str], known: Collection[bytes], recognised: set[bytes] | None
+) -> Iterator[tuple[int, int]]:
     origins = [run.start() + at for at, sign in enumerate(run[0]) if sign not in " \t\r\n>|"]
     letters = "".join(run.string[at] for at in origins)
     for at, piece in _pieces(letters):
         if piece in known:
-            if found is not None:
-                found.add(piece)
+            if recognised is not None:
+                recognised.add(piece)
             yield origins[at], origins[at + PIECE - 1] + 1
 
 

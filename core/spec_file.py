@@ -113,8 +113,8 @@ def _controls(value: object, key: str) -> Iterator[tuple[str, str]]:
     """Yield the texts below a key with control characters, which no database, phone or terminal should get."""
     match value:
         case str():
-            found = (sign for sign in value if sign not in "\t\n\r" and unicodedata.category(sign) == "Cc")
-            yield key, next(found, "")
+            controls = (sign for sign in value if sign not in "\t\n\r" and unicodedata.category(sign) == "Cc")
+            yield key, next(controls, "")
         case dict():
             for name, part in value.items():
                 yield from _controls(name, key)

@@ -32,29 +32,29 @@ async def without_links(db: Connection, words: str, *, now: datetime) -> str:
     """
     if not might_hold(words):
         return words
-    return await _masked(db, now, lambda known, found: mask_credentials(words, known, found))
+    return await _masked(db, now, lambda known, recognised: mask_credentials(words, known, recognised))
 
 
 async def document_without_links(db: Connection, document: Any, *, now: datetime) -> Any:
     """Do the same for every text of a JSON document."""
     if not document_might_hold(document):
         return document
-    return await _masked(db, now, lambda known, found: mask_document(document, known, found))
+    return await _masked(db, now, lambda known, recognised: mask_document(document, known, recognised))
 
 
 async def raw_without_links(db: Connection, raw: bytes, *, now: datetime) -> bytes:
     """Do the same for a mail, or a body that cannot be read."""
     known = await _live_pieces(db, now)
-    found = set[bytes]()
-    masked = await asyncio.to_thread(mask_raw, raw, known.keys(), found)  # an attachment takes a second
-    await _revoke(db, {known[piece] for piece in found}, now)
+    recognised = set[bytes]()
+    masked = await asyncio.to_thread(mask_raw, raw, known.keys(), recognised)  # an attachment takes a second
+    await _revoke(db, {known[piece] for piece in recognised}, now)
     return masked
 
 
 async def _masked(db: Connection, now: datetime, mask: Callable[[Any, set[bytes]], T]) -> T:
-    known, found = await _live_pieces(db, now), set[bytes]()
-    masked = mask(known.keys(), found)
-    await _revoke(db, {known[piece] for piece in found}, now)
+    known, recognised = await _live_pieces(db, now), set[bytes]()
+    masked = mask(known.keys(), recognised)
+    await _revoke(db, {known[piece] for piece in recognised}, now)
     return masked
 
 
