@@ -16,6 +16,7 @@ from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
+from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
 
@@ -37,7 +38,8 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject, person_id, comment = subject_of(message["subject"]), message["person_id"], without_controls(words).strip()
+    subject, person_id = subject_of(message["subject"]), message["person_id"]
+    comment = await without_links(db, without_controls(words).strip(), now=at)
     if (same := await db.fetchrow(SQL["find_same"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
     answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)

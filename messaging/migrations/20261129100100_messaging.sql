@@ -185,7 +185,7 @@ create table transactional (
   asked_by    text        not null,
   about       bigint,               -- the message of a campaign that its conversation began with
   check (opens or concealed is null),
-  check (kind <> 'opt_out_confirmed' or reference is not null)
+  check (kind <> 'opt_out_confirmed' or reference is not null or content is null) -- which opt-out it was is erased, too
 );
 create unique index transactional_reference on transactional (kind, reference) where reference is not null;
 -- What is still to be wiped. A trigger on messages would do it, but cost each message of a campaign 7 µs, a twentieth.
@@ -234,14 +234,15 @@ create trigger step_stays before delete on step for each row execute function re
 create trigger sender_stays before delete on sender for each row execute function refuse_while_named();
 
 -- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. A message
--- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address. No
--- statement that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one
--- that fires before locks each row that any update writes. A message leaves its table in one way only, into the archive:
--- otherwise it could be made anew, for somebody else.
+-- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address; but
+-- what was erased stays so. No statement that runs for every message names these columns, so this costs sending nothing, as the
+-- trigger fires after: one that fires before locks each row that any update writes. A message leaves its table in one way only,
+-- into the archive: otherwise it could be made anew, for somebody else.
 create function only_erasing_place() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id)
-    and coalesce(new.address, '') !~ '^erased-'
+    and coalesce(new.address, '') !~ '^erased-' and coalesce(old.address, '') !~ '^erased-'
+    and not exists (select from erased_message x where x.message_id = old.message_id)
     and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
     and not exists (select from message_event e where e.message_id = old.message_id and e.state = 'sending') then
     return null;

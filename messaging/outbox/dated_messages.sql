@@ -1,11 +1,13 @@
 -- name: lock_messages
 -- Locks messages in the order of their ids, as all statements do. One that a worker has claimed and not put on the
--- wire can still be changed: the worker's intent then finds it changed.
+-- wire can still be changed: the worker's intent then finds it changed. One that was erased stays as it is.
 select
   m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
   m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
-  m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
-    or m.state = 'sending' and m.wire_at is null as unsent,
+  (
+    m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
+    or m.state = 'sending' and m.wire_at is null
+  ) and coalesce(m.address, '') !~ '^erased-' as unsent,
   m.state in ('accepted', 'sent', 'delivered', 'read') as sent,
   m.state not in ('queued', 'sending', 'ambiguous') as over,
   not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending') as untaken,

@@ -27,14 +27,13 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretStr
 
+from core.credentials import MASK, mask_credentials, pieces_of
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
 from messaging.states import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 
-MASK: Final = "••••••"
-"""Stands for what opens something, wherever the contents of a message are shown or stored in clear."""
 _USE: Final = "muster transactional messages"
 
 
@@ -216,10 +215,15 @@ def reveal(content: dict[str, Any], concealed: bytes | None, keys: Sequence[Secr
 
 
 def masked(words: str, opens: Sequence[str]) -> str:
-    """Return words of somebody else, such as a provider's reply, with `MASK` in place of what opens something."""
+    """Return words of somebody else, such as a provider's reply, with `MASK` in place of what opens something.
+
+    Args:
+        words: in any notation, also cut short.
+        opens: what opens something, in clear.
+    """
     for secret in opens:
         words = words.replace(secret, MASK)
-    return words
+    return mask_credentials(words, {piece for secret in opens for piece in pieces_of(secret)})
 
 
 def _numbered(number: int) -> str:

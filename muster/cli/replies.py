@@ -35,6 +35,7 @@ from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
 from muster.cli.options import actor_option, dry_run_option, force_option, json_option, limit_option
 from muster.cli.output import print_json
+from muster.cli.plain_arguments import PLAIN_TEXT
 from muster.cli.session import open_session, run
 from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
@@ -119,7 +120,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
     TEXT is sent as it stands; - reads it from standard input. An answer by email joins the thread of the mail. The same
     TEXT twice is sent once, and nothing is sent to people who have opted out.
     """
-    words = sys.stdin.read() if text == "-" else text
+    words = PLAIN_TEXT.convert(sys.stdin.read(), None, None) if text == "-" else text
     sent = run(_answer(reply_id, words, actor))
     if as_json:
         print_json({"reply_id": reply_id} | asdict(sent))

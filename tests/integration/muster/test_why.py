@@ -9,6 +9,8 @@ import pytest
 from campaigns.other_steps import other_steps
 from core.db import Connection
 from core.settings import Settings
+from messaging.outbox.senders import use_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from tests.integration.campaigns.test_campaign_commands import muster
 from tests.support.electorate import NOW, add_ballot, add_person
 from tests.support.outbox_rows import add_messages, add_step
@@ -118,3 +120,20 @@ def test_a_misspelt_reason_gets_a_suggestion(settings: Settings) -> None:
     assert (misspelt.code, strange.code) == (2, 2)
     assert "did you mean held?" in misspelt.err
     assert "it is one of" in strange.err
+
+
+async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
+    settings: Settings, db: Connection
+) -> None:
+    sender_id = await use_sender(db, "email", "ballot@union.test")
+    asked = NewMessage(
+        MessageKind.ANSWER, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
+    )  # fmt: skip
+    await send_to(db, asked, at=NOW)
+    why, rows, nobody = muster(
+        settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"
+    )
+    assert why.out.startswith("somebody who is no member\nMessage 1: an answer by a member of staff")
+    assert (rows.json()[0]["external_id"], rows.json()[0]["name"]) == (None, "")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "bob@x.test, nothing was sent there, and nothing came from it." in nobody.err
