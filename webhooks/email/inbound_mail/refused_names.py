@@ -76,10 +76,10 @@ def _names_in(text: str) -> Iterator[str]:
     refusing = [sentence for sentence in sentences if subjects(sentence) & _REFUSED]
     # without known words of refusal, the code alone is what refuses; a sentence in an unknown language is full of names
     for sentence in refusing or [sentence for sentence in sentences if _CODED.search(sentence)]:
-        said = sentence[max((code.end() for code in _CODED.finditer(sentence)), default=0) :].strip() or sentence
-        words = [word[0] for word in _WORD.finditer(_REMOVED.sub(" ", said))]
+        reason = sentence[max((code.end() for code in _CODED.finditer(sentence)), default=0) :].strip() or sentence
+        words = [word[0] for word in _WORD.finditer(_REMOVED.sub(" ", reason))]
         names = [word for word in words if not _is_no_name(word)]
-        yield from (match[1] for match in _DOTTED.finditer(said))
+        yield from (match[1] for match in _DOTTED.finditer(reason))
         yield from names if refusing or 2 * len(names) <= len(words) else ()
 
 
