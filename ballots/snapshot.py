@@ -1,4 +1,4 @@
-"""Snapshot of every member's status in a ballot at one moment, as a CSV or Parquet file.
+"""Snapshot of every member's status in a ballot at one moment, as a CSV, XLSX or Parquet file.
 
 A reader that loads a snapshot and then follows the change feed from its cursor misses nothing. (A claim of that very
 moment may be in both; processing it twice changes nothing.)
@@ -18,11 +18,11 @@ from ballots import feed
 from ballots.ballots import Ballot
 from core.db import Pool, load_queries
 from core.errors import MusterError
-from core.files.guarded_csv import GuardedCsv
+from core.files.sheets import open_sheet
 
 SQL: Final = load_queries(__file__)
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "xlsx", "parquet"]
 MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
@@ -97,8 +97,7 @@ def _open_sheet(path: Path, kind: Format) -> Iterator[Callable[[Rows], None]]:
         with _open_parquet(path) as write:
             yield write
         return
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a byte order mark, so that Excel reads UTF-8
-        sheet = GuardedCsv(file)
+    with open_sheet(path, kind) as sheet:
         sheet.writerow(COLUMNS)
         yield lambda rows: sheet.writerows(_plain(row) for row in rows)
 

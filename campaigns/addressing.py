@@ -3,7 +3,9 @@
 Each person gets one address and each address one person. People are taken in the order of their ids, and each gets the
 first of their addresses that nobody else in the step has and nothing stops: channels in the step's order, then the
 member file's. So a household's shared phone gets one message, and others who live there get theirs by email where they
-have one. The preview and the launch both decide here, so the launch does what the preview said.
+have one. A message about a date of their own nobody can get for another: where all of somebody's addresses are others'
+too, theirs goes to the first of these all the same. The preview and the launch both decide here, so the launch does
+what the preview said.
 """
 
 from __future__ import annotations
@@ -171,19 +173,20 @@ def assign_addresses(
 def _decide_by_date(person: Candidate, taken: set[tuple[str, str]], due: Due) -> Decision:
     if due.reason is not None and not person.answered and person.blocked is None:
         return replace(_nothing(person, State.SKIPPED, due.reason), due=due)
-    return replace(_decide(person, taken), due=due)
+    return replace(_decide(person, taken, shares=True), due=due)
 
 
-def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:
+def _decide(person: Candidate, taken: set[tuple[str, str]], *, shares: bool = False) -> Decision:
     if person.answered:
         return _nothing(person, State.SKIPPED, Reason.ANSWERED)
     if person.blocked is not None:
         return _nothing(person, State.SUPPRESSED, person.blocked)
     allowed = [address for address in person.addresses if address.suppressed is None]
-    for address in allowed:
-        if (address.channel, address.address) not in taken:
-            taken.add((address.channel, address.address))
-            return Decision(person.person_id, address.channel, address.address, State.QUEUED, None)
+    free = [address for address in allowed if (address.channel, address.address) not in taken]
+    if chosen := free or (allowed if shares else []):
+        address = chosen[0]
+        taken.add((address.channel, address.address))
+        return Decision(person.person_id, address.channel, address.address, State.QUEUED, None)
     if allowed:
         return _nothing(person, State.SKIPPED, Reason.SHARED_ADDRESS)
     if person.addresses:

@@ -32,6 +32,7 @@ from messaging.outbox.dated_messages import (
     DatedMessage,
     lock_messages,
     note_late_moves,
+    note_moves_back,
     refresh_variables,
     settle_messages,
 )
@@ -51,7 +52,7 @@ _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved
 _MAY_COME_BACK: Final = frozenset(
     {
         Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
-        Reason.NO_ADDRESS, Reason.SHARED_ADDRESS,
+        Reason.NO_ADDRESS, Reason.SHARED_ADDRESS, Reason.DATE_MOVED_BACK,
     }
 )  # fmt: skip
 """Reasons that end when more is known of a person; after others a message comes back for another date only."""
@@ -138,12 +139,15 @@ class _Step:
         if not people:
             return 0
         now, step_id = self.runtime.clock(), self.step["step_id"]
+        dues = await dues_of(self.db, self.step, self.when, people, now)
+        await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
-        decisions = await self._decide(people, messages, now)
+        decisions = await self._decide(people, messages, dues)
         new = [one for one in decisions if one.person_id not in messages]
         pairs = [(one, messages[one.person_id]) for one in decisions if one.person_id in messages]
         changes = [(one, message, code) for one, message in pairs if (code := _change(one, message)) is not None]
         late = {message.message_id: _date(one) for one, message in pairs if self._is_late(one, message, now)}
+        back = [message.message_id for one, message in pairs if _is_back(one, message)]
         if new:
             await place(self.db, self.step, new, self.used, now)
         if changes:
@@ -157,13 +161,21 @@ class _Step:
             await refresh_variables(self.db, step_id, query, *parameters)
         if late:
             await note_late_moves(self.db, late, now)
+        if back:
+            await note_moves_back(self.db, back, now)
         # what is on the wire is looked at again when it is known whether it left
         if open_ones := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
             await self.db.execute(SQL["note_again"], step_id, open_ones)
-        return len(new) + len(changes) + len(late)
+        return len(new) + len(changes) + len(late) + len(back)
+
+    async def _change_dates(self, dues: Mapping[int, Due], now: datetime) -> None:
+        """Note each person's date where answers are about it; before their messages are locked, as answers do."""
+        if self.when.side == "before":
+            dates = {person_id: due.date_at for person_id, due in dues.items() if due.date_at is not None}
+            await subject_of(self.step["subject"]).change_dates(self.db, self.step["campaign_id"], dates, now)
 
     async def _decide(
-        self, people: Sequence[int], messages: Mapping[int, DatedMessage], now: datetime
+        self, people: Sequence[int], messages: Mapping[int, DatedMessage], dues: Mapping[int, Due]
     ) -> list[Decision]:
         """Decide for each who is in the audience, or has a message, as a launch would now."""
         members = await self.audience.among(self.db, people)
@@ -172,17 +184,21 @@ class _Step:
             self.db, people=members, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
         )
         taken = await addresses_taken(self.db, step["step_id"], page)
-        dues = await dues_of(self.db, step, self.when, members, now)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
-        gone = messages.keys() - set(members)
-        return [*decisions, *(Decision(one, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE) for one in sorted(gone))]
+        gone = sorted(messages.keys() - set(members))
+        left = (Decision(one, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE, dues.get(one)) for one in gone)
+        return [*decisions, *left]
 
     def _is_late(self, decision: Decision, message: DatedMessage, now: datetime) -> bool:
-        """Tell whether somebody was told a date to come that is another now, or has another one to come."""
-        if not message.sent or self.when.side == "after" or decision.reason == Reason.LEFT_AUDIENCE:
+        """Tell whether somebody was told a date to come that is another now, or has another one to come.
+
+        Whether they are in the audience makes no difference: they leave it by their answer, or with their date.
+        """
+        if not message.sent or self.when.side == "after" or decision.due is None:
             return False
-        told, date = message.date_at, _date(decision)
-        return told != date and any(one is not None and one > now for one in (told, date))
+        told, date = message.date_at, decision.due.date_at
+        noted = message.reason == Reason.DATE_MOVED_LATE and message.moved_to == date
+        return told != date and not noted and any(one is not None and one > now for one in (told, date))
 
 
 def _decide_again(
@@ -237,6 +253,12 @@ def _target(decision: Decision, message: DatedMessage) -> Decision:
     if decision.state is State.QUEUED or message.untaken:
         return decision
     return replace(decision, state=State.CANCELLED, channel=message.channel, address=message.address)
+
+
+def _is_back(decision: Decision, message: DatedMessage) -> bool:
+    """Tell whether somebody of whom a late move is noted has the date again that they were told."""
+    late = message.sent and message.reason == Reason.DATE_MOVED_LATE
+    return late and decision.due is not None and decision.due.date_at == message.date_at
 
 
 def _date(decision: Decision) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ class DatePlan:
         at_once: how many are due already.
         in_vain: how many cannot be sent before their date, or before the step ends, for quiet hours or its window.
         unreadable: examples of dates that cannot be read, as they are written.
+        shared: how many go to an address that gets another person's as well.
     """
 
     attribute: str
@@ -44,6 +46,7 @@ class DatePlan:
     at_once: int
     in_vain: int
     unreadable: tuple[str, ...]
+    shared: int
 
 
 async def plan_dates(
@@ -66,6 +69,7 @@ async def plan_dates(
     waiting = [one for one in decisions if one.state is State.QUEUED]
     times = [one.due.not_before for one in waiting if one.due and one.due.not_before]
     strange = dict.fromkeys(one.due.text for one in decisions if one.due and one.reason == Reason.UNREADABLE_DATE)
+    places = Counter((one.channel, one.address) for one in waiting)
     here = ZoneInfo(step["subject"]["time_zone"])
     return DatePlan(
         attribute=when.attribute,
@@ -83,4 +87,5 @@ async def plan_dates(
             [one.due and one.due.date_at for one in waiting],
         ),
         unreadable=tuple(text[:_LONGEST] for text in list(strange)[:_EXAMPLES]),
+        shared=sum(n for n in places.values() if n > 1),
     )

@@ -1,6 +1,8 @@
 -- name: dates
--- The dates of some people as they are written, and their time zones.
-select person_id, coalesce(attributes ->> $2, '') as text, time_zone from person where person_id = any ($1::bigint[]);
+-- The dates of some people as they are written, and their time zones; nothing of those who have left.
+select person_id, coalesce(attributes ->> $2, '') as text, time_zone
+from person
+where person_id = any ($1::bigint[]) and struck_off_at is null;
 
 -- name: find_written_date
 -- The attribute by whose date a message is due, and what is written there now.

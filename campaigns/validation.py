@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
+from campaigns.replies.classification import GENERAL
 from campaigns.replies.classification.named_answers import read_words
 from campaigns.spec import CampaignSpec, StepSpec
 from campaigns.subjects.subject import Subject
@@ -19,8 +20,10 @@ from core.db import Connection
 from core.errors import InputError, NotFound, SpecError, TemplateError
 from core.plurals import plural
 from core.settings import Settings
+from core.spec_errors import near_miss
 from core.spec_file import at_zone
 from messaging.channels import has_sms
+from messaging.content.advice import offered_network_words
 from messaging.content.template_files import load_template
 from messaging.content.templates import Template
 from messaging.states import ChannelName, State, sentence
@@ -66,6 +69,7 @@ async def check_campaign(
             problems += await missing_attribute(db, step.when.of, key=f"{key}.when.of")
         if step.audience is not None:
             problems += await check_audience(db, step.audience, subject, key=f"{key}.audience")
+    problems += _two_dates(spec, subject)
     if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:
         problems.append(
             "campaign.senders.email: write an address, or a name and an address: Your Name <hello@example.org>"
@@ -77,7 +81,7 @@ async def check_campaign(
 
 
 def check_phrases(subject: Subject) -> None:
-    """Check that no phrase of an answer means something else in every reply, such as an opt-out.
+    """Check that no phrase of an answer means something else in every reply, such as an opt-out or another's digit.
 
     Raises:
         SpecError: one does; a line for each.
@@ -86,20 +90,32 @@ def check_phrases(subject: Subject) -> None:
         f"{subject.kind}.answers: “{phrase}” ({answer}) is read as {reading.replace('_', ' ')} in every reply; choose"
         " other words"
         for phrase, answer in subject.phrases().items()
-        if (reading := read_words(phrase)) != "unclear"
+        if (reading := read_words(phrase).reading) != "unclear"
+    ]
+    wrong += [
+        f"{subject.kind}.answers: “{phrase}” ({answer}) is read as the digit of {read.answer}; choose other words"
+        for phrase, answer in subject.phrases().items()
+        if (read := subject.reads(phrase, subject.digits)) is not None and read.answer != answer
     ]
     if wrong:
         raise SpecError(f"The {subject.kind} {subject.name} cannot be used.", problems=wrong)
 
 
-def check_template(template: Template, kind: type[Subject], known: frozenset[str], sms_from: str | None) -> None:
-    """Check a template for campaigns about one kind of subject.
+def check_template(
+    template: Template,
+    kind: type[Subject],
+    known: frozenset[str],
+    sms_from: str | None,
+    subject: Subject | None = None,
+) -> None:
+    """Check a template for campaigns about one kind of subject, or about one subject.
 
     Args:
         template: the template.
         kind: the class of the kind.
         known: every variable that templates may use.
         sms_from: what texts come from; None where it has none, or nobody knows.
+        subject: the subject itself, whose answers a menu has to be; None for any of the kind.
 
     Raises:
         TemplateError: it cannot be used; each problem names its line.
@@ -108,8 +124,34 @@ def check_template(template: Template, kind: type[Subject], known: frozenset[str
     template.check(
         known - {variable.name for variable in SUBJECTS if variable not in own}, subjects=own, sms_from=sms_from
     )
-    if wrong := list(kind.refusals(template)):
-        raise TemplateError(f"The template {template.name} cannot be used for a {kind.kind}.", problems=wrong)
+    own_refusals = subject.menu_refusals(template) if subject is not None else ()
+    if wrong := [*kind.refusals(template), *_menu_refusals(template, kind), *own_refusals]:
+        label = subject.label if subject is not None else f"a {kind.kind}"
+        raise TemplateError(f"The template {template.name} cannot be used for {label}.", problems=wrong)
+
+
+def _menu_refusals(template: Template, kind: type[Subject]) -> Iterator[str]:
+    """Refuse words that never arrive as answers, and digits that no campaign about this kind understands.
+
+    Digits for answers that each subject of the kind names itself are checked by its own `menu_refusals`.
+    """
+    versions = template.versions("sms").values()
+    for word in dict.fromkeys(word for version in versions for word in offered_network_words(version)):
+        yield (
+            f"the text of {template.name} offers {word} as an answer, on which mobile networks act themselves; offer"
+            " digits"
+        )
+    if kind.reads_answers or not kind.common_meanings:
+        return
+    known = GENERAL | kind.common_meanings
+    unknown = {
+        digit: meaning for version in versions for digit, meaning in version.menu.items() if meaning not in known
+    }
+    for digit, meaning in unknown.items():
+        yield (
+            f"the template {template.name} offers {digit} for {meaning}, which is no answer to a"
+            f" {kind.kind}{near_miss(meaning, known)}; it understands {', '.join(sorted(known))}"
+        )
 
 
 def _template(
@@ -120,8 +162,7 @@ def _template(
     try:
         template = load_template(settings.template_roots, step.template)
         sms_from = spec.senders.sms or settings.sms_from if "sms" in step.channels else None
-        check_template(template, type(subject), known, sms_from)
-        wrong += [f"template: {line}" for line in subject.menu_refusals(template)]
+        check_template(template, type(subject), known, sms_from, subject)
     except InputError as error:
         return None, [*wrong, *(f"template: {line}" for line in error.problems or (error.message,))]
     except NotFound as error:
@@ -166,6 +207,16 @@ def _times(spec: CampaignSpec, step: StepSpec, subject: Subject, now: datetime) 
         yield f"{key}: that is before the step starts"
     elif opens is not None and opens >= ends:
         yield f"window.from: that is after the last moment it may be sent, {subject.local(ends)}"
+
+
+def _two_dates(spec: CampaignSpec, subject: Subject) -> Iterator[str]:
+    """Yield that messages before different dates ask one question: its answers are about one date of each person."""
+    dates = list(dict.fromkeys(step.when.of for step in spec.steps if step.when.dated == "before"))
+    if subject.reads_answers and len(dates) > 1:
+        yield (
+            f"campaign.steps: it is asked before {dates[0]} and before {dates[1]}, and nobody knows which of them an"
+            f" answer is about; make a {subject.kind} and a campaign for each"
+        )
 
 
 async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subject, templates: list[Template]) -> None:

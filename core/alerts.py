@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from core.credentials import mask_credentials, mask_document
 from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
@@ -44,14 +45,16 @@ async def raise_alert(
         db: in the caller's transaction.
         key: the subject, such as `sender:12`.
         severity: `error` where something stands still, `warning` where it may soon, `notice` otherwise.
-        title: the event, in one sentence, without phone numbers or addresses of members.
+        title: the event, in one sentence, without phone numbers or addresses of members. Providers' words in it may
+            name a sign-in link: its token is masked.
         remedy: the next step for staff.
         detail: facts for the person who looks closer.
 
     Returns:
         The alert's id.
     """
-    alert_id: int = await db.fetchval(SQL["raise_alert"], key, severity, title, remedy, dict(detail or {}))
+    words = (mask_credentials(title), mask_credentials(remedy), mask_document(detail or {}))
+    alert_id: int = await db.fetchval(SQL["raise_alert"], key, severity, *words)
     return alert_id
 
 

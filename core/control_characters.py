@@ -17,7 +17,7 @@ _SEQUENCE: Final = re.compile(
     "|\x1b[ -/]{0,8}[0-~]"
 )
 """Whole escape sequences (ECMA-48), with what they carry."""
-_DANGEROUS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+_DANGEROUS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
 _BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkeys(
     "\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""
 )
@@ -26,7 +26,8 @@ _BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkey
 def without_controls(text: str) -> str:
     """Take out escape sequences and bidirectional controls; any other control character is replaced by U+FFFD.
 
-    Line feeds and tabs stay; a carriage return is a line feed, with the one after it.
+    So is what stands for bytes that were no UTF-8, and can be written nowhere. Line feeds and tabs stay; a carriage
+    return is a line feed, with the one after it.
     """
     if text.isprintable() or not (_DANGEROUS.search(text)):
         return text

@@ -66,7 +66,7 @@ class TemplateError(InputError):
 
 
 class SpecError(InputError):
-    """A ballot or campaign file cannot be used; each problem names its key."""
+    """A file of a ballot, question, notice or campaign cannot be used; each problem names its key."""
 
 
 class AddressError(InputError):

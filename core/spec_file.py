@@ -6,13 +6,14 @@ A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one o
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.errors import SpecError
 from core.spec_errors import near_miss, problems
@@ -23,7 +24,12 @@ TABLES: Final = ("campaign", "ballot", "question", "notice")
 """Tables that a file may hold; each is read by the package that it is about."""
 
 
-def _moment(value: object) -> object:
+def read_moment(value: object) -> date:
+    """Read a moment as a file or a command gives it: a date, a local time, or a time with an offset.
+
+    Raises:
+        ValueError: it is none.
+    """
     if isinstance(value, str):
         try:
             return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
@@ -34,16 +40,26 @@ def _moment(value: object) -> object:
     raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
 
 
+def _one_line(value: str) -> str:
+    if len(value.splitlines()) > 1:
+        raise ValueError("write it in one line")
+    return value
+
+
+OneLine = AfterValidator(_one_line)
+"""A text that stands on a button, in a subject or in a list."""
+
+
 def read_many(value: object) -> object:
     """Make a list of one value that stands alone."""
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
-Moment = Annotated[datetime | date, BeforeValidator(_moment)]
+Moment = Annotated[datetime | date, BeforeValidator(read_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=5000)]
 
 
 class SpecTable(BaseModel):
@@ -89,10 +105,28 @@ def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, 
         raise SpecError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
-    unknown = [_misplaced(key, keys) for key in document if key not in TABLES]
-    if unknown:
-        raise SpecError(f"{path} cannot be used.", problems=unknown)
+    wrong = [_misplaced(key, keys) for key in document if key not in TABLES]
+    wrong += [
+        f"{key}: has a control character, U+{ord(control):04X}" for key, control in _controls(document, "") if control
+    ]
+    if wrong:
+        raise SpecError(f"{path} cannot be used.", problems=wrong)
     return document
+
+
+def _controls(value: object, key: str) -> Iterator[tuple[str, str]]:
+    """Yield the texts below a key with control characters, which no database, phone or terminal should get."""
+    match value:
+        case str():
+            controls = (sign for sign in value if sign not in "\t\n\r" and unicodedata.category(sign) == "Cc")
+            yield key, next(controls, "")
+        case dict():
+            for name, part in value.items():
+                yield from _controls(name, key)
+                yield from _controls(part, f"{key}.{name}".lstrip("."))
+        case list():
+            for part in value:
+                yield from _controls(part, key)
 
 
 def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:

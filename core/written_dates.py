@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 
 MORNING: Final = 9
-"""Hour of a date that names none, or midnight without a zone, as systems write a date that has no time."""
+"""Hour of a date that names none, or midnight on the reader's clock, as systems write a date that has no time."""
+# offsets from UTC that places have: from Baker Island's to Kiribati's
+_ZONES_BEHIND: Final = timedelta(hours=12)
+_ZONES_AHEAD: Final = timedelta(hours=14)
+_ZONES_APART: Final = timedelta(minutes=15)
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -22,16 +26,15 @@ _WRITTEN: Final = re.compile(
         (?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,?[\s-]+(?P<year3>\d{4})
     )
     (?:
-      (?:t|,?\s+(?:at\s+)?)
+      (?:(?P<machine>t)|,?\s+(?:at\s+)?)
       (?P<time>
-        (?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d+)?)?(?:\s*(?P<half>[ap])\.?m\.?)?
+        (?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?P<seconds>[:.](?P<second>\d{2})(?:[.,]\d+)?)?(?:\s*(?P<half>[ap])\.?m\.?)?
         | (?P<hour2>\d{1,2})\s*(?P<half2>[ap])\.?m\.?
       )
       \s*(?P<zone>z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?
     )?""",
     re.IGNORECASE | re.VERBOSE,
 )
-_MIDNIGHT: Final = re.compile(r"0?0[:.]00(?:[:.]00(?:[.,]0+)?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class WrittenDate:
 
     Attributes:
         at: aware; at `MORNING` where no time was written.
-        timed: whether a time was written; midnight is none.
+        timed: whether a time was written; midnight on the reader's clock is none, in whatever zone it is written.
     """
 
     at: datetime
@@ -51,11 +54,12 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
     """Read a date, with or without a time; None for anything else.
 
     A day stands before its month: `12/31/2026` is no date. A time in an hour that clocks skip is read by the old clock,
-    one in an hour that they repeat as the first of the two.
+    one in an hour that they repeat as the first of the two. `14:30-15:00` is no date but a slot: what stands behind a
+    minus is an offset from UTC only where machines write one, behind a `T` or seconds.
 
     Args:
         text: as it is written.
-        zone: of a time that names none.
+        zone: of a time that names none, and in which midnight is no time.
     """
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
@@ -63,13 +67,13 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
     year = int(match["year"] or match["year2"] or match["year3"])
     month = _MONTHS.index(match["name"].lower()) + 1 if match["name"] else int(match["month"] or match["month2"])
     day = int(match["day"] or match["day2"] or match["day3"])
-    hour = match["hour"] or match["hour2"]
-    if match["zone"] is None and match["half"] is None and _MIDNIGHT.fullmatch(match["time"] or ""):
-        hour = None
+    hour, half = match["hour"] or match["hour2"], match["half"] or match["half2"]
+    if (match["zone"] or "").startswith("-") and match["machine"] is match["seconds"] is None:
+        return None
     try:
         written = datetime(
             year, month, day,
-            MORNING if hour is None else _on_the_clock(int(hour), match["half"] or match["half2"]),
+            MORNING if hour is None else _on_the_clock(int(hour), half),
             int(match["minute"] or 0), int(match["second"] or 0),
             tzinfo=_offset(match["zone"]) or zone,
         )  # fmt: skip
@@ -77,6 +81,9 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
         return None
     if year not in _YEARS or (match["weekday"] and _DAYS.index(match["weekday"].lower()) != written.weekday()):
         return None
+    here = written if hour is None else written.astimezone(zone)
+    if half is None and here.time() == time():
+        return WrittenDate(here.replace(hour=MORNING), timed=False)
     return WrittenDate(written, hour is not None)
 
 
@@ -97,7 +104,7 @@ def _offset(zone: str | None) -> tzinfo | None:
     """Return the zone that a time names; None where it names none.
 
     Raises:
-        ValueError: it is a day or more.
+        ValueError: no place has it.
     """
     if zone is None:
         return None
@@ -105,4 +112,7 @@ def _offset(zone: str | None) -> tzinfo | None:
         return UTC
     digits = zone[1:].replace(":", "")
     ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
-    return timezone(-ahead if zone[0] == "-" else ahead)
+    ahead = -ahead if zone[0] == "-" else ahead
+    if not -_ZONES_BEHIND <= ahead <= _ZONES_AHEAD or ahead % _ZONES_APART:
+        raise ValueError(zone)
+    return timezone(ahead)

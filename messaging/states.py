@@ -151,6 +151,7 @@ class Reason(StrEnum):
     LEFT_AUDIENCE = "left_audience"
     DATE_MOVED = "date_moved"
     DATE_MOVED_LATE = "date_moved_late"
+    DATE_MOVED_BACK = "date_moved_back"
     FREQUENCY_CAP = "frequency_cap"
     # refused or lost on the way, because of the recipient
     RECIPIENT_REFUSED = "recipient_refused"
@@ -252,6 +253,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.LEFT_AUDIENCE: "They are no longer among those whom it is for.",
         Reason.DATE_MOVED: "The date that says when to send it to them has changed.",
         Reason.DATE_MOVED_LATE: "Their date changed after this had gone, and they have not been told again.",
+        Reason.DATE_MOVED_BACK: "Their date is again the one that they were told before.",
         Reason.FREQUENCY_CAP: "They have had enough messages from us lately.",
         Reason.RECIPIENT_REFUSED: "The provider will not deliver to this address.",
         Reason.MAILBOX_FULL: "Their mailbox is full.",

@@ -18,10 +18,12 @@ from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import settle_asked
+from campaigns.replies.staff_answers import reopen_unanswered
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
+from messaging.outbox.claim import due_transactional
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
@@ -155,7 +157,14 @@ class Jobs:
         return False
 
     async def _process_inbound(self) -> bool:
-        return await process_inbound(self.runtime, INBOUND_BATCH) >= INBOUND_BATCH
+        done = await process_inbound(self.runtime, INBOUND_BATCH)
+        if done:
+            # what answers a reply by itself: the confirmation of an opt-out, a question asked back
+            async with self.runtime.pool.acquire() as db:
+                answers = await due_transactional(db, ("email", "sms"), self.runtime.clock())
+            if answers:
+                await self.runtime.wake("deliver")
+        return done >= INBOUND_BATCH
 
     async def _launch(self) -> bool:
         await launch_due_steps(self.runtime)
@@ -188,6 +197,7 @@ class Jobs:
             await refresh_due(db, self.runtime.clock())
             await compact(db)
             await compact_answers(db)
+            await reopen_unanswered(db)
         return False
 
     async def _backfill(self) -> bool:

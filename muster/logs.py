@@ -10,6 +10,8 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from core.credentials import mask_credentials
+
 _SECRET: Final = re.compile(r"secret|password|token|authorization|cookie|api_key|signature", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[\w.-]+)")
 _PHONE: Final = re.compile(
@@ -74,7 +76,7 @@ def hide_people_and_secrets(_logger: WrappedLogger, method: str, event: EventDic
 
 def _hide(value: Any, people_too: bool) -> Any:
     if isinstance(value, str):
-        text = _PASSWORD_IN_URL.sub("…@", value)
+        text = mask_credentials(_PASSWORD_IN_URL.sub("…@", value))
         return hide_people(text) if people_too else text
     if isinstance(value, dict):
         return {key: _HIDDEN if _SECRET.search(str(key)) else _hide(part, people_too) for key, part in value.items()}

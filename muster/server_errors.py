@@ -1,12 +1,13 @@
-"""Errors of database and Redis connections: tell which server went away, and word it for people."""
+"""Errors that end commands: tell which server went away, or what cannot be stored, and word it for people."""
 
 from __future__ import annotations
 
+import asyncpg
 import redis.exceptions
 
 from core.db.away import is_away
 from core.db.pool import went_away
-from core.errors import DatabaseAway, MusterError, Unavailable, in_words
+from core.errors import DatabaseAway, InputError, MusterError, Unavailable, in_words
 from core.outages import POSTGRES, REDIS
 
 _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
@@ -22,6 +23,16 @@ def server_error(error: BaseException) -> MusterError | None:
         return went_away(error)
     if isinstance(error, _REDIS):
         return Unavailable(f"Redis went away ({in_words(error)}).", remedy="Nothing is lost with it; try again.")
+    return None
+
+
+def unstorable(error: BaseException) -> InputError | None:
+    """Return an error worded for people if a text had what no database takes; None for any other."""
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError | UnicodeError):
+        return InputError(
+            "There are characters in it that cannot be stored: bytes that are no UTF-8, or NUL.",
+            remedy="Save the file or type the text again as UTF-8.",
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""Export of everybody to a CSV file that the import reads back as it was."""
+"""Export of everybody to a file that the import reads back as it was."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import asyncpg
 
 from core.db import Pool, load_queries
 from core.errors import InputError
-from core.files.atomic_files import sheet_or_nothing
-from core.files.guarded_csv import GuardedCsv
+from core.files.sheets import SheetWriter, sheet_or_nothing
 from people.imports.columns import map_columns
 from people.imports.mapping import Mapping
 from people.units import UNIT_KINDS
@@ -31,10 +30,10 @@ async def export_people(
     replace: bool = False,
     for_excel: bool = False,
 ) -> int:
-    """Write everybody to a file only its owner can read: UTF-8 with a byte-order mark, so that Excel opens it rightly.
+    """Write everybody to a file only its owner can read: a workbook if its name ends with `.xlsx`, or CSV.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it; the import takes it away again. The
-    file appears under its name when it is complete, or not at all.
+    In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it; the import takes it away
+    again. The file appears under its name when it is complete, or not at all.
 
     Args:
         pool: the database.
@@ -42,7 +41,7 @@ async def export_people(
         reserved: names that no attribute may have, as for the import.
         actor: the person who exports the members' details, for the audit.
         replace: whether a file that is there may be replaced.
-        for_excel: whether numbers are written as `="0001006"`, so that Excel keeps them.
+        for_excel: whether numbers in CSV are written as `="0001006"`, so that Excel keeps them.
 
     Returns:
         How many people were written.
@@ -55,7 +54,7 @@ async def export_people(
         return await _write(pool, sheet, path.name, actor, reserved)
 
 
-async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str, reserved: Collection[str]) -> int:
+async def _write(pool: Pool, sheet: SheetWriter, name: str, actor: str, reserved: Collection[str]) -> int:
     people = 0
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
         widths = await db.fetchrow(SQL["count_address_columns"], timeout=_TIMEOUT)

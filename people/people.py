@@ -119,18 +119,18 @@ class PersonName:
     """Name and number of a person, for a line of a list.
 
     Attributes:
-        external_id: the number in the people file; None for somebody who was erased, and for nobody.
+        external_id: the number in the people file; None for somebody who was erased, or is not in it.
         name: first and last; may be empty.
-        nobody: whether only an address is known, such as that of a test.
+        is_member: whether they are, or were, in a people file; else only an address is known, such as that of a test.
     """
 
     external_id: str | None
     name: str
-    nobody: bool = False
+    is_member: bool = True
 
     def __str__(self) -> str:
         """Return the number and the name: `0001006  Amy Jones`."""
-        if self.nobody:
+        if not self.is_member:
             return "nobody in your people file"
         return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
 
@@ -140,14 +140,15 @@ class PersonName:
 
 
 async def names_of(db: Connection, person_ids: Collection[int | None]) -> Mapping[int | None, PersonName]:
-    """Look up the names of some people by their ids; None is nobody known."""
+    """Look up the names of some people by their ids; None is somebody of whom only an address is known."""
     rows = {
         row["person_id"]: row
         for row in await db.fetch(SQL["list_names"], [person_id for person_id in person_ids if person_id is not None])
     }
-    erased = PersonName(None, "")
     return {
-        person_id: PersonName(rows[person_id]["external_id"], rows[person_id]["name"]) if person_id in rows else erased
+        person_id: PersonName(rows[person_id]["external_id"], rows[person_id]["name"])
+        if person_id in rows
+        else PersonName(None, "", is_member=person_id is not None)
         for person_id in person_ids
     }
 

@@ -121,13 +121,19 @@ class Browser:
         async with self._session.get(URL(url, encoded=True), headers=self._headers) as response:
             return await _read(response)
 
-    async def press(self, form: Form, button: Button) -> Page:
+    async def press(self, form: Form, button: Button, written: Mapping[str, str] | None = None) -> Page:
         """Press a button of a form.
+
+        Args:
+            form: the form.
+            button: one of its buttons.
+            written: what was written into its boxes before, by their names.
 
         Raises:
             aiohttp.ClientError, TimeoutError: there was no response.
         """
-        return await self.post(form.action, {**form.fields, **({button.name: button.value} if button.name else {})})
+        pressed = {button.name: button.value} if button.name else {}
+        return await self.post(form.action, {**form.fields, **(written or {}), **pressed})
 
     async def post(self, url: str, fields: Mapping[str, str]) -> Page:
         """Send a form.

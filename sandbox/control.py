@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from sandbox.mailbox import Mail
 from sandbox.record import Act
-from sandbox.replies import REPLIES
+from sandbox.replies import OF_A_BALLOT
 from sandbox.twilio.messages import Message
 from sandbox.twilio.optouts import keyword
 from sandbox.twilio.refusals import Refusal
@@ -206,7 +206,7 @@ async def _phone(request: web.Request) -> web.Response:
         phone=phone,
         conversation=[(message, message.stage(now)) for message in conversation],
         answerable=answerable,
-        suggestions=[texts[0] for texts in REPLIES.values()],
+        suggestions=[texts[0] for texts in OF_A_BALLOT.phrases.values()],
     )
 
 

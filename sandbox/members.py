@@ -18,7 +18,6 @@ from sandbox.mailbox import Mail, Mailbox
 from sandbox.profile import Profile, choose
 from sandbox.received_message import ReceivedMessage, read_mail, read_text
 from sandbox.record import Act, AnswerRoute, Deed, MessageChannel, Record
-from sandbox.replies import word
 from sandbox.twilio import Message, Twilio
 from sandbox.twilio.refusals import Refusal
 
@@ -31,6 +30,8 @@ AGENTS: Final = (
 )
 TRIES: Final = 3
 MOST_PRESSES: Final = 3
+NOTHING: Final = "nothing"
+"""Value of the button by which somebody says that they pressed nothing; only a second question has it."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
 
 
@@ -95,17 +96,20 @@ class Members:
 
     def _see_mail(self, mail: Mail) -> None:
         for address in mail.recipients:
-            rng = self._rng(address)
-            habit = choose(self._profile.email, rng)
+            rng, habits, received = self._rng(address), self._profile.email, None
+            if self._profile.about and mail.raw is not None:
+                received = read_mail(mail.raw)
+                habits = self._profile.habits(habits, received.text)
+            habit = choose(habits, rng)
             if habit == "ignore" or mail.raw is None:
                 self._record.note(Act(address, "email", mail.message_id, "", "ignored"))
             else:
-                opened = _Opened(address, "email", mail.message_id, read_mail(mail.raw))
+                opened = _Opened(address, "email", mail.message_id, received or read_mail(mail.raw))
                 self._agenda.later(self._profile.wait(rng), self._do, opened, habit, rng)
 
     def _see_text(self, message: Message) -> None:
         rng = self._rng(message.to)
-        habit = choose(self._profile.sms, rng)
+        habit = choose(self._profile.habits(self._profile.sms, message.body), rng)
         if habit == "ignore":
             self._record.note(Act(message.to, "sms", message.sid, "", "ignored"))
         else:
@@ -148,26 +152,52 @@ class Members:
             await asyncio.sleep(0.2 * 2**attempt)
         return None
 
-    async def _press(self, opened: _Opened, link: str, answer: str, rng: Random) -> None:
-        """Answer by link; a few members undo it."""
+    async def _press(self, opened: _Opened, link: str, wishes: str, rng: Random) -> None:
+        """Answer by link, perhaps once more after it; a few members undo what they did last."""
         browser = self._browser(rng)
-        page, times = await self._insist(browser, await self._open(browser, link), answer)
-        succeeded = page is not None and page.status == 200 and times > 0 and page.find(answer) is None
-        did: Deed = "opted_out" if answer == "stop" else "answered"
-        self._record.note(
-            opened.act(
-                did,
-                "link",
-                answer=answer,
-                status=page.status if page else 0,
-                succeeded=succeeded,
-                asked_again=times > 1,
+        page, pressed, succeeded = await self._open(browser, link), "", False
+        for wish in wishes.split(">"):
+            if wish == "comment":
+                page, succeeded = await self._comment(opened, browser, page, pressed, rng)
+                continue
+            page, times = await self._insist(browser, page, wish)
+            succeeded = page is not None and page.status == 200 and times > 0 and page.find(wish) is None
+            pressed = wish
+            did: Deed = "opted_out" if wish == "stop" else "answered"
+            status = page.status if page else 0
+            self._record.note(
+                opened.act(did, "link", answer=wish, status=status, succeeded=succeeded, asked_again=times > 1)
             )
-        )
-        if succeeded and did == "answered" and rng.random() < self._profile.undo:
-            page, times = await self._insist(browser, page, "undo")
-            succeeded = page is not None and page.status == 200 and times > 0 and page.find("undo") is None
-            self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
+        if succeeded and pressed != "stop" and rng.random() < self._profile.undo:
+            self._record.note(await self._undo(opened, browser, page))
+
+    async def _comment(
+        self, opened: _Opened, browser: Browser, page: Page | None, beside: str, rng: Random
+    ) -> tuple[Page | None, bool]:
+        """Write something into the box of a page and send it; returns the resulting page, and whether it was taken."""
+        words, box = self._profile.phrasebook.remark(beside, rng), page.find("comment") if page else None
+        page = None
+        if box is not None:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                page = await browser.press(*box, {"comment": words})
+        taken = page is not None and page.status == 200
+        status = page.status if page else 0
+        self._record.note(opened.act("commented", "link", comment=words, status=status, succeeded=taken))
+        return page, taken
+
+    async def _undo(self, opened: _Opened, browser: Browser, page: Page | None) -> Act:
+        """Undo once what was done last. What was said before holds again then, and can be undone as well."""
+        times, is_asked = 0, True
+        while is_asked and page is not None and times < MOST_PRESSES and (button_form := page.find("undo")):
+            await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
+            try:
+                page = await browser.press(*button_form)
+            except (aiohttp.ClientError, TimeoutError):
+                page = None
+            times += 1
+            is_asked = page is not None and page.find(NOTHING) is not None
+        succeeded = page is not None and page.status == 200 and times > 0 and not is_asked
+        return opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded)
 
     async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
         """Press the same answer until the page no longer asks for it: there may be a second question.
@@ -202,13 +232,17 @@ class Members:
             status = (await self._browser(rng).post(link, {"List-Unsubscribe": "One-Click"})).status
         return opened.act("opted_out", "one_click", answer="stop", status=status, succeeded=200 <= status < 300)
 
-    async def _reply(self, text: Message, opened: _Opened, meaning: str, rng: Random) -> None:
-        words = word(meaning, text.body, rng)
-        did: Deed = "opted_out" if meaning == "opt_out" else "replied"
-        try:
-            posted = await self._twilio.receive(text.to, text, words)
-        except Refusal:  # a text from a name cannot be answered
-            self._record.note(opened.act("ignored"))
-            return
-        answer = "stop" if did == "opted_out" else meaning
-        self._record.note(opened.act(did, "sms_reply", answer=answer, text=words, succeeded=posted))
+    async def _reply(self, text: Message, opened: _Opened, wishes: str, rng: Random) -> None:
+        for wish in wishes.split(">"):
+            reply = self._profile.phrasebook.reply(wish, text.body, rng)
+            meaning = wish.partition("+")[0]
+            did: Deed = "opted_out" if meaning == "opt_out" else "replied"
+            try:
+                posted = await self._twilio.receive(text.to, text, reply.text)
+            except Refusal:  # a text from a name cannot be answered
+                self._record.note(opened.act("ignored"))
+                return
+            answer = "stop" if did == "opted_out" else meaning
+            self._record.note(
+                opened.act(did, "sms_reply", answer=answer, text=reply.text, comment=reply.comment, succeeded=posted)
+            )

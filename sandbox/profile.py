@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from sandbox.replies import OF_A_BALLOT, Phrasebook
+
 Habits = Mapping[str, float]
 """Share of messages answered in each way; what is left over is ignored.
 
 `open` (look at the page, press nothing), `press:` with the value of a button (`voted`, `not_yet`, `no_ballot_paper`,
 `call_me`, `stop`), `unsubscribe_page` (the link in the foot), `one_click` (the mail program's own button), and for
-texts `reply:` with a meaning from `sandbox.replies`.
+texts `reply:` with a meaning from the phrasebook, and `+` for a remark beside it. What somebody does next, such as
+changing their mind, stands behind a `>`: `press:answer_poor>answer_fair`, `press:answer_good>comment`.
 """
 
 BY_EMAIL: Final[Habits] = {
@@ -54,6 +57,8 @@ class Profile:
         seed: the same seed gives the same person the same reaction to the same message.
         email: shares of reactions to an email.
         sms: shares of reactions to a text.
+        about: shares of reactions to messages with certain words in them, instead; the first that fits.
+        phrasebook: their words.
         undo: share of people who undo a button they pressed.
         thinks: mean time before a person acts, in simulated seconds.
         speed: simulated seconds in a real one.
@@ -65,6 +70,8 @@ class Profile:
     seed: int = 1
     email: Habits = field(default_factory=lambda: BY_EMAIL)
     sms: Habits = field(default_factory=lambda: BY_SMS)
+    about: Mapping[str, Habits] = field(default_factory=dict)
+    phrasebook: Phrasebook = OF_A_BALLOT
     undo: float = 0.01
     thinks: float = 2 * 3600.0
     speed: float = 7200.0
@@ -73,13 +80,17 @@ class Profile:
     scanner_speed: float = 20.0
 
     def __post_init__(self) -> None:
-        for name, habits in (("email", self.email), ("sms", self.sms)):
+        for name, habits in (("email", self.email), ("sms", self.sms), *self.about.items()):
             if sum(habits.values()) > 1 + 1e-9 or min(habits.values(), default=0) < 0:
                 raise ValueError(f"the shares of {name} must be positive and come to at most 1")
 
     def rng(self, who: str, nth: int, what: str = "") -> Random:
         """Return the random generator for a person's nth message; the order of other messages changes nothing."""
         return Random(f"{self.seed}:{what}:{who}:{nth}")  # noqa: S311  # behaviour, not secrets
+
+    def habits(self, usual: Habits, words: str) -> Habits:
+        """Return the habits for a message with these words; `usual` where it is about nothing special."""
+        return next((habits for about, habits in self.about.items() if about in words), usual)
 
     def wait(self, rng: Random) -> float:
         """Draw how long a person takes to act, in real seconds."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MessageChannel = Literal["email", "sms"]
-Deed = Literal["ignored", "opened", "answered", "undone", "replied", "opted_out"]
+Deed = Literal["ignored", "opened", "answered", "commented", "undone", "replied", "opted_out"]
 AnswerRoute = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
 
 
@@ -27,8 +27,9 @@ class Act:
         token: the token in that message's confirm link; empty if it had none.
         did: the kind of action.
         route: its route.
-        answer: `voted`, `not_yet`, `no_ballot_paper`, `call_me`, `stop` by link; a reply's meaning, by text.
+        answer: the button's value, such as `voted`, `call_me` or `stop`, by link; a reply's meaning, by text.
         text: a reply as it was typed.
+        comment: what was said beside an answer.
         status: the last HTTP status; 0 without a response.
         succeeded: whether the member saw that it worked.
         asked_again: whether the member had to answer a second question.
@@ -43,6 +44,7 @@ class Act:
     route: AnswerRoute = ""
     answer: str = ""
     text: str = ""
+    comment: str = ""
     status: int = 0
     succeeded: bool = True
     asked_again: bool = False

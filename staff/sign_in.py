@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.alerts import resolve_alert
+from core.credentials import pieces_of
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from staff.accounts import Actor, add_staff, find_staff, record
@@ -97,8 +99,10 @@ async def make_sign_in_link(
     token = secrets.token_urlsafe(32)
     await db.execute(SQL["forget_old_links"], now)
     async with atomic(db):
-        await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
+        until = now + timedelta(minutes=minutes)
+        await db.execute(SQL["add_link"], _digest(token), sorted(pieces_of(token)), row["staff_id"], until)
         await record(db, row["staff_id"], "sign-in link made", by=by, now=now, minutes=minutes)
+        await resolve_alert(db, f"sign-in:{row['staff_id']}")  # that an earlier one was revoked
     return f"{SIGN_IN_PATH}/{token}"
 
 

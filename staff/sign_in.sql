@@ -1,6 +1,6 @@
 -- name: add_link
 -- Adds a link and leaves older ones alone: somebody may just be opening one.
-insert into sign_in (digest, staff_id, expires_at) values ($1, $2, $3);
+insert into sign_in (digest, pieces, staff_id, expires_at) values ($1, $2, $3, $4);
 
 -- name: forget_old_links
 -- Deletes links that ran out a month ago.

@@ -167,7 +167,7 @@ create table reply_classification (
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
-  read_by      text,                 -- a member of staff; null: the rule
+  reader       text,                 -- a member of staff; null: the rule
   answer_id    bigint,
   at           timestamptz not null default now()
 );
@@ -179,7 +179,7 @@ create function note_classification() returns trigger language plpgsql set searc
 begin
   if tg_op = 'INSERT' or new.rule = 'staff'
     or (new.reading, new.rule, new.rule_version) is distinct from (old.reading, old.rule, old.rule_version) then
-    insert into reply_classification (reply_id, reading, rule, rule_version, read_by, answer_id, at)
+    insert into reply_classification (reply_id, reading, rule, rule_version, reader, answer_id, at)
     values (
       new.reply_id, new.reading, new.rule, new.rule_version, case when new.rule = 'staff' then new.closed_by end,
       new.answer_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end
@@ -202,7 +202,7 @@ select
 from reply r
 left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
-left join message_any m on m.message_id = r.message_id
+left join message_any m on m.message_id = conversation_of(r.message_id)
 left join campaign c on c.campaign_id = m.campaign_id
 left join subject using (subject_kind, subject_id)
 left join response said on r.answer_kind = 'question' and said.response_id = r.answer_id
@@ -463,8 +463,24 @@ begin
   where squeezed(comment) like any (address_likes(sought)) and names_address(comment, sought);
   get diagnostics these = row_count;
   rows := rows + these;
+  -- as do answers of staff to others; those to the person themselves are emptied with their messages
+  update transactional t
+  set content = jsonb_without(content, sought)
+  where not opens and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);
+  get diagnostics these = row_count;
+  rows := rows + these;
   update response r set recorder = 'erased'
   where r.person_id = who and (r.recorder = number or names_address(r.recorder, sought));
+  get diagnostics these = row_count;
+  rows := rows + these;
+  -- which answers are about the same date stays, as it says which of them stand; which date that was does not
+  update response r set date_at = to_timestamp(d.place)
+  from (
+    select response_id, dense_rank() over (partition by question_id, campaign_id order by date_at) as place
+    from response
+    where person_id = who and date_at is not null
+  ) d
+  where r.response_id = d.response_id and r.date_at <> to_timestamp(d.place);
   get diagnostics these = row_count;
   rows := rows + these;
 

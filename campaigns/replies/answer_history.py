@@ -23,11 +23,11 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerEvent:
-    """Event in the history: something a person said, or a claim about them.
+    """Event in the history: something a person said, or a claim or response that was recorded for them.
 
     Attributes:
         at: when it happened; aware.
-        kind: `reply`, `claim`, `retraction`, `suppress` or `lift`.
+        kind: `reply`, `claim`, `retraction`, `date_change`, `suppress` or `lift`.
         message_id: the message it answers; None for none.
         source: how it reached us.
         words: the event as a sentence.
@@ -97,8 +97,8 @@ def _sentence(row: asyncpg.Record) -> str:
         case "claim":
             by = f", written down by {note}" if note else ""
             return f"{_counted(row)} counted as: {word} (from {_sourced(source)}{by})."
-        case "comment" | "comment_retracted":
-            return _comment(row, source)
+        case "comment" | "comment_retracted" | "date_change":
+            return _beside_answers(row, source)
         case "retraction":
             return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(source)})."
         case kind:
@@ -108,8 +108,10 @@ def _sentence(row: asyncpg.Record) -> str:
             return f"{what} to them {where} {did}: {word} (from {_sourced(source)})."
 
 
-def _comment(row: asyncpg.Record, source: str) -> str:
+def _beside_answers(row: asyncpg.Record, source: str) -> str:
     about = f"the {row['subject_kind']} {row['words']}"
+    if row["kind"] == "date_change":
+        return f"Their date in {about} is {row['word']} now: what they answered about another one does not count."
     if row["kind"] == "comment_retracted":
         return f"They took back what they had added about {about}."
     words = f": “{row['word']}”" if row["word"] else " something"

@@ -1,9 +1,9 @@
-"""Processing of answers of any kind, from any channel: each becomes a claim, an opt-out or a reply row.
+"""Processing of answers of any kind, from any channel: its subject records each, or it is an opt-out; each has a row.
 
-What is recorded is up to the subject: a claim about a ballot, nothing about a notice.
+The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice.
 
-Everything here happens in the caller's transaction: the claim, the withdrawal of messages still queued for the person,
-the opt-out and the reply are committed together, or none of them.
+Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
+the person, the opt-out and the reply are committed together, or none of them.
 
 How sure an answer is:
 
@@ -26,7 +26,7 @@ from typing import Final, Literal
 import asyncpg
 
 from campaigns.preferences import resume_address
-from campaigns.replies.answered_messages import answered_message, find_answered
+from campaigns.replies.answered_messages import answered_message, asked_about, find_answered
 from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification, restrict
 from campaigns.replies.classification.named_answers import unsure
@@ -37,7 +37,7 @@ from campaigns.replies.open_reasons import reason_for, why_open
 from campaigns.replies.opt_outs import is_opted_out, lift_opt_out, opt_out
 from campaigns.replies.reading_effect import address_about, stop_messages
 from campaigns.replies.take_back import take_back_by_reply
-from campaigns.replies.text_classification import classify_text
+from campaigns.replies.text_classification import about_nothing, classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.kinds import KINDS, subject_of
 from campaigns.subjects.subject import Subject
@@ -157,9 +157,9 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     message = meant.message
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
-    subject = subject_of(message["subject"]) if message is not None else None
+    subject = asked_about(message)
     kept = None if meant.other else inbound.read
-    read = await _read(db, inbound, kept or classify_text(inbound.text, message), subject)
+    read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
     if meant.unsure:
         read = unsure(read)
     if before is not None:
@@ -192,7 +192,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     if why is None:
         why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     asked_until: datetime | None = None
-    if why == "unclear" and message is not None and proven:
+    if why == "unclear" and message is not None and subject is not None and proven:
         asked_until = await ask_back(db, message, inbound.text, read, meant.unsure, inbound.received_at)
     patient = asked_until is not None and asked_until > inbound.received_at
     if patient:
@@ -231,8 +231,8 @@ async def record_answer(
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
-    answer = Answer(person_id, meaning, channel, actor, READ_BY_STAFF, message_id, at, message["campaign_id"], comment)
-    return await subject.record(db, answer)
+    answered = (message["message_id"], at, message["campaign_id"])
+    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *answered, comment))
 
 
 def confidence_of(read: Classification) -> float:
@@ -276,13 +276,24 @@ async def _answered(db: Connection, inbound: Inbound) -> Meant:
     if inbound.channel == "email" or inbound.message_id is not None:
         return Meant(latest)
     return await find_meant(
-        db, inbound.text, latest, address=inbound.address, senders=inbound.senders, at=inbound.received_at
+        db,
+        inbound.text,
+        latest,
+        inbound.read,
+        address=inbound.address,
+        senders=inbound.senders,
+        at=inbound.received_at,
     )
 
 
-async def _read(db: Connection, inbound: Inbound, read: Classification, subject: Subject | None) -> Classification:
-    """Return the classification of a reply by its subject; a keyword that the provider acted on comes first."""
-    if subject is not None:
+async def _read(
+    db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None
+) -> Classification:
+    """Return the classification of a reply by what it answers; a keyword that the provider acted on comes first."""
+    subject = asked_about(message)
+    if subject is None:
+        read = about_nothing(read, message)
+    else:
         read = read_about(read, inbound.text, subject) if inbound.channel == "email" else read
         taken = {TAKE_BACK} if subject.reads_answers else set()
         read = restrict(read, GENERAL | subject.meanings | taken)
@@ -303,12 +314,9 @@ async def _read(db: Connection, inbound: Inbound, read: Classification, subject:
 async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> tuple[int | None, str | None]:
     """Return the author, and why they are not certain enough for a claim; None where they are."""
     holders = [row["person_id"] for row in await db.fetch(SQL["list_holders"], inbound.channel, inbound.address)]
-    if message is None:
-        return (
-            (holders[0], "no_message")
-            if len(holders) == 1
-            else (None, "shared_address" if holders else "unknown_sender")
-        )
+    if message is None or message["person_id"] is None:
+        unsure = "no_message" if message is None else None
+        return (holders[0], unsure) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
     if holders == [message["person_id"]]:
         return message["person_id"], None
     return None, "shared_address" if holders else "unknown_sender"

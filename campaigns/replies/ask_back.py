@@ -7,13 +7,14 @@ hours in which people are awake; one that clearly says something else ("I'll be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from campaigns.replies.automatic_texts import how_to_answer, menu_words, named, offered
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
 from campaigns.replies.classification.take_back import may_take_back, says_something_else
@@ -87,8 +88,8 @@ async def ask_back(
         return None
     question = words["ask_which" if unsure else "ask_back"].format(asks=asks)
     await send_words(db, message, subject, question, words["ask_back_subject"], at)
-    offered = [*subject.phrases(), *_offered(message)]
-    return at if says_something_else(text, offered) else patient_until(at, ZoneInfo(subject.time_zone))
+    known_words = [*subject.phrases(), *offered(message)]
+    return at if says_something_else(text, known_words) else patient_until(at, ZoneInfo(subject.time_zone))
 
 
 def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
@@ -102,21 +103,6 @@ def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
             return (local + left).replace(tzinfo=zone).astimezone(at.tzinfo)
         left -= max(awake, timedelta())
         local = datetime.combine(local.date() + timedelta(days=1), morning)
-
-
-def how_to_answer(subject: Subject, message: asyncpg.Record, language: str) -> str | None:
-    """Return the question again and how to answer it; None where that cannot be said in a few words.
-
-    Args:
-        subject: what is asked about.
-        message: the message that asked.
-        language: the language.
-    """
-    menu = _menu(subject, message, language, lettered=False)
-    if menu is None:
-        return None
-    how = wording(language, subject.kind)["ask_digits" if _offered(message) else "ask_labels"].format(menu=menu)
-    return f"{subject.words(language)['asks']} {how}"
 
 
 async def send_words(
@@ -134,32 +120,21 @@ async def send_words(
     """
     organisation = subject.organisation
     if message["channel"] == "sms":
-        contents = Contents(f"{organisation}: {text}" if organisation else text)
+        contents = Contents(named(organisation, text))
     else:
         contents = Contents(f"{text}\n\n{organisation}".strip(), subject=str(mail_subject))
     new = NewMessage(
         MessageKind.AUTO_REPLY, message["channel"], message["address"],
         await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
-        send_before=at + WITHIN,
+        send_before=at + WITHIN, about=message["message_id"],
     )  # fmt: skip
     await send_to(db, new, at=at)
 
 
 def _asks_which(unsure: Sequence[OpenAsk], language: str) -> str | None:
     """Return the titles and menus of everything that a reply could answer; None where one has no menu."""
-    menus = [(ask.subject, _menu(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
+    menus = [(ask.subject, menu_words(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
     if any(menu is None for _, menu in menus):
         return None
     about = str(wording(language, unsure[0].subject.kind)["ask_about"])
     return " ".join(about.format(title=subject.title_in(language), menu=menu) for subject, menu in menus)
-
-
-def _menu(subject: Subject, message: asyncpg.Record, language: str, *, lettered: bool) -> str | None:
-    variables: dict[str, Any] = message["variables"] or {}
-    letter = subject.letter if lettered else str(variables.get("letter", ""))
-    return subject.menu_words(language, _offered(message), letter)
-
-
-def _offered(message: asyncpg.Record) -> Mapping[str, str]:
-    """Return the digits that a message offered: only texts do."""
-    return message["menu"] or {} if message["channel"] == "sms" else {}

@@ -2,7 +2,7 @@
 
 Mostly there is one, the latest. Where a question is open to the phone as well as something else, the text itself says
 which: by the letter behind its digit, by words that are an answer to one of them alone, or as the other one is answered
-already. What could answer several is asked back.
+already. What could answer several is asked back. Where the latest is transactional, nothing is open any more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 import asyncpg
 
+from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
@@ -67,7 +68,14 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
 
 
 async def find_meant(
-    db: Connection, text: str, latest: asyncpg.Record | None, *, address: str, senders: Sequence[str], at: datetime
+    db: Connection,
+    text: str,
+    latest: asyncpg.Record | None,
+    read: Classification | None,
+    *,
+    address: str,
+    senders: Sequence[str],
+    at: datetime,
 ) -> Meant:
     """Find the message that a text answers.
 
@@ -75,12 +83,18 @@ async def find_meant(
         db: a connection.
         text: the text.
         latest: the latest message sent to the phone.
+        read: its classification as an answer to that one, if it was made when it came: nothing here takes longer.
         address: the phone.
         senders: our numbers that it was sent to.
         at: when it came.
     """
+    if latest is not None and latest["transactional"]:
+        return Meant(latest)
     asks = await open_asks(db, address, senders, at)
-    fits = [ask for ask in asks if _answers(ask, text)]
+    known = {} if latest is None or read is None else {latest["message_id"]: read}
+    fits = [
+        ask for ask in asks if _answers(ask, known.get(ask.message["message_id"]) or classify_text(text, ask.message))
+    ]
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
         return Meant(unanswered[0].message, tuple(unanswered))
@@ -91,6 +105,5 @@ async def find_meant(
     return Meant(chosen.message, other=latest is None or chosen.message["message_id"] != latest["message_id"])
 
 
-def _answers(ask: OpenAsk, text: str) -> bool:
-    read = classify_text(text, ask.message)
+def _answers(ask: OpenAsk, read: Classification) -> bool:
     return (read.also if read.reading == "opt_out" else read.reading) in ask.subject.meanings

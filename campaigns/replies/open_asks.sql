@@ -4,7 +4,7 @@
 select * from (
   select distinct on (c.subject_kind, c.subject_id)
     m.message_id, m.person_id, m.channel, m.address, m.campaign_id, coalesce(m.sent_from, s.address) as sender,
-    to_jsonb(subject) as subject, menu_of(st.content, m.variables) as menu, st.content::text as content,
+    to_jsonb(subject) as subject, false as transactional, menu_of(st.content, m.variables) as menu, st.content::text as content,
     st.constants::text as constants, m.variables, coalesce(m.sent_at, m.wire_at) as sent_at,
     exists (
       select from subject_status answered

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from campaigns.replies.classification import Classification
+from campaigns.replies.classification.named_answers import CANCEL
 from campaigns.subjects.subject import Subject
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "wrong_number", "unclear"})
@@ -14,6 +15,7 @@ FOR_A_PERSON: Final = frozenset({"call_me", "help", "wrong_number", "unclear"})
 WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "unclear": "Needs reading",
+        "cancel": "Cancel: our messages, or what they were about?",
         "call_me": "Wants a call",
         "no_ballot_paper": "No ballot paper",
         "asked_back": "Asked back, no answer yet",
@@ -24,6 +26,7 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "help": "Asks for help",
         "shared_address": "Shared address: who is it?",
         "unknown_sender": "Unknown sender",
+        "answer_failed": "Our answer did not arrive",
         "no_message": "Answers nothing we sent",
         "early": "Came before it opened",
         "late": "Came after it closed",
@@ -57,6 +60,8 @@ def why_open(read: Classification, subject: Subject | None, nobody: str | None, 
     """
     if read.reading in {"opt_in", "reaction"}:
         return None
+    if read.rule == CANCEL and (nobody is None or read.reading == "opt_out"):
+        return CANCEL
     if read.reading == "opt_out":
         if nobody is None and (why := reason_for(read.also, subject)) is not None:
             return why

@@ -14,15 +14,15 @@ from typing import Final
 import asyncpg
 import structlog
 
+from campaigns.replies.answered_messages import asked_about
 from campaigns.replies.answers import confidence_of, retract_answer
 from campaigns.replies.classification import GENERAL, Classification, OwnMail, restrict
 from campaigns.replies.classification.rules import load_rules
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.reading_effect import address_about, stop_messages
-from campaigns.replies.text_classification import classify_text
+from campaigns.replies.text_classification import about_nothing, classify_text
 from campaigns.subjects.answer import Answer
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
@@ -101,9 +101,11 @@ async def _reclassify(
             return None
         text = without_controls(reply["text"])
         by_email = reply["channel"] == "email"
-        subject = subject_of(reply["subject"]) if reply["subject"] is not None else None
+        subject = asked_about(reply)
         read = OwnMail.of(text).read() if by_email else classify_text(text, reply)
-        if subject is not None:
+        if subject is None:
+            read = about_nothing(read, reply)
+        else:
             read = read_about(read, text, subject) if by_email else read
             read = restrict(read, GENERAL | subject.meanings)
         reading = read.answer

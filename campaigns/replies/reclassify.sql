@@ -17,12 +17,13 @@ limit $3;
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
   r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as written_to,
+  m.message_id is not null and m.step_id is null as transactional,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
     when r.person_id is null and exists (select from address a where a.channel = r.channel and a.address = r.address)
       then 'shared_address'
     when r.person_id is null then 'unknown_sender'
-    when c.campaign_id is null then 'no_message'
+    when m.message_id is null then 'no_message'
   end as nobody,
   case when r.channel = 'sms' then menu_of(st.content, v.variables) end as menu, -- digits are offered in texts only
   st.content::text as content, st.constants::text as constants, v.variables,

@@ -83,7 +83,7 @@ class PastReading:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
-        read_by: the member of staff who read it; None for a rule.
+        reader: the member of staff who read it; None for a rule.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         at: when; aware.
     """
@@ -91,7 +91,7 @@ class PastReading:
     reading: str
     rule: str
     rule_version: str
-    read_by: str | None
+    reader: str | None
     answer_id: int | None
     at: datetime
 
@@ -318,9 +318,9 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     Raises:
         Conflict: with how to record it anyway.
     """
-    if reply["message_id"] is None:
+    if reply["subject"] is None:
         raise Conflict(
-            "This reply answers no message of ours, so what it is about is not known.",
+            "This reply answers no message of a campaign, so what it is about is not known.",
             remedy=" ".join(
                 kind.unknown_remedy(reply["reply_id"]) for kind in KINDS.values() if reading in kind.common_meanings
             ),

@@ -45,7 +45,7 @@ select * from reply_shown where reply_id = $1;
 
 -- name: list_classifications
 -- All readings it has had, oldest first.
-select reading, rule, rule_version, read_by, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
+select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
 
 -- name: list_other_replies
 -- The latest other replies from that address.
@@ -63,7 +63,8 @@ select
   r.text, m.address as written_to, to_jsonb(subject) as subject
 from reply r
 left join message_any m on m.message_id = r.message_id
-left join campaign c on c.campaign_id = m.campaign_id
+left join message_any began on began.message_id = conversation_of(r.message_id)
+left join campaign c on c.campaign_id = began.campaign_id
 left join subject using (subject_kind, subject_id)
 where r.reply_id = $1
 for update of r;

@@ -1,4 +1,7 @@
-"""Answers of staff to replies, sent to whoever replied, by the channel and from the sender that the reply came to."""
+"""Answers of staff to replies, sent to whoever replied, by the channel and from the sender that the reply came to.
+
+An answer closes its reply. Where it fails for good, the reply opens again and says why.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, InputError, NotFound
 from core.settings import Settings
 from messaging import suppression
+from messaging.content.segments import LONGEST_TEXT, sanitise
 from messaging.outbox.senders import find_sender, use_sender
 from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from messaging.states import sentence
@@ -74,7 +78,7 @@ async def send_answer(
 
     Raises:
         NotFound: no such reply.
-        InputError: there is nothing to say.
+        InputError: there is nothing to say, or more than a text can hold.
         Conflict: messages to them are stopped, or nobody knows where to send it.
     """
     if not text.strip():
@@ -84,17 +88,38 @@ async def send_answer(
         raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
     channel, address = reply["channel"], _address(reply)
     await _refuse_suppressed(db, reply, channel, address)
+    if channel == "sms" and (length := len(sanitise(text.strip()).text)) > LONGEST_TEXT:
+        raise InputError(
+            f"This answer has {length:,} characters, and no provider takes a text of more than {LONGEST_TEXT:,}.",
+            remedy="Shorten it, or send it in two answers.",
+        )
     subject = thread.answer_subject(settings.named) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
         MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
         Contents(text.strip(), subject), actor, reply["person_id"],
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
+        about=reply["about"],
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor)
     await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
     return next(answer for answer in await answers_of(db, reply_id) if answer.message_id == message_id)
+
+
+async def reopen_unanswered(db: Connection) -> int:
+    """Open the replies whose answer failed after it had closed them, with why; returns how many.
+
+    Args:
+        db: a connection without a transaction.
+    """
+    failed = [
+        (row["reply_id"], f"The answer to it, message {row['message_id']}, did not arrive. {sentence(row['reason'])}")
+        for row in await db.fetch(SQL["list_failed"])
+    ]
+    if failed:
+        await db.executemany(SQL["reopen_reply"], failed)
+    return len(failed)
 
 
 async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:

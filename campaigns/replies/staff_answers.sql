@@ -2,7 +2,8 @@
 -- Locks a reply, for one answer at a time. A button is answered by the channel of the message that it answers.
 select
   r.reply_id, case r.channel when 'link' then m.channel else r.channel end as channel, r.channel = 'link' as pressed,
-  r.address, r.sender, r.person_id, m.sender_id
+  r.address, r.sender, r.person_id, m.sender_id,
+  (select began.message_id from message_any began where began.message_id = conversation_of(r.message_id) and began.step_id is not null) as about
 from reply r
 left join message_any m on m.message_id = r.message_id
 where r.reply_id = $1
@@ -15,6 +16,23 @@ update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id
 -- name: record_audit
 -- Records which member of staff answered.
 insert into audit (actor, action, subject, detail, at) values ($1, 'answer_reply', $2, $3, $4);
+
+-- name: list_failed
+-- The replies that an answer closed, or staff since it was asked for, and that have it no more. The index on transactional
+-- messages that failed has few entries; a reply that has been opened or closed since is no longer one of these.
+select distinct on (r.reply_id) r.reply_id, m.message_id, coalesce(m.reason, '') as reason
+from message m
+join transactional t using (message_id)
+join reply r on r.reply_id = substring(t.reference from '^reply (\d+): ')::bigint
+where m.step_id is null and m.state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled')
+  and t.kind = 'answer' and r.state = 'closed' and r.closed_at between m.created_at and m.changed_at
+order by r.reply_id, m.changed_at desc;
+
+-- name: reopen_reply
+-- Opens a reply again, with what is said of its answer behind what was noted before.
+update reply
+set state = 'open', why_open = 'answer_failed', note = concat_ws(' ', note, $2::text), closed_at = null, closed_by = null
+where reply_id = $1 and state = 'closed';
 
 -- name: list_answers
 -- Answers to a reply, oldest first; they are found by the beginning of their reference.

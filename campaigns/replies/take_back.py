@@ -13,7 +13,8 @@ from typing import Final
 import asyncpg
 
 from campaigns.replies.answered_messages import answered_message
-from campaigns.replies.ask_back import how_to_answer, send_words
+from campaigns.replies.ask_back import send_words
+from campaigns.replies.automatic_texts import how_to_answer
 from campaigns.subjects.answer import AnswerChannel
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject

@@ -8,10 +8,10 @@ from typing import Any
 
 import asyncpg
 
-from campaigns.replies.answered_messages import sent_words
+from campaigns.replies.answered_messages import asked_about, sent_words
+from campaigns.replies.automatic_texts import automatic_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
-from campaigns.subjects.kinds import subject_of
 
 
 def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
@@ -21,14 +21,25 @@ def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
         text: as stored.
         message: the message it answers, as `find_answered` returned it; None where there is none.
     """
-    if message is None or message["subject"] is None:
-        return classify_reply(text)
-    subject = subject_of(message["subject"])
+    subject = asked_about(message)
+    if message is None or subject is None:
+        return about_nothing(classify_reply(text), message)
     if subject.reads_answers:
         menu = message["menu"] or {}
-        return read_named_answer(text, sent_words(message), lambda own: subject.reads(own, menu))
+        sent = (*sent_words(message), *automatic_texts(text, subject, message))
+        return read_named_answer(text, sent, lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
     return restrict(classify_reply(text, message["menu"], sent_words(message), possible), possible)
+
+
+def about_nothing(read: Classification, message: asyncpg.Record | None) -> Classification:
+    """Return the classification of a reply that answers no campaign: in a conversation, nothing counts as an answer.
+
+    Args:
+        read: by rules that know all readings.
+        message: the transactional message that it answers; None where it answers nothing that is known.
+    """
+    return restrict(read, GENERAL) if message is not None and message["transactional"] else read
 
 
 def to_json(read: Classification) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Subjects: what campaigns ask about. A ballot, or a notice, about which nothing is asked.
+"""Subjects: what campaigns are about. A ballot, a question, or a notice, which asks nothing.
 
 `subject.Subject` is what each offers to campaigns; `kinds` has them all, and finds one by its kind and name.
 """

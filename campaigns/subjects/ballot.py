@@ -155,8 +155,7 @@ class BallotSubject(Subject):
         """Return the constants with the ballot's fields; in other languages than the first its dates differ."""
         base, *others = languages
         return {
-            "organisation": self.organisation or settings.organisation,
-            "contact": settings.contact,
+            **Subject.constants(self, settings),
             "ballot": fields_of(self, base),
             **({"languages": {other: {"ballot": fields_of(self, other)} for other in others}} if others else {}),
         }

@@ -19,7 +19,6 @@ from core.plurals import plural
 from core.settings import Settings
 from core.spec_errors import near_miss
 from core.spec_file import SpecTable
-from messaging.content.advice import offered_network_words
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import wording
@@ -33,7 +32,13 @@ from services.questions.questions import (
     question_of,
     remove_unanswered,
 )
-from services.questions.responses import ResponseSource, present_answer, record_response, retract_response
+from services.questions.responses import (
+    ResponseSource,
+    change_dates,
+    present_answer,
+    record_response,
+    retract_response,
+)
 from services.questions.spec import QuestionSpec, load_question_spec
 from services.questions.template_fields import QUESTION, example_fields
 
@@ -135,6 +140,12 @@ class QuestionSubject(Subject):
         )
         return f"not {question_state}" if wanted is False else question_state
 
+    async def change_dates(
+        self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
+    ) -> None:
+        """Void answers about another date than their person has now; those about this one stand again."""
+        await change_dates(db, self.subject_id, campaign_id, dates, at=now)
+
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
         """Return the constants with the question's words in each of the template's languages."""
         return self.question.constants(settings, languages)
@@ -150,15 +161,10 @@ class QuestionSubject(Subject):
                 return
 
     def menu_refusals(self, template: Template) -> Iterator[str]:
-        """Refuse a menu whose meanings or digits are not the question's, and words that never arrive as answers."""
+        """Refuse a menu whose meanings or digits are not the question's."""
         question = self.question
         names, digits = [answer.name for answer in question.answers], question.digits
         for version in template.versions("sms").values():
-            for word in offered_network_words(version):
-                yield (
-                    f"the text of {template.name} offers {word} as an answer, on which mobile networks act themselves;"
-                    " offer digits"
-                )
             for digit, meaning in version.menu.items():
                 if meaning not in names:
                     yield (
@@ -175,6 +181,11 @@ class QuestionSubject(Subject):
         """Read an answer in a person's own words."""
         question = self.question
         return read_answer(text, question.answers, menu, question.letter)
+
+    @property
+    def digits(self) -> Mapping[str, str]:
+        """The digits of its answers, and the answer of each."""
+        return self.question.digits
 
     def phrases(self) -> Mapping[str, str]:
         """Return every phrase that counts as an answer, in all languages."""

@@ -23,6 +23,7 @@ from campaigns.subjects.page import MemberPage, PageReader
 from core.db import Connection
 from core.settings import Settings
 from core.spec_file import SpecTable
+from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
 from messaging.content.translations import day_and_time
@@ -219,6 +220,19 @@ class Subject(ABC):
         """Bring the population up to date, before a campaign is checked or a step launched."""
         return
 
+    async def change_dates(
+        self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
+    ) -> None:
+        """Note which dates some people have now: what they answered about another one may not stand.
+
+        Args:
+            db: in the caller's transaction, which has locked none of their messages yet.
+            campaign_id: the campaign whose messages name the dates.
+            dates: each person's date.
+            now: the time.
+        """
+        return
+
     async def finish(self, db: Connection, now: datetime) -> None:
         """Settle what depends on messages, before the first of them move into the archive."""
         return
@@ -230,7 +244,8 @@ class Subject(ABC):
             settings: has the organisation and how to reach it.
             languages: the template's.
         """
-        return {"organisation": self.organisation or settings.organisation, "contact": settings.contact}
+        organisation = self.organisation or settings.organisation
+        return {"organisation": organisation, "contact": settings.contact, CAMPAIGN_ZONE: self.time_zone}
 
     def constants_at(self, constants: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         """Return a step's constants at the moment its messages are sent: some dates are past then."""
@@ -272,6 +287,11 @@ class Subject(ABC):
             menu: the digits that the message offered, and the meaning of each.
         """
         return None
+
+    @property
+    def digits(self) -> Mapping[str, str]:
+        """Digits that it gives to its answers itself, and the answer of each; none unless it `reads_answers`."""
+        return {}
 
     def phrases(self) -> Mapping[str, str]:
         """Return the phrases that it reads as answers, and the answer of each; none unless it `reads_answers`."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import Conflict, InputError
-from core.files.guarded_csv import GuardedCsv
 
 
 @contextmanager
@@ -43,25 +42,3 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def sheet_or_nothing(path: Path, *, replace: bool, for_excel: bool = False) -> Iterator[GuardedCsv]:
-    """Write a CSV file that spreadsheets open as UTF-8, complete or not at all; a page of rows is written in a moment.
-
-    Args:
-        path: the file.
-        replace: whether a file that is there may be replaced.
-        for_excel: see `GuardedCsv`.
-
-    Yields:
-        The writer of its rows.
-
-    Raises:
-        Conflict, InputError: see `complete_or_not_at_all`.
-    """
-    with (
-        complete_or_not_at_all(path, replace=replace) as beside,
-        beside.open("w", encoding="utf-8-sig", newline="") as file,
-    ):
-        yield GuardedCsv(file, for_excel=for_excel)

@@ -137,13 +137,7 @@ begin
       elsif name ~ '^[a-z]' then
         return ' ';
       end if;
-      return character_of((
-        select string_agg(
-          lpad(to_hex(left(octal, 1)::integer * 64 + substr(octal, 2, 1)::integer * 8 + right(octal, 1)::integer), 2, '0'),
-          '' order by place
-        )
-        from regexp_split_to_table(name, '\\+') with ordinality as bytes (octal, place)
-      ));
+      return character_of(encode(decode(regexp_replace(small, '\\+', '\', 'g'), 'escape'), 'hex'));
     when '&' then
       name := rtrim(regexp_replace(small, '^&(amp;)*', ''), ';');
       if name ~ '^#x' then
@@ -180,14 +174,20 @@ begin
   end case;
 end $$;
 
--- A text in pieces: how many signs each takes, and what it says when one notation is read.
+-- A text in pieces: how many signs each takes, and what it says when one notation is read. Each sign is decoded once, however
+-- often it stands there.
 create function pieces_of(written text, stage text) returns table (place bigint, size integer, decoded text)
 language sql immutable strict parallel safe as $$
-  select
-    place, length(bit[1]),
-    case when length(bit[1]) > 1 and strpos(n.marks, left(bit[1], 1)) > 0 then decoded_sign(bit[1]) else bit[1] end
-  from notation_of(stage) n
-  cross join lateral regexp_matches(written, n.pattern, 'gi') with ordinality as bits (bit, place)
+  with pieces as materialized (
+    select place, bit[1] as piece, length(bit[1]) > 1 and strpos(n.marks, left(bit[1], 1)) > 0 as is_sign
+    from notation_of(stage) n
+    cross join lateral regexp_matches(written, n.pattern, 'gi') with ordinality as bits (bit, place)
+  ), signs as materialized (
+    select piece, decoded_sign(piece) as decoded from (select distinct piece from pieces where is_sign) as each_once
+  )
+  select place, length(p.piece), case when is_sign then decoded else p.piece end
+  from pieces p
+  left join signs s on is_sign and s.piece = p.piece
 $$;
 
 -- Whether a text holds a mark of a notation.
@@ -296,10 +296,10 @@ language sql immutable strict parallel safe as $$
   where strpos(address, '@') = 0 and forms.form is not null
 $$;
 
--- Whether few digits that stand in a text can be a number: they are no fraction or list, no single ones, no times from and to, no
+-- Whether few digits that stand in a text can be a number: they are no fraction, list or comparison, no single ones, no times from and to, no
 -- date or years, no count in thousands.
 create function is_short_number(written text) returns boolean language sql immutable strict parallel safe as $$
-  select written !~ '^0\.|[0-9],'
+  select written !~ '^0\.|[0-9],|[0-9][ \t]+>'
     and written !~ '^[0-9]([^0-9]+[0-9])+$'
     and written !~ '^[0-2][0-9][:.h ]?[0-5][0-9][^0-9]+[0-2][0-9][:.h ]?[0-5][0-9]$'
     and written !~ '^[0-3][0-9][^0-9]*[01][0-9][^0-9]*(19|20)[0-9]{2}$'
@@ -332,18 +332,23 @@ create function is_date_or_host(written text, around text) returns boolean langu
   from (values ('(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])')) as part (octet)
 $$;
 
--- Whether letters at both ends of a number, or the length of what it stands in, make it a part of an id: words at both ends do not.
--- `behind` and `ahead` are the text around; `inner_length` the signs of the number, if nothing stands between them.
+-- Whether letters at both ends of a number, or the length of what it stands in, make it a part of an id. Words at both ends do not,
+-- nor do those that join it to another number (`or`): what is hexadecimal throughout is an id. `behind` and `ahead` are the text
+-- around; `inner_length` the signs of the number, if nothing stands between them.
 create function is_part_of_id(behind text, ahead text, inner_length integer) returns boolean
 language sql immutable strict parallel safe as $$
   select case
     when head = '' and tail = '' then false
     when length(head) + inner_length + length(tail) >= case when head || tail ~ '[g-z]' then 20 else 16 end then true
     when head ~ '[0-9]|^(sm|mm|id|ref)$' then true -- sm and mm begin the ids of texts at Twilio
-    else head <> '' and tail <> ''
-      and not (head ~ '^(?=.*[g-z])[a-z]{3,}$|^(tel|no)$' and tail ~ '^(?=.*[g-z])[a-z]{2,}$|^x[0-9]?$')
+    else head <> '' and tail <> '' and head || tail !~ '[g-z]'
   end
-  from (select substring(behind from '[a-z0-9]*$') as head, substring(ahead from '^[a-z0-9]*') as tail) as joined
+  from (values ('[a-z]{0,7}[g-z][a-z]{0,7}|a', '[0-9]{9,15}')) as part (joint, number)
+  cross join lateral (
+    select
+      regexp_replace(substring(behind from '[a-z0-9]*$'), '^.*(?<![0-9])' || number || '(?:' || joint || ')$', '') as head,
+      regexp_replace(substring(ahead from '^[a-z0-9]*'), '^(?:' || joint || ')' || number || '(?![0-9]).*$', '') as tail
+  ) as joined
 $$;
 
 -- Where one of several numbers stands in a folded text: the places before its first sign, and behind its last one. At one with all
@@ -368,31 +373,28 @@ language sql immutable strict parallel safe as $$
       *,
       (sum(size) over (order by place))::integer as upto,
       count(*) filter (
-        where not (follows and regexp_replace(before, '\n[\s>]+', ' ', 'g') ~ '^[\s!"#''()*+,./:;?\[\\\]^_`{|}~-]*$')
+        where not (follows and regexp_replace(before, '\s>[\s>]*', ' ', 'g') ~ '^[\s!"#''()*+,./:;?\[\\\]^_`{|}~-]*$')
       ) over (order by place) as chain
     from placed
     where is_digits
   ), recent as ( -- each group of digits with those before it: no number is longer
     select
-      start + size as last, upto, left(after, 2) as after, goes_on, ahead,
-      string_agg(piece, '') over nearby as digits, array_agg(upto - size) over nearby as earlier,
-      array_agg(start) over nearby as starts, array_agg(right(before, 2)) over nearby as befores,
-      array_agg(follows) over nearby as following, array_agg(behind) over nearby as behinds,
-      string_agg(coalesce(before, '') || piece, '') over nearby as written
+      place, chain, start, start + size as last, upto - size as earlier, upto,
+      right(before, 2) as before, left(after, 2) as after, behind, ahead, follows, goes_on,
+      string_agg(piece, '') over nearby as digits, string_agg(coalesce(before, '') || piece, '') over nearby as written
     from groups
     window nearby as (partition by chain order by place rows between 21 preceding and current row)
   ), matches as (
     select
-      f.kind, f.form, r.starts[at.place] as first, r.last, at.place = cardinality(r.starts) as alone,
-      coalesce(r.befores[at.place], '') as before, coalesce(r.behinds[at.place], '') as behind,
-      coalesce(r.after, '') as after, coalesce(r.ahead, '') as ahead, r.following[at.place] as follows, r.goes_on,
-      coalesce(r.behinds[at.place] ~ '(^|[^a-z0-9])\+[ (]*$', false) as international,
+      f.kind, f.form, b.start as first, r.last, b.place = r.place as alone,
+      coalesce(b.before, '') as before, coalesce(b.behind, '') as behind,
+      coalesce(r.after, '') as after, coalesce(r.ahead, '') as ahead, b.follows, r.goes_on,
+      coalesce(b.behind ~ '(^|[^a-z0-9])\+[ (]*$', false) as international,
       f.kind in ('national', 'international') and length(f.form) > 8 as whole, -- with all that makes it a number
-      right(r.written, r.last - r.starts[at.place]) as written
+      right(r.written, r.last - b.start) as written
     from recent r
     join number_forms(addresses) f on right(r.digits, length(f.form)) = f.form
-    cross join lateral (select array_position(r.earlier, r.upto - length(f.form)) as place) as at
-    where at.place is not null
+    join recent b on b.chain = r.chain and b.earlier = r.upto - length(f.form)
   )
   select case when international and right(before, 1) = '+' then first - 1 else first end, last
   from matches
@@ -420,20 +422,45 @@ language sql immutable strict parallel safe as $$
     and (kind = 'international' and international or not is_date_or_host(written, behind || written || ahead))
 $$;
 
+-- A regular expression for white space, with the marks of a quoted line.
+create function quoted_space() returns text language sql immutable parallel safe as $$
+  select '(?:\s[\s>]*)?'
+$$;
+
 -- A regular expression for a name or domain, with spaces around its dots.
 create function spread(written text) returns text language sql immutable strict parallel safe as $$
-  select replace(regexp_replace(written, '([^[:alnum:]])', '\\\1', 'g'), '\.', '\s*\.\s*')
+  select replace(regexp_replace(written, '([^[:alnum:]])', '\\\1', 'g'), '\.', quoted_space() || '\.' || quoted_space())
 $$;
 
 -- Whether a mailbox that ends at a text is a part of a longer one: of what stands directly before it, only signs at its beginning,
--- two dots or the number of an entry in a list are none of it.
-create function is_longer_before(behind text) returns boolean language sql immutable strict parallel safe as $$
+-- two dots, the number of an entry in a list, and a name or label that a dash joins to it (`Amy-zeb@…`) are none of it; `name` is
+-- its own as it was written.
+create function is_longer_before(behind text, name text) returns boolean language sql immutable strict parallel safe as $$
   select tail ~ '[^_.+-]' and tail !~ '\.\.$' and tail !~ '^[0-9]{1,3}\.$'
+    and tail !~* '^(e-?mail|mail|contact|address|e-?bost|cyfeiriad)-+$'
+    and not (tail ~ '^[[:upper:]][[:lower:]]+-+$' and name !~ '^"?[[:upper:]]')
   from (select substring(behind from '[\w.+-]*$') as tail) as directly
 $$;
 
+-- Whether letters directly behind a domain may make another one of it: a top-level domain that begins with its own, as `organic` does
+-- with `org`. With one of two letters most do; of words behind a dot, those that are none are known.
+create function is_longer_domain(domain text, word text) returns boolean language sql immutable strict parallel safe as $$
+  select case
+    when word ~ '^\.' then word ~ ('^\.(?:[a-z]{2}|com|org|net|gov|edu|mil|int|info|biz|name|pro|coop|museum|aero|mobi|app|dev|online'
+      || '|site|shop|store|club|xyz|wales|cymru|scot|london|example|test|invalid|local|localhost)$')
+    when own ~ '^(?:uk|us|nz)$' then false
+    when own ~ '^(?:ie|eu)$' then own || word ~ '^(?:ieee|eus|eurovision)$'
+    when length(own) = 2 then true
+    else own || word ~ ('^(?:com(?:mbank|munity|pany|pare|puter|sec)|organic|net(?:bank|flix|work)|pro(?:d|ductions|f|gressive|mo'
+      || '|perties|perty|tection)|int(?:ernational|uit)|education|arte|apple|car(?:avan|ds|e|eers?|s)|bar(?:celona|claycard|clays'
+      || '|efoot|gains)|cat(?:ering|holic)|win(?:dows|e|ners)|lawyer|pets|photo(?:graphy|s)|technology|travel(?:ers|guard)|menu|fund'
+      || '|localhost|test(?:ing)?)$')
+  end
+  from (select lower(substring(domain from '[[:alpha:]]+$')) as own) as top_level
+$$;
+
 -- Whether one that a text follows is: words behind a dot, or at once, go on, unless a capital begins a sentence there
--- (`…@example.org.Thanks`); `domain` is as it was written.
+-- (`…@example.org.Thanks`) or no domain ends with them (`…@example.orgthanks`); `domain` is as it was written.
 create function is_longer_behind(domain text, ahead text) returns boolean language sql immutable strict parallel safe as $$
   select ahead ~ '^[.-]?[[:alnum:]]'
     and not (
@@ -441,8 +468,9 @@ create function is_longer_behind(domain text, ahead text) returns boolean langua
       and (
         ahead ~ '^\.?[A-Z][a-z]+' and ahead !~* '^\.([a-z]{2}|com|org|net|gov|edu|info|coop)(?![a-z])'
         or ahead ~ '^\.[A-Z](?![a-zA-Z0-9])'
+        or not is_longer_domain(domain, substring(ahead from '^\.?[a-z]+(?![[:alnum:]_]|[.-]+[[:alnum:]])'))
       )
-    )
+    ) is true
 $$;
 
 -- Where one of several mailboxes stands in a text that is folded but for its capitals: no part of a longer one, but also as a part
@@ -452,7 +480,7 @@ create function mailboxes_in(cased text, edges integer[], addresses text[]) retu
 language sql immutable strict parallel safe as $$
   with pieces as (
     select
-      place, lower(piece) as piece, lower(lead(piece) over (order by place)) as next,
+      place, piece as cased, lower(piece) as piece, lower(lead(piece) over (order by place)) as next,
       lead(piece) over (order by place) as next_cased,
       (sum(length(piece) + 1) over (order by place) - 1)::integer as at_place -- how many signs stand before the @
     from string_to_table(cased, '@') with ordinality as cut (piece, place)
@@ -463,24 +491,27 @@ language sql immutable strict parallel safe as $$
     where half is not null
   ), sides as (
     select
-      at_place, p.piece, p.next_cased,
-      substring(right(p.piece, 600) from '(?:"' || spread(own.name) || '"|' || spread(own.name) || ')\s*$') as left_side,
-      substring(left(p.next, 600) from '^\s*' || spread(own.domain)) as right_side
+      at_place, p.cased, p.next_cased,
+      substring(
+        right(p.piece, 600) from '(?:"' || spread(own.name) || '"|' || spread(own.name) || ')' || quoted_space() || '$'
+      ) as left_side,
+      substring(left(p.next, 600) from '^' || quoted_space() || spread(own.domain)) as right_side
     from pieces p
-    join own on right(translate(right(p.piece, 600), E' \t\r\n"', ''), length(own.name)) = replace(own.name, '"', '')
-      and left(translate(left(p.next, 600), E' \t\r\n', ''), length(own.domain)) = own.domain
+    join own on right(translate(right(p.piece, 600), E' \t\r\n">', ''), length(own.name)) = replace(own.name, '"', '')
+      and left(translate(left(p.next, 600), E' \t\r\n>', ''), length(own.domain)) = own.domain
     where p.next is not null
   ), whole as (
     select
       at_place - length(left_side) as first, at_place + 1 + length(right_side) as last,
-      right(left(right(piece, 700), -length(left_side)), 64) as behind, left(next_cased, length(right_side)) as domain,
+      right(left(right(cased, 700), -length(left_side)), 64) as behind, right(cased, length(left_side)) as name,
+      left(next_cased, length(right_side)) as domain,
       substr(next_cased, length(right_side) + 1, 40) as ahead
     from sides
     where left_side is not null and right_side is not null
   )
   select first, last
   from whole
-  where (first = any (edges) or not is_longer_before(behind)) and (last = any (edges) or not is_longer_behind(domain, ahead))
+  where (first = any (edges) or not is_longer_before(behind, name)) and (last = any (edges) or not is_longer_behind(domain, ahead))
   union all
   select p.at_place - length(f.form), p.at_place
   from pieces p
@@ -586,16 +617,22 @@ create function names_address(written text, addresses text[]) returns boolean la
   select not isempty(addresses_in(written, addresses))
 $$;
 
--- The text without them.
+-- The text without them. It is read sign by sign: a part of a long text is found by counting from its beginning, which would
+-- be done anew for each address.
 create function without_addresses(written text, addresses text[]) returns text language sql immutable strict parallel safe as $$
-  select coalesce(
-    string_agg(substr(written, 1 + coalesce(upper(before), 0), lower(span) - coalesce(upper(before), 0)), 'erased' order by span)
-      || 'erased' || substr(written, 1 + max(upper(span))),
-    written
-  )
-  from (
-    select span, lag(span) over (order by span) as before from unnest(addresses_in(written, addresses)) as span
-  ) as places
+  select case
+    when isempty(ranges) then written
+    else (
+      select string_agg(
+        case when not ranges @> place then sign when place = 0 or not ranges @> place - 1 then 'erased' else '' end,
+        '' order by place
+      )
+      from (
+        select sign, (ordinality - 1)::integer as place from string_to_table(written, null) with ordinality as signs (sign)
+      ) as placed
+    )
+  end
+  from addresses_in(written, addresses) as ranges
 $$;
 
 -- All texts and numbers in a document, keys too, as they are and not as JSON writes them: there, a line break before a word
@@ -639,7 +676,8 @@ $$;
 grant execute on function
   unseen_signs, plain_signs, folded_signs, with_zeros, character_of, character_at, notation_of, stages_of,
   decoded_sign, pieces_of, is_marked, decoded_text, levels_of, without_separators, squeezed, address_parts, address_likes,
-  number_forms, is_short_number, is_time_stamp, is_date_or_host, is_part_of_id, numbers_in, spread, is_longer_before, is_longer_behind, mailboxes_in, addresses_at, addresses_in,
+  number_forms, is_short_number, is_time_stamp, is_date_or_host, is_part_of_id, numbers_in, quoted_space, spread, is_longer_before,
+  is_longer_domain, is_longer_behind, mailboxes_in, addresses_at, addresses_in,
   names_address, without_addresses, jsonb_words, jsonb_without to public;
 
 -- migrate:down

@@ -21,7 +21,7 @@ from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
 from messaging.content.budget import LONGEST_OUTPUT, CountedContext, counted, runs_free, too_long, with_counting
-from messaging.content.dates import DATE_FILTERS, with_reader
+from messaging.content.dates import CAMPAIGN_ZONE, DATE_FILTERS, with_reader
 from messaging.content.languages import DEFAULT
 
 FILTERS: Final = frozenset(
@@ -292,7 +292,8 @@ def compiled(
 
     Args:
         source: a template that `parse` accepts.
-        constants: variables with the same value for all recipients; a value may be a mapping of fields.
+        constants: variables with the same value for all recipients; a value may be a mapping of fields. Under
+            `CAMPAIGN_ZONE` the campaign's time zone, which is no variable.
         html: escape the values of variables; in plain text instead, a line with only statements leaves no empty line.
         language: in which dates are said.
 
@@ -306,7 +307,8 @@ def compiled(
     tree = _read(source if html else replace(source, text=_without_empty_lines(source)), environment)
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     free = runs_free(tree)
-    dated = with_reader(tree, language)
+    dated = with_reader(tree, language, str(constants.get(CAMPAIGN_ZONE, "")))
+    assigned.add(CAMPAIGN_ZONE)
     folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(dated)
     if not free:
         environment = _COUNTED_HTML if html else _COUNTED_PLAIN

@@ -75,7 +75,8 @@ class Renderer:
     Args:
         template: the template.
         constants: variables that are the same for all recipients: `organisation`, `contact`, and the
-            subject, a mapping of its fields; under `languages`, those that differ in the template's other languages.
+            subject, a mapping of its fields; under `languages`, those that differ in the template's other languages,
+            and under `zone` the campaign's time zone.
         branding: used for what the constants leave out.
 
     Raises:

@@ -110,6 +110,7 @@ create table message (
   not_before  timestamptz   not null default now(),
   date_at     timestamptz,                         -- of a dated step: the date of the person that it is about
   attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
+  apart       boolean       not null default false, -- of a dated step: each person gets their own, at an address that others share too
   dispatcher_id  bigint,                              -- the worker that has claimed it
   wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
   provider    text,                                -- who has it, set with wire_at: whatever happens to its worker, they are asked
@@ -131,9 +132,11 @@ create table message (
 -- Those of steps leave transactional messages out, and these have their own, which are small or empty: so neither are in the
 -- way of the others, and the planner, whose statistics may not know any transactional message, takes the right one.
 
--- One message per person within a step, and one per address: a household's phone rings once.
+-- One message per person within a step, and one per address: a household's phone rings once. Where each is about a date of
+-- their own, one for each person there.
 create unique index message_step_id_person_id_key on message (step_id, person_id) where step_id is not null;
-create unique index message_one_per_address on message (step_id, channel, address) where step_id is not null;
+create unique index message_one_per_address on message (step_id, channel, address, (case when apart then person_id else 0 end))
+  where step_id is not null;
 -- The claim: the next due rows of one step and channel.
 create index message_due on message (step_id, channel, not_before, message_id)
   where state = 'queued' and step_id is not null;
@@ -142,6 +145,9 @@ create index message_transactional_due on message (sender_id, not_before, messag
   where step_id is null and state = 'queued';
 create index message_transactional_person on message (person_id) where step_id is null;
 create index message_transactional_address on message (channel, address) where step_id is null;
+-- Those that were not delivered: a reply whose answer is among them waits for staff again.
+create index message_transactional_failed on message (message_id)
+  where step_id is null and state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled');
 -- Messages that a lost worker had claimed. Recording an intent touches no index.
 create index message_claimed on message (dispatcher_id) where state = 'sending';
 create index message_ambiguous on message (changed_at) where state = 'ambiguous';
@@ -177,12 +183,18 @@ create table transactional (
   thread      text,                 -- Message-IDs of that email's thread, oldest first
   send_before timestamptz,
   asked_by    text        not null,
+  about       bigint,               -- the message of a campaign that its conversation began with
   check (opens or concealed is null),
-  check (kind <> 'opt_out_confirmed' or reference is not null)
+  check (kind <> 'opt_out_confirmed' or reference is not null or content is null) -- which opt-out it was is erased, too
 );
 create unique index transactional_reference on transactional (kind, reference) where reference is not null;
 -- What is still to be wiped. A trigger on messages would do it, but cost each message of a campaign 7 µs, a twentieth.
 create index transactional_concealed on transactional (message_id) where concealed is not null;
+
+-- The message of a campaign that a message is about: itself, or for a transactional one that with which its conversation began.
+create function conversation_of(bigint) returns bigint language sql stable parallel safe as $$
+  select coalesce((select t.about from transactional t where t.message_id = $1), $1)
+$$;
 
 -- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each, and
 -- one for transactional messages.
@@ -222,14 +234,15 @@ create trigger step_stays before delete on step for each row execute function re
 create trigger sender_stays before delete on sender for each row execute function refuse_while_named();
 
 -- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. A message
--- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address. No
--- statement that runs for every message names these columns, so this costs sending nothing, as the trigger fires after: one
--- that fires before locks each row that any update writes. A message leaves its table in one way only, into the archive:
--- otherwise it could be made anew, for somebody else.
+-- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address; but
+-- what was erased stays so. No statement that runs for every message names these columns, so this costs sending nothing, as the
+-- trigger fires after: one that fires before locks each row that any update writes. A message leaves its table in one way only,
+-- into the archive: otherwise it could be made anew, for somebody else.
 create function only_erasing_place() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id)
-    and coalesce(new.address, '') !~ '^erased-'
+    and coalesce(new.address, '') !~ '^erased-' and coalesce(old.address, '') !~ '^erased-'
+    and not exists (select from erased_message x where x.message_id = old.message_id)
     and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
     and not exists (select from message_event e where e.message_id = old.message_id and e.state = 'sending') then
     return null;
@@ -805,6 +818,6 @@ end $$;
 grant execute on function
   is_received, messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
   reason_weight, impersonal_detail to public;
-grant execute on function messages_to_nobody, stop_of_transactional to public;
+grant execute on function messages_to_nobody, stop_of_transactional, conversation_of to public;
 
 -- migrate:down

@@ -75,7 +75,7 @@ class ClaimedTransactional(Claimed):
 
     Attributes:
         kind: a value of `transactional.MessageKind`.
-        content: its contents, masked.
+        content: its contents, masked; None where they were erased.
         concealed: what the masks stand for, encrypted; None where nothing in it opens anything.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of that email's thread, separated by spaces.
@@ -83,7 +83,7 @@ class ClaimedTransactional(Claimed):
     """
 
     kind: str
-    content: dict[str, Any]
+    content: dict[str, Any] | None
     concealed: bytes | None
     in_reply_to: str | None
     thread: str | None

@@ -113,7 +113,8 @@ with due as materialized (
 select message_id, attempt, address, variables, sender_id, state from taken order by message_id;
 
 -- name: claim_transactional
--- Claims the next due transactional messages of one sender. Only suppressions and deadlines can stop them.
+-- Claims the next due transactional messages of one sender. Only suppressions, deadlines and an erasure can stop them: who has
+-- an address and no membership cannot be suppressed as a person, but what was said to them is gone.
 with due as materialized (
   select m.message_id, m.person_id, m.address
   from message m
@@ -124,7 +125,8 @@ with due as materialized (
 ), seen as materialized (
   select
     d.message_id, t.send_before,
-    stop_of_transactional(t.kind, t.reference, $2, d.address, stop.for_person, stop.suppressed) as suppressed
+    case when t.content is null then 'erased'
+      else stop_of_transactional(t.kind, t.reference, $2, d.address, stop.for_person, stop.suppressed) end as suppressed
   from due d
   join transactional t using (message_id)
   cross join lateral stops_of(null, d.person_id, $2, d.address, t.purpose) as stop

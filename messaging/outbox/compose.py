@@ -14,6 +14,7 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, load_queries
+from core.errors import InputError
 from core.keyring import Keyring, digest
 from core.settings import Settings
 from messaging.channels.channel import OutboundEmail, OutboundMessage, OutboundText
@@ -173,10 +174,13 @@ class TransactionalComposer:
             now: time for an email's Date header.
 
         Raises:
+            InputError: what it said has been erased.
             SettingsError: its contents were encrypted with a key that is no longer in the list.
             AddressError: the address cannot stand in a header.
         """
         assert isinstance(message, ClaimedTransactional)
+        if message.content is None:
+            raise InputError("What this message said has been erased.")
         contents = reveal(message.content, message.concealed, self._settings.secret_key)
         outbound, cost = self._mail(message, contents, now) if self._email else self._text(message, contents)
         return Composed(outbound, cost, send_before=message.send_before, opens=contents.opens)

@@ -23,6 +23,7 @@ class DatedMessage:
 
     Attributes:
         date_at: the date that it is, or was, about; None where that is unknown.
+        moved_to: the date of which is noted that its person has not been told it; None where that is noted of none.
         waits: whether it is to be sent, and on no wire yet.
         unsent: the same, or withdrawn: it may be changed.
         sent: whether a provider took it, and it did not come back.
@@ -42,6 +43,7 @@ class DatedMessage:
     sent: bool
     over: bool
     untaken: bool
+    moved_to: datetime | None
 
 
 async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> dict[int, DatedMessage]:
@@ -104,6 +106,11 @@ async def note_late_moves(db: Connection, dates: Mapping[int, datetime | None], 
         at: the time.
     """
     await db.execute(SQL["note_late_moves"], list(dates), list(dates.values()), Reason.DATE_MOVED_LATE, at)
+
+
+async def note_moves_back(db: Connection, messages: Sequence[int], at: datetime) -> None:
+    """Note that the dates of sent messages are again those that they named; see `note_late_moves`."""
+    await db.execute(SQL["note_moves_back"], messages, Reason.DATE_MOVED_BACK, at)
 
 
 def _settle(query: str, parameters: int) -> str:

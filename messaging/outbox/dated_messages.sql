@@ -1,26 +1,43 @@
 -- name: lock_messages
 -- Locks messages in the order of their ids, as all statements do. One that a worker has claimed and not put on the
--- wire can still be changed: the worker's intent then finds it changed.
+-- wire can still be changed: the worker's intent then finds it changed. One that was erased stays as it is.
 select
   m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
   m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
-  m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
-    or m.state = 'sending' and m.wire_at is null as unsent,
+  (
+    m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')
+    or m.state = 'sending' and m.wire_at is null
+  ) and coalesce(m.address, '') !~ '^erased-' as unsent,
   m.state in ('accepted', 'sent', 'delivered', 'read') as sent,
   m.state not in ('queued', 'sending', 'ambiguous') as over,
-  not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending') as untaken
+  not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending') as untaken,
+  case m.reason when 'date_moved_late' then (
+    select (e.detail ->> 'date')::timestamptz from message_event e
+    where e.message_id = m.message_id and e.code = 'date_moved_late'
+    order by e.event_id desc
+    limit 1
+  ) end as moved_to
 from message m
 where m.step_id = $1 and m.person_id = any ($2::bigint[])
 order by m.message_id
 for update of m;
 
 -- name: note_late_moves
--- Notes of messages that had gone that their person's date has changed since; lists and counts show it as a reason.
+-- Notes of messages that had gone that their person's date has changed since; lists and counts show it as a reason. The
+-- message keeps the date that it named.
 with moved as (
   update message m
-  set reason = $3, date_at = d.date_at, changed_at = $4
+  set reason = $3, changed_at = $4
   from unnest($1::bigint[], $2::timestamptz[]) as d (message_id, date_at)
   where m.message_id = d.message_id
-  returning m.message_id
+  returning m.message_id, d.date_at
 )
-insert into message_event (message_id, at, source, code) select message_id, $4, 'dates', $3 from moved;
+insert into message_event (message_id, at, source, code, detail)
+select message_id, $4, 'dates', $3, jsonb_build_object('date', date_at) from moved;
+
+-- name: note_moves_back
+-- They know that date: nobody has to tell them any more.
+with moved as (
+  update message set reason = null, changed_at = $3 where message_id = any ($1::bigint[]) returning message_id
+)
+insert into message_event (message_id, at, source, code) select message_id, $3, 'dates', $2 from moved;

@@ -98,7 +98,7 @@ async def refresh_statistics(db: Connection) -> None:
 def _statement(query: str, parameters: int, dated: bool) -> str:
     step, campaign, sms, email, at = (f"${parameters + place}" for place in range(1, _FIXED + 1))
     date_column, times = (
-        (", date_at", f"coalesce(r.not_before, {at}), r.date_at") if dated else ("", f"{at}::timestamptz")
+        (", date_at, apart", f"coalesce(r.not_before, {at}), r.date_at, true") if dated else ("", f"{at}::timestamptz")
     )
     return f"""
         with placed as (

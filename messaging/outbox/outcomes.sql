@@ -48,6 +48,7 @@ seen as materialized (
     f.paused_reason, stop.answered,
     case
       when m.step_id is not null then stop.suppressed
+      when t.content is null then 'erased'
       else stop_of_transactional(t.kind, t.reference, m.channel, m.address, stop.for_person, stop.suppressed)
     end as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])

@@ -273,6 +273,9 @@ class Pipeline:
         if isinstance(result, Withheld):
             self._give_back(dispatch)
             return
+        composed = dispatch.composed
+        if composed.opens:  # what a provider quotes is kept in the history, and shown in alerts
+            result.reply = masked(result.reply, composed.opens)
         sender_id, slowed_for = dispatch.message.sender_id, 0.0
         # with several providers the one that does not answer is left out, and the others need not slow down
         if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
@@ -296,9 +299,6 @@ class Pipeline:
                     soft=result.code if result.soft else None,
                 )
             )
-        composed = dispatch.composed
-        if composed.opens:  # what a provider quotes is kept in the history
-            result.reply = masked(result.reply, composed.opens)
         written = outcome_of(dispatch.message, result, send_before=composed.send_before, slowed_for=slowed_for)
         written.opens = bool(composed.opens)
         self._counts["retried" if written.state is State.QUEUED else written.state] += 1

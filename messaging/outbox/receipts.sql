@@ -26,7 +26,9 @@ select message_id, provider_id, ended_by from message_try where message_id = any
 -- Each message's state after all its receipts. A message that is tried again loses its provider's id and wire time, and
 -- its attempt number goes up: a late outcome of the ended try matches no row.
 update message m
-set state = n.state, reason = n.reason,
+set state = n.state,
+    -- what arrives has named a date that its person has no more: somebody tells them by hand
+    reason = coalesce(n.reason, case when m.reason = 'date_moved_late' and n.state <> 'queued' then m.reason end),
     provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
     attempt = m.attempt + n.ended,
     not_before = case n.state when 'queued' then n.not_before else m.not_before end,

@@ -19,7 +19,7 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
-from core.errors import MusterError, Unavailable
+from core.errors import MusterError, Unavailable, in_words
 from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
@@ -175,12 +175,17 @@ async def _ask(
     """
     message = await find_claimed(db, row)
     composer = await composers.get(db, row["step_id"], "sms", row["sender_id"])
-    outbound = composer.compose(message, runtime.clock()).outbound
-    assert isinstance(outbound, OutboundText)
-    outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
+    try:
+        outbound = composer.compose(message, runtime.clock()).outbound
+    except Exception as error:  # noqa: BLE001  # whatever it is, a person has to settle this one
+        log.warning("a text cannot be composed to look for it", message_id=message.message_id, error=in_words(error))
+        outbound = None
+    traces = None
     # a provider that is no longer set up cannot be asked, and no other one knows
-    known = isinstance(channel, Router) or row["provider"] in {None, channel.provider}
-    traces = await channel.trace(outbound, row["wire_at"] or row["changed_at"]) if known else None
+    if outbound is not None and (isinstance(channel, Router) or row["provider"] in {None, channel.provider}):
+        assert isinstance(outbound, OutboundText)
+        outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
+        traces = await channel.trace(outbound, row["wire_at"] or row["changed_at"])
     if traces is None:  # unknown: never sent again on a guess
         is_held = await db.fetchval(SQL["hold_for_staff"], message.message_id, message.attempt, patience)
         return "held" if is_held else "waits"

@@ -18,10 +18,11 @@ from typing import Final
 import structlog
 
 from core.alerts import raise_alert
+from core.credentials import mask_credentials
 from core.db import Connection
 from core.db.away import TEMPORARY
 from core.domain_groups import read_groups
-from core.errors import MusterError, Unavailable
+from core.errors import MusterError, in_words
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
@@ -252,9 +253,9 @@ class Schedule:
         if queue is None:
             try:
                 composer = await self._composers.get(db, step.step_id, step.channel, step.sender_id)
-            except Unavailable:
+            except TEMPORARY:
                 raise
-            except MusterError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop all other steps
                 self._broken.add(step.key)
                 await _alert_broken(db, step, error)
                 return None
@@ -299,17 +300,15 @@ class Schedule:
         while queue.head is None and (message := queue.draw()) is not None:
             try:
                 queue.head = NextMessage(message, queue.composer.compose(message, self._runtime.clock()))
-            except (MusterError, ValueError) as error:
-                log.warning("a message cannot be composed", message_id=message.message_id, error=str(error))
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop all other messages
+                words, kind = mask_credentials(in_words(error)), type(error).__name__
+                log.warning("a message cannot be composed", message_id=message.message_id, error=words, kind=kind)
                 self.failed.append(
                     Outcome(
-                        message.message_id,
-                        message.attempt,
-                        State.FAILED,
-                        Reason.CANNOT_RENDER,
-                        reply=f"{error}"[:200],
+                        message.message_id, message.attempt, State.FAILED, Reason.CANNOT_RENDER, reply=words[:200],
+                        opens=isinstance(message, ClaimedTransactional) and message.concealed is not None,
                     )
-                )
+                )  # fmt: skip
         return queue.head
 
     def _share(self, step: StepChannel) -> int:
@@ -322,12 +321,15 @@ class Schedule:
         return min(LOW, self._share(step) // 2)
 
 
-async def _alert_broken(db: Connection, step: StepChannel, error: MusterError) -> None:
-    log.error("a step cannot be sent", step_id=step.step_id, error=str(error))
+async def _alert_broken(db: Connection, step: StepChannel, error: Exception) -> None:
+    foreseen = error if isinstance(error, MusterError) else None
+    log.error("a step cannot be sent", step_id=step.step_id, error=str(error), exc_info=None if foreseen else error)
     await raise_alert(
         db,
         key=f"step:{step.step_id}",
         severity="error",
-        title=f"A step cannot be sent by {step.channel}: {error.message}",
-        remedy=error.remedy or "Mend its template or sender, then restart the workers.",
+        title=f"A step cannot be sent by {step.channel}: {foreseen.message if foreseen else in_words(error)}",
+        remedy=foreseen.remedy
+        if foreseen and foreseen.remedy
+        else "Mend its template or sender, then restart the workers.",
     )

@@ -120,6 +120,16 @@ async def cancel_steps(db: Connection, campaign_id: int) -> int:
     return withdrawn
 
 
+async def extend_deadlines(db: Connection, campaign_ids: Sequence[int], before: datetime, after: datetime) -> int:
+    """Move the deadlines of campaigns' steps that are one moment to a later one; returns how many steps have it now."""
+    return len(await db.fetch(SQL["extend_deadlines"], list(campaign_ids), before, after))
+
+
+async def renew_constants(db: Connection, step_id: int, constants: Mapping[str, Any]) -> bool:
+    """Set the constants of a step that has not started; returns whether it was so."""
+    return await db.fetchval(SQL["renew_constants"], step_id, constants) is not None
+
+
 async def finish_drained(db: Connection, now: datetime | None = None) -> list[int]:
     """Finish the running steps that have nothing left to send, now or later; returns their ids.
 

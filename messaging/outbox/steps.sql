@@ -34,6 +34,16 @@ update step set state = case when launched_at is null then 'launching' else 'run
 where campaign_id = $1 and state = 'paused'
 returning step_id;
 
+-- name: extend_deadlines
+-- What is queued already may leave until the new one, too: the eligibility check reads it here.
+update step set send_before = $3
+where campaign_id = any ($1::bigint[]) and send_before = $2 and state not in ('finished', 'cancelled')
+returning step_id;
+
+-- name: renew_constants
+-- Only before it starts: messages say what they were launched with, and replies to them are read by that.
+update step set constants = $2 where step_id = $1 and state = 'planned' returning step_id;
+
 -- name: cancel_steps
 -- Steps to come never start, and queued messages are withdrawn, in one statement: up to 50,000 while the user waits,
 -- the rest by reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that

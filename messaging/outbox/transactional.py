@@ -7,6 +7,10 @@ What opens something (a code, a sign-in link) is kept encrypted and only until a
 nobody will; everywhere else, and from the beginning, `MASK` stands in its place. It is wiped in the transaction that
 records an outcome, and by `reconcile` where a message ends in another way.
 
+What a reply answers is the last message that was sent to its author. A transactional message offers nothing to be
+answered by a digit, so it takes away what the campaign's message before it offered; but those of `KEEPS_MENU` ask
+nothing themselves, and leave it.
+
 Messages are not sent to suppressed addresses and people, with two exceptions by kind: a sign-in link or code for staff,
 and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
 """
@@ -23,19 +27,18 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretStr
 
+from core.credentials import MASK, mask_credentials, pieces_of
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
 from messaging.states import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 
-MASK: Final = "••••••"
-"""Stands for what opens something, wherever the contents of a message are shown or stored in clear."""
 _USE: Final = "muster transactional messages"
 
 
 class MessageKind(StrEnum):
-    """MessageKind of a transactional message; the values are those of the database's check."""
+    """Kind of a transactional message; the values are those of the database's check."""
 
     SIGN_IN = "sign_in"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"
@@ -54,6 +57,9 @@ KINDS: Final = {
 """Phrase for a message of each kind."""
 BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
+
+KEEPS_MENU: Final = frozenset({MessageKind.AUTO_REPLY, MessageKind.OPT_OUT_CONFIRMED})
+"""Kinds that ask nothing of their own: a reply after one answers what the person had been asked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class NewMessage:
         reference: natural key: the same one twice is one message. Not for `OPT_OUT_CONFIRMED`.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of the thread of that email, oldest first.
+        about: the message of a campaign that the conversation began with, if it did.
     """
 
     kind: MessageKind
@@ -104,6 +111,7 @@ class NewMessage:
     reference: str | None = None
     in_reply_to: str | None = None
     thread: tuple[str, ...] = ()
+    about: int | None = None
 
 
 async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Sequence[SecretStr] = ()) -> int:
@@ -147,12 +155,6 @@ async def wipe_concealed(db: Connection, message_ids: Sequence[int] | None = Non
     await db.execute(SQL["wipe"], None if message_ids is None else list(message_ids))
 
 
-async def transactional_address(db: Connection, message_id: int) -> str | None:
-    """Return where a transactional message went, in the outbox or the archive; None where it is no such message."""
-    address: str | None = await db.fetchval(SQL["address"], message_id)
-    return address
-
-
 async def _add(
     db: Connection, message: NewMessage, reference: str | None, at: datetime, keys: Sequence[SecretStr]
 ) -> int:
@@ -161,7 +163,7 @@ async def _add(
     content, concealed = _conceal(message.contents, keys)
     message_id: int = await db.fetchval(
         SQL["add"], message.kind, message.purpose, reference, content, bool(message.contents.opens), concealed,
-        message.in_reply_to, " ".join(message.thread) or None, message.send_before, message.asked_by,
+        message.in_reply_to, " ".join(message.thread) or None, message.send_before, message.asked_by, message.about,
         message.person_id, message.channel, message.address, message.sender_id, at,
     ) or await db.fetchval(SQL["known"], message.kind, reference)  # fmt: skip
     return message_id
@@ -213,10 +215,15 @@ def reveal(content: dict[str, Any], concealed: bytes | None, keys: Sequence[Secr
 
 
 def masked(words: str, opens: Sequence[str]) -> str:
-    """Return words of somebody else, such as a provider's reply, with `MASK` in place of what opens something."""
+    """Return words of somebody else, such as a provider's reply, with `MASK` in place of what opens something.
+
+    Args:
+        words: in any notation, also cut short.
+        opens: what opens something, in clear.
+    """
     for secret in opens:
         words = words.replace(secret, MASK)
-    return words
+    return mask_credentials(words, {piece for secret in opens for piece in pieces_of(secret)})
 
 
 def _numbered(number: int) -> str:

@@ -3,18 +3,18 @@
 -- reference: of two transactions that ask for the same at once, the second waits and then adds nothing.
 with described as (
   insert into transactional (
-    message_id, kind, purpose, reference, content, opens, concealed, in_reply_to, thread, send_before, asked_by
+    message_id, kind, purpose, reference, content, opens, concealed, in_reply_to, thread, send_before, asked_by, about
   )
-  values (nextval(pg_get_serial_sequence('message', 'message_id')), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  values (nextval(pg_get_serial_sequence('message', 'message_id')), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
   on conflict (kind, reference) where reference is not null do nothing
   returning message_id
 ), placed as (
   insert into message (message_id, person_id, channel, address, sender_id, not_before, created_at, changed_at)
   overriding system value
-  select message_id, $11, $12, $13, $14, $15, $15, $15 from described
+  select message_id, $12, $13, $14, $15, $16, $16, $16 from described
   returning message_id
 ), new_events as (
-  insert into message_event (message_id, at, state, source) select message_id, $15, 'queued', 'request' from placed
+  insert into message_event (message_id, at, state, source) select message_id, $16, 'queued', 'request' from placed
 )
 select message_id from placed;
 
@@ -25,10 +25,6 @@ select message_id from transactional where kind = $1 and reference = $2;
 -- name: opt_out
 -- The opt-out in force for an address, by its place in the ledger.
 select event_id from suppression where channel = $1 and address = $2 and purpose = 'all' and reason = 'opted_out';
-
--- name: address
--- Where a transactional message went.
-select m.address from transactional t join message_any m using (message_id) where t.message_id = $1;
 
 -- name: wipe
 -- Wipes what messages open that wait for nothing any more; the index on what is still there is nearly always empty.

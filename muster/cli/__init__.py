@@ -14,9 +14,10 @@ import click
 
 from core.errors import InputError, MusterError
 from muster.cli.output import guard_output
+from muster.cli.plain_arguments import refuse_unusable, take_plain_text
 
 COMMANDS: Final = {
-    "demo": "Show the whole story on a made-up union, from member file to turnout.",
+    "demo": "Show a whole story on made-up people, from member file to counts.",
     "run": "Start everything on this machine and stay up.",
     "people": "Import, export, count and look up people; strike off those who leave, or erase them.",
     "suppression": "Suppressions: import and export lists of people not to contact, look one up.",
@@ -64,7 +65,7 @@ class _Nouns(click.Group):
             return None
         command = import_module(f"muster.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        return take_plain_text(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -119,6 +120,7 @@ def _hint_at_misspelt_settings() -> None:
 
 def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return for each way a command can end
     try:
+        refuse_unusable(sys.argv[1:] if args is None else args)
         result = root.main(args=None if args is None else list(args), prog_name="muster", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -133,11 +135,11 @@ def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return f
     except MusterError as error:
         return show_error(error)
     except Exception as error:
-        from muster.server_errors import server_error
+        from muster.server_errors import server_error, unstorable
 
-        if (lost := server_error(error)) is None:
+        if (known := server_error(error) or unstorable(error)) is None:
             raise
-        return show_error(lost)
+        return show_error(known)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 

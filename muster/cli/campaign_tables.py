@@ -136,6 +136,12 @@ def _times(step: StepPlan) -> Iterator[tuple[str, str, str | None]]:
             "of them expire: quiet hours, the window or the end of the step leave no time",
             "yellow",
         )
+    if plan.shared:
+        yield (
+            f"{plan.shared:,}",
+            "of them share a phone or mailbox, and each gets their own: the text has to name them",
+            None,
+        )
     if plan.unreadable:
         yield (
             "",

@@ -99,7 +99,7 @@ async def _import(
 @actor_option
 @json_option
 def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
-    """Write all consents and withdrawals to a CSV file, which `muster consent import` can read.
+    """Write all consents and withdrawals to FILE, CSV or XLSX by its name, which `muster consent import` can read.
 
     Only you can read the file. The audit log records who exported how many rows, and when.
     """

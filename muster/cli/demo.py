@@ -19,30 +19,33 @@ from muster.demo_host import DemoHost
 from muster.logs import configure_logs
 from sandbox.demo import show
 from sandbox.demo.home import run_on_demo
-from sandbox.demo.story import Options, Scene, play
+from sandbox.demo.scene import Scene
+from sandbox.demo.stories import STORIES
+from sandbox.demo.story import Options, Story, play
 from sandbox.demo.summary import Summary
 
 
 @click.command()
+@click.argument("story", type=click.Choice(list(STORIES)), default="ballot")
 @click.option(
     "--members",
     type=click.IntRange(10, 1_000_000),
-    default=12_000,
-    show_default=True,
-    help="How many members to make up.",
+    help="How many people to make up; default: 12,000, for question 5,000.",
 )
-@click.option(
-    "--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of a made-up union."
-)
+@click.option("--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of made-up people.")
 @seed_option
 @click.option("--headless", is_flag=True, help="No moving display, only a line for each scene.")
 @json_option
-def command(*, members: int, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
-    """Play the whole story: import a union, ask everybody by email, then by text, and count who has voted.
+def command(*, story: str, members: int | None, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
+    r"""Play a whole story, from member file to counts.
+
+    \b
+    ballot    a union asks everybody by email, then by text, and counts who has voted
+    question  a council asks residents about a visit, and reminds some of an appointment
 
     Nothing leaves this machine: PostgreSQL, Valkey and a pretend Twilio and mail server are started for it in
-    MUSTER_HOME/demo, with members and link scanners who act in compressed time, and stopped at the end. Every count is
-    held against what those members really did; the exit status is 1 if any differs.
+    MUSTER_HOME/demo, with people and link scanners who act in compressed time, and stopped at the end. Every count is
+    held against what those people really did; the exit status is 1 if any differs.
     """
     if file is not None and not file.is_file():
         raise InputError(
@@ -51,17 +54,17 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
     settings = load_settings()
     os.umask(0o077)  # with --file, the data it leaves may be of real people
     configure_logs(settings.log_format, level=logging.WARNING)  # the scenes show what happens
-    summary = run(
-        _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)
-    )
+    played = STORIES[story]()
+    options = Options(settings.home, members, file.resolve() if file else None, seed)
+    summary = run(_play(played, options, headless=headless or as_json))
     if as_json:
         print_json(summary)
     else:
-        show.tell(summary, _page())
+        show.tell(played, summary, _page())
         if file is not None:
             _show_file(file, summary["members"])
-        click.echo(f"\nTo look around in the demo's union, in the browser: {run_on_demo(settings.home)}")
-        click.echo("To begin with members of your own: muster run, and README.md.")
+        click.echo(f"\nTo look around in the demo's data, in the browser: {run_on_demo(settings.home)}")
+        click.echo("To begin with people of your own: muster run, and README.md.")
     return 0 if summary["reconciled"] else 1
 
 
@@ -81,10 +84,10 @@ def _page() -> Console:
     return console if console.is_terminal else Console(width=120)
 
 
-async def _play(options: Options, *, headless: bool) -> Summary:
+async def _play(story: Story, options: Options, *, headless: bool) -> Summary:
     console = Console(stderr=True)
     scene = Scene(say=lambda title: console.print(f"[dim]•[/] {title}"))
     if headless or not console.is_terminal:
-        return await play(options, scene, DemoHost())
-    async with show.live(scene, console):
-        return await play(options, scene, DemoHost())
+        return await play(story, options, scene, DemoHost())
+    async with show.live(story, scene, console):
+        return await play(story, options, scene, DemoHost())

@@ -27,7 +27,10 @@ force_option = click.option("--force", is_flag=True, help="Replace the file if i
 reason_option = click.option("--reason", default="", help="The reason, which is kept and shown to staff.")
 
 problems_option = click.option(
-    "--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV file."
+    "--problems",
+    "problems_file",
+    type=click.Path(path_type=Path),
+    help="Write every problem to this file, CSV or XLSX by its name.",
 )
 
 header_row_option = click.option(
@@ -37,6 +40,11 @@ header_row_option = click.option(
 
 encoding_option = click.option(
     "--encoding", metavar="NAME", help="The encoding of a CSV file that is read wrongly: windows-1252, mac-roman …",
+)  # fmt: skip
+
+xlsx_option = click.option(
+    "--xlsx", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write it to this Excel workbook, not to the screen.",
 )  # fmt: skip
 
 campaign_option = click.option("--campaign", help="Only messages of this campaign.")

@@ -269,15 +269,15 @@ def _cells(counted: units.UnitReach) -> list[str]:
 @click.option(
     "--excel",
     is_flag=True,
-    help='Write numbers as ="0001006", so that Excel keeps their zeros and phone numbers when it saves the file.',
+    help='In CSV, write numbers as ="0001006", so that Excel keeps their zeros, and phone numbers, when it saves it.',
 )
 @actor_option
 @json_option
 def export(file: Path, *, force: bool, excel: bool, actor: str, as_json: bool) -> None:
-    """Write every member to a CSV file, which `muster people import` reads back as it was.
+    """Write every member to FILE, which `muster people import` reads back as it was: XLSX by its name, or CSV.
 
-    If the file is to be opened in Excel and saved there, say --excel: Excel drops the zeros at the beginning of a
-    number, and rounds phone numbers.
+    If a CSV file is to be opened in Excel and saved there, say --excel: Excel drops the zeros at the beginning of a
+    number, and rounds phone numbers. A workbook (FILE.xlsx) needs nothing of the kind.
 
     Only you can read the file; who exported, when and how many is kept in the audit.
     """

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from core.files.atomic_files import sheet_or_nothing
 from core.files.row_problems import Problem, count_by_code
+from core.files.sheets import sheet_or_nothing
 from core.plurals import plural
 
 SHOWN: Final = 20

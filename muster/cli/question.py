@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.extension import Extended
+from campaigns.extension import extend as extend_question_and_steps
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
 from core.db import Connection
-from core.files.atomic_files import complete_or_not_at_all
+from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
 from core.runtime import Runtime
+from core.spec_file import at_zone, read_moment
 from messaging.content.languages import DEFAULT, named
 from muster.cli.noun import Noun
-from muster.cli.options import actor_option, force_option, json_option, limit_option
+from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.unit_names import find_units
@@ -88,8 +93,9 @@ def show(name: str, kind: str | None, *, as_json: bool) -> None:
 @click.option("--answer", help="Only people whose answer this is, by its name in the file.")
 @click.option("--comments", "commented", is_flag=True, help="Only people who left a comment.")
 @click.option(
-    "--csv", "output", type=click.Path(path_type=Path), help="Write everybody to this CSV file, not to the screen."
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write everybody to this CSV file, not to the screen."
 )
+@xlsx_option
 @limit_option(100)
 @force_option
 @actor_option
@@ -98,7 +104,8 @@ def answers(
     name: str,
     unit: str | None,
     answer: str | None,
-    output: Path | None,
+    csv_file: Path | None,
+    xlsx: Path | None,
     limit: int,
     actor: str,
     *,
@@ -107,10 +114,13 @@ def answers(
     as_json: bool,
 ) -> None:
     """List who answered NAME, with their words."""
-    if output is not None:
+    if csv_file is not None and xlsx is not None:
+        raise click.UsageError("Choose either --csv or --xlsx.")
+    if (output := csv_file or xlsx) is not None:
         if answer is not None:
-            raise click.UsageError("Choose either --answer or --csv: a spreadsheet filters by answer itself.")
-        n = run(_write(name, output, unit, actor, commented=commented, force=force))
+            raise click.UsageError("Leave --answer out: a spreadsheet filters by answer itself.")
+        kind: SheetKind = "csv" if csv_file is not None else "xlsx"
+        n = run(_write(name, output, kind, unit, actor, commented=commented, force=force))
         if as_json:
             print_json({"file": str(output), "people": n})
         else:
@@ -133,7 +143,49 @@ def answers(
         )
     Console().print(table if people else "Nobody has answered so far.")
     if len(people) == limit:
-        click.echo(f"These are the first {limit}; --limit shows more, --csv writes all.")
+        click.echo(f"These are the first {limit}; --limit shows more, --csv or --xlsx writes all.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--closes", required=True, metavar="TIME", help="When it closes now; a date alone means its end.")
+@actor_option
+@json_option
+def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
+    """Let NAME close later, in its own time zone; its links and the messages that wait live as much longer.
+
+    Steps of its campaigns that have started go on to say the former close, where their words name it.
+    """
+    try:
+        moment = read_moment(closes)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--closes") from None
+    result = run(_extend(name, moment, actor))
+    if as_json:
+        print_json(
+            {
+                "name": name,
+                "closed": result.closed,
+                "closes": result.question.closes_at,
+                "deadlines": result.deadlines,
+                "renewed": result.renewed,
+                "started": result.started,
+            }
+        )
+        return
+    click.echo(f"{name} closes {result.question.local(result.question.closes_at)}.")
+    if result.deadlines:
+        click.echo(f"Until then {plural(result.deadlines, 'step')} of its campaigns may be sent.")
+    if result.started:
+        steps = plural(result.started, "step has", "steps have")
+        click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
+
+
+async def _extend(name: str, closes: date, actor: str) -> Extended:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        zone = ZoneInfo((await get_question(db, name)).time_zone)
+        at = at_zone(closes, zone, end=True)
+        return await extend_question_and_steps(db, runtime.settings, name, at, actor=actor, now=runtime.clock())
 
 
 async def _create(file: Path) -> dict[str, Any]:
@@ -172,11 +224,13 @@ async def _answers(
         )
 
 
-async def _write(name: str, path: Path, unit: str | None, actor: str, *, commented: bool, force: bool) -> int:
+async def _write(
+    name: str, path: Path, kind: SheetKind, unit: str | None, actor: str, *, commented: bool, force: bool
+) -> int:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question, unit_id = await get_question(db, name), await _unit(db, unit)
-        with complete_or_not_at_all(path, replace=force) as beside:
-            return await write_answers(db, question, beside, unit_id=unit_id, commented=commented, actor=actor)
+        with sheet_or_nothing(path, replace=force, kind=kind) as sheet:
+            return await write_answers(db, question, sheet, unit_id=unit_id, commented=commented, actor=actor)
 
 
 async def _unit(db: Connection, name: str | None) -> int | None:

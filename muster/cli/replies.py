@@ -36,6 +36,7 @@ from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
 from muster.cli.options import actor_option, dry_run_option, force_option, json_option, limit_option
 from muster.cli.output import print_json
+from muster.cli.plain_arguments import PLAIN_TEXT
 from muster.cli.session import open_session, run
 from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
@@ -125,7 +126,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
     TEXT is sent as it stands; - reads it from standard input. An answer by email joins the thread of the mail. The same
     TEXT twice is sent once, and nothing is sent to people who have opted out.
     """
-    words = sys.stdin.read() if text == "-" else text
+    words = PLAIN_TEXT.convert(sys.stdin.read(), None, None) if text == "-" else text
     sent = run(_answer(reply_id, words, actor))
     if as_json:
         print_json({"reply_id": reply_id} | asdict(sent))
@@ -314,7 +315,7 @@ def _show_thread(
         click.echo(f"  {len(reply.holders)} people have that address: {_some(reply.holders)}.")
     _show_state(shown, zone)
     for past in shown.readings:
-        by = past.read_by or f"a rule ({past.rule}, version {past.rule_version})"
+        by = past.reader or f"a rule ({past.rule}, version {past.rule_version})"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")

@@ -48,7 +48,7 @@ def _announce(addresses: Addresses) -> None:
     lines.append(("Health", f"{addresses.web}/readyz"))
     if addresses.home:
         if addresses.demo:
-            lines.append(("Demo", f"its union, replies and turnout: {run_on_demo(addresses.home)}"))
+            lines.append(("Demo", f"its people, replies and counts: {run_on_demo(addresses.home)}"))
         lines.append(("Data", str(addresses.home)))
     for sentence in addresses.moved:
         click.echo(sentence)

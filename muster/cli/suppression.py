@@ -132,7 +132,7 @@ def _show_report(report: SuppressionReport) -> None:
 @actor_option
 @json_option
 def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) -> None:
-    """Write all suppressions to a CSV file, which `muster suppression import` can read.
+    """Write all suppressions to FILE, CSV or XLSX by its name, which `muster suppression import` can read.
 
     Only you can read the file. The audit log records who exported how many rows, and when. With --hashed, others can
     compare the list with their own, but cannot read the addresses from it; phone numbers can still be found by trying

@@ -15,7 +15,7 @@ from campaigns.subjects.question import QuestionSubject
 from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
-from core.errors import MusterError, NotFound, TemplateError
+from core.errors import MusterError, NotFound
 from core.keyring import example_token
 from core.settings import Settings
 from messaging.content.languages import named, spoken
@@ -182,14 +182,18 @@ async def _check(
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template, known = load_template(runtime.settings.template_roots, name), await known_variables(db)
         subject = await find_subject(db, QuestionSubject.kind, question) if question is not None else None
-        kind = KINDS[about] if about is not None else type(subject) if subject is not None else None
+        kind = KINDS[about] if about is not None else type(subject) if subject is not None else _only_kind(template)
         if kind is None:
             template.check(known, subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
         else:
-            check_template(template, kind, known, runtime.settings.sms_from)
-        if subject is not None and (wrong := list(subject.menu_refusals(template))):
-            raise TemplateError(f"The template {name} cannot be used for {subject.label}.", problems=wrong)
+            check_template(template, kind, known, runtime.settings.sms_from, subject)
         return template, runtime.settings, await people_by_language(db), subject
+
+
+def _only_kind(template: Template) -> type[Subject] | None:
+    """Return the only kind of subject that a template can be used for, by what it speaks of; None for any."""
+    named = [kind for kind in KINDS.values() if kind.variable and kind.variable.name in template.variables]
+    return named[0] if len(named) == 1 else None
 
 
 def _subject_options(command: Callable[..., None]) -> Callable[..., None]:

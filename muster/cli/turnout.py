@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -16,9 +17,11 @@ from ballots.figures import at_least, estimate, needed, number, over_report, per
 from ballots.score import Score, assess_unit, score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
+from core.files.sheets import SheetWriter, sheet_or_nothing
+from core.plurals import plural
 from core.spec_errors import names_instead
 from muster.cli.noun import Noun
-from muster.cli.options import json_option
+from muster.cli.options import force_option, json_option, xlsx_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.turnout_files import export, import_
@@ -35,7 +38,7 @@ a band, how it is made is in docs/turnout.md, and what is still needed is compar
 muster turnout pay-2026                    the ballot
 muster turnout pay-2026 --by branch        each branch (any kind of unit: region, workplace …)
 muster turnout pay-2026 --by unit          every unit of every kind
-muster turnout pay-2026 --by unit --csv    for a spreadsheet
+muster turnout pay-2026 --by unit --csv    for a spreadsheet; --xlsx FILE writes an Excel workbook
 """
 
 _GROUP_HELP = """Show, import and export a ballot's turnout.
@@ -68,16 +71,22 @@ def command() -> None:
 @click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the units as CSV, every branch if --by does not say.")
-def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
+@xlsx_option
+@force_option
+def show(ballot: str, kind: str | None, xlsx: Path | None, *, as_json: bool, as_csv: bool, force: bool) -> None:
     """Show a ballot's turnout; the help text people see is `_HELP`."""
-    if as_json and as_csv:
-        raise click.UsageError("Choose either --json or --csv.")
-    named, whole, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
+    if as_json + as_csv + (xlsx is not None) > 1:
+        raise click.UsageError("Choose one of --json, --csv and --xlsx.")
+    named, whole, units = run(_turnout(ballot, kind or ("branch" if as_csv or xlsx else None)))
     if as_json:
         value = {"ballot": named.name, "score": whole, **({} if units is None else {"units": units})}
         print_json(value, indent=True)
     elif as_csv:
-        _write_csv(units or ())
+        _write(GuardedCsv(sys.stdout), units or ())
+    elif xlsx is not None:
+        with sheet_or_nothing(xlsx, replace=force, kind="xlsx") as sheet:
+            _write(sheet, units or ())
+        click.echo(f"{plural(len(units or ()), 'unit')} written to {xlsx}.")
     else:
         _print(named, whole, units)
 
@@ -97,11 +106,10 @@ async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[Uni
         return ballot, whole, units
 
 
-def _write_csv(units: Sequence[UnitTurnout]) -> None:
-    writer = GuardedCsv(sys.stdout)
-    writer.writerow(["unit_id", "kind", "name", "path", *MEASURES])
+def _write(sheet: SheetWriter, units: Sequence[UnitTurnout]) -> None:
+    sheet.writerow(["unit_id", "kind", "name", "path", *MEASURES])
     for unit in units:
-        writer.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])
+        sheet.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])
 
 
 def _print(ballot: Ballot, whole: Score, units: Sequence[UnitTurnout] | None) -> None:

@@ -14,7 +14,8 @@ from ballots.claims import ClaimKind
 from ballots.imports import SOURCES, TurnoutImportReport, import_claims
 from ballots.lists import faulty_rows
 from ballots.snapshot import Format, Snapshot, write_snapshot
-from core.files.atomic_files import complete_or_not_at_all, sheet_or_nothing
+from core.files.atomic_files import complete_or_not_at_all
+from core.files.sheets import sheet_or_nothing
 from core.plurals import plural
 from muster.cli.options import actor_option, encoding_option, force_option, header_row_option, json_option
 from muster.cli.output import print_json
@@ -29,7 +30,7 @@ _SHOWN = 20
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["csv", "parquet"]),
+    type=click.Choice(["csv", "xlsx", "parquet"]),
     default="csv",
     show_default=True,
     help="The file's format.",
@@ -37,7 +38,7 @@ _SHOWN = 20
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="The file to write; default: BALLOT.csv or BALLOT.parquet in this folder.",
+    help="The file to write; default: BALLOT.csv (.xlsx, .parquet) in this folder.",
 )
 @force_option
 @actor_option
@@ -45,7 +46,7 @@ _SHOWN = 20
 def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
     """Write the status of every member of BALLOT to a file: membership number, unit, standing, source, time.
 
-    `muster turnout import` reads the CSV back. The cursor that is printed is where to follow the change feed from.
+    `muster turnout import` reads CSV and XLSX back. The cursor that is printed is where to follow the change feed from.
     """
     path = output or Path(f"{ballot}.{kind}")
     taken = run(_export(ballot, path, cast("Format", kind), force=force, actor=actor))

@@ -213,7 +213,7 @@ async def _of_message(db: Connection, message_id: int, zone: ZoneInfo) -> Person
 async def _story(db: Connection, message_id: int, answers: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
     message = await message_status(db, message_id, zone)
     names = await names_of(db, [message.person_id])
-    person = PersonName(None, "", nobody=True) if message.person_id is None else names[message.person_id]
+    person = names[message.person_id]
     return MessageStory(
         message,
         person,

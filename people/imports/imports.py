@@ -183,6 +183,7 @@ async def _import(
     await _stage(db, rows, table, progress)
     if not rows.rows:
         raise InputError(f"{origin.file} has a header and no rows under it.")
+    await staging.take_days(db, rows.days.names)
     label = columns.fields["external_id"][0].label
     taken = await staging.take_as_known(db) if alike == "same" else 0
     repeated, contradictions = await staging.take_out_repeats(db, label)
@@ -215,6 +216,7 @@ async def _import(
             *table.notices,
             *_notices_of_alike(taken, len(left_out)),
             *rows.placeholders.notices(),
+            *rows.days.notices(),
             *columns.taken_as_they_are(),
             *(
                 [f"Attributes that these columns were before they were mapped are taken off: {dropped:,} people."]

@@ -16,6 +16,7 @@ from core.files.tables import FAULTS, Table, clean, fault_of
 from core.files.workbooks.cells import column_letters
 from messaging.content.languages import NAMES
 from people.imports.columns import Column, Columns
+from people.imports.day_columns import DayColumns
 from people.imports.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
 from people.units import UNIT_KINDS
 
@@ -81,6 +82,7 @@ class RowReader:
         problems: rows and cells that could not be used so far.
         of_row: problems of the cells of the row that was read last.
         placeholders: words for nothing that were read as empty cells so far.
+        days: columns that hold nothing but midnights in UTC so far.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class RowReader:
         self.problems = ProblemLog()
         self.of_row: list[Problem] = []
         self.placeholders = PlaceholderCount()
+        self.days = DayColumns(columns.attributes)
 
     def __iter__(self) -> Iterator[StagedPerson]:
         """Yield the people in the file's order; those that cannot be used are only in `problems`."""
@@ -294,6 +297,7 @@ class RowReader:
                 kept.append(f"attributes.{column.name}")
             elif value:
                 values[column.name] = value
+                self.days.look(column.name, value)
         return values
 
     def _addresses(

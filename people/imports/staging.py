@@ -13,6 +13,7 @@ from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.files.row_problems import Problem
 from people.imports.columns import Columns
+from people.imports.day_columns import DAY
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
 from people.people_lock import try_import_lock, wait_import_lock
 from people.units import UNIT_KINDS, Path, place
@@ -57,6 +58,12 @@ async def clear(db: Connection) -> None:
 async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
     """Copy some people into the staging table."""
     await db.copy_records_to_table("staged_person", records=people, columns=STAGED_COLUMNS, timeout=_TIMEOUT)
+
+
+async def take_days(db: Connection, names: Sequence[str]) -> None:
+    """Take the cells of some attributes, which are midnights, as the days that they name; see `day_columns`."""
+    if names:
+        await db.execute(SQL["take_days"], list(names), DAY, timeout=_TIMEOUT)
 
 
 async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[Problem]]:

@@ -2,6 +2,18 @@
 -- Calls a function of the owner's, because only the owner of a table may truncate it.
 select clear_staging()
 
+-- name: take_days
+-- Leaves of some attributes only the day, which stands at their beginning.
+update staged_person s
+set attributes = s.attributes || d.days
+from (
+  select p.line, jsonb_object_agg(n.name, left(p.attributes ->> n.name, $2::int)) as days
+  from staged_person p
+  join unnest($1::text[]) as n (name) on p.attributes ? n.name
+  group by p.line
+) d
+where s.line = d.line;
+
 -- name: take_out_repeats
 -- Takes repetitions out: the first row of a person is kept. `same` tells a harmless repetition from a contradiction,
 -- which staff have to settle.

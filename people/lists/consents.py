@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from core.db import Connection, Pool, load_queries
 from core.errors import InputError
-from core.files.atomic_files import sheet_or_nothing
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
+from core.files.sheets import sheet_or_nothing
 from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.states import ChannelName
 from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment

@@ -20,9 +20,9 @@ import asyncpg
 from core.addresses import normalise_email, normalise_phone
 from core.db import Connection, Pool, load_queries
 from core.errors import AddressError
-from core.files.atomic_files import sheet_or_nothing
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
+from core.files.sheets import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
 from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions

@@ -1,17 +1,18 @@
-"""Reconciliation of the demo: compare Muster's counts with the sandbox's record of what its members did."""
+"""Reconciliation of the demo: compare Muster's counts with the sandbox's record of what people did."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from core.db import Connection, load_queries
 from core.keyring import digest
-from sandbox.record import RecordedStatus
 from sandbox.sandbox import Sandbox
 
 SQL = load_queries(__file__)
+Item = TypeVar("Item", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,71 @@ class Check:
         return self.muster == self.sandbox and not self.odd
 
 
-async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: Sandbox) -> list[Check]:
-    """Compare every count that both sides have.
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Recipient of a message.
+
+    Attributes:
+        person_id: who got it.
+        subject_id: what it asked about; None for a message that belongs to no campaign.
+    """
+
+    person_id: int
+    subject_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """People by link, by text and by address."""
+
+    by_link: Mapping[bytes, Addressee]
+    by_text: Mapping[str, Addressee]
+    by_address: Mapping[tuple[str, str], set[int]]
+
+    @classmethod
+    async def load(cls, db: Connection) -> People:
+        """Read who got what, and who has which address."""
+        by_address: dict[tuple[str, str], set[int]] = {}
+        for row in await db.fetch(SQL["list_addresses"]):
+            by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
+        links, texts = await db.fetch(SQL["recipients_of_links"]), await db.fetch(SQL["recipients_of_texts"])
+        return cls(
+            by_link={row["digest"]: Addressee(row["person_id"], row["subject_id"]) for row in links},
+            by_text={row["provider_id"]: Addressee(row["person_id"], row["subject_id"]) for row in texts},
+            by_address=by_address,
+        )
+
+    def by_token(self, token: str) -> Addressee:
+        """Return the recipient of the message with a link."""
+        return self.by_link[digest(token)]
+
+    def is_shared(self, phone: str) -> bool:
+        """Tell whether several people have a phone: nobody knows who of them texts."""
+        return len(self.by_address["sms", phone]) != 1
+
+    def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
+        stopped = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
+        persons = {person for address in stopped for person in self.by_address[address]}
+        theirs = {address for address, holders in self.by_address.items() if holders & persons}
+        return stopped | (theirs & silenced)
+
+
+async def check_delivery(db: Connection, sandbox: Sandbox, people: People) -> list[Check]:
+    """Compare what every story has: what was sent, who opted out, and how many texts came.
 
     Args:
         db: Muster's database, after everything has settled.
-        campaign_id: the demo's campaign.
-        ballot_id: its ballot.
         sandbox: the sandbox, with its record.
+        people: who got what.
     """
-    people = await _People.load(db)
-    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["count_sent"], campaign_id)}
-    voters = {row["person_id"] for row in await db.fetch(SQL["list_voters"], ballot_id)}
+    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["count_sent"])}
     silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["list_opt_outs"])}
-    confirmed = people.who_voted(sandbox.record.confirmed())
     return [
-        _same("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
-        _same("texts: what was sent is what arrived", _of(sent, "sms"), _texts(sandbox)),
+        compare("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
+        compare("texts: what was sent is what arrived", _of(sent, "sms"), _texts(sandbox)),
         Check("copies of one email, or of one text to a number", 0, _doubled(sandbox)),
-        _same("voted: members counted are those who said so", Counter(voters), Counter(confirmed)),
-        _same(
+        compare(
             "opted out: suppressed are those who asked",
             Counter(silenced),
             Counter(people.who_stopped(sandbox, silenced)),
@@ -66,60 +112,24 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
             sandbox.twilio.refused.get(21610, 0),
         ),
         Check("texts received", await db.fetchval(SQL["count_replies"]), _inbound(sandbox)),
-        Check("confirmations that only a link scanner made", len(voters - confirmed), 0),
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _People:
-    """People by link, by text and by address."""
-
-    by_link: dict[bytes, int]
-    by_text: dict[str, int]
-    by_address: dict[tuple[str, str], set[int]]
-
-    @classmethod
-    async def load(cls, db: Connection) -> _People:
-        by_address: dict[tuple[str, str], set[int]] = {}
-        for row in await db.fetch(SQL["list_addresses"]):
-            by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
-        return cls(
-            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_links"])},
-            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["recipients_of_texts"])},
-            by_address=by_address,
-        )
-
-    def who_voted(self, standings: Iterable[RecordedStatus]) -> set[int]:
-        """Find the members who really said that they voted, as far as they can be told apart.
-
-        A link belongs to one member. A text from a shared phone confirms for none of its holders by itself: it waits
-        for a person, so it is not expected to count.
-        """
-        members = set()
-        for answer in standings:
-            if answer.route == "link":
-                members.add(self.by_link[digest(answer.token)])
-            elif len(self.by_address["sms", answer.address]) == 1:
-                members.add(self.by_text[answer.message])
-        return members
-
-    def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
-        stopped = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
-        persons = {person for address in stopped for person in self.by_address[address]}
-        theirs = {address for address, holders in self.by_address.items() if holders & persons}
-        return stopped | (theirs & silenced)
+def compare(name: str, muster: Counter[Item], sandbox: Counter[Item]) -> Check:
+    """Compare the same items as both sides have them."""
+    odd = tuple(repr(key)[:24] for key in ((muster - sandbox) + (sandbox - muster)))[:5]
+    return Check(name, muster.total(), sandbox.total(), odd)
 
 
-def _of(sent: dict[tuple[str, str], int], channel: str) -> Counter[object]:
+def _of(sent: Mapping[tuple[str, str], int], channel: str) -> Counter[str]:
     return Counter({address: n for (kind, address), n in sent.items() if kind == channel})
 
 
-def _mails(sandbox: Sandbox) -> Counter[object]:
+def _mails(sandbox: Sandbox) -> Counter[str]:
     return Counter(address for mail in sandbox.mailbox for address in mail.recipients)
 
 
-def _texts(sandbox: Sandbox) -> Counter[object]:
+def _texts(sandbox: Sandbox) -> Counter[str]:
     return Counter(text.to for text in sandbox.twilio.messages if text.direction == "outbound-api")
 
 
@@ -132,8 +142,3 @@ def _doubled(sandbox: Sandbox) -> int:
     texts = Counter((text.to, text.body) for text in sandbox.twilio.messages if text.direction == "outbound-api")
     mails = sum(copies - 1 for copies in sandbox.mailbox.repeats().values())
     return mails + sum(copies - 1 for copies in texts.values() if copies > 1)
-
-
-def _same(name: str, muster: Counter[object], sandbox: Counter[object]) -> Check:
-    odd = tuple(repr(key)[:24] for key in ((muster - sandbox) + (sandbox - muster)))[:5]
-    return Check(name, muster.total(), sandbox.total(), odd)

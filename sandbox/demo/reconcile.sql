@@ -1,13 +1,6 @@
 -- name: count_sent
 -- Messages a provider accepted, for comparison with those that arrived.
-select m.channel, m.address, count(*) as n
-  from message m join step s using (step_id)
- where s.campaign_id = $1 and m.sent_at is not null
- group by m.channel, m.address
-
--- name: list_voters
--- Members with the status voted.
-select person_id from claim_status where ballot_id = $1 and kind = 'voted'
+select channel, address, count(*) as n from message where sent_at is not null group by channel, address
 
 -- name: list_opt_outs
 -- Addresses whose holders opted out with us …
@@ -22,14 +15,21 @@ select count(*)
  where s.reason = 'opted_out' and e.source = 'twilio'
 
 -- name: recipients_of_links
--- The recipient of the message with each confirm link.
-select l.digest, m.person_id from link l join message m using (message_id) where l.action = 'confirm'
+-- The message with each confirm link: its recipient, and what it asks about.
+select l.digest, m.person_id, c.subject_id
+  from link l join message m using (message_id) join campaign c on c.campaign_id = m.campaign_id
+ where l.action = 'confirm'
 
 -- name: recipients_of_texts
--- The recipient of each text, for every try.
-select provider_id, person_id from message where channel = 'sms' and provider_id is not null
-union all
-select t.provider_id, m.person_id from message_try t join message m using (message_id) where t.provider_id is not null
+-- Each text, for every try: its recipient, and what it asks about; nothing for one that belongs to no campaign.
+select t.provider_id, m.person_id, c.subject_id
+  from (
+    select provider_id, message_id from message where channel = 'sms' and provider_id is not null
+    union all
+    select provider_id, message_id from message_try where provider_id is not null
+  ) t
+  join message m using (message_id)
+  left join campaign c on c.campaign_id = m.campaign_id
 
 -- name: list_addresses
 -- The holders of each address, for people who share one or have several.

@@ -28,6 +28,19 @@ PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Organisation:
+    """Organisation that asks.
+
+    Attributes:
+        name: as people read it.
+        mailbox: the mailbox its emails come from.
+    """
+
+    name: str
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """Everything the demo runs on.
 
@@ -55,6 +68,22 @@ class Stage:
             )  # fmt: skip
         self.processes[name] = process
         return process
+
+    async def command(self, *words: str) -> str:
+        """Run a `muster` command as staff do; returns what it prints.
+
+        Raises:
+            Unavailable: it failed; the message is its own.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "muster", *words,
+            env=self.environment, cwd=self.home, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await process.communicate()
+        if process.returncode != 0:
+            raise Unavailable(f"muster {' '.join(words)} failed: {errors.decode(errors='replace').strip()}")
+        return output.decode()
 
     async def stop(self) -> None:
         """Stop the processes in order."""
@@ -104,13 +133,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(home: Path, profile: Profile, host: Host) -> AsyncIterator[Stage]:
+async def open_stage(home: Path, profile: Profile, host: Host, organisation: Organisation) -> AsyncIterator[Stage]:
     """Start everything, and stop it again.
 
     Args:
         home: an empty folder.
         profile: how the sandbox's members behave.
         host: the demo's host.
+        organisation: whose messages these are.
 
     Raises:
         Unavailable: a server did not start.
@@ -129,8 +159,8 @@ async def open_stage(home: Path, profile: Profile, host: Host) -> AsyncIterator[
             "MUSTER_LISTEN": listen,
             "MUSTER_PUBLIC_URL": f"http://{listen}",
             "MUSTER_SMS_FROM": "+447480000001",
-            "MUSTER_EMAIL_FROM": "The Union <ballot@union.example.org>",
-            "MUSTER_ORGANISATION": "The Union",
+            "MUSTER_EMAIL_FROM": f"{organisation.name} <{organisation.mailbox}>",
+            "MUSTER_ORGANISATION": organisation.name,
             "MUSTER_CONTACT": "0800 001066",
             host.supervisor: str(os.getpid()),
         }

@@ -13,10 +13,6 @@ select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text
  group by 1, 2, 3, 4, 5, 6
  order by 1, 3, 4, 5
 
--- name: count_claim_statuses
--- Members by status, each counted once, by the source that decided.
-select kind, source, count(*) as n from claim_status where ballot_id = $1 group by kind, source order by kind, source
-
 -- name: count_opened
 -- Messages whose page was opened by something not recognised as a scanner.
 select (select count(distinct message_id) from page_view where action = 'confirm' and agent = 'browser')

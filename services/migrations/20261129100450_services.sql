@@ -45,24 +45,28 @@ cross join lateral (
 ) a;
 
 -- Ledger of responses: what somebody answered to one question. Append-only: a change of mind is another response, an undo a
--- response that retracts one.
+-- response that retracts one. An answer to a message that was due before a date of its person is about that date; that the person
+-- has another one now is a row of its own, of the source date_change.
 create table response (
   response_id bigint generated always as identity primary key,
   question_id bigint      not null references question,
   person_id   bigint      not null references person,
-  answer      text,                  -- null: a comment alone, or a retraction
-  source      text        not null check (source in ('link', 'sms_reply', 'email_reply', 'staff')),
-  recorder    text        not null,  -- who wrote it down: member, or a member of staff
+  answer      text,                  -- null: a comment alone, a retraction, or another date
+  source      text        not null check (source in ('link', 'sms_reply', 'email_reply', 'staff', 'date_change')),
+  recorder    text        not null,  -- who wrote it down: member, a member of staff, or muster
   at          timestamptz not null default now(),
   message_id  bigint,                -- the message it answers
   campaign_id bigint,                -- and the campaign of that
   retracts    bigint      unique references response,
+  date_at     timestamptz,           -- the date that it is about; null: about none
   foreign key (question_id, answer) references question_answer (question_id, name),
-  check (retracts is null or answer is null)
+  check (retracts is null or answer is null),
+  check (source <> 'date_change' or answer is null and retracts is null and campaign_id is not null and date_at is not null)
 );
 create index response_person on response (question_id, person_id, response_id);
 create index response_retracted on response (retracts) where retracts is not null;
-create trigger response_append_only before update on response for each row execute function only_erasure('recorder');
+create index response_date on response (question_id, person_id, campaign_id, response_id) where source = 'date_change';
+create trigger response_append_only before update on response for each row execute function only_erasure('recorder', 'date_at');
 create trigger response_stays before delete on response for each statement execute function refuse_change();
 
 -- The words of a response, apart from the ledger, so that they can be deleted while what was answered stays counted: when the
@@ -73,7 +77,23 @@ create table response_comment (
 );
 create trigger response_comment_unchanged before update on response_comment for each row execute function only_erasure('comment');
 
--- Present answer of each person: their latest response with an answer that has not been retracted.
+-- Answers that stand: they have not been retracted, and are about no date, or about the one that their person has as far as their
+-- campaign knows.
+create view response_standing as
+select r.response_id, r.question_id, r.person_id, r.answer, r.campaign_id, r.at
+from response r
+where r.answer is not null
+  and not exists (select from response undone where undone.retracts = r.response_id)
+  and (r.date_at is null or r.date_at = coalesce(
+    (select latest.date_at from response latest
+     where latest.question_id = r.question_id and latest.person_id = r.person_id and latest.campaign_id = r.campaign_id
+       and latest.source = 'date_change'
+     order by latest.response_id desc
+     limit 1),
+    r.date_at
+  ));
+
+-- Present answer of each person: the latest that stands.
 create table response_status (
   question_id bigint not null references question,
   person_id   bigint not null references person,
@@ -102,10 +122,16 @@ create view response_said as
 select
   r.at,
   case
+    when r.source = 'date_change' then r.source
     when coalesce(r.answer, undone.answer) is null then case when r.retracts is null then 'comment' else 'comment_retracted' end
     when r.retracts is null then 'claim' else 'retraction'
   end as kind,
-  r.message_id, r.source, concat_ws(' – ', meant.label, c.comment) as word, q.name as words,
+  r.message_id, r.source,
+  case
+    when r.source = 'date_change' then to_char(r.date_at at time zone q.time_zone, 'FMDay FMDD FMMonth YYYY, HH24:MI')
+    else concat_ws(' – ', meant.label, c.comment)
+  end as word,
+  q.name as words,
   nullif(r.recorder, 'member') as note, r.person_id, r.question_id, undone.message_id as undone_message_id
 from response r
 join question q using (question_id)

@@ -1,16 +1,15 @@
-"""List of what people answered to a question: for the screen, and as a CSV file."""
+"""List of what people answered to a question: for the screen, and as a file for spreadsheets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from core.db import Connection, load_queries
-from core.files.guarded_csv import GuardedCsv
+from core.files.sheets import SheetWriter
 from services.questions.questions import Question
 
 SQL: Final = load_queries(__file__)
@@ -73,35 +72,36 @@ async def answered_people(
 
 
 async def write_answers(
-    db: Connection, question: Question, path: Path, *, unit_id: int | None = None, commented: bool = False, actor: str
+    db: Connection,
+    question: Question,
+    sheet: SheetWriter,
+    *,
+    unit_id: int | None = None,
+    commented: bool = False,
+    actor: str,
 ) -> int:
-    """Write the people who answered to a CSV file, and note in the audit who took it.
+    """Write the people who answered to a sheet, and note in the audit who took it.
 
     Args:
         db: a connection without a transaction.
         question: the question.
-        path: the file; what it held is replaced.
+        sheet: where to write them, with headings.
         unit_id: only people of this unit and those below it.
         commented: only people who left a comment.
         actor: who exports it, for the audit.
 
     Returns:
         How many people.
-
-    Raises:
-        OSError: the file cannot be written.
     """
     n = after = 0
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a byte order mark, so that Excel reads UTF-8
-        sheet = GuardedCsv(file)
-        sheet.writerow(COLUMNS)
-        async with db.transaction(isolation="repeatable_read"):
-            while page := await answered_people(
-                db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
-            ):
-                sheet.writerows(_cells(question, person) for person in page)
-                n, after = n + len(page), page[-1].person_id
-            await db.execute(SQL["audit"], actor, f"question {question.name}", {"people": n})
+    sheet.writerow(COLUMNS)
+    async with db.transaction(isolation="repeatable_read"):
+        while page := await answered_people(
+            db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
+        ):
+            sheet.writerows(_cells(question, person) for person in page)
+            n, after = n + len(page), page[-1].person_id
+        await db.execute(SQL["audit"], actor, f"question {question.name}", {"people": n})
     return n
 
 

@@ -3,6 +3,7 @@
 -- one where they only left a comment.
 with answered as (
   select distinct r.person_id from response r where r.question_id = $1 and r.person_id > $5 and r.retracts is null
+    and r.source <> 'date_change'
 )
 select
   p.person_id, p.external_id as member_id, coalesce(place.path, '') as unit, s.answer, words.comments, latest.source,
@@ -19,7 +20,7 @@ cross join lateral (
 join lateral (
   select r.source, r.at
   from response r
-  where r.question_id = $1 and r.person_id = p.person_id and r.retracts is null
+  where r.question_id = $1 and r.person_id = p.person_id and r.retracts is null and r.source <> 'date_change'
     and not exists (select from response undone where undone.retracts = r.response_id)
   order by r.at desc, r.response_id desc
   limit 1

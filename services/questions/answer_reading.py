@@ -2,23 +2,23 @@
 
 An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong one
 counted is worse than one asked back, so everything else is unclear: a number that is no digit of the menu ("10 minutes
-late"), a digit that counts something ("2 weeks ago"), two digits or two answers ("1 or 2", "good, poor"), a digit
-beside another answer's words ("3 good"), a question ("good?").
+late"), a digit that counts something ("2 weeks ago", `counted`), two digits or two answers ("1 or 2", "good, poor"), an
+answer that the words beside it take back ("1 not coming", "1 sorry I meant 3", `contradiction`), a question ("good?").
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final, Literal
 
+from services.questions.contradiction import contradicts
+from services.questions.counted import counts
 from services.questions.phrases import folded
 from services.questions.questions import OfferedAnswer
+from services.questions.reading_words import reading_words
 
 LONGEST: Final = 4000
 """Most characters that are read."""
@@ -61,71 +61,24 @@ class ReadAnswer:
     comment: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Words around an answer, from `answer_reading.toml`.
-
-    Attributes:
-        choice: a digit at the beginning, with a letter behind it or, as some write, before it; no "10", "2nd", "1/2".
-        several: another digit behind it.
-        counted: what a number counts, so that it is no answer.
-        before: words before an answer that change nothing.
-        after: words of politeness behind it.
-        joins: words with which a comment begins.
-        numbers: digits in words.
-    """
-
-    choice: re.Pattern[str]
-    several: re.Pattern[str]
-    counted: re.Pattern[str]
-    before: frozenset[str]
-    after: frozenset[str]
-    joins: frozenset[str]
-    numbers: Mapping[str, str]
-
-
-@cache
-def _known() -> _Known:
-    languages = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).values()
-
-    def words(key: str) -> list[str]:
-        return [word for data in languages for word in data[key].split()]
-
-    def one_of(key: str) -> str:
-        return f"(?:{'|'.join(words(key))})"
-
-    return _Known(
-        choice=re.compile(
-            rf"\W{{0,3}}(?:{one_of('announces')}\b\W{{0,3}})?"
-            r"(?:(?P<digit>[0-9])(?P<letter>[a-z])?|(?P<before>[a-z])(?P<after>[0-9]))(?![^\W_]|[.,:/][0-9])",
-            re.IGNORECASE,
-        ),
-        several=re.compile(
-            rf"\W{{0,3}}(?:{one_of('between')}\b\W{{0,3}})?(?P<digit>[0-9])[a-z]?(?![^\W_])", re.IGNORECASE
-        ),
-        counted=re.compile(rf"\s*(?:{one_of('counting')}\s+)?{one_of('counted')}\b", re.IGNORECASE),
-        before=frozenset(words("before")),
-        after=frozenset(words("after")),
-        joins=frozenset(words("joins")),
-        numbers={word: digit for data in languages for word, digit in data["numbers"].items()},
-    )
-
-
 def find_choice(text: str) -> DigitChoice | None:
     """Find the digit at the beginning of a reply; None where it begins otherwise, or the digit counts something."""
     plain = _plain(text)
-    match = _known().choice.match(plain)
+    match = reading_words().choice.match(plain)
     if match is None:
         first, _, rest = plain.strip().partition(" ")
-        digit = _known().numbers.get(folded(first))
+        digit = reading_words().numbers.get(folded(first))
         return DigitChoice(digit, "", "") if digit is not None and _is_polite(rest) else None
     rest = plain[match.end() :]
     letter = match["letter"] or match["before"] or ""
-    if not letter and (apart := _LETTER_APART.fullmatch(rest)) is not None:
+    apart = _LETTER_APART.fullmatch(rest)
+    if not letter and apart is not None and not _is_polite(apart["letter"]):  # "1 x" ends with a kiss
         letter, rest = apart["letter"], ""
-    if not letter and _known().counted.match(rest):
+    digit = match["digit"] or match["after"]
+    is_bold = rest.startswith("*") and "*" in match[0]
+    if not letter and counts(digit, rest[1:] if is_bold else rest):
         return None
-    return DigitChoice(match["digit"] or match["after"], letter.upper(), rest)
+    return DigitChoice(digit, letter.upper(), rest)
 
 
 def read_answer(
@@ -142,13 +95,15 @@ def read_answer(
     known = {answer.name: answer for answer in answers}
     choice = find_choice(text)
     if choice is None:
-        return _by_words(_plain(text), known)
+        return _by_words(_plain(text), known, menu)
     answer, rest = known.get(menu.get(choice.digit, "")), choice.rest
     if answer is None or (choice.letter and choice.letter not in letters) or rest.lstrip().startswith("?"):
         return None
-    several = _known().several.match(rest)
+    several = reading_words().several.match(rest)
     beside = _begins_with(rest, known)
     if (several and several["digit"] != choice.digit) or (beside and beside[0] != answer.name):
+        return None
+    if contradicts(answer, rest, known, menu, by_digit=True):
         return None
     # "1 good" repeats the button, and says nothing more
     repeated = beside is not None and not _comment(beside[1])
@@ -159,7 +114,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:LONGEST])).strip()
 
 
-def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | None:
+def _by_words(text: str, known: Mapping[str, OfferedAnswer], menu: Mapping[str, str]) -> ReadAnswer | None:
     beginning = _begins_with(text, known)
     if beginning is None:
         return None
@@ -168,11 +123,13 @@ def _by_words(text: str, known: Mapping[str, OfferedAnswer]) -> ReadAnswer | Non
     if follows.startswith("?"):
         return None
     words = folded(rest).split()
-    joined = bool(words) and words[0] in _known().joins
+    joined = bool(words) and words[0] in reading_words().joins
     if not _is_polite(rest) and not _CLAUSE_END.match(follows) and not joined:
         return None
     tail = " ".join(words[1:] if joined else words)
     if any(tail == phrase or tail.startswith(f"{phrase} ") for answer in known.values() for phrase in answer.phrases):
+        return None
+    if contradicts(known[name], rest, known, menu, by_digit=False):
         return None
     return ReadAnswer(name, "words", _comment(rest))
 
@@ -187,13 +144,13 @@ def _begins_with(text: str, known: Mapping[str, OfferedAnswer]) -> tuple[str, st
             name = phrases.get(tuple(word for word, _ in spoken[first : first + length]))
             if name is not None:
                 return name, text[spoken[first + length - 1][1] :]
-        if first >= len(spoken) or spoken[first][0] not in _known().before:
+        if first >= len(spoken) or spoken[first][0] not in reading_words().before:
             return None
     return None
 
 
 def _is_polite(text: str) -> bool:
-    return "?" not in text and all(word in _known().after for word in folded(text).split())
+    return "?" not in text and all(word in reading_words().after for word in folded(text).split())
 
 
 def _comment(rest: str) -> str:

@@ -46,9 +46,8 @@ order by u.unit_id is null, path, u.unit_id;
 -- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
 with present as (
   select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
-  from response r
-  where r.question_id = $1 and r.answer is not null
-    and not exists (select from response undone where undone.retracts = r.response_id)
+  from response_standing r
+  where r.question_id = $1
   order by r.person_id, r.at desc, r.response_id desc
 ), counted as (
   select coalesce(r.campaign_id, 0) as campaign_id, coalesce(s.unit_id, 0) as unit_id, r.answer, count(*) as n

@@ -13,6 +13,7 @@ from core.errors import Conflict, NotFound
 from core.settings import Settings
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
+from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
@@ -127,6 +128,7 @@ class Question:
         return {
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
+            CAMPAIGN_ZONE: self.time_zone,
             "question": self._variables(base),
             **(
                 {"languages": {language: {"question": self._variables(language)} for language in others}}
@@ -191,6 +193,29 @@ async def remove_unanswered(db: Connection, question_id: int) -> None:
     """Remove a question, unless somebody has answered it, left a comment, or taken an answer back."""
     await db.execute(SQL["remove_answers"], question_id)
     await db.execute(SQL["remove_question"], question_id)
+
+
+async def extend_question(db: Connection, question: Question, closes: datetime, *, now: datetime) -> Question:
+    """Set a later close of a question that is not closed yet.
+
+    Args:
+        db: in the caller's transaction.
+        question: the question.
+        closes: its new close; aware.
+        now: the time.
+
+    Raises:
+        Conflict: it is closed, or would close earlier than it does.
+    """
+    if await db.fetchval(SQL["extend"], question.question_id, closes, now) is None:
+        present = await get_question(db, question.name)
+        at = present.local(present.closes_at)
+        if present.closes_at <= now:
+            raise Conflict(
+                f"The question {question.name} closed {at}.", remedy="Ask again with a question of another name."
+            )
+        raise Conflict(f"The question {question.name} closes {at}, which is not earlier.", remedy="Give a later time.")
+    return await get_question(db, question.name)
 
 
 async def get_question(db: Connection, name: str) -> Question:

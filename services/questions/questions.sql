@@ -34,6 +34,10 @@ where question_id = $1 and not exists (select from response r where r.question_i
 -- Removes the question itself.
 delete from question where question_id = $1 and not exists (select from response r where r.question_id = $1);
 
+-- name: extend
+-- Only while it is open: its letter may be another's afterwards.
+update question set closes_at = $2 where question_id = $1 and closes_at > $3 and closes_at < $2 returning question_id;
+
 -- name: get_question
 -- By the name people use, with its answers.
 select * from question_described where name = $1;

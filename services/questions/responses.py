@@ -1,14 +1,19 @@
 """Ledger of responses to a question, and each person's present answer by it.
 
 Nothing in the ledger is ever changed: a change of mind is another response, an undo is a response that *retracts* one.
-The latest answer that has not been retracted is a person's present answer, and a person counts once. Whoever has a
-present answer has met the question's goal: messages that are queued for it are withdrawn in the same transaction.
+The latest answer that stands is a person's present answer, and a person counts once. Whoever has a present answer has
+met the question's goal: messages that are queued for it are withdrawn in the same transaction.
+
+An answer stands until it is retracted. One that is about a date of its person, such as an appointment, stands only for
+that date: where the person has another one now (`change_dates`), they have not answered yet, and where the date comes
+back, the answer does.
 
 The words of a response are kept beside the ledger (`response_comment`), so that they can be deleted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +23,7 @@ from core.control_characters import without_controls
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from messaging.goals import meet, reopen
+from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -32,6 +38,7 @@ class ResponseSource(StrEnum):
     SMS_REPLY = "sms_reply"
     EMAIL_REPLY = "email_reply"
     STAFF = "staff"
+    DATE_CHANGE = "date_change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,35 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
         return retraction
 
 
+async def change_dates(
+    db: Connection, question_id: int, campaign_id: int, dates: Mapping[int, datetime], *, at: datetime
+) -> int:
+    """Record that some people have other dates now than their answers are about, and update their present answers.
+
+    Whose date is gone keeps their answer: an appointment that is over may go from the file.
+
+    Args:
+        db: in the caller's transaction, which has locked none of their messages yet.
+        question_id: the question.
+        campaign_id: the campaign whose messages name the dates.
+        dates: each person's present date.
+        at: the time.
+
+    Returns:
+        How many people have another one.
+    """
+    given = (question_id, campaign_id, list(dates), list(dates.values()))
+    if not (people := [row["person_id"] for row in await db.fetch(SQL["list_changed_dates"], *given)]):
+        return 0
+    await db.execute(SQL["lock_many"], question_id, people)
+    goal_id = await db.fetchval(SQL["find_goal"], question_id)
+    changed = await db.fetch(SQL["list_changed_dates"], question_id, campaign_id, people, [dates[p] for p in people])
+    for person_id, date_at in changed:
+        await db.execute(SQL["add_date_change"], question_id, person_id, campaign_id, date_at, at)
+        await _update_status(db, question_id, person_id, goal_id, ResponseSource.DATE_CHANGE)
+    return len(changed)
+
+
 async def present_answer(db: Connection, question_id: int, person_id: int) -> PresentAnswer | None:
     """Return a person's present answer to a question; None while they have none."""
     row = await db.fetchrow(SQL["present_answer"], question_id, person_id)
@@ -169,6 +205,7 @@ async def _update_status(db: Connection, question_id: int, person_id: int, goal_
     change = await db.fetchrow(SQL["update_status"], question_id, person_id)
     assert change is not None
     if change["now"] is not None and change["before"] is None:
-        await meet(db, goal_id, person_id, source=source)
+        back = source == ResponseSource.DATE_CHANGE
+        await meet(db, goal_id, person_id, reason=Reason.DATE_MOVED_BACK if back else Reason.ANSWERED, source=source)
     elif change["before"] is not None and change["now"] is None:
         await reopen(db, goal_id, person_id)

@@ -10,10 +10,46 @@ from question q
 where q.question_id = $1;
 
 -- name: add_response
--- Adds a response to the ledger.
-insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts)
-values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9)
+-- Adds a response to the ledger. An answer is about the date that its message named, if that was due before one: it is read
+-- here, as another look would cost every answer something.
+insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts, date_at)
+values (
+  $1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9,
+  (select m.date_at from message m join step s using (step_id) where m.message_id = $7 and s.dated = 'before')
+)
 returning response_id;
+
+-- name: list_changed_dates
+-- People who have another date now than a campaign has told them, or than its last change says. (A message that went is about
+-- the date it named; one that waits follows its person's.)
+select d.person_id, d.date_at
+from unnest($3::bigint[], $4::timestamptz[]) as d (person_id, date_at)
+left join lateral (
+  select r.date_at
+  from response r
+  where r.question_id = $1 and r.person_id = d.person_id and r.campaign_id = $2 and r.source = 'date_change'
+  order by r.response_id desc
+  limit 1
+) as noted on true
+where case when noted.date_at is not null then noted.date_at <> d.date_at else exists (
+  select from step s
+  join message m on m.step_id = s.step_id and m.person_id = d.person_id
+  where s.campaign_id = $2 and s.dated = 'before' and m.wire_at is not null and m.date_at <> d.date_at
+) end
+order by d.person_id;
+
+-- name: lock_many
+-- The locks of several people, in the order of their ids, before anything of theirs is changed.
+select pg_advisory_xact_lock(hashtextextended('response:' || $1::bigint || ':' || p.person_id, 0))
+from (select unnest($2::bigint[]) as person_id order by 1) as p;
+
+-- name: add_date_change
+-- Adds to the ledger that somebody has another date now.
+insert into response (question_id, person_id, source, recorder, at, campaign_id, date_at)
+values ($1, $2, 'date_change', 'muster', $5, $3, $4);
+
+-- name: find_goal
+select goal_id from question where question_id = $1;
 
 -- name: add_comment
 insert into response_comment (response_id, comment) values ($1, $2);
@@ -27,9 +63,8 @@ delete from response_comment where response_id = $1;
 -- counter. Who changes their mind stays in the unit in which they were counted first.
 with best as (
   select r.response_id, r.answer, r.campaign_id
-  from response r
-  where r.question_id = $1 and r.person_id = $2 and r.answer is not null
-    and not exists (select from response undone where undone.retracts = r.response_id)
+  from response_standing r
+  where r.question_id = $1 and r.person_id = $2
   order by r.at desc, r.response_id desc
   limit 1
 ), before as (

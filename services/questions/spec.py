@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, field_v
 
 from core.errors import SpecError
 from core.spec_errors import near_miss
-from core.spec_file import Moment, Name, SpecTable, Text, at_zone, read_document, read_many, read_table
+from core.spec_file import Moment, Name, OneLine, SpecTable, Text, at_zone, read_document, read_many, read_table
 from messaging.content.advice import NETWORK_WORDS
 from messaging.content.languages import DEFAULT, code
 from services.questions.phrases import folded
@@ -43,7 +43,7 @@ def _digit(value: object) -> object:
 
 AnswerName = Annotated[str, Field(min_length=1, max_length=30), AfterValidator(_answer_name)]
 Digit = Annotated[str, BeforeValidator(_digit)]
-Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), OneLine]
 AnswerWords = Annotated[tuple[Text, ...], BeforeValidator(read_many)]
 
 
@@ -67,7 +67,7 @@ class AnswerTranslation(SpecTable):
 class QuestionTranslation(SpecTable):
     """Contents of a `[question.translations.cy]` table: the question in another language."""
 
-    title: Text
+    title: Annotated[Text, OneLine]
     asks: Text
     comment: Text | None = None
     answers: dict[str, AnswerTranslation]
@@ -77,7 +77,7 @@ class QuestionSpec(SpecTable):
     """Contents of a `[question]` table."""
 
     name: Name
-    title: Text
+    title: Annotated[Text, OneLine]
     organisation: str | None = None
     time_zone: str | None = None
     asks: Text

@@ -9,13 +9,16 @@ create table staff (
   disabled_at timestamptz
 );
 
--- A sign-in link works once, briefly. Only digests are stored.
+-- A sign-in link works once, briefly. Only digests are stored: of the token, and of its pieces, by which it is recognised where
+-- somebody sends it back.
 create table sign_in (
   digest     bytea       primary key,
+  pieces     bytea[]     not null,
   staff_id   bigint      not null references staff,
   expires_at timestamptz not null,
   used_at    timestamptz
 );
+create index sign_in_unused on sign_in (expires_at) where used_at is null; -- asked for whatever comes in that may hold a token
 
 -- A session's token changes every hour. All the tokens that followed from one sign-in are a family: it began once, ends
 -- together, and of each token there is one successor.

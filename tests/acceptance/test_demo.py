@@ -5,11 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from sandbox.demo.question import QuestionStory
+from sandbox.demo.show import tell
 from sandbox.demo.union import write_union
+from tests.integration.campaigns.test_notices import of_a_ballot
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -72,6 +77,37 @@ def test_the_demo_takes_a_member_file_and_tells_it_in_tables(tmp_path: Path) -> 
     assert len(shown) > 8
     for label in shown:
         assert label in done.stdout, "the README shows what the demo no longer says"
+
+
+def test_a_councils_question_ends_with_every_count_reconciled(tmp_path: Path) -> None:
+    done = demo(tmp_path / "home", "question", "--members", "240", "--json", "--headless")
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["reconciled"]
+    assert all(check["agrees"] for check in told["checks"])
+    visit, appointments = told["questions"]
+    checked = {check["name"]: check["muster"] for check in told["checks"]}
+    for question in (visit, appointments):
+        assert min(question["answers"].values()) > 0
+        assert min(question["routes"][route] for route in ("link", "sms_reply")) > 0
+        assert checked[f"{question['name']}: each answer in each ward"] == sum(question["answers"].values())
+    assert visit["comments"] > 0
+    assert told["asked_back"] > 0
+    assert told["answered_by_staff"] == 2
+    assert checked["low answers: staff see those who gave one"] > 0
+    assert told["opted_out"]["total"] > 0
+    asked, again, reminded = told["steps"]
+    assert asked["audience"] == 240
+    assert again["audience"] < 240, "the second step asks only those who have not answered"
+    assert reminded["not_sent"]["not_due_yet"] > 0, "some appointments are later"
+    assert sum(reminded["sent"].values()) > 0
+    printed = Console(record=True, width=120, file=StringIO())
+    tell(QuestionStory(), told, printed)
+    tables = printed.export_text()
+    assert of_a_ballot(tables + done.stderr) == []
+    for words in ("What residents said", "By ward: your visit to us", "Every count agrees"):
+        assert words in tables
 
 
 @pytest.mark.parametrize(

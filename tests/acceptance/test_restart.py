@@ -18,10 +18,12 @@ from campaigns.spec import load_campaign_spec
 from campaigns.variables import RESERVED
 from muster.demo_host import DemoHost
 from people.imports.imports import import_people
+from sandbox.demo.ballot import CAMPAIGN, BallotStory, check_voters
 from sandbox.demo.home import new_demo_home
-from sandbox.demo.reconcile import reconcile
+from sandbox.demo.reconcile import People, check_delivery
+from sandbox.demo.settling import until_settled
 from sandbox.demo.stage import Stage, open_stage
-from sandbox.demo.story import SPEC, shifted, until_settled
+from sandbox.demo.story import shifted
 from sandbox.demo.union import write_union
 from sandbox.profile import Profile
 
@@ -42,12 +44,14 @@ async def end(stage: Stage, name: str, how: signal.Signals) -> None:
 
 
 async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_the_middle(tmp_path: Path) -> None:
-    async with open_stage(new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost()) as stage:
+    async with open_stage(
+        new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost(), BallotStory.organisation
+    ) as stage:
         members = tmp_path / "members.csv"
         write_union(members, MEMBERS, 10)
         await import_people(stage.runtime.pool, members, reserved=RESERVED)
         spec = tmp_path / "spec.toml"
-        words = shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date())
+        words = shifted(CAMPAIGN.read_text(encoding="utf-8"), stage.runtime.clock().date())
         spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")
         async with stage.runtime.pool.acquire() as db:
             ballot = await create_ballot(db, load_ballot_spec(spec))
@@ -63,12 +67,17 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
         await end(stage, "serve", signal.SIGKILL)
         await stage.start("serve")
         await stage.until_ready()
-        await until_settled(stage, campaign)
+        await until_settled(stage)
 
         async with stage.runtime.pool.acquire() as db:
             counts = await db.fetch("select state::text, count(*) from message group by 1")
             states = {row["state"]: row["count"] for row in counts}
-            checks = await reconcile(db, campaign.campaign_id, ballot.ballot_id, stage.sandbox)
+            people = await People.load(db)
+            confirmed = stage.sandbox.record.confirmed()
+            checks = [
+                *await check_delivery(db, stage.sandbox, people),
+                *await check_voters(db, ballot.ballot_id, confirmed, people),
+            ]
         assert states.keys() <= {"accepted", "failed", "skipped", "suppressed"}, "everybody has an end"
         assert sum(states.values()) == MEMBERS
         assert states["accepted"] == len(mailbox) > 300

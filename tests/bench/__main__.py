@@ -22,11 +22,12 @@ from tests.bench.phases import profile
 from tests.bench.post_office import post_office
 from tests.bench.receipts import receipts
 from tests.bench.report import Report
+from tests.bench.subjects import subjects
 from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    one.__name__: one for one in (email, post_office, sms, receipts, launch, memory, claim, links, profile)
+    one.__name__: one for one in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, profile)
 }
 
 

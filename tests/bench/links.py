@@ -39,14 +39,14 @@ _TABLES: Final = (
 _BROWSER: Final = (
     "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
 )
-_HEADERS: Final = {
+HEADERS: Final = {
     "User-Agent": _BROWSER,
     "Accept": "text/html",
     "Accept-Language": "en-GB",
     "Sec-Fetch-Mode": "navigate",
     "Sec-Fetch-User": "?1",
 }
-_NONCE: Final = re.compile(r'name="nonce" value="([^"]+)"')
+NONCE: Final = re.compile(r'name="nonce" value="([^"]+)"')
 
 
 @dataclass
@@ -163,7 +163,7 @@ class _Visitors:
         }
         connector = aiohttp.TCPConnector(limit=256)
         async with (
-            aiohttp.ClientSession(connector=connector, headers=_HEADERS, timeout=aiohttp.ClientTimeout(20)) as session,
+            aiohttp.ClientSession(connector=connector, headers=HEADERS, timeout=aiohttp.ClientTimeout(20)) as session,
             asyncio.TaskGroup() as group,
         ):
             self._session = session
@@ -192,7 +192,7 @@ class _Visitors:
             number = self._any(voted=False)
         self._answered.add(person)
         path = f"/{token(number)}"
-        nonce = _NONCE.search(await self._ask(seen, "page", path, 200))
+        nonce = NONCE.search(await self._ask(seen, "page", path, 200))
         assert nonce is not None
         await asyncio.sleep(READS)
         began = time.perf_counter()

@@ -41,7 +41,7 @@ async def sms(*, quick: bool = False) -> Report:
         await add_people(url, 1, 2 * texts)  # half of them have a phone
         for turn, connections in product(range(rounds), CONNECTIONS):
             # a new simulator each time: the agenda of one that has taken many grows
-            with _simulator(ground.home) as (process, provider):
+            with open_simulator(ground.home) as (process, provider):
                 environment = ground.environment(
                     url, {**provider, "MUSTER_SMS_FROM": SMS_FROM, "MUSTER_SMS_CONNECTIONS": str(connections)}
                 )
@@ -53,7 +53,7 @@ async def sms(*, quick: bool = False) -> Report:
                         run = await deliver(ground, runtime, step_id, workers, process)
                         ours.setdefault(connections, []).append(run)
                     forms = await _forms(runtime, step_id)
-            with _simulator(ground.home) as (_, provider):
+            with open_simulator(ground.home) as (_, provider):
                 bare.setdefault(connections, []).append(await _post(provider, forms, connections))
     sent = {n: middle(runs) for n, runs in ours.items()}
     posted = {n: middle(runs) for n, runs in bare.items()}
@@ -84,7 +84,7 @@ class _Bare:
 
 
 @contextmanager
-def _simulator(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
+def open_simulator(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
     """A simulator, and what points Muster at it."""
     log = home / "simulator.log"
     with python("tests.bench.simulator", environment={}, log=log, ready="\n") as process:

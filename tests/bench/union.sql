@@ -41,7 +41,7 @@ insert into address (person_id, channel, address)
 select person_id, 'email', lower(external_id) || '@mail.example.org' from member;
 
 -- name: phones
--- Half of the members $1 to $2 have a phone too. The numbers belong to no operator (see sandbox/demo/union.py): there are
+-- Half of the members $1 to $2 have a phone too. The numbers belong to no operator (see sandbox/demo/member_file.py): there are
 -- 300,000 of them, so nobody after the 600,000th has one.
 insert into address (person_id, channel, address)
 select p.person_id, 'sms', '+447700' || (array['2', '4', '5'])[1 + n / 200000] || lpad((n / 2 % 100000)::text, 5, '0')

@@ -127,10 +127,10 @@ class Site:
 @pytest.fixture
 def chromium() -> str:
     """Where the browser is; there is no way around it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
         pytest.fail("The browser tests need Chromium on PATH. On Debian: sudo apt-get install chromium", pytrace=False)
-    return found
+    return program
 
 
 @pytest.fixture

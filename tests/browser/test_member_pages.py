@@ -27,12 +27,12 @@ SEEN = (
 
 async def faults(page: Page, options: dict[str, Any]) -> list[str]:
     """What axe-core finds wrong with a page by WCAG 2.2 AA and best practice."""
-    found = (await Axe().run(page, options=options)).response
-    looked = {rule["id"] for rule in found["passes"] + found["inapplicable"]}
+    violations = (await Axe().run(page, options=options)).response
+    looked = {rule["id"] for rule in violations["passes"] + violations["inapplicable"]}
     assert looked >= ({"color-contrast"} if options is COLOURS else {"color-contrast", "target-size"})
     return [
         f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
-        for violation in found["violations"]
+        for violation in violations["violations"]
     ]
 
 

@@ -23,13 +23,13 @@ MAIL = (
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig(twilio=TwilioConfig(sent_after=(0, 0), delivered_after=(0, 0)))) as one:
-        port = int(one.smtp_url.partition("?")[0].rpartition(":")[2])
+    async with open_sandbox(SandboxConfig(twilio=TwilioConfig(sent_after=(0, 0), delivered_after=(0, 0)))) as opened:
+        port = int(opened.smtp_url.partition("?")[0].rpartition(":")[2])
         async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
             await smtp.sendmail("b@union.test", ["maximiliana.longname@example.test"], MAIL.encode())
-        account = one.config.twilio
+        account = opened.config.twilio
         async with (
-            aiohttp.ClientSession(one.twilio_base_url) as http,
+            aiohttp.ClientSession(opened.twilio_base_url) as http,
             http.post(
                 f"/2010-04-01/Accounts/{account.account_sid}/Messages.json",
                 data={"To": MAX, "From": "+447480000001", "Body": "Have you voted? https://muster.test/x"},
@@ -37,7 +37,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
             ) as answer,
         ):
             assert answer.status == 201
-        yield one
+        yield opened
 
 
 async def test_the_buttons_of_a_phone_answer_as_its_owner(sandbox: Sandbox, browser: Browser) -> None:
@@ -81,8 +81,11 @@ async def test_every_page_can_be_read_at_every_width(
     for path in ("/", "/mails/1", f"/phones/{MAX}", "/mails/77"):
         await page.goto(sandbox.twilio_base_url + path)
         assert await page.evaluate(SIDEWAYS) == 0, path
-        found = (await Axe().run(page, options=RULES)).response["violations"]
-        assert not found, (path, [(one["id"], [node["html"] for node in one["nodes"]]) for one in found])
+        violations = (await Axe().run(page, options=RULES)).response["violations"]
+        assert not violations, (
+            path,
+            [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations],
+        )
         await expect(page.get_by_text("kept only while it runs")).to_be_visible()
     await expect(page.get_by_role("heading", name="There is no such mail")).to_be_visible()
     await page.goto(sandbox.twilio_base_url)

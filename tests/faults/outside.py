@@ -14,13 +14,28 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 
 from core.keyring import Keyring
+from sandbox.demo.residents import RESIDENTS
+from sandbox.mailbox import Mail
 from sandbox.postmaster import MailConditions, Postmaster
+from sandbox.profile import Profile
+from sandbox.record import Act
 from sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.smtp import open_smtp
-from sandbox.twilio import TwilioConfig
+from sandbox.twilio import Message, TwilioConfig
 from tests.faults.servers import SECRET
 
 T = TypeVar("T")
+
+_ANSWERS = {
+    "press:answer_good": 0.1, "press:answer_poor": 0.05, "press:answer_poor>answer_fair": 0.05,
+    "press:answer_good>comment": 0.05, "reply:good": 0.1, "reply:poor+": 0.1, "reply:fair>good": 0.05,
+    "reply:unclear": 0.1,
+}  # fmt: skip
+_PEOPLE = Profile(
+    email={}, sms={}, about={"Sorry, we": {"reply:fair": 0.9}, "How did we do": _ANSWERS, "how it went": _ANSWERS},
+    phrasebook=RESIDENTS, speed=36_000, scanned=0.0,
+)  # fmt: skip
+"""Those who are asked how it went; nobody answers anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +84,8 @@ class Outside:
 
     @property
     def taken(self) -> Counter[str]:
-        """How much has come, by channel."""
-        return Counter(email=len(self.sandbox.mailbox), sms=len(self.sandbox.twilio.messages))
+        """How much of the campaigns has come, by channel."""
+        return Counter(self._taken)
 
     def arrivals(self) -> list[Arrival]:
         """Everything that came, in no order."""
@@ -93,6 +108,35 @@ class Outside:
             return mails + texts
 
         return self.do(read())
+
+    def acts(self) -> list[Act]:
+        """Everything that people did, in order."""
+
+        async def read() -> list[Act]:
+            return list(self.sandbox.record.acts)
+
+        return self.do(read())
+
+    def texts(self) -> dict[str, int | None]:
+        """Our id of each text that came, by Twilio's."""
+        keyring = Keyring([SecretStr(SECRET)])
+
+        async def read() -> dict[str, int | None]:
+            return {
+                message.sid: keyring.verify_id(sign_id, "status")
+                for message in self.sandbox.twilio.messages
+                for sign_id in parse_qs(urlsplit(message.callback or "").query).get("m", [""])
+            }
+
+        return self.do(read())
+
+    def pass_on(self, url: str) -> None:
+        """From now on, what people text is posted there; four times, if need be."""
+
+        async def turn() -> None:
+            self.sandbox.twilio.inbound_url = f"{url}#rc=3&rp=all"
+
+        self.do(turn())
 
     def told(self) -> Mapping[int, set[str]]:
         """The statuses that each text's receipts really told us, by our id."""
@@ -132,11 +176,27 @@ class Outside:
 
     async def _open(self) -> None:
         self.sandbox = await self._stack.enter_async_context(
-            open_sandbox(SandboxConfig(host=self._host, twilio=self._twilio))
+            open_sandbox(SandboxConfig(host=self._host, twilio=self._twilio, members=_PEOPLE))
         )
+        self._taken: Counter[str] = Counter()
+        self._count()
         self._told: defaultdict[int, set[str]] = defaultdict(set)
         self._listen_in()
         await self._open_relay()
+
+    def _count(self) -> None:
+        """Count what comes from campaigns: everybody can unsubscribe from that."""
+        add: Callable[[Message], None] = self.sandbox.twilio.messages.add
+
+        def counted(message: Message) -> None:
+            add(message)
+            self._taken["sms"] += message.direction == "outbound-api" and "STOP" in message.body
+
+        def seen(mail: Mail) -> None:
+            self._taken["email"] += b"List-Unsubscribe:" in (mail.raw or b"")
+
+        self.sandbox.twilio.messages.add = counted  # type: ignore[method-assign]
+        self.sandbox.mailbox.readers.append(seen)
 
     def _listen_in(self) -> None:
         """Note the receipts that our webhook took."""

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from messaging.outbox.counts import step_counts
+from core.db import Connection
+from messaging.outbox.counts import StepCounts, step_counts
 from messaging.states import RANK, Reason, State
 from tests.faults.outside import Arrival
+from tests.faults.servers import CAMPAIGN, FEEDBACK
 from tests.faults.stage import Stage
 
 LEFT = frozenset(
@@ -22,7 +24,9 @@ OPEN = frozenset({State.QUEUED, State.SENDING, State.AMBIGUOUS})
 SLACK = 2.0
 """Seconds that a provider may take to note what was handed to it in time."""
 
-_MESSAGES = "select * from message order by message_id"
+_MESSAGES = """
+select m.*, c.name as campaign from message m left join campaign c using (campaign_id) order by message_id
+"""
 _UNKNOWN = """
 -- each time the outcome of a try became unknown, and whose try it was
 select e.message_id, e.code, m.channel,
@@ -56,8 +60,10 @@ class Finding:
     Attributes:
         fault: its name.
         sent: messages that the providers have.
-        lost: people who should have got one, and messages that are said to have left, where no provider has it.
+        lost: messages that should be there, and messages that are said to have left, where no provider has it.
         doubled: copies too many, beyond those that policy allows.
+        single: messages to one person, of no campaign.
+        answers: people whose answer to the question counts.
         again: copies of emails whose first try stayed unanswered; the same Message-ID.
         ambiguous: messages whose outcome was unknown at some time.
         late: the most that left, by one channel, after one commit of answers or opt-outs, or of a pause.
@@ -73,6 +79,8 @@ class Finding:
     sent: int = 0
     lost: int = 0
     doubled: int = 0
+    single: int = 0
+    answers: int = 0
     again: int = 0
     ambiguous: int = 0
     late: int | None = None
@@ -160,12 +168,18 @@ async def _read(stage: Stage) -> Books:
 
 
 def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:
-    people = (stage.scale.emails + stage.scale.texts) * stage.steps
-    missing = people - len(books.rows)
+    wanted = stage.messages
+    missing = wanted - sum(row["campaign"] is not None for row in books.rows.values())
+    forgotten = sorted(stage.asked - books.rows.keys())
+    finding.single = sum(row["campaign"] is None for row in books.rows.values())
     gone = [key for key, row in books.rows.items() if State(row["state"]) in LEFT and key not in books.arrived]
-    finding.lost = missing + len(gone)
+    finding.lost = missing + len(gone) + len(forgotten)
     if missing:
-        finding.broken.append(f"{missing} people of {people} have no message at all")
+        finding.broken.append(f"{missing} messages of {wanted} are not there at all")
+    if forgotten:
+        finding.broken.append(
+            f"{len(forgotten)} messages to one person were queued, and are not there: {forgotten[:5]}"
+        )
     if gone:
         finding.broken.append(f"{len(gone)} messages are said to have left, and no provider has them: {gone[:5]}")
     if books.strays:
@@ -199,7 +213,9 @@ def _states_are_true(books: Books, finding: Finding, allowed: Allowed) -> None:
             reasons[f"are {state}, and their last event says {books.told.get(key)}"] += 1
         elif state not in LEFT:
             granted = allowed.failed if state is State.FAILED else allowed.withdrawn
-            if row["reason"] not in granted:
+            # who got a copy that we know nothing of may have answered it before another was sent
+            answered = row["campaign"] == FEEDBACK and row["reason"] == Reason.ANSWERED and key in books.arrived
+            if row["reason"] not in granted and not answered:
                 reasons[f"are {state} ({row['reason']})"] += 1
             if key in books.arrived and key not in doubted:
                 reasons[f"are {state}, and arrived"] += 1
@@ -246,7 +262,12 @@ def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> No
         Counter(one.channel for key in messages for one in books.arrived.get(key, ()) if one.at > committed_at)
         for committed_at, messages in stage.answered
     ]
-    everything = [arrival for arrivals in books.arrived.values() for arrival in arrivals]
+    everything = [
+        arrival
+        for key, arrivals in books.arrived.items()
+        if books.rows[key]["campaign"] == CAMPAIGN
+        for arrival in arrivals
+    ]
     after += [Counter(entry.channel for entry in everything if start < entry.at < end) for start, end in stage.paused]
     for late in after:
         finding.late = max(finding.late or 0, *late.values(), 0)
@@ -257,9 +278,13 @@ def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> No
 
 async def _counts_agree(stage: Stage, books: Books, finding: Finding) -> None:
     """What the console and reports show is what a recount gives."""
-    campaign_id = next(iter(books.rows.values()))["campaign_id"] if books.rows else 0
-    shown = await stage.ask(lambda db: step_counts(db, campaign_id))
-    recount = Counter((row["step_id"], row["state"]) for row in books.rows.values())
+    campaigns = {row["campaign_id"] for row in books.rows.values()} - {None}
+
+    async def count(db: Connection) -> list[StepCounts]:
+        return [step for campaign_id in campaigns for step in await step_counts(db, campaign_id)]
+
+    shown = await stage.ask(count)
+    recount = Counter((row["step_id"], row["state"]) for row in books.rows.values() if row["campaign"] is not None)
     claimed = Counter({(step.step_id, state.value): n for step in shown for state, n in step.counts.items()})
     if claimed != recount:
         finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")

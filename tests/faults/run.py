@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults import hosts
+from tests.faults.answers import reckon_answers
+from tests.faults.correspondence import writing
 from tests.faults.faults import Fault
 from tests.faults.reckoning import Finding, reckon
 from tests.faults.scale import Scale
-from tests.faults.servers import LOOPBACK, Servers
+from tests.faults.servers import CAMPAIGN, FEEDBACK, LOOPBACK, Servers
 from tests.faults.stage import Stage, open_stage
 
 _WENT_WRONG = """
@@ -49,26 +51,24 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
 async def _play(stage: Stage, fault: Fault) -> Finding:
     if fault.paced:
         await stage.fetch("update sender set pace = $1", stage.scale.pace * stage.scale.emails)
-    if fault.web:
-        await stage.start_web()
     await stage.add_workers(fault.workers)
+    await stage.start_web()
     await stage.until_at_work()  # one that meets the fault while it starts ends, as it should, and was never tested
     began = time.time()
-    if fault.launched:
-        await stage.launch()
+    await stage.launch(FEEDBACK, *([CAMPAIGN] if fault.launched else []))
     try:
-        await fault.play(stage)
+        async with writing(stage):
+            await fault.play(stage)
         await stage.until_settled(hurried=fault.hurried)
         done_at = time.time()
-        if fault.web:
-            await asyncio.to_thread(stage.outside.idle)
-            await stage.until_found("select where not exists (select from inbound_log where state = 'new')")
+        await stage.until_heard(hurried=fault.hurried)
         await stage.stop()
     except AssertionError as error:
         return Finding(fault.name, broken=[str(error)])
     if fault.unwell and not await stage.fetch(_WENT_WRONG):
         stage.wrong.append("no try went wrong: nothing was tested")
     finding = await reckon(stage, fault.name, fault.allowed(stage.scale))
+    await reckon_answers(stage, finding)
     finding.hurried = fault.hurried
     finding.done = done_at - (stage.over_at or began)
     finding.recovered = _recovered(stage)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey to be knocked over: real servers on TCP, with a campaign in a template database.
+"""PostgreSQL and Valkey to be knocked over: real servers on TCP, with campaigns in a template database.
 
 PostgreSQL runs with fsync on. Both keep their address and their data across every restart.
 """
@@ -35,7 +35,10 @@ from core.runtime import open_runtime
 from core.settings import Settings
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey, start_valkey
-from tests.faults.scale import Scale
+from sandbox.demo.question import VISIT
+from services.questions.spec import load_question_spec
+from staff.accounts import Actor, add_staff
+from tests.faults.scale import ASKED, Scale
 
 T = TypeVar("T")
 
@@ -45,7 +48,11 @@ HOSTS = f"10.213.{os.getpid() % 256}"
 SECRET = "a secret for fault tests only and long enough"
 SMS_FROM = "+447480111111"
 MAIL_FROM = "The Union <ballot@union.test>"
-CAMPAIGN = "nudges"
+CAMPAIGN, FEEDBACK = "nudges", "feedback"
+"""Campaigns about a ballot and about a question: each has people of its own."""
+QUESTION = "visit-2026"
+STAFF = "ada@union.test"
+STAFF_PHONE = "+447480222222"
 _TEMPLATE = "muster_faults"
 
 
@@ -79,7 +86,7 @@ class Servers:
         return Redis(host=self.address, port=self.valkey_port)
 
     async def new_database(self) -> str:
-        """A database with members and a campaign that is ready to be launched; returns its name."""
+        """A database with members and two campaigns that are ready to be launched; returns its name."""
         name = f"fault_{next(self._numbers)}"
         await ask(self.database_url("postgres"), lambda db: db.execute(f"create database {name} template {_TEMPLATE}"))
         # A copied sequence believes that its next values are in the log already, and after a crash gives them again.
@@ -221,25 +228,39 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
     today = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     async with open_runtime(settings, pool_size=3) as runtime:
         async with runtime.pool.acquire() as db:
-            await db.execute(_MEMBERS, scale.emails, scale.texts)
+            await db.execute(_MEMBERS, scale.emails, scale.texts, ASKED)
             ballot = {
                 "name": "pay", "title": "Pay", "time_zone": "UTC",
                 "opens": (today - timedelta(days=2)).isoformat(), "closes": (today + timedelta(days=20)).isoformat(),
             }  # fmt: skip
             await create_ballot(db, BallotSpec.model_validate(ballot))
+            by = Actor("the harness", "the harness")
+            await add_staff(db, STAFF, "Ada", by=by, now=runtime.clock(), phone=STAFF_PHONE)
         steps = [
             {"template": "ballot-reminder", "channels": ["email", "sms"]},
             {"template": "ballot-last-days", "channels": ["email", "sms"], "when": {"after": "3 days"}},
         ]
-        spec = {"name": CAMPAIGN, "title": "Nudges", "about": {"ballot": "pay"}, "quiet_hours": "none", "steps": steps}
-        await create_campaign(runtime, CampaignSpec.model_validate(spec), "the harness")
+        spec = {"name": CAMPAIGN, "title": "Nudges", "about": {"ballot": "pay"}, "steps": steps}
+        await create_campaign(runtime, _spec(spec, asked=False), "the harness")
+        question = load_question_spec(VISIT).model_copy(update={"closes": today + timedelta(days=20)})
+        step = {"template": "feedback-request", "channels": ["email", "sms"]}
+        spec = {"name": FEEDBACK, "title": "Feedback", "about": {"question": QUESTION}, "steps": [step]}
+        await create_campaign(runtime, _spec(spec, asked=True), "the harness", own=question)
     await ask(url, lambda db: db.execute("vacuum analyze"))
 
 
+def _spec(spec: dict[str, Any], *, asked: bool) -> CampaignSpec:
+    """A campaign to those who are asked the question, or to the others."""
+    return CampaignSpec.model_validate({**spec, "quiet_hours": "none", "audience": {"attribute": {"asked": asked}}})
+
+
 _MEMBERS = """
-with member as (
-  insert into person (external_id, first_name, last_name)
-  select 'M' || n, 'Ann', 'Lee' from generate_series(1, $1::integer + $2::integer) as n
+with known as (
+  insert into attribute (name, label) values ('asked', 'Asked')
+), member as (
+  insert into person (external_id, first_name, last_name, attributes)
+  select 'M' || n, 'Ann', 'Lee', case when n % $3 = 0 then '{"asked": "yes"}'::jsonb else '{}' end
+  from generate_series(1, $1::integer + $2::integer) as n
   returning person_id, substr(external_id, 2)::integer as n
 )
 insert into address (person_id, channel, address)

@@ -25,7 +25,7 @@ from core.runtime import open_runtime
 from core.settings import Settings
 from tests.faults.outside import Outside, open_outside_world
 from tests.faults.scale import Scale
-from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
+from tests.faults.servers import LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
 
 T = TypeVar("T")
 Process = asyncio.subprocess.Process
@@ -73,9 +73,10 @@ class Stage:
         settings: as the processes have them.
         workers: those that are meant to live.
         killed: process ids of workers that were killed.
+        asked: ids of the messages to one person whose queueing was committed.
         answered: what was committed when: (seconds since 1970, message ids) of answers and opt-outs.
-        paused: when the campaign stood still: (seconds since 1970, until).
-        steps: how many of the campaign's steps are launched.
+        paused: when the ballot campaign stood still: (seconds since 1970, until).
+        steps: how many of the ballot campaign's steps are launched.
         most_workers: the most that were ever at work at once.
         wrong: what went wrong on the stage itself.
         over_at: when the fault's cause was gone; None where it never is.
@@ -91,6 +92,7 @@ class Stage:
     workers: list[Process] = field(default_factory=list)
     web: Process | None = None
     killed: list[int] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)
     answered: list[tuple[float, set[int]]] = field(default_factory=list)
     paused: list[tuple[float, float]] = field(default_factory=list)
     steps: int = 1
@@ -101,6 +103,11 @@ class Stage:
     @property
     def url(self) -> str:
         return self.servers.database_url(self.database)
+
+    @property
+    def messages(self) -> int:
+        """How many messages the campaigns have to send."""
+        return self.scale.messages(self.steps)
 
     async def ask(self, what: Callable[[Connection], Awaitable[T]]) -> T:
         """Ask the database, whatever has just been done to it."""
@@ -196,13 +203,14 @@ class Stage:
         path = self.folder / "log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
 
-    # the campaign
+    # the campaigns
 
-    async def launch(self) -> None:
-        """Launch the campaign's first step."""
+    async def launch(self, *names: str) -> None:
+        """Launch the first steps of campaigns."""
         async with open_runtime(self.settings, pool_size=3) as runtime:
-            campaign_id = await runtime.pool.fetchval("select campaign_id from campaign where name = $1", CAMPAIGN)
-            await launch(runtime, campaign_id, "the harness")
+            for name in names:
+                campaign_id = await runtime.pool.fetchval("select campaign_id from campaign where name = $1", name)
+                await launch(runtime, campaign_id, "the harness")
 
     async def until_at_work(self) -> None:
         """Wait until every worker has come up."""
@@ -264,6 +272,17 @@ class Stage:
                 return
             await asyncio.sleep(0.1)
 
+    async def until_heard(self, *, hurried: bool) -> None:
+        """Wait until people have answered, and what they said has been read and, where need be, asked back."""
+        events, deadline = -1, time.monotonic() + self.scale.patience
+        while time.monotonic() < deadline:
+            await self.until_settled(hurried=hurried)
+            before, events = events, (await self.fetch("select count(*) as n from message_event"))[0]["n"]
+            if events == before:  # nothing was sent while people answered, so there is nothing new to answer
+                return
+            await asyncio.to_thread(self.outside.idle)
+            await self.until_found("select where not exists (select from inbound_log where state = 'new')")
+
 
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
     try:
@@ -293,6 +312,7 @@ async def open_stage(
         folder = servers.home / database
         folder.mkdir()
         environment, settings = _configure(servers, scale, database, folder, outside)
+        outside.pass_on(f"{settings.public_url}/webhooks/twilio/inbound")
         stage = Stage(servers, outside, scale, database, folder, environment, settings)
         stack.push_async_callback(stage.abandon)
         yield stage

@@ -41,6 +41,8 @@ def for_terminal(findings: Sequence[Finding]) -> str:
                   for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]  # fmt: skip
+    single, answers = sum(finding.single for finding in findings), sum(finding.answers for finding in findings)
+    lines.append(f"{single:,} of them to one person, of no campaign; {answers:,} people have answered the question")
     lines += [f"BROKEN  {finding.fault}: {words}" for finding in findings for words in finding.broken]
     lines += [f"NOT RUN {finding.fault}: {finding.not_run}" for finding in findings if finding.not_run]
     return "\n".join(lines)

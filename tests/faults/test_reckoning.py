@@ -13,18 +13,20 @@ from messaging.states import Reason
 from tests.faults.outside import Arrival
 from tests.faults.reckoning import Allowed, Books, judge
 from tests.faults.scale import SHORT
+from tests.faults.servers import CAMPAIGN, FEEDBACK
 
 SCALE = replace(SHORT, emails=2, texts=2, smtp_connections=1, sms_connections=1)
 KILLED = 77
 
 
 def row(channel: str, address: str, **changes: Any) -> dict[str, Any]:
-    return {"state": "accepted", "reason": None, "channel": channel, "address": address} | changes
+    return {"state": "accepted", "reason": None, "channel": channel, "address": address, "campaign": CAMPAIGN} | changes
 
 
 def stage(**changes: Any) -> Any:
     known = {
         "scale": SCALE, "steps": 1, "wrong": [], "killed": [], "answered": [], "paused": [], "most_workers": 1,
+        "asked": set(), "messages": 4,
         "outside": SimpleNamespace(told=dict),
     }  # fmt: skip
     return SimpleNamespace(**known | changes)
@@ -92,7 +94,7 @@ def doubt(kept: Books) -> None:
     ("spoil", "words"),
     [
         (lose, "1 messages are said to have left, and no provider has them: [4]"),
-        (forget, "1 people of 4 have no message at all"),
+        (forget, "1 messages of 4 are not there at all"),
         (double, "1 copies too many"),
         (leave_open, "1 messages are still ambiguous (None)"),
         (fail, "1 messages are failed (cannot_render)"),
@@ -120,6 +122,25 @@ def test_a_copy_of_an_unanswered_email_is_allowed_if_it_is_the_same() -> None:
     doubt(other)
     other.arrived[1].append(arrival(1, mark="<another>"))
     assert judged(other, allowed).doubled == 1
+
+
+def test_who_got_a_copy_we_know_nothing_of_may_have_answered_the_question() -> None:
+    kept = books()
+    kept.unknown.append({"message_id": 1, "channel": "email", "pid": KILLED})
+    kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
+    kept.told[1] = "cancelled"
+    assert judged(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
+    kept.rows[1]["campaign"] = FEEDBACK
+    assert judged(kept, killed=[KILLED]).broken == []
+    del kept.arrived[1]
+    assert judged(kept, killed=[KILLED]).broken == ["1 messages are cancelled (answered)"]
+
+
+def test_a_message_to_one_person_that_was_queued_must_be_there() -> None:
+    kept = books()
+    kept.rows[4]["campaign"] = None
+    assert judged(kept, messages=3, asked={4}).broken == []
+    assert judged(kept, messages=3, asked={4, 5}).lost == 1
 
 
 def test_a_text_is_never_sent_again_that_arrived() -> None:
@@ -159,9 +180,11 @@ def test_after_a_commit_only_what_was_on_the_wire_may_leave(workers: int, broken
         kept.rows[key] = row("email", f"address {key}")
         kept.told[key] = "accepted"
         kept.arrived[key] = [Arrival(key, "email", f"address {key}", f"<m{key}>", 11.0)]
-    scale = replace(SCALE, emails=2 + late)
-    answers = judged(kept, scale=scale, answered=[(10.5, set(range(10, 10 + late)))], most_workers=workers)
-    pause = judged(kept, scale=scale, paused=[(10.5, 12.0)], most_workers=workers)
+    scale, messages = replace(SCALE, emails=2 + late), 4 + late
+    answers = judged(
+        kept, scale=scale, messages=messages, answered=[(10.5, set(range(10, 10 + late)))], most_workers=workers
+    )
+    pause = judged(kept, scale=scale, messages=messages, paused=[(10.5, 12.0)], most_workers=workers)
     assert bool(answers.broken) is bool(pause.broken) is broken
     assert answers.late == pause.late == late
 

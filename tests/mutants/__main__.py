@@ -121,7 +121,9 @@ def _tested(server: Postgres, mutant: SqlMutant, log: Path) -> int:
 
 def main(words: list[str]) -> int:
     """Run the mutants that are asked for; returns 1 if there are some that no test noticed."""
-    chosen = [one for one in MUTANTS if not words or any(word in f"{one.name} {one.within}" for word in words)]
+    chosen = [
+        mutant for mutant in MUTANTS if not words or any(word in f"{mutant.name} {mutant.within}" for word in words)
+    ]
     if not chosen:
         sys.stderr.write("No mutant has such a name. `python -m tests.mutants` without words runs all of them.\n")
         return 2

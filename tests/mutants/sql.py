@@ -339,7 +339,11 @@ MUTANTS: Final = (
         ("one more than the cap is sent", "had.messages >= cap.messages", "had.messages > cap.messages"),
         ("the newest decides when it frees", ")[cap.messages] as nth", ")[1] as nth"),
         ("the least strict cap holds", "select max(", "select min("),
-        ("what is on its way does not count", "'complained', 'sending', 'ambiguous')", "'complained')"),
+        (
+            "what is on its way does not count",
+            "(is_received(m.state) or m.state in ('sending', 'ambiguous'))",
+            "is_received(m.state)",
+        ),
         ("everybody's messages count", " and m.person_id = person", ""),
         ("messages of any age count", "dispatch.left_at > at - cap.seconds * interval '1 second'\n", "true\n"),
         ("every purpose counts", "(cap.purpose = 'all' or s.purpose = cap.purpose)", "true"),

@@ -21,6 +21,7 @@ from messaging.states import State
 from people.imports.imports import import_people
 from tests.support.electorate import NOW, campaign_spec, connected
 from tests.support.outbox_rows import dispatcher
+from tests.support.questions import add_question
 
 REMINDER: Final[Mapping[str, Any]] = {
     "template": "appointment-reminder",
@@ -56,8 +57,17 @@ def loader(runtime: Runtime, folder: Path) -> Load:
     return load
 
 
+async def add_visit(db: Connection) -> None:
+    """A question that takes the answers of a reminder, and those after a visit."""
+    answers = ("will_attend", "change_appointment", "good", "fair", "poor")
+    await add_question(
+        db, closes="2027-03-01", translations={},
+        answers=[{"name": name, "label": name.replace("_", " ").title()} for name in answers],
+    )  # fmt: skip
+
+
 async def made(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
-    spec = campaign_spec(steps=[dict(step) for step in steps or (REMINDER,)], **changes)
+    spec = campaign_spec(about={"question": "visit"}, steps=[dict(step) for step in steps or (REMINDER,)], **changes)
     return await create_campaign(runtime, spec, "staff")
 
 

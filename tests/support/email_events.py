@@ -45,8 +45,8 @@ _numbers = count(1)
 
 def payload(provider: str, name: str, sign_id: str) -> dict[str, Any]:
     text = (DATA / provider / f"{name}.json").read_text(encoding="utf-8")
-    said: dict[str, Any] = json.loads(text.replace("SEAL", sign_id))
-    return said
+    body: dict[str, Any] = json.loads(text.replace("SEAL", sign_id))
+    return body
 
 
 @dataclass
@@ -196,18 +196,18 @@ class World:
 
     def request(self, provider: str, name: str, message_id: int, **changed: Any) -> Request:
         """A request as a provider makes it about a message."""
-        said = payload(provider, name, self.runtime.keyring.sign_id(message_id, "bounce"))
+        body = payload(provider, name, self.runtime.keyring.sign_id(message_id, "bounce"))
         match provider:
             case "sendgrid":
                 key: dict[str, str | int] = {"sg_event_id": f"ZGVsaXZlcmVk{next(_numbers)}"}
-                return self.sendgrid[0].sign(json.dumps([said | key | changed]).encode())
+                return self.sendgrid[0].sign(json.dumps([body | key | changed]).encode())
             case "mailgun":
-                said["event-data"] |= changed
-                return Request(json.dumps(said | {"signature": mailgun_signature()}).encode())
+                body["event-data"] |= changed
+                return Request(json.dumps(body | {"signature": mailgun_signature()}).encode())
             case "postmark":
-                key = {"ID": next(_numbers)} if "ID" in said else {"MessageID": f"883953f4-{next(_numbers)}"}
-                return Request(json.dumps(said | key | changed).encode(), postmark_headers())
-        return self.from_sns(self.sns.notification(said | changed))
+                key = {"ID": next(_numbers)} if "ID" in body else {"MessageID": f"883953f4-{next(_numbers)}"}
+                return Request(json.dumps(body | key | changed).encode(), postmark_headers())
+        return self.from_sns(self.sns.notification(body | changed))
 
     def from_sns(self, said: dict[str, Any]) -> Request:
         return Request(json.dumps(said).encode(), {"Content-Type": "text/plain; charset=UTF-8"})

@@ -112,7 +112,7 @@ async def agree(
 ) -> None:
     """What people say about marketing by a channel."""
     said: dict[str, Any] = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
-    await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])
+    await record_consents(db, [Consent(person_id, channel, "marketing", action, **said) for person_id in people])
 
 
 async def dispatcher(db: Connection, name: str = "w1") -> int:

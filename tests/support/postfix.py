@@ -135,5 +135,5 @@ async def _run(*words: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, said = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, said.decode()
+    _, output = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, output.decode()

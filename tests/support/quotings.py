@@ -33,7 +33,7 @@ GIVEN: Mapping[str, Any] = {
     },
     "contact": "ballot@union.example.org",
 }
-CONSTANTS = json.dumps({name: said for name, said in GIVEN.items() if name != "first_name"})
+CONSTANTS = json.dumps({name: text for name, text in GIVEN.items() if name != "first_name"})
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 WROTE = "On Mon, 23 Nov 2026 at 10:00, The Union <ballot@union.example.org> wrote:"
 OUTLOOK = (

@@ -37,8 +37,8 @@ class Got:
 
     @property
     def event(self) -> dict[str, Any]:
-        said: dict[str, Any] = orjson.loads(self.body)
-        return said
+        body: dict[str, Any] = orjson.loads(self.body)
+        return body
 
     @property
     def webhook_id(self) -> str:
@@ -63,11 +63,11 @@ class Receiver:
 
     @property
     def types(self) -> list[str]:
-        return [one.event["type"] for one in self.got]
+        return [request.event["type"] for request in self.got]
 
     @property
     def cursors(self) -> list[int]:
-        return [one.event["cursor"] for one in self.got]
+        return [request.event["cursor"] for request in self.got]
 
     def answers(self, *statuses: int, **headers: str) -> None:
         """Answer with these, one after the other; the last one from then on."""
@@ -181,10 +181,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 async def happen(db: Connection, n: int = 1, *, first: int = 0) -> None:
     """Something that is told: each an opt-out whose source is its number."""
-    for one in range(first, first + n):
-        await suppress(db, channel="sms", address=f"+4477009{one:05}", reason="opted_out", source=f"{one}")
+    for number in range(first, first + n):
+        await suppress(db, channel="sms", address=f"+4477009{number:05}", reason="opted_out", source=f"{number}")
 
 
 def sources(receiver: Receiver) -> list[str]:
     """What of it arrived, in order."""
-    return [one.event["data"]["source"] for one in receiver.got]
+    return [request.event["data"]["source"] for request in receiver.got]

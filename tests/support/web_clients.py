@@ -35,14 +35,14 @@ async def call(where: str, words: bytes = b"") -> Stream:
 
 async def rest(stream: Stream) -> bytes:
     """Everything until the server hangs up."""
-    said = b""
+    output = b""
     try:
         async with asyncio.timeout(20):
-            said = await stream[0].read()
+            output = await stream[0].read()
     except ConnectionResetError:
         pass
     stream[1].close()
-    return said
+    return output
 
 
 @asynccontextmanager

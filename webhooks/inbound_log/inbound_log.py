@@ -4,13 +4,15 @@ The provider gets its 2xx only once the row is committed; a repetition is stored
 effects of an item and the note that it is done are one transaction, so doing it again changes nothing. Items of one
 subject (a message, a phone number) are processed one at a time, in the order they came. An item that fails is tried
 again with growing pauses; one that can never be processed is parked, and staff are alerted.
+
+Nothing is stored with a sign-in link of ours in it: whatever comes in passes `staff.quoted_links`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, TypeVar
@@ -19,11 +21,13 @@ import asyncpg
 import structlog
 
 from core.alerts import raise_alert
+from core.credentials import document_might_hold
 from core.db import AWAY, Connection, in_time, load_queries
 from core.db.in_time import answer_in_time, as_unavailable
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
 from people.people_lock import lock_people_shared
+from staff.quoted_links import document_without_links, raw_without_links, without_links
 from webhooks.late_arrivals import forget_late
 
 SQL: Final = load_queries(__file__)
@@ -130,7 +134,7 @@ class Intake:
             try:
                 # the deadline of the oldest; the timeout also rids the pool of a connection that hangs
                 async with asyncio.timeout_at(batch[0].until):
-                    await _store(runtime, batch)
+                    await _store(runtime, await _without_links(runtime, batch))
             except Exception as error:  # noqa: BLE001  # reported to those who wait; the next batch has its own try
                 for arrival in batch:
                     arrival.tell(error)
@@ -159,6 +163,19 @@ class _Arrival:
             self.stored.set_exception(result)
         else:
             self.stored.set_result(result)
+
+
+async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequence[_Arrival]:
+    """Return a batch with sign-in links masked; most have no sign of any, and cost no look-up."""
+    words = [arrival.row[2:4] for arrival in batch]
+    if not document_might_hold(words):
+        return batch
+    async with runtime.pool.acquire() as db:
+        masked = await document_without_links(db, words, now=runtime.clock())
+    return [
+        replace(arrival, row=(*arrival.row[:2], subject, payload, *arrival.row[4:]))
+        for arrival, (subject, payload) in zip(batch, masked, strict=True)
+    ]
 
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
@@ -190,7 +207,8 @@ async def store_done(
         payload: JSON-able; no NUL characters.
         at: when it came; aware.
     """
-    inbound_id: int = await db.fetchval(SQL["store_done"], source, key, subject, dict(payload), at)
+    kept = await document_without_links(db, dict(payload), now=at)
+    inbound_id: int = await db.fetchval(SQL["store_done"], source, key, subject, kept, at)
     return inbound_id
 
 
@@ -221,8 +239,17 @@ async def store_raw_mail(
     Raises:
         Unavailable: the database does not answer.
     """
-    row = (source, dedupe_key, subject, dict(payload), runtime.clock(), raw, *(once or (None, None)))
-    inbound_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["store_mail"], *row))
+    now = runtime.clock()
+
+    async def store() -> int | None:
+        async with runtime.pool.acquire() as db:
+            words = await document_without_links(db, [subject, dict(payload)], now=now)
+            kept = await raw_without_links(db, raw, now=now)
+            row = (source, dedupe_key, *words, now, kept, *(once or (None, None)))
+            inbound_id: int | None = await db.fetchval(SQL["store_mail"], *row)
+            return inbound_id
+
+    inbound_id = await answer_in_time(store())
     if inbound_id is not None:
         await runtime.wake("inbound")
     return inbound_id
@@ -235,11 +262,15 @@ async def store_malformed(runtime: Runtime, *, source: str, problem: str, body: 
         Unavailable: the database does not answer.
     """
     now = runtime.clock()
-    await answer_in_time(
-        runtime.pool.execute(
-            SQL["store_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
-        )
-    )
+
+    async def store() -> None:
+        async with runtime.pool.acquire() as db:
+            words = await without_links(db, problem, now=now)
+            kept = (await raw_without_links(db, body, now=now))[:MALFORMED_CAP]
+            row = (source, words, kept, now, now + MALFORMED_LASTS, MALFORMED_KEPT)
+            await db.execute(SQL["store_malformed"], *row)
+
+    await answer_in_time(store())
 
 
 async def process(

@@ -175,15 +175,20 @@ class _Press:
         return await self._page(page, signals=used.signals)
 
     async def _comment(self, used: AnsweredView) -> web.Response:
-        """Keep a comment. Nothing is asked twice: programs that press buttons write no words."""
+        """Keep a comment. Nothing is asked twice: programs that press buttons write no words.
+
+        One that asks for no more messages stops them like the button beside it, and the page says so and offers to take
+        it back: whoever writes "stop texting me" wants it done, and whoever meant something else sees what happened.
+        """
         if not self._words or self._subject.outside(self._now) is not None:
             return await self._nothing(used)
         inbound_id = await self._keep({})
-        await comment_link(
+        result = await comment_link(
             self._db, message_id=self._recipient.message_id, words=self._words, inbound_id=inbound_id, at=self._now
         )
+        pressed = "stop" if result.reading == "opt_out" else self._pressed
         recipient, nonce = await self._look()
-        return self._respond(recipient, self._subject.answered_page(recipient, self._now, self._pressed), nonce)
+        return self._respond(recipient, self._subject.answered_page(recipient, self._now, pressed), nonce)
 
     async def _undo(self, pressed: str) -> web.Response:
         await self._keep({})

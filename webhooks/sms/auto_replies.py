@@ -1,8 +1,9 @@
 """Automatic answers to members' texts, for every SMS provider.
 
-Only two things are answered at once: that an opt-out was understood, and that pictures cannot be read. Everything else
-is answered by people. What to answer is decided when a text comes; the answer is queued in the transaction that
-processes the text, so that an opt-out and its confirmation are committed together, and each is sent once.
+Two things are answered here: that an opt-out was understood, and that pictures cannot be read. (A question that an
+unclear answer asks back is sent by `campaigns/replies/ask_back`.) All other texts are answered by people. The answer is
+chosen when a text comes, and queued in the transaction that processes the text, so that an opt-out and its confirmation
+are committed together, and each is sent once.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
-        theirs = subject_of(answered["subject"]).organisation if answered is not None else ""
+        about = answered["subject"] if answered is not None else None
+        theirs = subject_of(about).organisation if about is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
             language = await db.fetchval(SQL["language"], answered["person_id"] if answered else None, phone) or DEFAULT

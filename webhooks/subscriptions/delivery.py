@@ -24,6 +24,7 @@ import structlog
 from pydantic import SecretStr
 
 from core.alerts import Severity, raise_alert, resolve_alert
+from core.credentials import mask_credentials
 from core.db import AWAY, Connection, load_queries
 from core.errors import MusterError, Unavailable
 from core.http.outbound_http import PATIENCE, OutboundHttp, OutboundReply
@@ -190,6 +191,7 @@ class WebhookDelivery:
         at = self.runtime.clock()
         event_id, attempt = webhook_id(event.seq), delivery.attempts + 1
         reply = await self.outbound_http.send("POST", delivery.url, body, sign(delivery.secrets, event_id, at, body))
+        answer = mask_credentials(reply.text)
         tried = (
             delivery.subscription_id,
             token,
@@ -205,10 +207,10 @@ class WebhookDelivery:
             if reply.problem is None:
                 if delivery.attempts:
                     await resolve_alert(db, alert_key(delivery.subscription_id))
-                return await db.fetchval(SQL["record_delivered"], *tried, reply.text, self.lease) is not None
+                return await db.fetchval(SQL["record_delivered"], *tried, answer, self.lease) is not None
             state, why = _judge(delivery, reply, at)
             again = at + timedelta(seconds=_pause(attempt, reply.wait))
-            ours = await db.fetchval(SQL["record_failed"], *tried, reply.problem, reply.text, again, state, why)
+            ours = await db.fetchval(SQL["record_failed"], *tried, reply.problem, answer, again, state, why)
             if ours is not None:
                 await _tell_staff(db, delivery, state, reply.problem, at)
             return False

@@ -81,15 +81,16 @@ def _suppression(row: asyncpg.Record) -> str:
     return f"{'opt_out' if opted else 'suppression'}.{'lifted' if lifted else 'added'}"
 
 
+def _response(row: asyncpg.Record) -> str:
+    if row["source"] == "date_change":
+        return "answer.date_changed"
+    return "answer.received" if row["retracts"] is None else "answer.retracted"
+
+
 SOURCES: Final[Mapping[str, EventSource]] = {
     "message_event": EventSource("messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
     CLAIM_TABLE: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
-    "response": EventSource(
-        "responses",
-        "response_id",
-        ("answer.",),
-        lambda row: "answer.received" if row["retracts"] is None else "answer.retracted",
-    ),
+    "response": EventSource("responses", "response_id", ("answer.",), _response),
     "suppression_event": EventSource(
         "suppressions", "event_id", ("opt_out.", "suppression."), _suppression, frozenset({"action"})
     ),

@@ -58,15 +58,15 @@ class ClaimData(Payload):
 
 
 class ResponseData(Payload):
-    """An answer of one person to a question, a comment, or that one was taken back."""
+    """An answer of one person to a question, a comment, that one was taken back, or that the date of it changed."""
 
     question: str = Field(description="The question's name.")
     response_id: int
     person_id: int = Field(description="The person's id in Muster.")
     member_id: str = Field(description="Their number in the member file.")
-    answer: str | None = Field(description="The name of the answer; null for a comment alone.")
+    answer: str | None = Field(description="The name of the answer; null for a comment alone, or another date.")
     low: bool = Field(description="Whether the question's file calls that answer low.")
-    source: str = Field(description="The source: link, sms_reply, email_reply, staff.")
+    source: str = Field(description="The source: link, sms_reply, email_reply, staff, date_change.")
     campaign: str | None = Field(description="The name of the campaign whose message it answers.")
     message_id: int | None = Field(description="The message it answers.")
     retracts: int | None = Field(description="The response it takes back.")
@@ -171,6 +171,10 @@ EVENTS: Final[Mapping[str, tuple[type[Payload], str]]] = {
     f"claim.{RETRACTED}": (ClaimData, "A claim was retracted; the one before it is valid again."),
     "answer.received": (ResponseData, "A person answered a question, changed their answer or left a comment."),
     "answer.retracted": (ResponseData, "An answer or a comment was taken back; the answer before it is valid again."),
+    "answer.date_changed": (
+        ResponseData,
+        "The date that a person's answer is about has changed, of an appointment say: `present` is what counts now.",
+    ),
     "opt_out.added": (SuppressionData, "A member opted out."),
     "opt_out.lifted": (SuppressionData, "An opt-out was lifted."),
     "suppression.added": (SuppressionData, "An address or member was suppressed for another reason than an opt-out."),

@@ -201,7 +201,10 @@ def _without_qualified(rules: Rules, text: str, plain: Plain, reading_of: Readin
         at = words.find(matched)
         if at < 0 or reading not in BESIDE | {"opt_out"} or rules.remainder.narrows.match(matched):
             return False
-        return all(word in rules.leading for word in words[:at].split())
+        if not all(word in rules.leading for word in words[:at].split()):
+            return False
+        # "from the list" asks to opt out, "from the list of reps" does not
+        return reading != "opt_out" or rules.remainder.completes(words[at + len(matched) :].strip(), is_answer_or_wish)
 
     left = list(plain.clauses)
     for sentence in sentences(text):

@@ -2,7 +2,9 @@
 
 The rules of ballots mean nothing here. Those that mean the same everywhere come first: an opt-out in any form wins,
 also beside an answer. A wish for a call beside an answer is a second reading; "wrong number" beside an answer
-contradicts itself, and is unclear. What takes back or corrects the answer before ("undo", "sorry, I meant 1") is known.
+contradicts itself, and is unclear. CANCEL alone stops messages, as networks act on it, but is shown to staff: it may be
+about the appointment that was asked about. "Please cancel" stops nothing, and a person reads it.
+What takes back or corrects the answer before ("undo", "sorry, I meant 1") is known.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ WHICH: Final = "which_message"
 """Rule of a text that could answer several messages."""
 CONTRADICTION: Final = "contradiction"
 """Rule of an answer beside words that cannot be meant with it."""
+CANCEL: Final = "cancel"
+"""Rule of a reply with a word that may cancel our messages, or what was asked about: a person has to find out."""
 _BESIDE: Final = "voted"
 """Reading under which an answer stands beside a wish, for rules that know only those of ballots."""
 _CONTRADICTS: Final = frozenset({"wrong_number", "opt_in", "help"})
@@ -82,9 +86,9 @@ def read_named_mail(mail: OwnMail, reads: Reads) -> Classification:
     return above if read.reading == "unclear" and not mail.words.strip() else read
 
 
-def read_words(text: str) -> str:
-    """Return the reading of words beside an answer: one that means the same everywhere, or `unclear`."""
-    return _read(load_rules(), text, lambda _text: None).reading
+def read_words(text: str) -> Classification:
+    """Classify words beside an answer: a reading that means the same everywhere, or `unclear`."""
+    return _read(load_rules(), text, lambda _text: None)
 
 
 def unsure(read: Classification) -> Classification:
@@ -92,10 +96,20 @@ def unsure(read: Classification) -> Classification:
     return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
 
 
+def _by_no_rule(rules: Rules, plain: Plain) -> Classification:
+    """Return the classification of words that no rule reads: they take an answer back, or are unclear."""
+    if takes_back(plain):
+        return Classification(TAKE_BACK, TAKE_BACK, rules.version, alone=True)
+    return Classification("unclear", CANCEL if rules.wish.withdraws.search(plain.words) else "none", rules.version)
+
+
 def _read(rules: Rules, text: str, reads: Reads) -> Classification:
     plain = rules.plain(text)
     matched, rule = rules.read(plain, GENERAL)
     if rule is not None and rule.reading == "opt_out":
+        if rules.wish.is_ambiguous(plain.words):
+            offered = reads(text)  # words that the question offers
+            return _answered(rules, plain, "", None, offered) if offered else _by_ambiguous_word(rules, plain, rule)
         also = _reading_of_rest(rules.wish.without(plain, matched), reads)
         alone = also is None and is_alone(rules, plain, matched, wish=True)
         wish = Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
@@ -110,12 +124,19 @@ def _read(rules: Rules, text: str, reads: Reads) -> Classification:
         answer = reads(rest)
     if answer is not None:
         return _answered(rules, plain, matched, rule, answer)
-    if rule is None and takes_back(plain):
-        return Classification(TAKE_BACK, TAKE_BACK, rules.version, alone=True)
     if rule is None:
-        return Classification("unclear", "none", rules.version)
+        return _by_no_rule(rules, plain)
     alone = is_alone(rules, plain, matched, wish=False)
     return Classification(rule.reading, rule.name, rules.version, None, rule.language, alone)
+
+
+def _by_ambiguous_word(rules: Rules, plain: Plain, rule: Rule) -> Classification:
+    """Return an opt-out where its word stands alone; beside any other, as in "please cancel", a person reads it."""
+    word = plain.unsigned
+    if not rules.wish.ambiguous.fullmatch(word):
+        return Classification("unclear", CANCEL, rules.version)
+    by = CANCEL if rules.wish.withdraws.fullmatch(word) else rule.name
+    return Classification("opt_out", by, rules.version, None, rule.language, alone=True)
 
 
 def _unless_limited(rules: Rules, text: str, plain: Plain, reads: Reads, wish: Classification) -> Classification:

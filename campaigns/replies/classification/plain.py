@@ -47,6 +47,11 @@ _TAKE_THANKS: Final = frozenset({
     "sent", "send", "posted", "mailed", "returned", "said", "say", "gave", "give", "got", "no", "my", "our", "of",
 })  # fmt: skip
 """Words before thanks that make a word in small letters behind them no name: "I sent thanks cards"."""
+_SPELT_OUT: Final = re.compile(
+    r"(?<![^\W_])(?<![^\W_][.*/\u00b7_-])s([.*/\u00b7-] ?|_)t\1o\1p(?:\1i\1o)?(?!\1?[^\W_](?![^\W_])|[^\W_])",
+    re.IGNORECASE,
+)
+"""A wish whose letters are set apart by signs that would end a clause: "S.T.O.P", "s-t-o-p-i-o"."""
 _POSTSCRIPT: Final = re.compile(r"\bp\.\s?(?:p\.\s?)?s\b\.?", re.IGNORECASE)
 _FOOTER: Final = re.compile(
     r"\n--[ \t]*\n(?s:.*)|\n(?:sent (?:from|via)|get outlook|wedi.i anfon o) [^\n]*", re.IGNORECASE
@@ -117,7 +122,8 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
         pictures: code points of emoji, and the words they stand for.
     """
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
-    raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", _JOINERS.sub("", text)))
+    joined = _SPELT_OUT.sub(lambda spelt: "".join(filter(str.isalpha, spelt[0])), _JOINERS.sub("", text))
+    raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", joined))
     parts = [_signed([clause]) for clause in raw if clause.strip()]
     raw, signed = [clause for split, _ in parts for clause in split], [name for _, names in parts for name in names]
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)

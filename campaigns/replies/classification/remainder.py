@@ -72,7 +72,7 @@ class Remainder:
                 if not self._is_whole(clause, is_said):
                     numbers.add(number)
             elif before:
-                if not self._completes(clause, is_said):
+                if not self.completes(clause, is_said):
                     numbers.update((*before, number))
             elif self.narrows.match(clause):
                 numbers.update(phrase for phrase in phrases[:1] if phrase > number)
@@ -84,10 +84,15 @@ class Remainder:
         asks = list(self.asks.finditer(clause))
         if self.narrows.match(clause[: asks[0].start()].strip()):
             return False
-        return all(self._completes(clause[ask.end() :].strip(), is_said) for ask in asks)
+        return all(self.completes(clause[ask.end() :].strip(), is_said) for ask in asks)
 
-    def _completes(self, words: str, is_said: Callable[[str], bool]) -> bool:
-        """Tell whether words behind a wish complete it, or say something else beside it; a question mark ends them."""
+    def completes(self, words: str, is_said: Callable[[str], bool]) -> bool:
+        """Tell whether words behind a wish complete it, or say something else beside it; a question mark ends them.
+
+        Args:
+            words: up to the end of the clause.
+            is_said: tells whether words are a claim, a reason, a wish or a name, which leave a wish as it is.
+        """
         rests = list(self._rests(words.partition("?")[0].strip()))
         if rests[-1] == "":
             return True

@@ -14,7 +14,7 @@ from campaigns.replies.classification.plain import Plain
 
 PARTS: Final = (
     "begins", "before", "after", "joins", "links", "binds", "ends", "leans", "objects", "uses", "limits", "doubts",
-    "reasons",
+    "reasons", "ambiguous", "withdraws",
 )  # fmt: skip
 """The lists of a language's `[wish]` that all languages share …"""
 WORDS: Final = ("strong", "weak")
@@ -71,6 +71,8 @@ class Wish:
         uses: its words where they are no wish, with what stands around them.
         limits: wishes for some times, places or ways only, with a comma between clauses: "do not email , text me".
         doubts: words that may be a wish, and are none that is certain: "halt", "cancel Monday".
+        ambiguous: words that networks act on where alone, and that beside others may mean what was asked: "end".
+        withdraws: the same in any form, where they mostly mean what was asked: "cancelled".
     """
 
     begins: re.Pattern[str]
@@ -87,6 +89,8 @@ class Wish:
     uses: re.Pattern[str]
     limits: re.Pattern[str]
     doubts: re.Pattern[str]
+    ambiguous: re.Pattern[str]
+    withdraws: re.Pattern[str]
 
     @classmethod
     def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Wish:
@@ -118,6 +122,8 @@ class Wish:
             uses=re.compile(rf"\b(?:{some['uses']})\b"),
             limits=re.compile(rf"(?<!\S)(?:{some['limits']})(?!\S)"),
             doubts=re.compile(rf"(?<!\S)(?:{some['doubts']})(?!\S)"),
+            ambiguous=re.compile(rf"(?<!\S)(?:{some['ambiguous'] or '(?!)'})(?!\S)"),
+            withdraws=re.compile(rf"(?<!\S)(?:{some['withdraws'] or '(?!)'})(?!\S)"),
         )
 
     def without(self, plain: Plain, pattern: str) -> Plain:
@@ -145,6 +151,11 @@ class Wish:
                 left.append(clause)
             at = end + len(" , ")
         return plain.part(left)
+
+    def is_ambiguous(self, words: str) -> bool:
+        """Tell whether a wish has none but words that may mean something else: "please cancel"."""
+        strong = any(patterns[0].search(words) for patterns in self.words.values())
+        return not strong and self.ambiguous.search(words) is not None
 
     def is_in(self, words: str) -> bool:
         """Tell whether any words may ask to opt out."""

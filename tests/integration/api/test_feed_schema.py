@@ -25,15 +25,15 @@ async def test_the_api_agrees_with_its_document(runtime: Runtime, db: Connection
             db, ballot_id=ballot_id, person_id=person_id, kind="voted", source="link", recorder="member", confidence=0.9
         )
     key = await make_key(db, "crm", actor="ada", now=datetime.now(UTC))
-    said = document(runtime.settings.public_url)
-    for path in said["paths"].values():
+    document_served = document(runtime.settings.public_url)
+    for path in document_served["paths"].values():
         # not here: waiting for a minute, and what is said to streams, which never end; any other name is no ballot
         asked = [
             parameter for parameter in path["get"]["parameters"] if parameter["name"] not in {"wait", "Last-Event-ID"}
         ]
         asked[0]["schema"] = {"enum": ["pay-2026", "none-of-that-name"]}
         path["get"]["parameters"] = asked
-    (tmp_path / "openapi.json").write_text(json.dumps(said))
+    (tmp_path / "openapi.json").write_text(json.dumps(document_served))
     async with serve(runtime) as client:
         process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("schemathesis")), "run", "openapi.json",

@@ -54,8 +54,8 @@ async def client(runtime: Runtime, db: Connection) -> AsyncIterator[Client]:
 
 
 async def ballot_of(db: Connection) -> int:
-    found: int = await db.fetchval("select ballot_id from ballot where name = 'pay-2026'")
-    return found
+    value: int = await db.fetchval("select ballot_id from ballot where name = 'pay-2026'")
+    return value
 
 
 async def say(db: Connection, person: int, kind: str = "voted", source: str = "link") -> int:
@@ -66,10 +66,10 @@ async def say(db: Connection, person: int, kind: str = "voted", source: str = "l
 
 async def trouble(answer: ClientResponse, status: int) -> str:
     assert (answer.status, answer.content_type) == (status, "application/problem+json"), await answer.text()
-    said = await answer.json(content_type=None)
-    assert said["status"] == status
-    Draft202012Validator({**document("")["components"]["schemas"]["ApiError"]}).validate(said)
-    detail: str = said["detail"]
+    body = await answer.json(content_type=None)
+    assert body["status"] == status
+    Draft202012Validator({**document("")["components"]["schemas"]["ApiError"]}).validate(body)
+    detail: str = body["detail"]
     return detail
 
 
@@ -189,9 +189,9 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
         after = 0
         while True:
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
-                said = await answer.json()
-            after = said["cursor"]
-            stands.update({change["member_id"]: change["standing"] for change in said["changes"]})
+                body = await answer.json()
+            after = body["cursor"]
+            stands.update({change["member_id"]: change["standing"] for change in body["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -286,9 +286,9 @@ async def test_unknown_ballots_and_methods_are_refused(client: Client, people: l
 
 async def test_the_openapi_document_is_served_to_everybody(client: Client) -> None:
     answer = await client.get("/api/v1/openapi.json", headers={"Authorization": ""})
-    said = await answer.json()
-    assert said == document("http://muster.test")
-    Draft202012Validator.check_schema(said["components"]["schemas"]["Changes"])
+    body = await answer.json()
+    assert body == document("http://muster.test")
+    Draft202012Validator.check_schema(body["components"]["schemas"]["Changes"])
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

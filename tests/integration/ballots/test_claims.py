@@ -37,11 +37,11 @@ async def _kind(db: Connection, ballot: int, person: int) -> str | None:
 
 
 async def _goal_met(db: Connection, ballot: int, person: int) -> bool:
-    found: bool = await db.fetchval(
+    value: bool = await db.fetchval(
         "select exists (select from goal_met join ballot using (goal_id) where ballot_id = $1 and person_id = $2)",
         ballot, person,
     )  # fmt: skip
-    return found
+    return value
 
 
 async def test_a_vote_counts_once_and_meets_the_goal(db: Connection) -> None:
@@ -169,7 +169,7 @@ async def test_many_claims_at_once_about_one_member_count_once(pool: Pool) -> No
 
     async with pool.acquire() as db:
         assert (await totals(db, ballot))["voted"] == 1
-    await asyncio.gather(*(retract(one) for one in [*claims, *claims]))
+    await asyncio.gather(*(retract(claim) for claim in [*claims, *claims]))
     async with pool.acquire() as db:
         assert (await totals(db, ballot))["voted"] == 0
         assert await recount(db, ballot) == []
@@ -247,7 +247,7 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
     assert await recount(db, ballot) == []
     expected = dict.fromkeys(ClaimKind, 0)
     for who in range(3):
-        held = [one for one in claims if one[1] == who and one[0] not in retracted]
+        held = [claim for claim in claims if claim[1] == who and claim[0] not in retracted]
         if held:
             expected[max(held, key=lambda one: (strength(one[2], one[3]), one[0]))[2]] += 1
     counts = await totals(db, ballot)

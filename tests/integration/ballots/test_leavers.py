@@ -75,7 +75,7 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
     assert not await active_suppressions(db, channel="person", address=str(people[0]))
     noted = await db.fetch("select actor, action, subject from audit order by audit_id")
     person = f"person {people[0]}"
-    assert [tuple(one) for one in noted] == [("olga", "people.left", person), ("olga", "people.came_back", person)]
+    assert [tuple(row) for row in noted] == [("olga", "people.left", person), ("olga", "people.came_back", person)]
 
 
 async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: Connection) -> None:
@@ -121,7 +121,7 @@ async def test_a_leaver_named_twice_counts_once(db: Connection) -> None:
     twice = [Leaver("M1", TODAY, 2), Leaver("M2", TODAY, 3), Leaver("M1", TODAY, 4), Leaver("M2", NOW, 5)]
     left = await leave(db, twice, actor="olga", now=NOW)
     assert (left.struck_off, left.known, left.repeated) == (2, 0, 2)
-    assert [(one.line, one.code) for one in left.problems] == [(5, "another_date")]
+    assert [(problem.line, problem.code) for problem in left.problems] == [(5, "another_date")]
 
 
 async def test_leaving_again_after_a_return_counts_whatever_our_clock_shows(db: Connection) -> None:
@@ -130,9 +130,10 @@ async def test_leaving_again_after_a_return_counts_whatever_our_clock_shows(db: 
     behind = await db.fetchval("select now() - interval '5 minutes'")
     for _ in range(2):
         assert (await leave(db, [Leaver("M1", TODAY)], actor="olga", now=behind)).struck_off == 1
-        assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
-            "left"
-        ]
+        assert [
+            suppression.reason
+            for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
+        ] == ["left"]
         await come_back(db, ["M1"], actor="olga", now=behind)
 
 
@@ -145,9 +146,9 @@ async def test_a_return_does_not_retract_a_lists_claims(pool: Pool, db: Connecti
     path.write_text("member id,reason,since\nM1,opted out,2026-10-01\n")
     report = await import_suppressions(pool, path, actor="olga", region="GB", zone=ZoneInfo("Europe/London"), now=NOW)
     assert (report.added, report.lifted_since) == (1, 0)
-    assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
-        "opted_out"
-    ]
+    assert [
+        suppression.reason for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
+    ] == ["opted_out"]
 
 
 async def test_a_leaver_is_not_counted_among_members(db: Connection) -> None:
@@ -155,12 +156,12 @@ async def test_a_leaver_is_not_counted_among_members(db: Connection) -> None:
     await db.execute("insert into attribute (name, label) values ('grade', 'Grade')")
     await db.execute("update person set language = 'cy', attributes = '{\"grade\": \"5\"}' where external_id = 'M1'")
     assert await people_by_language(db) == {"en": 2, "cy": 1}
-    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
-        assert not await unheld_in_audience(db, asked)
+    for wanted in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert not await unheld_in_audience(db, wanted)
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     assert await people_by_language(db) == {"en": 2}
-    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
-        assert len(await unheld_in_audience(db, asked)) == 1
+    for wanted in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert len(await unheld_in_audience(db, wanted)) == 1
 
 
 async def test_an_opt_out_made_while_away_is_kept_on_return(db: Connection) -> None:
@@ -168,9 +169,9 @@ async def test_an_opt_out_made_while_away_is_kept_on_return(db: Connection) -> N
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
     await come_back(db, ["M1"], actor="olga", now=NOW)
-    assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
-        "opted_out"
-    ]
+    assert [
+        suppression.reason for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
+    ] == ["opted_out"]
 
 
 async def test_a_file_that_still_names_leavers_reports_them_and_leaves_them_struck_off(
@@ -194,11 +195,11 @@ async def test_many_leave_by_a_list(db: Connection, tmp_path: Path) -> None:
     path = tmp_path / "leavers.csv"
     path.write_text("Membership number,Left\nM1,01/11/2026\nM2,\n,2026-11-02\nM9,2026-11-02\nM3,soon\n")
     leavers, problems = read_leavers(path, otherwise=TODAY, zone=ZoneInfo("Europe/London"))
-    assert [(one.member_id, f"{one.at:%Y-%m-%d}") for one in leavers] == [
+    assert [(leaver.member_id, f"{leaver.at:%Y-%m-%d}") for leaver in leavers] == [
         ("M1", "2026-11-01"), ("M2", "2026-11-22"), ("M9", "2026-11-02"),
     ]  # fmt: skip
     left = await leave(db, leavers, actor="olga", now=NOW)
-    assert (left.struck_off, [one.code for one in left.problems]) == (2, ["unknown_member"])
-    assert sorted((one.line, one.code) for one in problems) == [(4, "no_member"), (6, "not_a_date")]
+    assert (left.struck_off, [problem.code for problem in left.problems]) == (2, ["unknown_member"])
+    assert sorted((problem.line, problem.code) for problem in problems) == [(4, "no_member"), (6, "not_a_date")]
     with pytest.raises(NotFound, match="M9"):
         await come_back(db, ["M9"], actor="olga", now=NOW)

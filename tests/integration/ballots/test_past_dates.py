@@ -45,7 +45,7 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
         planned = {example.text for example in step.examples}
     await launch(muster, campaign.campaign_id, "staff")
     words = await said(muster)
-    assert any(one.startswith(words["3"][:40]) for one in planned), "the plan shows what is sent"
+    assert any(text.startswith(words["3"][:40]) for text in planned), "the plan shows what is sent"
     return words
 
 
@@ -59,8 +59,8 @@ async def test_our_templates_name_no_day_that_is_past(
     runtime: Runtime, template: str, coming: tuple[str, ...], past: tuple[str, ...], are_past: bool
 ) -> None:
     words = "\n".join((await launched(at_noon(runtime), template, PAST if are_past else COMING)).values())
-    assert [one for one in coming if one in words] == ([] if are_past else list(coming))
-    assert [one for one in past if one in words] == (list(past) if are_past else [])
+    assert [text for text in coming if text in words] == ([] if are_past else list(coming))
+    assert [text for text in past if text in words] == (list(past) if are_past else [])
 
 
 async def test_a_template_that_names_a_past_day_is_warned_of(runtime: Runtime, tmp_path: Path) -> None:
@@ -83,16 +83,22 @@ async def test_a_template_that_names_a_past_day_is_warned_of(runtime: Runtime, t
     assert "(ballot.replacement_by), which is past when the step starts: leave it out with" in said_of
 
 
-async def test_a_template_of_another_subject_is_warned_of(runtime: Runtime) -> None:
+async def test_a_template_of_another_subject_is_warned_of(runtime: Runtime, tmp_path: Path) -> None:
     muster = at_noon(runtime)
+    muster = replace(muster, settings=muster.settings.model_copy(update={"templates": tmp_path}))
+    folder = tmp_path / "messages" / "bin-days"
+    folder.mkdir(parents=True)
+    (folder / "sms.txt").write_text(
+        "---\npurpose: service\n---\nBins go out on Monday. STOP to opt out\n", encoding="utf-8"
+    )
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec())
-    steps = [*one_step("feedback-request", channels=["sms"]), *one_step("ballot-reminder", channels=["sms"])]
+    steps = [*one_step("bin-days", channels=["sms"]), *one_step("ballot-reminder", channels=["sms"])]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
     async with connected(muster) as db:
         advice = await advice_of_steps(db, campaign.campaign_id, NOW)
-    strange = "The template feedback-request says nothing of a ballot or a vote. Is it the one you mean?"
+    strange = "The template bin-days says nothing of a ballot or a vote. Is it the one you mean?"
     assert [position for position, words in advice if words == strange] == [1]
 
 

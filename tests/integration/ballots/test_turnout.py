@@ -175,7 +175,10 @@ async def test_each_constituency_of_a_disaggregated_ballot_must_pass(db: Connect
         await _vote(db, ballot, person)
 
     status = await score(db, ballot, NOW)
-    assert [(one.name, one.passed) for one in status.constituencies] == [("Leeds", True), ("York", False)]
+    assert [(constituency.name, constituency.passed) for constituency in status.constituencies] == [
+        ("Leeds", True),
+        ("York", False),
+    ]
     assert not status.passed
     assert status.needed == status.constituencies[1].needed == 2
 

@@ -55,13 +55,13 @@ async def bring(
 
 
 async def person(db: Connection, member_id: str) -> int:
-    found: int = await db.fetchval("select person_id from person where external_id = $1", member_id)
-    return found
+    value: int = await db.fetchval("select person_id from person where external_id = $1", member_id)
+    return value
 
 
 async def status(db: Connection, ballot: int, member_id: str) -> tuple[str, str] | None:
-    found = await claim_status(db, ballot, await person(db, member_id))
-    return (found["kind"], found["source"]) if found else None
+    row = await claim_status(db, ballot, await person(db, member_id))
+    return (row["kind"], row["source"]) if row else None
 
 
 async def claim(db: Connection, ballot: int, member_id: str, kind: str = "voted", source: str = "link") -> int:
@@ -104,8 +104,8 @@ async def test_each_row_is_recorded_or_reported_with_a_reason(
     assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.problems)
     assert await status(db, ballot, "M0") == ("voted", "phone_bank")
     assert await status(db, ballot, "TWIN") == ("not_voted", "phone_bank"), "the name says which of the two"
-    said = await row_of(db, "select at, recorder from claim where person_id = $1", await person(db, "M0"))
-    assert (said["at"].isoformat(), said["recorder"]) == ("2026-11-24T18:05:00+00:00", "ada")
+    row = await row_of(db, "select at, recorder from claim where person_id = $1", await person(db, "M0"))
+    assert (row["at"].isoformat(), row["recorder"]) == ("2026-11-24T18:05:00+00:00", "ada")
     assert await recount(db, ballot) == []
     assert len(await changes(db, ballot, 0)) == 3
 
@@ -136,7 +136,7 @@ async def test_strength_decides_between_the_file_and_earlier_claims(
     await claim(db, ballot, "M3", "not_voted", "sms_reply")
     text = "member_id,answer\nM0,not voted\nM1,voted\nM3,voted\nM4,voted\n"
     weak = await bring(here, tmp_path / "bank.csv", text)
-    assert [(one.member_id, one.says, one.status, one.prevails) for one in weak.contradictions] == [
+    assert [(row.member_id, row.says, row.status, row.prevails) for row in weak.contradictions] == [
         ("M0", "not_voted", "voted", False), ("M3", "voted", "not_voted", True),
     ]  # fmt: skip
     assert (weak.known, weak.moved) == (1, 2)
@@ -256,8 +256,8 @@ async def test_the_command_writes_rejected_rows_to_a_file(
     done = muster(
         settings, "import", "pay-2026", mended.name, "--source", "phone_bank", "--apply", "--json", cwd=tmp_path
     )
-    said = orjson.loads(done.stdout)
-    assert (said["recorded"], said["faults"], said["written"]) == (2, [], True)
+    body = orjson.loads(done.stdout)
+    assert (body["recorded"], body["faults"], body["written"]) == (2, [], True)
 
     out = muster(settings, "export", "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(out.stdout) == {"file": "pay-2026.csv", "members": 9, "cursor": 2}

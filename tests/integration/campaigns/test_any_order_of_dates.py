@@ -13,14 +13,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ballots.ballots import create_ballot
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.reconcile import reconcile
-from tests.support.appointments import REMINDER, Clock, loader, made, send_due
-from tests.support.electorate import NOW, at_noon, ballot_spec, connected
+from tests.support.appointments import REMINDER, Clock, add_visit, loader, made, send_due
+from tests.support.electorate import NOW, at_noon, connected
 
 PEOPLE: Final = 3
 BEFORE: Final = timedelta(hours=24)
@@ -162,7 +161,7 @@ class World:
 @pytest.fixture
 async def world(runtime: Runtime) -> Runtime:
     async with connected(runtime) as db:
-        await create_ballot(db, ballot_spec(closes="2027-03-01"))
+        await add_visit(db)
     return at_noon(runtime)
 
 

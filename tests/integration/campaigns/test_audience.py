@@ -106,9 +106,11 @@ async def test_a_filter_finds_the_people_who_received_a_step(db: Connection) -> 
         " from person where external_id in ('a', 'b', 'c')",
         step, campaign,
     )  # fmt: skip
-    one = Filter(received=(1,), answered=False)
+    audience = Filter(received=(1,), answered=False)
     assert (
-        await _who(db, await compile_audience(db, one, subject=await ballot_subject(db, ballot), campaign_id=campaign))
+        await _who(
+            db, await compile_audience(db, audience, subject=await ballot_subject(db, ballot), campaign_id=campaign)
+        )
         == "b"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import orjson
 import pytest
 
@@ -121,7 +122,7 @@ def test_commands_lead_from_a_file_to_a_launched_campaign(settings: Settings, me
 
 
 def test_turnout_is_listed_by_unit_and_region(settings: Settings, members: Path, spec: Path) -> None:
-    imported, made, by_unit, as_csv, by_region, nowhere = muster(
+    imported, made, by_unit, as_csv, by_region, nowhere, as_workbook, export = muster(
         settings,
         f"people import {members}",
         f"campaign create {spec}",
@@ -129,16 +130,28 @@ def test_turnout_is_listed_by_unit_and_region(settings: Settings, members: Path,
         "turnout pay-2026 --csv",
         "turnout pay-2026 --by region",
         "turnout pay-2026 --by depot",
+        f"turnout pay-2026 --xlsx {spec.with_suffix('.xlsx')}",
+        f"turnout export pay-2026 --format xlsx --output {spec.with_name('members.xlsx')}",
     )
 
     assert (imported.code, made.code) == (0, 0)
-    found = by_unit.json()
-    assert (found["score"]["electorate"], found["score"]["reachable"], found["score"]["target"]) == (3, 3, 2)
-    assert [unit["path"] for unit in found["units"]] == ["North", "North / Leeds", "North / York"]
+    output = by_unit.json()
+    assert (output["score"]["electorate"], output["score"]["reachable"], output["score"]["target"]) == (3, 3, 2)
+    assert [unit["path"] for unit in output["units"]] == ["North", "North / Leeds", "North / York"]
     rows = list(csv.DictReader(as_csv.out.splitlines()))
     assert [(row["name"], row["electorate"], row["voted"]) for row in rows] == [("Leeds", "2", "0"), ("York", "1", "0")]
     assert "still needed" in by_region.out
     assert (nowhere.code, "There are branch and region." in nowhere.err) == (1, True)
+    assert (as_workbook.code, export.code) == (0, 0), as_workbook.err + export.err
+    units, statuses = (
+        openpyxl.load_workbook(spec.with_name(name)).active for name in (f"{spec.stem}.xlsx", "members.xlsx")
+    )
+    assert units is not None
+    assert statuses is not None
+    assert list(units.values)[1:] == [
+        tuple(float(cell) if cell.replace(".", "").isdigit() else cell for cell in row.values()) for row in rows
+    ], "the same, and numbers are numbers"
+    assert [row[0] for row in statuses.values] == ["member_id", "1", "2", "3"]
 
 
 def test_turnout_in_the_terminal_keeps_to_the_rules_of_the_console(

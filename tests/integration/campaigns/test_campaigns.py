@@ -117,10 +117,10 @@ async def test_the_phase_of_a_ballot_follows_its_dates(db: Connection) -> None:
 
 
 async def test_the_file_in_the_docs_makes_a_ballot_and_a_campaign(muster: Runtime, tmp_path: Path) -> None:
-    found = re.search(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None
+    match = re.search(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert match is not None
     path = tmp_path / "pay.toml"
-    path.write_text(found[1], encoding="utf-8")
+    path.write_text(match[1], encoding="utf-8")
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, load_ballot_spec(path))
@@ -342,8 +342,8 @@ async def test_a_campaign_with_returned_messages_is_resumed_by_a_worker(muster: 
         await db.execute("update step set state = 'running'")
     await launch_due_steps(muster)
     async with connected(muster) as db:
-        found = await get_campaign(db, "nudges")
-        assert (found.state, found.finished_at) == ("running", None)
+        row = await get_campaign(db, "nudges")
+        assert (row.state, row.finished_at) == ("running", None)
 
 
 async def test_a_stopped_sender_is_shown_on_the_campaign(muster: Runtime) -> None:
@@ -360,6 +360,6 @@ async def test_a_stopped_sender_is_shown_on_the_campaign(muster: Runtime) -> Non
     ] * 2
     console = Console(width=200, file=StringIO())
     console.print(status_table(now))
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert told.count("Nothing is sent from +447700900000: 12 of the last 90 messages were refused.") == 1
-    assert "muster messages resume +447700900000" in told
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("Nothing is sent from +447700900000: 12 of the last 90 messages were refused.") == 1
+    assert "muster messages resume +447700900000" in shown

@@ -200,7 +200,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room
     )
     assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
-    assert reply["reply_id"] in [one.reply_id for one in await open_replies(db)]
+    assert reply["reply_id"] in [reply.reply_id for reply in await open_replies(db)]
     assert await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON) == ANN
     assert await room.campaign.suppressed() == set()
     assert (await last_reply(db))["why_open"] == "unclear"
@@ -242,8 +242,8 @@ async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
 
 async def test_an_answer_to_a_deleted_message_waits_for_staff(room: Room) -> None:
     recipient = await room.campaign.ask(email=ANN)
-    gone = replace(recipient, message_id=recipient.message_id + 1000)
-    reply = await answer(room, reply_address(room, gone), "STOP")
+    deleted = replace(recipient, message_id=recipient.message_id + 1000)
+    reply = await answer(room, reply_address(room, deleted), "STOP")
     assert (reply["state"], reply["why_open"], reply["message_id"]) == ("open", "no_message", None)
     assert await room.campaign.suppressed() == set()
 
@@ -286,7 +286,7 @@ async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connec
     assert await db.fetchval("select count(*) from inbound_mail") == 0
     alone = await answer(room, reply_address(room, recipient), "", attach=1)
     assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
-    waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]
+    waiting = [reply for reply in await open_replies(db) if reply.reply_id == alone["reply_id"]]
     assert "only a PDF (0.pdf)" in str(waiting[0].note)
 
 
@@ -299,7 +299,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     assert looked == 2
     assert await room.campaign.status(recipient) is None
     assert await room.campaign.suppressed() == set()
-    open_now = {one.reply_id: (one.reading, one.why_open) for one in await open_replies(db)}
+    open_now = {reply.reply_id: (reply.reading, reply.why_open) for reply in await open_replies(db)}
     assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
 
 
@@ -316,8 +316,8 @@ async def test_answers_of_machines_are_not_read(room: Room, db: Connection) -> N
     await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
     assert await room.campaign.suppressed() == set()
-    told = [one.words for one in await history(db, recipient.message_id) if one.code == "auto_reply"]
-    assert told == ["A machine answered it: a holiday notice or the like."] * 4
+    events_seen = [event.words for event in await history(db, recipient.message_id) if event.code == "auto_reply"]
+    assert events_seen == ["A machine answered it: a holiday notice or the like."] * 4
 
 
 @pytest.mark.parametrize("headers", [
@@ -354,7 +354,7 @@ async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_an
         assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
     await process_inbound(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == 0
-    assert [one.code for one in await history(db, recipient.message_id)].count("auto_reply") == 1
+    assert [event.code for event in await history(db, recipient.message_id)].count("auto_reply") == 1
 
 
 @pytest.mark.parametrize(("subject", "words", "reading", "text"), [
@@ -459,11 +459,11 @@ async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: Room, d
 
 async def test_a_postmaster_may_be_a_member(room: Room, db: Connection) -> None:
     recipient = await room.campaign.ask(email="postmaster@ann.test")
-    said = "My ballot could not be delivered, it was undeliverable"
+    text = "My ballot could not be delivered, it was undeliverable"
     reply = await answer(
-        room, reply_address(room, recipient), said, sender="Ann <postmaster@ann.test>", envelope="postmaster@ann.test"
+        room, reply_address(room, recipient), text, sender="Ann <postmaster@ann.test>", envelope="postmaster@ann.test"
     )
-    assert (reply["text"], reply["message_id"], reply["state"]) == (said, recipient.message_id, "open")
+    assert (reply["text"], reply["message_id"], reply["state"]) == (text, recipient.message_id, "open")
     assert await db.fetchval("select count(*) from soft_bounce") == 0
 
 

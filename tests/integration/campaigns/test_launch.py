@@ -204,9 +204,9 @@ async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: 
         return_exceptions=True,
     )  # fmt: skip
 
-    refused = [one for one in results if isinstance(one, BaseException)]
-    assert all(isinstance(one, Conflict) for one in refused), refused
-    assert any("right now" in str(one) or "launched already" in str(one) for one in refused)
+    refused = [result for result in results if isinstance(result, BaseException)]
+    assert all(isinstance(refusal, Conflict) for refusal in refused), refused
+    assert any("right now" in str(refusal) or "launched already" in str(refusal) for refusal in refused)
     async with connected(muster) as db:
         assert len(await _rows(db)) == 40
         assert await db.fetchval("select count(*) from message_event") == 40

@@ -99,11 +99,13 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
 
-    assert {one.language: dict(one.messages) for one in first.languages} == {
+    assert {language.language: dict(language.messages) for language in first.languages} == {
         "en": {"sms": 1, "email": 1}, "cy": {"sms": 1}, "cy-gb": {"email": 1}, "pl": {"sms": 1},
     }  # fmt: skip
-    assert {one.language: dict(one.missing) for one in first.languages if one.missing} == {"pl": {"sms": "en"}}
-    assert first.segments == sum(one.segments for one in first.languages) == 3
+    assert {language.language: dict(language.missing) for language in first.languages if language.missing} == {
+        "pl": {"sms": "en"}
+    }
+    assert first.segments == sum(language.segments for language in first.languages) == 3
     assert first.cost == pytest.approx(0.32)
     screen = StringIO()
     Console(width=200, file=screen).print(plan_table(first))
@@ -121,10 +123,10 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), "staff")
     async with connected(muster) as db:
         first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
-    kinds = [(one.channel, one.language, one.messages) for one in first.examples]
+    kinds = [(example.channel, example.language, example.messages) for example in first.examples]
     assert kinds[0] == ("sms", "en", 2)
     assert set(kinds[1:]) == {("email", "en", 1), ("sms", "cy", 1), ("email", "cy", 1)}
-    assert [one.text[:4] for one in second.examples] == ["Hi A", "Helo"]
+    assert [example.text[:4] for example in second.examples] == ["Hi A", "Helo"]
     screen = StringIO()
     Console(width=200, file=screen).print(plan_table(first))
     words = screen.getvalue()

@@ -143,16 +143,16 @@ def muster(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> su
 async def test_a_notice_from_its_file_to_the_archive(
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, templates: Path
 ) -> None:
-    said: list[str] = []
+    texts: list[str] = []
 
     def do(words: str, code: int = 0) -> str:
         done = muster(settings, sandbox, templates, words)
         assert done.returncode == code, (words, done.stdout, done.stderr)
-        said.append(done.stdout + done.stderr)
+        texts.append(done.stdout + done.stderr)
         return done.stdout if code == 0 else done.stderr
 
     do(f"people import {templates / 'people.csv'}")
-    said.clear()  # that is about a member file, whatever comes of it
+    texts.clear()  # that is about a member file, whatever comes of it
     assert "It can be used" in do("template check bin-days --about notice")
     assert "has a menu of digits, and a notice wants no answer" in do("template check bin-digits --about notice", 1)
     do(f"campaign create {templates / 'bins.toml'}")
@@ -171,14 +171,14 @@ async def test_a_notice_from_its_file_to_the_archive(
     await sandbox.idle()
     ann, bob = (next(sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
     (carys,) = sandbox.mailbox.to("carys@example.org")
-    said += [ann.body, bob.body, carys.parse().as_string()]
+    texts += [ann.body, bob.body, carys.parse().as_string()]
 
     async with serve(here) as client, console_site(here) as site:
-        await the_page_says_what_it_was_about(here, db, client, ann.body, said)
-        await replies_wait_and_stop_works(here, db, client, said)
+        await the_page_says_what_it_was_about(here, db, client, ann.body, texts)
+        await replies_wait_and_stop_works(here, db, client, texts)
         await a_mail_stops_mails(db)
-        told = orjson.loads(do("campaign status bins --json"))
-        assert set(told) == {"campaign", "steps", "opted_out", "answers_until"}, "no answer is counted"
+        output = orjson.loads(do("campaign status bins --json"))
+        assert set(output) == {"campaign", "steps", "opted_out", "answers_until"}, "no answer is counted"
         do("campaign status bins")
         do("replies list")
 
@@ -193,7 +193,7 @@ async def test_a_notice_from_its_file_to_the_archive(
             status, page = await site.get(path)
             assert status == 200
             assert "New bin days" in page
-            said.append(page)
+            texts.append(page)
 
         link = re.search(r"http://muster\.test(/\w+)", bob.body)
         assert link is not None
@@ -212,7 +212,7 @@ async def test_a_notice_from_its_file_to_the_archive(
             await db.execute("select drop_archive_year($1, 'ada')", year)
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
     assert await db.fetchval("select drop_archive_year($1, 'ada')", year) == 3
-    assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
+    assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
 
 
 async def the_page_says_what_it_was_about(
@@ -260,7 +260,7 @@ async def replies_wait_and_stop_works(here: Runtime, db: Connection, client: Cli
         while await process_inbound(here, 10):
             pass
     waiting = await open_replies(db)
-    assert [(one.text, one.reading, one.about) for one in waiting] == [
+    assert [(reply.text, reply.reading, reply.about) for reply in waiting] == [
         (words, "unclear", "the notice bins") for words in ("1", "I have posted it", "Which bin is it?")
     ]
     assert await db.fetchval("select count(*) from claim") == 0

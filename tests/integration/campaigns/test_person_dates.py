@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 from rich.console import Console, RenderableType
 
-from ballots.ballots import create_ballot
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch, plan
@@ -27,8 +26,20 @@ from messaging.outbox.history import history, message_status
 from messaging.outbox.reconcile import reconcile
 from messaging.suppression import suppress
 from muster.cli.campaign_tables import plan_table, status_table
-from tests.support.appointments import REMINDER, Clock, Load, claim_due, launched, loader, made, outcomes, rows, utc
-from tests.support.electorate import NOW, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.appointments import (
+    REMINDER,
+    Clock,
+    Load,
+    add_visit,
+    claim_due,
+    launched,
+    loader,
+    made,
+    outcomes,
+    rows,
+    utc,
+)
+from tests.support.electorate import NOW, add_person, add_unit, at_noon, campaign_spec, connected
 
 THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
 
@@ -41,7 +52,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def muster(runtime: Runtime, clock: Clock) -> Runtime:
     async with connected(runtime) as db:
-        await create_ballot(db, ballot_spec(closes="2027-03-01"))
+        await add_visit(db)
     return replace(at_noon(runtime), clock=clock)
 
 
@@ -81,13 +92,55 @@ async def test_each_is_queued_for_their_own_time_and_whoever_has_none_has_a_reas
     assert result.name == "nudges"
 
 
+async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
+    muster: Runtime, load: Load, clock: Clock
+) -> None:
+    await load(
+        "mother,Jo,+447700900009,,,,2026-11-25 09:00", "child,Kit,+447700900009,,,,2026-11-25 15:00",
+        "guest,Lee,+447700900009,lee@example.org,,,2026-11-25 15:00", "late,Max,+447700900009,,,,",
+    )  # fmt: skip
+    campaign = await made(muster)
+    async with connected(muster) as db:
+        [planned] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+    assert planned.dates is not None
+    assert planned.dates.shared == 2
+    assert "of them share a phone or mailbox, and each gets their own" in as_text(plan_table(planned))
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        found = await rows(db)
+        assert {one: row["address"] for one, row in found.items()} == {
+            "mother": "+447700900009", "child": "+447700900009", "guest": "lee@example.org", "late": None,
+        }  # fmt: skip
+        assert [found[one]["variables"]["first_name"] for one in ("mother", "child")] == ["Jo", "Kit"]
+        ids = {one: row["message_id"] for one, row in found.items()}
+    # each is moved, withdrawn and added by itself
+    await load(
+        "mother,Jo,+447700900009,,,,", "child,Kit,+447700900009,,,,2026-11-26 15:00",
+        "late,Max,+447700900009,,,,2026-11-26 16:00",
+    )  # fmt: skip
+    assert await follow_dates(muster) == 3
+    assert await outcomes(muster) == {
+        "mother": ("skipped", "no_date", None), "child": ("queued", None, utc(25, 15)),
+        "guest": ("queued", None, utc(24, 15)), "late": ("queued", None, utc(25, 16)),
+    }  # fmt: skip
+    async with connected(muster) as db:
+        found = await rows(db)
+        assert {one: row["message_id"] for one, row in found.items()} == ids
+        assert found["late"]["address"] == found["child"]["address"] == "+447700900009"
+        step = await db.fetchrow("select * from step")
+        assert step is not None
+    clock.now = utc(25, 20)
+    async with connected(muster) as db:
+        assert set(await claim_due(muster, db, step)) == {ids["child"], ids["late"]}
+
+
 async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
     muster: Runtime, load: Load, clock: Clock
 ) -> None:
     clock.now = datetime(2026, 10, 1, tzinfo=UTC)  # before the clocks go back, on the 25th
     await load("1,Ann,+447700900001,,,,2026-10-26 09:00")
     async with connected(muster) as db:
-        await db.execute("update ballot set opens_at = $1", clock.now - timedelta(days=1))
+        await db.execute("update question set opens_at = $1", clock.now - timedelta(days=1))
     day = {**REMINDER, "when": {"before": "2 days", "of": "appointment_at"}}
     hours = {**REMINDER, "when": {"before": "48 hours", "of": "appointment_at"}}
     await launched(muster, day, hours, {**REMINDER, "when": {"after": "1 week", "of": "appointment_at"}})

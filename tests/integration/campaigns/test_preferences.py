@@ -122,7 +122,7 @@ async def test_addresses_that_would_look_alike_can_be_told_apart(
 async def test_every_link_of_the_message_leads_to_the_preferences(client: Client, ann: Recipient) -> None:
     for path in (ann.confirm, ann.unsubscribe):
         page = await look(client, f"{path}?lang=cy")
-        (link,) = [one for one in page.links if "p/" in one]
+        (link,) = [link for link in page.links if "p/" in link]
         response = await client.get(urljoin(path, link))
         assert response.status == 200
         assert "Beth rydym yn ei anfon atoch" in await response.text()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import ROOT, Settings
+from messaging.content.translations import day_and_time
 from sandbox import Sandbox
 from tests.integration.campaigns.test_notices import muster, of_a_ballot, sandbox
 from tests.support.console_site import console_site
@@ -26,6 +28,7 @@ from webhooks import process_inbound
 
 __all__ = ["sandbox"]
 
+LONDON = ZoneInfo("Europe/London")
 PEOPLE = """member id,first name,region,branch,mobile,email,language,appointment_at,place
 1,Ann,North,Leeds,07400900001,,en,Tuesday 9 December at 10:20,the Town Hall
 2,Bob,North,Leeds,07400900002,,en,Tuesday 9 December at 10:40,the Town Hall
@@ -69,16 +72,16 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (file,) = re.findall(r"```toml\n(\[question\].*?)```", (ROOT / "docs/questions.md").read_text("utf-8"), re.DOTALL)
-    path, said = written(tmp_path, file), list[str]()
+    path, texts = written(tmp_path, file), list[str]()
 
     def do(words: str) -> str:
         done = muster(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-        said.append(done.stdout + done.stderr)
+        texts.append(done.stdout + done.stderr)
         return done.stdout
 
     do(f"people import {tmp_path / 'people.csv'}")
-    said.clear()  # that is about a member file, whatever comes of it
+    texts.clear()  # that is about a member file, whatever comes of it
     do(f"campaign create {path}")
     do("template check feedback-request --question visit-2026")
     plan = do("campaign launch visit-2026-feedback --yes")
@@ -90,9 +93,9 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     await sandbox.idle()
     ann, bob = (next(sandbox.twilio.messages.to(f"+4474009000{n:02}")) for n in (1, 2))
     (carys,) = sandbox.mailbox.to("carys@example.org")
-    said += [ann.body, bob.body, plain_of(carys.parse())]
+    texts += [ann.body, bob.body, plain_of(carys.parse())]
     assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
-    assert "Sut wnaethom ni? Mae un clic yn ddigon" in " ".join(said[-1].split())
+    assert "Sut wnaethom ni? Mae un clic yn ddigon" in " ".join(texts[-1].split())
 
     async with serve(here) as client, console_site(here) as site:
         await reply(here, client, "+447400900001", "1 nice staff")
@@ -101,11 +104,11 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         page = await look(client, link[1])
         clock.wait(seconds=60)
         page = await press(client, link[1], page, "answer_poor")
-        said.append(page.words)
+        texts.append(page.words)
         assert "Eich ateb yw “Gwael”." in page.words
-        told = orjson.loads(do("campaign status visit-2026-feedback --json"))
-        assert told["answers"] == {"good": 1, "fair": 0, "poor": 1}
-        assert {one["path"]: one["answers"]["good"] for one in told["units"]} == {
+        output = orjson.loads(do("campaign status visit-2026-feedback --json"))
+        assert output["answers"] == {"good": 1, "fair": 0, "poor": 1}
+        assert {unit["path"]: unit["answers"]["good"] for unit in output["units"]} == {
             "North": 1, "North / Leeds": 1, "South": 0, "South / Bristol": 0,
         }  # fmt: skip
         shown = do("campaign status visit-2026-feedback")
@@ -124,9 +127,9 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         for path_of in ("/console/", "/console/campaigns/visit-2026-feedback"):
             status, html = await site.get(path_of)
             assert status == 200
-            said.append(html)
-        assert "South / Bristol" in said[-1]
-        assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in said[-1]
+            texts.append(html)
+        assert "South / Bristol" in texts[-1]
+        assert '<th scope="row">Poor</th><td class="n">1</td><td class="n">50%</td>' in texts[-1]
         await reply(here, client, "+447400900002", "STOP")
         await db.execute("update campaign set state = 'finished', finished_at = now()")
         told = orjson.loads(do("campaign status visit-2026-feedback --json"))
@@ -139,14 +142,18 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         _, html = await site.get("/console/")
         assert "All sent, answers come in" in html
         assert "1 opted out in answer to it." in html
-    assert {words: of_a_ballot(words) for words in said if of_a_ballot(words)} == {}
+    assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
 
 
 async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_next(
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = (ROOT / "sandbox/demo/appointments-2026.toml").read_text("utf-8")
-    path = written(tmp_path, file + '\n[[campaign.steps]]\ntemplate = "appointment-reminder"\nchannels = ["sms"]\n')
+    again = '\n[[campaign.steps]]\ntemplate = "appointment-reminder"\nchannels = ["sms"]\n'
+    path = written(tmp_path, f'{file}{again}when = {{ before = "2 hours", of = "appointment_at" }}\n')
+    at = (datetime.now(LONDON) + timedelta(hours=20)).replace(minute=20)
+    people = re.sub(r"Tuesday 9 December at 10:\d\d", f"{at:%d/%m/%Y %H:%M}", PEOPLE)
+    (tmp_path / "people.csv").write_text(people, encoding="utf-8")
     for words in (f"people import {tmp_path / 'people.csv'}", f"campaign create {path}"):
         done = muster(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, done.stderr
@@ -154,14 +161,11 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     assert "2  people in the audience" in launched.stdout, "Carys has no appointment"
 
     here = replace(runtime, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
-    await db.execute("update step set due_at = now() + interval '1 day' where position = 2")
     await deliver(here)
     await sandbox.idle()
     text = next(sandbox.twilio.messages.to("+447400900001")).body
-    assert (
-        "your appointment is on Tuesday 9 December at 10:20 at the Town Hall. Reply 1 if you will come, 2 to change"
-        in text
-    )
+    said = f"{day_and_time(at, LONDON)} at the Town Hall. Reply 1 if you will come, 2 to change"
+    assert f"your appointment is on {said}" in text
     assert of_a_ballot(text) == []
     async with serve(here) as client:
         await reply(here, client, "+447400900001", "1 see you then")
@@ -171,6 +175,8 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     )
     assert [tuple(row) for row in rows] == [("1", "will_attend"), ("2", "change_appointment")]
     assert await db.fetchval("select why_open from reply where state = 'open'") == "low_answer"
+    withdrawn = "select count(*) from message join step using (step_id) where position = 2 and reason = 'answered'"
+    assert await db.fetchval(withdrawn) == 2
 
 
 async def test_a_draft_is_replaced_by_its_changed_file_with_its_question_and_nothing_else_is(

@@ -92,7 +92,9 @@ async def test_stop_in_any_form_wins_and_an_answer_beside_it_counts(
 ) -> None:
     answered = await room.says(text, PHONE)
     assert answered.reading == "opt_out"
-    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(room.db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
     assert (await room.answer_of(ann))[0] == answer
 
 
@@ -100,8 +102,23 @@ async def test_stop_in_any_form_wins_and_an_answer_beside_it_counts(
 async def test_a_word_of_opting_out_that_is_none_is_a_comment_or_waits(room: Room, ann: int, text: str) -> None:
     answered = await room.says(text, PHONE)
     assert not await active_suppressions(room.db, channel="sms", address=PHONE)
-    assert answered.reading in {"good", "fair", "poor"} or answered.why_open == "unclear"
+    assert answered.reading in {"good", "fair", "poor"} or answered.why_open in {"unclear", "cancel"}
     assert await asked_back(room) == []
+
+
+async def test_cancel_alone_is_obeyed_and_shown(room: Room, ann: int) -> None:
+    answered = await room.says("CANCEL", PHONE)
+    assert (answered.reading, answered.why_open) == ("opt_out", "cancel")
+    assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.text for one in await open_replies(room.db)] == ["CANCEL"]
+
+
+@pytest.mark.parametrize("text", ["please cancel", "I need to cancel my appointment", "1 cancel my appointment"])
+async def test_who_asks_to_cancel_stays_opted_in_and_a_person_sees_it(room: Room, ann: int, text: str) -> None:
+    answered = await room.says(text, PHONE)
+    assert (answered.reading, answered.why_open) == ("unclear", "cancel")
+    assert not await active_suppressions(room.db, channel="sms", address=PHONE)
+    assert (await asked_back(room), await room.answer_of(ann)) == ([], (None, None))
 
 
 async def test_our_own_words_in_a_reply_are_no_comment(room: Room, ann: int) -> None:
@@ -173,9 +190,9 @@ async def test_the_history_of_a_person_says_what_they_answered(room: Room, ann: 
     first = await room.says("1", PHONE)
     assert first.reply_id is not None
     await read_by_staff(room.db, first.reply_id, reading="unclear", actor="olga", at=NOW)
-    said = [one.words for one in await answers_by(room.db, [ann], [])]
-    assert "In the question visit they are counted as: Good (from a text)." in said
-    assert "In the question visit they are no longer counted as: Good (taken back from a text)." in said
+    answers = [answer.words for answer in await answers_by(room.db, [ann], [])]
+    assert "In the question visit they are counted as: Good (from a text)." in answers
+    assert "In the question visit they are no longer counted as: Good (taken back from a text)." in answers
 
 
 # ---- asked back
@@ -193,13 +210,41 @@ async def asked_back(room: Room) -> list[tuple[str, str]]:
 async def test_an_unclear_text_is_asked_back_once_and_the_next_waits_for_a_person(room: Room, ann: int) -> None:
     first = await room.says("not sure yet", PHONE)
     assert (first.reading, first.why_open) == ("unclear", None)
-    said = "Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
-    assert await asked_back(room) == [(PHONE, f"Leeds Council: {said}")]
+    text = "Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair, 3 Poor."
+    assert await asked_back(room) == [(PHONE, f"Leeds Council: {text}")]
     again = await room.says("as I said, on Monday", PHONE)
     assert again.why_open == "unclear"
     assert len(await asked_back(room)) == 1
     await room.says("2", PHONE)
     assert (await room.answer_of(ann))[0] == "fair", "what we asked back is no message that is answered"
+
+
+_ASKED = "Leeds Council: Sorry, we could not read your answer. How did we do when you visited us? Reply 1 Good, 2 Fair"
+_STOPPED = "Leeds Council: you will get no more texts from us. Text START if you want them again."
+_STOPIWYD = "Leeds Council: ni chewch ragor o negeseuon testun gennym. Tecstiwch START os ydych am eu cael eto."
+
+
+@pytest.mark.parametrize("text", [
+    f"\U0001f44d to \u201c{_ASKED}, 3 Poor.\u201d", f"Liked \u201c{_ASKED}, 3 Poor.\u201d",
+    f"\u2764\ufe0f i \u201c{_STOPIWYD}\u201d", f"\U0001f44d to \u201c{_STOPPED}\u201d",
+])  # fmt: skip
+async def test_a_reaction_to_what_we_text_by_ourselves_is_one(room: Room, ann: int, text: str) -> None:
+    answered = await room.says(text, PHONE)
+    assert (answered.reading, answered.why_open) == ("reaction", None)
+
+
+@pytest.mark.parametrize("text", [_STOPPED, _STOPIWYD])
+async def test_our_own_confirmation_that_comes_back_stops_nothing(room: Room, ann: int, text: str) -> None:
+    answered = await room.says(text, PHONE)
+    assert (answered.reading, answered.why_open) == ("unclear", "unclear")
+    assert not await active_suppressions(room.db, channel="sms", address=PHONE)
+
+
+@pytest.mark.parametrize("text", [f"{_ASKED}, 3 Poor.\n2", f"> {_ASKED}, 3 Poor.\n\n2", f"2\n\n{_ASKED}, 3 Poor."])
+async def test_an_answer_beside_what_we_asked_back_counts(room: Room, ann: int, text: str) -> None:
+    await room.says("I was there on Monday", PHONE)
+    await room.says(text, PHONE)
+    assert await room.answer_of(ann) == ("fair", None)
 
 
 async def test_doing_it_again_asks_nobody_twice(room: Room, ann: int) -> None:
@@ -361,8 +406,8 @@ async def test_a_digit_alone_that_could_answer_two_counts_for_neither(room: Room
     assert (answered.reading, answered.answer_id) == ("unclear", None)
     assert await room.db.fetchval("select rule from reply") == "which_message"
     both = "About your call: 1B Good, 2B Fair, 3B Poor. About your visit: 1A Good, 2A Fair, 3A Poor."
-    said = f"Leeds Council: Sorry, we do not know what your answer is about. {both}"
-    assert await asked_back(room) == [(PHONE, said)]
+    text = f"Leeds Council: Sorry, we do not know what your answer is about. {both}"
+    assert await asked_back(room) == [(PHONE, text)]
     stop = await second.says("STOP 1", PHONE)
     assert stop.reading == "opt_out"
     assert [await one.answer_of(ann) for one in (room, second)] == [(None, None), (None, None)]

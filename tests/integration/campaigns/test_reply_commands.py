@@ -54,7 +54,7 @@ async def test_commands_list_show_read_and_close_replies(
     hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
     ring = await say(campaign, "can someone ring me", 2)
     listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
-    assert [(one["reply_id"], one["why_open"]) for one in listed] == [(hm, "unclear"), (ring, "call_me")]
+    assert [(row["reply_id"], row["why_open"]) for row in listed] == [(hm, "unclear"), (ring, "call_me")]
     assert "Wants a call" in muster(settings, "list", "--why", "call_me").stdout
     assert "[b]hm[/b] what is this" in muster(settings, "list").stdout
 
@@ -133,7 +133,7 @@ async def test_newer_rules_read_what_older_ones_could_not(
     await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
     await pretend_old(campaign.db, reply, "unclear", "unclear")
     foretold = orjson.loads(muster(settings, "reclassify", "--dry-run", "--json").stdout)
-    assert [(one["before"], one["after"]) for one in foretold["otherwise"]] == [("unclear", "voted")]
+    assert [(reply["before"], reply["after"]) for reply in foretold["otherwise"]] == [("unclear", "voted")]
     assert await campaign.status(ann) is None
 
     assert muster(settings, "reclassify", "--actor", "eve").stdout == (
@@ -149,8 +149,8 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     reply = await say(campaign, "Voted")
     await campaign.db.execute("update reply set text = 'voted with my feet'")
     await pretend_old(campaign.db, reply, "voted", None)
-    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.after, found.why_open) == ("unclear", "unclear")
+    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    assert (reclassified.after, reclassified.why_open) == ("unclear", "unclear")
     assert await campaign.status(ann) is None
     rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by classification_id")
     assert [row["reading"] for row in rows] == ["voted", "voted", "unclear"]
@@ -189,8 +189,8 @@ async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann
     await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
-    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.after, found.answer_id, found.why_open) == ("voted", None, "shared_address")
+    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    assert (reclassified.after, reclassified.answer_id, reclassified.why_open) == ("voted", None, "shared_address")
 
 
 @pytest.mark.parametrize(("days", "why"), [(-11, "early"), (11, "late")])
@@ -201,8 +201,8 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     said_at = NOW + timedelta(days=days)
     await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
     await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.after, found.answer_id, found.why_open) == ("voted", None, why)
+    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    assert (reclassified.after, reclassified.answer_id, reclassified.why_open) == ("voted", None, why)
     assert await campaign.status(ann) is None
 
 
@@ -235,6 +235,6 @@ async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign:
     await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
     for reply in (stuck, other):
         await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
-    assert (found.reply_id, found.after) == (other, "voted")
+    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    assert (reclassified.reply_id, reclassified.after) == (other, "voted")
     assert await campaign.db.fetchval("select rule_version from reply where reply_id = $1", stuck) == "older"

@@ -94,7 +94,7 @@ async def test_campaigns_due_for_archiving_are_found(
     db: Connection, campaign: str, step: str, closed: object, *, due: bool
 ) -> None:
     past = await add_past(db, closed=closed, campaign_state=campaign, step_state=step)  # type: ignore[arg-type]
-    assert [one.name for one in await due_campaigns(db, LATEST)] == ([past.name] if due else [])
+    assert [campaign.name for campaign in await due_campaigns(db, LATEST)] == ([past.name] if due else [])
 
 
 async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connection, past: Past) -> None:
@@ -132,8 +132,14 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
 async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connection, past: Past) -> None:
     async def said() -> object:
         states = {row["state"]: row["n"] for row in await db.fetch(MESSAGES_BY_STATE)}
-        one = await progress.campaign(db, past.name, NOW)
-        return states, one.steps[0].counts, one.steps[0].reasons, by_channel(one.steps[0]), one.steps[0].segments
+        shown_campaign = await progress.campaign(db, past.name, NOW)
+        return (
+            states,
+            shown_campaign.steps[0].counts,
+            shown_campaign.steps[0].reasons,
+            by_channel(shown_campaign.steps[0]),
+            shown_campaign.steps[0].segments,
+        )
 
     before = await said()
     (due,) = await due_campaigns(db, LATEST)
@@ -146,7 +152,7 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
 
 
 def by_channel(step: progress.StepProgress) -> object:
-    return [(one.channel, dict(one.counts), one.total, one.segments) for one in step.by_channel]
+    return [(channel.channel, dict(channel.counts), channel.total, channel.segments) for channel in step.by_channel]
 
 
 async def say(db: Connection, text: str, address: str) -> object:
@@ -157,20 +163,20 @@ async def say(db: Connection, text: str, address: str) -> object:
 
 
 async def test_a_reply_a_year_late_reaches_a_person_who_sees_what_it_answers(db: Connection, past: Past) -> None:
-    asked = await db.fetchrow("select message_id, person_id, address from message where state = 'sent' limit 1")
-    assert asked is not None
+    recipient = await db.fetchrow("select message_id, person_id, address from message where state = 'sent' limit 1")
+    assert recipient is not None
     await archive(db, past)
-    answered = await say(db, "I have voted", asked["address"])
+    answered = await say(db, "I have voted", recipient["address"])
     assert (answered.why_open, answered.answer_id) == ("late", None)  # type: ignore[attr-defined]
     (reply,) = await open_replies(db)
     assert (reply.message_id, reply.person_id, reply.subject) == (
-        asked["message_id"],
-        asked["person_id"],
+        recipient["message_id"],
+        recipient["person_id"],
         "pay-2025-ballot",
     )
     claim_id = await record_answer(
-        db, message_id=asked["message_id"], person_id=asked["person_id"], meaning="voted", channel="sms", actor="ada",
-        at=NOW,
+        db, message_id=recipient["message_id"], person_id=recipient["person_id"], meaning="voted", channel="sms",
+        actor="ada", at=NOW,
     )  # fmt: skip
     assert await db.fetchval("select ballot_id from claim where claim_id = $1", claim_id) == past.ballot_id
 
@@ -196,9 +202,9 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     (later,) = await add_messages(db, step, "sms", [address], first_person=person_id, state="sent")
     token = "zzzz456789abc"
     await db.execute("insert into link (digest, message_id, action) values ($1, $2, 'confirm')", digest(token), later)
-    asked = await find_recipient(db, token, "confirm", NOW)
-    assert asked is not None
-    assert (asked.stopped, asked.stopped_by_link) == (True, True)
+    recipient = await find_recipient(db, token, "confirm", NOW)
+    assert recipient is not None
+    assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
     await opt_in(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
@@ -283,7 +289,7 @@ async def test_the_command_archives_a_campaign(settings: Settings, db: Connectio
     await add_past(db, "rules-2026", campaign_state="paused")
     planned = orjson.loads(muster(settings, "archive", "--dry-run", "--json").stdout)
     assert (planned["dry_run"], planned["messages"]) == (True, 80)
-    assert [one["campaign"] for one in planned["campaigns"]] == ["pay-2025"]
+    assert [text["campaign"] for text in planned["campaigns"]] == ["pay-2025"]
     assert await rows_in(db, "message_archive") == (0,)
 
     young = muster(settings, "archive", "--campaign", "strike-2026")
@@ -317,8 +323,8 @@ async def test_the_command_deletes_a_year(settings: Settings, db: Connection, pa
     assert "8 messages of 2026 not archived yet: those stay." in kept.stdout
     assert await rows_in(db, "message_archive") == (80,)
 
-    gone = muster(settings, "forget", "--year", "2026", "--actor", "ada", answer="y\n")
-    assert "80 messages of 2026 deleted." in gone.stdout, gone.stderr
+    shown = muster(settings, "forget", "--year", "2026", "--actor", "ada", answer="y\n")
+    assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
     row = await db.fetchrow("select actor, subject, detail from audit where action = 'forget'")
     detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "postgres"}

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.reply_inbox import open_replies
+from campaigns.replies.staff_answers import reopen_unanswered
 from core.clock import system_clock
 from core.db import Connection
 from core.runtime import Runtime
@@ -29,8 +31,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -59,15 +61,15 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     campaign: Campaign, settings: Settings, sandbox: Sandbox
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
-    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
-    number = str(said.reply_id)
+    answered = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    number = str(answered.reply_id)
     words = "We ring you at six – is that right?"
     for _ in range(2):
         told = muster(settings, "answer", number, words, "--actor", "olga")
     message_id = await campaign.db.fetchval("select message_id from message where step_id is null")
     assert told.stdout == f"It goes out as message {message_id}, and reply {number} is closed.\n"
     await deliver(campaign.runtime)
-    [sent] = [one for one in sandbox.twilio.messages if one.direction == "outbound-api"]
+    [sent] = [message for message in sandbox.twilio.messages if message.direction == "outbound-api"]
     assert (sent.to, sent.sender, sent.body) == (PHONE, NUMBER, "We ring you at six - is that right?")
     status = await message_status(campaign.db, message_id)
     assert (status.person_id, status.kind, status.asked_by, status.says) == (ann.person_id, "answer", "olga", words)
@@ -78,21 +80,53 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
 
 
+@pytest.mark.parametrize("words", ["x" * 1601, "ŵ" * 1601, "…" * 534])
+async def test_a_text_longer_than_any_provider_takes_is_refused(
+    campaign: Campaign, settings: Settings, words: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    refused = muster(settings, "answer", str(said.reply_id), words, status=1)
+    assert "no provider takes a text of more than 1,600" in refused.stderr
+    assert [one.reply_id for one in await open_replies(campaign.db)] == [said.reply_id]
+    muster(settings, "answer", str(said.reply_id), words[:1600] if len(words) > 1600 else words[:-1])
+    assert await open_replies(campaign.db) == []
+
+
+async def test_a_reply_whose_answer_fails_opens_again_and_says_why(campaign: Campaign, settings: Settings) -> None:
+    db = campaign.db
+    await campaign.ask(sms=PHONE)
+    said = await answer_reply(db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
+    number = str(said.reply_id)
+    muster(settings, "answer", number, "We ring you at six.")
+    assert await reopen_unanswered(db) == 0
+    await db.execute(
+        "update message set state = 'failed', reason = 'content_refused', changed_at = clock_timestamp()"
+        " where step_id is null"
+    )
+    assert (await reopen_unanswered(db), await reopen_unanswered(db)) == (1, 0)
+    [shown] = await open_replies(db)
+    assert (shown.why_open, shown.reply_id) == ("answer_failed", said.reply_id)
+    assert "did not arrive. The provider refused the text of the message." in str(shown.note)
+    muster(settings, "close", number)
+    assert await reopen_unanswered(db) == 0, "staff have dealt with it since"
+
+
 async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:
     await campaign.ask(sms=PHONE)
-    said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "STOP, and call me", NOON))
-    refused = muster(settings, "answer", str(said.reply_id), "Sorry.", status=1)
+    answered = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "STOP, and call me", NOON))
+    refused = muster(settings, "answer", str(answered.reply_id), "Sorry.", status=1)
     assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
-    assert f"muster replies read {said.reply_id} opt_in" in refused.stderr
-    assert "words" in muster(settings, "answer", str(said.reply_id), " ", status=1).stderr
+    assert f"muster replies read {answered.reply_id} opt_in" in refused.stderr
+    assert "is empty" in muster(settings, "answer", str(answered.reply_id), " ", status=1).stderr
     assert "no reply 99" in muster(settings, "answer", "99", "Hello", status=1).stderr
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 
 
 async def test_a_mail_is_answered_in_its_thread(room: Room, sandbox: Sandbox, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     came = await answer(
-        room, reply_address(room, asked), "What is this ballot about?", Subject="Re: Have you voted?",
+        room, reply_address(room, recipient), "What is this ballot about?", Subject="Re: Have you voted?",
         Message_ID="<their-own@member.test>", References="<first@union.test> <second@member.test>",
     )  # fmt: skip
     settings = room.runtime.settings
@@ -109,4 +143,6 @@ async def test_a_mail_is_answered_in_its_thread(room: Room, sandbox: Sandbox, db
     assert body.get_content().split() == ["It", "is", "about", "pay.", "Olga"]
     # and a STOP in answer to that is obeyed where we wrote, though it is about no campaign
     await answer(room, str(parsed["Reply-To"]).rpartition("<")[2].rstrip(">"), "stop", sender="Ann <ann@work.test>")
-    assert [one.reason for one in await active_suppressions(db, channel="email", address=ANN)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=ANN)] == [
+        "opted_out"
+    ]

@@ -110,9 +110,9 @@ def test_a_test_says_what_the_preview_shows_and_goes_to_who_asked(muster: Muster
         sent = muster("template", "test", *words, "--to", to, "--actor", "ada")
         assert sent.out.startswith("The test goes out as message "), sent.err
     mail, text = asyncio.run(_queued(environment["MUSTER_DATABASE_URL"]))
-    said = shown["email"]
+    email_shown = shown["email"]
     assert mail[:4] == ("test", "ada", "email", "ada@union.example")
-    assert mail[4] == {"subject": said["subject"], "text": said["text"], "html": said["html"]}
+    assert mail[4] == {"subject": email_shown["subject"], "text": email_shown["text"], "html": email_shown["html"]}
     assert text[:4] == ("test", "ada", "sms", "+447700900999")
     assert text[4]["text"] == shown["sms"]["text"]
 
@@ -200,10 +200,10 @@ def test_check_says_what_a_template_offers(muster: Muster) -> None:
     assert done.status == 0
     assert "Reply 3: no_ballot_paper" in done.out
     assert "Nothing is wrong with it." in done.out
-    told = muster("template", "check", "ballot-reminder", "--json").json()
-    assert told["menu"]["1"] == "voted"
-    assert told["warnings"] == []
-    assert "confirm_link" in told["variables"]
+    shown = muster("template", "check", "ballot-reminder", "--json").json()
+    assert shown["menu"]["1"] == "voted"
+    assert shown["warnings"] == []
+    assert "confirm_link" in shown["variables"]
 
 
 def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
     assert "Languages: English (en): sms and email; Welsh (cy): sms and email" in checked.out
     assert "Warning: One person has the language Polish (pl), which the template is not in: they get" in checked.out
     assert "It can be used; see the warnings." in checked.out
-    told = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
-    assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
+    shown = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
+    assert (shown["languages"], shown["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
     polish = muster("template", "check", "ballot-reminder", "--language", "pl")
     assert polish.status == 1
     assert "is not in Polish (pl); it is in English (en) and Welsh (cy)" in polish.err
@@ -237,7 +237,28 @@ def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster) -
     assert "Warning: Whether anything understands the answer 1 (good), 2 (fair), 3 (poor) depends on what" in done.out
     assert "Nothing is wrong with it." not in done.out
     of_a_ballot = muster("template", "check", "feedback-request", "--about", "ballot")
-    assert "Warning: Nothing understands the answer 1 (good), 2 (fair), 3 (poor)" in of_a_ballot.out
+    assert of_a_ballot.status == 1
+    assert (
+        "offers 1 for good, which is no answer to a ballot; it understands call_me, help, no_ballot" in of_a_ballot.err
+    )
+
+
+def test_a_menu_of_a_ballot_is_refused_for_what_no_ballot_understands(muster: Muster, tmp_path: Path) -> None:
+    text = "About {{ ballot.title }}: reply 1 done or 2 later. STOP to opt out. {{ confirm_link }}"
+    own(tmp_path, "near", f"---\npurpose: service\nmenu: {{1: votd, 2: not_voted}}\n---\n{text}")
+    near = muster("template", "check", "near")  # which can be about nothing else, so it need not be said
+    assert near.status == 1
+    assert "offers 1 for votd, which is no answer to a ballot; did you mean voted?" in near.err
+    assert "offers 2" not in near.err
+
+
+@pytest.mark.parametrize("kind", ["ballot", "notice", "question"])
+def test_a_word_that_networks_act_on_is_no_answer_to_anything(muster: Muster, tmp_path: Path, kind: str) -> None:
+    own(tmp_path, "yes", "---\npurpose: service\n---\nReply YES or END. STOP to opt out")
+    done = muster("template", "check", "yes", "--about", kind)
+    assert done.status == 1
+    assert "offers YES as an answer, on which mobile networks act themselves; offer digits" in done.err
+    assert "offers END" in done.err
 
 
 def test_a_menu_is_held_against_the_question_that_is_named(muster: Muster, tmp_path: Path) -> None:

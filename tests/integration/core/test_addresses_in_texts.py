@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import unicodedata
+from pathlib import Path
 
 import phonenumbers
 import pytest
@@ -75,6 +76,40 @@ FOUND = [
         '<a href=3D"mailto:anna.b+x=40example.org">', '<a href="mailto:anna.b+x@example.org">',
     )
 ]  # fmt: skip
+FOUND += [
+    (PHONE, text)
+    for text in (
+        # letters on both sides are words, unless all of it is hexadecimal
+        *(f"{head}07700900471{tail}" for head in ("z", "M", "is", "Zoe", "ring", "ffon") for tail in ("z", "x3", "or")),
+        *(f"{head}+447700900471{tail}" for head in ("z", "on") for tail in ("z", "thanks")),
+        # words between numbers, in whichever order
+        *(
+            joint.join(numbers)
+            for joint in ("or", "and", "neu", "a", "nOT", "then", " or ", "/", "&")
+            for numbers in (
+                ("07700900471", "07700900472"), ("07700900472", "07700900471"), ("447700900471", "447700900472"),
+                ("07700900472", "07700900471", "07700900473"), ("+447700900472", "+447700900471"),
+            )
+        ),
+        # line breaks of a quotation, also where a client has made spaces of them
+        "07700 > 900471", "07700 >900471", "07700\n>\n> 900471", "07700 > > 900471", "07700\r\n\t> 900 >\n>471",
+        "07700 &gt; 900471",
+    )
+] + [
+    (MAILBOX, text)
+    for text in (
+        *(f"anna.b+x@{gap}example.org" for gap in ("\r\n> ", "\n>> ", " > ", "\n>\n> ", "\n\t> > ")),
+        *(f"anna.{gap}b+x@example.org" for gap in ("\r\n> ", "\n>> ", " > ")),
+        "anna.b+x\r\n> @example.org", "anna.b+x@example\r\n> .org", "anna.b+x@example.\r\n> org",
+        *(
+            f"anna.b+x@example.org{dot}{word}"
+            for dot in ("", ".") for word in ("thanks", "cheers", "or", "please.", "is mine", "ring me", "xxx, bye")
+            if dot + word[:2] not in {".or", ".is"}
+        ),
+        *(f"{name}-anna.b+x@example.org" for name in ("Amy", "Zo\xeb", "Contact", "email", "e-mail", "Ebost", "mail")),
+        "Amy--anna.b+x@example.org", "(Amy-anna.b+x@example.org)", "anna.b+x@example.orgthanks anna@example.com",
+    )
+]  # fmt: skip
 OTHERS = [
     (PHONE, text)
     for text in (
@@ -85,6 +120,8 @@ OTHERS = [
         "SMqwertyui07700900471", "07700900471qwertyuio", "id=7700900471",
         "7700900471.5", "[7, 7, 0, 0, 9, 0, 0, 4, 7, 1]",
         "00007700-0900-4710-0000-077009004710", "7700-900-471-12", "+7700900471",
+        "a07700900471b", "ref07700900471x", "12ab07700900471z", "07700900472or07700900473", "7700 > 900471",
+        "7700900472or107700900471", "0770 < 0900471",
     )
 ] + [
     (MAILBOX, text)
@@ -94,25 +131,28 @@ OTHERS = [
         "joanna.b+x=example.org@bounces.example", "anna.b+x=example.org.uk@bounces.example",
         "anna.b+x&#65;example.org", "anna.b+x = example.org", "anna.b+x@example.org.UK", "anna.b+x@example.org.Com",
         "ANNA.B+X@EXAMPLE.ORG.UK", "anna.b+x@example.org-home.net", "jo\u2011anna.b+x@example.org",
-        "jo_anna.b+x@example.org", "12.anna.anna.b+x@example.org",
+        "jo_anna.b+x@example.org", "12.anna.anna.b+x@example.org", "joe-anna.b+x@example.org",
+        "JOE-ANNA.B+X@EXAMPLE.ORG", "Jo-Anna.b+x@example.org", "A1-anna.b+x@example.org", "anna.b+x@example.orgx.net",
+        "anna.b+x@example.orgthanks.uk", "anna.b+x@example.org.wales", "anna.b+x@example.organic.",
+        "anna.b+x>@example.org", "anna.b+x@> example.org", "anna.b+x@example.org.thanks.uk",
     )
 ]  # fmt: skip
 
 
 async def finds(db: Connection, address: str, text: str) -> bool:
     """Whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
-    found = await db.fetchrow(
+    row = await db.fetchrow(
         "select names_address($1, array[$3]) as there, without_addresses($1, array[$3]) as left_over,"
         " squeezed($1) like any (address_likes(array[$3])) as likely,"
         " squeezed($2) like any (address_likes(array[$3])) as likely_in_json",
         text, json.dumps(text, ensure_ascii=False), address,
     )  # fmt: skip
-    assert found is not None
-    there: bool = found["there"]
+    assert row is not None
+    there: bool = row["there"]
     if there:
-        assert found["likely"]
-        assert found["likely_in_json"]
-    assert there == ("erased" in found["left_over"])
+        assert row["likely"]
+        assert row["likely_in_json"]
+    assert there == ("erased" in row["left_over"])
     return there
 
 
@@ -138,6 +178,28 @@ async def test_a_long_text_takes_time_as_it_is_long(db: Connection) -> None:
         assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == text
     many = f"07700 900471 {MAILBOX}\n" * 600
     assert await db.fetchval("select without_addresses($1, $2)", many, [PHONE, MAILBOX]) == "erased erased\n" * 600
+
+
+@pytest.mark.parametrize("piece", ["07700900471 ", f"{MAILBOX} ", "\u200b", '"', "07700900471or", "\u4e00\u200b\xe9"])
+async def test_twice_as_long_a_text_takes_about_twice_the_time(db: Connection, piece: str) -> None:
+    """Also where `encode` or JSON writes each sign as several. The server's own time is counted, not the clock's."""
+    process = await db.fetchval("select pg_backend_pid()")
+
+    def spent() -> int:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])  # in hundredths of a second
+
+    async def effort(length: int) -> int:
+        text = (piece * length)[:length]
+        begun = spent()
+        await db.fetchval("select length(without_addresses($1, $2))", text, [PHONE, MAILBOX])
+        await db.fetchval("select length(squeezed(encode(convert_to($1, 'UTF8'), 'escape')))", text)
+        await db.fetchval("select length(squeezed(to_jsonb($1::text)::text))", text)
+        return spent() - begun
+
+    await effort(1_000)
+    short = await effort(25_000)
+    assert await effort(100_000) < 7 * short + 20
 
 
 async def test_a_text_that_is_no_phone_number_is_found_as_it_is(db: Connection) -> None:

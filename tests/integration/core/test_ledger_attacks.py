@@ -64,12 +64,12 @@ async def test_a_year_that_is_made_later_is_kept_as_well(intruder: Connection) -
         "insert into {} (message_id, step_id, campaign_id, person_id, created_at, changed_at, state, year,"
         " attempt) values (1, 1, 1, 1, now(), now(), 'sent', 2031, 1)"
     )
-    assert "function of the database alone" in await refused(intruder, forged.format("message_archive"))
+    assert "only a function of the database" in await refused(intruder, forged.format("message_archive"))
     async with as_owner(intruder):
         await intruder.execute(forged.format("message_archive"))
     for table in ("message_event_archive_2031", "message_archive_2031"):
         assert "append-only" in await refused(intruder, f"delete from {table}")
-    assert "function of the database alone" in await refused(intruder, forged.format("message_archive_2031"))
+    assert "only a function of the database" in await refused(intruder, forged.format("message_archive_2031"))
     assert "append-only" in await refused(intruder, "update message_event_archive_2031 set code = 'x'")
 
 
@@ -148,10 +148,10 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
         changes.append("message_id = default" if table == "message" else "message_id = message_id + 1000")
         for change in changes:
             attack = f"update {table} set {change} where message_id = {number}"
-            said = await refused(intruder, setting, attack)
-            assert stays in said or (change == "address = null" and "check constraint" in said), (attack, said)
+            problem = await refused(intruder, setting, attack)
+            assert stays in problem or (change == "address = null" and "check constraint" in problem), (attack, problem)
     links = f"delete from link where message_id = {message}"
-    alone = "function of the database alone"
+    alone = "only a function of the database"
     assert alone in await refused(intruder, links, f"delete from message where message_id = {message}")
     assert alone in await refused(intruder, setting, "set local muster.archiving = 'on'", "delete from message")
     forged = (
@@ -166,7 +166,7 @@ async def test_no_message_is_made_anew_for_somebody_else(intruder: Connection) -
 async def test_no_guard_costs_sending_a_lock_on_each_message(intruder: Connection) -> None:
     """PostgreSQL locks a row, and logs that, before it asks whether a trigger that fires before concerns the update."""
     before_each_row = "tgtype & 1 = 1 and tgtype & 2 = 2 and tgtype & 16 = 16"
-    found = await intruder.fetch(
+    rows_found = await intruder.fetch(
         f"select tgname from pg_trigger where tgrelid = 'message'::regclass and {before_each_row}"
     )
-    assert found == []
+    assert rows_found == []

@@ -142,7 +142,8 @@ PINS = (
         "list_candidates",
         ("address_person_id_channel_address_key", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
     ),
-    Pin("campaigns/replies/answered_messages", "find_latest", ("message_one_per_address",)),
+    Pin("campaigns/replies/answered_messages", "find_latest", ("message_one_per_address", "transactional_pkey")),
+    Pin("campaigns/replies/answered_messages", "find_by_id", ("message_pkey", "transactional_pkey")),
     Pin("campaigns/subjects/ballot", "find_claim_by_link", ("claim_person",)),
     Pin("campaigns/replies/answers", "has_replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "list_other_replies", ("reply_address",)),
@@ -170,7 +171,7 @@ async def test_the_status_of_a_person_is_found_by_its_whole_key(grown: Connectio
     for index, columns in (("claim_status_pkey", ("ballot_id", "person_id")), ("ballot_pkey", ("ballot_id",))):
         conditions = [node["Index Cond"] for node in nodes if node.get("Index Name") == index]
         assert conditions, shape(nodes)
-        assert all(f"{column} = " in one for one in conditions for column in columns), conditions
+        assert all(f"{column} = " in condition for condition in conditions for column in columns), conditions
 
 
 async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
@@ -194,8 +195,8 @@ async def plan_of(db: Connection, sql: str) -> list[dict[str, Any]]:
         "select cardinality(parameter_types) from pg_prepared_statements where name = 'pinned'"
     )
     given = f"({', '.join(['null'] * parameters)})" if parameters else ""
-    found = await db.fetchval(f"explain (format json) execute pinned{given}")
-    (top,) = orjson.loads(found)
+    value = await db.fetchval(f"explain (format json) execute pinned{given}")
+    (top,) = orjson.loads(value)
     return list(_nodes(top["Plan"]))
 
 

@@ -32,9 +32,9 @@ def test_an_address_of_sentinels_is_read() -> None:
     "redis+sentinel://one:26379", "redis+sentinel://:secret@/ballot", "redis+sentinel://:secret@one:x/ballot", "http://one",
 ])  # fmt: skip
 def test_a_wrong_address_is_reported_without_its_password(url: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         open_redis_pool(url)
-    assert "secret" not in f"{told.value} {told.value.remedy}"
+    assert "secret" not in f"{raised.value} {raised.value.remedy}"
 
 
 def free_ports(count: int) -> list[int]:
@@ -82,10 +82,10 @@ async def watched(tmp_path: Path) -> AsyncIterator[tuple[str, subprocess.Popen[b
 
         async def all_met() -> bool:
             try:
-                (told,) = (await first.sentinel_masters()).values()
+                (master,) = (await first.sentinel_masters()).values()
             except (RedisError, OSError, ValueError):
                 return False
-            return bool(told["num-slaves"] == 1 and told["num-other-sentinels"] == 2)
+            return bool(master["num-slaves"] == 1 and master["num-other-sentinels"] == 2)
 
         await until(all_met, seconds=40)
         await first.aclose()

@@ -95,7 +95,7 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
     await ready_year(db, past.step_id)
     await archive_chunk(db, past.step_id, PageViews(), limit=50)
     everywhere = await list_messages(db, campaign_id=past.campaign_id, limit=1000)
-    assert len({one.message_id for one in everywhere}) == len(everywhere) == 80
+    assert len({message.message_id for message in everywhere}) == len(everywhere) == 80
     await archive_all(db, past)
     assert await answers() == before
     assert len(await list_messages(db, limit=1000)) == 80
@@ -176,7 +176,7 @@ async def test_a_step_with_undecided_messages_is_not_archived(db: Connection, pa
         " where message_id = (select min(message_id) from message) returning message_id"
     )
     assert (await archive_all(db, past)).messages == 79
-    assert [one.message_id for one in await list_messages(db, states=[State.AMBIGUOUS])] == [held]
+    assert [message.message_id for message in await list_messages(db, states=[State.AMBIGUOUS])] == [held]
     assert await rows_in(db, "message_event", "link") == (4, 2)
 
 
@@ -272,16 +272,16 @@ async def test_a_message_whose_receipt_is_being_written_is_left_for_the_next_tim
 
 async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Connection, past: Past) -> None:
     earlier = await add_past(db, "pay-2024", closed=NOW - timedelta(days=800), people=16)
-    for one in (past, earlier):
-        await archive_all(db, one)
+    for archived_past in (past, earlier):
+        await archive_all(db, archived_past)
     counts = await step_counts(db, earlier.campaign_id)
-    assert [one.year for one in await archived_years(db)] == [2024, YEAR]
+    assert [archived.year for archived in await archived_years(db)] == [2024, YEAR]
     with pytest.raises(NotFound, match=r"no messages of 2023. It has: 2024, 2026"):
         async with briefly(db):
             await drop_year(db, 2023, "ada")
     async with briefly(db):
         await drop_year(db, 2024, "ada")
-    assert [one.year for one in await archived_years(db)] == [YEAR]
+    assert [archived.year for archived in await archived_years(db)] == [YEAR]
     assert await rows_in(db, "message_any", "message_event_any") == (80, 320)
     assert await step_counts(db, earlier.campaign_id) == counts
 

@@ -100,11 +100,11 @@ async def test_quiet_hours_end_by_the_recipients_clock_whatever_it_does(
 
 @pytest.mark.parametrize(("deadline", "state"), [("2026-03-29T06:59Z", "expired"), ("2026-03-29T07:01Z", "queued")])
 async def test_a_deadline_before_the_quiet_time_ends_expires_at_once(db: Connection, deadline: str, state: str) -> None:
-    found = await opens(
+    opening = await opens(
         db, "2026-03-28T21:00Z", "Europe/London", quiet_from=time(20), quiet_until=time(8), send_before=at(deadline)
     )
-    assert found[0] == state
-    assert found[1] == ("past_deadline" if state == "expired" else "quiet_hours")
+    assert opening[0] == state
+    assert opening[1] == ("past_deadline" if state == "expired" else "quiet_hours")
 
 
 # windows
@@ -138,44 +138,44 @@ async def test_a_window_opens_on_its_days_and_hours(
 
 
 async def test_a_window_that_the_clocks_skip_opens_the_next_day(db: Connection) -> None:
-    found = await opens(
+    opening = await opens(
         db, "2026-03-29T00:30Z", "Europe/London", window_from=time(1), window_until=time(2)
     )  # 01:00 to 02:00 does not exist that night
-    assert found == ("queued", "sending_window", at("2026-03-30T00:00Z"))
+    assert opening == ("queued", "sending_window", at("2026-03-30T00:00Z"))
 
 
 async def test_a_window_that_opens_in_the_skipped_hour_opens_when_the_clock_skips_it(db: Connection) -> None:
-    found = await opens(db, "2026-03-29T00:10Z", "Europe/London", window_from=time(1, 30), window_until=time(9))
-    assert found == ("queued", "sending_window", at("2026-03-29T01:00Z"))
+    opening = await opens(db, "2026-03-29T00:10Z", "Europe/London", window_from=time(1, 30), window_until=time(9))
+    assert opening == ("queued", "sending_window", at("2026-03-29T01:00Z"))
 
 
 async def test_quiet_hours_hold_inside_a_window_too(db: Connection) -> None:
-    found = await opens(
+    opening = await opens(
         db, "2026-11-20T12:00Z", "America/New_York",
         window_days=WEEKDAYS, window_from=time(9), window_until=time(18), window_zone="Europe/London",
         quiet_from=time(20), quiet_until=time(8),
     )  # fmt: skip
-    assert found == ("queued", "quiet_hours", at("2026-11-20T13:00Z"))
+    assert opening == ("queued", "quiet_hours", at("2026-11-20T13:00Z"))
 
 
 async def test_nothing_leaves_before_the_start_nor_when_the_end_comes_first(db: Connection) -> None:
-    found = await opens(db, "2026-11-20T12:00Z", "Europe/London", send_after=at("2026-11-21T06:30Z"))
-    assert found == ("queued", "sending_window", at("2026-11-21T06:30Z"))
+    opening = await opens(db, "2026-11-20T12:00Z", "Europe/London", send_after=at("2026-11-21T06:30Z"))
+    assert opening == ("queued", "sending_window", at("2026-11-21T06:30Z"))
     start = {"send_after": at("2026-11-21T06:30Z"), "window_from": time(9), "window_until": time(18)}
-    found = await opens(db, "2026-11-20T12:00Z", "Europe/London", campaign_id=2, **start)
-    assert found == ("queued", "sending_window", at("2026-11-21T09:00Z"))
-    found = await opens(
+    opening = await opens(db, "2026-11-20T12:00Z", "Europe/London", campaign_id=2, **start)
+    assert opening == ("queued", "sending_window", at("2026-11-21T09:00Z"))
+    opening = await opens(
         db, "2026-11-20T12:00Z", "Europe/London", campaign_id=3, send_before=at("2026-11-21T09:00Z"), **start
     )
-    assert found[:2] == ("expired", "past_deadline")
+    assert opening[:2] == ("expired", "past_deadline")
 
 
 async def test_hours_that_never_overlap_wait_until_the_deadline(db: Connection) -> None:
     never = {"window_from": time(9), "window_until": time(12), "quiet_from": time(8), "quiet_until": time(20)}
-    found = await opens(db, "2026-11-20T12:00Z", "Europe/London", send_before=later(days=9), **never)
-    assert found[:2] == ("expired", "past_deadline")
-    found = await opens(db, "2026-11-20T12:00Z", "Europe/London", campaign_id=2, **never)
-    assert found == ("queued", "quiet_hours", at("2026-11-27T12:00Z"))
+    opening = await opens(db, "2026-11-20T12:00Z", "Europe/London", send_before=later(days=9), **never)
+    assert opening[:2] == ("expired", "past_deadline")
+    opening = await opens(db, "2026-11-20T12:00Z", "Europe/London", campaign_id=2, **never)
+    assert opening == ("queued", "quiet_hours", at("2026-11-27T12:00Z"))
 
 
 async def test_a_waiting_message_records_until_when_and_is_not_due_before(db: Connection) -> None:
@@ -341,13 +341,13 @@ async def test_a_marketing_cap_counts_and_holds_marketing_alone(db: Connection) 
 async def test_a_message_on_its_way_counts_and_is_looked_at_again_soon(db: Connection) -> None:
     first = await add_step(db, campaign_id=1)
     second = await add_step(db, campaign_id=2, send_before=later(days=1))
-    (one,) = await add_messages(db, first, "sms", [ANN])
+    (message_id,) = await add_messages(db, first, "sms", [ANN])
     (other,) = await add_messages(db, second, "email", ["a@x.test"])
-    assert await take(db, first, caps="1 in 7 days") == [one]
+    assert await take(db, first, caps="1 in 7 days") == [message_id]
     assert await take(db, second, caps="1 in 7 days", channel="email") == []
     row = await message(db, other)
     assert (row["state"], row["reason"], row["not_before"]) == ("queued", "frequency_cap", later(minutes=5))
-    await db.execute("update message set state = 'failed' where message_id = $1", one)
+    await db.execute("update message set state = 'failed' where message_id = $1", message_id)
     assert await take(db, second, later(minutes=5), caps="1 in 7 days", channel="email") == [other]
 
 

@@ -33,7 +33,7 @@ async def test_marketing_goes_to_people_who_have_agreed_to_that_channel(db: Conn
     taken = await claim(
         db, step.step("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db)
     )
-    assert [one.message_id for one in taken.messages] == ids[:1]
+    assert [message.message_id for message in taken.messages] == ids[:1]
     assert await states(db, step) == {"sending": 1, "suppressed": 3}
     assert (await message(db, ids[2]))["reason"] == "no_consent"
     assert (await events(db, ids[2]))[-1] == ("suppressed", "worker", "no_consent")
@@ -87,9 +87,9 @@ async def test_the_latest_consent_event_counts_by_its_time(db: Connection) -> No
 
 
 async def test_a_repeated_consent_is_not_recorded_again(db: Connection) -> None:
-    said = Consent(1, "sms", "marketing", "give", "form", "Yes", NOON, "ann")
-    assert await record_consents(db, [said, said]) == 1
-    assert await record_consents(db, [said]) == 0
+    consent = Consent(1, "sms", "marketing", "give", "form", "Yes", NOON, "ann")
+    assert await record_consents(db, [consent, consent]) == 1
+    assert await record_consents(db, [consent]) == 0
     assert len(await consents_of(db, 1)) == 1
 
 

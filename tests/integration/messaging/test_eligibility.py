@@ -34,8 +34,8 @@ async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def leaves(db: Connection, message_id: int, now: datetime = NOON) -> bool:
     """Whether a taken message may go on the wire."""
-    found = await record(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
-    return found[message_id] is State.SENDING
+    recorded = await record(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
+    return recorded[message_id] is State.SENDING
 
 
 # what is due

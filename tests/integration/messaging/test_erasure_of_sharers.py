@@ -40,8 +40,8 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
 
 
 async def erase(room: Room, who: str = "P1", *, may_return: bool = False) -> None:
-    found = await erasure.look_for(room.runtime, who)
-    await erasure.erase(room.runtime, found, actor="olga", may_return=may_return)
+    traces = await erasure.look_for(room.runtime, who)
+    await erasure.erase(room.runtime, traces, actor="olga", may_return=may_return)
 
 
 def farewell_address(room: Room, recipient: Recipient) -> str:
@@ -67,8 +67,8 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
         await process_inbound(room.runtime, 10)
     assert OPT_OUT in await room.campaign.suppressed()
     assert not await db.fetchval("select exists (select from inbound_log where state = 'new')")
-    told = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
-    assert told == (recipient.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
+    value = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
+    assert value == (recipient.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
 
 
 @pytest.mark.parametrize("may_return", [True, False])
@@ -129,8 +129,8 @@ async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
-    told = Receipt(recipient.message_id, None, State.COMPLAINED, "ses", None, room.clock(), reason=Reason.COMPLAINED)
-    await apply_receipts(db, [told])
+    receipt = Receipt(recipient.message_id, None, State.COMPLAINED, "ses", None, room.clock(), reason=Reason.COMPLAINED)
+    await apply_receipts(db, [receipt])
     assert ("email", ANN, "complained") in await room.campaign.suppressed()
 
 
@@ -248,4 +248,4 @@ async def test_the_writer_of_a_mail_is_known_by_a_folded_header(room: Room, db: 
 def test_an_unreadable_mail_is_searched_as_it_came(mail: bytes) -> None:
     assert not any("ANNA@X" in found.text for found in texts_of(mail))
     named = [found for found in texts_of(mail + b"\r\n\r\n ANNA@X") if "ANNA@X" in found.text]
-    assert {one.by_writer for one in named} == {False}
+    assert {text.by_writer for text in named} == {False}

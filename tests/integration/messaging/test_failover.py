@@ -55,15 +55,15 @@ UNKNOWN_AT_MOST = THRESHOLD + 4
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_vonage(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_vonage(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 @pytest.fixture
@@ -107,10 +107,10 @@ async def test_where_the_first_provider_is_away_all_texts_go_once_by_the_second(
     assert await states(db, step) == {"accepted": MANY}
     row = await message(db, ids[0])
     assert (row["provider"], row["sent_from"]) == ("vonage", VONAGE_FROM)
-    assert {one.sender for one in sandbox.vonage.messages} == {VONAGE_FROM}
-    said = await events(db, ids[0])
-    assert said[-1] == ("accepted", "vonage", "202")
-    assert ("queued", "twilio", "not_reached") in said
+    assert {message.sender for message in sandbox.vonage.messages} == {VONAGE_FROM}
+    rows_stored = await events(db, ids[0])
+    assert rows_stored[-1] == ("accepted", "vonage", "202")
+    assert ("queued", "twilio", "not_reached") in rows_stored
     [alert] = await open_alerts(db)
     assert (alert.key, alert.severity) == ("provider:twilio", "warning")
 
@@ -248,7 +248,9 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
 ) -> None:
     step, (only,) = await queue(runtime, db, 1)
     taken = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
-    intents = [Intent(one.message_id, one.attempt, None, None, "vonage", VONAGE_FROM) for one in taken.messages]
+    intents = [
+        Intent(message.message_id, message.attempt, None, None, "vonage", VONAGE_FROM) for message in taken.messages
+    ]
     await record(db, [], intents, source="sms", now=NOON)
     await stop_hearts(db)
     assert (await reconcile_steadily(runtime)).ambiguous == 1

@@ -41,15 +41,15 @@ ANN = "+447700900123"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 async def claimed(db: Connection, name: str) -> int:
@@ -98,18 +98,20 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
     await add_messages(db, step, "sms", [ANN])
     heartbeat, other = Heartbeat(runtime, "one"), Heartbeat(runtime, "two")
     async with heartbeat.run(), other.run():
-        one = await heartbeat.enter(db)
+        first_id = await heartbeat.enter(db)
         holder = await other.enter(db)
         await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=holder)
-        for steady in (one, holder):
+        for steady in (first_id, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)
-        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heartbeat is as old as the others'"
+        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), (
+            "its own heartbeat is as old as the others'"
+        )
         assert await heartbeat._beat_once()
-        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "it has only just beaten again"
+        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "it has only just beaten again"
         assert await other._beat_once()
-        await steady_for(db, one, LEASE + 1)
-        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "and by now the other has, too"
+        await steady_for(db, first_id, LEASE + 1)
+        assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "and by now the other has, too"
         assert other.holds(holder)
     assert await states(db, step) == {"sending": 1}
 
@@ -117,13 +119,13 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
 async def test_a_heartbeat_is_steady_until_it_misses_half_a_lease(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
     async with heartbeat.run():
-        one = await heartbeat.enter(db)
+        first_id = await heartbeat.enter(db)
         for silence, steady in ((6.0, True), (9.0, False)):
-            await steady_for(db, one, 600)
-            await silent_for(db, one, silence)
+            await steady_for(db, first_id, 600)
+            await silent_for(db, first_id, silence)
             assert await heartbeat._beat_once()
             since = await db.fetchval(
-                "select clock_timestamp() - steady_since from dispatcher where dispatcher_id = $1", one
+                "select clock_timestamp() - steady_since from dispatcher where dispatcher_id = $1", first_id
             )
             assert (since.total_seconds() > 500) is steady
 

@@ -52,12 +52,12 @@ class Loft:
 
 @pytest.fixture
 async def loft() -> AsyncIterator[Loft]:
-    one = Loft()
+    made = Loft()
     app = web.Application()
-    app.router.add_post("/texts", one.take)
+    app.router.add_post("/texts", made.take)
     async with TestServer(app) as server:
-        one.url = str(server.make_url("")).rstrip("/")
-        yield one
+        made.url = str(server.make_url("")).rstrip("/")
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ async def output(house: Path, variables: Mapping[str, str], *words: str) -> tupl
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_taken(
@@ -136,7 +136,7 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
 ) -> None:
     here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
     campaign = await make_campaign(here, db, now=datetime.now(UTC))
-    asked = await campaign.ask(sms=PHONE)
+    recipient = await campaign.ask(sms=PHONE)
     email = (await campaign.ask(email="ann@example.org")).message_id
     await db.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
     await db.execute("update message set variables = $1", {"first_name": "Ann"})
@@ -202,7 +202,7 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
         await until(is_perched)
     reply = await db.fetchrow("select person_id, reading from reply")
     assert reply is not None
-    assert tuple(reply) == (asked.person_id, "opt_out")
+    assert tuple(reply) == (recipient.person_id, "opt_out")
     assert await db.fetchval("select count(*) from inbound_log where processed_at is null") == 0
 
 

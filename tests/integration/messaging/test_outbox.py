@@ -47,15 +47,15 @@ from tests.support.outbox_rows import (
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 def mailboxes(count: int) -> list[str]:
@@ -157,8 +157,8 @@ async def test_bad_recipients_fail_alone_and_are_suppressed(runtime: Runtime, sa
         for message_id, channel, reason in fates:
             row = await message(db, message_id)
             assert (row["state"], row["reason"]) == ("failed", reason)
-            (stands,) = await active_suppressions(db, channel=channel, address=row["address"])  # type: ignore[arg-type]
-            assert stands.reason == reason
+            (suppression,) = await active_suppressions(db, channel=channel, address=row["address"])  # type: ignore[arg-type]
+            assert suppression.reason == reason
         assert await open_alerts(db) == []
 
 
@@ -207,8 +207,8 @@ async def test_an_unanswered_mail_is_ambiguous(runtime: Runtime, sandbox: Sandbo
         row = await message(db, only)
         assert (row["state"], row["reason"]) == ("ambiguous", "no_answer")
         assert await db.fetchval("select state from step") == "running"  # not finished while nobody knows
-        told = await message_status(db, only)
-        assert told.words == (
+        status = await message_status(db, only)
+        assert status.words == (
             "Whether it left became unknown. It was handed over, but the provider never said whether it took it."
         )
         story = await history(db, only)
@@ -457,13 +457,13 @@ async def test_rates_are_shared_by_workers_and_kept_without_redis(runtime: Runti
                 messages += 1
         return messages
 
-    one, two = RateLimits(runtime.redis, "one"), RateLimits(runtime.redis, "two")
-    assert await granted(one, two) == 1
+    first, two = RateLimits(runtime.redis, "one"), RateLimits(runtime.redis, "two")
+    assert await granted(first, two) == 1
     assert two.wait(1) > 0
     for seconds, messages in ((50, 0), (60, 1), (1000, 1)):  # after a long pause no more than after a short one
         at = float(await runtime.redis.execute_command("HGET", "muster:pace:1", "at"))
         await runtime.redis.execute_command("HSET", "muster:pace:1", "at", at - seconds)
-        assert await granted(one, two) == messages
+        assert await granted(first, two) == messages
     await runtime.redis.aclose()
     lost = RateLimits(type(runtime.redis).from_url("redis://127.0.0.1:1/0"), "three")
     assert await granted(lost) == 0

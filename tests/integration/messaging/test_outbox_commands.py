@@ -32,11 +32,11 @@ async def test_why_prints_a_persons_history_in_words(settings: Settings, db: Con
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
 
-    told = muster(settings, "why", "M-17")
-    assert told.returncode == 0, told.stderr
-    assert f"Message {only}: step 1, nudge, by sms to +447700900001 from {SMS_FROM}" in told.stdout
-    assert "suppressed: It was stopped. They asked not to receive these messages." in told.stdout
-    assert told.stdout.index("It was queued.") < told.stdout.rindex("It was stopped.")
+    shown = muster(settings, "why", "M-17")
+    assert shown.returncode == 0, shown.stderr
+    assert f"Message {only}: step 1, nudge, by sms to +447700900001 from {SMS_FROM}" in shown.stdout
+    assert "suppressed: It was stopped. They asked not to receive these messages." in shown.stdout
+    assert shown.stdout.index("It was queued.") < shown.stdout.rindex("It was stopped.")
 
     (story,) = orjson.loads(muster(settings, "why", f"#{only}", "--json").stdout)
     assert (story["state"], story["reason"]) == ("suppressed", "opted_out")
@@ -75,9 +75,9 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     await apply_receipts(db, [undelivered, undelivered])
     await apply_receipts(db, [Receipt(None, "SM1", State.DELIVERED, "twilio", "delivered", NOON)])
 
-    told = muster(settings, "why", f"#{only}")
-    assert told.returncode == 0, told.stderr
-    lines = [line[35:] for line in told.stdout.splitlines() if line.startswith("  2026-")]
+    shown = muster(settings, "why", f"#{only}")
+    assert shown.returncode == 0, shown.stderr
+    lines = [line[35:] for line in shown.stdout.splitlines() if line.startswith("  2026-")]
     assert lines[:6] == [
         "It was queued.",
         "It was their quiet time, so it waits. Not before Sunday 22 November 2026, 14:00.",
@@ -93,8 +93,8 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     assert lines[7].endswith("retry 1 of at most 2.")
     assert lines[8].startswith("Of an earlier try was said “undelivered”, which changes nothing any more.")
     assert lines[9] == "It was delivered. This was said of an earlier try."
-    assert "The provider calls it SM1." in told.stdout
-    assert told.stdout.endswith("Times are those of Europe/London.\n")
+    assert "The provider calls it SM1." in shown.stdout
+    assert shown.stdout.endswith("Times are those of Europe/London.\n")
 
 
 async def test_unknown_outcomes_are_listed_and_decided(settings: Settings, db: Connection) -> None:

@@ -40,9 +40,9 @@ async def test_shuffled_and_tripled_receipts_end_delivered(db: Connection, order
     for state in order * 3:
         await apply_receipts(db, [receipt(state)])
     assert (await message(db, only))["state"] == "delivered"
-    told = [state for state, source, _ in await events(db, only) if source == "twilio"]
-    assert len(told) == 9
-    places = [list(State).index(State(state)) for state in told if state]
+    events_seen = [state for state, source, _ in await events(db, only) if source == "twilio"]
+    assert len(events_seen) == 9
+    places = [list(State).index(State(state)) for state in events_seen if state]
     assert places == sorted(places)
 
 
@@ -58,7 +58,7 @@ async def test_a_receipt_that_changes_nothing_is_recorded(db: Connection) -> Non
 async def test_one_batch_may_hold_many_receipts_of_one_message(db: Connection) -> None:
     only = await sent(db)
     applied = await apply_receipts(db, [receipt(State.DELIVERED), receipt(State.SENT), receipt(State.READ, only)])
-    assert [one.moved for one in applied] == [True, False, True]
+    assert [applied_receipt.moved for applied_receipt in applied] == [True, False, True]
     assert (await message(db, only))["state"] == "read"
 
 
@@ -97,8 +97,8 @@ async def test_a_dead_number_is_suppressed_with_the_receipt(db: Connection) -> N
     await apply_receipts(db, [receipt(State.UNDELIVERED, reason=Reason.INVALID_NUMBER)])
     row = await message(db, only)
     assert (row["state"], row["reason"]) == ("undelivered", "invalid_number")
-    (stands,) = await active_suppressions(db, channel="sms", address=NUMBER)
-    assert stands.reason == "invalid_number"
+    (suppression,) = await active_suppressions(db, channel="sms", address=NUMBER)
+    assert suppression.reason == "invalid_number"
     assert await states(db, other) == {"suppressed": 1}
 
 

@@ -41,15 +41,15 @@ ANN = "+447700900123"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=5) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=5) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 @pytest.fixture

@@ -48,12 +48,12 @@ async def taken(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def send(db: Connection, step: Step, sid: str, now: datetime) -> int:
     """Claim, mark and have taken what is due; how many there were."""
-    one = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
-    for each in one.messages:
+    claimed = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
+    for each in claimed.messages:
         await record(db, [], [Intent(each.message_id, each.attempt, None, None)], source="twilio", now=now)
         done = Outcome(each.message_id, each.attempt, State.ACCEPTED, code="201 queued", provider_id=sid, segments=1)
         await record(db, [done], [], source="twilio", now=now)
-    return len(one.messages)
+    return len(claimed.messages)
 
 
 def tomorrow(days: float = 1) -> datetime:
@@ -77,8 +77,8 @@ async def test_a_phone_that_was_off_is_tried_twice_more_and_then_no_more(db: Con
             < row["not_before"] - NOW
             < timedelta(minutes=38) * 4 ** (retry - 1)
         )
-        told = await events(db, only)
-        assert told[-2:] == [("undelivered", "twilio", "30003"), ("queued", "retry", "tried_again")]
+        events_seen = await events(db, only)
+        assert events_seen[-2:] == [("undelivered", "twilio", "30003"), ("queued", "retry", "tried_again")]
         assert await send(db, step, "early", NOW) == 0
         assert await send(db, step, f"SM{retry + 1}", tomorrow(retry)) == 1
     assert (await say(db, State.UNDELIVERED, "SM3", 30003)).state is State.UNDELIVERED
@@ -156,8 +156,8 @@ async def test_a_receipt_of_an_older_try_does_not_move_the_newer_one(db: Connect
         else:
             await say(db, State.SENT, "SM2")
     assert (await message(db, only))["state"] == "sent"
-    told = await db.fetchval("select detail from message_event where detail ? 'earlier' limit 1")
-    assert told["said"] == late.value
+    value = await db.fetchval("select detail from message_event where detail ? 'earlier' limit 1")
+    assert value["said"] == late.value
 
 
 async def test_a_late_outcome_of_an_ended_try_changes_nothing(db: Connection) -> None:
@@ -306,9 +306,9 @@ async def test_a_delivered_message_is_never_sent_again_in_any_order(database_url
 
 
 def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
-    one = Claimed(1, 1, "a@x.test", {}, 1, 1)
-    full = outcome_of(one, Retry(Reason.MAILBOX_FULL, "4.2.2", "452 4.2.2 over quota"), send_before=tomorrow())
-    busy = outcome_of(one, Retry(Reason.BUSY, "4.3.2", "450 4.3.2 busy"), send_before=tomorrow())
+    claimed = Claimed(1, 1, "a@x.test", {}, 1, 1)
+    full = outcome_of(claimed, Retry(Reason.MAILBOX_FULL, "4.2.2", "452 4.2.2 over quota"), send_before=tomorrow())
+    busy = outcome_of(claimed, Retry(Reason.BUSY, "4.3.2", "450 4.3.2 busy"), send_before=tomorrow())
     assert (full.state, busy.state) == (State.QUEUED, State.QUEUED)
     assert full.delay is not None
     assert busy.delay is not None

@@ -29,7 +29,7 @@ async def fill(
 ) -> list[int]:
     """Texts that came to this so many minutes ago."""
     ids = await add_messages(
-        db, step, "sms", [f"+4477{first + one:08}" for one in range(n)], first_person=first + 1, state=state,
+        db, step, "sms", [f"+4477{first + number:08}" for number in range(n)], first_person=first + 1, state=state,
         reason=reason,
     )  # fmt: skip
     await db.execute(
@@ -179,9 +179,9 @@ async def test_a_text_refused_by_receipt_is_tried_again_and_known_by_both_ids(db
 async def test_a_message_settled_as_unsent_does_not_come_back_to_a_cancelled_campaign(db: Connection) -> None:
     over = await add_step(db, campaign_id=1)
     on = await add_step(db, campaign_id=2)
-    (one,) = await fill(db, over, 1, "ambiguous", reason="held")
+    (message_id,) = await fill(db, over, 1, "ambiguous", reason="held")
     await fill(db, on, 1, "ambiguous", reason="held")
     await cancel_steps(db, over.campaign_id)
     assert await settle_held(db, again=True, actor="ann", now=NOON) == 1
     assert (await states(db, over), await states(db, on)) == ({"cancelled": 1}, {"queued": 1})
-    assert (await message(db, one))["reason"] == "campaign_cancelled"
+    assert (await message(db, message_id))["reason"] == "campaign_cancelled"

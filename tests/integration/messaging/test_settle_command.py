@@ -42,11 +42,11 @@ async def test_deciding_some_messages_leaves_the_rest_in_the_alert(
     assert await alert(db) == "4 messages may or may not have been sent, and wait for a decision."
     keyring = Keyring(settings.secret_key)
 
-    one = muster(settings, "settle", "--as", "sent", f"#{ids[0]}")
-    assert one.returncode == 0, one.stderr
-    assert f"m0.{step.step_id}@x.test" in one.stdout
-    assert f"m1.{step.step_id}@x.test" not in one.stdout
-    assert one.stdout.endswith("1 message taken for sent.\n")
+    shown = muster(settings, "settle", "--as", "sent", f"#{ids[0]}")
+    assert shown.returncode == 0, shown.stderr
+    assert f"m0.{step.step_id}@x.test" in shown.stdout
+    assert f"m1.{step.step_id}@x.test" not in shown.stdout
+    assert shown.stdout.endswith("1 message taken for sent.\n")
     assert await states(db, step) == {"accepted": 1, "ambiguous": 3}
     assert await alert(db) == "3 messages may or may not have been sent, and wait for a decision."
 
@@ -94,8 +94,8 @@ async def test_a_message_that_is_not_held_cannot_be_decided(settings: Settings, 
     step = await add_step(db)
     (only,) = await add_messages(db, step, "email", ["a@x.test"])
     await db.execute("update message set state = 'delivered'")
-    told = muster(settings, "settle", "--as", "unsent", str(only), "--yes")
-    assert (told.returncode, "None of these messages is held." in told.stderr) == (1, True)
+    shown = muster(settings, "settle", "--as", "unsent", str(only), "--yes")
+    assert (shown.returncode, "None of these messages is held." in shown.stderr) == (1, True)
     assert await states(db, step) == {"delivered": 1}
 
 

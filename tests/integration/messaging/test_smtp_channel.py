@@ -26,15 +26,15 @@ def channel_to(url: str, *, timeout: float = 5) -> SmtpChannel:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def channel(sandbox: Sandbox) -> AsyncIterator[SmtpChannel]:
-    one = channel_to(sandbox.smtp_url)
-    yield one
-    await one.close()
+    made = channel_to(sandbox.smtp_url)
+    yield made
+    await made.close()
 
 
 async def test_a_mail_arrives_as_it_was_sent(sandbox: Sandbox, channel: SmtpChannel) -> None:

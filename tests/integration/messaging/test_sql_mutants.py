@@ -30,6 +30,6 @@ def test_no_two_mutants_have_one_name() -> None:
 
 
 def test_a_mutant_of_sql_that_has_changed_says_so() -> None:
-    gone = SqlMutant("it limps", "claim", "limp $4", "", "messaging/outbox/claim.sql")
+    mutant = SqlMutant("it limps", "claim", "limp $4", "", "messaging/outbox/claim.sql")
     with pytest.raises(ValueError, match="“it limps” replaces 'limp \\$4', which claim has 0 times"):
-        gone.query()
+        mutant.query()

@@ -26,8 +26,8 @@ async def test_a_repeated_opt_out_is_recorded_once_and_still_withdraws(db: Conne
     (later,) = await add_messages(db, step, "sms", [ANN])
     assert not await suppress(db, channel="sms", address=ANN, reason="complained", source="twilio")
     assert (await message(db, later))["state"] == "suppressed"
-    (one,) = await active_suppressions(db, channel="sms", address=ANN)
-    assert one.reason == "opted_out"
+    (suppression,) = await active_suppressions(db, channel="sms", address=ANN)
+    assert suppression.reason == "opted_out"
     assert await db.fetchval("select count(*) from suppression_event") == 1
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from core.alerts import open_alerts
+from core.credentials import MASK
 from core.db import Connection
 from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
+from messaging.channels.channel import OutboundMessage, Retry, SendResult, Trace
+from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import MASK, Contents, MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import ChannelName, State
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.states import ChannelName, Reason, State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (
@@ -214,6 +218,55 @@ async def test_what_opens_something_is_nowhere_in_clear_and_gone_once_accepted(
         receipt = Receipt(only, None, State.BOUNCED, "bounce", "5.1.1", datetime.now(UTC))
         (applied,) = await apply_receipts(db, [receipt])
         assert applied.state is State.BOUNCED
+
+
+class Quoting:
+    """A provider that puts every message off, and says why in words with its link."""
+
+    name: Final = "email"
+    provider = "quoting"
+    connections = 1
+
+    def __init__(self, quoted: str) -> None:
+        self.quoted = quoted
+
+    async def send(self, outbound: OutboundMessage) -> SendResult:
+        return Retry(Reason.BUSY, "421", f"421 4.7.0 Too much mail with {self.quoted}"[:90], slow=True, after=30.0)
+
+    async def trace(self, outbound: OutboundMessage, since: object) -> list[Trace] | None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ["the URL {link}", "{token}", "hxxp://{token}", "URL {upper}", "{head}\r\n {tail}", "the long URL <{link}>"],
+)
+async def test_a_provider_that_quotes_a_link_shows_it_to_nobody(runtime: Runtime, db: Connection, quoted: str) -> None:
+    token = "LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
+    link = f"http://muster.test/console/sign-in/{token}"
+    said = quoted.format(link=link, token=token, upper=token.upper(), head=token[:20], tail=token[20:])
+    contents = Contents(f"Sign in: {link}", "Sign in", opens=(link,))
+    only = await ask(
+        db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents, keys=runtime.settings.secret_key
+    )
+    dispatcher = Dispatcher(runtime, {"email": Quoting(said)})
+    going = asyncio.create_task(dispatcher.run(until_idle=False))
+
+    async def alerted() -> bool:
+        return bool(await open_alerts(db))
+
+    await until(alerted)
+    dispatcher.stop()
+    await going
+    (alert,) = await open_alerts(db)
+    assert MASK in alert.title
+    told = [event.words for event in await history(db, only)]
+    assert any(MASK in words for words in told)
+    kept = f"{alert.title} {told} {await everything(db)}".lower()
+    assert not [token[at : at + 16] for at in range(28) if token[at : at + 16].lower() in kept]
 
 
 async def test_what_a_message_opens_is_wiped_however_it_ends(runtime: Runtime) -> None:

@@ -106,6 +106,47 @@ async def test_a_killed_worker_loses_and_doubles_none_of_them(settings: Settings
             assert await db.fetchval("select count(*) from message where step_id is null and state = 'accepted'") == 400
 
 
+async def test_a_message_that_cannot_be_composed_ends_alone_and_its_worker_goes_on(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as runtime:
+        await runtime.redis.flushdb()
+        async with runtime.pool.acquire() as db:
+            poisoned = [await ask(db, f"p{n}@x.test") for n in range(4)]
+            broken: tuple[object, ...] = ({"text": 5, "subject": "", "html": ""}, ["no contents"], {}, None)
+            for message_id, content in zip(poisoned, broken, strict=True):
+                await db.execute("update transactional set content = $2 where message_id = $1", message_id, content)
+            await ask(db, "o1@x.test", text="An answer")
+
+        async def over() -> bool:
+            async with runtime.pool.acquire() as db:
+                return not await db.fetchval("select count(*) from message where state in ('queued', 'sending')")
+
+        async with open_dispatcher(runtime) as worker:
+            going = asyncio.create_task(worker.run(until_idle=False))
+            await until(over)
+            async with runtime.pool.acquire() as db:
+                ended = [(await message(db, one))["state"] for one in poisoned]
+                assert ended == ["failed", "failed", "failed", "suppressed"]
+                assert (await message(db, poisoned[0]))["reason"] == "cannot_render"
+                assert (await message(db, poisoned[3]))["reason"] == "erased"
+                await ask(db, "o2@x.test", text="The same worker goes on")
+            await until(over)
+            assert not going.done()
+            worker.stop()
+            await going
+        assert {one for mail in sandbox.mailbox for one in mail.recipients} == {"o1@x.test", "o2@x.test"}
+
+
+async def test_an_erasure_reads_what_staff_answered_others(runtime: Runtime, db: Connection) -> None:
+    person, _ = await fill(db)
+    told = await ask(db, "+447700900999", text=f"We will ring Zed on 07700 900471, or write to {MAILBOX}.")
+    theirs = await ask(db, "+447700900888", text="Dear turquoise,", person_id=person)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    assert (await message_status(db, told)).says == "We will ring Zed on erased, or write to erased."
+    assert (await message_status(db, theirs)).says is None
+
+
 async def test_old_ones_are_archived_without_their_words_and_forgotten_with_their_year(db: Connection) -> None:
     old = await ask(db, "+447700900001", text="turquoise", at=OLD, reference="x")
     test = await ask(db, "+447700900001", kind=MessageKind.TEST, at=OLD)

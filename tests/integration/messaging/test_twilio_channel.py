@@ -34,14 +34,14 @@ def text(to: str = ANN, *, sender: str = SMS_FROM, body: str = "Have you voted?"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as one:
-        yield one
+    async with aiohttp.ClientSession() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ async def test_a_trace_is_the_same_text_to_the_same_number_from_the_same_sender_
     since = datetime.now(UTC)
     sent = await channel.send(text())
     assert isinstance(sent, Accepted)
-    found = await channel.trace(text(), since)
-    assert found is not None
-    assert [one.provider_id for one in found] == [sent.provider_id]
+    traces = await channel.trace(text(), since)
+    assert traces is not None
+    assert [trace.provider_id for trace in traces] == [sent.provider_id]
     assert await channel.trace(text(body="Something else"), since) == []
     assert await channel.trace(text("+447700900124"), since) == []
     assert await channel.trace(text(sender="+447480222222"), since) == []

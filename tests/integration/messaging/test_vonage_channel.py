@@ -33,14 +33,14 @@ def text(
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as one:
-        yield one
+    async with aiohttp.ClientSession() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -106,16 +106,16 @@ async def test_without_an_answer_the_outcome_is_unknown_and_nothing_is_repeated(
     kept = sandbox.vonage.sent_to(to)
     assert len(kept) == (to in {"+447700900932", "+447700900940"})
     listed = await channel.trace(text(to), datetime.now(UTC) - timedelta(minutes=1))
-    assert ([one.provider_id for one in listed] if listed else None) == ([one.uuid for one in kept] or None)
+    assert ([trace.provider_id for trace in listed] if listed else None) == ([row.uuid for row in kept] or None)
 
 
 async def test_a_trace_is_the_record_with_our_signed_id(channel: VonageChannel) -> None:
     since = datetime.now(UTC)
     sent = await channel.send(text())
     assert isinstance(sent, Accepted)
-    found = await channel.trace(text(), since)
-    assert found is not None
-    assert [one.provider_id for one in found] == [sent.provider_id]
+    traces = await channel.trace(text(), since)
+    assert traces is not None
+    assert [trace.provider_id for trace in traces] == [sent.provider_id]
     assert await channel.trace(text(signed_id="2-abc"), since) is None
     assert await channel.trace(text("+447700900124"), since) is None
     assert await channel.trace(text(), since + timedelta(hours=1)) is None
@@ -181,8 +181,8 @@ async def test_an_unreadable_answer_is_an_unknown_outcome(
 async def test_documented_records_are_understood(http: aiohttp.ClientSession, settings: Settings) -> None:
     async with answering((DATA / "records.json").read_bytes(), 200) as url:
         channel = VonageChannel(settings.model_copy(update={"vonage_base_url": url}), http)
-        found = await channel.trace(text(), datetime.now(UTC))
-        assert [one.provider_id for one in found or ()] == ["aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"]
+        traces = await channel.trace(text(), datetime.now(UTC))
+        assert [trace.provider_id for trace in traces or ()] == ["aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"]
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{}", 200), (b"", 200), (b"[]", 200), (b"{}", 500), (b"{}", 429)])

@@ -74,9 +74,9 @@ async def test_the_application_reports_alive_and_ready(client: Client) -> None:
 async def test_the_application_is_not_ready_without_redis(runtime: Runtime) -> None:
     lonely = replace(runtime, redis=Redis.from_url("redis://127.0.0.1:1/0"))
     async with TestClient(TestServer(_app(lonely))) as client, client.get("/readyz") as answer:
-        said = await answer.json()
-        assert (answer.status, said["ready"], said["database"]) == (503, False, "ok")
-        assert "does not answer" in said["redis"]
+        body = await answer.json()
+        assert (answer.status, body["ready"], body["database"]) == (503, False, "ok")
+        assert "does not answer" in body["redis"]
     await lonely.redis.aclose()
 
 
@@ -293,9 +293,9 @@ async def test_an_odd_method_makes_no_number_of_its_own(client: Client) -> None:
         async with client.request(method, "/healthz") as answer:
             assert answer.status == 405
     async with client.get("/metrics") as answer:
-        said = await answer.text()
-    assert "PROPFIND" not in said
-    assert 'method="(other)"' in said
+        output = await answer.text()
+    assert "PROPFIND" not in output
+    assert 'method="(other)"' in output
 
 
 async def test_a_webhooks_refusal_is_a_problem_a_program_can_read(client: Client) -> None:

@@ -324,7 +324,7 @@ def test_servers_do_not_inherit_our_environment(home: Path, monkeypatch: pytest.
     try:
         for process in (postgres.process, valkey.process):
             given = Path(f"/proc/{process.pid}/environ").read_bytes()
-            names = {one.partition(b"=")[0].decode() for one in given.split(b"\0") if one}
+            names = {variable.partition(b"=")[0].decode() for variable in given.split(b"\0") if variable}
             assert names <= {"LC_ALL", "PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PGDATA", "PG_GRANDPARENT_PID"}, names
     finally:
         valkey.stop()

@@ -83,7 +83,7 @@ async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
         text = f"encode({column}, 'escape')" if kind == "bytea" else f"{column}::text"
         if await db.fetchval(
             f"select exists (select from {table} where lower({text}) like any ($1))",
-            [f"%{one.lower()}%" for one in words],
+            [f"%{word.lower()}%" for word in words],
         ):
             found.add(table)
     return found
@@ -97,7 +97,7 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
     return {
         "turnout": turnout,
         "recount": await recount(db, ballot_id),
-        "steps": [one for one in await step_counts(db, campaign_id) if one.position < 3],  # the third waits
+        "steps": [step for step in await step_counts(db, campaign_id) if step.position < 3],  # the third waits
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
         "opened": await db.fetchval("select count(*) from page_view where agent = 'browser'"),
         "answers": [tuple(row) for row in await db.fetch("select answer, sum(n) from response_count group by 1")],
@@ -133,7 +133,7 @@ async def test_nothing_leads_to_an_erased_person_and_every_count_stays(runtime: 
     assert row is not None
     assert (row["actor"], row["subject"], row["detail"]["messages"]) == ("olga", f"person {person}", 2)
     assert await db.fetchval("select subject from audit where subject = 'campaign nudges'")
-    assert [tuple(one) for one in await db.fetch("select state::text, reason from message order by message_id")] == [
+    assert [tuple(row) for row in await db.fetch("select state::text, reason from message order by message_id")] == [
         ("delivered", None), ("suppressed", "erased"),
     ]  # fmt: skip
     assert not await db.fetchval("select count(*) from link")
@@ -198,18 +198,20 @@ async def test_an_erased_member_who_returns_is_new_and_gets_no_messages(
     assert (report.created, report.restored, list(report.returned)) == (1, 3, [NUMBER])
     back = await find_person(db, NUMBER)
     assert back.person_id != person
-    stands = [
-        (one.reason, one.purpose)
+    suppression = [
+        (suppression.reason, suppression.purpose)
         for channel, address in (("person", str(back.person_id)), ("email", WORK), ("sms", PHONE))
-        for one in await active_suppressions(db, channel=channel, address=address)  # type: ignore[arg-type]
+        for suppression in await active_suppressions(db, channel=channel, address=address)  # type: ignore[arg-type]
     ]
-    assert stands == [("erased", "all"), ("by_staff", "marketing"), ("opted_out", "all"), ("erased", "all")]
+    assert suppression == [("erased", "all"), ("by_staff", "marketing"), ("opted_out", "all"), ("erased", "all")]
     again = await load(runtime.pool, tmp_path, keys)
     assert (again.unchanged, again.restored) == (2, 0)
 
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
     left = await active_suppressions(db, channel="email", address=WORK)
-    assert [one.reason for one in left] == ["opted_out"], "what they opted out of is theirs to take back"
+    assert [suppression.reason for suppression in left] == ["opted_out"], (
+        "what they opted out of is theirs to take back"
+    )
     assert not await active_suppressions(db, channel="sms", address=PHONE)
     assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
 
@@ -218,11 +220,13 @@ async def test_an_erased_member_allowed_back_gets_messages_except_after_an_opt_o
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     await fill(db)
-    found = await erasure.look_for(runtime, NUMBER)
-    await erasure.erase(runtime, found, actor="olga", may_return=True)
+    traces = await erasure.look_for(runtime, NUMBER)
+    await erasure.erase(runtime, traces, actor="olga", may_return=True)
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
     assert not await active_suppressions(db, channel="sms", address=PHONE)
-    assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=WORK)] == [
+        "opted_out"
+    ]
 
 
 async def test_an_erased_member_who_consented_since_gets_messages_there(
@@ -238,7 +242,9 @@ async def test_an_erased_member_who_consented_since_gets_messages_there(
         )  # fmt: skip
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
     assert not await active_suppressions(db, channel="sms", address=PHONE)
-    assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=WORK)] == [
+        "opted_out"
+    ]
 
 
 async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_that_is_kept_is_found(
@@ -268,11 +274,13 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
     assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
     assert await found_in(db, (PHONE,)) == set()
     known = await find_suppression(db, PHONE, region="GB", keys=keys)
-    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
+    assert [suppression.reason for suppression in known.active_suppressions] == ["opted_out"]
     assert (await listed(runtime, path, keys)).standing == 2
     await load(runtime.pool, tmp_path, keys)
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
 
 
 async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:
@@ -289,8 +297,8 @@ async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime,
     )  # fmt: skip
     await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
     assert await found_in(db, ("7700900777", "who is this")) == set()
-    found = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
-    assert [one.reason for one in found.active_suppressions] == ["opted_out"]
+    suppressed = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
+    assert [suppression.reason for suppression in suppressed.active_suppressions] == ["opted_out"]
     with pytest.raises(NotFound, match="nothing was ever sent there"):
         await erasure.look_for(runtime, "+447700900778")
 
@@ -309,7 +317,9 @@ async def test_a_shared_phone_is_kept_for_the_others(runtime: Runtime, db: Conne
     traces = await find_traces(db, NUMBER, region="GB")
     assert traces.shared == (("sms", PHONE),)
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
-    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
+        "opted_out"
+    ]
     assert not await db.fetchval(
         "select exists (select from message where person_id = $1 and address = $2)", person, PHONE
     )
@@ -334,12 +344,12 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
 
 async def test_an_import_in_progress_is_not_disturbed(runtime: Runtime, pool: Pool, db: Connection) -> None:
     await fill(db)
-    found = await erasure.look_for(runtime, NUMBER)
+    traces = await erasure.look_for(runtime, NUMBER)
     async with pool.acquire() as other, other.transaction():
         await other.execute("select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))")
         with pytest.raises(Conflict, match="being imported"):
-            await erasure.erase(runtime, found, actor="olga")
-    await erasure.erase(runtime, found, actor="olga")
+            await erasure.erase(runtime, traces, actor="olga")
+    await erasure.erase(runtime, traces, actor="olga")
     assert await found_in(db) == set()
 
 
@@ -349,15 +359,15 @@ async def test_an_erasure_waits_for_message_locks_without_a_deadlock(
     """Another transaction has one message and wants the other one: in whatever order, both end."""
     person, _ = await fill(db)
     ids = [row["message_id"] for row in await db.fetch("select message_id from message where person_id = $1", person)]
-    found = await erasure.look_for(runtime, NUMBER)
+    traces = await erasure.look_for(runtime, NUMBER)
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
         await other.execute("select from message where message_id = $1 for update", max(ids))
         with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
             async with db.transaction():
-                await begin_erasure(db, found.traces)
-        going = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
+                await begin_erasure(db, traces.traces)
+        going = asyncio.create_task(erasure.erase(runtime, traces, actor="olga"))
         await other.execute("select from message where message_id = $1 for update", min(ids))
         await transaction.commit()
     await going

@@ -101,11 +101,11 @@ async def _erase(runtime: Runtime) -> None:
 
 
 async def waiting(db: Connection, count: int) -> bool:
-    found: int = await db.fetchval(
+    value: int = await db.fetchval(
         "select count(*) from pg_locks where locktype = 'advisory' and not granted"
         " and database = (select oid from pg_database where datname = current_database())"
     )
-    return found == count
+    return value == count
 
 
 @pytest.mark.parametrize("page", ["confirm", "preferences", "unsubscribe"])
@@ -113,16 +113,16 @@ async def test_a_press_that_waits_for_an_erasure_finds_no_recipient(
     runtime: Runtime, pool: Pool, db: Connection, page: str
 ) -> None:
     campaign = await make_campaign(runtime, db, now=runtime.clock())
-    asked = await campaign.ask(email=MAILBOX, first_name="Quackenbush")
-    path = getattr(asked, page)
+    recipient = await campaign.ask(email=MAILBOX, first_name="Quackenbush")
+    path = getattr(recipient, page)
     async with serve(runtime) as client:
         shown = await look(client, path)
-        found = await erasure.look_for(runtime, "P1")
+        traces = await erasure.look_for(runtime, "P1")
         async with pool.acquire() as other:
             transaction = other.transaction()
             await transaction.start()
             await lock_people_shared(other)
-            erasing = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
+            erasing = asyncio.create_task(erasure.erase(runtime, traces, actor="olga"))
             await until(lambda: waiting(db, 1))
             answer = {"preferences": "stop_all", "unsubscribe": "unsubscribe_here"}.get(page, "voted")
             pressing = asyncio.create_task(client.post(path, data={**shown.fields, "answer": answer}))
@@ -140,7 +140,7 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
     runtime: Runtime, pool: Pool, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_person(db, "M-4711", email=MAILBOX)
-    found = await erasure.look_for(runtime, "M-4711")
+    traces = await erasure.look_for(runtime, "M-4711")
     waits: list[tuple[bool, float]] = []
 
     async def seen(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
@@ -156,11 +156,11 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
             "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')"
         )
         with pytest.raises(Conflict, match="being written to all the time") as refused:
-            await erasure.erase(runtime, found, actor="olga")
+            await erasure.erase(runtime, traces, actor="olga")
         await transaction.rollback()
     assert "campaign list" not in refused.value.remedy
     assert len(waits) == 6
     assert all((patience == 0) == holds for holds, patience in waits)
     assert await db.fetchval("select external_id from person") == "M-4711", "nothing was done"
-    await erasure.erase(runtime, found, actor="olga")
+    await erasure.erase(runtime, traces, actor="olga")
     assert await found_in(db, WORDS) == set()

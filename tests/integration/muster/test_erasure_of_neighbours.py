@@ -114,7 +114,7 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
         "opted_out"
     ]
     left = await active_suppressions(db, channel="email", address="anna@example.org")
-    assert [(one.reason, one.purpose) for one in left] == [("opted_out", "marketing")]
+    assert [(suppression.reason, suppression.purpose) for suppression in left] == [("opted_out", "marketing")]
 
 
 async def test_a_digest_is_deleted_for_one_purpose_alone(runtime: Runtime, db: Connection) -> None:
@@ -166,7 +166,7 @@ async def test_an_arrival_that_is_committed_after_a_later_one_is_found(
         await transaction.start()
         await other.execute(store, "early", {"about": PHONE})
         await db.execute(store, "late", {"about": PHONE})
-        found = await erasure.look_for(runtime, "A1")
+        traces = await erasure.look_for(runtime, "A1")
         await transaction.commit()
-    await erasure.erase(runtime, found, actor="olga")
+    await erasure.erase(runtime, traces, actor="olga")
     assert await found_in(db, (PHONE[1:],)) == set()

@@ -29,9 +29,9 @@ MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as first:
+        first.bind(("127.0.0.1", 0))
+        return int(first.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,9 @@ class Up:
     said: str
 
     def address(self, name: str) -> str:
-        found = re.search(rf"^  {name} +(\S+)", self.said, re.MULTILINE)
-        assert found is not None, self.said
-        return found[1]
+        match = re.search(rf"^  {name} +(\S+)", self.said, re.MULTILINE)
+        assert match is not None, self.said
+        return match[1]
 
     def children(self) -> dict[str, int]:
         """The processes it keeps up, by command."""
@@ -78,15 +78,15 @@ def start(home: Path, **settings: str) -> Up:
             stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     assert process.stdout is not None
-    said = ""
+    text = ""
     last = "  Health" if "MUSTER_DATABASE_URL" in settings else "  Data"
-    while last not in said:
+    while last not in text:
         line = process.stdout.readline()
         if not line:
             process.communicate()
-            pytest.fail(f"it did not come up: {said}{(home / 'run.log').read_text()}")
-        said += line
-    return Up(process, home, said)
+            pytest.fail(f"it did not come up: {text}{(home / 'run.log').read_text()}")
+        text += line
+    return Up(process, home, text)
 
 
 def stop(up: Up) -> int:

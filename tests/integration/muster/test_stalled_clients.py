@@ -199,7 +199,7 @@ async def test_a_stop_of_the_server_waits_for_nobody_who_does_not_read() -> None
 async def test_an_unknown_expectation_is_not_repeated_in_the_answer(path: str) -> None:
     async with slow_site() as (where, _):
         words = f"GET {path} HTTP/1.1\r\nHost: a\r\nExpect: <script>\r\nConnection: close\r\n\r\n"
-        said = await rest(await call(where, words.encode()))
-        assert b" 417 " in said
-        assert b"100-continue" in said
-        assert b"script" not in said
+        output = await rest(await call(where, words.encode()))
+        assert b" 417 " in output
+        assert b"100-continue" in output
+        assert b"script" not in output

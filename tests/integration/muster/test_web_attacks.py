@@ -129,9 +129,9 @@ async def test_an_unreadable_request_is_not_logged_in_full(where: str, caplog: p
         assert "server: muster\r\n" in head, what
         assert "nosniff" in head, what
         assert not any(word in head for word in (SECRET, "python", "aiohttp")), what
-        told = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-        assert SECRET not in told, what
-        assert "Traceback" not in told, what
+        output = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+        assert SECRET not in output, what
+        assert "Traceback" not in output, what
     assert await is_well(where)
 
 
@@ -163,9 +163,9 @@ async def test_hanging_up_in_the_middle_of_a_body_is_no_failure(where: str, capl
             async with http.get(f"{where}/metrics") as answer:
                 if "muster_http_connections 1.0" in await answer.text():
                     break
-    told = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    assert "Traceback" not in told
-    assert "a request failed" not in told
+    output = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    assert "Traceback" not in output
+    assert "a request failed" not in output
 
 
 @asynccontextmanager
@@ -275,8 +275,8 @@ async def test_a_crowd_of_idle_connections_shuts_nobody_out(runtime: Runtime, li
             for _ in range(10):
                 assert await is_well(where)
             async with aiohttp.ClientSession() as http, http.get(f"{where}/metrics") as answer:
-                said = await answer.text()
-            assert "muster_http_connections 20.0" in said
+                output = await answer.text()
+            assert "muster_http_connections 20.0" in output
             for _, writer in crowd:
                 writer.close()
     assert len([line for line in logs if "limit of connections" in line["event"]]) == 2, (

@@ -9,6 +9,8 @@ import pytest
 from campaigns.other_steps import other_steps
 from core.db import Connection
 from core.settings import Settings
+from messaging.outbox.senders import use_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from tests.integration.campaigns.test_campaign_commands import muster
 from tests.support.electorate import NOW, add_ballot, add_person
 from tests.support.outbox_rows import add_messages, add_step
@@ -27,12 +29,12 @@ async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: 
     amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n}" for n in range(30, 40)], first_person=amy)
-    zeros, long, gone, huge, near, bare, named = muster(
+    zeros, long, shown, huge, near, bare, named = muster(
         settings,
         f"messages why {ids[2]:07}", "messages why 00000000000000000000001", f"messages why {ids[-1] + 100}",
         f"messages why {'9' * 25}", "messages why 1006", f"messages why {ids[3]}", f"messages why '#{ids[3]}' --json",
     )  # fmt: skip
-    for done in (zeros, long, gone, huge, near):
+    for done in (zeros, long, shown, huge, near):
         assert (done.code, done.out) == (1, "")
         assert "Nobody has the number" in done.err
     assert "Did you mean 0001006? For the message with that number, write #1006." in near.err
@@ -55,7 +57,7 @@ async def test_a_recipient_is_found_by_any_notation_and_named(settings: Settings
         "messages list --json",
     )  # fmt: skip
     assert spaced.out.index("0001006  Amy Lee") < spaced.out.index("0001007  [b]Bob Lee"), spaced.err
-    assert [(one["external_id"], one["name"]) for one in told.json()] == [
+    assert [(row["external_id"], row["name"]) for row in told.json()] == [
         ("0001006", "Amy Lee"), ("0001007", "[b]Bob Lee"),
     ]  # fmt: skip
     assert "0001007  [b]Bob Lee" in listed.out
@@ -87,8 +89,8 @@ async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Se
     assert unreached.words.endswith(
         "As things stand now, they get nothing: There is no usable address on any channel of this step."
     )
-    (told,) = muster(settings, "messages why M1")
-    assert "No message: reminders, step 2, nudge\n  It is planned for " in told.out
+    (shown,) = muster(settings, "messages why M1")
+    assert "No message: reminders, step 2, nudge\n  It is planned for " in shown.out
 
 
 @pytest.mark.parametrize(
@@ -118,3 +120,20 @@ def test_a_misspelt_reason_gets_a_suggestion(settings: Settings) -> None:
     assert (misspelt.code, strange.code) == (2, 2)
     assert "did you mean held?" in misspelt.err
     assert "it is one of" in strange.err
+
+
+async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
+    settings: Settings, db: Connection
+) -> None:
+    sender_id = await use_sender(db, "email", "ballot@union.test")
+    asked = NewMessage(
+        MessageKind.ANSWER, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
+    )  # fmt: skip
+    await send_to(db, asked, at=NOW)
+    why, rows, nobody = muster(
+        settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"
+    )
+    assert why.out.startswith("somebody who is no member\nMessage 1: an answer by a member of staff")
+    assert (rows.json()[0]["external_id"], rows.json()[0]["name"]) == (None, "")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "bob@x.test, nothing was sent there, and nothing came from it." in nobody.err

@@ -34,8 +34,8 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_moves_a_message_when_the_date_of_its_person_moves(muster: Runtime
         await add_person(db, "M1", email="m1@union.example.com", visit_at=f"{visit:%Y-%m-%dT%H:%MZ}")
         await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"))
     when = {"before": "24 hours", "of": "visit_at"}
-    steps = [{"template": "appointment-reminder", "channels": ["email"], "when": when}]
+    steps = [{"template": "ballot-reminder", "channels": ["email"], "when": when}]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
     await launch(muster, campaign.campaign_id, "staff")
 

@@ -87,15 +87,15 @@ async def test_answers_are_listed_in_order_with_their_messages(db: Connection) -
     await suppress(db, channel="sms", address="+447400123456", reason="opted_out", source="sms_reply")
     await lift(db, channel="sms", address="+447400123456", reason="opted_in", source="sms_reply")
 
-    said = await answers_by(db, [person], [message_id])
-    assert [one.kind for one in said] == ["reply", "claim", "retraction", "suppress", "lift"] or [
-        one.kind for one in said
+    answers = await answers_by(db, [person], [message_id])
+    assert [result.kind for result in answers] == ["reply", "claim", "retraction", "suppress", "lift"] or [
+        result.kind for result in answers
     ] == ["claim", "reply", "retraction", "suppress", "lift"]
-    words = " ".join(one.words for one in said)
+    words = " ".join(result.words for result in answers)
     assert "“done it”, read as voted" in words
     assert "In the ballot pay-2026 they are counted as: voted (from" in words
     assert "no longer counted as: voted (taken back from a rep)" in words
-    assert {one.kind for one in await answers_to(db, message_id)} == {"reply", "claim", "retraction"}
+    assert {answer.kind for answer in await answers_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
 def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -157,16 +157,16 @@ async def test_an_unknown_number_gets_near_misses(settings: Settings, db: Connec
 async def test_the_commands_find_and_show(settings: Settings, db: Connection) -> None:
     person, _ = await fill(db)
     found = muster(settings, "people", "find", "quacken", "--json")
-    assert [one["external_id"] for one in orjson.loads(found.stdout)] == [NUMBER]
+    assert [row["external_id"] for row in orjson.loads(found.stdout)] == [NUMBER]
     assert PHONE in muster(settings, "people", "find", "07700900471").stdout
     assert muster(settings, "people", "find", "nobody").returncode == 1
 
     why = muster(settings, "messages", "why", "07700 900471").stdout
     assert "They answered by text: “My turquoise door”, read as voted. It waits for a person: call me." in why
     assert "All messages to them by email were stopped: opted out (from their page)." in why
-    told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
-    assert {"history", "answers"} <= told[0].keys()
-    assert (told[-1]["message_id"], bool(told[-1]["answers"])) == (None, True)
+    output = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
+    assert {"history", "answers"} <= output[0].keys()
+    assert (output[-1]["message_id"], bool(output[-1]["answers"])) == (None, True)
 
     left = muster(settings, "people", "leave", NUMBER, "--on", "2026-11-20", "--json")
     assert orjson.loads(left.stdout)["struck_off"] == 1

@@ -78,8 +78,8 @@ async def test_a_person_is_made_of_every_column(pool: Pool, tmp_path: Path) -> N
     )
     assert counts(report) == (1, 0, 0, 0)
     assert report.problems == []
-    found = await person(pool, "007")
-    assert (found["first_name"], found["last_name"], found["language"], found["time_zone"], found["attributes"]) == (
+    row = await person(pool, "007")
+    assert (row["first_name"], row["last_name"], row["language"], row["time_zone"], row["attributes"]) == (
         "Siân", "Ŵyn", "cy", "Europe/Paris", {"pay_band": "AO"},
     )  # fmt: skip
     assert await addresses(pool, "007") == [("sms", "+447700900001"), ("email", "sian@example.org")]
@@ -108,14 +108,14 @@ async def test_only_the_files_columns_are_replaced(pool: Pool, tmp_path: Path) -
         pool, tmp_path, "member id,surname,email,second email,shoe size\n1,Smith,b@example.org,c@example.org,7\n"
     )
     assert counts(report) == (0, 1, 0, 0)
-    found = await person(pool, "1")
-    assert (found["first_name"], found["last_name"], found["language"], found["unit_id"]) == (
+    row = await person(pool, "1")
+    assert (row["first_name"], row["last_name"], row["language"], row["unit_id"]) == (
         "Amy",
         "Smith",
         "cy",
         unit,
     )
-    assert found["attributes"] == {"pay_band": "AO", "shoe_size": "7"}
+    assert row["attributes"] == {"pay_band": "AO", "shoe_size": "7"}
     assert await addresses(pool, "1") == [
         ("sms", "+447700900001"), ("email", "b@example.org"), ("email", "c@example.org"),
     ]  # fmt: skip
@@ -124,8 +124,8 @@ async def test_only_the_files_columns_are_replaced(pool: Pool, tmp_path: Path) -
 async def test_emptied_cells_delete_known_values(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path, HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,Welsh,,AO\n")
     assert counts(await load(pool, tmp_path, HEADER + "1,Amy,,,,,,,,,\n")) == (0, 1, 0, 0)
-    found = await person(pool, "1")
-    assert (found["last_name"], found["unit_id"], found["language"], found["attributes"]) == ("", None, "en", {})
+    row = await person(pool, "1")
+    assert (row["last_name"], row["unit_id"], row["language"], row["attributes"]) == ("", None, "en", {})
     assert await addresses(pool, "1") == []
 
 
@@ -190,19 +190,34 @@ async def test_a_column_that_may_be_meant_for_something_is_named_and_no_attribut
 ) -> None:
     text = "id,Spoken languge,Workplce\n1,Welsh,Depot\n2,,Depot\n"
     report = await load(pool, tmp_path, text)
-    [notice] = [one for one in report.notices if "is kept as the attribute" in one]
+    [notice] = [notice for notice in report.notices if "is kept as the attribute" in notice]
     assert "“Workplce” is kept as the attribute workplce. If it is the members' workplace" in notice
     assert (await person(pool, "1"))["attributes"] == {"workplce": "Depot", "spoken_languge": "Welsh"}
     mapped = Mapping(fields={"language": ("spoken languge",), "workplace": ("Workplce",)})
     report = await load(pool, tmp_path, text, mapping=mapped)
     assert ((await person(pool, "1"))["language"], (await person(pool, "1"))["attributes"]) == ("cy", {})
-    assert any("before they were mapped are taken off: 2 people" in one for one in report.notices)
+    assert any("before they were mapped are taken off: 2 people" in notice for notice in report.notices)
 
 
 @pytest.mark.parametrize("label", ["Pref. language", "Language preference", "preferred LANG"])
 async def test_languages_are_known_by_more_names(pool: Pool, tmp_path: Path, label: str) -> None:
     await load(pool, tmp_path, f"id,{label}\n1,Welsh\n")
     assert (await person(pool, "1"))["language"] == "cy"
+
+
+async def test_a_column_of_nothing_but_midnights_in_utc_holds_days(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool, tmp_path,
+        "member id,visit,seen,born\n1,2026-07-01T00:00:00Z,2026-07-01T00:00:00Z,2026-07-01 00:00:00+00\n"
+        "2,,2026-07-01T09:30:00Z,\n3,2026-07-02T00:00:00.000+00:00,2026-07-03T00:00:00Z,2026-07-04 00:00:00+00:00\n",
+    )  # fmt: skip
+    assert [(await person(pool, number))["attributes"] for number in "123"] == [
+        {"visit": "2026-07-01", "seen": "2026-07-01T00:00:00Z", "born": "2026-07-01"},
+        {"seen": "2026-07-01T09:30:00Z"},
+        {"visit": "2026-07-02", "seen": "2026-07-03T00:00:00Z", "born": "2026-07-04"},
+    ]
+    said = [notice for notice in report.notices if "midnights" in notice]
+    assert [notice.partition(" ")[0] for notice in said] == ["visit", "born"]
 
 
 async def test_full_names_of_placeholders_are_empty(pool: Pool, tmp_path: Path) -> None:
@@ -344,7 +359,7 @@ async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path:
     )  # fmt: skip
     assert report.by_code() == union.problems
     assert min(union.repeated, union.rejected, union.unreachable, union.shared_phone, union.bouncing, union.magic) > 0
-    assert await pool.fetchval("select count(*) from unit where kind = 'branch'") == union.branches
+    assert await pool.fetchval("select count(*) from unit where kind = 'branch'") == union.units
     for channel, people in (("sms", union.with_mobile), ("email", union.with_email)):
         reached = await pool.fetchval("select count(distinct person_id) from address where channel = $1", channel)
         assert reached == people

@@ -79,11 +79,12 @@ async def test_everybody_is_counted_by_how_they_can_be_reached(pool: Pool, db: C
     assert (counted.people, counted.sms, counted.email, counted.unreachable) == (3, 1, 2, 1)
 
 
-async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connection, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.csv", "out.xlsx"])
+async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connection, tmp_path: Path, name: str) -> None:
     await load(pool, tmp_path)
     before = await snapshot(db)
-    assert await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor="amy") == 3
-    report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED)
+    assert await export_people(pool, tmp_path / name, reserved=RESERVED, actor="amy") == 3
+    report = await import_people(pool, tmp_path / name, reserved=RESERVED)
     assert (report.created, report.updated, report.unchanged, report.problems) == (0, 0, 3, [])
     assert await snapshot(db) == before
     assert await db.fetchval("select actor || ' ' || action from audit where action = 'people.exported'") == (

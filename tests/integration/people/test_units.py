@@ -130,7 +130,7 @@ async def test_a_name_without_capitals_gives_way_to_a_later_one_and_the_first_wi
 async def test_branches_of_one_name_are_counted_with_their_region(pool: Pool, db: Connection, tmp_path: Path) -> None:
     await load(pool, tmp_path, "id,region,branch\n1,North,Leeds\n2,South,leeds\n3,South,Hove\n4,,\n")
     counted = await count_by_unit(db, "branch")
-    assert sorted((one.name, one.people) for one in counted) == [
+    assert sorted((unit.name, unit.people) for unit in counted) == [
         ("", 1),
         ("Hove", 1),
         ("North / Leeds", 1),

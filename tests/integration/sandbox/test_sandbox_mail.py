@@ -21,8 +21,8 @@ TEXT = b"Subject: Hi\r\nMessage-ID: <m1@union.test>\r\n\r\nHello.\r\nHow are you
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 def port(sandbox: Sandbox) -> int:
@@ -46,7 +46,7 @@ async def test_a_mail_is_kept_as_it_came(sandbox: Sandbox, smtp: aiosmtplib.SMTP
     [mail] = sandbox.mailbox
     assert (mail.sender, mail.recipients, mail.message_id) == (SENDER, ("anna@example.test",), "<m1@union.test>")
     assert mail.raw == TEXT
-    assert [one.number for one in sandbox.mailbox.to("ANNA@example.test")] == [mail.number]
+    assert [message.number for message in sandbox.mailbox.to("ANNA@example.test")] == [mail.number]
 
 
 @pytest.mark.parametrize(

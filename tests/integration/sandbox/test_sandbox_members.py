@@ -55,8 +55,8 @@ class Asker:
 
     async def hear(self, request: web.Request) -> web.Response:
         self.requests["POST"] += 1
-        said = await request.post()
-        token, answer, stage = request.match_info["token"], str(said["answer"]), self.nonces.pop(str(said["nonce"]))
+        body = await request.post()
+        token, answer, stage = request.match_info["token"], str(body["answer"]), self.nonces.pop(str(body["nonce"]))
         if answer == "trap":
             self.trapped += 1
             return page("Nothing happened.")
@@ -72,9 +72,9 @@ class Asker:
         return page(self.form(1, ["stop"]))
 
     async def stop(self, request: web.Request) -> web.Response:
-        said = await request.post()
-        one_click = said.get("List-Unsubscribe") == "One-Click"
-        assert one_click or self.nonces.pop(str(said["nonce"])) == 1
+        body = await request.post()
+        one_click = body.get("List-Unsubscribe") == "One-Click"
+        assert one_click or self.nonces.pop(str(body["nonce"])) == 1
         self.out[request.match_info["token"]] = "one_click" if one_click else "page"
         return page("You will hear no more.")
 
@@ -85,17 +85,17 @@ def page(body: str) -> web.Response:
 
 @pytest.fixture
 async def asker() -> AsyncIterator[Asker]:
-    one = Asker()
+    made = Asker()
     app = web.Application()
-    app.router.add_get("/{token}", one.ask)
-    app.router.add_post("/{token}", one.hear)
-    app.router.add_get("/u/{token}", one.ask_to_stop)
-    app.router.add_post("/u/{token}", one.stop)
+    app.router.add_get("/{token}", made.ask)
+    app.router.add_post("/{token}", made.hear)
+    app.router.add_get("/u/{token}", made.ask_to_stop)
+    app.router.add_post("/u/{token}", made.stop)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield one
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
     await runner.cleanup()
 
 
@@ -200,7 +200,7 @@ async def test_members_answer_by_text(asker: Asker) -> None:
         routes = Counter(one.route for one in sandbox.record.confirmed())
         assert routes["link"] == len(asker.answers) > 0
         inbound = [message for message in sandbox.twilio.messages if message.direction == "inbound"]
-        stopped = sum(one.body.upper() in {"STOP", "UNSUBSCRIBE"} for one in inbound)
+        stopped = sum(text.body.upper() in {"STOP", "UNSUBSCRIBE"} for text in inbound)
         assert stopped == len(sandbox.record.opted_out()) == len(sandbox.twilio.opt_outs) > 0
         assert routes["sms_reply"] == len(inbound) - stopped > 0
 

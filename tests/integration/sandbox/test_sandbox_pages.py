@@ -30,11 +30,11 @@ MAIL = (
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig(twilio=TwilioConfig(sent_after=(0, 0), delivered_after=(0, 0)))) as one:
-        port = int(one.smtp_url.partition("?")[0].rpartition(":")[2])
+    async with open_sandbox(SandboxConfig(twilio=TwilioConfig(sent_after=(0, 0), delivered_after=(0, 0)))) as opened:
+        port = int(opened.smtp_url.partition("?")[0].rpartition(":")[2])
         async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
             await smtp.sendmail("b@union.test", ["anna@example.test"], MAIL)
-        yield one
+        yield opened
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ async def test_every_list_is_available_as_json(sandbox: Sandbox, http: aiohttp.C
     assert (text["to"], text["status"]) == (ANNA, "delivered")
     national = f"0{ANNA[3:7]} {ANNA[7:]}"
     for written in (national, f"+44 {ANNA[3:7]} {ANNA[7:]}", f"+44 (0){ANNA[3:]}", ANNA[3:], f"00{ANNA[1:]}"):
-        found = await get_json(http, f"/sandbox/messages?who={quote(written)}")
-        assert [one["to"] for one in found] == [ANNA], written
+        messages = await get_json(http, f"/sandbox/messages?who={quote(written)}")
+        assert [row["to"] for row in messages] == [ANNA], written
     assert await get_json(http, "/sandbox/state") == {
         "idle": True,
         "pending": {"webhooks": 0, "members": 0, "scanners": 0},
@@ -203,11 +203,11 @@ async def run_sandbox(*arguments: str) -> asyncio.subprocess.Process:
 async def test_the_command_prints_its_addresses_and_runs_until_stopped(stop: signal.Signals) -> None:
     process = await run_sandbox("--twilio", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--members", "lively", "--json")
     assert process.stdout is not None
-    said = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
-    async with aiohttp.ClientSession(said["twilio"]) as http:
+    body = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    async with aiohttp.ClientSession(body["twilio"]) as http:
         assert await get_json(http, "/sandbox/mails") == []
-    assert said["environment"]["MUSTER_SMTP_URL"] == said["smtp"]
-    assert set(said["environment"]) == {
+    assert body["environment"]["MUSTER_SMTP_URL"] == body["smtp"]
+    assert set(body["environment"]) == {
         "MUSTER_TWILIO_BASE_URL",
         "MUSTER_TWILIO_ACCOUNT_SID",
         "MUSTER_TWILIO_AUTH_TOKEN",
@@ -222,9 +222,9 @@ async def test_errors_go_to_stderr_and_stdout_is_for_programs() -> None:
     nobody = "http://127.0.0.1:9/webhooks/twilio/inbound"
     process = await run_sandbox("--twilio", "0", "--smtp", "0", "--inbound-url", nobody, "--json")
     assert process.stdout is not None
-    said = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
-    account, token = (said["environment"][f"MUSTER_TWILIO_{name}"] for name in ("ACCOUNT_SID", "AUTH_TOKEN"))
-    async with aiohttp.ClientSession(said["twilio"]) as http:
+    body = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    account, token = (body["environment"][f"MUSTER_TWILIO_{name}"] for name in ("ACCOUNT_SID", "AUTH_TOKEN"))
+    async with aiohttp.ClientSession(body["twilio"]) as http:
         async with http.post(
             f"/2010-04-01/Accounts/{account}/Messages.json",
             data={"To": ANNA, "From": "+447480000001", "Body": "Voted?"},

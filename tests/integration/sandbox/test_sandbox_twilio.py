@@ -68,14 +68,14 @@ async def open_hook(token: str = QUICK.auth_token) -> AsyncIterator[Hook]:
 
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
-    async with open_hook() as one:
-        yield one
+    async with open_hook() as opened:
+        yield opened
 
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig(twilio=QUICK)) as one:
-        yield one
+    async with open_sandbox(SandboxConfig(twilio=QUICK)) as opened:
+        yield opened
 
 
 class Sdk:
@@ -100,9 +100,9 @@ class Sdk:
 
 @pytest.fixture
 async def sdk(sandbox: Sandbox) -> AsyncIterator[Sdk]:
-    one = Sdk(sandbox)
-    yield one
-    one.close()
+    made = Sdk(sandbox)
+    yield made
+    made.close()
 
 
 @asynccontextmanager
@@ -125,11 +125,11 @@ async def test_a_message_is_accepted_and_can_be_fetched(sandbox: Sandbox, sdk: S
     assert (made.status, made.num_segments, made.direction) == ("queued", "2", "outbound-api")
     assert (made.to, made.from_, made.error_code, made.date_sent) == (ANNA, OURS, None, None)
     deadline = time.monotonic() + 30
-    while (found := await sdk.do(lambda client: client.messages(made.sid).fetch())).status != "delivered":
+    while (row := await sdk.do(lambda client: client.messages(made.sid).fetch())).status != "delivered":
         assert time.monotonic() < deadline
-    assert found.sid == made.sid
-    assert began <= found.date_sent <= datetime.now(UTC)
-    assert found.price is not None
+    assert row.sid == made.sid
+    assert began <= row.date_sent <= datetime.now(UTC)
+    assert row.price is not None
 
 
 async def test_a_messaging_service_accepts_first_and_counts_later(sandbox: Sandbox, sdk: Sdk, hook: Hook) -> None:
@@ -137,9 +137,9 @@ async def test_a_messaging_service_accepts_first_and_counts_later(sandbox: Sandb
     assert (made.status, made.num_segments, made.from_, made.messaging_service_sid) == ("accepted", "0", None, SERVICE)
     await sandbox.idle()
     assert hook.statuses() == ["queued", "sent", "delivered"]
-    found = await sdk.do(lambda client: client.messages(made.sid).fetch())
-    assert found.num_segments == "1"
-    assert found.from_ in QUICK.service_numbers
+    row = await sdk.do(lambda client: client.messages(made.sid).fetch())
+    assert row.num_segments == "1"
+    assert row.from_ in QUICK.service_numbers
     assert {post["MessagingServiceSid"] for post in hook.posts} == {SERVICE}
 
 
@@ -228,9 +228,9 @@ async def test_magic_recipients_are_accepted_and_not_reached(
     assert hook.statuses()[-1] == status
     assert hook.posts[-1]["ErrorCode"] == str(code)
     assert hook.statuses() == (["failed"] if status == "failed" else ["sent", "undelivered"])
-    found = await sdk.do(lambda client: client.messages(made.sid).fetch())
-    assert (found.status, found.error_code) == (status, code)
-    assert found.error_message
+    row = await sdk.do(lambda client: client.messages(made.sid).fetch())
+    assert (row.status, row.error_code) == (status, code)
+    assert row.error_message
 
 
 @pytest.mark.parametrize("number", [number for number, trick in TO.items() if trick.status])
@@ -363,9 +363,9 @@ async def test_lists_are_filtered_by_to_and_from(sandbox: Sandbox, sdk: Sdk) -> 
     everything = await sdk.do(lambda client: client.messages.list())
     assert [entry.to[-1] for entry in everything] == ["2", "1", "0"]
     to = await sdk.do(lambda client: client.messages.list(to="+447700900101"))
-    assert [one.to for one in to] == ["+447700900101"]
+    assert [message.to for message in to] == ["+447700900101"]
     sender = await sdk.do(lambda client: client.messages.list(from_="MyUnion"))
-    assert [one.to for one in sender] == ["+447700900100"]
+    assert [message.to for message in sender] == ["+447700900100"]
     assert await sdk.do(lambda client: client.messages.list(to="+447700900101", from_="MyUnion")) == []
 
 
@@ -407,7 +407,7 @@ async def test_a_message_that_has_not_left_has_no_date_to_be_found_by() -> None:
         made = await sdk.create()
         hour_ago = datetime.now(UTC) - timedelta(hours=1)
         assert await sdk.do(lambda client: client.messages.list(to=ANNA, date_sent_after=hour_ago)) == []
-        assert [one.sid for one in await sdk.do(lambda client: client.messages.list(to=ANNA))] == [made.sid]
+        assert [message.sid for message in await sdk.do(lambda client: client.messages.list(to=ANNA))] == [made.sid]
 
 
 async def test_lists_come_in_pages(sdk: Sdk) -> None:
@@ -454,8 +454,8 @@ async def test_a_message_under_way_cannot_be_deleted_or_redacted() -> None:
 async def test_a_message_can_be_cancelled_before_it_leaves_only() -> None:
     async with open_hook() as hook, open_both(replace(QUICK, sent_after=(60, 60))) as (_, sdk):
         made = await sdk.create(status_callback=hook.url)
-        gone = await sdk.do(lambda client: client.messages(made.sid).update(status="canceled"))
-        assert gone.status == "canceled"
+        cancelled = await sdk.do(lambda client: client.messages(made.sid).update(status="canceled"))
+        assert cancelled.status == "canceled"
         with pytest.raises(TwilioRestException) as caught:
             await sdk.do(lambda client: client.messages(made.sid).update(status="canceled"))
         assert caught.value.code == 30409
@@ -496,7 +496,7 @@ async def test_after_stop_only_start_lets_anything_through(sandbox: Sandbox, sdk
     await sandbox.twilio.receive(ANNA, message, "start")
     assert hook.posts[-1]["OptOutType"] == "START"
     assert (await sdk.create()).status == "queued"
-    answers = [one.body for one in sandbox.twilio.messages if one.direction == "outbound-reply"]
+    answers = [message.body for message in sandbox.twilio.messages if message.direction == "outbound-reply"]
     assert len(answers) == 3  # Twilio itself confirmed STOP, HELP and START
     assert "unsubscribed" in answers[0]
 
@@ -515,7 +515,9 @@ async def test_the_webhook_may_answer_in_twiml(sandbox: Sandbox, sdk: Sdk, hook:
     await sdk.create()
     [message] = sandbox.twilio.messages
     await sandbox.twilio.receive(ANNA, message, "voted")
-    assert [one.body for one in sandbox.twilio.messages if one.direction == "outbound-reply"] == ["Thank you"]
+    assert [message.body for message in sandbox.twilio.messages if message.direction == "outbound-reply"] == [
+        "Thank you"
+    ]
 
 
 async def test_a_text_is_shown_on_the_phone_once_it_is_delivered(sandbox: Sandbox, sdk: Sdk) -> None:
@@ -538,7 +540,7 @@ async def test_the_account_has_a_rate() -> None:
     async with open_both(replace(QUICK, rate=3)) as (sandbox, sdk):
         answers = await asyncio.gather(*(sdk.create() for _ in range(12)), return_exceptions=True)
         busy = [answer for answer in answers if isinstance(answer, TwilioRestException)]
-        assert {one.code for one in busy} == {20429}
+        assert {answer.code for answer in busy} == {20429}
         assert len(busy) + len(sandbox.twilio.messages) == 12
         assert len(busy) >= 6
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import openpyxl
+import pytest
+
 from core.db import Connection
 from core.settings import Settings
+from services.questions.phrases import folded
 from services.questions.questions import get_question
 from services.questions.responses import record_response
 from tests.integration.campaigns.test_campaign_commands import muster
@@ -83,6 +87,43 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
     assert await db.fetchval("select actor from audit where action = 'answers.exported'") == "olga"
 
 
+async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Connection, tmp_path: Path) -> None:
+    muster(settings, f"question create {FILE}")
+    await _answers(db)
+    path, twin = tmp_path / "answers.xlsx", tmp_path / "answers.csv"
+    written, twice, both, _ = muster(
+        settings, f"question answers visit-2026 --xlsx {path} --json", f"question answers visit-2026 --xlsx {path}",
+        f"question answers visit-2026 --xlsx {path} --csv {twin}", f"question answers visit-2026 --csv {twin}",
+    )  # fmt: skip
+    assert written.json() == {"file": str(path), "people": 3}
+    assert (twice.code, "exists already" in twice.err) == (1, True)
+    assert (both.code, "either --csv or --xlsx" in both.err) == (2, True)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    rows = [[cell or "" for cell in row] for row in sheet.iter_rows(values_only=True)]
+    in_csv = list(csv.reader(twin.read_text(encoding="utf-8-sig").splitlines()))
+    assert rows == [[cell.removeprefix("'") for cell in row] for row in in_csv]
+    assert rows[2][4] == "=waited two hours"
+
+
 async def test_questions_are_none_at_first(settings: Settings) -> None:
     (listed,) = muster(settings, "question list")
     assert "There is no question yet" in listed.out
+
+
+@pytest.mark.parametrize("label", [
+    "No more", "Remove me", "opt out", "Stop it", "Stopp", "Stopio", "S T O P", "S.T.O.P",
+    "wrong number", "Help me", "Start again", "Ring me", "two", "dau", "Number 2",
+])  # fmt: skip
+async def test_no_answer_has_words_that_mean_anything_else(settings: Settings, tmp_path: Path, label: str) -> None:
+    file = tmp_path / "visit.toml"
+    file.write_text(
+        '[question]\nname = "visit"\ntitle = "Visits"\nasks = "How did we do?"\ncloses = "2027-06-01"\n'
+        f'[[question.answers]]\nname = "good"\nlabel = "{label}"\ndigit = 1\n'
+        '[[question.answers]]\nname = "poor"\nlabel = "Poor"\ndigit = 2\n',
+        encoding="utf-8",
+    )
+    made, shown = muster(settings, f"question create {file}", "question show visit")
+    assert (made.code, made.out) == (1, "")
+    assert f"“{folded(label)}” (good) is read as" in made.err
+    assert "There is no question visit" in shown.err

@@ -149,7 +149,7 @@ async def test_a_link_is_texted_to_who_has_a_phone(user: Muster, db: Connection,
         assert sent.stdout.startswith("The link goes by text to +447700900123; it works once, until ")
         await suppress(db, channel="sms", address="+447700900123", reason="opted_out", source="sms_reply")
         await send(settings, sandbox)
-        [text] = [one for one in sandbox.twilio.messages if one.direction == "outbound-api"]
+        [text] = [message for message in sandbox.twilio.messages if message.direction == "outbound-api"]
         assert (text.to, text.sender) == ("+447700900123", SMS_FROM)
         [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text.body)
         assert await link_works(db, link.rpartition("/")[2], now=system_clock())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 
 from core.db import Connection
-from services.questions.responses import record_response, retract_response
+from services.questions.responses import SQL, record_response, retract_response
 from tests.integration.webhooks.test_event_log import RECEIVER, events
-from tests.support.electorate import add_person
+from tests.support.electorate import NOW, add_person
 from tests.support.questions import add_question
 from tests.support.receivers import WebhookWorker
 from webhooks.subscriptions.payload import WebhookEvent, bodies
@@ -26,14 +26,28 @@ async def test_answers_are_told_and_what_is_taken_back(worker: WebhookWorker, db
     await retract_response(db, responses[1], recorder="member", source="link")
     await worker.notice()
 
-    found = await events(db)
-    assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in found] == [
+    events_seen = await events(db)
+    assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in events_seen] == [
         ("answer.received", "good", False, "good", None),
         ("answer.received", "poor", True, "good", None),
         ("answer.received", None, False, "good", None),
         ("answer.retracted", "poor", True, "good", responses[1]),
     ]
-    assert {(data["question"], data["member_id"], "text" in data) for _, data in found} == {("visit", "R1", False)}
+    assert {(data["question"], data["member_id"], "text" in data) for _, data in events_seen} == {
+        ("visit", "R1", False)
+    }
+
+    moved = (question.question_id, person, 1, NOW, NOW)
+    await db.execute(SQL["add_date_change"], *moved)
+    await worker.notice()
+    (*_, (kind, data)) = await events(db)
+    assert (kind, data["answer"], data["present"], data["source"]) == (
+        "answer.date_changed",
+        None,
+        "good",
+        "date_change",
+    )
+    await db.execute("delete from webhook_event where type = 'answer.date_changed'")
 
     rows = await db.fetch("select seq, type, at, data, ref from webhook_event order by seq")
     said = [

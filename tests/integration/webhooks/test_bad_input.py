@@ -155,14 +155,14 @@ async def test_anything_anywhere_is_answered_and_changes_nothing(
 ) -> None:
     path = data.draw(st.sampled_from(site.addresses()))
     path = re.sub(r"\{[^}]*\}", lambda _: quote(data.draw(PLAIN), safe="") or "x", path)
-    told = {name: value.strip() for name, value in headers.items()}
+    sent = {name: value.strip() for name, value in headers.items()}
     if kind:
-        told["Content-Type"] = quote(kind, safe=" ;,=/*-")
+        sent["Content-Type"] = quote(kind, safe=" ;,=/*-")
     if staff:
-        told["Cookie"] = f"muster={await site.session()}"
+        sent["Cookie"] = f"muster={await site.session()}"
     before = await site.rows()
     try:
-        answer = await site.ask(method, f"{path}?{query}", headers=told, data=body)
+        answer = await site.ask(method, f"{path}?{query}", headers=sent, data=body)
     except aiohttp.ClientError:  # the server hung up on what is no HTTP
         answer = (400, "text/plain", b"")
     check(*answer)

@@ -112,13 +112,13 @@ async def test_each_event_moves_its_message_to_its_state(
         if who != provider:
             continue
         address = f"m{number}@member.test"
-        asked = await campaign.ask(email=address)
-        await world.tell(who, name, asked.message_id)
+        recipient = await campaign.ask(email=address)
+        await world.tell(who, name, recipient.message_id)
         expected.append((name, (state, reason), suppressed))
         why = await db.fetchval("select reason from suppression where address = $1", address)
-        found.append((name, await state_of(db, asked.message_id), why))
+        found.append((name, await state_of(db, recipient.message_id), why))
         events = await db.fetchval(
-            "select count(*) from message_event where message_id = $1 and source = $2", asked.message_id, who
+            "select count(*) from message_event where message_id = $1 and source = $2", recipient.message_id, who
         )
         assert events == 1, name  # also what moves nothing is there for who asks later
     assert found == expected
@@ -126,19 +126,19 @@ async def test_each_event_moves_its_message_to_its_state(
 
 
 async def test_opens_and_clicks_are_not_recorded(world: World, campaign: Campaign, db: Connection) -> None:
-    asked = await campaign.ask(email=ANN)
+    recipient = await campaign.ask(email=ANN)
     looks = [("sendgrid", "open"), ("sendgrid", "click"), ("mailgun", "opened"), ("mailgun", "clicked")]
     for provider, name in (*looks, ("postmark", "open"), ("ses", "open")):
-        assert await world.post(provider, world.request(provider, name, asked.message_id)) == 200
+        assert await world.post(provider, world.request(provider, name, recipient.message_id)) == 200
     assert (
         await db.fetchval("select count(*) from inbound_log where payload <> '{}'") == 0
     )  # nothing but Mailgun's tokens
 
 
 async def test_the_same_event_twice_is_stored_once(world: World, campaign: Campaign, db: Connection) -> None:
-    asked = await campaign.ask(email=ANN)
+    recipient = await campaign.ask(email=ANN)
     for provider, name in DELIVERED:
-        request = world.request(provider, name, asked.message_id)
+        request = world.request(provider, name, recipient.message_id)
         statuses = await asyncio.gather(*(world.post(provider, request) for _ in range(4)))
         assert statuses == [200] * 4
     assert await db.fetchval("select count(*) from inbound_log") == len(DELIVERED)
@@ -155,10 +155,10 @@ async def test_an_event_about_no_message_of_ours_changes_nothing(
 
 
 async def test_an_event_that_changes_nothing_is_described_so(world: World, campaign: Campaign, db: Connection) -> None:
-    asked = await campaign.ask(email=ANN)
+    recipient = await campaign.ask(email=ANN)
     for name in ("deferred", "unsubscribe", "group_resubscribe"):
-        await world.tell("sendgrid", name, asked.message_id)
-    assert [entry.words.partition(".")[0] for entry in await history(db, asked.message_id)] == [
+        await world.tell("sendgrid", name, recipient.message_id)
+    assert [entry.words.partition(".")[0] for entry in await history(db, recipient.message_id)] == [
         "It was put off by the server that receives it, and is still tried",
         "They asked for no more of these emails",
         "The provider reported an event that does not change its state",
@@ -177,11 +177,11 @@ async def test_without_our_argument_the_message_id_says_which(world: World, camp
 async def test_an_id_signed_with_another_secret_is_no_message_of_ours(
     world: World, campaign: Campaign, db: Connection
 ) -> None:
-    asked = await campaign.ask(email=ANN)
-    forged = world.runtime.keyring.sign_id(asked.message_id, "bounce")[:-2] + "zz"
-    await world.tell("sendgrid", "bounce", asked.message_id, muster=forged, **{"smtp-id": f"<{forged}@union.test>"})
+    recipient = await campaign.ask(email=ANN)
+    forged = world.runtime.keyring.sign_id(recipient.message_id, "bounce")[:-2] + "zz"
+    await world.tell("sendgrid", "bounce", recipient.message_id, muster=forged, **{"smtp-id": f"<{forged}@union.test>"})
     assert await campaign.suppressed() == set()
-    assert (await state_of(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, recipient.message_id))[0] == "sent"
 
 
 # ---- soft bounces
@@ -222,8 +222,8 @@ async def another(campaign: Campaign, person_id: int, position: int) -> int:
 async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
     ids = [await another(campaign, person, position) for position in range(ENOUGH + 2)]
-    told = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
-    assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(told).encode())) == 200  # many at once
+    output = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
+    assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(output).encode())) == 200  # many at once
     await process_inbound(world.runtime, 100)
     assert {(await state_of(db, message_id))[0] for message_id in ids} == {"bounced"}
     assert await campaign.suppressed() == set()
@@ -254,11 +254,11 @@ async def test_a_provider_that_is_not_set_up_is_not_there(runtime: Runtime) -> N
 
 
 async def test_an_unknown_event_is_parked_with_an_alert(world: World, campaign: Campaign, db: Connection) -> None:
-    asked = await campaign.ask(email=ANN)
-    await world.tell("sendgrid", "delivered", asked.message_id, event="levitated")
-    await world.tell("mailgun", "delivered", asked.message_id, event="levitated")
-    await world.tell("postmark", "delivery", asked.message_id, RecordType="Levitation")
-    await world.tell("ses", "delivery", asked.message_id, eventType="Levitation")
+    recipient = await campaign.ask(email=ANN)
+    await world.tell("sendgrid", "delivered", recipient.message_id, event="levitated")
+    await world.tell("mailgun", "delivered", recipient.message_id, event="levitated")
+    await world.tell("postmark", "delivery", recipient.message_id, RecordType="Levitation")
+    await world.tell("ses", "delivery", recipient.message_id, eventType="Levitation")
     assert await db.fetchval("select count(*) from inbound_log where state = 'parked'") == 4
     assert await db.fetchval("select count(*) from alert where resolved_at is null") == 4
 

@@ -46,8 +46,8 @@ async def campaign(world: World, db: Connection) -> Campaign:
 
 
 async def signed_mail_gets_in(world: World, campaign: Campaign, where: str = "7.7.7.7") -> int:
-    asked = await campaign.ask(email=f"ann{campaign.people}@member.test")
-    request = by_mailgun(world, Sent(reply_address(world, asked)), raw=True)
+    recipient = await campaign.ask(email=f"ann{campaign.people}@member.test")
+    request = by_mailgun(world, Sent(reply_address(world, recipient)), raw=True)
     request.headers["X-Forwarded-For"] = where
     return await post(world, "mailgun", request, "/mime")
 
@@ -100,8 +100,8 @@ async def test_bytes_of_those_nobody_knows_are_bounded_by_network_and_in_all(wor
 
 async def test_a_provider_known_by_its_headers_has_room_of_its_own(world: World, campaign: Campaign) -> None:
     held = [await send_most_of(world, f"20.0.{number}.1", LARGEST - 64) for number in range(IN_ALL)]
-    asked = await campaign.ask(email=ANN)
-    assert await post(world, "postmark", by_postmark(world, Sent(reply_address(world, asked)), raw=True)) == 200
+    recipient = await campaign.ask(email=ANN)
+    assert await post(world, "postmark", by_postmark(world, Sent(reply_address(world, recipient)), raw=True)) == 200
     for _, writer in held:
         writer.close()
 
@@ -117,8 +117,8 @@ async def name_certificates(world: World, where: str, *, times: int = FETCHES + 
     """As anybody can who knows the topic."""
     seen = []
     for number in range(times):
-        said = world.sns.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=certificate(number))
-        request = world.from_sns(said | {"Signature": "AAAA"})
+        body = world.sns.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=certificate(number))
+        request = world.from_sns(body | {"Signature": "AAAA"})
         request.headers["X-Forwarded-For"] = where
         seen.append(await world.post("ses", request))
     return seen

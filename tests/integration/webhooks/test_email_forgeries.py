@@ -127,8 +127,8 @@ async def test_an_unreadable_signed_body_of_sendgrid_is_kept(world: World, db: C
 async def test_a_token_of_mailguns_counts_once_whatever_comes_with_it(world: World, db: Connection) -> None:
     signature = mailgun_signature()
     for name in ("delivered", "complained", "unsubscribed"):
-        said = payload("mailgun", name, "1-abc") | {"signature": signature}
-        assert await world.post("mailgun", Request(json.dumps(said).encode())) == 200
+        body = payload("mailgun", name, "1-abc") | {"signature": signature}
+        assert await world.post("mailgun", Request(json.dumps(body).encode())) == 200
     assert await db.fetchval("select string_agg(payload -> 'event' ->> 'event', ' ') from inbound_log") == "delivered"
 
 
@@ -176,8 +176,8 @@ async def test_both_versions_of_amazons_signature_verify(world: World, db: Conne
     event = payload("ses", "delivery", "1-abc")
     for version in ("1", "2"):
         for more in ({}, {"Subject": "Amazon SES Email Event Notification"}):
-            said = world.sns.notification(event, SignatureVersion=version, **more)
-            assert await world.post("ses", world.from_sns(said)) == 200
+            body = world.sns.notification(event, SignatureVersion=version, **more)
+            assert await world.post("ses", world.from_sns(body)) == 200
     assert await db.fetchval("select count(*) from inbound_log") == 4
     assert len(world.amazon.asked) == 1  # the certificate is fetched once
 
@@ -200,8 +200,8 @@ CERTIFICATES = [
 
 async def test_a_certificate_from_elsewhere_is_not_even_fetched(world: World, db: Connection) -> None:
     for url in CERTIFICATES:
-        said = world.sns.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=url)
-        assert await world.post("ses", world.from_sns(said)) == 403, url
+        body = world.sns.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=url)
+        assert await world.post("ses", world.from_sns(body)) == 403, url
     assert world.amazon.asked == []
     assert await nothing_kept(db)
 
@@ -244,16 +244,16 @@ async def test_an_expired_or_malformed_certificate_is_refused(world: World, db: 
     for number, (pem, status) in enumerate(answers):
         world.amazon.pem = pem
         url = f"https://{SNS_HOST}/SimpleNotificationService-{number}123456789abcdef.pem"
-        said = past.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=url)
-        assert await world.post("ses", world.from_sns(said)) == status, number
+        body = past.notification(payload("ses", "bounce", "1-abc"), SigningCertURL=url)
+        assert await world.post("ses", world.from_sns(body)) == status, number
     assert await nothing_kept(db)
 
 
 async def test_fetches_of_certificates_are_limited(world: World, db: Connection) -> None:
     for number in range(40):
         url = f"https://{SNS_HOST}/SimpleNotificationService-{number:04}456789abcdef.pem"
-        said = SnsKey.notification(world.sns, payload("ses", "bounce", "1-abc"), SigningCertURL=url, Signature="AAAA")
-        await world.post("ses", world.from_sns(said | {"Signature": "AAAA"}))
+        body = SnsKey.notification(world.sns, payload("ses", "bounce", "1-abc"), SigningCertURL=url, Signature="AAAA")
+        await world.post("ses", world.from_sns(body | {"Signature": "AAAA"}))
     assert len(world.amazon.asked) == 20
     assert await nothing_kept(db)
 

@@ -114,7 +114,7 @@ def by_mailgun(_world: World, mail: Sent, *, raw: bool, **signed: Any) -> Reques
 
 
 def by_postmark(_world: World, mail: Sent, *, raw: bool) -> Request:
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "FromName": "Ann", "MessageStream": "inbound", "From": mail.sender, "To": mail.to, "Subject": mail.subject,
         "FromFull": {"Email": mail.sender, "Name": "Ann", "MailboxHash": ""}, "OriginalRecipient": mail.to,
         "MessageID": "73e6d360-66eb-11e1-8e72-a8904824019b", "Date": "Sun, 22 Nov 2026 12:00:00 +0000",
@@ -123,18 +123,18 @@ def by_postmark(_world: World, mail: Sent, *, raw: bool) -> Request:
         "Attachments": [{"Name": "a.pdf", "Content": "JVBERg==", "ContentType": "application/pdf"}] * mail.attachments,
     }  # fmt: skip
     if raw:
-        said["RawEmail"] = mail.raw.decode()
-    return Request(json.dumps(said).encode(), postmark_headers())
+        fields["RawEmail"] = mail.raw.decode()
+    return Request(json.dumps(fields).encode(), postmark_headers())
 
 
 def by_ses(world: World, mail: Sent, *, raw: bool) -> Request:
     content = base64.b64encode(mail.raw).decode() if raw else mail.raw.decode()
-    said = {
+    fields = {
         "notificationType": "Received", "content": content,
         "mail": {"source": mail.sender, "destination": [mail.to, "other@union.test"], "messageId": "o3vrnil0e2ic28"},
         "receipt": {"recipients": [mail.to], "action": {"type": "SNS", "encoding": "BASE64" if raw else "UTF8"}},
     }  # fmt: skip
-    return world.from_sns(world.sns.notification(said))
+    return world.from_sns(world.sns.notification(fields))
 
 
 WAYS: dict[str, Callable[..., Request]] = {
@@ -191,8 +191,8 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
     request = Request(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
     assert await post(world, "mailgun", request, "/mime") == 200
     await process_inbound(world.runtime, 10)
-    said = [row["text"] for row in await db.fetch("select text from reply order by reply_id")]
-    assert said == [f"Subject: 0 ŵ\n\n{words}", f"Subject: 1 ŵ\n\n{words}", words]
+    rows_stored = [row["text"] for row in await db.fetch("select text from reply order by reply_id")]
+    assert rows_stored == [f"Subject: 0 ŵ\n\n{words}", f"Subject: 1 ŵ\n\n{words}", words]
 
 
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:

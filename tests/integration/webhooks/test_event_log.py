@@ -101,9 +101,9 @@ async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(
 
 async def test_messages_are_sent_with_their_new_state(worker: WebhookWorker, db: Connection) -> None:
     campaign = await make_campaign(worker.runtime, db, now=NOW)
-    asked = await campaign.ask(sms="+447700900001")
+    recipient = await campaign.ask(sms="+447700900001")
     await db.execute(
-        "update message set provider_id = 'SM1', state = 'accepted' where message_id = $1", asked.message_id
+        "update message set provider_id = 'SM1', state = 'accepted' where message_id = $1", recipient.message_id
     )
     await worker.add(RECEIVER, "message.*")
     for state in (State.SENT, State.DELIVERED, State.DELIVERED):
@@ -111,9 +111,9 @@ async def test_messages_are_sent_with_their_new_state(worker: WebhookWorker, db:
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await worker.notice()
     assert await types(db) == ["message.sent", "message.delivered", "message.withdrawn"]
-    said = (await events(db))[1][1]
-    assert said.items() >= {"campaign": "pay", "step": 1, "member_id": "P1", "channel": "sms"}.items()
-    assert "+4477" not in str(said)
+    rows_stored = (await events(db))[1][1]
+    assert rows_stored.items() >= {"campaign": "pay", "step": 1, "member_id": "P1", "channel": "sms"}.items()
+    assert "+4477" not in str(rows_stored)
 
 
 async def test_replies_are_sent_without_their_text(worker: WebhookWorker, db: Connection) -> None:
@@ -148,8 +148,8 @@ async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: C
     await cancel(db, "pay", "ada")
     await worker.notice()
     assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
-    said = (await events(db))[0][1]
-    assert said == {
+    rows_stored = (await events(db))[0][1]
+    assert rows_stored == {
         "campaign": "pay",
         "subject_kind": "ballot",
         "subject": "pay-2026",
@@ -224,8 +224,8 @@ async def test_any_number_of_workers_notice_each_event_once(worker: WebhookWorke
     addresses = [f"+4477009{n:05}" for n in range(120)]
 
     async def opt_out(address: str) -> None:
-        async with pool.acquire() as one, one.transaction():
-            await suppress(one, channel="sms", address=address, reason="opted_out", source=address)
+        async with pool.acquire() as first, first.transaction():
+            await suppress(first, channel="sms", address=address, reason="opted_out", source=address)
             await asyncio.sleep(0)
 
     writing = asyncio.gather(*(opt_out(address) for address in addresses))

@@ -86,23 +86,23 @@ async def test_items_that_arrive_together_share_commits(here: Runtime, db: Conne
 async def test_a_bad_item_costs_none_that_arrived_with_it(here: Runtime, db: Connection) -> None:
     intake = Intake()
 
-    async def put(key: str, said: str) -> int | None:
-        return await intake.store(here, source="test", dedupe_key=key, subject=key, payload={"said": said})
+    async def put(key: str, results: str) -> int | None:
+        return await intake.store(here, source="test", dedupe_key=key, subject=key, payload={"said": results})
 
-    said = await asyncio.gather(
+    results = await asyncio.gather(
         put("a", "1"), put("b", "2"), put("b", "2"), put("c", "\x00"), put("d", "4"), return_exceptions=True
     )
 
-    assert [isinstance(one, int) for one in said] == [True, True, False, False, True]
-    assert said[2] is None
-    assert isinstance(said[3], asyncpg.DataError)
+    assert [isinstance(result, int) for result in results] == [True, True, False, False, True]
+    assert results[2] is None
+    assert isinstance(results[3], asyncpg.DataError)
     keys = [row["dedupe_key"] for row in await db.fetch("select dedupe_key from inbound_log order by inbound_id")]
     assert keys == ["a", "b", "d"]
 
 
 async def test_a_repeated_item_is_stored_once_even_at_the_same_moment(here: Runtime, db: Connection) -> None:
     stored = await asyncio.gather(*(put(here, "a") for _ in range(10)))
-    assert sum(one is not None for one in stored) == 1
+    assert sum(result is not None for result in stored) == 1
     assert await put(here, "a", source="another") is not None
 
 
@@ -127,8 +127,8 @@ async def test_no_request_waits_longer_than_a_provider_when_the_database_hangs(
         first = asyncio.create_task(store("a"))
         await asyncio.sleep(0.2)
         second = asyncio.create_task(store("b"))
-        said = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 10)
-    assert [type(one) for one in said] == [Unavailable, Unavailable]
+        results = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 10)
+    assert [type(result) for result in results] == [Unavailable, Unavailable]
     # both are told to come again; what then is stored is stored once
     assert await store("b") is not None
     assert await states(db) == {"b": "new"}
@@ -139,11 +139,11 @@ async def test_requests_beyond_the_limit_are_refused(
 ) -> None:
     monkeypatch.setattr("webhooks.inbound_log.inbound_log.MOST_WAITING", 3)
     intake = Intake()
-    said = await asyncio.gather(
+    results = await asyncio.gather(
         *(intake.store(here, source="t", dedupe_key=f"{n}", subject=f"{n}", payload={}) for n in range(10)),
         return_exceptions=True,
     )
-    assert sum(isinstance(one, Unavailable) for one in said) == 7
+    assert sum(isinstance(result, Unavailable) for result in results) == 7
     assert len(await states(db)) == 3
 
 

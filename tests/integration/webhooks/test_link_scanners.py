@@ -202,8 +202,8 @@ async def test_denying_the_press_records_nothing(campaign: Campaign, client: Cli
 async def test_the_second_question_never_begins_with_what_was_pressed(campaign: Campaign, client: Client) -> None:
     orders = set()
     for number in range(12):
-        asked = await campaign.ask(sms=f"+4474001235{number:02}")
-        page = await press(client, asked.confirm, await look(client, asked.confirm), "voted")
+        recipient = await campaign.ask(sms=f"+4474001235{number:02}")
+        page = await press(client, recipient.confirm, await look(client, recipient.confirm), "voted")
         assert page.buttons[0] == "nothing"
         assert page.buttons[1] != "voted"
         orders.add(tuple(page.buttons))

@@ -376,7 +376,7 @@ async def test_unknown_revoked_and_expired_look_identical(
         seen.append((response.status, headers, await response.read()))
     assert seen[0][0] == 404
     assert b"This link does not work" in seen[0][2]
-    assert all(one == seen[0] for one in seen)
+    assert all(page == seen[0] for page in seen)
     clock.wait(days=71)
     response = await client.get(wrong.confirm)
     assert await response.read() == seen[0][2]

@@ -67,10 +67,10 @@ async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) ->
     found = {}
     for number, name in enumerate(expected):
         address = f"m{number}@member.test"
-        asked = await room.campaign.ask(email=address)
-        await room.tell(name, asked, about=address)
+        recipient = await room.campaign.ask(email=address)
+        await room.tell(name, recipient, about=address)
         why = await db.fetchval("select reason from suppression where address = $1", address)
-        found[name] = (*await state_of(db, asked.message_id), why)
+        found[name] = (*await state_of(db, recipient.message_id), why)
     assert found == expected
     assert await db.fetchval("select count(*) from soft_bounce") == 2
     assert await db.fetchval("select count(*) from reply") == 0  # what machines say is no answer
@@ -80,31 +80,31 @@ async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) ->
 async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
     room: Room, db: Connection
 ) -> None:
-    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
-    await room.tell("dsn-hard", asked[0])  # a bad address stops nobody
-    for one in asked[1:THRESHOLD]:
-        await room.tell("dsn-policy", one)
+    recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
+    await room.tell("dsn-hard", recipients[0])  # a bad address stops nobody
+    for recipient in recipients[1:THRESHOLD]:
+        await room.tell("dsn-policy", recipient)
     assert await open_alerts(db) == []
-    await room.tell("dsn-policy", asked[THRESHOLD])
+    await room.tell("dsn-policy", recipients[THRESHOLD])
     (alert,) = await open_alerts(db)
     assert alert.title.startswith("Sending from")
     assert "refused our sender" in alert.title
-    sender_id = await db.fetchval("select sender_id from message where message_id = $1", asked[1].message_id)
+    sender_id = await db.fetchval("select sender_id from message where message_id = $1", recipients[1].message_id)
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
     assert await resume_sender(db, sender_id, now=room.clock()) == THRESHOLD
-    assert await state_of(db, asked[1].message_id) == ("queued", None)
-    assert (await state_of(db, asked[0].message_id))[0] == "bounced"
+    assert await state_of(db, recipients[1].message_id) == ("queued", None)
+    assert (await state_of(db, recipients[0].message_id))[0] == "bounced"
     assert await open_alerts(db) == []
 
 
 async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    assert await room.hand_over(UNREADABLE, room.bounce_address(asked)) == 250
+    recipient = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(UNREADABLE, room.bounce_address(recipient)) == 250
     await process_inbound(room.runtime, 10)
-    assert await state_of(db, asked.message_id) == ("bounced", "unread_bounce")
+    assert await state_of(db, recipient.message_id) == ("bounced", "unread_bounce")
     assert await db.fetchval("select count(*) from soft_bounce") == 1
     (alert,) = await open_alerts(db)
-    assert (alert.severity, alert.detail) == ("notice", {"message_id": asked.message_id})
+    assert (alert.severity, alert.detail) == ("notice", {"message_id": recipient.message_id})
     now = datetime.now(UTC)
     await forget_soft_bounces(db, now)
     assert await open_alerts(db) != []
@@ -113,31 +113,31 @@ async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: 
 
 
 async def test_a_personal_mail_to_a_bounce_address_is_read(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
-    assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
+    assert await room.hand_over(raw, room.bounce_address(recipient), ANN) == 250
     await process_inbound(room.runtime, 10)
-    assert (await state_of(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, recipient.message_id))[0] == "sent"
     assert await db.fetchval("select count(*) from reply") == 1
 
 
 async def test_a_report_that_names_another_mailbox_suppresses_neither(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    await room.tell("dsn-hard", asked, about="chair@union.test")
+    recipient = await room.campaign.ask(email=ANN)
+    await room.tell("dsn-hard", recipient, about="chair@union.test")
     assert await room.campaign.suppressed() == set()
-    assert await state_of(db, asked.message_id) == ("bounced", "recipient_refused")
+    assert await state_of(db, recipient.message_id) == ("bounced", "recipient_refused")
     assert await db.fetchval("select array_agg(address) from soft_bounce") == [ANN]
 
 
 async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_paper_is_obeyed(
     room: Room, db: Connection
 ) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Undelivered ballot paper\r\n\r\nSTOP\r\n"
-    assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
+    assert await room.hand_over(raw, room.bounce_address(recipient), ANN) == 250
     await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert (await state_of(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, recipient.message_id))[0] == "sent"
 
 
 async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Connection) -> None:
@@ -154,39 +154,39 @@ async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Con
 
 
 async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     complaints = f"complaints@{BOUNCES}"
-    forged = room.mail("arf-abuse", asked).replace(room.sign_id(asked, "bounce").encode(), b"1-00000000")
+    forged = room.mail("arf-abuse", recipient).replace(room.sign_id(recipient, "bounce").encode(), b"1-00000000")
     assert await room.hand_over(forged, complaints, "abuse@provider.test") == 250
     await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == set()
-    await room.tell("arf-not-spam", asked, complaints, "abuse@provider.test")
+    await room.tell("arf-not-spam", recipient, complaints, "abuse@provider.test")
     assert await room.campaign.suppressed() == set()
-    await room.tell("arf-redacted", asked, complaints, "abuse@provider.test")
+    await room.tell("arf-redacted", recipient, complaints, "abuse@provider.test")
     assert await room.campaign.suppressed() == {("email", ANN, "complained")}
-    assert (await state_of(db, asked.message_id))[0] == "complained"
+    assert (await state_of(db, recipient.message_id))[0] == "complained"
 
 
 async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    sign_id = room.sign_id(asked, "bounce")
+    recipient = await room.campaign.ask(email=ANN)
+    sign_id = room.sign_id(recipient, "bounce")
     forged = [
         f"b+{sign_id[:-1]}{'0' if sign_id[-1] != '0' else '1'}@{BOUNCES}",
-        f"b+{asked.message_id}@{BOUNCES}",
-        f"b+{room.sign_id(asked, 'reply')}@{BOUNCES}",
+        f"b+{recipient.message_id}@{BOUNCES}",
+        f"b+{room.sign_id(recipient, 'reply')}@{BOUNCES}",
         f"b@{BOUNCES}",
         f"ann@{BOUNCES}",
         f"b+{sign_id}@elsewhere.test",
         f"r+{sign_id}@{REPLIES}",
     ]
     for address in forged:
-        assert await room.hand_over(room.mail("dsn-hard", asked), address) == 550, address
+        assert await room.hand_over(room.mail("dsn-hard", recipient), address) == 550, address
     assert await db.fetchval("select count(*) from inbound_log") == 0
     # a mailbox that takes any mail: a bounce there proves nothing, whatever it holds
-    assert await room.hand_over(room.mail("dsn-hard", asked), "ballot@union.test") == 250
+    assert await room.hand_over(room.mail("dsn-hard", recipient), "ballot@union.test") == 250
     await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == set()
-    assert (await state_of(db, asked.message_id))[0] == "sent"
+    assert (await state_of(db, recipient.message_id))[0] == "sent"
 
 
 @pytest.mark.parametrize(("head", "sender"), [
@@ -195,12 +195,12 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
     ("From: no-reply@mail.test\r\nPrecedence: bulk", ""),
 ])  # fmt: skip
 async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str, sender: str) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    address = f"u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}"
+    recipient = await room.campaign.ask(email=ANN)
+    address = f"u+{room.sign_id(recipient, 'unsubscribe')}@{REPLIES}"
     assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
     await process_inbound(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert await room.campaign.waiting(asked) == ("suppressed", "opted_out")
+    assert await room.campaign.waiting(recipient) == ("suppressed", "opted_out")
 
 
 @pytest.mark.parametrize("address", [f"Postmaster@{BOUNCES}", "postmaster", f"abuse@{REPLIES}"])
@@ -220,11 +220,11 @@ async def test_mail_to_the_postmaster_reaches_staff(room: Room, db: Connection, 
 
 
 async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    raw = room.mail("dsn-hard", asked).replace(
+    recipient = await room.campaign.ask(email=ANN)
+    raw = room.mail("dsn-hard", recipient).replace(
         b"This is the mail system", b".dot\r\n..dots\r\n.\r\nThis is the mail system"
     )
-    to = room.bounce_address(asked)
+    to = room.bounce_address(recipient)
     codes = await asyncio.gather(*(room.hand_over(raw, to) for _ in range(5)))
     assert codes == [250] * 5
     (row,) = await db.fetch("select payload, raw from inbound_log join inbound_mail using (inbound_id)")
@@ -234,25 +234,25 @@ async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: Room, db: 
 
 
 async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
+    recipient = await room.campaign.ask(email=ANN)
     pool = await open_pool(room.runtime.settings.database_url or "", size=1)
     await pool.close()
     async with listening(replace(room.runtime, pool=pool), "lmtp", "127.0.0.1:0") as where:
         away = replace(room, port=int(where.rpartition(":")[2]))
-        assert await away.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 451
+        assert await away.hand_over(room.mail("dsn-hard", recipient), room.bounce_address(recipient)) == 451
     assert await db.fetchval("select count(*) from inbound_log") == 0
-    assert await room.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 250
+    assert await room.hand_over(room.mail("dsn-hard", recipient), room.bounce_address(recipient)) == 250
 
 
 async def test_a_mail_that_is_too_large_is_refused_for_good(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    to = room.bounce_address(asked)
+    recipient = await room.campaign.ask(email=ANN)
+    to = room.bounce_address(recipient)
     raw = b"Subject: large\r\n\r\n" + b"a line of text that is not short\r\n" * 40_000
     assert await room.hand_over(raw, to) == 552
     reader, writer = await asyncio.open_connection(room.host, room.port)
     with closing(writer):
-        for said, code in ((b"", b"220"), (b"LHLO x", b"250"), (b"MAIL FROM:<> SIZE=2000000", b"552")):
-            assert (await talk(reader, writer, said)).startswith(code)
+        for line, code in ((b"", b"220"), (b"LHLO x", b"250"), (b"MAIL FROM:<> SIZE=2000000", b"552")):
+            assert (await talk(reader, writer, line)).startswith(code)
     assert await db.fetchval("select count(*) from inbound_log") == 0
 
 
@@ -267,9 +267,9 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line:
 
 
 async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: Connection) -> None:
-    asked, other = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
+    recipient, other = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
     poison = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
-    assert await room.hand_over(poison, room.bounce_address(asked)) == 250
+    assert await room.hand_over(poison, room.bounce_address(recipient)) == 250
     await room.tell("dsn-hard", other)
     states = [row["state"] for row in await db.fetch("select state from inbound_log order by inbound_id")]
     assert states == ["parked", "done"]
@@ -278,8 +278,8 @@ async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: 
 
 
 async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
+    recipient = await room.campaign.ask(email=ANN)
+    to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
     assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
     await process_inbound(room.runtime, 10)
@@ -294,8 +294,8 @@ async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
         raise RecursionError
 
     monkeypatch.setattr(classify, "read_answer", fail)
-    asked = await room.campaign.ask(email=ANN)
-    to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
+    recipient = await room.campaign.ask(email=ANN)
+    to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
     await process_inbound(room.runtime, 10)
     assert await db.fetchval("select state from inbound_log") == "parked"
@@ -316,9 +316,9 @@ async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytes
 
     for name in ("parse_mail", "read_bounce", "read_answer"):
         monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
-    asked = await room.campaign.ask(email=ANN)
-    assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(asked), ANN) == 250
-    await room.tell("dsn-hard", asked)
+    recipient = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(recipient), ANN) == 250
+    await room.tell("dsn-hard", recipient)
     assert set(where) == {"parse_mail", "read_bounce", "read_answer"}
     assert threading.current_thread() not in where.values()
 
@@ -331,8 +331,8 @@ async def test_slow_silent_and_too_many_clients_are_turned_away(
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     reader, writer = await asyncio.open_connection(room.host, room.port)
     with closing(writer):
-        for said in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
-            await talk(reader, writer, said)
+        for line in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
+            await talk(reader, writer, line)
         _, second = await asyncio.open_connection(room.host, room.port)
         with closing(second):
             third_reader, third = await asyncio.open_connection(room.host, room.port)
@@ -351,15 +351,15 @@ async def test_slow_silent_and_too_many_clients_are_turned_away(
 async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]:
     """A client that asks without end and reads nothing; its task ends when it is hung up on."""
     loop = asyncio.get_running_loop()
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one.setblocking(False)
-        await loop.sock_connect(one, (host, port))
+    with socket.socket() as first:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        first.setblocking(False)
+        await loop.sock_connect(first, (host, port))
 
         async def ask() -> None:
             with suppress(ConnectionResetError, BrokenPipeError):
                 while True:
-                    await loop.sock_sendall(one, b"LHLO x\r\n" * 1000)
+                    await loop.sock_sendall(first, b"LHLO x\r\n" * 1000)
 
         asking = asyncio.create_task(ask())
         try:
@@ -414,8 +414,8 @@ def pausing(stuck: asyncio.Event) -> Callable[[asyncio.StreamReaderProtocol], No
 
 
 async def test_the_listener_survives_any_input(room: Room, db: Connection) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    to = room.bounce_address(asked).encode()
+    recipient = await room.campaign.ask(email=ANN)
+    to = room.bounce_address(recipient).encode()
     nonsense = [
         b"\x00\xff\xfe", b"A" * 5000, b"LHLO", b"LHLO " + b"x" * 600, b"DATA", b"RCPT TO:<x>",
         b"MAIL FROM:<" + b"a" * 900,
@@ -437,18 +437,18 @@ async def test_the_listener_survives_any_input(room: Room, db: Connection) -> No
         writer.write(b"Subject: half\r\n\r\nhalf a ma")
         await writer.drain()
     assert await db.fetchval("select count(*) from inbound_log") == 0
-    assert await room.hand_over(room.mail("dsn-hard", asked), to.decode()) == 250
+    assert await room.hand_over(room.mail("dsn-hard", recipient), to.decode()) == 250
 
 
 async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, db: Connection) -> None:
     asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(2)]
-    recipients = [room.bounce_address(one).encode() for one in asked]
+    recipients = [room.bounce_address(recipient).encode() for recipient in asked]
     async with listening(room.runtime, "smtp", "127.0.0.1:0") as where:
         for port, hello, second in ((room.port, b"LHLO x", b"452"), (int(where.rpartition(":")[2]), b"EHLO x", b"250")):
             reader, writer = await asyncio.open_connection(room.host, port)
             with closing(writer):
-                for said in (b"", hello, b"MAIL FROM:<>", b"RCPT TO:<" + recipients[0] + b">"):
-                    assert (await talk(reader, writer, said))[:1] == b"2"
+                for line in (b"", hello, b"MAIL FROM:<>", b"RCPT TO:<" + recipients[0] + b">"):
+                    assert (await talk(reader, writer, line))[:1] == b"2"
                 assert (await talk(reader, writer, b"RCPT TO:<" + recipients[1] + b">")).startswith(second)
                 await talk(reader, writer, b"DATA")
                 assert (await talk(reader, writer, f"Subject: {second!r}\r\n\r\nx\r\n.".encode())).startswith(b"250")
@@ -482,8 +482,8 @@ async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db:
     where = await serving.__aenter__()
     reader, writer = await asyncio.open_connection(room.host, int(where.rpartition(":")[2]))
     with closing(writer):
-        for said in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
-            await talk(reader, writer, said)
+        for line in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
+            await talk(reader, writer, line)
         stopping = asyncio.create_task(serving.__aexit__(None, None, None))
         await asyncio.sleep(0)
         assert (await talk(reader, writer, b"Subject: x\r\n\r\nx\r\n.")).startswith(b"250")
@@ -517,12 +517,12 @@ async def test_an_address_it_cannot_listen_on_is_reported(room: Room, tmp_path: 
 
 
 async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db: Connection, tmp_path: Path) -> None:
-    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
+    recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
     maildir = mailbox.Maildir(tmp_path / "maildir")
     mbox = mailbox.mbox(tmp_path / "mbox")
-    for one in asked:
-        raw = room.mail("dsn-hard", one)
-        maildir.add(b"Return-Path: <>\nDelivered-To: " + room.bounce_address(one).encode() + b"\n" + raw)
+    for recipient in recipients:
+        raw = room.mail("dsn-hard", recipient)
+        maildir.add(b"Return-Path: <>\nDelivered-To: " + room.bounce_address(recipient).encode() + b"\n" + raw)
         mbox.add(b"From MAILER-DAEMON Sun Nov 22 12:00:00 2026\n" + raw.replace(b"\r\n", b"\n"))
     mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: somebody@else.test\n\nhi\n")
     mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: x\n\n" + b"large\n" * 300_000)
@@ -531,16 +531,16 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     assert await read_mailbox(room.runtime, tmp_path / "mbox") == MailboxCounts(known=3, strange=1, too_large=1)
     # the same mails by another way: they are the same
     assert await read_mailbox(room.runtime, tmp_path / "maildir") == MailboxCounts(known=3)
-    assert await room.hand_over(room.mail("dsn-hard", asked[0]), room.bounce_address(asked[0])) == 250
+    assert await room.hand_over(room.mail("dsn-hard", recipients[0]), room.bounce_address(recipients[0])) == 250
     assert await db.fetchval("select count(*) from inbound_log") == 3
     await process_inbound(room.runtime, 10)
-    assert [(await state_of(db, one.message_id))[0] for one in asked] == ["bounced"] * 3
+    assert [(await state_of(db, recipient.message_id))[0] for recipient in recipients] == ["bounced"] * 3
     assert len(maildir) == 3
 
 
 async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Connection, tmp_path: Path) -> None:
-    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
-    to = [f"r+{room.sign_id(one, 'reply')}@{REPLIES}" for one in asked]
+    recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
+    to = [f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}" for recipient in recipients]
     maildir = mailbox.Maildir(tmp_path / "maildir")
     maildir.add(f"From: m0@member.test\nTo: {to[0]}\nSubject: Vote\n\nSTOP\n")
     maildir.add(f"From: Mail Delivery System <x@mx.test>\nTo: {to[2]}\nSubject: Returned mail\n\n550 5.1.1 unknown\n")
@@ -550,7 +550,7 @@ async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Conne
     assert await read_mailbox(room.runtime, program) == MailboxCounts(new=1)
     await process_inbound(room.runtime, 10)
     assert {("email", f"m{number}@member.test", "opted_out") for number in (0, 1)} <= await room.campaign.suppressed()
-    assert (await state_of(db, asked[2].message_id))[0] == "bounced"
+    assert (await state_of(db, recipients[2].message_id))[0] == "bounced"
 
 
 async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: Room, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ async def test_a_malformed_request_is_refused_and_the_next_answered(client: Clie
         reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
         writer.write(sent)
         writer.write_eof()
-        said = await reader.read()
+        output = await reader.read()
         writer.close()
-        assert b" 500 " not in said.partition(b"\r\n")[0]
+        assert b" 500 " not in output.partition(b"\r\n")[0]
         assert (await client.get("/healthz")).status == 200

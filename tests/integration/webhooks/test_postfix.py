@@ -78,7 +78,7 @@ async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not
         row = await row_of(db, "select state::text, reason from message where message_id = $1", gone.message_id)
         assert tuple(row) == ("bounced", "hard_bounced")
         assert await db.fetchval("select code from message_event where source = 'bounce'") == "5.1.1"
-        assert "ann@member.test" in {to for one in members.mailbox for to in one.recipients}
+        assert "ann@member.test" in {to for message in members.mailbox for to in message.recipients}
 
         # a forged address is refused at Postfix's own door: no mail is taken that would bounce to a stranger
         async with aiosmtplib.SMTP(hostname="127.0.0.1", port=postfix.port, start_tls=False) as world:

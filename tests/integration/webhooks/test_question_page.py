@@ -70,11 +70,11 @@ async def test_a_person_answers_changes_comments_and_takes_it_back(
 
     page = await tap(client, clock, path, page, "answer_poor")
     assert "You have answered “Poor”. Somebody will look into it." in page.words
-    assert [(one.why_open, one.answer) for one in await open_replies(room.db)] == [("low_answer", "Poor")]
+    assert [(reply.why_open, reply.answer) for reply in await open_replies(room.db)] == [("low_answer", "Poor")]
 
     page = await write(client, clock, path, page, "  <b>waited</b> two hours ")
     assert "People here will read your words." in page.words
-    assert [(one.text, one.answer) for one in await open_replies(room.db)] == [
+    assert [(reply.text, reply.answer) for reply in await open_replies(room.db)] == [
         ("", "Poor"), ("<b>waited</b> two hours", "Poor"),
     ]  # fmt: skip
     assert "waited" not in (await look(client, path)).words, "a link can be passed on"
@@ -201,12 +201,55 @@ async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connect
         assert page.shown == ["answer_fair", "answer_poor", "undo", "call_me", "stop"]
 
 
-async def test_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
+async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, room: Room, ann: int) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    for words in ("The lift is slow", "The lift is slow ", "And the door", "The lift is slow"):
+        page = await write(client, clock, path, page, words)
+    kept = await room.db.fetch("select comment from response_comment order by response_id")
+    assert [row["comment"] for row in kept] == ["The lift is slow", "And the door"]
+    page = await tap(client, clock, path, await look(client, path), "undo")
+    assert await room.db.fetchval("select count(*) from response_comment") == 1
+    await write(client, clock, path, page, "And the door")
+    kept = await room.db.fetch("select comment from response_comment order by response_id")
+    assert [row["comment"] for row in kept] == ["The lift is slow", "And the door"], "what was taken back is said anew"
+
+
+async def test_a_comment_that_asks_to_cancel_is_for_a_person(
+    client: Client, clock: Moving, room: Room, ann: int
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    await write(client, clock, path, page, "please cancel")
+    assert [one.why_open for one in await open_replies(room.db)] == ["cancel"]
+    assert not await room.db.fetchval("select count(*) from suppression")
+
+
+@pytest.mark.parametrize("words", ["stop texting me", "Stop", "Cancel", "Stopio"])
+async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
+    client: Client, clock: Moving, room: Room, ann: int, words: str
+) -> None:
+    path = await room.link_to(ann)
+    page = await tap(client, clock, path, await look(client, path), "answer_good")
+    page = await write(client, clock, path, page, words)
+    assert "You will get no more of these messages" in page.words
+    assert "People here will read your words" not in page.words
+    assert page.shown == ["undo_stop"]
+    assert await room.db.fetchval("select comment from response_comment") == words
+    assert await room.db.fetchval("select count(*) from suppression where reason = 'opted_out'")
+
+    page = await tap(client, clock, path, page, "undo_stop")
+    assert "You will get messages from us again." in page.words
+    assert not await room.db.fetchval("select count(*) from suppression where reason = 'opted_out'")
+    assert (await room.answer_of(ann))[0] == "good"
+
+
+async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
     client: Client, clock: Moving, room: Room, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
     page = await write(client, clock, path, page, "Please ring me about this")
-    assert [one.why_open for one in await open_replies(room.db)] == ["call_me"]
+    assert [reply.why_open for reply in await open_replies(room.db)] == ["call_me"]
     await write(client, clock, path, page, "stop texting me")
     assert await room.db.fetchval("select reason from suppression where address = $1", PHONE) == "opted_out"

@@ -130,8 +130,8 @@ async def test_a_vonage_signature_counts_once_and_for_a_while(runtime: Runtime, 
             clock.wait(days=3)
             await prune(here, db)
             before = await counts(db)
-            for path, said in ((vonage.INBOUND, vonage.text("1")), (vonage.STATUS, vonage.status("delivered"))):
-                assert (await vonage.send(client, path, said, **signed)).status == 403, "it is old"
+            for path, body in ((vonage.INBOUND, vonage.text("1")), (vonage.STATUS, vonage.status("delivered"))):
+                assert (await vonage.send(client, path, body, **signed)).status == 403, "it is old"
             fresh = {"iat": int(clock().timestamp())}
             assert (await vonage.send(client, vonage.INBOUND, vonage.text("1"), **fresh)).status == 200
             for hours, answer in ((25, 200), (27, 403)):

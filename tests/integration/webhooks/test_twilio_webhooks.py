@@ -19,6 +19,7 @@ from twilio.request_validator import RequestValidator
 from campaigns.replies.answered_messages import words_of
 from core.db import Connection, open_pool
 from core.runtime import Runtime
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.rows import row_of
 from webhooks import process_inbound
@@ -141,15 +142,15 @@ async def test_the_query_is_part_of_what_is_signed(here: Runtime, campaign: Camp
 
 async def test_headers_of_proxies_do_not_change_the_signed_url(client: Client, db: Connection) -> None:
     form = text("not yet")
-    said = {
+    fields = {
         "X-Forwarded-Host": "evil.test",
         "X-Forwarded-Proto": "http",
         "X-Forwarded-Port": "1",
         "Forwarded": "host=e",
     }
-    good = signed(INBOUND, form) | said
+    good = signed(INBOUND, form) | fields
     assert (await client.post(INBOUND, data=urlencode(form), headers=good)).status == 200
-    forged = signed(INBOUND, form, url="http://evil.test") | said
+    forged = signed(INBOUND, form, url="http://evil.test") | fields
     assert (await client.post(INBOUND, data=urlencode(form), headers=forged)).status == 403
     assert await rows(db) == 1
 
@@ -266,15 +267,15 @@ async def test_when_the_database_is_away_twilio_is_asked_to_try_again(here: Runt
 async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campaign: Campaign, client: Client) -> None:
     luck = random.Random(7)
     for number in range(6):
-        asked = await campaign.ask(sms=f"+4474001000{number:02}")
-        path = f"{STATUS}?m={here.keyring.sign_id(asked.message_id, 'status')}"
-        said = ["queued", "sending", "sent", "delivered"] * 2
-        luck.shuffle(said)
-        for name in said:
+        recipient = await campaign.ask(sms=f"+4474001000{number:02}")
+        path = f"{STATUS}?m={here.keyring.sign_id(recipient.message_id, 'status')}"
+        statuses = ["queued", "sending", "sent", "delivered"] * 2
+        luck.shuffle(statuses)
+        for name in statuses:
             assert (await send(client, path, status(name, sid=f"SM{number:032x}"))).status == 204
         while await process_inbound(here, 100):
             pass
-        assert await state(campaign.db, asked.message_id) == "delivered"
+        assert await state(campaign.db, recipient.message_id) == "delivered"
     assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 24
 
 
@@ -348,6 +349,27 @@ async def test_a_reply_by_digit_confirms_and_withdraws(campaign: Campaign, clien
     assert await db.fetchval("select confidence from claim") == pytest.approx(0.95)
 
 
+async def test_a_reply_to_a_sign_in_text_is_none_to_the_campaign(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    link = NewMessage(MessageKind.SIGN_IN, "sms", PHONE, campaign.sms_id, Contents("Sign in to Muster"), "console")
+    await send_to(db, link, at=campaign.sent_at)
+    await db.execute(
+        "update message set state = 'sent', sent_at = $1, wire_at = $1 where step_id is null",
+        campaign.sent_at + timedelta(minutes=1),
+    )
+    await send(client, INBOUND, text("1"))
+    await send(client, INBOUND, text("Yes", sid=SID[:-1] + "b", OptOutType="START"))  # as Twilio takes it
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.status(ann) is None
+    replies = await db.fetch("select person_id, reading, why_open from reply order by reply_id")
+    assert [tuple(row) for row in replies] == [(ann.person_id, "unclear", "unclear")] * 2
+    await send(client, INBOUND, text("STOP", sid=SID[:-1] + "c", OptOutType="STOP"))
+    await process_inbound(campaign.runtime, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
 async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:
     await campaign.ask(sms=PHONE)
     for _ in range(3):
@@ -392,16 +414,16 @@ async def test_an_opt_out_is_confirmed_by_whose_ballot_it_was(
 ) -> None:
     await db.execute("update ballot set organisation = 'Sprocket Makers' where ballot_id = $1", campaign.ballot_id)
     await campaign.ask(sms=PHONE)
-    said = await answer(campaign.runtime, client, text("please stop texting me"))
-    assert "Sprocket Makers: you will get no more texts" in said
+    body = await answer(campaign.runtime, client, text("please stop texting me"))
+    assert "Sprocket Makers: you will get no more texts" in body
 
 
 async def test_an_opt_out_is_confirmed_by_nobody_rather_than_by_your_organisation(here: Runtime) -> None:
     known = {name: getattr(here.settings, name) for name in here.settings.model_fields_set - {"organisation"}}
     async with serve(replace(here, settings=type(here.settings)(**known))) as client:
-        said = await answer(here, client, text("please stop texting me"))
-    assert said.startswith("You will get no more texts")
-    assert "Your organisation" not in said
+        body = await answer(here, client, text("please stop texting me"))
+    assert body.startswith("You will get no more texts")
+    assert "Your organisation" not in body
 
 
 async def test_a_text_from_an_unknown_number_waits_for_staff(
@@ -421,8 +443,10 @@ async def answer(here: Runtime, client: Client, form: dict[str, str]) -> str:
     last = await here.pool.fetchval("select coalesce(max(message_id), 0) from transactional")
     assert (await send(client, INBOUND, form)).status == 200
     await process_inbound(here, 10)
-    said = await here.pool.fetch("select content ->> 'text' as text from transactional where message_id > $1", last)
-    return "".join(row["text"] for row in said)
+    rows_stored = await here.pool.fetch(
+        "select content ->> 'text' as text from transactional where message_id > $1", last
+    )
+    return "".join(row["text"] for row in rows_stored)
 
 
 @pytest.mark.parametrize(
@@ -434,8 +458,8 @@ async def answer(here: Runtime, client: Client, form: dict[str, str]) -> str:
     ],
 )
 async def test_our_own_words_sent_back_are_no_wish(campaign: Campaign, client: Client, said: str) -> None:
-    asked = await campaign.ask(sms=PHONE)
-    (ours,) = await words_of(campaign.db, asked.message_id)
+    recipient = await campaign.ask(sms=PHONE)
+    (ours,) = await words_of(campaign.db, recipient.message_id)
     assert await answer(campaign.runtime, client, text(said.format(ours=ours))) == ""
     assert await campaign.suppressed() == set()
 
@@ -463,8 +487,8 @@ async def test_pictures_are_not_read_which_is_said_once_and_their_words_are(
     assert "cannot see pictures" in await answer(here, client, text("Posted mine on Monday", **picture))
     assert await answer(here, client, text("", sid=SID[:-1] + "b", **picture)) == ""
     assert await campaign.status(ann) == "voted"
-    said = await db.fetch("select text, rule, why_open from reply order by reply_id")
-    assert [tuple(row) for row in said] == [
+    rows_stored = await db.fetch("select text, rule, why_open from reply order by reply_id")
+    assert [tuple(row) for row in rows_stored] == [
         ("Posted mine on Monday", "posted_phrase", None),
         ("", "media", "unclear"),
     ]

@@ -19,8 +19,13 @@ from aiohttp.test_utils import TestClient
 from pydantic import SecretStr
 
 from core.db import Connection, open_pool
+from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
+from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import message_status
+from messaging.outbox.senders import find_sender
+from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from muster.jobs import Jobs
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.outbox_rows import deliver
@@ -38,8 +43,8 @@ DATA = Path(__file__).parents[2] / "data" / "vonage"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -61,15 +66,15 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
 
 
 def token(body: bytes, *, secret: str = NEW, algorithm: str = "HS256", without: str = "", **claims: Any) -> str:
-    said = {
+    fields = {
         "iat": int(datetime.now(UTC).timestamp()),
         "jti": "c5ba8f24-1a14-4c10-bfdf-3fbe8ce511b5",
         "iss": "Vonage",
         "payload_hash": hashlib.sha256(body).hexdigest(),
         "api_key": ACCOUNT,
     } | claims
-    said.pop(without, None)
-    return jwt.encode(said, secret, algorithm=algorithm)
+    fields.pop(without, None)
+    return jwt.encode(fields, secret, algorithm=algorithm)
 
 
 async def send(client: Client, path: str, said: dict[str, Any], **how: Any) -> ClientResponse:
@@ -79,8 +84,8 @@ async def send(client: Client, path: str, said: dict[str, Any], **how: Any) -> C
 
 
 def payload(name: str, **more: Any) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
-    return said | more
+    body: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    return body | more
 
 
 def status(name: str, uuid: str = UUID, **more: Any) -> dict[str, Any]:
@@ -118,8 +123,8 @@ async def by_vonage(db: Connection, message_id: int) -> None:
 async def test_requests_signed_with_either_secret_are_accepted(
     client: Client, db: Connection, path: str, secret: str
 ) -> None:
-    said = status("submitted") if path == STATUS else text("Voted")
-    assert (await send(client, path, said, secret=secret)).status == 200
+    body = status("submitted") if path == STATUS else text("Voted")
+    assert (await send(client, path, body, secret=secret)).status == 200
     assert await rows(db) == 1
 
 
@@ -220,17 +225,17 @@ async def test_when_the_database_is_away_vonage_is_asked_to_try_again(here: Runt
 async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campaign: Campaign, client: Client) -> None:
     luck = random.Random(7)
     for number in range(6):
-        asked = await campaign.ask(sms=f"+4474001000{number:02}", sent=False)
+        recipient = await campaign.ask(sms=f"+4474001000{number:02}", sent=False)
         uuid = f"aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"
-        said = ["submitted", "delivered"] * 2
-        luck.shuffle(said)
-        for name in said:
-            receipt = status(name, uuid, client_ref=sign_id(here, asked.message_id))
+        statuses = ["submitted", "delivered"] * 2
+        luck.shuffle(statuses)
+        for name in statuses:
+            receipt = status(name, uuid, client_ref=sign_id(here, recipient.message_id))
             assert (await send(client, STATUS, receipt)).status == 200
         while await process_inbound(here, 100):
             pass
-        assert await state(campaign.db, asked.message_id) == "delivered"
-        row = await row_of(campaign.db, "select provider_id from message where message_id = $1", asked.message_id)
+        assert await state(campaign.db, recipient.message_id) == "delivered"
+        row = await row_of(campaign.db, "select provider_id from message where message_id = $1", recipient.message_id)
         assert row["provider_id"] == uuid
     assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 12
 
@@ -305,6 +310,51 @@ async def test_a_reply_answers_what_went_from_the_number_it_was_sent_to(
     assert NUMBER != VONAGE_FROM
 
 
+async def test_a_reply_to_an_answer_by_hand_is_none_to_the_campaign(
+    here: Runtime, campaign: Campaign, client: Client, sandbox: Sandbox, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    answer = NewMessage(
+        MessageKind.ANSWER, "sms", PHONE, await find_sender(db, "sms", [VONAGE_FROM]), Contents("We ring you."), "olga",
+        ann.person_id, about=ann.message_id,
+    )  # fmt: skip
+    await send_to(db, answer, at=here.clock())
+    await deliver(here)
+    assert [one.body for one in sandbox.vonage.messages] == ["We ring you."]
+    await send(client, INBOUND, text("1"))
+    await send(client, INBOUND, text("STOP", uuid=UUID[:-1] + "c"))
+    await process_inbound(here, 10)
+    assert await campaign.status(ann) is None
+    replies = await db.fetch("select reading, why_open from reply order by reply_id")
+    assert [tuple(row) for row in replies] == [("unclear", "unclear"), ("opt_out", None)]
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await deliver(here)
+    assert "The Union: you will get no more texts" in sandbox.vonage.messages[-1].body, "by whose conversation it was"
+
+
+async def test_what_is_answered_at_once_wakes_the_workers_after_the_commit(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    woken: list[tuple[str, int]] = []
+
+    async def wake(job: str) -> None:
+        woken.append((job, await db.fetchval("select count(*) from message where step_id is null")))
+
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    runtime = replace(here, wake=wake)
+    async with open_outbound_http(()) as outside:
+        jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
+        await send(client, INBOUND, text("1"))
+        await jobs.inbound.ask()
+        assert await campaign.status(ann) == "voted"
+        assert woken == [], "nothing has to be said"
+        await send(client, INBOUND, text("STOP", uuid=UUID[:-1] + "c"))
+        await jobs.inbound.ask()
+    assert woken == [("deliver", 1)]
+
+
 async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
     await by_vonage(db, ann.message_id)
@@ -329,11 +379,11 @@ async def test_an_opt_out_is_applied_and_confirmed_once(
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
     assert sandbox.vonage.messages == [], "a worker sends it"
     await deliver(campaign.runtime)
-    (said,) = sandbox.vonage.messages
-    assert confirmed in said.body
-    assert (said.to, said.sender) == (PHONE, VONAGE_FROM)
-    told = await message_status(campaign.db, campaign.runtime.keyring.verify_id(said.client_ref or "", "status") or 0)
-    assert (told.kind, told.state, told.says) == ("opt_out_confirmed", "accepted", said.body)
+    (sent,) = sandbox.vonage.messages
+    assert confirmed in sent.body
+    assert (sent.to, sent.sender) == (PHONE, VONAGE_FROM)
+    status = await message_status(campaign.db, campaign.runtime.keyring.verify_id(sent.client_ref or "", "status") or 0)
+    assert (status.kind, status.state, status.says) == ("opt_out_confirmed", "accepted", sent.body)
 
 
 async def test_a_member_opted_out_already_gets_no_confirmation(
@@ -358,7 +408,7 @@ async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out_and_is_tried
     assert await campaign.db.fetchval("select state from message where step_id is null") == "queued"
     await campaign.db.execute("update message set not_before = '2026-01-01Z' where step_id is null")
     await deliver(here)
-    assert [one.to for one in sandbox.vonage.messages] == [PHONE]
+    assert [message.to for message in sandbox.vonage.messages] == [PHONE]
 
 
 async def test_start_lifts_an_opt_out(campaign: Campaign, client: Client) -> None:
@@ -371,9 +421,9 @@ async def test_start_lifts_an_opt_out(campaign: Campaign, client: Client) -> Non
 async def test_a_picture_is_for_a_person(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
     await by_vonage(db, ann.message_id)
-    said = text("", message_type="image", image={"url": "https://x.test/1.jpg"})
-    del said["text"]
-    assert (await send(client, INBOUND, said)).status == 200
+    body = text("", message_type="image", image={"url": "https://x.test/1.jpg"})
+    del body["text"]
+    assert (await send(client, INBOUND, body)).status == 200
     await process_inbound(campaign.runtime, 10)
     assert tuple(await row_of(db, "select rule, why_open from reply")) == ("media", "unclear")
 

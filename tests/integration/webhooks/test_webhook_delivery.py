@@ -42,14 +42,14 @@ async def test_events_arrive_signed_and_in_order(worker: WebhookWorker, receiver
     await happen(db, 5)
     await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "4"]
-    for one in receiver.got:
-        assert one.verify(secret)["type"] == "opt_out.added"
-        assert one.event["id"] == one.webhook_id == f"evt_{one.event['cursor']}"
+    for request in receiver.got:
+        assert request.verify(secret)["type"] == "opt_out.added"
+        assert request.event["id"] == request.webhook_id == f"evt_{request.event['cursor']}"
         with pytest.raises(WebhookVerificationError):
-            one.verify("whsec_" + "A" * 43)
-    one.body += b" "
+            request.verify("whsec_" + "A" * 43)
+    request.body += b" "
     with pytest.raises(WebhookVerificationError):
-        one.verify(secret)
+        request.verify(secret)
     await worker.deliver()
     assert len(receiver.got) == 5
     assert [(delivery.status, delivery.attempt, delivery.problem) for delivery in await deliveries(db, "crm")] == [
@@ -58,13 +58,13 @@ async def test_events_arrive_signed_and_in_order(worker: WebhookWorker, receiver
 
 
 async def test_each_subscription_gets_the_events_it_asked_for(worker: WebhookWorker, db: Connection) -> None:
-    async with open_receiver() as one, open_receiver() as other:
-        await worker.add(one, "opt_out.*", name="one")
+    async with open_receiver() as first, open_receiver() as other:
+        await worker.add(first, "opt_out.*", name="one")
         await worker.add(other, "claim.voted", name="other")
         await happen(db, 2)
         await worker.deliver()
-        assert (one.types, other.types) == (["opt_out.added"] * 2, [])
-        assert (await get_subscription(db, "other")).cursor == one.cursors[-1], "it need not look at these again"
+        assert (first.types, other.types) == (["opt_out.added"] * 2, [])
+        assert (await get_subscription(db, "other")).cursor == first.cursors[-1], "it need not look at these again"
 
 
 async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
@@ -82,7 +82,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
         clock.wait(seconds=60)
         await worker.deliver()
     assert sources(receiver) == ["0", "0", "0", "1"]
-    assert len({one.webhook_id for one in receiver.got[:3]}) == 1
+    assert len({request.webhook_id for request in receiver.got[:3]}) == 1
     tries = await deliveries(db, "crm")
     assert [(attempt.attempt, attempt.status) for attempt in reversed(tries)] == [
         (1, 500),
@@ -283,7 +283,7 @@ async def test_replay_sends_again_from_a_cursor_under_the_same_ids(
     await replay(db, "crm", after=receiver.cursors[1], now=worker.runtime.clock(), actor="ada")
     await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "2", "3"]
-    assert [one.body for one in receiver.got[2:4]] == [one.body for one in receiver.got[4:]]
+    assert [request.body for request in receiver.got[2:4]] == [request.body for request in receiver.got[4:]]
     with pytest.raises(InputError, match="nothing to replay after 99"):
         await replay(db, "crm", after=99, now=worker.runtime.clock(), actor="ada")
 

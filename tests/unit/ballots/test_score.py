@@ -12,15 +12,15 @@ TERMS = ScoreTerms(threshold=0.5, over_report=0.13, days_left=5, window=7)
 
 
 def test_without_claims_the_estimate_knows_nothing() -> None:
-    stands = assess({"electorate": 1000}, 0, TERMS)
-    assert (stands.estimate, stands.low, stands.high) == (0, 0, 870)
-    assert stands.needed == 575
+    assessed = assess({"electorate": 1000}, 0, TERMS)
+    assert (assessed.estimate, assessed.low, assessed.high) == (0, 0, 870)
+    assert assessed.needed == 575
 
 
 def test_the_silent_are_assumed_to_vote_like_those_who_spoke_at_the_high_end_only() -> None:
-    stands = assess({"electorate": 1000, "voted": 100, "not_voted": 100}, 70, TERMS)
-    assert (stands.estimate, stands.low, stands.high) == (87, 74, 448)
-    assert stands.rate_per_day == 10
+    assessed = assess({"electorate": 1000, "voted": 100, "not_voted": 100}, 70, TERMS)
+    assert (assessed.estimate, assessed.low, assessed.high) == (87, 74, 448)
+    assert assessed.rate_per_day == 10
 
 
 def test_a_threshold_is_reached_exactly() -> None:
@@ -41,10 +41,10 @@ def test_a_threshold_is_whole_votes(threshold: float, electorate: int, votes: in
 
 def test_a_score_tells_what_it_is_made_of() -> None:
     counts = {"electorate": 100, "reachable": 90, "reachable_sms": 60, "reachable_email": 70, "contacted": 80}
-    stands = assess(counts | {"voted": 75}, 0, TERMS)
-    assert {name: getattr(stands, name) for name in counts} == counts
-    assert (stands.threshold, stands.over_report, stands.days_left) == (0.5, 0.13, 5)
-    assert stands.passed is True
+    assessed = assess(counts | {"voted": 75}, 0, TERMS)
+    assert {name: getattr(assessed, name) for name in counts} == counts
+    assert (assessed.threshold, assessed.over_report, assessed.days_left) == (0.5, 0.13, 5)
+    assert assessed.passed is True
     assert assess(counts | {"voted": 60}, 0, TERMS).passed is False, "reached by the estimate, not by the low end"
 
 
@@ -56,22 +56,22 @@ def test_a_ballot_has_passed_when_the_low_end_is_at_the_target_and_somebody_may_
 
 
 def test_a_projection_may_go_beyond_the_target() -> None:
-    stands = assess({"electorate": 100, "voted": 50}, 35, TERMS)  # 43.5 votes of 50, and 4.35 a day for five days
-    assert (stands.reached, stands.projection) == (False, 65)
+    assessed = assess({"electorate": 100, "voted": 50}, 35, TERMS)  # 43.5 votes of 50, and 4.35 a day for five days
+    assert (assessed.reached, assessed.projection) == (False, 65)
 
 
 def test_no_figure_is_rounded_up_to_a_target_that_is_not_reached_nor_down_from_one_that_is() -> None:
-    stands = assess({"electorate": 14, "voted": 8}, 0, TERMS)  # 6.96 votes of 7
-    assert (stands.estimate, stands.projection) == (6, 6)
+    assessed = assess({"electorate": 14, "voted": 8}, 0, TERMS)  # 6.96 votes of 7
+    assert (assessed.estimate, assessed.projection) == (6, 6)
     alone = assess({"electorate": 1, "voted": 1}, 0, TERMS)  # 0.87 of 1, and nobody is left to ask
     assert (alone.estimate, alone.projection) == (1, 1)
 
 
 def test_nothing_can_be_done_a_day_when_no_days_are_left() -> None:
-    stands = assess({"electorate": 10, "voted": 1}, 0, ScoreTerms(0.5, 0.13, 0, 7))
-    assert stands.needed > 0
-    assert stands.needed_per_day is None
-    assert stands.projection == stands.estimate
+    assessed = assess({"electorate": 10, "voted": 1}, 0, ScoreTerms(0.5, 0.13, 0, 7))
+    assert assessed.needed > 0
+    assert assessed.needed_per_day is None
+    assert assessed.projection == assessed.estimate
 
 
 @given(
@@ -87,25 +87,25 @@ def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
     not_voted = int((electorate - voted) * shares[1])
     terms = ScoreTerms(threshold, over_report, 3, 7)
 
-    stands = assess({"electorate": electorate, "voted": voted, "not_voted": not_voted}, 0, terms)
+    assessed = assess({"electorate": electorate, "voted": voted, "not_voted": not_voted}, 0, terms)
 
-    assert 0 <= stands.low <= stands.estimate <= stands.high <= electorate
-    reached = assess({"electorate": electorate, "voted": voted + stands.needed}, 0, terms)
+    assert 0 <= assessed.low <= assessed.estimate <= assessed.high <= electorate
+    reached = assess({"electorate": electorate, "voted": voted + assessed.needed}, 0, terms)
     assert reached.needed == 0
-    if stands.passed:
-        assert stands.needed == 0
+    if assessed.passed:
+        assert assessed.needed == 0
 
 
 def test_the_example_in_the_docs_is_computed_right() -> None:
     page = " ".join((Path(__file__).parents[3] / "docs" / "turnout.md").read_text(encoding="utf-8").split())
     counts = {"electorate": 120_000, "voted": 40_000, "not_voted": 8_000}
-    stands = assess(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))
-    assert stands.needed_per_day is not None
+    assessed = assess(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))
+    assert assessed.needed_per_day is not None
     for words in (
-        f"the estimate is {stands.estimate:,} ({stands.estimate / 120_000:.1%})",
-        f"between {stands.low:,} and {stands.high:,}",
-        f"{stands.target:,} are the threshold, so {stands.needed:,} more",
-        f"{stands.needed_per_day:,.0f} a day, against {stands.rate_per_day:,.0f} a day lately",
-        f"{stands.projection:,} ({stands.projection / 120_000:.1%}) in the end",
+        f"the estimate is {assessed.estimate:,} ({assessed.estimate / 120_000:.1%})",
+        f"between {assessed.low:,} and {assessed.high:,}",
+        f"{assessed.target:,} are the threshold, so {assessed.needed:,} more",
+        f"{assessed.needed_per_day:,.0f} a day, against {assessed.rate_per_day:,.0f} a day lately",
+        f"{assessed.projection:,} ({assessed.projection / 120_000:.1%}) in the end",
     ):
         assert words in page

@@ -86,8 +86,8 @@ def test_a_share_is_not_rounded_up_to_a_threshold_that_is_no_whole_per_cent() ->
     ],
 )
 def test_branches_of_every_size(electorate: int, voted: int, estimated: str, lacking: str) -> None:
-    one = stands(electorate, voted)
-    assert (estimate(one), needed(one)) == (estimated, lacking)
+    score = stands(electorate, voted)
+    assert (estimate(score), needed(score)) == (estimated, lacking)
 
 
 def test_a_threshold_the_estimate_cannot_reach_asks_for_nobody_who_is_not_there() -> None:
@@ -102,10 +102,10 @@ def test_a_need_is_rounded_up() -> None:
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 0.49))
 def test_shown_figures_are_never_impossible(electorate: int, part: float, share: float, over: float) -> None:
-    one = stands(electorate, int(electorate * part), share, over)
-    assert 0 <= one.needed <= electorate - one.confirmed
-    assert not (one.reached and one.needed)
-    if not one.reached:
-        assert float(estimate(one).replace(",", "")) < one.target or one.confirmed == electorate
-    if one.passed:
-        assert one.reached
+    score = stands(electorate, int(electorate * part), share, over)
+    assert 0 <= score.needed <= electorate - score.confirmed
+    assert not (score.reached and score.needed)
+    if not score.reached:
+        assert float(estimate(score).replace(",", "")) < score.target or score.confirmed == electorate
+    if score.passed:
+        assert score.reached

@@ -1,9 +1,12 @@
 """Choice of people and channels for a step."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.addressing import Candidate, CandidateAddress, assign_addresses
+from campaigns.person_dates import Due
 from messaging.states import State
 
 
@@ -23,6 +26,17 @@ def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None
     ]  # fmt: skip
 
 
+def test_about_a_date_of_their_own_everybody_at_a_shared_phone_gets_one() -> None:
+    phone, mailbox = CandidateAddress("sms", "+447700900001"), CandidateAddress("email", "b@x.test")
+    people = [_person(1, phone), _person(2, phone, mailbox), _person(3, phone), _person(4, phone)]
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    dues = {n: Due("25/11/2026", at, at) for n in (1, 2, 3)}
+    decisions = assign_addresses(people, set(), dues)
+    assert [(one.address, one.reason) for one in decisions] == [
+        (phone.address, None), (mailbox.address, None), (phone.address, None), (None, "no_date"),
+    ]  # fmt: skip
+
+
 def test_a_member_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
     phone = CandidateAddress("sms", "+447700900001")
     decisions = assign_addresses([_person(1, phone, answered=True), _person(2, phone)], set())
@@ -35,7 +49,7 @@ def test_everybody_who_gets_nothing_has_the_reason_that_fits() -> None:
         _person(1), _person(2, stopped), _person(3, stopped, CandidateAddress("email", "c@x.test")),
         _person(4, CandidateAddress("email", "d@x.test"), blocked="deceased"),
     ]  # fmt: skip
-    assert [(one.address, one.state, one.reason) for one in assign_addresses(people, set())] == [
+    assert [(decision.address, decision.state, decision.reason) for decision in assign_addresses(people, set())] == [
         (None, State.SKIPPED, "no_address"), (None, State.SUPPRESSED, "opted_out"),
         ("c@x.test", State.QUEUED, None), (None, State.SUPPRESSED, "deceased"),
     ]  # fmt: skip

@@ -47,15 +47,15 @@ def test_nobody_is_opted_out_who_did_not_ask_for_it() -> None:
 
 
 def test_the_figures_in_the_docs_are_those_of_these_rules() -> None:
-    told = DOCS.read_text(encoding="utf-8")
+    documented = DOCS.read_text(encoding="utf-8")
     for part in PARTS:
         right, of = share(part)
-        assert f"| `{part}` | {of} | {right} | {100 * right / of:.1f}% |" in told
+        assert f"| `{part}` | {of} | {right} | {100 * right / of:.1f}% |" in documented
 
 
 @pytest.mark.parametrize("rule", load_rules().rules, ids=lambda rule: rule.name)
 def test_every_rule_reads_its_own_examples(rule: Rule) -> None:
     assert rule.examples
     for text in rule.examples:
-        found = classify_reply(text)
-        assert (found.rule, found.reading, found.language) == (rule.name, rule.reading, rule.language), text
+        result = classify_reply(text)
+        assert (result.rule, result.reading, result.language) == (rule.name, rule.reading, rule.language), text

@@ -52,7 +52,7 @@ def test_a_stop_beside_any_claim_is_obeyed_and_the_claim_counts() -> None:
         read = classify_reply(text, MENU)
         if (read.reading, read.also) != ("opt_out", claim):
             wrong.append((text, read.reading, read.also, claim))
-    assert [one for one in wrong if one[1] not in {"opt_out", "unclear"}] == [], "the stop is lost"
+    assert [failure for failure in wrong if failure[1] not in {"opt_out", "unclear"}] == [], "the stop is lost"
     assert len(wrong) <= len(both_ways()) / 100, wrong
 
 
@@ -94,7 +94,7 @@ def test_a_claim_that_holds_such_a_word_opts_nobody_out(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "I'll post it at the Oak Street stop", "I will vote, I need these to stop", "will vote S.T.O.P",
+    "I'll post it at the Oak Street stop", "I will vote, I need these to stop",
     "S T O P not voted", "Not voted no more letters please", "not voted go away",
     "will vote STOP Union", "not voted Please send no more",
 ])  # fmt: skip

@@ -75,3 +75,42 @@ def test_an_unclear_wish_is_read_by_staff(text: str) -> None:
 ])  # fmt: skip
 def test_words_that_are_not_ours_still_count(text: str) -> None:
     assert classify_reply(text).reading == "not_voted"
+
+
+KIN = ["mum", "husband", "late wife", "neighbours", "employer", "dad's phone"]
+OTHER_LISTS = ["list of reps", "list for the magazine", "mailing list for the magazine", "list of picket captains"]
+OTHER_WAYS = ["ring", "ring me", "please call", "phone me", "give me a call", "just ring me", "call me instead"]
+
+
+@pytest.mark.parametrize("text", [
+    *(f"{wish} my {kin}" for wish in ("stop texting", "Unsubscribe", "please stop messaging") for kin in KIN),
+    *(f"{wish} the {named}" for wish in ("remove me from", "take me off", "delete me from") for named in OTHER_LISTS),
+    *(
+        f"{wish}{gap}{way}"
+        for wish in ("dont text me", "Don't text", "Please do not message me", "do not contact me")
+        for gap in (", ", ". ", " ", " but ", " - ") for way in OTHER_WAYS
+    ),
+    "stop texting me all at once",
+])  # fmt: skip
+def test_a_wish_for_another_or_for_something_else_is_for_a_person(text: str) -> None:
+    assert classify_reply(text).reading != "opt_out"
+
+
+@pytest.mark.parametrize("text", [
+    "Unsubscribe me and my husband", "stop texting me and my wife", "remove me from the list", "take me off your list",
+    "remove me from the mailing list for UNISON", "dont text or ring me",
+    "do not text me or phone me", "Don't text me. Don't call me.", "stop texting me, all of you",
+])  # fmt: skip
+def test_a_wish_for_the_writer_and_everything_is_obeyed(text: str) -> None:
+    assert classify_reply(text).reading == "opt_out"
+
+
+@pytest.mark.parametrize("word", ["S.T.O.P", "s.t.o.p.", "S-T-O-P", "S. T. O. P.", "S*T*O*P", "s_t_o_p"])
+def test_a_stop_spelt_letter_by_letter_is_one(word: str) -> None:
+    for text in (word, f"{word} please", f"Please {word}"):
+        assert classify_reply(text).reading == "opt_out", text
+    for text in (f"Voted. Thanks. {word}", f"{word} voted", f"I have voted. {word}"):
+        read = classify_reply(text)
+        assert (read.reading, read.also) == ("opt_out", "voted"), text
+    for text in ("S.T.O.P.S", "S. Toper", "a.s.t.o.p", "s.t.a.r"):
+        assert classify_reply(text).reading == "unclear", text

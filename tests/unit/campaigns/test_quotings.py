@@ -28,13 +28,15 @@ def sample() -> list[Told]:
 
 
 def test_our_quoted_words_have_no_effect_of_their_own(sample: list[Told]) -> None:
-    assert [(one.what, one.text, one.read) for one in sample if one.wrong] == []
+    assert [(told_case.what, told_case.text, told_case.read) for told_case in sample if told_case.wrong] == []
 
 
 def test_an_answer_says_the_same_beside_our_message_as_alone(sample: list[Told]) -> None:
-    assert len({one.what for one in sample}) > 100
-    same = sum(one.read == one.alone for one in sample)
-    assert same / len(sample) >= 0.97, [(one.what, one.text, one.read) for one in sample if one.read != one.alone][:20]
+    assert len({told_case.what for told_case in sample}) > 100
+    same = sum(told_case.read == told_case.alone for told_case in sample)
+    assert same / len(sample) >= 0.97, [
+        (told_case.what, told_case.text, told_case.read) for told_case in sample if told_case.read != told_case.alone
+    ][:20]
 
 
 def words(text: str) -> str:
@@ -78,8 +80,8 @@ def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> No
         "Hi Amy, it is the union. Have you voted in this ballot?\nReply:\n1 I have voted\n2 Not yet\n3 No ballot paper"
         "\nSTOP to opt out"
     )
-    said = f"{sent[: sent.index(cut)]}{cut} {own}"
-    assert classify_reply(said, MENU, (sent,)).reading == "unclear"
+    text = f"{sent[: sent.index(cut)]}{cut} {own}"
+    assert classify_reply(text, MENU, (sent,)).reading == "unclear"
 
 
 @pytest.mark.parametrize("own", ["2 not yet posted it", "2 not yet, posted it", "2 not yet have voted"])
@@ -108,8 +110,8 @@ def test_an_answer_written_into_our_mail_is_read_and_shown(said: str, reading: s
 
 def test_text_of_somebody_else_in_between_is_not_the_members() -> None:
     bob = "From: Bob <bob@member.example.org>\nSent: 23 November 2026 10:05\nTo: Amy\nSubject: Re: ballot\n"
-    said = f"See what Bob says\n\n{bob}\nI have voted, please stop emailing me\n\n{OUTLOOK}\n{MAIL.text}"
-    assert words(said) == "See what Bob says"
+    text = f"See what Bob says\n\n{bob}\nI have voted, please stop emailing me\n\n{OUTLOOK}\n{MAIL.text}"
+    assert words(text) == "See what Bob says"
 
 
 def test_a_gateways_warning_in_our_mail_hides_no_answer() -> None:
@@ -128,8 +130,8 @@ def test_a_gateways_warning_in_our_mail_hides_no_answer() -> None:
     "body", ["", QUESTION + "\n", MAIL.text[: MAIL.text.index("Thank you")].replace("ballot", "bal-lot")]
 )
 def test_our_footer_in_another_form_is_no_wish(footer: str, body: str) -> None:
-    for said in ("Thanks", "I have posted it"):
-        assert classify_reply(words(f"{said}\n\n{body}{footer}")).reading != "opt_out"
+    for text in ("Thanks", "I have posted it"):
+        assert classify_reply(words(f"{text}\n\n{body}{footer}")).reading != "opt_out"
 
 
 def test_words_stay_apart_where_our_text_between_them_is_removed() -> None:

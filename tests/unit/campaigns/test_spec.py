@@ -62,8 +62,8 @@ def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
     assert [step.channels for step in campaign.steps] == [("email", "sms"), ("sms",), ("sms", "email")]
     assert campaign.steps[1].when.after == timedelta(days=3)
     assert campaign.steps[2].audience == Filter(not_=Filter(answered=("refused",)))
-    campaign, told = load_campaign_file(_file(tmp_path, notice))
-    assert (campaign.subject, isinstance(told, NoticeSpec)) == (("notice", "bins"), True)
+    campaign, kind_of_file = load_campaign_file(_file(tmp_path, notice))
+    assert (campaign.subject, isinstance(kind_of_file, NoticeSpec)) == (("notice", "bins"), True)
     assert Filter.model_validate(tomllib.loads(audience)["campaign"]["audience"]).answered is False
     assert Window.model_validate(tomllib.loads(window)["campaign"]["window"]).days == (1, 2, 3, 4, 5)
 
@@ -313,8 +313,8 @@ _TREE = st.recursive(
 
 @given(_TREE)
 def test_a_filter_is_read_back_as_it_was_kept(tree: dict[str, object]) -> None:
-    one = Filter.model_validate(tree)
-    assert Filter.model_validate(one.to_json()) == one
+    audience = Filter.model_validate(tree)
+    assert Filter.model_validate(audience.to_json()) == audience
 
 
 @pytest.mark.parametrize(("written", "days"), [

@@ -40,13 +40,13 @@ def test_no_query_of_campaigns_and_above_joins_one_kind_of_subject() -> None:
 
 
 def test_nobody_asks_which_kind_of_subject_it_is() -> None:
-    asked = [f"{name}:{line}" for name, text in files("py") for line in compared(ast.parse(text))]
-    assert asked == []
+    comparisons = [f"{name}:{line}" for name, text in files("py") for line in compared(ast.parse(text))]
+    assert comparisons == []
 
 
 def compared(tree: ast.Module) -> Iterator[int]:
     """Lines that compare something with the name or the class of a kind."""
-    classes = {one.__name__ for one in KINDS.values()}
+    classes = {kind.__name__ for kind in KINDS.values()}
     for node in ast.walk(tree):
         match node:
             case ast.Compare():
@@ -59,11 +59,11 @@ def compared(tree: ast.Module) -> Iterator[int]:
                 parts = list(node.args)
             case _:
                 continue
-        inside = [one for part in parts for one in ast.walk(part)]
-        if any(isinstance(one, ast.Constant) and one.value in set(KINDS) for one in inside) or any(
-            isinstance(one, ast.Name | ast.Attribute)
-            and (getattr(one, "id", "") or getattr(one, "attr", "")) in classes
-            for one in inside
+        inside = [node for part in parts for node in ast.walk(part)]
+        if any(isinstance(node, ast.Constant) and node.value in set(KINDS) for node in inside) or any(
+            isinstance(node, ast.Name | ast.Attribute)
+            and (getattr(node, "id", "") or getattr(node, "attr", "")) in classes
+            for node in inside
         ):
             yield node.lineno if hasattr(node, "lineno") else 0
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.replies.classification.named_answers import CANCEL
 from campaigns.replies.open_reasons import COMMENT, FOR_A_PERSON, WHY_OPEN
 from campaigns.subjects.kinds import KINDS
 from campaigns.subjects.question import LOW
@@ -31,7 +32,19 @@ def test_every_message_state_has_words_and_one_group() -> None:
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
     of_subjects = frozenset[str]().union(*(kind.for_a_person for kind in KINDS.values()))
-    others = {LOW, COMMENT, "asked_back", "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"}
+    others = {
+        LOW,
+        COMMENT,
+        "asked_back",
+        CANCEL,
+        "answer_failed",
+        "opt_out",
+        "shared_address",
+        "unknown_sender",
+        "no_message",
+        "early",
+        "late",
+    }
     assert FOR_A_PERSON | of_subjects | others == set(WHY_OPEN)
 
 

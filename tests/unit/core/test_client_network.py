@@ -26,7 +26,7 @@ def known_as(remote: str | None, *forwarded: str, proxies: str = "127.0.0.1,::1"
     settings = Settings.model_validate({"proxies": proxies})
     app[RUNTIME] = cast("Runtime", SimpleNamespace(settings=settings, clock=system_clock))
     app[LOG_LIMIT] = LogLimit()
-    headers = CIMultiDict([("X-Forwarded-For", one) for one in forwarded])
+    headers = CIMultiDict([("X-Forwarded-For", address) for address in forwarded])
     return client_network(make_mocked_request("GET", "/", headers=headers, app=app).clone(remote=remote or ""))
 
 

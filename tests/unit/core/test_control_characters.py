@@ -49,8 +49,8 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_control_character_for_a_terminal_is_left(name: str) -> None:
-    said = without_controls(f"I have {ATTACKS[name]}voted")
-    assert said.replace("\ufffd", "") == "I have voted"
+    words = without_controls(f"I have {ATTACKS[name]}voted")
+    assert words.replace("\ufffd", "") == "I have voted"
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -113,9 +113,9 @@ def test_ordinary_text_is_unchanged(text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_made_harmless_and_a_second_time_changes_nothing(text: str) -> None:
-    said = without_controls(text)
-    assert not FORBIDDEN & set(said)
-    assert without_controls(said) == said
+    words = without_controls(text)
+    assert not FORBIDDEN & set(words)
+    assert without_controls(words) == words
 
 
 @pytest.mark.parametrize("piece", ["\x1b]", "\x1b[", "\x9b1;", "\x1b[0", "\x1bP\x07", "\x1b "])

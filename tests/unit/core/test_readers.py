@@ -305,7 +305,7 @@ def test_problems_of_cells_are_counted_when_there_are_too_many_to_keep(monkeypat
     for line in range(5):
         problems.note_cell(Problem(line, "phone", "landline", "A landline."))
     problems.reject(Problem(5, "", "bad", "Bad."))
-    assert [one.line for one in problems.kept] == [0, 1, 5]
+    assert [problem.line for problem in problems.kept] == [0, 1, 5]
     assert problems.further == {"landline": 3}
     assert count_by_code(problems.kept, problems.further) == {"landline": 5, "bad": 1}
 

@@ -84,11 +84,11 @@ def test_secrets_may_be_lists_while_rotating(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MUSTER_SECRET_KEY", "the newest secret of all, the one before that")
     monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "one")
     settings = load_settings()
-    assert [one.get_secret_value() for one in settings.secret_key] == [
+    assert [secret.get_secret_value() for secret in settings.secret_key] == [
         "the newest secret of all",
         "the one before that",
     ]
-    assert [one.get_secret_value() for one in settings.twilio_auth_token] == ["one"]
+    assert [secret.get_secret_value() for secret in settings.twilio_auth_token] == ["one"]
     assert "newest" not in repr(settings)
 
 

@@ -45,7 +45,7 @@ def layers() -> Mapping[str, int]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    (order,) = [one["layers"] for one in contracts if one["name"].startswith("Each package imports")]
+    (order,) = [contract["layers"] for contract in contracts if contract["name"].startswith("Each package imports")]
     heights = {name: -n for n, layer in enumerate(order) for name in re.findall(r"\w+", layer)}
     return heights | dict.fromkeys(ABOVE_ALL, 1)
 

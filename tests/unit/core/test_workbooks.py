@@ -345,8 +345,8 @@ def test_an_opendocument_file_is_read_as_people_see_it(tmp_path: Path) -> None:
         f"{header}{body}</table:table>"
         f'<table:table table:name="Other">{ods_row(ods_cell("other"))}</table:table>'
     )
-    found, records, notices = read(write_ods(tmp_path / "m.ods", tables, styles=hidden))
-    assert found == HEADER
+    choice, records, notices = read(write_ods(tmp_path / "m.ods", tables, styles=hidden))
+    assert choice == HEADER
     assert records == [(2, ["000123", "#N/A", NO_RESULT]), (3, ["M2", "A x", "2020-01-02"])]
     assert faults_of(records[0][1] or []) == ["", "error_cell", "no_result"]
     assert notices == [

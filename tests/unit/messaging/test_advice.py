@@ -90,9 +90,9 @@ def email(text: str) -> Template:
     ],
 )
 def test_text_glued_to_a_link_is_named(template: Template, glued: str) -> None:
-    said = [one for one in template.warnings() if "glued" in one]
-    assert ([f"“{glued}” is glued to" in one for one in said] == [True]) if glued else (said == [])
-    assert not said or said[0].startswith("nudge/")
+    warnings = [warning for warning in template.warnings() if "glued" in warning]
+    assert ([f"“{glued}” is glued to" in result for result in warnings] == [True]) if glued else (warnings == [])
+    assert not warnings or warnings[0].startswith("nudge/")
 
 
 @pytest.mark.parametrize("name", ["appointment-reminder", "feedback-request"])

@@ -34,9 +34,9 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def classified(raw: bytes, purpose: Purpose = "bounce", sender: str = "") -> MessageEvent:
-    found = classify_mail(raw, Origin(purpose, 7 if purpose != "complaint" else None, sender, AT), KEYS)
-    assert isinstance(found, MessageEvent)
-    return found
+    result = classify_mail(raw, Origin(purpose, 7 if purpose != "complaint" else None, sender, AT), KEYS)
+    assert isinstance(result, MessageEvent)
+    return result
 
 
 def weight_of(status_reports: MessageEvent) -> str:
@@ -295,7 +295,7 @@ Content-Type: multipart/report; report-type=delivery-status; boundary=C
 @pytest.mark.parametrize("head", ["", "List-Id: <branch.union.example>\n", "Precedence: bulk\n"])
 def test_a_forwarded_report_is_no_bounce_of_the_forwarder(part: str, head: str) -> None:
     raw = PERSON.format(part=part, head=head).encode()
-    found = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
-    answer = found.decide(found.answer.own(())) if isinstance(found, DoubtfulMail) else found
+    result = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
+    answer = result.decide(result.answer.own(())) if isinstance(result, DoubtfulMail) else result
     assert isinstance(answer, MailAnswer)
     assert answer.own(()).words.startswith("Please STOP emailing me.")

@@ -19,7 +19,7 @@ LONG = "Sample words " * 80
 
 
 def loops(n: int, of: str, inside: str) -> str:
-    return "".join(f"{{% for x{one} in {of} %}}" for one in range(n)) + inside + "{% endfor %}" * n
+    return "".join(f"{{% for x{number} in {of} %}}" for number in range(n)) + inside + "{% endfor %}" * n
 
 
 ATTACKS = {
@@ -94,18 +94,18 @@ def test_comparisons_of_an_ordinary_text_change_nothing() -> None:
 
 
 def test_a_long_attribute_stops_the_template_for_that_person_alone() -> None:
-    said = Renderer(Template("nudge", "service", sms="{% for letter in note %}{{ letter }}.{% endfor %}"), {})
-    assert said.sms({"note": "ab"}).text == "a.b."
+    renderer = Renderer(Template("nudge", "service", sms="{% for letter in note %}{{ letter }}.{% endfor %}"), {})
+    assert renderer.sms({"note": "ab"}).text == "a.b."
     with pytest.raises(RunawayError, match=f"more than {STEPS:,} steps"):
-        said.sms({"note": "x" * (STEPS + 1)})
-    assert said.sms({"note": "cd"}).text == "c.d.", "each rendering has a budget of its own"
+        renderer.sms({"note": "x" * (STEPS + 1)})
+    assert renderer.sms({"note": "cd"}).text == "c.d.", "each rendering has a budget of its own"
 
 
 def test_a_text_without_loops_is_bounded_as_well() -> None:
-    said = compiled(TemplateSource("nudge/sms.txt", "{{ note }}" * 3), {})
-    assert said({"note": "x" * 1000}) == "x" * 3000
+    renderer = compiled(TemplateSource("nudge/sms.txt", "{{ note }}" * 3), {})
+    assert renderer({"note": "x" * 1000}) == "x" * 3000
     with pytest.raises(RunawayError, match=f"more than {LONGEST_OUTPUT:,} characters"):
-        said({"note": "x" * LONGEST_OUTPUT})
+        renderer({"note": "x" * LONGEST_OUTPUT})
 
 
 @pytest.mark.parametrize("html", [False, True])

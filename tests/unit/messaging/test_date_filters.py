@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from core.errors import TemplateError
 from core.settings import TEMPLATES
+from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.render import Renderer
 from messaging.content.template_files import load_template
 from messaging.content.templates import Template
@@ -20,11 +22,11 @@ LINKS = {
 CONSTANTS = {"organisation": "Riverside Council", "contact": "01632 960000"}
 
 
-def said(source: str, language: str = "en", **variables: str) -> str:
+def said(source: str, language: str = "en", campaign: str = "", **variables: str) -> str:
     welsh = Template("nudge", "service", sms=source, language="cy", suffix=".cy")
     template = Template("nudge", "service", sms=source, translations={"cy": welsh})
     given = {"time_zone": "Europe/London", "language": language} | variables
-    return Renderer(template, {}).sms(given).text
+    return Renderer(template, {CAMPAIGN_ZONE: campaign}).sms(given).text
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,43 @@ def said(source: str, language: str = "en", **variables: str) -> str:
 def test_a_date_is_said_on_the_reader_s_clock(text: str, zone: str, date: str, time: str, both: str) -> None:
     source = "[{{ at|date }}] [{{ at|time }}] [{{ at | datetime }}]"
     assert said(source, at=text, time_zone=zone) == f"[{date}] [{time}] [{both}]"
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "time"),
+    [
+        ("America/New_York", "en", "09:30 (New York time)"),
+        ("America/New_York", "cy", "09:30 (amser New York)"),
+        ("America/Argentina/Buenos_Aires", "en", "11:30 (Buenos Aires time)"),
+        ("Etc/GMT+5", "en", "09:30 (UTC-0500)"),
+        ("Europe/Dublin", "en", "14:30"),
+        ("UTC", "en", "14:30"),
+    ],
+)
+def test_a_time_names_its_zone_where_the_campaign_s_clock_shows_another(zone: str, language: str, time: str) -> None:
+    given = {"at": AT_HALF_PAST_TWO, "time_zone": zone, "campaign": "Europe/London"}
+    assert said("{{ at|time }}", language, **given) == time
+    assert said("{{ at|datetime }}", language, **given).endswith(f" {time}")
+    assert "(" not in said("{{ at|date }}", language, **given)
+    assert "(" not in said("{{ at|datetime }}", language, **{**given, "at": "2/12/2026"})
+
+
+def test_the_campaign_s_zone_is_no_variable() -> None:
+    assert said("{{ zone }}", campaign="Europe/London", zone="Zone 3") == "Zone 3"
+
+
+@pytest.mark.parametrize("at", [AT_HALF_PAST_TWO, "after Easter"])
+def test_in_welsh_no_date_or_place_stands_where_its_first_letter_would_change(at: str) -> None:
+    template = load_template([TEMPLATES], "appointment-reminder")
+    variables = LINKS | {
+        "first_name": "Ann", "language": "cy", "time_zone": "Europe/London", "appointment_at": at, "place": "Caerdydd",
+        "letter": "",
+    }  # fmt: skip
+    mail = Renderer(template, CONSTANTS).email(variables)
+    for text in (Renderer(template, CONSTANTS).sms(variables).text, mail.subject, mail.text):
+        assert not re.search(r"\b(ar|o|i|yn|am|at) (dydd |after|Caerdydd)", text)
+        assert text.count("dydd Mercher" if at == AT_HALF_PAST_TWO else at) <= 1
+    assert ": dydd Mercher 2 Rhagfyr am 14:30" in mail.subject or at != AT_HALF_PAST_TWO
 
 
 def test_a_date_is_said_in_the_language_of_the_text() -> None:

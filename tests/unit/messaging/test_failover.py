@@ -309,9 +309,9 @@ async def test_no_text_that_one_provider_may_have_goes_to_another(
             outbound = text(number)
             chosen = channel.route(outbound).provider
             assert not may_have
-            before = {one.provider: len(one.given) for one in (twilio, vonage)}
+            before = {channel.provider: len(channel.given) for channel in (twilio, vonage)}
             outcome = await channel.send(outbound)
-            after = {one.provider: len(one.given) for one in (twilio, vonage)}
+            after = {channel.provider: len(channel.given) for channel in (twilio, vonage)}
             given_to = {name for name in before if after[name] > before[name]}
             assert given_to <= {chosen}
             if not isinstance(outcome, Retry):

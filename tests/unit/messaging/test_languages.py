@@ -77,20 +77,20 @@ def test_each_person_gets_their_language_or_the_templates_own(tmp_path: Path) ->
     template.check(PERSONAL, subjects=(BALLOT,))
     assert template.languages == ("en", "cy")
     assert "language" in template.variables, "a launch keeps it with each message"
-    said = Renderer(template, CONSTANTS)
+    renderer = Renderer(template, CONSTANTS)
     for language, greeting, closes in (
         ("en", "Hi Ann", "Monday 7 December"), ("cy", "Helo Ann", "dydd Llun 7 Rhagfyr"),
         ("cy-gb", "Helo Ann", "dydd Llun 7 Rhagfyr"), ("pl", "Hi Ann", "Monday 7 December"), ("", "Hi Ann", "Monday"),
     ):  # fmt: skip
-        assert said.sms(person(language)).text.startswith(greeting)
-        email = said.email(person(language))
+        assert renderer.sms(person(language)).text.startswith(greeting)
+        email = renderer.email(person(language))
         assert closes in email.text
         assert closes in email.html
 
 
 def test_a_welsh_email_is_welsh_to_its_foot(tmp_path: Path) -> None:
-    said = Renderer(load_template(write(tmp_path, email=EMAIL, email_cy=EMAIL_CY), "nudge"), CONSTANTS)
-    welsh, english = said.email(person("cy")), said.email(person("en"))
+    renderer = Renderer(load_template(write(tmp_path, email=EMAIL, email_cy=EMAIL_CY), "nudge"), CONSTANTS)
+    welsh, english = renderer.email(person("cy")), renderer.email(person("en"))
     assert (welsh.subject, english.subject) == ("Helo", "Hello")
     assert '<html lang="cy" dir="ltr">' in welsh.html
     assert '<html lang="en" dir="ltr">' in english.html
@@ -113,11 +113,11 @@ def test_the_foot_has_no_words_or_colours_that_filters_hold_against_a_mail() -> 
 
 def test_a_channel_missing_in_a_language_uses_the_templates_own(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY), "nudge")
-    said = Renderer(template, CONSTANTS)
-    assert said.sms(person("cy")).text.startswith("Helo")
-    assert said.email(person("cy")).subject == "Hello"
-    assert '<html lang="en"' in said.email(person("cy")).html
-    assert (said.language("sms", person("cy")), said.language("email", person("cy"))) == ("cy", "en")
+    renderer = Renderer(template, CONSTANTS)
+    assert renderer.sms(person("cy")).text.startswith("Helo")
+    assert renderer.email(person("cy")).subject == "Hello"
+    assert '<html lang="en"' in renderer.email(person("cy")).html
+    assert (renderer.language("sms", person("cy")), renderer.language("email", person("cy"))) == ("cy", "en")
     warning = "There is no email in Welsh (cy): whoever speaks it gets the email in English (en)."
     assert f"In Welsh (cy): {warning}" in template.warnings()
 
@@ -147,8 +147,8 @@ def test_the_unmarked_files_may_be_in_another_language(tmp_path: Path) -> None:
         write(tmp_path, sms="---\npurpose: service\nlanguage: cy\n---\nHelo. STOP", sms_en="Hello. STOP"), "nudge"
     )
     assert template.languages == ("cy", "en")
-    said = Renderer(template, {})
-    assert [said.sms(person(one)).text[:4] for one in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
+    renderer = Renderer(template, {})
+    assert [renderer.sms(person(one)).text[:4] for one in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
 
 
 def test_each_language_may_have_its_own_menu(tmp_path: Path) -> None:
@@ -202,11 +202,11 @@ def test_a_folder_with_nothing_but_a_translation_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["ballot-reminder", "ballot-last-days"])
 def test_the_ballots_templates_speak_welsh_in_as_few_segments(name: str) -> None:
-    said = Renderer(load_template(BROUGHT, name), CONSTANTS)
-    welsh, english = said.sms(person("cy")), said.sms(person("en"))
+    renderer = Renderer(load_template(BROUGHT, name), CONSTANTS)
+    welsh, english = renderer.sms(person("cy")), renderer.sms(person("en"))
     assert welsh.text != english.text
     assert (welsh.segments.encoding, welsh.segments.segments) == ("gsm7", english.segments.segments)
-    assert said.email(person("cy")).subject != said.email(person("en")).subject
+    assert renderer.email(person("cy")).subject != renderer.email(person("en")).subject
 
 
 def test_dates_are_written_in_the_language() -> None:

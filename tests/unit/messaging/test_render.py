@@ -327,15 +327,15 @@ def test_a_text_is_cleaned_and_counted_after_the_name_is_in() -> None:
     )
     assert done.text == "Hi Siân, it's Muster & Sons' Union (Leeds)\nBye"
     assert done.segments == Segments("ucs2", 1, 46)
-    assert [one.put for one in done.replaced] == ["'"]
+    assert [replacement.put for replacement in done.replaced] == ["'"]
 
 
 def test_lines_of_statements_leave_no_line_behind() -> None:
-    said = sms_of(
+    rendered = sms_of(
         "Hi\n{% if branch %}\nYour branch: {{ branch }}\n{% endif %}\n{# note #}\nBye{% if unit %}!{% endif %}\nEnd"
     )
-    assert said.sms(ANN).text == "Hi\nYour branch: Leeds\nBye\nEnd"
-    assert said.sms(ANN | {"branch": "", "unit": "x"}).text == "Hi\nBye!\nEnd"
+    assert rendered.sms(ANN).text == "Hi\nYour branch: Leeds\nBye\nEnd"
+    assert rendered.sms(ANN | {"branch": "", "unit": "x"}).text == "Hi\nBye!\nEnd"
 
 
 def test_a_missing_variable_is_named_not_left_empty() -> None:
@@ -353,8 +353,8 @@ def test_a_channel_the_template_has_not_is_refused() -> None:
 
 
 def test_a_variable_assigned_in_the_template_is_not_mistaken_for_the_constant() -> None:
-    said = sms_of("{% set contact = 'us' %}{{ contact }} {{ organisation }}")
-    assert said.sms(ANN).text == "us Muster & Sons' Union"
+    rendered = sms_of("{% set contact = 'us' %}{{ contact }} {{ organisation }}")
+    assert rendered.sms(ANN).text == "us Muster & Sons' Union"
 
 
 @pytest.mark.parametrize("name", list_templates((TEMPLATES,)))

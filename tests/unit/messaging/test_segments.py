@@ -168,7 +168,7 @@ def test_each_replacement_is_named_and_counted() -> None:
 def test_characters_revealed_by_a_replacement_are_replaced_and_reported(text: str, clean: str, kinds: set[str]) -> None:
     done = sanitise(text)
     assert done.text == clean
-    assert {one.original for one in done.replaced} == kinds
+    assert {replacement.original for replacement in done.replaced} == kinds
 
 
 @given(st.one_of(pasted, st.text(), st.text(st.characters())))

@@ -107,9 +107,11 @@ def test_a_name_is_never_a_path(name: str) -> None:
 
 
 def test_a_misspelt_variable_is_named_with_its_line_and_the_nearest(tmp_path: Path) -> None:
-    said = refusal(tmp_path, sms="---\npurpose: service\n---\n\nHi\nDear {{ frist_name }}\n{% if brnach %}x{% endif %}")
-    assert "nudge/sms.txt line 6: there is no variable “frist_name”. Did you mean “first_name”?" in said
-    assert "nudge/sms.txt line 7: there is no variable “brnach”. Did you mean “branch”?" in said
+    problem = refusal(
+        tmp_path, sms="---\npurpose: service\n---\n\nHi\nDear {{ frist_name }}\n{% if brnach %}x{% endif %}"
+    )
+    assert "nudge/sms.txt line 6: there is no variable “frist_name”. Did you mean “first_name”?" in problem
+    assert "nudge/sms.txt line 7: there is no variable “brnach”. Did you mean “branch”?" in problem
 
 
 @pytest.mark.parametrize(
@@ -121,17 +123,17 @@ def test_a_misspelt_variable_is_named_with_its_line_and_the_nearest(tmp_path: Pa
     ],
 )
 def test_a_variable_in_the_head_is_named_with_its_own_line(tmp_path: Path, head: str, line: int) -> None:
-    said = refusal(tmp_path, email=f"---\n{head}\n---\nHi")
-    assert f"nudge/email.md line {line}: there is no variable “frist_name”." in said
+    problem = refusal(tmp_path, email=f"---\n{head}\n---\nHi")
+    assert f"nudge/email.md line {line}: there is no variable “frist_name”." in problem
 
 
 def test_every_part_is_checked(tmp_path: Path) -> None:
-    said = refusal(
+    problem = refusal(
         tmp_path,
         email="---\npurpose: service\nsubject: '{{ subj }}'\npreheader: '{{ pre }}'\nwhy: '{{ becaus }}'\n---\n{{ x }}",
     )
     for name in ("subj", "pre", "becaus", "x"):
-        assert f"“{name}”" in said
+        assert f"“{name}”" in problem
 
 
 @pytest.mark.parametrize(
@@ -228,8 +230,8 @@ def test_windows_files_read_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_a_statement_never_leaves_half_an_element(tmp_path: Path, markdown: str, where: str) -> None:
-    said = refusal(tmp_path, email=f"---\npurpose: service\nsubject: x\n---\n{markdown}")
-    assert f"nudge/email.md {where}" in said
+    problem = refusal(tmp_path, email=f"---\npurpose: service\nsubject: x\n---\n{markdown}")
+    assert f"nudge/email.md {where}" in problem
 
 
 def sms_of(text: str, menu: str = "{}") -> dict[str, str]:
@@ -282,16 +284,16 @@ def test_every_refusal_is_for_a_person(tmp_path: Path) -> None:
 
 
 def test_the_documentation_names_everything_there_is() -> None:
-    told = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    documented = (ROOT / "docs" / "templates.md").read_text("utf-8")
     for name in STANDARD_VARIABLES | FILTERS | {f"ballot.{field}" for field in BALLOT.fields}:
-        assert f"`{name}`" in told, name
+        assert f"`{name}`" in documented, name
     for name in list_templates(BROUGHT):
-        assert f"`{name}`" in told, name
+        assert f"`{name}`" in documented, name
 
 
 def test_the_examples_in_the_documentation_are_templates(tmp_path: Path) -> None:
-    told = (ROOT / "docs" / "templates.md").read_text("utf-8")
-    sms, email = (block for block in re.findall(r"```\n(.*?)```", told, re.DOTALL) if block.startswith("---\n"))
+    documented = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    sms, email = (block for block in re.findall(r"```\n(.*?)```", documented, re.DOTALL) if block.startswith("---\n"))
     load_template(write(tmp_path, sms=sms, email=email), "nudge").check(
         PERSONAL, subjects=(BALLOT,), sms_from="+447700900000"
     )

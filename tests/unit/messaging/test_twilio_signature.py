@@ -27,8 +27,8 @@ def test_exactly_what_twilios_validator_accepts_is_accepted(
     if ported and url.count(":") == 1:
         signed = url.replace("muster.test", "muster.test:443") + path
     signature = RequestValidator(token).compute_signature(signed, form)
-    accepts = any(RequestValidator(one).validate(url + path, form, signature) for one in TOKENS)
-    ours = Signatures(url, [SecretStr(one) for one in TOKENS])
+    accepts = any(RequestValidator(token).validate(url + path, form, signature) for token in TOKENS)
+    ours = Signatures(url, [SecretStr(token) for token in TOKENS])
     assert ours.fits(path, form, signature) == accepts == (token in TOKENS)
     assert not ours.fits(path, MultiDict([*pairs, ("more", "1")]), signature)
 

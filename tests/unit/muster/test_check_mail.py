@@ -126,8 +126,8 @@ def test_a_person_is_no_mail_system_whatever_their_subject(
     "From: Mail Delivery Subsystem <mx@mx.test>\nSubject: Returned mail",
 ])  # fmt: skip
 def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
-    said = "550 5.1.1 <amy@member.test>: user unknown"
-    assert read_checked(f"{head}\nTo: r+7-abcdefgh@reply.union.test\n\n{said}\n".encode())["kind"] == "bounce"
+    text = "550 5.1.1 <amy@member.test>: user unknown"
+    assert read_checked(f"{head}\nTo: r+7-abcdefgh@reply.union.test\n\n{text}\n".encode())["kind"] == "bounce"
 
 
 @pytest.mark.parametrize(("path", "kind"), [

@@ -55,8 +55,8 @@ def test_the_help_of_a_command_is_a_whole_sentence(capsys: pytest.CaptureFixture
         assert status_of(name, "--help") == 0
         assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
     assert status_of("messages", "--help") == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "Tell the whole history of a person's messages and of what they said, or of one message." in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert "Tell the whole history of a person's messages and of what they said, or of one message." in output
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,8 +148,8 @@ def test_asking_creates_no_files_in_a_folder_without_a_muster(tmp_path: Path) ->
 
 
 def test_the_shell_completes_commands() -> None:
-    asked = environment(COMP_WORDS="muster campaign la", COMP_CWORD="2", _MUSTER_COMPLETE="bash_complete")
-    done = subprocess.run(MUSTER, env=asked, capture_output=True, text=True, check=False)
+    variables = environment(COMP_WORDS="muster campaign la", COMP_CWORD="2", _MUSTER_COMPLETE="bash_complete")
+    done = subprocess.run(MUSTER, env=variables, capture_output=True, text=True, check=False)
     assert "launch" in done.stdout, done.stderr
 
 

@@ -58,11 +58,11 @@ def test_secrets_are_hidden_at_every_level_and_people_from_info_up() -> None:
         "n": 3,
     }
     for level in ("debug", "info", "error"):
-        told = str(hide_people_and_secrets(None, level, dict(event)))
-        assert "t0ps3cret" not in told
-        assert "Basic abc" not in told
-        assert ("ada@" in told) == (level == "debug")
-        assert ("+447700900123" in told) == (level == "debug")
+        output = str(hide_people_and_secrets(None, level, dict(event)))
+        assert "t0ps3cret" not in output
+        assert "Basic abc" not in output
+        assert ("ada@" in output) == (level == "debug")
+        assert ("+447700900123" in output) == (level == "debug")
 
 
 @pytest.mark.usefixtures("_as_before")
@@ -98,6 +98,6 @@ def test_text_is_a_line_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         int("+447700900123 is no number")
     except ValueError:
         structlog.get_logger("muster.test").exception("it failed")
-    told = capsys.readouterr().err
-    assert "ValueError" in told
-    assert "900123" not in told
+    output = capsys.readouterr().err
+    assert "ValueError" in output
+    assert "900123" not in output

@@ -16,17 +16,17 @@ def test_one_problem_is_printed_in_the_singular(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "to-mend.csv"
     show_problems(landlines(1))
     write_problems(path, landlines(1))
-    said = capsys.readouterr()
-    assert said.out.startswith("1 problem: 1 landline\n")
-    assert said.err == f"1 problem is in {path}.\n"
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 problem: 1 landline\n")
+    assert printed.err == f"1 problem is in {path}.\n"
 
 
 def test_counted_problems_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
     show_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
     write_problems(path, landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
-    said = capsys.readouterr()
-    assert said.out.startswith("26 problems: 25 landline, 1 not_an_email\n")
-    assert said.out.endswith("  … and 6 more; --problems FILE.csv writes 22 of them.\n")
-    assert said.err == f"22 problems are in {path}.\n4 more problems of cells were counted, but not written.\n"
+    printed = capsys.readouterr()
+    assert printed.out.startswith("26 problems: 25 landline, 1 not_an_email\n")
+    assert printed.out.endswith("  … and 6 more; --problems FILE.csv writes 22 of them.\n")
+    assert printed.err == f"22 problems are in {path}.\n4 more problems of cells were counted, but not written.\n"
     assert len(path.read_text().splitlines()) == 23

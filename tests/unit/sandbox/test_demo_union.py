@@ -6,7 +6,8 @@ from pathlib import Path
 
 from core.addresses import normalise_email, normalise_phone
 from core.errors import AddressError
-from sandbox.demo.union import MAGIC_PHONES, write_union
+from sandbox.demo.member_file import MAGIC_PHONES
+from sandbox.demo.union import write_union
 from sandbox.postmaster import QUIRKS
 from sandbox.twilio.magic import TO
 from tests.support.effort import effort_of

@@ -12,9 +12,9 @@ from sandbox.agenda import Agenda
 
 @pytest.fixture
 async def agenda() -> AsyncIterator[Agenda]:
-    one = Agenda("test", at_once=2)
-    yield one
-    await one.close()
+    made = Agenda("test", at_once=2)
+    yield made
+    await made.close()
 
 
 async def test_the_earliest_due_task_runs_first(agenda: Agenda) -> None:

@@ -13,9 +13,10 @@ from sandbox.postmaster import ORDINARY, QUIRKS, Postmaster
 from sandbox.profile import BY_EMAIL, BY_SMS, Profile, choose
 from sandbox.received_message import read_mail, read_text
 from sandbox.record import Act, Record
-from sandbox.replies import DIGITS, REPLIES, word
+from sandbox.replies import OF_A_BALLOT
 from sandbox.twilio.optouts import keyword
 
+PHRASES = OF_A_BALLOT.phrases
 TOKEN, OTHER = "0123456789abc", "zyxwvtsrqpnmk"
 MAIL = f"""\
 From: Union <ballot@union.test>
@@ -110,13 +111,13 @@ def test_shares_that_cannot_be_are_refused() -> None:
 
 
 def test_every_reply_habit_has_words_and_the_keywords_are_twilios() -> None:
-    assert {habit.partition(":")[2] for habit in BY_SMS if habit.startswith("reply:")} <= set(REPLIES)
-    assert {keyword(text) for text in REPLIES["opt_out"]} == {"STOP"}
-    others = [text for meaning, texts in REPLIES.items() if meaning != "opt_out" for text in texts]
+    assert {habit.partition(":")[2] for habit in BY_SMS if habit.startswith("reply:")} <= set(PHRASES)
+    assert {keyword(text) for text in PHRASES["opt_out"]} == {"STOP"}
+    others = [text for meaning, texts in PHRASES.items() if meaning != "opt_out" for text in texts]
     assert "STOP" not in {keyword(text) for text in others}
 
 
-@pytest.mark.parametrize(("meaning", "text"), [(meaning, text) for meaning in REPLIES for text in REPLIES[meaning]])
+@pytest.mark.parametrize(("meaning", "text"), [(meaning, text) for meaning, texts in PHRASES.items() for text in texts])
 def test_every_reply_is_classified_clearly(meaning: str, text: str) -> None:
     assert classify_reply(text).reading == meaning
 
@@ -124,11 +125,13 @@ def test_every_reply_is_classified_clearly(meaning: str, text: str) -> None:
 def test_people_use_digits_where_digits_are_offered() -> None:
     menu = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
     offered = "Hi Anna. Reply 1 posted, 2 not yet, 3 none came.\nSTOP to opt out"
-    for meaning in DIGITS:
-        said = {word(meaning, offered, Profile().rng(f"m{n}", 1)) for n in range(100)}
-        assert set(DIGITS[meaning]) < said <= {*DIGITS[meaning], *REPLIES[meaning]}
+    for digit, meaning in menu.items():
+        said = {OF_A_BALLOT.reply(meaning, offered, Profile().rng(f"m{n}", 1)).text for n in range(100)}
+        digits = {digit, f"{digit}.", f" {digit} "}
+        assert digits < said <= {*digits, *PHRASES[meaning]}
         assert {classify_reply(text, menu).reading for text in said} == {meaning}
-        assert not {word(meaning, "Voted?", Profile().rng(f"m{n}", 1)) for n in range(100)} & set(DIGITS[meaning])
+        bare = {OF_A_BALLOT.reply(meaning, "Voted?", Profile().rng(f"m{n}", 1)).text for n in range(100)}
+        assert not bare & digits
 
 
 @pytest.mark.parametrize(

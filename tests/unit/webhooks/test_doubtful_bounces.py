@@ -39,10 +39,10 @@ def classified(raw: str, sender: str = "", purpose: Purpose = "bounce", recipien
 
 
 def event_of(raw: str) -> EmailEvent:
-    found = classified(raw)
-    assert isinstance(found, MessageEvent)
-    assert found.source == BOUNCE
-    return found.event
+    result = classified(raw)
+    assert isinstance(result, MessageEvent)
+    assert result.source == BOUNCE
+    return result.event
 
 
 def text(said: str, sender: str = SYSTEM) -> str:
@@ -61,8 +61,8 @@ def report(fields: str, returned: str = "", said: str = "It failed.") -> str:
 
 
 def failed(final: str, diagnostic: str = "", more: str = "") -> str:
-    said = f"Diagnostic-Code: smtp; {diagnostic}\n" if diagnostic else ""
-    return f"Final-Recipient: rfc822; {final}\n{more}Action: failed\nStatus: 5.1.1\n{said}"
+    text = f"Diagnostic-Code: smtp; {diagnostic}\n" if diagnostic else ""
+    return f"Final-Recipient: rfc822; {final}\n{more}Action: failed\nStatus: 5.1.1\n{text}"
 
 
 # ---- whose mailbox it is
@@ -89,9 +89,9 @@ def test_a_mailbox_is_recognised_whatever_its_characters(mailbox: str) -> None:
         text(f"<{mailbox}>: 550 5.1.1 user unknown"),
         text(f"'{mailbox}': user unknown"),
     ):
-        found = classified(raw, recipient=mailbox)
-        assert isinstance(found, MessageEvent)
-        assert found.event.reason is HARD
+        result = classified(raw, recipient=mailbox)
+        assert isinstance(result, MessageEvent)
+        assert result.event.reason is HARD
 
 
 @pytest.mark.parametrize("fields", [
@@ -124,9 +124,9 @@ def test_a_refusal_of_our_own_mailbox_is_about_us(diagnostic: str) -> None:
 def test_a_refusal_of_our_own_mailbox_is_about_us_in_a_text_too() -> None:
     assert event_of(text(f"550 5.1.1 <{OURS}>: User unknown")).reason is Reason.SENDER_REFUSED
     for recipient in (AMY, ""):
-        found = classified(text(f"Mail from <{OURS}> failed: 550 5.1.1 User unknown"), recipient=recipient)
-        assert isinstance(found, MessageEvent)
-        assert found.event.reason is SOFT
+        result = classified(text(f"Mail from <{OURS}> failed: 550 5.1.1 User unknown"), recipient=recipient)
+        assert isinstance(result, MessageEvent)
+        assert result.event.reason is SOFT
 
 
 @pytest.mark.parametrize("said", [
@@ -202,12 +202,12 @@ WORDS = ["STOP", "I have voted", "My ballot could not be delivered, it was undel
 def test_a_members_mail_is_no_bounce_and_its_words_are_kept(purpose: Purpose, sender: str, subject: str) -> None:
     for words in WORDS:
         raw = text(words, sender).replace("Subject: Undeliverable mail", f"Subject: {subject}")
-        found = classified(raw, "amy@workplace.example", purpose)
-        if isinstance(found, DoubtfulMail):
-            found = found.decide(found.answer.own(()))
-        assert isinstance(found, MailAnswer)
-        assert found.text.strip() == words
-        asked = found.read(found.own(()))[0]
+        result = classified(raw, "amy@workplace.example", purpose)
+        if isinstance(result, DoubtfulMail):
+            result = result.decide(result.answer.own(()))
+        assert isinstance(result, MailAnswer)
+        assert result.text.strip() == words
+        asked = result.read(result.own(()))[0]
         assert (asked.reading == "opt_out") is (words == "STOP")
 
 
@@ -217,11 +217,11 @@ def test_a_members_mail_is_no_bounce_and_its_words_are_kept(purpose: Purpose, se
 @pytest.mark.parametrize("message_id", [7, None])
 def test_a_stop_at_a_bounce_address_is_obeyed_whatever_its_headers_are(head: str, message_id: int | None) -> None:
     raw = f"From: Amy <{AMY}>\r\nTo: <{OURS}>\r\nSubject: Re: Vote\r\n{head}\r\n\r\nSTOP\r\n".encode()
-    found = classify_mail(raw, Origin("bounce", message_id, AMY, AT, AMY), KEYS)
-    if isinstance(found, DoubtfulMail):
-        found = found.decide(found.answer.own(()))
-    assert isinstance(found, MailAnswer)
-    assert found.read(found.own(()))[0].reading == "opt_out"
+    result = classify_mail(raw, Origin("bounce", message_id, AMY, AT, AMY), KEYS)
+    if isinstance(result, DoubtfulMail):
+        result = result.decide(result.answer.own(()))
+    assert isinstance(result, MailAnswer)
+    assert result.read(result.own(()))[0].reading == "opt_out"
 
 
 def test_a_report_attached_to_a_members_mail_is_no_bounce() -> None:
@@ -230,9 +230,9 @@ def test_a_report_attached_to_a_members_mail_is_no_bounce() -> None:
         "multipart/report; report-type=delivery-status", "multipart/mixed"
     )
     for purpose in ("bounce", "reply"):
-        found = classified(raw, AMY, purpose)
-        assert isinstance(found, DoubtfulMail)
-        assert isinstance(found.decide(found.answer.own(())), MailAnswer)
+        result = classified(raw, AMY, purpose)
+        assert isinstance(result, DoubtfulMail)
+        assert isinstance(result.decide(result.answer.own(())), MailAnswer)
 
 
 @pytest.mark.parametrize("said", [
@@ -244,15 +244,15 @@ def test_a_mail_system_that_names_a_sender_is_one_all_the_same(said: str) -> Non
     for kind in ("text/plain", "multipart/mixed; boundary=b"):
         if ("--b" in said) is ("boundary" in kind):
             inside = f"--b\n\n{said}" if "boundary" in kind else said
-            found = classified(f"{head}Content-Type: {kind}\n\n{inside}\n", "postmaster@relay.example")
-            assert isinstance(found, MessageEvent)
-            assert found.event.kind == "bounced"
+            result = classified(f"{head}Content-Type: {kind}\n\n{inside}\n", "postmaster@relay.example")
+            assert isinstance(result, MessageEvent)
+            assert result.event.kind == "bounced"
 
 
 def test_an_envelope_sender_without_a_host_is_a_mail_systems() -> None:
-    found = classified(text("Ihre Nachricht kam nicht an.", "Postmaster <postmaster@relay.example>"), "MAILER-DAEMON")
-    assert isinstance(found, MessageEvent)
-    assert found.event.kind == "bounced"
+    result = classified(text("Ihre Nachricht kam nicht an.", "Postmaster <postmaster@relay.example>"), "MAILER-DAEMON")
+    assert isinstance(result, MessageEvent)
+    assert result.event.kind == "bounced"
 
 
 # ---- complaints
@@ -271,8 +271,8 @@ def test_a_member_who_passes_a_mail_on_complains_for_nobody(kind: str, purpose: 
         f"--feedback-report\nContent-Type: message/rfc822\n\nMessage-ID: <{other}@bounces.union.example>\n\nVote.\n"
         "--feedback-report--\n"
     )
-    found = classified(raw, AMY, purpose)
-    assert not isinstance(found, MessageEvent) or found.source != COMPLAINT
+    result = classified(raw, AMY, purpose)
+    assert not isinstance(result, MessageEvent) or result.source != COMPLAINT
 
 
 @pytest.mark.parametrize("kind", [
@@ -286,9 +286,9 @@ def test_a_complaint_counts_at_every_address(kind: str) -> None:
         "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nVersion: 1\n\n--b\n"
         f"Content-Type: message/rfc822\n\n{original}\n--b--\n"
     )
-    found = classified(raw, "fbl@provider.example", "reply")
-    assert isinstance(found, MessageEvent)
-    assert (found.source, found.message_id) == (COMPLAINT, 77)
+    result = classified(raw, "fbl@provider.example", "reply")
+    assert isinstance(result, MessageEvent)
+    assert (result.source, result.message_id) == (COMPLAINT, 77)
 
 
 # ---- the time it takes
@@ -301,8 +301,8 @@ def test_a_complaint_counts_at_every_address(kind: str) -> None:
 def test_a_mail_of_lines_that_look_like_headers_is_read_in_little_time(line: str) -> None:
     def read(length: int) -> None:
         said = (f"{line}\n" * length)[:length]
-        found = classified(text(said, f"Amy <{AMY}>"), AMY, "reply")
-        answer = found.answer if isinstance(found, DoubtfulMail) else found
+        result = classified(text(said, f"Amy <{AMY}>"), AMY, "reply")
+        answer = result.answer if isinstance(result, DoubtfulMail) else result
         assert isinstance(answer, MailAnswer)
         answer.own(())
 

@@ -48,9 +48,9 @@ def test_a_meaningful_line_is_kept_whatever_surrounds_it(
 
 def test_blank_lines_above_what_cannot_be_read_take_no_words_away() -> None:
     details = "Name: Ann Jones\nEmail: ann@member.test\nDOB: 1/2/1970"
-    for said in ("I have voted", "Please ring me"):
-        words = own_words(f"{said}\n\nThanks\n\nHi\n\n{details}", NAMES)
-        assert words.split("\n")[0] == said
+    for text in ("I have voted", "Please ring me"):
+        words = own_words(f"{text}\n\nThanks\n\nHi\n\n{details}", NAMES)
+        assert words.split("\n")[0] == text
         assert words.endswith(details)
 
 

@@ -103,9 +103,9 @@ def test_headers_and_texts_without_a_charset_are_read() -> None:
 @pytest.mark.parametrize("tag", ["div", "span", "p", "td", "a", "font"])
 def test_hidden_text_is_not_read(hiding: str, tag: str) -> None:
     wrapped = f"<table><tr><td>x</td><{tag} {hiding}>stop</{tag}></tr></table>" if tag == "td" else ""
-    said = read_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted").text
-    assert "stop" not in said
-    assert wrapped or said == "I have voted"
+    words = read_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted").text
+    assert "stop" not in words
+    assert wrapped or words == "I have voted"
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_text_made_to_be_slow_is_read_quickly(name: str) -> None:
 
 @given(st.text(alphabet="OnArwote: \n>-_FrmTSubjc,<>@i", max_size=600))
 def test_own_words_are_lines_of_the_mail(text: str) -> None:
-    said = own_words(text, NAMES)
-    assert len(said) <= LONGEST
+    words = own_words(text, NAMES)
+    assert len(words) <= LONGEST
     lines = {line.strip() for line in text.split("\n")}
-    assert all(line in lines or any(line in one for one in lines) for line in said.split("\n"))
+    assert all(line in lines or any(line in result for result in lines) for line in words.split("\n"))

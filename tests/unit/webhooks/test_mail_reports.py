@@ -251,14 +251,14 @@ BOMBS = {
 def test_a_malicious_mail_is_read_quickly(name: str) -> None:
     def read() -> None:
         try:
-            one = parse_mail(BOMBS[name])
+            parsed = parse_mail(BOMBS[name])
         except InputError:
             return
-        assert len(one.text) <= 20_000
-        assert one.attachments >= 0
-        machine_wrote(one)
-        read_bounce(one, AT)
-        read_complaint(one, KEYS, AT)
+        assert len(parsed.text) <= 20_000
+        assert parsed.attachments >= 0
+        machine_wrote(parsed)
+        read_bounce(parsed, AT)
+        read_complaint(parsed, KEYS, AT)
 
     assert effort_of(read) < 300  # thousands, where nothing is cut; this says only that something is
 
@@ -272,15 +272,15 @@ def test_a_mail_nested_without_end_is_refused_in_words() -> None:
 def test_any_bytes_are_read_as_a_mail_or_refused(junk: bytes, name: str, where: int) -> None:
     raw = mail(name)
     try:
-        one = parse_mail(raw[:where] + junk + raw[where + len(junk) // 2 :])
+        parsed = parse_mail(raw[:where] + junk + raw[where + len(junk) // 2 :])
     except InputError:
         return
-    assert "\0" not in one.text
-    one.header("Subject")
-    machine_wrote(one)
-    event = read_bounce(one, AT)
+    assert "\0" not in parsed.text
+    parsed.header("Subject")
+    machine_wrote(parsed)
+    event = read_bounce(parsed, AT)
     assert event is None or event.kind != "complained"
-    read_complaint(one, KEYS, AT)
+    read_complaint(parsed, KEYS, AT)
 
 
 @pytest.mark.parametrize("sign", [b"\x0b", b"\x0c", b"\x1c", b"\x1e"])

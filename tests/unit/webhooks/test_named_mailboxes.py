@@ -11,8 +11,9 @@ from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
 from webhooks.email.inbound_mail.mailbox_refusals import says_led_on
-from webhooks.email.inbound_mail.named_mailboxes import blames_ours, helpers_in, names_another, without_help
+from webhooks.email.inbound_mail.named_mailboxes import blames_ours, helpers_in, without_help
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
+from webhooks.email.inbound_mail.refused_names import names_another
 from webhooks.email.inbound_mail.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

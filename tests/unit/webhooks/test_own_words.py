@@ -292,9 +292,9 @@ def quoted_without_a_beginning(words: str, form: int) -> str:
     [("I have voted", "voted"), ("Thanks", "unclear"), ("No ballot paper has come", "no_ballot_paper")],
 )
 def test_our_message_is_recognised_without_a_line_that_introduces_it(words: str, reading: str, form: int) -> None:
-    found = own_words(quoted_without_a_beginning(words, form).replace("xx yy zz\n", ""), {"amy"}, sent_email())
-    assert found == words
-    assert classify_reply(found).reading == reading
+    own = own_words(quoted_without_a_beginning(words, form).replace("xx yy zz\n", ""), {"amy"}, sent_email())
+    assert own == words
+    assert classify_reply(own).reading == reading
 
 
 @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ def test_our_message_is_recognised_however_it_was_wrapped_and_marked(change: Any
 
 def test_scraps_of_our_footer_below_a_quotation_are_ours() -> None:
     first, last = sent_email()[0].split("Thank you,", 1)
-    said = f"{first}\nAmy Jones wrote this\n{last.strip()}"
-    assert "Stop" not in own_words(said, {"amy"}, sent_email())
+    text = f"{first}\nAmy Jones wrote this\n{last.strip()}"
+    assert "Stop" not in own_words(text, {"amy"}, sent_email())
 
 
 def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -> None:
     quoted = f"On Sun, 22 Nov 2026 at 11:59, Union <b@union.example> wrote:\n\n{sent_email()[0]}"
-    said = f"Hi,\n\n{quoted}\n\nPlease stop emailing me"
-    assert classify_reply(own_words(said, {"amy"}, sent_email())).reading == "opt_out"
+    text = f"Hi,\n\n{quoted}\n\nPlease stop emailing me"
+    assert classify_reply(own_words(text, {"amy"}, sent_email())).reading == "opt_out"
 
 
 @pytest.mark.parametrize(
@@ -365,8 +365,8 @@ def test_an_opt_out_below_a_signature_hides_no_vote(below: str) -> None:
 
 
 def test_a_name_below_thanks_may_be_whom_it_is_about() -> None:
-    said = "I've told you\n\nThanks\nDave Smith\nhas voted"
-    assert own_words(said, {"cat"}) == said
+    text = "I've told you\n\nThanks\nDave Smith\nhas voted"
+    assert own_words(text, {"cat"}) == text
 
 
 @pytest.mark.parametrize(
@@ -374,14 +374,14 @@ def test_a_name_below_thanks_may_be_whom_it_is_about() -> None:
 )
 def test_our_footer_is_no_wish_however_it_is_wrapped(label: str) -> None:
     footer = label.format(link="https://vote.example.org/u/qv2tmmba4jf3m")
-    for said in ("Thanks Cat", "I have voted"):
-        read = classify_reply(own_words(f"{said}\n\n{footer}", {"cat"}, email("ballot-reminder").forms))
-        assert read.reading == classify_reply(said).reading
+    for text in ("Thanks Cat", "I have voted"):
+        read = classify_reply(own_words(f"{text}\n\n{footer}", {"cat"}, email("ballot-reminder").forms))
+        assert read.reading == classify_reply(text).reading
 
 
 def test_a_link_of_ours_below_a_request_is_what_they_ask_for() -> None:
-    said = "Please\n\nUnsubscribe:\nhttps://vote.example.org/u/qv2tmmba4jf3m"
-    assert classify_reply(own_words(said, {"cat"}, email("ballot-reminder").forms)).reading == "opt_out"
+    text = "Please\n\nUnsubscribe:\nhttps://vote.example.org/u/qv2tmmba4jf3m"
+    assert classify_reply(own_words(text, {"cat"}, email("ballot-reminder").forms)).reading == "opt_out"
 
 
 @pytest.mark.parametrize("ours", [

@@ -23,8 +23,8 @@ def sendgrid(status: str, words: str, kind: str = "") -> EmailEvent | None:
 
 
 def mailgun(status: str, words: str, kind: str = "bounce") -> EmailEvent | None:
-    said = {"enhanced-code": status, "message": words}
-    event = {"event": "failed", "severity": "permanent", "reason": kind, "delivery-status": said}
+    body = {"enhanced-code": status, "message": words}
+    event = {"event": "failed", "severity": "permanent", "reason": kind, "delivery-status": body}
     return Mailgun().understand(event, AT)
 
 
@@ -35,8 +35,8 @@ def postmark(_status: str, words: str, kind: str = "HardBounce") -> EmailEvent |
 
 
 def ses(status: str, words: str, kind: str = "Permanent") -> EmailEvent | None:
-    said = {"emailAddress": "a@x.test", "status": status, "diagnosticCode": words}
-    bounce = {"bounceType": kind, "bounceSubType": "General", "bouncedRecipients": [said]}
+    body = {"emailAddress": "a@x.test", "status": status, "diagnosticCode": words}
+    bounce = {"bounceType": kind, "bounceSubType": "General", "bouncedRecipients": [body]}
     return Ses().understand({"eventType": "Bounce", "bounce": bounce}, AT)
 
 

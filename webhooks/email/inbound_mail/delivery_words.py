@@ -15,7 +15,13 @@ _DELAYED: Final = re.compile(
     r"|\bno need to (?:re-?send|send \w+(?: \w+)? again)|\bneed not (?:re-?send|be re-?sent)"
     r"|\b(?:for|another|next|up to) \w+ more (?:hours?|days?)\b|\bmore (?:attempts|tries)\b"
     r"|\bnot (?:yet )?been delivered (?:yet|for|after)\b|\b(?:has been|was|is|being) delayed\b"
-    r"|\bkeeps? (?:on )?(?:re)?trying|\bnot (?:yet )?(?:reached|arrived)\b[^.\n]{0,60}\byet\b"
+    r"|\b(?:keep\w*|continu\w*|go(?:es|ing)? on|carr\w+ on|persist\w*)\b[^.\n]{0,30}"
+    r"\b(?:re)?(?:try\w*|tries|tried|attempt\w*|deliver(?:y|ing|ed)?|send\w*)\b"
+    r"|\b(?:not|n['\u2019]t|never) (?:yet )?(?:been )?"
+    r"(?:giv(?:en|e|ing) up|stopped|abandoned|(?:a |the )?(?:final|permanent))\b"
+    r"|\b(?:still|remains?|stays?|waits?|waiting|kept|is)\b[^.\n]{0,20}"
+    r"\b(?:queued?|spool\w*|pending|in progress|on hold|underway)\b"
+    r"|\bnot (?:yet )?(?:reached|arrived)\b[^.\n]{0,60}\byet\b"
     r"|\bfurther (?:attempts|tries) follow"
     r"|\bstill (?:trying|being)|\b(?:attempts|retries|tries) (?:will )?continue|\b(?:attempts|retries) will be made\b"
     r"|\b(?:we|it|server|system|host|relay)\b[^.\n]{0,30}\b(?:try|tries|retry|retries|attempts?)\b[^.\n]{0,30}\b(?:again|later|further)"
@@ -28,16 +34,24 @@ _DELAYED: Final = re.compile(
     r"|\bnovas tentativas"
     r"|\bcontinuar\w* tentando|\bdal(?:iwn|iaf)? i (?:geisio|drio)|\bceisi\w* eto\b"
     r"|retrasad|aplazad|se reintentar|rinviat|\britard|ponown\w+ pr[óo]b|opóźni|vertraagd|opnieuw geprobeerd"
+    r"|continuar\w* a tentar|tentar\w* (?:novamente|de novo|outra vez)|\bem espera\b|\bna fila\b"
+    r"|f(?:ö|oe?)rsen(?:a|ing)|f(?:ö|oe?)rdr(?:ö|oe?)j|forts(?:ä|æ|ae?|e)tter\b"
+    r"|\bny(?:a|e|t|tt)? f(?:o|ö|oe)rs"
+    r"|f(?:ö|oe?)rs(?:ö|oe?)k\w* (?:igen|p(?:å|aa?) nytt)|forsink|(?:prøver|forsøg\w*|forsøk\w*) (?:igen|på nytt|på ny)"
+    r"|viiväst|yrit\w+ uudelleen|zpožděn|oneskoren|késleltet|újrapróbál|gecik|yeniden dene|întârzi|reîncerc"
+    r"|再試行|遅延|重试|延迟|延遲"
     r"|\badiad|\batrasad|отложен|повторн\w+ попытк|\boedi\b",
     re.IGNORECASE,
 )
 _NO_MORE: Final = re.compile(
     r"\b(?:no|nor|any|without) (?:further|more|longer|other|subsequent|additional)\b"
-    r"|\bnot (?:be|try|retry|attempt)\b|\bwon['\u2019]t\b"
+    r"|\bnot (?:be|try|retry|attempt|continue|keep|go on)\b|\bwon['\u2019]t\b"
     r"|\bkeine (?:weiteren|erneuten)|\baucun|\bne (?:sera|seront)|\bplus d['\u2019]autres|\bno se (?:seguir|har)",
     re.IGNORECASE,
 )
 """Words before those of a delay by which nothing is tried any more."""
+_NOW_ENDED: Final = re.compile(r"\bfor good\b|\bnow (?:\w+ )?(?:failed|given up|been returned)\b", re.IGNORECASE)
+"""Words behind those of a delay by which it is over."""
 _FAILED: Final = re.compile(
     r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
     r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
@@ -51,7 +65,11 @@ _ARRIVED: Final = re.compile(
     r"\b(?:was|were|been|is|are)\s+(?:\w+\s+)?(?:delivered|relayed|forwarded)\b|\bdelivered to\b|\breached\b"
     r"|(?:^|[:;,])[ \t*-]*(?:delivered|successful)\b(?!-)|\bsuccessful (?:delivery|recipients?)\b"
     r"|\breceived (?:the|your) (?:message|e?-?mail|original|copy)|\baccepted (?:the|your|this) (?:message|e?-?mail)"
-    r"|\bhas (?:got|received) it\b|\bdelivery to\b[^\n]{0,80}\bis complete\b|\bsuccessfully (?:delivered|relayed)\b"
+    r"|\bha(?:s|ve) (?:got |received )?(?:it|your (?:message|mail|e-?mail))\b"
+    r"|\b(?:was|were|been|is|are)\s+(?:\w+\s+){0,2}(?:stored|saved|filed|kept|archived|deposited)\b"
+    r"|\b(?:is|are|put|placed|left|lies|waits) in (?:the|her|his|their|its) (?:\w+ )?(?:mail ?box|inbox|folder)\b"
+    r"|\b(?:gespeichert|abgelegt|enregistrée?|conservée?|almacenado|guardado|archiviat[oa]|opgeslagen|armazenad[oa])\b"
+    r"|\bdelivery to\b[^\n]{0,80}\bis complete\b|\bsuccessfully (?:delivered|relayed)\b"
     r"|\b(?:mit|avec|con|com) (?:erfolg|succès|éxito|successo|sucesso)\b|\berfolgreich zugestellt\b"
     r"|\bzugestellt an\b|\b(?:remis|distribu[ée]|livr[ée]) [àa]\b|\bentregado a\b|\bconsegnato a\b"
     r"|\bwedi['\u2019]i (?:d?danfon|anfon|gyflwyno|chyflwyno)\b",
@@ -90,7 +108,8 @@ _ENDED: Final = re.compile(
 )
 """Words of a subject by which the delivery failed, whatever else it says …"""
 _FOR_NOW: Final = re.compile(
-    r"\btemporar\w* (?:\w+ )?(?:fail|error|problem)|\bfail\w*\W{1,3}(?:temporar\w*|transient|delay\w*)\b(?! address)"
+    r"\btemporar\w* (?:\w+ )?(?:fail|error|problem)|\btemporar\w* (?:un\w+|not)\b"
+    r"|\bfail\w*\W{1,3}(?:temporar\w*|transient|delay\w*)\b(?! address)"
     r"|\btransient (?:\w+ )?fail|\bwill (?:be )?retr",
     re.IGNORECASE,
 )
@@ -101,7 +120,9 @@ _RELAYED: Final = re.compile(r"^\W{0,3}(?:relayed|expanded)\W{0,3}$|\((?:relay(?
 def says_delayed(text: str) -> bool:
     """Tell whether a report's text says that the mail's delivery is still being tried."""
     return any(
-        _NO_MORE.search(text[max(match.start() - 30, 0) : match.end()]) is None for match in _DELAYED.finditer(text)
+        _NO_MORE.search(text[max(match.start() - 30, 0) : match.end()]) is None
+        and _NOW_ENDED.search(text, match.end()) is None
+        for match in _DELAYED.finditer(text)
     )
 
 
@@ -130,6 +151,6 @@ def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivere
     words = behind if _INTRODUCES.match(words) else words
     if _ENDED.search(words) and not _FOR_NOW.search(words):
         return None
-    if _WAITS.search(words):
+    if _WAITS.search(words) or says_delayed(words):
         return "delayed"
     return "relayed" if _RELAYED.search(words) else "delivered" if _SUCCEEDED.search(words) else None

@@ -19,9 +19,9 @@ from webhooks.email.inbound_mail.named_mailboxes import (
     is_same_mailbox,
     leads_elsewhere,
     mailboxes_in,
-    names_another,
     without_help,
 )
+from webhooks.email.inbound_mail.refused_names import names_another
 
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[ \t]*:)", re.IGNORECASE)
@@ -63,7 +63,11 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     words_of = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
-    if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
+    if (
+        leads_elsewhere(text, recipient, ours)
+        or names_another(without_help(text, recipient), recipient)
+        or says_arrived(text)
+    ):
         return False
     refusing = [words_of.get(recipient, "")] if recipient else [words for words in words_of.values() if _refuses(words)]
     domains = {mailbox.rpartition("@")[2] for mailbox in ours} - {""}
@@ -84,7 +88,11 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
     words_of = _by_mailbox(text, recipient)
     others = [mailbox for mailbox in words_of if not is_same_mailbox(mailbox, recipient)]
     refused = [mailbox for mailbox in others if _refuses(words_of[mailbox])]
-    if leads_elsewhere(text, recipient, ours) or names_another(text, recipient) or says_arrived(text):
+    if (
+        leads_elsewhere(text, recipient, ours)
+        or names_another(without_help(text, recipient), recipient)
+        or says_arrived(text)
+    ):
         return False
     wanted = [mailbox for mailbox in words_of if mailbox not in others] if recipient else [*{*refused} - {*ours}]
     if refused and not (wanted and all(_is_refused_alone(words_of[mailbox]) for mailbox in wanted)):

@@ -8,6 +8,7 @@ from typing import Final
 
 from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
 from webhooks.email.inbound_mail.addresses import purpose_of
+from webhooks.email.inbound_mail.refused_names import no_names
 
 MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-][\w.+=!#$%&*/?^`{|}~'-]{0,63}@[\w.-]{1,253}\w")
 _CODED: Final = re.compile(
@@ -24,47 +25,6 @@ _ARROW: Final = re.compile(
     rf"\s{{0,8}}[<(\[\"']{{0,2}}({MAILBOX.pattern}|[^\W\d_][\w.+-]{{0,63}})"
 )
 """A mailbox, an arrow, and the mailbox or the name to which it points."""
-_LABELLED: Final = re.compile(
-    r"^[ \t*-]*(?:[^\W\d_]{2,12} )?<?([^\W_][\w+-]{0,63})>?[ \t]*:[ \t]*[45]\d\d\b", re.MULTILINE
-)
-"""A name at the beginning of a line, directly before a server's reply …"""
-_NAMED: Final = re.compile(
-    r"(?<![\d.])5\.[0-7]\.\d{1,3}[ \t]+<?([^\W_][\w.+-]{0,63})>?(?:\.\.\.|:)[ \t]+"
-    r"(?:user|no such|recipient|unknown|mailbox|address|account|does not|invalid)\b",
-    re.IGNORECASE,
-)
-"""… or directly behind its code, as in `550 5.1.1 bob... User unknown` …"""
-_WHO: Final = r"(?:user|recipient|mailbox|account|address|alias|addressee|person|local[- ]part)"
-_NO_SUCH: Final = r"(?:unknown|invalid|not found|does(?: not|n't) exist|not (?:known|local|here))"
-_CALLED: Final = re.compile(
-    rf"\b(?:no such|unknown|invalid) {_WHO}(?:[ \t]*:[ \t]*|[ \t]+)[<(\[\"'\u2018]?([^\W_][\w.+-]{{0,63}})"
-    r"[>)\]\"'\u2019]?"
-    rf"(?=[ \t]+(?:here|at|on|in|known)\b|[ \t]*[.;]?[ \t]*$)"
-    rf"|\b{_WHO}[ \t]+[\"'<(\u2018]?([^\W_][\w.+-]{{0,63}})[\"'>)\u2019]?[ \t]+(?:is[ \t]+|was[ \t]+)?{_NO_SUCH}\b"
-    rf"|\b{_WHO}[ \t]+(?:is[ \t]+|was[ \t]+)?{_NO_SUCH}[ \t]*[(<\[\"']([^\W_][\w.+-]{{0,63}})[)>\]\"']",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""… or in the words themselves: `No such user bob here`, `User 'bob' unknown`, `User unknown (bob)`."""
-_TERM: Final = re.compile(r"[a-z][A-Z]")
-_HOST: Final = re.compile(r"(?:mx|mail|smtp|relay|host|server|gateway|gw|mta|in|inbound|edge)[-\w]*", re.IGNORECASE)
-"""The label of a host, which stands where a name may stand, too."""
-_NO_NAMES: Final = frozenset(
-    {
-        "account", "action", "address", "alias", "also", "an", "and", "answer", "antwort", "any", "at", "because",
-        "bounce", "bounced", "by", "błąd", "causa", "cause", "code", "currently", "data", "delivery", "denied",
-        "description", "destination", "details", "diagnosis", "diagnostic", "diagnostic-code", "does", "domain",
-        "email", "erreur", "error", "errore", "errors", "exist", "explanation", "failed", "failure", "fehler", "for",
-        "found", "fout", "from", "grund", "has", "here", "host", "id", "in", "info", "information", "invalid", "is",
-        "it", "known", "last", "list", "local", "lookup", "mail", "mailbox", "meldung", "message", "motif", "motivo",
-        "name", "names", "no", "not", "note", "of", "on", "oorzaak", "or", "output", "part", "permanent", "powód",
-        "raison", "razón", "rcpt", "reason", "received", "recipient", "recv", "reden", "refused", "rejected",
-        "remote", "reply", "response", "respuesta", "result", "returned", "risposta", "réponse", "said", "says",
-        "send", "sender", "sent", "server", "smtp", "sorry", "specified", "status", "table", "technical", "text",
-        "that", "the", "this", "to", "transaction", "transcript", "undeliverable", "unknown", "ursache", "user",
-        "username", "verification", "was", "with", "wrong", "you", "your", "ответ", "ошибка", "причина",
-    }
-)  # fmt: skip
-"""Words that stand there and are nobody's name."""
 _ROLES: Final = re.compile(
     r"(?:(?:e-?)?mail|it|net|sys|tech|user|web|post|host|list|service)?[-_.]?"
     r"(?:post-?master|abuse|(?:help|service|support)[-_.]?desk|help|(?:it[-_.]?|tech[-_.]?|customer[-_.]?)?support"
@@ -190,30 +150,10 @@ def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bo
     if others and _LEADS.search(text):
         return True
     for source, target in ((match[1].lower(), match[2].lower()) for match in _ARROW.finditer(text)):
-        known = target in _NO_NAMES or target in ours or source in ours
+        known = target in no_names() or target in ours or source in ours
         if not known and not is_same_mailbox(source, target) and not (recipient and target == recipient != source):
             return True
     return False
-
-
-def names_another(text: str, recipient: str) -> bool:
-    """Tell whether a text refuses somebody else by name alone: `bob: 550 5.1.1 User unknown`.
-
-    Args:
-        text: of a report or of a server.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
-    """
-    matches = (match for form in (_LABELLED, _NAMED, _CALLED) for match in form.finditer(text))
-    words = {match[match.lastindex or 0] for match in matches}
-    names = {word.lower() for word in words if not _is_no_name(word)}
-    return bool(recipient) and bool(names - {recipient.partition("@")[0]})
-
-
-def _is_no_name(word: str) -> bool:
-    """Tell whether a word is nobody's name: an ordinary one, a number, a host's label, a term such as `UserSearch`."""
-    if word.lower() in _NO_NAMES or word.isdigit():
-        return True
-    return _HOST.fullmatch(word) is not None or _TERM.search(word) is not None
 
 
 def names_our_domain(words: str, recipient: str, ours: Collection[str]) -> bool:

@@ -21,9 +21,6 @@ from core.db import Connection
 from core.errors import AddressError
 from core.keyring import Keyring
 from core.plurals import plural
-from messaging.outbox.transactional import transactional_address
-from messaging.states import Reason
-from messaging.suppression import suppress as suppress_address
 from webhooks.email.events import find_message
 from webhooks.email.inbound_mail.mail_store import SQL
 from webhooks.email.inbound_mail.own_words import own_words
@@ -130,8 +127,6 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
         The id of its reply, if it became one.
     """
     read, text = answer.read(mail)
-    if read.reading == "opt_out" and answer.message_id is not None:
-        await _stop_where_we_wrote(db, answer.message_id)
     answered = await answer_reply(
         db,
         Inbound(
@@ -150,15 +145,6 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
     if answer.attachments:
         await _deal_with_attachments(db, item, answer, answered, readable=bool(mail.words))
     return answered.reply_id
-
-
-async def _stop_where_we_wrote(db: Connection, message_id: int) -> None:
-    """Obey an opt-out in an answer to a transactional message, which is about no campaign: nothing else would."""
-    address = await transactional_address(db, message_id)
-    if address is not None:
-        await suppress_address(
-            db, channel="email", address=address, reason=Reason.OPTED_OUT, source="email_reply", message_id=message_id
-        )
 
 
 async def _deal_with_attachments(
@@ -189,6 +175,6 @@ def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
 
 
 def _ids(parsed: ParsedMail, name: str) -> list[str]:
-    """Return the ids a mail says it answers: of a long thread the first, which may be ours, and the last."""
-    ids = parsed.header(name).split()
+    """Return the ids a mail says it answers, latest first; of a long thread the last and the first, one may be ours."""
+    ids = parsed.header(name).split()[::-1]
     return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]

@@ -34,12 +34,13 @@ from webhooks.email.inbound_mail.named_mailboxes import (
     helpers_in,
     is_same_mailbox,
     mailboxes_in,
-    names_another,
     names_only_ours,
     names_our_domain,
     refused_by_code,
+    without_help,
 )
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, header, text_of
+from webhooks.email.inbound_mail.refused_names import names_another
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 FEEDBACK: Final = "message/feedback-report"
@@ -296,8 +297,10 @@ class _Report:
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
         led_on = any(says_led_on(source, self.recipient, self.ours) for source in (words, self.text))
         about_us = any(judge(words, self.recipient, self.ours) for judge in (names_only_ours, names_our_domain))
-        waits_or_arrived = says_arrived(self.text) or says_delayed(self.text) or self._is_doubtful
-        if led_on or about_us or names_another(words, self.recipient) or waits_or_arrived:
+        waits_or_arrived = (
+            any(says(f"{self.text}\n{words}") for says in (says_arrived, says_delayed)) or self._is_doubtful
+        )
+        if led_on or about_us or names_another(without_help(words, self.recipient), self.recipient) or waits_or_arrived:
             return _doubted(judged)
         if not self.recipient:
             return judged

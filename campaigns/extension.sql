@@ -1,0 +1,13 @@
+-- name: campaigns
+-- Campaigns that ask a question.
+select campaign_id from campaign where subject_kind = 'question' and subject_id = $1;
+
+-- name: open_steps
+-- Steps of some campaigns that still send, or will.
+select step_id, content from step
+where campaign_id = any ($1::bigint[]) and state not in ('finished', 'cancelled')
+order by campaign_id, position;
+
+-- name: audit
+-- Who extended it, from when to when.
+insert into audit (actor, action, subject, detail, at) values ($1, 'question.extended', $2, $3, $4);

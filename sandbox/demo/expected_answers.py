@@ -1,0 +1,145 @@
+"""Answers that people expect to count, by the sandbox's record: what each did in turn, and what it should come to.
+
+This follows what docs/questions.md promises, and none of Muster's code: the last answer counts, an undo brings back the
+one before, words beside an answer are kept, a bare digit that either of two questions could mean is asked back, and so
+is an unclear reply, once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandbox.demo.reconcile import People
+from sandbox.record import Act
+from services.questions.questions import Question
+
+_BARE: Final = re.compile(r"\W*(\d)(?![^\W_])")
+"""A digit without a letter behind it, at the beginning of a reply."""
+_PRESSED: Final = "answer_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What somebody said about a question: an answer, words, or both."""
+
+    message: str
+    by_link: bool
+    answer: str | None
+    comment: str
+
+
+@dataclass(slots=True)
+class ExpectedAnswers:
+    """What people said, as it should count.
+
+    Args:
+        questions: those that were asked.
+        people: who got what.
+
+    Attributes:
+        low: people whose answer staff should look into, with the question.
+        asked_back: people who should have been asked back, with the question.
+    """
+
+    questions: Sequence[Question]
+    people: People
+    low: set[tuple[int, int]] = field(default_factory=set)
+    asked_back: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _given: defaultdict[tuple[int, int], list[_Given]] = field(default_factory=lambda: defaultdict(list))
+    _texted: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def follow(self, acts: Iterable[Act]) -> None:
+        """Follow what people did, in order."""
+        for act in acts:
+            if act.channel == "sms":
+                self._note_text(act)
+            if act.succeeded and act.route == "link":
+                self._by_link(act)
+            elif act.succeeded and act.did == "replied" and not self.people.is_shared(act.address):
+                self._by_text(act)
+
+    def answers(self, question: Question) -> dict[int, str]:
+        """Return the answer of everybody who has one, by person."""
+        return {
+            person: answer
+            for (question_id, person), given in self._given.items()
+            if question_id == question.question_id and (answer := _present(given)) is not None
+        }
+
+    def comments(self, question: Question) -> Counter[tuple[int, str]]:
+        """Return the words that are kept, with who said them."""
+        return Counter(
+            (person, answer.comment)
+            for (question_id, person), given in self._given.items()
+            if question_id == question.question_id
+            for answer in given
+            if answer.comment
+        )
+
+    def _note_text(self, act: Act) -> None:
+        """Note which questions a phone was asked, the last one last."""
+        subject = self.people.by_text[act.message].subject_id
+        texted = self._texted[act.address]
+        if subject is not None and texted[-1:] != [subject]:
+            texted.append(subject)
+
+    def _by_link(self, act: Act) -> None:
+        recipient = self.people.by_token(act.token)
+        assert recipient.subject_id is not None
+        key = recipient.subject_id, recipient.person_id
+        given = self._given[key]
+        if act.did == "answered" and act.answer.startswith(_PRESSED):
+            self._give(key, _Given(act.message, True, act.answer.removeprefix(_PRESSED), ""))
+        elif act.did == "commented":
+            given.append(_Given(act.message, True, None, act.comment))
+        elif act.did == "undone":
+            last = next(
+                (answer for answer in reversed(given) if answer.by_link and answer.message == act.message), None
+            )
+            if last is not None:
+                given.remove(last)
+
+    def _by_text(self, act: Act) -> None:
+        person = self.people.by_text[act.message].person_id
+        open_to_them = [self._question(number) for number in dict.fromkeys(reversed(self._texted[act.address]))]
+        bare = _BARE.match(act.text)
+        if bare is not None:
+            fitting = [(question, question.digits[bare[1]]) for question in open_to_them if bare[1] in question.digits]
+        else:
+            fitting = [(question, act.answer) for question in open_to_them if question.answer(act.answer) is not None]
+        unanswered = [(question, answer) for question, answer in fitting if not self._has_answered(question, person)]
+        if len(unanswered) > 1:
+            self._ask_back(unanswered[0][0], person)
+        elif fitting:
+            question, answer = (unanswered or fitting)[0]
+            self._give((question.question_id, person), _Given(act.message, False, answer, act.comment))
+        elif act.answer == "unclear" or any(question.answer(act.answer) is not None for question in self.questions):
+            latest = open_to_them[0]
+            if not self._has_answered(latest, person):
+                self._ask_back(latest, person)
+
+    def _give(self, key: tuple[int, int], given: _Given) -> None:
+        self._given[key].append(given)
+        question = self._question(key[0])
+        answer = None if given.answer is None else question.answer(given.answer)
+        if answer is not None and answer.low:
+            self.low.add(key)
+
+    def _ask_back(self, question: Question, person: int) -> None:
+        key = question.question_id, person
+        self.asked_back[key] = 1  # once, however often they are unclear
+
+    def _has_answered(self, question: Question, person: int) -> bool:
+        return _present(self._given.get((question.question_id, person), [])) is not None
+
+    def _question(self, question_id: int) -> Question:
+        return next(question for question in self.questions if question.question_id == question_id)
+
+
+def _present(given: Sequence[_Given]) -> str | None:
+    """Return the last answer of all that was said."""
+    return next((answer.answer for answer in reversed(given) if answer.answer is not None), None)

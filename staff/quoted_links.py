@@ -1,0 +1,78 @@
+"""Sign-in links that come back from outside, as in a reply that quotes one: masked, and revoked, as others read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from core.alerts import raise_alert
+from core.credentials import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
+from core.db import Connection, load_queries
+from staff.accounts import Actor, record
+
+SQL: Final = load_queries(__file__)
+T = TypeVar("T")
+
+_BY: Final = Actor("muster", "muster")
+
+log = structlog.get_logger(__name__)
+
+
+async def without_links(db: Connection, words: str, *, now: datetime) -> str:
+    """Return words from outside with sign-in links masked; a link that stands in them works no longer.
+
+    Args:
+        db: in the caller's transaction, if any.
+        words: as they came.
+        now: the time, aware.
+    """
+    if not might_hold(words):
+        return words
+    return await _masked(db, now, lambda known, recognised: mask_credentials(words, known, recognised))
+
+
+async def document_without_links(db: Connection, document: Any, *, now: datetime) -> Any:
+    """Do the same for every text of a JSON document."""
+    if not document_might_hold(document):
+        return document
+    return await _masked(db, now, lambda known, recognised: mask_document(document, known, recognised))
+
+
+async def raw_without_links(db: Connection, raw: bytes, *, now: datetime) -> bytes:
+    """Do the same for a mail, or a body that cannot be read."""
+    known = await _live_pieces(db, now)
+    recognised = set[bytes]()
+    masked = await asyncio.to_thread(mask_raw, raw, known.keys(), recognised)  # an attachment takes a second
+    await _revoke(db, {known[piece] for piece in recognised}, now)
+    return masked
+
+
+async def _masked(db: Connection, now: datetime, mask: Callable[[Any, set[bytes]], T]) -> T:
+    known, recognised = await _live_pieces(db, now), set[bytes]()
+    masked = mask(known.keys(), recognised)
+    await _revoke(db, {known[piece] for piece in recognised}, now)
+    return masked
+
+
+async def _live_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
+    """Return the link that each piece belongs to, of all links that can still be used."""
+    rows = await db.fetch(SQL["list_live_links"], now)
+    return {piece: row["digest"] for row in rows for piece in row["pieces"]}
+
+
+async def _revoke(db: Connection, digests: set[bytes], now: datetime) -> None:
+    for row in await db.fetch(SQL["revoke_links"], sorted(digests), now) if digests else ():
+        log.warning("a sign-in link came back from outside and was revoked", staff_id=row["staff_id"])
+        await record(db, row["staff_id"], "sign-in link revoked", by=_BY, now=now, why="it came back from outside")
+        await raise_alert(
+            db,
+            key=f"sign-in:{row['staff_id']}",
+            severity="warning",
+            title=f"A sign-in link for {row['email']} came back from outside, and works no longer.",
+            remedy="Somebody quoted it, or a mailbox sent it back: others may have read it. Make another one with:"
+            f" muster user link {row['email']}",
+        )
