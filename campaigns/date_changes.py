@@ -92,35 +92,35 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
     if when is None or step["launched_at"] is None:
         return 0
     await subject_of(step["subject"]).prepare(db)
-    one = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
+    dated_step = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
     changed = 0
     while True:
         async with db.transaction():
             await lock_people_shared(db)
             people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
-            changed += await one.settle(sorted(people))
+            changed += await dated_step.settle(sorted(people))
         if len(people) < AT_ONCE:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
-        changed += await _compare(one)
+        changed += await _compare(dated_step)
         await db.execute(SQL["compared"], step_id, runtime.clock())
     return changed
 
 
-async def _compare(one: _Step) -> int:
+async def _compare(dated_step: _Step) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
-    while people := await one.audience.page(one.db, after=after, limit=AT_ONCE):
-        changed += await _settle_page(one, people, after, people[-1])
+    while people := await dated_step.audience.page(dated_step.db, after=after, limit=AT_ONCE):
+        changed += await _settle_page(dated_step, people, after, people[-1])
         after = people[-1]
-    return changed + await _settle_page(one, [], after, None)
+    return changed + await _settle_page(dated_step, [], after, None)
 
 
-async def _settle_page(one: _Step, people: Sequence[int], after: int, last: int | None) -> int:
-    async with one.db.transaction():
-        await lock_people_shared(one.db)
-        waiting = await one.db.fetch(SQL["waiting"], one.step["step_id"], after, last)
-        return await one.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
+async def _settle_page(dated_step: _Step, people: Sequence[int], after: int, last: int | None) -> int:
+    async with dated_step.db.transaction():
+        await lock_people_shared(dated_step.db)
+        waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step["step_id"], after, last)
+        return await dated_step.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +143,23 @@ class _Step:
         await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
         decisions = await self._decide(people, messages, dues)
-        new = [one for one in decisions if one.person_id not in messages]
-        pairs = [(one, messages[one.person_id]) for one in decisions if one.person_id in messages]
-        changes = [(one, message, code) for one, message in pairs if (code := _change(one, message)) is not None]
-        late = {message.message_id: _date(one) for one, message in pairs if self._is_late(one, message, now)}
-        back = [message.message_id for one, message in pairs if _is_back(one, message)]
+        new = [decision for decision in decisions if decision.person_id not in messages]
+        pairs = [(decision, messages[decision.person_id]) for decision in decisions if decision.person_id in messages]
+        changed_pairs = [(decision, message, _change(decision, message)) for decision, message in pairs]
+        changes = [(decision, message, code) for decision, message, code in changed_pairs if code is not None]
+        late = {
+            message.message_id: _date(decision) for decision, message in pairs if self._is_late(decision, message, now)
+        }
+        back = [message.message_id for decision, message in pairs if _is_back(decision, message)]
         if new:
             await place(self.db, self.step, new, self.used, now)
         if changes:
-            targets = [_target(one, message) for one, message, _ in changes]
+            targets = [_target(decision, message) for decision, message, _ in changes]
             query, parameters = await recipients(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
             await settle_messages(self.db, queued_step(self.step), query, *parameters, codes=codes, at=now)
-        if waiting := [one for one, message in pairs if message.waits]:
-            queued = [replace(one, state=State.QUEUED) for one in waiting]
+        if waiting := [decision for decision, message in pairs if message.waits]:
+            queued = [replace(decision, state=State.QUEUED) for decision in waiting]
             query, parameters = await recipients(self.db, self.step, queued, self.used, now)
             await refresh_variables(self.db, step_id, query, *parameters)
         if late:
@@ -164,8 +167,8 @@ class _Step:
         if back:
             await note_moves_back(self.db, back, now)
         # what is on the wire is looked at again when it is known whether it left
-        if open_ones := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
-            await self.db.execute(SQL["note_again"], step_id, open_ones)
+        if unfinished := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
+            await self.db.execute(SQL["note_again"], step_id, unfinished)
         return len(new) + len(changes) + len(late) + len(back)
 
     async def _change_dates(self, dues: Mapping[int, Due], now: datetime) -> None:
@@ -185,8 +188,11 @@ class _Step:
         )
         taken = await addresses_taken(self.db, step["step_id"], page)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
-        gone = sorted(messages.keys() - set(members))
-        left = (Decision(one, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE, dues.get(one)) for one in gone)
+        missing = sorted(messages.keys() - set(members))
+        left = (
+            Decision(person_id, None, None, State.SKIPPED, Reason.LEFT_AUDIENCE, dues.get(person_id))
+            for person_id in missing
+        )
         return [*decisions, *left]
 
     def _is_late(self, decision: Decision, message: DatedMessage, now: datetime) -> bool:
@@ -196,9 +202,9 @@ class _Step:
         """
         if not message.sent or self.when.side == "after" or decision.due is None:
             return False
-        told, date = message.date_at, decision.due.date_at
+        named_date, date = message.date_at, decision.due.date_at
         noted = message.reason == Reason.DATE_MOVED_LATE and message.moved_to == date
-        return told != date and not noted and any(one is not None and one > now for one in (told, date))
+        return named_date != date and not noted and any(day is not None and day > now for day in (named_date, date))
 
 
 def _decide_again(
@@ -215,11 +221,11 @@ def _decide_again(
     if message is None or message.channel is None or message.address is None:
         return assign_addresses([person], taken, dues)[0]
     own = message.channel, message.address
-    kept = [one for one in person.addresses if (one.channel, one.address) == own]
-    others = [one for one in person.addresses if one not in kept]
+    kept = [address for address in person.addresses if (address.channel, address.address) == own]
+    others = [address for address in person.addresses if address not in kept]
     # it leaves an address only where that is theirs no longer: whoever opts out there is written to nowhere instead
-    stays = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.untaken
-    theirs = kept if stays else [*kept, *others]
+    keeps_place = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.untaken
+    theirs = kept if keeps_place else [*kept, *others]
     taken.discard(own)
     (decision,) = assign_addresses([replace(person, addresses=theirs)], taken, dues)
     taken.add(own)

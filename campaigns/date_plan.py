@@ -66,10 +66,12 @@ async def plan_dates(
     when = dated_when(step["spec"], step["position"]) if step["dated"] else None
     if when is None:
         return None
-    waiting = [one for one in decisions if one.state is State.QUEUED]
-    times = [one.due.not_before for one in waiting if one.due and one.due.not_before]
-    strange = dict.fromkeys(one.due.text for one in decisions if one.due and one.reason == Reason.UNREADABLE_DATE)
-    places = Counter((one.channel, one.address) for one in waiting)
+    waiting = [decision for decision in decisions if decision.state is State.QUEUED]
+    times = [decision.due.not_before for decision in waiting if decision.due and decision.due.not_before]
+    strange = dict.fromkeys(
+        decision.due.text for decision in decisions if decision.due and decision.reason == Reason.UNREADABLE_DATE
+    )
+    places = Counter((decision.channel, decision.address) for decision in waiting)
     here = ZoneInfo(step["subject"]["time_zone"])
     return DatePlan(
         attribute=when.attribute,
@@ -81,10 +83,10 @@ async def plan_dates(
         in_vain=await db.fetchval(
             SQL["in_vain"],
             step["step_id"],
-            [one.person_id for one in waiting],
-            [one.channel for one in waiting],
+            [decision.person_id for decision in waiting],
+            [decision.channel for decision in waiting],
             times,
-            [one.due and one.due.date_at for one in waiting],
+            [decision.due and decision.due.date_at for decision in waiting],
         ),
         unreadable=tuple(text[:_LONGEST] for text in list(strange)[:_EXAMPLES]),
         shared=sum(n for n in places.values() if n > 1),

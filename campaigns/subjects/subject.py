@@ -318,12 +318,7 @@ class Subject(ABC):
         return "late" if self.closes_at is not None and at >= self.closes_at else None
 
     def answers_until(self, state: str, now: datetime) -> datetime | None:
-        """Return until when answers to a campaign count whose messages are all sent; None where none do.
-
-        Args:
-            state: the campaign's.
-            now: the time.
-        """
+        """Return until when answers to a campaign in a state count, once it is finished; None where none do."""
         return self.closes_at if state == "finished" and self.reads_answers and self.outside(now) is None else None
 
     async def record(self, db: Connection, answer: Answer) -> int:
@@ -396,13 +391,7 @@ class Subject(ABC):
         return {"opens": self.opens_at, "closes": self.closes_at}
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:
-        """Return its answers so far, or those to one campaign.
-
-        Args:
-            db: a connection.
-            now: the time.
-            campaign_id: the campaign.
-        """
+        """Return its answers so far, of which a question counts those to one campaign alone."""
         return SubjectStatus()
 
 

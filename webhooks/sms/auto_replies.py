@@ -96,7 +96,7 @@ async def queue_reply(
     if payload.get("reply") is None:
         return
     reply = AutoReply(**payload["reply"])
-    holders = {one.person_id for one in await find_holders(db, [("sms", phone)])}
+    holders = {holder.person_id for holder in await find_holders(db, [("sms", phone)])}
     confirms = reply.what == "sms_stopped"
     kind = MessageKind.OPT_OUT_CONFIRMED if confirms else MessageKind.AUTO_REPLY
     message = NewMessage(

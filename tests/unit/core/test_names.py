@@ -58,10 +58,6 @@ OF_THE_SANDBOX: Final = {"sandbox/record.py"}
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 LONGEST: Final = 400
-NOT_YET: Final[frozenset[str]] = frozenset(
-    {"campaigns/date_changes.py", "campaigns/date_plan.py", "webhooks/sms/auto_replies.py"}
-)
-"""Files with variables, aliases or queries whose names are vague; entries leave this list, none comes."""
 EXPLAINED: Final = frozenset({"a", "data", "dbmate", "intake", "needed"})
 """Single words in brackets in ARCHITECTURE.md, *Inside the packages*, that are no modules."""
 
@@ -121,11 +117,6 @@ def test_nothing_else_has_a_name_of_the_old_dialect() -> None:
     assert found == set()
 
 
-def is_still_vague(path: Path) -> bool:
-    name = path.relative_to(ROOT)
-    return name.parts[0] in NOT_YET or str(name) in NOT_YET
-
-
 def sources(*kinds: str) -> Iterator[Path]:
     return (path for package in PACKAGES for kind in kinds for path in sorted((ROOT / package).rglob(f"*.{kind}")))
 
@@ -155,7 +146,6 @@ def test_no_variable_has_a_name_that_says_nothing() -> None:
     vague = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in sources("py")
-        if not is_still_vague(path)
         for name in bound(path)
         if name.strip("_").lower() in VAGUE
     }
@@ -166,7 +156,6 @@ def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
     vague = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in sources("sql")
-        if not is_still_vague(path)
         for text in [path.read_text(encoding="utf-8")]
         for words, names in (
             (VAGUE | RIDDLES, re.findall(r"(?m)^-- name: (\w+)", text)),
