@@ -67,7 +67,8 @@ async def add_visit(db: Connection) -> None:
 
 
 async def made(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
-    spec = campaign_spec(about={"question": "visit"}, steps=[dict(step) for step in steps or (REMINDER,)], **changes)
+    about = changes.pop("about", {"question": "visit"})
+    spec = campaign_spec(about=about, steps=[dict(step) for step in steps or (REMINDER,)], **changes)
     return await create_campaign(runtime, spec, "staff")
 
 

@@ -248,7 +248,8 @@ async def test_a_vote_stands_whatever_becomes_of_a_date_and_its_voter_is_listed(
     async with connected(muster) as db:
         ballot = await create_ballot(db, ballot_spec(closes="2027-03-01"))
     await load(f"1,Ann,{PHONE},,,,{FIRST}")
-    await launched(muster, DAY, HOURS, audience={"answered": False})
+    steps = [{**step, "template": "ballot-reminder"} for step in (DAY, HOURS)]
+    await launched(muster, *steps, about={"ballot": ballot.name}, audience={"answered": False})
     clock.now = utc(24, 14, 30)
     assert await send_due(muster, await muster.pool.fetchval("select step_id from step where position = 1"))
     async with connected(muster) as db:

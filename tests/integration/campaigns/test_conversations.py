@@ -208,7 +208,7 @@ async def test_a_mail_in_answer_to_what_we_asked_back_answers_the_question(runti
     ann = await add_person(db, "R2", email="ann@example.org")
     asked = await ask(runtime, db, await add_question(db))
     message_id = await asked.message_to(ann)
-    unclear = await asked.says("I was there on Monday.", "ann@example.org", "email", message_id=message_id)
+    unclear = await asked.says("Hmm, so so", "ann@example.org", "email", message_id=message_id)
     assert unclear.why_open is None
     asked_back = await db.fetchval("select message_id from message where step_id is null")
     await sent(db, asked_back, NOW)

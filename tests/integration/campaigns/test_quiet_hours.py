@@ -89,8 +89,8 @@ async def test_every_plan_shows_the_quiet_hours(muster: Runtime) -> None:
     assert "the first text may go on Sunday 29 November at 08:00, by the campaign's clock" in words
     assert "the first email" not in words
     assert second.starts_at == datetime(2026, 12, 1, 22, 16, tzinfo=UTC)
-    assert "Tuesday 01 December at 22:16 at the earliest" in told(second)
-    assert "the first may go on Wednesday 02 December at 08:00" in told(second)
+    assert "Tuesday 1 December at 22:16 at the earliest" in told(second)
+    assert "the first may go on Wednesday 2 December at 08:00" in told(second)
 
 
 async def test_a_plan_that_would_text_at_night_says_so(muster: Runtime) -> None:

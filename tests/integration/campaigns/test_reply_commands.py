@@ -66,7 +66,7 @@ async def test_commands_list_show_read_and_close_replies(
     assert muster(settings, "list").stdout == "No reply waits for a person.\n"
 
     story = orjson.loads(muster(settings, "show", str(hm), "--json").stdout)
-    assert [(past["reading"], past["rule"], past["read_by"]) for past in story["readings"]] == [
+    assert [(past["reading"], past["rule"], past["reader"]) for past in story["readings"]] == [
         ("unclear", "none", None),
         ("voted", "staff", "eve"),
     ]
