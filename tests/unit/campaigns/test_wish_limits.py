@@ -154,7 +154,7 @@ def test_a_word_of_opting_out_is_no_name_and_a_paper_not_needed_is_not_missing(t
     ("stop texting me I voted on Sunday", "voted"), ("no more texts I voted on Sunday", "voted"),
     ("voted on Sunday no more texts", "voted"), ("posted it on Monday at work, stop texting me", "voted"),
     ("I have voted by post so stop texting", "voted"), ("stop! voted by post", "voted"),
-    ("stop texting, call me", "call_me"), 
+    ("stop texting, call me", "call_me"),
     ("No more texts at night. STOP", None), ("no more texts or emails please", None),
     ("do not text or email me", None), ("don't text, email or call me", None), ("stop emailing and texting me", None),
     ("no more texts, emails or letters", None), ("do not text", None),
