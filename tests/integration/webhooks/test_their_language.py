@@ -47,8 +47,9 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
 async def text_back(here: Runtime, client: Client, body: str, *, pictures: int = 0) -> str:
     """What a text is answered by itself, once it is processed; "" for nothing."""
     path = "/webhooks/twilio/inbound"
+    sid = f"SM{await here.pool.fetchval('select count(*) from inbound_log'):032x}"  # each text has its own
     form = {
-        "MessageSid": "SM" + "0a" * 16, "From": PHONE, "To": NUMBER, "Body": body, "NumMedia": str(pictures),
+        "MessageSid": sid, "From": PHONE, "To": NUMBER, "Body": body, "NumMedia": str(pictures),
     }  # fmt: skip
     signature = RequestValidator(TOKEN).compute_signature(f"https://muster.test{path}", form)
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
@@ -102,7 +103,9 @@ async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
     await db.execute("update person set language = 'cy'")
     assert "ni allwn weld lluniau" in await text_back(campaign.runtime, client, "", pictures=1)
     await add_person(db, "2", sms=PHONE)
-    assert "ni chewch ragor" not in await text_back(campaign.runtime, client, "please stop texting me")
+    confirmed = await text_back(campaign.runtime, client, "please stop texting me")
+    assert "you will get no more texts" in confirmed
+    assert "ni chewch ragor" not in confirmed
 
 
 async def test_whoever_shares_the_address_of_somebody_erased_reads_their_own_language(
