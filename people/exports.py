@@ -10,7 +10,8 @@ import asyncpg
 
 from core.db import Pool, load_queries
 from core.errors import InputError
-from core.files.sheets import SheetWriter, sheet_or_nothing
+from core.files.guarded_csv import double_apostrophes
+from core.files.sheets import SheetWriter, sheet_kind, sheet_or_nothing
 from people.imports.columns import map_columns
 from people.imports.mapping import Mapping
 from people.units import UNIT_KINDS
@@ -51,11 +52,11 @@ async def export_people(
         InputError: the file cannot be written.
     """
     with sheet_or_nothing(path, replace=replace, for_excel=for_excel) as sheet:
-        return await _write(pool, sheet, path.name, actor, reserved)
+        return await _write(pool, sheet, path, actor, reserved)
 
 
-async def _write(pool: Pool, sheet: SheetWriter, name: str, actor: str, reserved: Collection[str]) -> int:
-    people = 0
+async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: str, reserved: Collection[str]) -> int:
+    people, is_workbook = 0, sheet_kind(path) == "xlsx"
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
         widths = await db.fetchrow(SQL["count_address_columns"], timeout=_TIMEOUT)
         assert widths is not None
@@ -64,9 +65,11 @@ async def _write(pool: Pool, sheet: SheetWriter, name: str, actor: str, reserved
         sheet.writerow(header)
         cursor = await db.cursor(SQL["list_members"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
-            sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
+            rows = [_row(person, widths["phones"], widths["emails"], names) for person in page]
+            # nothing guards a workbook's cells, but the import takes off what looks like a guard
+            sheet.writerows([double_apostrophes(cell) for cell in row] if is_workbook else row for row in rows)
             people += len(page)
-        await db.execute(SQL["record_audit"], actor, name, {"people": people})
+        await db.execute(SQL["record_audit"], actor, path.name, {"people": people})
     return people
 
 

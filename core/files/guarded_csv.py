@@ -17,6 +17,9 @@ _INNER_FORMULA: Final = re.compile(
     "((?:[;|]|(?<=.)[\t\r\n])[ \t]*)(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])", re.DOTALL
 )
 """Beginning of a formula if the file were split at semicolons, bars, tabs or line breaks, as programs may do."""
+_GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
+"""Apostrophe by which a spreadsheet marks a cell as no formula; ours as well."""
+_GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _CHANGED_BY_EXCEL: Final = re.compile(r"(?=[^0-9]*[0-9])\+?[^\W_](?:[^\W_]|[ ./:-]){0,199}")
 """Cell with a digit that Excel may take for a number or a date, and without anything that it may run."""
@@ -57,6 +60,19 @@ def guard(cell: str) -> str:
     """
     cell = _INNER_FORMULA.sub(r"\1'", cell)
     return f"'{cell}" if _FORMULA.match(cell) and not _PHONE.fullmatch(cell) else cell
+
+
+def unguard(cell: str) -> str:
+    """Take the apostrophes off again that `guard` put into a cell, or a spreadsheet before one."""
+    if _GUARDED.match(cell):
+        cell = cell[1:].lstrip()
+    return _GUARDED_INSIDE.sub(r"\1", cell)
+
+
+def double_apostrophes(cell: str) -> str:
+    """Double those apostrophes of a cell that `unguard` takes off: for a file in which nothing else needs a guard."""
+    cell = _GUARDED_INSIDE.sub(r"\1''", cell)
+    return f"'{cell}" if _GUARDED.match(cell) else cell
 
 
 def as_text(cell: str) -> str:

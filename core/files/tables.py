@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from core.files.guarded_csv import unguard
 from core.files.workbooks.cells import NO_RESULT
 
 RawRow = tuple[int, list[str] | None]
@@ -19,10 +20,8 @@ _INVISIBLE: Final = dict.fromkeys(
      *range(0x2066, 0x206A), 0xFEFF]
 )  # fmt: skip
 _INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
-_GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
-"""Apostrophe by which a spreadsheet marks a cell as no formula; ours as well: see `core.files.guarded_csv`."""
-_GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
-_AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')  # another, by which zeros before a number are kept
+_AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
+"""Cell that keeps the zeros before a number in Excel; `as_text` writes one."""
 _ERROR: Final = re.compile(
     r"#[\u00a1\u00bf]?[A-Z\u00c0-\u00de][A-Z\u00c0-\u00de0-9_/]*[!?]|#(?:N/A|n/a|N/D|NV|ND|N/V|GETTING_DATA|ERROR)|#{3,}|Err:[0-9]{3}"
 )
@@ -120,10 +119,8 @@ def clean(cell: str) -> str:
         cell = " ".join(cell.split())
     else:
         cell = cell.strip()
-    if _GUARDED.match(cell):
-        cell = cell[1:].lstrip()
     if "'" in cell:
-        cell = _GUARDED_INSIDE.sub(r"\1", cell)
+        cell = unguard(cell)
     if cell[:1] == "=" and (match := _AS_TEXT.fullmatch(cell)):
         cell = " ".join(match[1].replace('""', '"').split())
     return cell

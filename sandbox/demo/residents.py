@@ -38,7 +38,7 @@ RESIDENTS: Final = Phrasebook(
         "fair": ("the lift was broken", "hard to find a place to park"),
         "poor": ("waited two hours", "nobody knew about my letter", "the toilets were closed"),
         "will_attend": ("my daughter comes with me", "with a wheelchair"),
-        "change_appointment": ("I am away that day", "mornings are better"),
+        "change_appointment": ("I am away that day", "I am away until Friday"),
         "answer_good": ("Thanks to the lady at the desk", "All very quick"),
         "answer_fair": ("The form is too long", "The queue was outside in the rain"),
         "answer_poor": ("Nobody answered the phone", "I was sent away twice"),

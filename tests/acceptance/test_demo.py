@@ -112,7 +112,7 @@ def test_a_councils_question_ends_with_every_count_reconciled(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "There is no file"), (b"", "empty"), (b"Name,Phone\nAnn,07700900123\n", "membership number")],
+    [(None, "There is no file"), (b"", "empty"), (b"Name,Phone\nAnn,07700900123\n", "No column holds the number")],
     ids=["missing", "empty", "without a membership number"],
 )
 def test_a_bad_member_file_is_refused_in_words(tmp_path: Path, content: bytes | None, words: str) -> None:

@@ -74,8 +74,11 @@ async def _send_link(stage: Stage, db: Connection, channel: ChannelName) -> int:
 
 
 async def _answer_one(stage: Stage, db: Connection) -> int | None:
-    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None where none waits."""
-    waiting = await open_replies(db, limit=20)
+    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None where none waits.
+
+    Whoever was unclear is left alone: they are asked back, and what they say after words of staff is said to staff.
+    """
+    waiting = [reply for reply in await open_replies(db, limit=20) if reply.reading != "unclear"]
     for reply in waiting:
         try:
             async with db.transaction():

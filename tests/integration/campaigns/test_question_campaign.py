@@ -23,7 +23,7 @@ from tests.integration.campaigns.test_notices import muster, of_a_ballot, sandbo
 from tests.support.console_site import console_site
 from tests.support.inbound_rows import Moving, look, press, serve
 from tests.support.member_states import Client
-from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
+from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox
 from webhooks import process_inbound
 
 __all__ = ["sandbox"]
@@ -139,8 +139,12 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
         shown = " ".join(do("campaign status visit-2026-feedback").split())
         assert "all sent; answers count until Monday 7 December, 18:00" in shown
         assert "1 person opted out in answer to it." in shown
+
+        async def shows_that_answers_come_in() -> bool:  # its figures may be some seconds old
+            return "All sent, answers come in" in (await site.get("/console/"))[1]
+
+        await until(shows_that_answers_come_in)
         _, html = await site.get("/console/")
-        assert "All sent, answers come in" in html
         assert "1 opted out in answer to it." in html
     assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
 

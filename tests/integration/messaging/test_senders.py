@@ -113,7 +113,7 @@ async def test_many_unknown_outcomes_raise_one_alert_that_passes_with_them(db: C
     assert await alert_unknown_outcomes(db) == await alert_unknown_outcomes(db) == [step.senders["sms"]]
     (alert,) = await open_alerts(db)
     assert (alert.severity, alert.times) == ("warning", 1)
-    assert f"of {UNKNOWN} messages from {SMS_FROM}" in alert.title
+    assert f"whether {UNKNOWN} messages from {SMS_FROM} were sent" in alert.title
     await db.execute("update message set state = 'accepted'")
     assert await alert_unknown_outcomes(db) == []
     assert await open_alerts(db) == []

@@ -8,18 +8,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ballots.ballots import create_ballot
 from campaigns.date_changes import follow_dates
 from core.runtime import Runtime
 from muster import erasure
-from tests.support.appointments import Clock, launched, loader, rows
-from tests.support.electorate import at_noon, ballot_spec, connected
+from tests.support.appointments import Clock, add_visit, launched, loader, rows
+from tests.support.electorate import at_noon, connected
 
 
 async def test_a_dated_message_of_somebody_erased_gets_no_address_again(runtime: Runtime, tmp_path: Path) -> None:
     muster = replace(at_noon(runtime), clock=Clock())
     async with connected(muster) as db:
-        await create_ballot(db, ballot_spec(closes="2027-03-01"))
+        await add_visit(db)
     await loader(muster, tmp_path)(
         "1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,,,,,2026-11-25 14:30", "3,Cy,+447700900003,,,,2026-11-25 14:30"
     )

@@ -236,7 +236,7 @@ async def _heard(redis: Redis) -> bool:
 
 
 async def _nothing_queued(redis: Redis) -> bool:
-    return not await redis.exists("arq:job:inbox")
+    return not await redis.exists("arq:job:inbound")
 
 
 async def test_a_worker_stops_in_the_middle_without_losing_or_doubling_messages(
@@ -308,7 +308,7 @@ async def test_a_job_is_plain_json(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
         await wake("inbound")
-    job = await runtime.redis.get("arq:job:inbox")
+    job = await runtime.redis.get("arq:job:inbound")
     assert orjson.loads(job)["f"] == "inbound"
     arq = open_arq(runtime.settings.redis_url)
     assert arq.job_deserializer is not None
@@ -322,14 +322,14 @@ async def test_a_wake_up_requested_during_another_is_sent(runtime: Runtime) -> N
     async with ArqWake(runtime.settings.redis_url) as wake:
         first = asyncio.create_task(wake("inbound"))
         await until(lambda: _queued(runtime.redis))
-        await runtime.redis.delete("arq:job:inbox")  # heeded: what comes from here on is news
+        await runtime.redis.delete("arq:job:inbound")  # heeded: what comes from here on is news
         await wake("inbound")
         await first
     assert await _queued(runtime.redis)
 
 
 async def _queued(redis: Redis) -> bool:
-    return bool(await redis.exists("arq:job:inbox"))
+    return bool(await redis.exists("arq:job:inbound"))
 
 
 async def test_a_wake_up_that_failed_in_an_unforeseen_way_keeps_none_of_the_next_from_going(
