@@ -11,7 +11,7 @@ The lock of a step's launch keeps launch and changes apart. A message that has l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,7 +26,8 @@ from campaigns.person_dates import DatedWhen, Due, dated_when
 from campaigns.subjects.kinds import subject_of
 from core.alerts import resolve_alert
 from core.db import Connection, load_queries
-from core.errors import Conflict, MusterError
+from core.db.away import is_away
+from core.errors import Conflict, MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.outbox.dated_messages import (
     DatedMessage,
@@ -49,10 +50,12 @@ COMPARE_EVERY: Final = timedelta(hours=1)
 COMPARE_FIRST: Final = timedelta(minutes=1)
 
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
+_OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
+"""Errors that one person's details, or one message, can cause for all who are looked at together."""
 _MAY_COME_BACK: Final = frozenset(
     {
         Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
-        Reason.NO_ADDRESS, Reason.SHARED_ADDRESS, Reason.DATE_MOVED_BACK,
+        Reason.NO_ADDRESS, Reason.SHARED_ADDRESS, Reason.DATE_MOVED_BACK, Reason.ADDRESS_CHANGED,
     }
 )  # fmt: skip
 """Reasons that end when more is known of a person; after others a message comes back for another date only."""
@@ -74,11 +77,16 @@ async def follow_dates(runtime: Runtime) -> int:
         try:
             async with launch_lock(runtime, row["step_id"]) as db:
                 changed += await _follow(runtime, db, row["step_id"])
-                await resolve_alert(db, f"dates:{row['step_id']}")
         except Conflict:
             continue  # it is being launched, or another worker does this
         except MusterError as error:
-            await raise_step_alert(runtime, f"dates:{row['step_id']}", _NOT_FOLLOWED, error)
+            await raise_step_alert(runtime, _alert_key(row["step_id"]), _NOT_FOLLOWED, error)
+        except asyncpg.PostgresError as error:
+            if is_away(error):
+                raise
+            log.exception("dates of people could not be followed", step_id=row["step_id"])
+            trouble = Unavailable(f"The database reported: {error}.", remedy="It is tried again every second.")
+            await raise_step_alert(runtime, _alert_key(row["step_id"]), _NOT_FOLLOWED, trouble)
     if changed:
         log.info("dates of people followed", messages=changed)
         await runtime.wake("deliver")
@@ -99,12 +107,24 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
             await lock_people_shared(db)
             people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
             changed += await dated_step.settle(sorted(people))
-        if len(people) < AT_ONCE:
+        if len(people) < AT_ONCE or people <= dated_step.left:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
         changed += await _compare(dated_step)
         await db.execute(SQL["compared"], step_id, runtime.clock())
+    if dated_step.left:
+        trouble = Unavailable(
+            f"Nothing could be done for {len(dated_step.left)} people, such as the person {min(dated_step.left)}.",
+            remedy="The log says why. All others are done, and these are tried again every second.",
+        )
+        await raise_step_alert(runtime, _alert_key(step_id), _NOT_FOLLOWED, trouble)
+    else:
+        await resolve_alert(db, _alert_key(step_id))
     return changed
+
+
+def _alert_key(step_id: int) -> str:
+    return f"dates:{step_id}"
 
 
 async def _compare(dated_step: _Step) -> int:
@@ -125,7 +145,11 @@ async def _settle_page(dated_step: _Step, people: Sequence[int], after: int, las
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Step whose dates are followed."""
+    """Step whose dates are followed.
+
+    Attributes:
+        left: people for whom nothing could be done this time.
+    """
 
     runtime: Runtime
     db: Connection
@@ -133,11 +157,28 @@ class _Step:
     when: DatedWhen
     audience: Audience
     used: frozenset[str]
+    left: set[int] = field(default_factory=set)
 
     async def settle(self, people: Sequence[int]) -> int:
-        """Do for some people what follows from what is known of them now; returns how many messages changed."""
+        """Do for some people what follows from what is known of them now; returns how many messages changed.
+
+        One whose message cannot be changed is left for the next look, and keeps nobody else waiting.
+        """
         if not people:
             return 0
+        try:
+            async with self.db.transaction():
+                return await self._settle(people)
+        except _OF_ONE:
+            if len(people) == 1:
+                log.exception("the date of a person could not be followed", person_id=people[0])
+                self.left.update(people)
+                await self.db.execute(SQL["note_again"], self.step["step_id"], people)
+                return 0
+        half = len(people) // 2
+        return await self.settle(people[:half]) + await self.settle(people[half:])
+
+    async def _settle(self, people: Sequence[int]) -> int:
         now, step_id = self.runtime.clock(), self.step["step_id"]
         dues = await dues_of(self.db, self.step, self.when, people, now)
         await self._change_dates(dues, now)
@@ -215,7 +256,7 @@ def _decide_again(
     Args:
         person: the person.
         message: theirs; None where they have none yet.
-        taken: addresses of all messages of the step; nobody else gets them.
+        taken: addresses of the step's messages to people who have them now; who has another one gets theirs there.
         dues: when messages are due.
     """
     if message is None or message.channel is None or message.address is None:
@@ -224,11 +265,15 @@ def _decide_again(
     kept = [address for address in person.addresses if (address.channel, address.address) == own]
     others = [address for address in person.addresses if address not in kept]
     # it leaves an address only where that is theirs no longer: whoever opts out there is written to nowhere instead
-    keeps_place = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.untaken
+    keeps_place = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.movable
     theirs = kept if keeps_place else [*kept, *others]
+    is_taken = own in taken
     taken.discard(own)
     (decision,) = assign_addresses([replace(person, addresses=theirs)], taken, dues)
-    taken.add(own)
+    if is_taken:
+        taken.add(own)
+    if others and not theirs and decision.reason == Reason.NO_ADDRESS:
+        return replace(decision, reason=Reason.ADDRESS_CHANGED)
     return decision
 
 
@@ -255,8 +300,8 @@ def _why_queued(decision: Decision, message: DatedMessage, *, same_date: bool) -
 
 
 def _target(decision: Decision, message: DatedMessage) -> Decision:
-    """Return what a message becomes: one that is withdrawn, and no worker ever took, leaves its address to others."""
-    if decision.state is State.QUEUED or message.untaken:
+    """Return what a message becomes: one that is withdrawn, and has not left, leaves its address to others."""
+    if decision.state is State.QUEUED or message.movable:
         return decision
     return replace(decision, state=State.CANCELLED, channel=message.channel, address=message.address)
 

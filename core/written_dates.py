@@ -17,6 +17,7 @@ _ZONES_APART: Final = timedelta(minutes=15)
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _YEARS: Final = range(1900, 2200)
+# of lower-case text: a pattern that ignores case takes a long s for an s, and no list of names holds that
 _WRITTEN: Final = re.compile(
     r"""(?:(?P<weekday>mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?
     (?:
@@ -33,7 +34,7 @@ _WRITTEN: Final = re.compile(
       )
       \s*(?P<zone>z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?
     )?""",
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
 
 
@@ -61,11 +62,11 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
         text: as it is written.
         zone: of a time that names none, and in which midnight is no time.
     """
-    match = _WRITTEN.fullmatch(text.strip())
+    match = _WRITTEN.fullmatch(text.strip().lower())
     if match is None:
         return None
     year = int(match["year"] or match["year2"] or match["year3"])
-    month = _MONTHS.index(match["name"].lower()) + 1 if match["name"] else int(match["month"] or match["month2"])
+    month = _MONTHS.index(match["name"]) + 1 if match["name"] else int(match["month"] or match["month2"])
     day = int(match["day"] or match["day2"] or match["day3"])
     hour, half = match["hour"] or match["hour2"], match["half"] or match["half2"]
     if (match["zone"] or "").startswith("-") and match["machine"] is match["seconds"] is None:
@@ -79,7 +80,7 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
         )  # fmt: skip
     except ValueError:
         return None
-    if year not in _YEARS or (match["weekday"] and _DAYS.index(match["weekday"].lower()) != written.weekday()):
+    if year not in _YEARS or (match["weekday"] and _DAYS.index(match["weekday"]) != written.weekday()):
         return None
     here = written if hour is None else written.astimezone(zone)
     if half is None and here.time() == time():
@@ -97,7 +98,7 @@ def _on_the_clock(hour: int, half: str | None) -> int:
         return hour
     if not 1 <= hour <= 12:
         raise ValueError(hour)
-    return hour % 12 + (12 if half.lower() == "p" else 0)
+    return hour % 12 + (12 if half == "p" else 0)
 
 
 def _offset(zone: str | None) -> tzinfo | None:

@@ -149,6 +149,7 @@ class Reason(StrEnum):
     PAST_DATE = "past_date"
     LATER_REMINDER = "later_reminder"
     LEFT_AUDIENCE = "left_audience"
+    ADDRESS_CHANGED = "address_changed"
     DATE_MOVED = "date_moved"
     DATE_MOVED_LATE = "date_moved_late"
     DATE_MOVED_BACK = "date_moved_back"
@@ -251,6 +252,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.PAST_DATE: "The date that says when to send it to them is past.",
         Reason.LATER_REMINDER: "A later message about the same date was due already, and goes instead.",
         Reason.LEFT_AUDIENCE: "They are no longer among those whom it is for.",
+        Reason.ADDRESS_CHANGED: "It may have gone to an address that is theirs no longer, and goes to no other.",
         Reason.DATE_MOVED: "The date that says when to send it to them has changed.",
         Reason.DATE_MOVED_LATE: "Their date changed after this had gone, and they have not been told again.",
         Reason.DATE_MOVED_BACK: "Their date is again the one that they were told before.",

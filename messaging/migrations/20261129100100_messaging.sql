@@ -234,18 +234,19 @@ create trigger step_stays before delete on step for each row execute function re
 create trigger sender_stays before delete on sender for each row execute function refuse_while_named();
 
 -- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. A message
--- that no worker has ever taken went nowhere: as long as it may wait for months, it follows its person to another address; but
--- what was erased stays so. No statement that runs for every message names these columns, so this costs sending nothing, as the
+-- of a dated step that has not left went nowhere: as long as it may wait for months, it follows its person to another address;
+-- but what was erased stays so. No statement that runs for every message names these columns, so this costs sending nothing, as the
 -- trigger fires after: one that fires before locks each row that any update writes. A message leaves its table in one way only,
 -- into the archive: otherwise it could be made anew, for somebody else.
 create function only_erasing_place() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
-  if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id)
-    and coalesce(new.address, '') !~ '^erased-' and coalesce(old.address, '') !~ '^erased-'
-    and not exists (select from erased_message x where x.message_id = old.message_id)
-    and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
-    and not exists (select from message_event e where e.message_id = old.message_id and e.state = 'sending') then
-    return null;
+  if tg_table_name = 'message' and (new.message_id, new.person_id) = (old.message_id, old.person_id) then
+    if coalesce(new.address, '') !~ '^erased-' and coalesce(old.address, '') !~ '^erased-'
+      and not exists (select from erased_message x where x.message_id = old.message_id)
+      and exists (select from step s where s.step_id = old.step_id and s.dated is not null)
+      and not may_have_left(old) and not is_in_hand(old) then
+      return null;
+    end if;
   end if;
   if coalesce(current_setting('muster.erasing', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
@@ -310,6 +311,29 @@ create table message_event (
 -- Events for other systems are read in the order of their ids. They are written in it: a thousandth of the size of an index
 -- of each finds them, and writing costs next to nothing more.
 create index message_event_order on message_event using brin (event_id) with (pages_per_range = 32, autosummarize = on);
+
+-- Whether a message has left, or may have: something says that a provider has it, or may have it. One that was taken and put
+-- back has not, nor one that a provider refused or was too busy for: no receipt comes for those.
+create function may_have_left(message) returns boolean language sql stable parallel safe as $$
+  select
+    $1.wire_at is not null or $1.provider_id is not null
+    or exists (select from message_try t where t.message_id = $1.message_id)
+    or exists (
+      select from message_event e
+      where e.message_id = $1.message_id
+        and e.state in ('ambiguous', 'accepted', 'sent', 'delivered', 'read', 'undelivered', 'bounced', 'complained')
+    )
+$$;
+
+-- Whether a worker has a message in hand, by its history, which says so whatever the message says.
+create function is_in_hand(message) returns boolean language sql stable parallel safe as $$
+  select coalesce((
+    select e.state = 'sending' from message_event e
+    where e.message_id = $1.message_id and e.state is not null
+    order by e.event_id desc
+    limit 1
+  ), false)
+$$;
 
 -- History leaves its table through the owner's function archive_messages alone. Anybody can set a setting; nobody else is the
 -- table's owner.
@@ -818,6 +842,7 @@ end $$;
 grant execute on function
   is_received, messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, message_deadline, stops_of,
   reason_weight, impersonal_detail to public;
-grant execute on function messages_to_nobody, stop_of_transactional, conversation_of to public;
+grant execute on function
+  messages_to_nobody, stop_of_transactional, conversation_of, may_have_left, is_in_hand to public;
 
 -- migrate:down

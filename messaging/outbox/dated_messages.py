@@ -16,6 +16,9 @@ from messaging.states import Reason, State
 
 SQL: Final = load_queries(__file__)
 
+_FENCED: Final = "m.attempt + (m.state::text = 'sending')::int"
+"""Attempt of a message that is taken back from a worker: a hand-back that this records later counts no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatedMessage:
@@ -28,7 +31,7 @@ class DatedMessage:
         unsent: the same, or withdrawn: it may be changed.
         sent: whether a provider took it, and it did not come back.
         over: whether it has left, or failed.
-        untaken: whether no worker has ever taken it: it may go to another address.
+        movable: whether it has not left, nor may have: it may go to another address.
     """
 
     message_id: int
@@ -42,13 +45,14 @@ class DatedMessage:
     unsent: bool
     sent: bool
     over: bool
-    untaken: bool
+    movable: bool
     moved_to: datetime | None
 
 
 async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> dict[int, DatedMessage]:
     """Lock the messages of a step to some people until the transaction ends; returns them by person."""
-    rows = await db.fetch(SQL["lock_messages"], step_id, people)
+    await db.execute(SQL["lock_messages"], step_id, people)
+    rows = await db.fetch(SQL["read_locked"], step_id, people)
     return {row["person_id"]: DatedMessage(**{**row, "state": State(row["state"])}) for row in rows}
 
 
@@ -84,12 +88,17 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
     """
     sql = f"""
         with fresh as ({query}), changed as (
-          update message m set variables = fresh.variables, state = 'queued', changed_at = now()
+          update message m
+          set variables = fresh.variables, state = 'queued', attempt = {_FENCED}, changed_at = now()
           from fresh
-          where m.step_id = ${len(parameters) + 1} and m.person_id = fresh.person_id
+          join message before on before.step_id = ${len(parameters) + 1} and before.person_id = fresh.person_id
+          where m.message_id = before.message_id
             and (m.state = 'queued' or m.state::text = 'sending' and m.wire_at is null)
             and m.variables is distinct from fresh.variables
-          returning 1
+          returning m.message_id, before.state as was
+        ), taken_back as (
+          insert into message_event (message_id, state, source, code)
+          select message_id, 'queued', 'dates', 'handed_back' from changed where was = 'sending'
         )
         select count(*) from changed
     """  # noqa: S608  # the query is of our own .sql files
@@ -124,7 +133,7 @@ def _settle(query: str, parameters: int) -> str:
               variables = case w.state when 'queued' then w.variables else m.variables end,
               time_zone = w.time_zone,
               not_before = coalesce(w.not_before, m.not_before),
-              dispatcher_id = null, changed_at = {at}::timestamptz
+              dispatcher_id = null, attempt = {_FENCED}, changed_at = {at}::timestamptz
           from wanted w
           where m.step_id = {step}::bigint and m.person_id = w.person_id
             and (m.state in ('queued', 'skipped', 'suppressed', 'cancelled', 'expired')

@@ -1,6 +1,11 @@
 -- name: lock_messages
--- Locks messages in the order of their ids, as all statements do. One that a worker has claimed and not put on the
--- wire can still be changed: the worker's intent then finds it changed. One that was erased stays as it is.
+-- Locks messages in the order of their ids, as all statements do.
+select from message where step_id = $1 and person_id = any ($2::bigint[]) order by message_id for update;
+
+-- name: read_locked
+-- Messages that are locked; read after the lock, as a worker that held it may have claimed or sent some meanwhile. One that
+-- a worker has claimed and not put on the wire can still be changed: the worker's intent then finds it changed. One that was
+-- erased stays as it is.
 select
   m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
   m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
@@ -10,7 +15,7 @@ select
   ) and coalesce(m.address, '') !~ '^erased-' as unsent,
   m.state in ('accepted', 'sent', 'delivered', 'read') as sent,
   m.state not in ('queued', 'sending', 'ambiguous') as over,
-  not exists (select from message_event e where e.message_id = m.message_id and e.state = 'sending') as untaken,
+  not may_have_left(m) as movable,
   case m.reason when 'date_moved_late' then (
     select (e.detail ->> 'date')::timestamptz from message_event e
     where e.message_id = m.message_id and e.code = 'date_moved_late'
@@ -18,9 +23,7 @@ select
     limit 1
   ) end as moved_to
 from message m
-where m.step_id = $1 and m.person_id = any ($2::bigint[])
-order by m.message_id
-for update of m;
+where m.step_id = $1 and m.person_id = any ($2::bigint[]);
 
 -- name: note_late_moves
 -- Notes of messages that had gone that their person's date has changed since; lists and counts show it as a reason. The

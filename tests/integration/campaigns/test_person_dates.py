@@ -92,6 +92,20 @@ async def test_each_is_queued_for_their_own_time_and_whoever_has_none_has_a_reas
     assert result.name == "nudges"
 
 
+async def test_letters_that_only_look_like_a_month_are_no_date_and_stop_nobody_else(
+    muster: Runtime, load: Load
+) -> None:
+    garbled = ("1 \u017fep 2027", "\u017fat 5/12/2026", "fr\u0131 4/12/2026")
+    await load(*(f"{n},Bo,+44770090000{n},,,,{text}" for n, text in enumerate(garbled)), "9,Ann,+447700900009,,,,")
+    at_once = {"template": "appointment-reminder", "channels": ["sms"]}
+    await launched(muster, REMINDER, at_once)
+    assert [(await outcomes(muster))[str(n)][1] for n in range(3)] == ["unreadable_date"] * 3
+    assert {row[0] for row in (await outcomes(muster, 2)).values()} == {"queued"}
+    await load("9,Ann,+447700900009,,,,2026-11-25 14:30")
+    assert await follow_dates(muster) == 1
+    assert (await outcomes(muster))["9"] == ("queued", None, utc(24, 14, 30))
+
+
 async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
     muster: Runtime, load: Load, clock: Clock
 ) -> None:
