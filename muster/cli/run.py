@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 def command(members: str, sandbox_port: int | None, sandbox_mail_port: int | None) -> None:
     """Start everything on this machine and stay up: web server, worker, embedded servers and sandbox.
 
+    The pages are at http://127.0.0.1:8000, or on the next free port, which is printed and kept. Another one:
+    MUSTER_LISTEN=127.0.0.1:8100 muster run. Links begin with that address unless MUSTER_PUBLIC_URL says otherwise.
+
     Data is kept in MUSTER_HOME (default .muster). Texts and emails go to the sandbox unless Twilio or a mail relay is
     configured; what the sandbox holds is gone when it is stopped. Stop it with Ctrl+C. While it is up, every other
     command works beside it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ import click
 
 from campaigns.languages import people_by_language
 from campaigns.replies.classification import GENERAL
-from campaigns.subjects.kinds import KINDS, MEANINGS, find_subject
-from campaigns.subjects.question import QuestionSubject
+from campaigns.subjects.kinds import KINDS, MEANINGS
 from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
+from core.db import Connection
 from core.errors import MusterError, NotFound
 from core.keyring import example_token
 from core.settings import Settings
@@ -24,6 +24,7 @@ from messaging.content.template_files import list_templates, load_template
 from messaging.content.templates import Template
 from messaging.settings import load_settings
 from messaging.states import ChannelName
+from muster.cli.about import About, about_option
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
@@ -71,18 +72,15 @@ _language = click.option("--language", metavar="CODE", help="Only this language 
 
 @command.command()
 @click.argument("name")
-@click.option(
-    "--about", type=click.Choice(list(KINDS)), help="Check it for campaigns about this kind of thing; without it, any."
-)
-@click.option("--question", metavar="NAME", help="Check it for campaigns that ask this question: its menu, too.")
+@about_option
 @_language
 @json_option
-def check(name: str, about: str | None, question: str | None, language: str | None, as_json: bool) -> None:
+def check(name: str, about: About | None, language: str | None, as_json: bool) -> None:
     """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
     Exits with 1 and names file and line where something is wrong. Warnings do not make it fail.
     """
-    template, settings, people, subject = run(_check(name, about, question))
+    template, settings, people, subject = run(_check(name, about))
     wanted = None if language is None else _in_language(template, language)
     warnings = (
         *template.warnings(
@@ -91,7 +89,7 @@ def check(name: str, about: str | None, question: str | None, language: str | No
             meanings=_understood(about, subject),
             language=wanted,
         ),
-        *(subject.warnings(template) if subject is not None else _not_of_a_ballot(template, about)),
+        *_warnings_of(template, about, subject),
         *(_without_their_language(template, people) if wanted is None else ()),
     )
     if as_json:
@@ -122,20 +120,23 @@ def check(name: str, about: str | None, question: str | None, language: str | No
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
 
-def _understood(about: str | None, subject: Subject | None) -> Collection[str] | None:
+def _understood(about: About | None, subject: Subject | None) -> Collection[str] | None:
     """Return the meanings that a menu may have; None where that depends on what a campaign asks."""
     if subject is not None:
         return GENERAL | subject.meanings
-    return GENERAL | KINDS[about].common_meanings if about is not None and not KINDS[about].reads_answers else None
+    return GENERAL | about.kind.common_meanings if about is not None and not about.kind.reads_answers else None
 
 
-def _not_of_a_ballot(template: Template, about: str | None) -> Iterator[str]:
-    """Warn of a menu that only a question may know, where none is named."""
+def _warnings_of(template: Template, about: About | None, subject: Subject | None) -> Iterator[str]:
+    """Warn of what its subject says of it; where none is named, of a menu that only a question may know."""
+    if subject is not None:
+        yield from subject.warnings(template)
+        return
     unknown = [f"{digit} ({meaning})" for digit, meaning in template.menu.items() if meaning not in _MEANINGS]
-    if unknown and (about is None or KINDS[about].reads_answers):
+    if unknown and (about is None or about.kind.reads_answers):
         yield (
-            f"Whether anything understands the answer {', '.join(unknown)} depends on what a campaign asks: check it"
-            " with --question NAME."
+            f"Whether anything understands the answer {', '.join(unknown)} depends on what a campaign asks: say which"
+            " with --about question:NAME."
         )
 
 
@@ -165,7 +166,7 @@ def _file(channel: ChannelName, language: str) -> str:
 
 
 def _without_their_language(template: Template, people: Mapping[str, int]) -> Iterator[str]:
-    """List the languages members have and the template lacks."""
+    """List the languages people have and the template lacks."""
     for language, n in people.items():
         if spoken(language, template.languages) is None:
             speakers = "one person has" if n == 1 else f"{n:,} people have"
@@ -175,19 +176,25 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
             )
 
 
-async def _check(
-    name: str, about: str | None, question: str | None
-) -> tuple[Template, Settings, Mapping[str, int], Subject | None]:
+async def _check(name: str, about: About | None) -> tuple[Template, Settings, Mapping[str, int], Subject | None]:
     load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
-        template, known = load_template(runtime.settings.template_roots, name), await known_variables(db)
-        subject = await find_subject(db, QuestionSubject.kind, question) if question is not None else None
-        kind = KINDS[about] if about is not None else type(subject) if subject is not None else _only_kind(template)
-        if kind is None:
-            template.check(known, subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
-        else:
-            check_template(template, kind, known, runtime.settings.sms_from, subject)
+        template, subject = await _checked(db, runtime.settings, name, about)
         return template, runtime.settings, await people_by_language(db), subject
+
+
+async def _checked(
+    db: Connection, settings: Settings, name: str, about: About | None
+) -> tuple[Template, Subject | None]:
+    """Load a template and check it for what its campaigns are about."""
+    template, known = load_template(settings.template_roots, name), await known_variables(db)
+    subject = await about.find(db) if about is not None else None
+    kind = about.kind if about is not None else _only_kind(template)
+    if kind is None:
+        template.check(known, subjects=SUBJECTS, sms_from=settings.sms_from)
+    else:
+        check_template(template, kind, known, settings.sms_from, subject)
+    return template, subject
 
 
 def _only_kind(template: Template) -> type[Subject] | None:
@@ -196,36 +203,23 @@ def _only_kind(template: Template) -> type[Subject] | None:
     return named[0] if len(named) == 1 else None
 
 
-def _subject_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for each kind of subject that has a name: `--ballot NAME`."""
-    for kind in (kind for kind in KINDS.values() if kind.named):
-        about = f"Take title and dates from this {kind.kind}; without it, from an example."
-        command = click.option(f"--{kind.kind}", metavar="NAME", help=about)(command)
-    return command
-
-
-def _chosen(about: Mapping[str, str | None]) -> tuple[str, str] | None:
-    """Return the kind and name of the subject that the options name; None for none."""
-    return next(((kind, name) for kind, name in about.items() if name), None)
-
-
 @command.command()
 @click.argument("name")
-@click.option("--person", required=True, metavar="ID", help="The member's number, as in the member file.")
-@_subject_options
+@click.option("--person", required=True, metavar="ID", help="Whose message it is: the person's number, as in the file.")
+@about_option
 @_language
 @click.option(
     "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the HTML part to a file."
 )
 @json_option
 def preview(
-    name: str, person: str, language: str | None, html_file: Path | None, as_json: bool, **about: str | None
+    name: str, person: str, about: About | None, language: str | None, html_file: Path | None, as_json: bool
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
     What they get is in their own language where the template has it; the template's other languages follow.
     """
-    shown = run(_preview(name, person, _chosen(about), language))
+    shown = run(_preview(name, person, about, language))
     if html_file is not None:
         if shown.choices[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
@@ -245,14 +239,14 @@ def preview(
 
 @command.command()
 @click.argument("name")
-@click.option("--person", required=True, metavar="ID", help="Whose message it is: a member's number.")
+@click.option("--person", required=True, metavar="ID", help="Whose message it is: the person's number, as in the file.")
 @click.option("--to", "address", required=True, metavar="ADDRESS", help="Where it goes: your own mailbox or mobile.")
-@_subject_options
+@about_option
 @_language
 @actor_option
-def test(name: str, person: str, address: str, language: str | None, actor: str, **about: str | None) -> None:
+def test(name: str, person: str, address: str, about: About | None, language: str | None, actor: str) -> None:
     """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links only say that."""
-    shown = run(_preview(name, person, _chosen(about), language))
+    shown = run(_preview(name, person, about, language))
     message_id = run(send_test(shown, address, actor))
     click.echo(f"The test goes out as message {message_id}. See: muster messages why '#{message_id}'")
 
@@ -264,14 +258,12 @@ def _write(path: Path, html: str) -> None:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-async def _preview(name: str, external_id: str, about: tuple[str, str] | None, language: str | None) -> Preview:
+async def _preview(name: str, external_id: str, about: About | None, language: str | None) -> Preview:
     load_template(load_settings().template_roots, name)
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
-        template = load_template(settings.template_roots, name)
-        template.check(await known_variables(db), subjects=SUBJECTS, sms_from=settings.sms_from)
+        template, subject = await _checked(db, settings, name, about)
         person = await find_person(db, external_id)
-        subject = await find_subject(db, *about) if about else None
         constants = subject.constants(settings, template.languages) if subject else _example(settings)
         past: tuple[str, ...] = ()
         if subject:
@@ -297,10 +289,10 @@ async def _preview(name: str, external_id: str, about: tuple[str, str] | None, l
                 *template.warnings(
                     subjects=SUBJECTS,
                     sms_from=settings.sms_from,
-                    meanings=_understood(None, subject),
+                    meanings=_understood(about, subject),
                     language=shown[0] if language is not None else None,
                 ),
-                *(subject.warnings(template) if subject is not None else _not_of_a_ballot(template, None)),
+                *_warnings_of(template, about, subject),
                 *past,
             ),
         )

@@ -83,7 +83,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     do(f"people import {tmp_path / 'people.csv'}")
     texts.clear()  # that is about a member file, whatever comes of it
     do(f"campaign create {path}")
-    do("template check feedback-request --question visit-2026")
+    do("template check feedback-request --about question:visit-2026")
     plan = do("campaign launch visit-2026-feedback --yes")
     assert "2  get it by text" in plan
 
@@ -95,7 +95,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     (carys,) = sandbox.mailbox.to("carys@example.org")
     texts += [ann.body, bob.body, plain_of(carys.parse())]
     assert "Leeds Council here. How did we do? Reply 1 good, 2 fair, 3 poor" in ann.body
-    assert "Sut wnaethom ni? Mae un clic yn ddigon" in " ".join(texts[-1].split())
+    assert "Sut wnaethom ni pan ddaethoch chi atom? Mae un clic yn ddigon" in " ".join(texts[-1].split())
 
     async with serve(here) as client, console_site(here) as site:
         await reply(here, client, "+447400900001", "1 nice staff")

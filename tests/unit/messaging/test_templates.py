@@ -15,6 +15,7 @@ from messaging.content.expressions import FILTERS
 from messaging.content.template_files import list_templates, load_template
 from messaging.content.templates import Template
 from messaging.content.vocabulary import LETTER, PERSONAL, STANDARD_VARIABLES
+from services.questions.template_fields import QUESTION
 
 BROUGHT = (TEMPLATES,)
 
@@ -76,8 +77,8 @@ ATTRIBUTES = ("appointment_at", "place")
 @pytest.mark.parametrize("name", list_templates(BROUGHT))
 def test_the_templates_muster_brings_are_in_order(name: str) -> None:
     template = load_template(BROUGHT, name)
-    template.check(PERSONAL | {LETTER, *ATTRIBUTES}, subjects=(BALLOT,), sms_from="+447700900000")
-    assert template.warnings(subjects=(BALLOT,), sms_from="+447700900000") == ()
+    template.check(PERSONAL | {LETTER, *ATTRIBUTES}, subjects=(BALLOT, QUESTION), sms_from="+447700900000")
+    assert template.warnings(subjects=(BALLOT, QUESTION), sms_from="+447700900000") == ()
     assert template.channels == ("sms", "email")
     assert template.menu
 
