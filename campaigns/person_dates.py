@@ -104,6 +104,11 @@ async def read_dues(
     }
 
 
+async def date_attributes(db: Connection) -> frozenset[str]:
+    """Return the attributes by which messages of campaigns are due that are not over."""
+    return frozenset(row["attribute"] for row in await db.fetch(SQL["list_date_attributes"]))
+
+
 async def written_date(db: Connection, message_id: int) -> tuple[str, str] | None:
     """Return the attribute that a message is due by, and what is written there for its person now; None for none."""
     row = await db.fetchrow(SQL["find_written_date"], message_id)

@@ -15,3 +15,10 @@ cross join lateral (
   select c.spec #>> array['steps', (s.position - 1)::text, 'when', 'of'] as attribute
 ) due
 where m.message_id = $1;
+
+-- name: list_date_attributes
+-- Attributes by which messages of campaigns that are not over are due.
+select distinct step #>> '{when,of}' as attribute
+from campaign c
+cross join lateral jsonb_array_elements(c.spec -> 'steps') as step
+where c.state in ('draft', 'running', 'paused') and step #>> '{when,of}' is not null;

@@ -35,7 +35,7 @@ class About:
         return None if self.name is None else await find_subject(db, self.kind.kind, self.name)
 
 
-class _About(click.ParamType):
+class _About(click.ParamType[About]):
     name = "about"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> About:

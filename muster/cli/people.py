@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from campaigns.person_dates import date_attributes
 from campaigns.replies.opt_ins import last_opt_ins
 from campaigns.variables import RESERVED
 from core.plurals import plural
@@ -115,9 +116,11 @@ async def _import(
 ) -> ImportReport:
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
+            async with runtime.pool.acquire() as db:
+                dates = await date_attributes(db)
             return await imports.import_people(
-                runtime.pool, file, reserved=RESERVED, mapping=columns, header_row=header_row, encoding=encoding,
-                alike=alike, strict=strict, dry_run=dry_run, actor=actor,
+                runtime.pool, file, reserved=RESERVED, dates=dates, mapping=columns, header_row=header_row,
+                encoding=encoding, alike=alike, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
                 opt_ins=last_opt_ins,

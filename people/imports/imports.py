@@ -48,6 +48,7 @@ async def import_people(
     path: Path,
     *,
     reserved: Collection[str],
+    dates: Collection[str] = (),
     mapping: Mapping | None = None,
     header_row: int | None = None,
     encoding: str | None = None,
@@ -75,6 +76,7 @@ async def import_people(
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
         reserved: names that no attribute may have, since templates use them for something else.
+        dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
         mapping: what its columns mean, where their names do not say.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
@@ -94,7 +96,7 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    with _open_members(path, mapping or Mapping(), reserved, header_row, encoding, region, time_zone) as members:
+    with _open_members(path, mapping or Mapping(), reserved, dates, header_row, encoding, region, time_zone) as members:
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
@@ -125,6 +127,7 @@ def _open_members(
     path: Path,
     mapping: Mapping,
     reserved: Collection[str],
+    dates: Collection[str],
     header_row: int | None,
     encoding: str | None,
     region: str,
@@ -133,7 +136,8 @@ def _open_members(
     judge = heading_judge(mapping, "external_id")
     with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         columns = map_columns(table.header, mapping, reserved=reserved, line=table.header_line)
-        yield _Members(table, columns, RowReader(table, columns, phone_region=region, time_zone=time_zone))
+        rows = RowReader(table, columns, phone_region=region, time_zone=time_zone, dates=dates)
+        yield _Members(table, columns, rows)
 
 
 @dataclass(slots=True)

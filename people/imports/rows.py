@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -16,6 +16,7 @@ from core.files.tables import FAULTS, Table, clean, fault_of
 from core.files.workbooks.cells import column_letters
 from messaging.content.languages import NAMES
 from people.imports.columns import Column, Columns
+from people.imports.date_columns import DateColumns
 from people.imports.day_columns import DayColumns
 from people.imports.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
 from people.units import UNIT_KINDS
@@ -76,6 +77,7 @@ class RowReader:
         phone_region: country whose way of writing phone numbers is assumed where there is no `+`.
         time_zone: of people whose cell is empty or wrong.
         needs_number: whether a row without a membership number is left out.
+        dates: attributes that are known to be dates.
 
     Attributes:
         rows: how many were read so far.
@@ -86,8 +88,9 @@ class RowReader:
     """
 
     def __init__(
-        self, table: Table, columns: Columns, *, phone_region: str, time_zone: str, needs_number: bool = True
-    ) -> None:
+        self, table: Table, columns: Columns, *, phone_region: str, time_zone: str, needs_number: bool = True,
+        dates: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self._table = table
         self._columns = columns
         self._phone_region = phone_region
@@ -105,6 +108,7 @@ class RowReader:
         self.of_row: list[Problem] = []
         self.placeholders = PlaceholderCount()
         self.days = DayColumns(columns.attributes)
+        self._dates = DateColumns(columns.attributes, dates)
 
     def __iter__(self) -> Iterator[StagedPerson]:
         """Yield the people in the file's order; those that cannot be used are only in `problems`."""
@@ -120,6 +124,8 @@ class RowReader:
                 yield person
             except _RejectedRow as rejected:
                 self.problems.reject(self._problem(line, cells or (), rejected.column, rejected.code, rejected.message))
+        for problem in self._dates.problems():
+            self.problems.note_cell(problem)
 
     def _report(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
         """Record a problem of a cell."""
@@ -291,6 +297,7 @@ class RowReader:
 
     def _attributes(self, line: int, cells: Sequence[str], kept: list[str]) -> dict[str, str]:
         values: dict[str, str] = {}
+        number = clean(cells[self._id.index])[:_LONGEST_SHOWN] if self._id is not None else ""
         for column in self._columns.attributes:
             value = self._text(line, cells, column)
             if value is None:
@@ -298,6 +305,7 @@ class RowReader:
             elif value:
                 values[column.name] = value
                 self.days.look(column.name, value)
+                self._dates.look(column.name, value, line, number)
         return values
 
     def _addresses(

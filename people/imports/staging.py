@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
@@ -12,6 +12,7 @@ import asyncpg
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.files.row_problems import Problem
+from core.written_dates import read_written_date
 from people.imports.columns import Columns
 from people.imports.day_columns import DAY
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
@@ -83,7 +84,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
             row["line"],
             external_id,
             "duplicate",
-            f"Line {row['first_line']} has the same number or reference with other details; that one was taken.",
+            _contradiction(row["first_line"], row["others"]),
             value=row["external_id"],
             member_id=row["external_id"],
         )
@@ -91,6 +92,22 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
         if not row["same"]
     ]
     return len(rows) - len(problems), problems
+
+
+def _contradiction(first_line: int, others: Mapping[str, Sequence[str]]) -> str:
+    """Say which row of a person was taken, and where it is another date, that a second one needs its own column.
+
+    Args:
+        first_line: the line of that row.
+        others: attributes that differ: what the first row has there, and this one.
+    """
+    for name, (taken, here) in sorted(others.items()):
+        if all(read_written_date(text, UTC) is not None for text in (taken, here)):
+            return (
+                f"Line {first_line} has another {name} for the same number or reference, {taken}, which was taken;"
+                f" {here} was not. A second appointment needs a column of its own (docs/dates.md)."
+            )
+    return f"Line {first_line} has the same number or reference with other details; that one was taken."
 
 
 async def take_as_known(db: Connection) -> int:

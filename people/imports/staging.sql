@@ -25,6 +25,11 @@ using first, staged_person as earlier
 where later.external_id = first.external_id and later.line > first.line
   and earlier.external_id = first.external_id and earlier.line = first.line
 returning later.line, later.external_id, first.line as first_line,
+  (
+    select coalesce(jsonb_object_agg(name, jsonb_build_array(coalesce(earlier.attributes ->> name, ''), here.value)), '{}')
+    from jsonb_each_text(later.attributes) as here (name, value)
+    where here.value is distinct from earlier.attributes ->> name
+  ) as others,
   (later.first_name, later.last_name, later.region, later.branch, later.workplace, later.language, later.time_zone,
    later.attributes, later.phones, later.emails)
   is not distinct from

@@ -1,0 +1,72 @@
+"""Columns of dates in a member file, and their cells that are no date: a message by such a date would not be sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Final
+
+from core.files.row_problems import Problem
+from core.written_dates import read_written_date
+from people.imports.columns import Column
+
+_APPOINTMENT: Final = re.compile(r"appointment(?:_\w+)?_at")
+"""Name of an attribute that is a date whatever it holds: `appointment_at`, `appointment_2_at`."""
+_LONGEST_SHOWN: Final = 200
+"""Characters of a cell that a problem shows."""
+_PATIENCE: Final = 20
+"""Cells that are no date, beyond those that are, after which a column is none of dates."""
+
+
+@dataclass(slots=True)
+class _Cells:
+    """Cells of one column so far: how many are dates, and a problem for each that is not."""
+
+    column: Column
+    certain: bool
+    dates: int = 0
+    others: list[Problem] = field(default_factory=list)
+
+
+class DateColumns:
+    """Finds them among the attributes while a file is read: those that are known, and those that mostly hold dates.
+
+    Args:
+        columns: the attributes.
+        known: names of attributes that are dates.
+    """
+
+    def __init__(self, columns: Iterable[Column], known: Collection[str]) -> None:
+        self._cells = {
+            column.name: _Cells(column, column.name in known or _APPOINTMENT.fullmatch(column.name) is not None)
+            for column in columns
+        }
+
+    def look(self, name: str, value: str, line: int, number: str) -> None:
+        """Look at a cell that is not empty; most columns are none of dates after their first cells.
+
+        Args:
+            name: of its attribute.
+            value: what it holds.
+            line: of its row.
+            number: of its row's person.
+        """
+        cells = self._cells.get(name)
+        if cells is None:
+            return
+        if read_written_date(value, UTC) is not None:
+            cells.dates += 1
+            return
+        value = value[:_LONGEST_SHOWN]
+        message = f"“{value}” cannot be read as a date (write 31/12/2026 14:30): nothing is sent by it."
+        cells.others.append(Problem(line, cells.column.label, "unreadable_date", message, value, number))
+        if not cells.certain and len(cells.others) > cells.dates + _PATIENCE:
+            del self._cells[name]
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a problem for each cell that should be a date and cannot be read as one, once all have been read."""
+        for cells in self._cells.values():
+            if cells.certain or cells.dates > len(cells.others):
+                yield from cells.others
