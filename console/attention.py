@@ -17,6 +17,8 @@ SQL = load_queries(__file__)
 
 SHOWN: Final = 12
 """Most replies on the first page."""
+MOST_NAMED: Final = 3
+"""Most people with one address who are named; of more, only how many there are."""
 LONGEST: Final = 400
 """Most characters of a reply on the first page."""
 
@@ -27,7 +29,7 @@ class WaitingReply:
 
     Attributes:
         reply_id: its id.
-        who: the writer's first name and last initial, or that they are unknown.
+        who: the writer's first name and last initial, those of all who share the address, or that they are unknown.
         branch: the writer's branch, or None.
         channel: `sms`, `email`, or `link` for a button on the member's page.
         address: the writer's address, masked.
@@ -71,7 +73,18 @@ async def replies(db: Connection) -> WaitingReplies:
 
 def _unknown(reply: ShownReply) -> str:
     n = len(reply.holders)
-    return f"One of {n} people who share this address" if n > 1 else "Unknown sender"
+    if n < 2:
+        return "Unknown sender"
+    names = [short_name(*_parts(name)) for name in reply.holder_names if name]
+    if len(names) == n <= MOST_NAMED:
+        return f"{' or '.join(names)}, who share this address"
+    return f"One of {n} people who share this address"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return the first name, and the initial of the last."""
+    first, _, last = name.rpartition(" ")
+    return (first, last[:1]) if first else (last, "")
 
 
 def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:

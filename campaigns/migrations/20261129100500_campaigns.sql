@@ -197,9 +197,15 @@ select
   r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
   subject.name as subject, meant.label as answer,
-  (select array_agg(distinct h.external_id order by h.external_id) from address a join person h using (person_id)
-   where a.channel = r.channel and a.address = r.address) as holders
+  held.holders, held.holder_names
 from reply r
+left join lateral (
+  select
+    array_agg(h.external_id order by h.external_id) as holders,
+    array_agg(trim(h.first_name || ' ' || h.last_name) order by h.external_id) as holder_names
+  from address a join person h using (person_id)
+  where a.channel = r.channel and a.address = r.address
+) held on true
 left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = conversation_of(r.message_id)

@@ -46,6 +46,7 @@ class ShownReply:
         subject_kind: the kind of what it is about: `ballot` …
         subject: its name.
         holders: the numbers in the people file of everybody who has that address.
+        holder_names: their names, in the same order; "" for one without a name.
         note: a remark for staff, such as that attachments were not kept.
         answer: the label of the answer that its author has given to a question; None for none.
     """
@@ -66,6 +67,7 @@ class ShownReply:
     subject_kind: str | None
     subject: str | None
     holders: tuple[str, ...]
+    holder_names: tuple[str, ...] = ()
     note: str | None = None
     answer: str | None = None
 
@@ -171,11 +173,12 @@ async def reply_thread(db: Connection, reply_id: int) -> ReplyThread:
 
 
 def _reply(row: asyncpg.Record) -> ShownReply:
-    fields = {name: row[name] for name in ShownReply.__slots__ if name != "holders"}
+    of_holders = {name: tuple(row[name] or ()) for name in ("holders", "holder_names")}
+    fields = {name: row[name] for name in ShownReply.__slots__ if name not in of_holders}
     # rows of former versions may hold control characters
     fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
     fields["why_open"] = fields["why_open"] or ""
-    return ShownReply(**fields, holders=tuple(row["holders"] or ()))
+    return ShownReply(**fields, **of_holders)
 
 
 async def note_reply(db: Connection, reply_id: int, note: str) -> None:

@@ -312,7 +312,7 @@ def _show_thread(
     if reply.message_id is not None:
         click.echo(f"  It answers message {reply.message_id}" + (f" about {reply.about}." if reply.about else "."))
     if len(reply.holders) > 1:
-        click.echo(f"  {len(reply.holders)} people have that address: {_some(reply.holders)}.")
+        click.echo(f"  {len(reply.holders)} people have that address: {_some(reply)}.")
     _show_state(shown, zone)
     for past in shown.readings:
         by = past.reader or f"a rule ({past.rule}, version {past.rule_version})"
@@ -346,12 +346,16 @@ def _show_state(shown: ReplyThread, zone: ZoneInfo) -> None:
 
 def _somebody(reply: ShownReply) -> str:
     """Name the author of a reply who is not known: one of those who have its address, or nobody known."""
-    return f"one of {_some(reply.holders)}" if len(reply.holders) > 1 else "nobody known"
+    return f"one of {_some(reply)}" if len(reply.holders) > 1 else "nobody known"
 
 
-def _some(numbers: Sequence[str]) -> str:
-    shown = ", ".join(numbers[:_MOST_HOLDERS])
-    return shown if len(numbers) <= _MOST_HOLDERS else f"{shown} and {len(numbers) - _MOST_HOLDERS} more"
+def _some(reply: ShownReply) -> str:
+    """Name those who have the address of a reply: "Ann Lee (P5), Kit Lee (P6)", and how many more there are."""
+    named = [
+        f"{name} ({number})" if name else number for number, name in zip(reply.holders, reply.holder_names, strict=True)
+    ]
+    shown = ", ".join(named[:_MOST_HOLDERS])
+    return shown if len(named) <= _MOST_HOLDERS else f"{shown} and {len(named) - _MOST_HOLDERS} more"
 
 
 def _show_answers(answers: Sequence[StaffAnswer], zone: ZoneInfo) -> None:

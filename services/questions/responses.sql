@@ -11,11 +11,18 @@ where q.question_id = $1;
 
 -- name: add_response
 -- Adds a response to the ledger. An answer is about the date that its message named, if that was due before one: it is read
--- here, as another look would cost every answer something.
+-- here, as another look would cost every answer something. Where staff say whose answer it is that came from a shared phone, the
+-- message that it seems to answer may be another person's, and the date is that of their own.
 insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts, date_at)
 values (
   $1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9,
-  (select m.date_at from message m join step s using (step_id) where m.message_id = $7 and s.dated = 'before')
+  (
+    select own.date_at
+    from message m
+    join step s using (step_id)
+    join message own on own.step_id = m.step_id and own.person_id = $2
+    where m.message_id = $7 and s.dated = 'before'
+  )
 )
 returning response_id;
 
