@@ -178,7 +178,7 @@ def _reply(row: asyncpg.Record) -> ShownReply:
     # rows of former versions may hold control characters
     fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
     fields["why_open"] = fields["why_open"] or ""
-    return ShownReply(**fields, **of_holders)
+    return ShownReply(**fields | of_holders)
 
 
 async def note_reply(db: Connection, reply_id: int, note: str) -> None:

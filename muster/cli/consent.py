@@ -28,9 +28,9 @@ from people.lists.consents import import_consents as take_in
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Import and export members' consents; only members who consented get marketing.
+    """Import and export people's consents; only those who consented get marketing.
 
-    `muster people show` shows the consents of one member.
+    `muster people show` shows the consents of one person.
     """
 
 
@@ -52,7 +52,7 @@ def import_(
     """Import consents from a list: CSV, XLSX, ODS or XLS.
 
     The columns are member_id and, optionally, consent (yes or no), channel (sms, email or both), purpose (marketing or
-    service), source, wording and at. The row with their names need not be the first. A member's latest consent or
+    service), source, wording and at. The row with their names need not be the first. A person's latest consent or
     withdrawal counts, by its date, so an old form never undoes a later answer. A bad row is reported with its line; the
     others are imported. See docs/preferences.md.
 

@@ -77,7 +77,7 @@ async def _find(text: str, limit: int) -> tuple[list[FoundPerson], ZoneInfo]:
     metavar="DATE",
     help="The day they left; default: today.",
 )
-@click.option("--undo", is_flag=True, help="Make them members again.")
+@click.option("--undo", is_flag=True, help="They are back: take them in again.")
 @dry_run_option
 @yes_option
 @actor_option
@@ -86,7 +86,7 @@ def leave(
     member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, dry_run: bool,
     yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Strike members off who have left, by their membership numbers or by a list.
+    """Strike people off who have left, by their numbers or by a list.
 
     From DATE on they are in no audience and in no ballot that has not closed, and get nothing; what is queued for them
     is withdrawn. They stay in every count that is over. A list needs a column member_id, and may have one called
@@ -103,15 +103,15 @@ def leave(
         named = run(_named(request))
         _show_named(named, err=as_json)
         if named and must_ask:
-            whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
+            whom = "this person" if len(named) == 1 else f"these {len(named):,} people"
             click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True, err=as_json)
     if undo:
         back = run(_undo(request))
         if as_json:
             print_json({"returned": back, "dry_run": dry_run})
         else:
-            members = plural(len(back), "is a member", "are members")
-            click.echo(f"{members} again: {', '.join(back)}" if back else "None of them had left.")
+            returned = plural(len(back), "person is", "people are")
+            click.echo(f"{returned} back: {', '.join(back)}" if back else "None of them had left.")
     else:
         left = run(_leave(request))
         if as_json:
@@ -199,11 +199,11 @@ def _show_left(left: LeaversReport) -> None:
 def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_json: bool) -> None:
     """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
 
-    ID is a membership number; or, for somebody in no member file, the number or mailbox they wrote from. What happened
-    stays, under a number that leads to nobody, and so does every count: in a ballot that is open they stay an elector,
-    and are a second one if a member file brings them back. What is queued for them is withdrawn. What they
-    opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are not
-    written to, unless you say --may-return, or: muster suppression lift ID
+    ID is their number or reference; or, for somebody in no member file, the phone number or mailbox they wrote from.
+    What happened stays, under a number that leads to nobody, and so does every count: in a ballot that is open they
+    stay an elector, and are a second one if a member file brings them back. What is queued for them is withdrawn. What
+    they opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are
+    not written to, unless you say --may-return, or: muster suppression lift ID
 
     Exports, backups and whoever you send webhooks to are yours to deal with: docs/retention.md.
     """

@@ -47,7 +47,7 @@ _NAMED = 5
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Import the members, find and show them, count and export them, strike off and erase."""
+    """Import people, find and show them, count and export them, strike off and erase."""
 
 
 for member_command in (membership.find, membership.leave, membership.erase):
@@ -64,7 +64,7 @@ for member_command in (membership.find, membership.leave, membership.erase):
     default="refuse",
     show_default=True,
     help="What to do with a new number that is like another but for zeros at its beginning or capital"
-    " letters: leave the row out, take it for that member, or for somebody new.",
+    " letters: leave the row out, take it for that person, or for somebody new.",
 )
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
 @dry_run_option
@@ -161,12 +161,11 @@ def _show(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
             f"to write to one again: muster suppression lift {report.returned[0] if report.returned else 'ID'}"
         )
         click.echo(
-            "  They are new electors: in a ballot that they were in before, the erased one is counted beside them."
+            "  They are new people here: in a ballot that they were in before, the erased one is counted beside them."
         )
     if report.left:
         click.echo(
-            f"have left, and stay struck off: {_some(report.left)}; "
-            "if they are members again: muster people leave --undo ID"
+            f"have left, and stay struck off: {_some(report.left)}; if they are back: muster people leave --undo ID"
         )
     show_problems(report.problems, report.further)
     if strict and report.problems:
@@ -184,7 +183,7 @@ def _some(members: Sequence[str]) -> str:
 @click.argument("external_id")
 @json_option
 def show(external_id: str, *, as_json: bool) -> None:
-    """Show one member: name, units, addresses with their suppressions, consents, attributes."""
+    """Show one person: name, units, addresses with their suppressions, consents, attributes."""
     person, ledger, zone = run(_find(external_id))
     if as_json:
         consents = [asdict(consent) for consent in current_consent(ledger)]
@@ -233,7 +232,7 @@ async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInf
 @click.option("--by", "kind", type=click.Choice(UNIT_KINDS), help="Count each unit of this kind.")
 @json_option
 def count(kind: str | None, *, as_json: bool) -> None:
-    """Count the members, and how many have a number for texts, a mailbox, or neither.
+    """Count the people, and how many have a number for texts, a mailbox, or neither.
 
     Who has opted out is counted here all the same: what a campaign may really send is in its plan.
     """
@@ -277,7 +276,7 @@ def _cells(counted: units.UnitReach) -> list[str]:
 @actor_option
 @json_option
 def export(file: Path, *, force: bool, excel: bool, actor: str, as_json: bool) -> None:
-    """Write every member to FILE, which `muster people import` reads back as it was: XLSX by its name, or CSV.
+    """Write everybody to FILE, which `muster people import` reads back as it was: XLSX by its name, or CSV.
 
     If a CSV file is to be opened in Excel and saved there, say --excel: Excel drops the zeros at the beginning of a
     number, and rounds phone numbers. A workbook (FILE.xlsx) needs nothing of the kind.

@@ -66,7 +66,7 @@ def import_(
     actor: str,
     as_json: bool,
 ) -> int:
-    """Suppress the addresses and members of a list: CSV, XLSX, ODS or XLS. They get no more messages.
+    """Suppress the addresses and people of a list: CSV, XLSX, ODS or XLS. They get no more messages.
 
     The columns are address (or phone, email, member_id, or sha256 for a list of fingerprints) and, optionally, reason,
     source, purpose (all or marketing) and since. The row with their names need not be the first. Messages queued for
@@ -107,7 +107,7 @@ async def _import(
 
 def _show_report(report: SuppressionReport) -> None:
     click.echo(
-        f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and members in them: {report.entries:,}"
+        f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and people in them: {report.entries:,}"
     )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
     click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
@@ -196,7 +196,7 @@ async def _show(who: str) -> tuple[AddressSuppressions | MemberSuppressions, Zon
 @click.argument("who", metavar="ID")
 @actor_option
 def lift(who: str, actor: str) -> int:
-    """Lift the suppression of somebody who was erased and has come back as a member.
+    """Lift the suppression of somebody who was erased and has come back.
 
     ID is their number in the people file, or one of their phone numbers or mailboxes. Their own opt-outs stay; only
     they can undo those, by texting START or on their preferences page. The exit status is 1 if they were not suppressed

@@ -32,7 +32,7 @@ class MessageData(Payload):
     campaign: str | None = Field(description="The campaign's name.")
     step: int = Field(description="The number of the campaign's step, from 1.")
     person_id: int = Field(description="The member's id in Muster.")
-    member_id: str | None = Field(description="The member's membership number.")
+    member_id: str | None = Field(description="The person's number or reference in the people file.")
     channel: Literal["sms", "email"] | None
     state: str = Field(description="The new state; docs/delivery.md lists them.")
     reason: str | None = Field(description="The reason: one of Muster's, or the provider's code.")
@@ -46,7 +46,7 @@ class ClaimData(Payload):
     change: int = Field(description="The number of the change in the ballot's turnout feed (docs/turnout.md).")
     claim_id: int
     person_id: int
-    member_id: str = Field(description="The member's membership number.")
+    member_id: str = Field(description="The person's number or reference in the people file.")
     kind: str = Field(description="The kind of claim: the last word of the event's type.")
     source: str = Field(description="The source: link, sms_reply, email_reply, rep, phone_bank, import, scrutineer.")
     confidence: float = Field(description="The confidence in it, above 0 and up to 1.")
@@ -85,7 +85,7 @@ class SuppressionData(Payload):
     source: str = Field(description="The source: link, sms_reply, twilio, smtp, staff …")
     message_id: int | None = Field(description="The message that led to it.")
     person_ids: list[int] = Field(description="The ids in Muster of all members with that address.")
-    member_ids: list[str] = Field(description="Their membership numbers.")
+    member_ids: list[str] = Field(description="Their numbers or references in the people file.")
     address: str | None = Field(None, description="The phone number or mailbox; only with `addresses`.")
 
 
@@ -95,7 +95,7 @@ class ReplyData(Payload):
     reply_id: int
     channel: Literal["sms", "email", "link"]
     person_id: int | None = Field(description="The sender's id in Muster, if the sender is known for certain.")
-    member_id: str | None = Field(description="The sender's membership number.")
+    member_id: str | None = Field(description="The sender's number or reference in the people file.")
     message_id: int | None = Field(description="The message it answers.")
     reading: str = Field(description="Its classification: voted, not_voted, opt_out, call_me, unclear …")
     why_open: str | None = Field(description="Why staff have to act on it; null if nobody has to.")

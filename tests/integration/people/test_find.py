@@ -128,9 +128,9 @@ async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings,
     assert "nothing was changed" in tried.err
     assert "left" not in found.out
     refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002")
-    assert (refused.returncode, "Strike this member off?" in refused.stdout) == (1, True)
+    assert (refused.returncode, "Strike this person off?" in refused.stdout) == (1, True)
     refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002", "--json")
-    assert (refused.returncode, refused.stdout, "Strike this member off?" in refused.stderr) == (1, "", True)
+    assert (refused.returncode, refused.stdout, "Strike this person off?" in refused.stderr) == (1, "", True)
     assert "  0002  Amy Jones\n" in refused.stderr
     assert await db.fetchval("select count(*) from person where left_at is not null") == 0
     agreed = in_a_terminal(settings, b"y\n", "people", "leave", "0002", "--json")
@@ -172,7 +172,7 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     assert orjson.loads(left.stdout)["struck_off"] == 1
     assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout
     assert muster(settings, "people", "leave", "nobody").returncode == 1
-    assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
+    assert "1 person is back: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
     unknown = muster(settings, "messages", "why", "07400123437").stderr
     assert "Nobody has the number or the phone number 07400123437" in unknown
 
