@@ -52,6 +52,8 @@ COMPARE_FIRST: Final = timedelta(minutes=1)
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 """Errors that one person's details, or one message, can cause for all who are looked at together."""
+_SOUGHT: Final = 20
+"""Most people with such errors who are looked for at a time: where all have them, each costs many attempts."""
 _MAY_COME_BACK: Final = frozenset(
     {
         Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
@@ -81,11 +83,11 @@ async def follow_dates(runtime: Runtime) -> int:
             continue  # it is being launched, or another worker does this
         except MusterError as error:
             await raise_step_alert(runtime, _alert_key(row["step_id"]), _NOT_FOLLOWED, error)
-        except asyncpg.PostgresError as error:
+        except (asyncpg.PostgresError, ValueError) as error:
             if is_away(error):
                 raise
             log.exception("dates of people could not be followed", step_id=row["step_id"])
-            trouble = Unavailable(f"The database reported: {error}.", remedy="It is tried again every second.")
+            trouble = Unavailable(f"{error}.", remedy="The log says more. It is tried again every second.")
             await raise_step_alert(runtime, _alert_key(row["step_id"]), _NOT_FOLLOWED, trouble)
     if changed:
         log.info("dates of people followed", messages=changed)
@@ -162,16 +164,17 @@ class _Step:
     async def settle(self, people: Sequence[int]) -> int:
         """Do for some people what follows from what is known of them now; returns how many messages changed.
 
-        One whose message cannot be changed is left for the next look, and keeps nobody else waiting.
+        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After `_SOUGHT` of
+        them, others may be left with them.
         """
         if not people:
             return 0
         try:
             async with self.db.transaction():
                 return await self._settle(people)
-        except _OF_ONE:
-            if len(people) == 1:
-                log.exception("the date of a person could not be followed", person_id=people[0])
+        except _OF_ONE as error:
+            if len(people) == 1 or len(self.left) >= _SOUGHT:
+                log.warning("dates of people could not be followed", people=list(people[:_SOUGHT]), error=repr(error))
                 self.left.update(people)
                 await self.db.execute(SQL["note_again"], self.step["step_id"], people)
                 return 0

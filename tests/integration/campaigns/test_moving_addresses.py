@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from campaigns.date_changes import follow_dates
 from core.db import Connection
@@ -21,35 +17,16 @@ from tests.support.appointments import (
     REMINDER,
     Clock,
     Load,
-    add_visit,
     claim_due,
     launched,
-    loader,
     outcomes,
     rows,
     utc,
 )
-from tests.support.electorate import at_noon, connected
+from tests.support.electorate import connected
 from tests.support.outbox_rows import dispatcher
 
 OLD, NEW = "+447700900001", "+447700900099"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def muster(runtime: Runtime, clock: Clock) -> Runtime:
-    async with connected(runtime) as db:
-        await add_visit(db)
-    return replace(at_noon(runtime), clock=clock)
-
-
-@pytest.fixture
-def load(muster: Runtime, tmp_path: Path) -> Load:
-    return loader(muster, tmp_path)
 
 
 async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
@@ -177,6 +154,25 @@ async def test_one_message_that_cannot_be_changed_is_left_for_later_and_stops_no
     assert await follow_dates(muster) == 1
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+
+
+async def test_where_no_message_can_be_changed_a_look_ends_and_all_are_done_later(muster: Runtime, load: Load) -> None:
+    def lines(day: int) -> list[str]:
+        return [f"{n},Ann,+4477009000{n},,,,2026-11-{day} 14:30" for n in range(10, 70)]
+
+    await load(*lines(25))
+    await launched(muster)
+    async with connected(muster) as db:
+        await db.execute(
+            "create function stuck() returns trigger language plpgsql as $$ begin raise exception 'stuck'; end $$;"
+            "create trigger stuck before update on message for each row execute function stuck()"
+        )
+        await load(*lines(26))
+        assert await follow_dates(muster) == 0
+        title = await db.fetchval("select title from alert where resolved_at is null")
+        assert "Nothing could be done for 60 people" in title
+        await db.execute("drop trigger stuck on message")
+    assert await follow_dates(muster) == 60
 
 
 async def test_numbers_that_are_swapped_or_passed_on_ring_their_new_owners(muster: Runtime, load: Load) -> None:

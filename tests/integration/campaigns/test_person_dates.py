@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -30,35 +28,16 @@ from tests.support.appointments import (
     REMINDER,
     Clock,
     Load,
-    add_visit,
     claim_due,
     launched,
-    loader,
     made,
     outcomes,
     rows,
     utc,
 )
-from tests.support.electorate import NOW, add_person, add_unit, at_noon, campaign_spec, connected
+from tests.support.electorate import NOW, add_person, add_unit, campaign_spec, connected
 
 THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def muster(runtime: Runtime, clock: Clock) -> Runtime:
-    async with connected(runtime) as db:
-        await add_visit(db)
-    return replace(at_noon(runtime), clock=clock)
-
-
-@pytest.fixture
-def load(muster: Runtime, tmp_path: Path) -> Load:
-    return loader(muster, tmp_path)
 
 
 async def test_each_is_queued_for_their_own_time_and_whoever_has_none_has_a_reason(muster: Runtime, load: Load) -> None:

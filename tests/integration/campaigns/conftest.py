@@ -1,0 +1,30 @@
+"""Fixtures for campaigns by dates of people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.runtime import Runtime
+from tests.support.appointments import Clock, Load, add_visit, loader
+from tests.support.electorate import at_noon, connected
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def muster(runtime: Runtime, clock: Clock) -> Runtime:
+    """A runtime with a question that reminders ask, at noon by the clock that tests move."""
+    async with connected(runtime) as db:
+        await add_visit(db)
+    return replace(at_noon(runtime), clock=clock)
+
+
+@pytest.fixture
+def load(muster: Runtime, tmp_path: Path) -> Load:
+    return loader(muster, tmp_path)
