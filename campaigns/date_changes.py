@@ -15,15 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-import asyncpg
 import structlog
 
 from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
 from campaigns.audience import Audience, step_audience
-from campaigns.launch import SQL as LAUNCH
-from campaigns.launch import launch_lock, place, queued_step, raise_step_alert, recipients, used_variables
 from campaigns.person_dates import DatedWhen, Due, dated_when
-from campaigns.subjects.kinds import subject_of
+from campaigns.step_lock import lock_step, raise_step_alert
+from campaigns.step_messages import PlacedStep, find_placed_step, place_messages, recipients_query, used_variables
 from core.alerts import resolve_alert
 from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError
@@ -72,7 +70,7 @@ async def follow_dates(runtime: Runtime) -> int:
     changed = 0
     for row in steps:
         try:
-            async with launch_lock(runtime, row["step_id"]) as db:
+            async with lock_step(runtime, row["step_id"]) as db:
                 changed += await _follow(runtime, db, row["step_id"])
                 await resolve_alert(db, f"dates:{row['step_id']}")
         except Conflict:
@@ -86,13 +84,12 @@ async def follow_dates(runtime: Runtime) -> int:
 
 
 async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
-    step = await db.fetchrow(LAUNCH["find_launching_step"], step_id)
-    assert step is not None
-    when = dated_when(step["spec"], step["position"])
-    if when is None or step["launched_at"] is None:
+    step = await find_placed_step(db, step_id)
+    when = dated_when(step.spec, step.position)
+    if when is None or step.launched_at is None:
         return 0
-    await subject_of(step["subject"]).prepare(db)
-    dated_step = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
+    await step.subject.prepare(db)
+    dated_step = _DatedStep(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
     changed = 0
     while True:
         async with db.transaction():
@@ -107,7 +104,7 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
     return changed
 
 
-async def _compare(dated_step: _Step) -> int:
+async def _compare(dated_step: _DatedStep) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
     while people := await dated_step.audience.page(dated_step.db, after=after, limit=AT_ONCE):
@@ -116,20 +113,20 @@ async def _compare(dated_step: _Step) -> int:
     return changed + await _settle_page(dated_step, [], after, None)
 
 
-async def _settle_page(dated_step: _Step, people: Sequence[int], after: int, last: int | None) -> int:
+async def _settle_page(dated_step: _DatedStep, people: Sequence[int], after: int, last: int | None) -> int:
     async with dated_step.db.transaction():
         await lock_people_shared(dated_step.db)
-        waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step["step_id"], after, last)
+        waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step.step_id, after, last)
         return await dated_step.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _DatedStep:
     """Step whose dates are followed."""
 
     runtime: Runtime
     db: Connection
-    step: asyncpg.Record
+    step: PlacedStep
     when: DatedWhen
     audience: Audience
     used: frozenset[str]
@@ -138,7 +135,7 @@ class _Step:
         """Do for some people what follows from what is known of them now; returns how many messages changed."""
         if not people:
             return 0
-        now, step_id = self.runtime.clock(), self.step["step_id"]
+        now, step_id = self.runtime.clock(), self.step.step_id
         dues = await dues_of(self.db, self.step, self.when, people, now)
         await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
@@ -152,15 +149,15 @@ class _Step:
         }
         back = [message.message_id for decision, message in pairs if _is_back(decision, message)]
         if new:
-            await place(self.db, self.step, new, self.used, now)
+            await place_messages(self.db, self.step, new, self.used, now)
         if changes:
             targets = [_target(decision, message) for decision, message, _ in changes]
-            query, parameters = await recipients(self.db, self.step, targets, self.used, now, dated=True)
+            query, parameters = await recipients_query(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
-            await settle_messages(self.db, queued_step(self.step), query, *parameters, codes=codes, at=now)
+            await settle_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
         if waiting := [decision for decision, message in pairs if message.waits]:
             queued = [replace(decision, state=State.QUEUED) for decision in waiting]
-            query, parameters = await recipients(self.db, self.step, queued, self.used, now)
+            query, parameters = await recipients_query(self.db, self.step, queued, self.used, now)
             await refresh_variables(self.db, step_id, query, *parameters)
         if late:
             await note_late_moves(self.db, late, now)
@@ -175,7 +172,7 @@ class _Step:
         """Note each person's date where answers are about it; before their messages are locked, as answers do."""
         if self.when.side == "before":
             dates = {person_id: due.date_at for person_id, due in dues.items() if due.date_at is not None}
-            await subject_of(self.step["subject"]).change_dates(self.db, self.step["campaign_id"], dates, now)
+            await self.step.subject.change_dates(self.db, self.step.campaign_id, dates, now)
 
     async def _decide(
         self, people: Sequence[int], messages: Mapping[int, DatedMessage], dues: Mapping[int, Due]
@@ -184,9 +181,9 @@ class _Step:
         members = await self.audience.among(self.db, people)
         step = self.step
         page = await candidates(
-            self.db, people=members, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+            self.db, people=members, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
         )
-        taken = await addresses_taken(self.db, step["step_id"], page)
+        taken = await addresses_taken(self.db, step.step_id, page)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
         missing = sorted(messages.keys() - set(members))
         left = (
