@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 import asyncpg
 
-from campaigns.replies.answered_messages import answered_message, asked_about, find_answered
+from campaigns.replies.answered_messages import AnsweredMessage, answered_message, asked_about, find_answered
 from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
@@ -40,8 +40,7 @@ from campaigns.replies.reply_decision import classification_about, confidence_of
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
-from campaigns.subjects.kinds import KINDS, subject_of
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from people.search import find_holders
@@ -123,19 +122,22 @@ async def answer_link(
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
+    subject = message.subject
     reading = _REQUESTS.get(press) or subject.presses[press]
     if reading == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=True, source="link")
         return AnswerResult(reading)
     answer_id = None
     if reading in subject.meanings:
-        answer_id = await _record(db, message, subject, reading, "link", confidence, at)
+        answer = Answer(
+            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id
+        )
+        answer_id = await subject.record(db, answer)
     why = reason_for(reading, subject)
     if why is None:
         return AnswerResult(reading, answer_id)
     reply_id = await db.fetchval(
-        SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
+        SQL["add_reply"], inbound_id, "link", message.address, message.sender or "", message.person_id,
         message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None, None,
     )  # fmt: skip
     return AnswerResult(reading, answer_id, reply_id, why)
@@ -164,8 +166,8 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     if proven:
         await obey(
             db, read.reading, channel=inbound.channel, address=inbound.address,
-            written_to=message["address"] if message is not None and inbound.message_id is not None else None,
-            source=f"{inbound.channel}_reply", message_id=message["message_id"] if message else None,
+            written_to=message.address if message is not None and inbound.message_id is not None else None,
+            source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
             resume=partial(resume_by_reply, received_at=inbound.received_at),
         )  # fmt: skip
     if read.reading == TAKE_BACK and not (
@@ -177,11 +179,12 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         read = without_take_back(read)
     decision = decide_reply(read, subject, nobody, inbound.channel, inbound.received_at)
     answer_id: int | None = None
-    if decision.meaning is not None and message is not None and subject is not None:
-        answer_id = await _record(
-            db, message, subject, decision.meaning, inbound.channel, confidence_of(read), inbound.received_at,
-            read.comment,
+    if decision.meaning is not None and message is not None and subject is not None and person_id is not None:
+        answer = Answer(
+            person_id, decision.meaning, inbound.channel, "member", confidence_of(read), message.message_id,
+            inbound.received_at, message.campaign_id, read.comment,
         )  # fmt: skip
+        answer_id = await subject.record(db, answer)
     why = decision.why_open if proven or read.reading == "reaction" else nobody
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
@@ -191,7 +194,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         why = None
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version,
+        message.message_id if message else None, inbound.text, read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why, inbound.received_at,
         inbound.received_at if asked_until else None, asked_until if patient else None,
     )  # fmt: skip
@@ -219,11 +222,11 @@ async def record_answer(
         Conflict: it is no answer to what the message asked about.
     """
     message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
+    subject = message.subject
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
-    answered = (message["message_id"], at, message["campaign_id"])
+    answered = (message.message_id, at, message.campaign_id)
     return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *answered, comment))
 
 
@@ -237,22 +240,6 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -
     """
     if reply["answer_id"] is not None:
         await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
-
-
-async def _record(
-    db: Connection,
-    message: asyncpg.Record,
-    subject: Subject,
-    meaning: str,
-    channel: AnswerChannel,
-    confidence: float,
-    at: datetime,
-    comment: str = "",
-) -> int:
-    """Record what a person said themselves."""
-    who, campaign_id = message["person_id"], message["campaign_id"]
-    answer = Answer(who, meaning, channel, "member", confidence, message["message_id"], at, campaign_id, comment)
-    return await subject.record(db, answer)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> Meant:
@@ -274,7 +261,7 @@ async def _answered(db: Connection, inbound: Inbound) -> Meant:
 
 
 async def _read(
-    db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None
+    db: Connection, inbound: Inbound, read: Classification, message: AnsweredMessage | None
 ) -> Classification:
     """Return the classification of a reply by what it answers; a keyword that the provider acted on comes first."""
     subject = asked_about(message)
@@ -293,12 +280,14 @@ async def _read(
     return read
 
 
-async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> tuple[int | None, str | None]:
+async def _sender_of(
+    db: Connection, inbound: Inbound, message: AnsweredMessage | None
+) -> tuple[int | None, str | None]:
     """Return the author, and why they are not certain enough for a claim; None where they are."""
     holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
-    if message is None or message["person_id"] is None:
+    if message is None or message.person_id is None:
         unsure = "no_message" if message is None else None
         return (holders[0], unsure) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
-    if holders == [message["person_id"]]:
-        return message["person_id"], None
+    if holders == [message.person_id]:
+        return message.person_id, None
     return None, "shared_address" if holders else "unknown_sender"

@@ -12,7 +12,6 @@ from campaigns.replies.classification.named_answers import CANCEL, read_words
 from campaigns.replies.open_reasons import COMMENT, reason_for
 from campaigns.replies.opt_outs import opt_out
 from campaigns.subjects.answer import Answer
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
@@ -38,11 +37,11 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject, person_id = subject_of(message["subject"]), message["person_id"]
+    subject, person_id = message.subject, message.person_id
     comment = await without_links(db, without_controls(words).strip(), now=at)
     if (same := await db.fetchrow(SQL["find_same"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
-    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)
+    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message.campaign_id, comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":
@@ -50,7 +49,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = _wish_in(general, subject) or subject.why_open(present) or (COMMENT if "?" in comment else None)
     reply_id = await db.fetchval(
-        SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, comment,
+        SQL["add_comment"], inbound_id, message.address, message.sender or "", person_id, message_id, comment,
         subject.kind, answer_id, why, at,
     )  # fmt: skip
     return AnswerResult("opt_out" if general.reading == "opt_out" else "comment", answer_id, reply_id, why)

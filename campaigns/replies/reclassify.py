@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.replies.answered_messages import asked_about
+from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.answers import retract_answer
 from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.classification.rules import load_rules
@@ -28,6 +28,7 @@ from campaigns.replies.reply_decision import (
 )
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer
+from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
@@ -105,9 +106,10 @@ async def _reclassify(
         if reply is None:
             return None
         text = without_controls(reply["text"])
-        read = OwnMail.of(text).read() if reply["channel"] == "email" else classify_text(text, reply)
-        read = without_take_back(classification_about(read, text, reply, reply["channel"]))
-        subject = asked_about(reply)
+        message = _message_of(reply)
+        read = OwnMail.of(text).read() if reply["channel"] == "email" else classify_text(text, message)
+        read = without_take_back(classification_about(read, text, message, reply["channel"]))
+        subject = asked_about(message)
         decision = decide_reply(read, subject, reply["nobody"], reply["channel"], reply["received_at"])
         changed = read.reading != reply["reading"] or (decision.meaning is None) != (reply["answer_id"] is None)
         if changed and not dry_run:
@@ -115,6 +117,18 @@ async def _reclassify(
         if not dry_run:
             await db.execute(SQL["store_version"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
+
+
+def _message_of(reply: asyncpg.Record) -> AnsweredMessage | None:
+    """Return the message that a reply answers; None where it answers none, or that is deleted."""
+    if reply["written_to"] is None:
+        return None
+    subject = None if reply["subject"] is None else subject_of(reply["subject"])
+    return AnsweredMessage(
+        reply["message_id"], reply["recipient_id"], reply["channel"], reply["written_to"], None, reply["campaign_id"],
+        subject, reply["transactional"], reply["menu"] or {}, reply["content"], reply["constants"],
+        reply["variables"] or {},
+    )  # fmt: skip
 
 
 async def _correct(

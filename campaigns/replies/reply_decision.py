@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-import asyncpg
-
-from campaigns.replies.answered_messages import asked_about
+from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.classification import GENERAL, Classification, restrict
 from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.mail_classification import read_about
@@ -34,14 +32,14 @@ class ReplyDecision:
 
 
 def classification_about(
-    read: Classification, text: str, message: asyncpg.Record | None, channel: Literal["sms", "email"]
+    read: Classification, text: str, message: AnsweredMessage | None, channel: Literal["sms", "email"]
 ) -> Classification:
     """Return the classification of a reply by what the message that it answers asked about.
 
     Args:
         read: a text's by `classify_text`, with the same message; a mail's as it came, when the message was not known.
         text: the text, or the person's own words in a mail, as stored.
-        message: the message it answers, as `find_answered` returned it; None where there is none.
+        message: the message it answers; None where there is none.
         channel: the reply's.
     """
     subject = asked_about(message)

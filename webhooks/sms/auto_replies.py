@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 from campaigns.replies.answered_messages import find_answered
 from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text, to_json
-from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
@@ -126,11 +125,10 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
-        about = answered["subject"] if answered is not None else None
-        theirs = subject_of(about).organisation if about is not None else ""
+        theirs = answered.subject.organisation if answered is not None and answered.subject is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
-            language = await db.fetchval(SQL["language"], answered["person_id"] if answered else None, phone) or DEFAULT
+            language = await db.fetchval(SQL["language"], answered.person_id if answered else None, phone) or DEFAULT
         return NewText(read, AutoReply(what, language, theirs or runtime.settings.named))
 
 
