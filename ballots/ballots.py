@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from ballots import counts
 from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
@@ -23,8 +23,6 @@ from people.unit_names import find_units
 
 SQL = load_queries(__file__)
 
-PATIENCE: Final = 900.0
-"""Seconds an enrolment may take. A million electors take far less."""
 _DEFAULT_ZONE: Final = "Europe/London"
 
 
@@ -175,7 +173,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await counts.lock_counts(db, ballot_id)
-        changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=PATIENCE)).split()[-1])
+        changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=STATEMENT_TIMEOUT)).split()[-1])
         if changed:
             await counts.add_up(db, ballot_id)
         return changed

@@ -39,7 +39,7 @@ from people.people_lock import lock_people_shared
 SQL = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
-_PATIENCE: Final = 60.0
+_CONNECTION_TIMEOUT: Final = 60.0
 """Seconds a launch waits for its second connection before it gives up; it is resumed later."""
 _NOT_LAUNCHED: Final = "A step of a campaign could not be launched"
 
@@ -196,7 +196,7 @@ async def _fill(runtime: Runtime, db: Connection, step: PlacedStep) -> bool:
     used = await used_variables(db, step)
     audience = await step_audience(db, step)
     async with (
-        runtime.pool.acquire(timeout=_PATIENCE) as reader,
+        runtime.pool.acquire(timeout=_CONNECTION_TIMEOUT) as reader,
         aclosing(decide(reader, step, audience, after=step.launch_cursor, written=True, now=now)) as pages,
         aclosing(_one_ahead(pages)) as ready,
     ):

@@ -1,8 +1,8 @@
 """Find sign-in links of ours in words from outside, in whatever notation these repeat them, and mask them.
 
-A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: what opens something must
-not lie where others read. A link is known by its path, whatever follows; its token also alone, in pieces of `PIECE`
-characters, by digests of these: nothing else is taken for one, and a token whose end is cut off is found as well.
+A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: a secret must not lie
+where others read. A link is known by its path, whatever follows; its token also alone, in pieces of `PIECE` characters,
+by digests of these: nothing else is taken for one, and a token whose end is cut off is found as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 
 MASK: Final = "••••••"
-"""Stands for what opens something, wherever the contents of a message are shown or stored in clear."""
+"""Stands for a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
 """The same in mails as they came, which may be in any encoding."""
 PIECE: Final = 20

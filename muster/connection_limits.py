@@ -11,9 +11,9 @@ from core.http.host_addresses import counted_network, read_host_address
 from core.setting_types import Network
 from core.settings import Settings
 
-HEADERS_WITHIN: Final = 20.0
+HEADERS_TIMEOUT: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
-TAKES_WITHIN: Final = 60.0
+WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a client has to read some of a waiting response; even a slow phone does."""
 RESERVED: Final = 200
 """Open files kept for the database, Redis, outbound requests and files being read."""
@@ -36,8 +36,8 @@ class Limits:
 
     in_all: int
     per_network: int
-    headers_within: float = HEADERS_WITHIN
-    takes_within: float = TAKES_WITHIN
+    headers_within: float = HEADERS_TIMEOUT
+    takes_within: float = WRITE_TIMEOUT
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:

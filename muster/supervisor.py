@@ -15,7 +15,7 @@ import structlog
 
 from muster.supervised import VARIABLE
 
-PATIENCE: Final = 40.0
+STOP_TIMEOUT: Final = 40.0
 """Seconds a process gets to stop in order before it is killed; longer than a worker gives its jobs."""
 LONGEST_PAUSE: Final = 30.0
 STEADY: Final = 60.0
@@ -99,7 +99,7 @@ class Child:
             return
         self.process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), PATIENCE)
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT)
         except TimeoutError:
             log.warning("a process did not stop in time and is killed", process=self.name)
             self.process.kill()

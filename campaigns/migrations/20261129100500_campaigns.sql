@@ -466,7 +466,7 @@ begin
   -- as do answers of staff to others; those to the person themselves are emptied with their messages
   update transactional t
   set content = jsonb_without(content, sought)
-  where not opens and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);
+  where not has_secrets and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);
   get diagnostics these = row_count;
   rows := rows + these;
   update response r set recorder = 'erased'

@@ -1,8 +1,8 @@
 """Asking back: somebody whose answer cannot be read is texted once how to answer; after that, staff read it.
 
 It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
-opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `PATIENCE` in the
-hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
+opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `ANSWER_TIMEOUT` in
+the hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from campaigns.sending_windows import NIGHT
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 
 SQL: Final = load_queries(__file__)
 
-WITHIN: Final = timedelta(days=1)
+MAX_REPLY_AGE: Final = timedelta(days=1)
 """Time after a reply in which asking back still makes sense."""
-PATIENCE: Final = timedelta(hours=2)
+ANSWER_TIMEOUT: Final = timedelta(hours=2)
 """Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
 reply at nine is read before noon, and one in the evening on the next morning."""
 _UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
@@ -91,9 +92,9 @@ async def ask_back(
 
 
 def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return the end of `PATIENCE` after a moment, of which only the hours of the day in a zone count."""
+    """Return the end of `ANSWER_TIMEOUT` after a moment, of which only the hours of the day in a zone count."""
     night, morning = NIGHT
-    local, left = at.astimezone(zone).replace(tzinfo=None), PATIENCE
+    local, left = at.astimezone(zone).replace(tzinfo=None), ANSWER_TIMEOUT
     while True:
         local = max(local, datetime.combine(local.date(), morning))
         awake = datetime.combine(local.date(), night) - local
@@ -124,7 +125,7 @@ async def send_words(
     new = NewMessage(
         MessageKind.AUTO_REPLY, message.channel, message.address,
         await find_sender(db, message.channel, [message.sender or ""]), contents, "muster", message.person_id,
-        send_before=at + WITHIN, about=message.message_id,
+        send_before=at + MAX_REPLY_AGE, about=message.message_id,
     )  # fmt: skip
     await send_to(db, new, at=at)
 

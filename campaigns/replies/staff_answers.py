@@ -20,8 +20,9 @@ from core.errors import AddressError, Conflict, InputError, NotFound
 from core.settings import Settings
 from messaging import suppression
 from messaging.content.segments import LONGEST_TEXT, sanitise
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender, use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)

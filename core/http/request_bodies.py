@@ -16,7 +16,7 @@ from core.control_characters import without_controls
 
 LARGEST: Final = 64 * 1024
 """Bytes; the longest text message with all its fields has about 8 KB."""
-READS_WITHIN: Final = 10.0
+BODY_TIMEOUT: Final = 10.0
 """Seconds a client has to send its body."""
 MOST_FIELDS: Final = 200
 LONGEST_HEADER: Final = 4096
@@ -61,7 +61,7 @@ def refuse_large(request: web.Request, largest: int) -> None:
 async def _gather(request: web.Request, largest: int, grown: Callable[[int], None] | None) -> bytes:
     body = BytesIO()  # getvalue() copies nothing
     try:
-        async with asyncio.timeout(READS_WITHIN):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.content.iter_any():
                 body.write(chunk)
                 if body.tell() > largest:

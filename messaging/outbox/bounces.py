@@ -27,7 +27,7 @@ ENOUGH: Final = 3
 """Messages with a soft bounce …"""
 OVER: Final = timedelta(days=3)
 """… with at least this much time between the first and the last …"""
-WITHIN: Final = timedelta(days=30)
+MAX_BOUNCE_AGE: Final = timedelta(days=30)
 """… and none of them longer ago than this."""
 UNREAD: Final = "bounces:unread"
 """Key of the alert on bounces that Muster cannot read."""
@@ -49,7 +49,9 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
         Whether this one suppressed the address.
     """
     address = await db.fetchval(SQL["note_bounce"], message_id, code, at)
-    if address is None or not await db.fetchval(SQL["has_enough_bounces"], address, at - WITHIN, at, ENOUGH, OVER):
+    if address is None or not await db.fetchval(
+        SQL["has_enough_bounces"], address, at - MAX_BOUNCE_AGE, at, ENOUGH, OVER
+    ):
         return False
     return await suppress(
         db, channel="email", address=address, reason=Reason.SOFT_BOUNCED, source=source, message_id=message_id
@@ -97,5 +99,5 @@ async def forget_soft_bounces(db: Connection, now: datetime) -> None:
         db: a connection.
         now: the time.
     """
-    await db.execute(SQL["forget_old_bounces"], now - WITHIN)
+    await db.execute(SQL["forget_old_bounces"], now - MAX_BOUNCE_AGE)
     await resolve_quiet_alert(db, UNREAD, now - QUIET)

@@ -26,7 +26,7 @@ ASSUMED_WORKERS: Final = 8
 """Number of workers assumed by one that has never reached Redis."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
-REDIS_PATIENCE: Final = 0.5
+REDIS_TIMEOUT: Final = 0.5
 AWAY: Final = 1.0
 """Seconds before Redis is tried again after it did not answer."""
 
@@ -164,7 +164,7 @@ class RateLimits:
         keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
         args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
         sender.slowed = False
-        async with asyncio.timeout(REDIS_PATIENCE):
+        async with asyncio.timeout(REDIS_TIMEOUT):
             granted, wait, sharers = await self._script(keys=keys, args=args)
         self._seen = int(sharers)
         return float(granted), float(wait)

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.files.sheets import SheetWriter
 from services.questions.questions import Question
 
@@ -18,7 +18,6 @@ COLUMNS: Final = ("member_id", "unit", "answer", "label", "comment", "source", "
 """Columns of the file: ids, answers and words; no names, no addresses."""
 
 _PAGE: Final = 5000
-_TIMEOUT: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ async def answered_people(
         limit: most people to return.
     """
     rows = await db.fetch(
-        SQL["answered"], question.question_id, unit_id, answer, commented, after, limit, timeout=_TIMEOUT
+        SQL["answered"], question.question_id, unit_id, answer, commented, after, limit, timeout=STATEMENT_TIMEOUT
     )
     return [_person(row) for row in rows]
 

@@ -84,7 +84,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
                      " values ($1, 0, 'SM-0', 'receipt')",
                      mail_id)  # fmt: skip
     await db.execute(
-        "insert into transactional (message_id, kind, purpose, content, opens, asked_by)"
+        "insert into transactional (message_id, kind, purpose, content, has_secrets, asked_by)"
         " values ($1, 'answer', 'service', '{\"text\": \"Dear Zebedee\"}', false, 'olga')",
         mail_id,
     )

@@ -33,7 +33,7 @@ FETCHES: Final = 20
 """Certificates of one topic that one network may make us fetch within a minute."""
 FETCHES_IN_ALL: Final = 200
 LARGEST: Final = 16 * 1024
-ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
+CERTIFICATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
 
 class Certificates:
@@ -117,7 +117,7 @@ async def fetch(runtime: Runtime, url: URL) -> bytes:
         Unavailable: the server does not answer, or answers with an error or too much.
     """
     try:
-        async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:
+        async with runtime.http.get(url, allow_redirects=False, timeout=CERTIFICATE_TIMEOUT) as response:
             if response.status != 200:
                 raise Unavailable(f"Amazon SNS answered {response.status}.", remedy="Please try again later.")
             body = bytearray()

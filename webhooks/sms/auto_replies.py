@@ -20,8 +20,9 @@ from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.content.languages import DEFAULT
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
 from people.search import find_holders
@@ -30,7 +31,7 @@ from webhooks.members.translations import wording
 SQL: Final = load_queries(__file__)
 
 Automatic = Literal["sms_stopped", "sms_no_pictures"]
-WITHIN: Final = timedelta(days=1)
+MAX_REPLY_AGE: Final = timedelta(days=1)
 """Time after a text in which an automatic answer still makes sense."""
 
 
@@ -101,7 +102,7 @@ async def queue_reply(
     message = NewMessage(
         kind, "sms", phone, await find_sender(db, "sms", senders),
         Contents(_words(reply)), "muster", holders.pop() if len(holders) == 1 else None,
-        send_before=received_at + WITHIN,
+        send_before=received_at + MAX_REPLY_AGE,
     )  # fmt: skip
     if confirms:
         await confirm_opt_out(db, message, at=received_at)

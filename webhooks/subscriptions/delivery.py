@@ -27,7 +27,7 @@ from core.alerts import Severity, raise_alert, resolve_alert
 from core.credentials import mask_credentials
 from core.db import AWAY, Connection, load_queries
 from core.errors import MusterError, Unavailable
-from core.http.outbound_http import PATIENCE, OutboundHttp, OutboundReply
+from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
@@ -39,7 +39,7 @@ from webhooks.subscriptions.subscriptions import alert_key
 
 SQL: Final = load_queries(__file__)
 
-LEASE: Final = 3 * PATIENCE
+LEASE: Final = 3 * REQUEST_TIMEOUT
 """Seconds."""
 BATCH: Final = 100
 """Events that are read at once."""

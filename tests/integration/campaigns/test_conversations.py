@@ -14,7 +14,8 @@ from campaigns.replies.staff_answers import MailThread, send_answer
 from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
-from messaging.outbox.transactional import KEEPS_MENU, Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.concealment import Contents
+from messaging.outbox.transactional import KEEPS_MENU, MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions, suppress
 from tests.integration.campaigns.test_email_replies import answer, reply_address

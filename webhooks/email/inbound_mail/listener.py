@@ -33,7 +33,7 @@ QUIET: Final = 60.0
 """Seconds a client may be silent."""
 WHOLE_MAIL: Final = 300.0
 """Seconds a client has for a whole mail, however steadily it sends."""
-PATIENCE: Final = 10.0
+STOP_TIMEOUT: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
 LONGEST_LINE: Final = 64 * 1024
 
@@ -212,7 +212,7 @@ async def _finish(receiver: _Receiver) -> None:
     busy = [session for session in receiver.talking if session not in idle]
     for session in idle:
         _hang_up(session.transport)
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT
     while any(
         session.envelope and session.envelope.rcpt_tos and not session.transport.is_closing()
         for session in busy
