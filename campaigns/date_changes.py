@@ -32,7 +32,7 @@ from messaging.outbox.dated_messages import (
     note_late_moves,
     note_moves_back,
     refresh_variables,
-    settle_messages,
+    update_messages,
 )
 from messaging.states import Reason, State
 from people.people_lock import lock_people_shared
@@ -95,7 +95,7 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
         async with db.transaction():
             await lock_people_shared(db)
             people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
-            changed += await dated_step.settle(sorted(people))
+            changed += await dated_step.update(sorted(people))
         if len(people) < AT_ONCE:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
@@ -108,16 +108,16 @@ async def _compare(dated_step: _DatedStep) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
     while people := await dated_step.audience.page(dated_step.db, after=after, limit=AT_ONCE):
-        changed += await _settle_page(dated_step, people, after, people[-1])
+        changed += await _update_page(dated_step, people, after, people[-1])
         after = people[-1]
-    return changed + await _settle_page(dated_step, [], after, None)
+    return changed + await _update_page(dated_step, [], after, None)
 
 
-async def _settle_page(dated_step: _DatedStep, people: Sequence[int], after: int, last: int | None) -> int:
+async def _update_page(dated_step: _DatedStep, people: Sequence[int], after: int, last: int | None) -> int:
     async with dated_step.db.transaction():
         await lock_people_shared(dated_step.db)
         waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step.step_id, after, last)
-        return await dated_step.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
+        return await dated_step.update(sorted({*people, *(row["person_id"] for row in waiting)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _DatedStep:
     audience: Audience
     used: frozenset[str]
 
-    async def settle(self, people: Sequence[int]) -> int:
+    async def update(self, people: Sequence[int]) -> int:
         """Do for some people what follows from what is known of them now; returns how many messages changed."""
         if not people:
             return 0
@@ -154,11 +154,11 @@ class _DatedStep:
             targets = [_target(decision, message) for decision, message, _ in changes]
             query, parameters = await recipients_query(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
-            await settle_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
+            await update_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
         if waiting := [decision for decision, message in pairs if message.waits]:
             queued = [replace(decision, state=State.QUEUED) for decision in waiting]
             query, parameters = await recipients_query(self.db, self.step, queued, self.used, now)
-            await refresh_variables(self.db, step_id, query, *parameters)
+            await refresh_variables(self.db, step_id, query, *parameters, at=now)
         if late:
             await note_late_moves(self.db, late, now)
         if back:

@@ -135,9 +135,9 @@ async def count_asked(db: Connection) -> int:
     return counted
 
 
-async def settle_asked(db: Connection, now: datetime) -> None:
+async def follow_up_asked(db: Connection, now: datetime) -> None:
     """Close replies whose authors answered after they were asked back, and open those for which the time is over."""
-    await db.execute(SQL["settle_asked"], now)
+    await db.execute(SQL["follow_up_asked"], now)
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[ShownReply]:

@@ -344,15 +344,15 @@ create table link (
 create index link_message on link using brin (message_id);
 
 -- Emails that came back for a reason that may pass (a full mailbox, a server that was away), one row for each message.
--- Enough of them over days mean that nobody reads that mailbox. A delivery settles what came before it.
+-- Enough of them over days mean that nobody reads that mailbox. A delivery discounts those before it.
 create table soft_bounce (
-  message_id bigint      primary key,
-  address    text        not null,
-  code       text        not null,
-  at         timestamptz not null,
-  settled_at timestamptz
+  message_id    bigint      primary key,
+  address       text        not null,
+  code          text        not null,
+  at            timestamptz not null,
+  discounted_at timestamptz
 );
-create index soft_bounce_address on soft_bounce (address, at) where settled_at is null;
+create index soft_bounce_address on soft_bounce (address, at) where discounted_at is null;
 create index soft_bounce_at on soft_bounce (at);
 
 -- Ledger of suppressions. Append-only.

@@ -63,7 +63,7 @@ async def address_of(db: Connection, message_id: int) -> str:
     return await db.fetchval(SQL["find_address"], message_id) or ""
 
 
-async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
+async def discount_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
     """Discount earlier soft bounces of addresses to which emails were now delivered.
 
     Args:
@@ -71,7 +71,7 @@ async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: da
         message_ids: the delivered emails.
         at: when the delivery became known.
     """
-    await db.execute(SQL["settle_bounces"], list(message_ids), at)
+    await db.execute(SQL["discount_bounces"], list(message_ids), at)
 
 
 async def alert_unread_bounces(db: Connection, message_id: int) -> None:

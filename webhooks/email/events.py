@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeVar
 
 from core.db import Connection
 from core.keyring import Keyring
-from messaging.outbox.bounces import note_soft_bounce, settle_soft_bounces
+from messaging.outbox.bounces import discount_soft_bounces, note_soft_bounce
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.reports.diagnostics import RefusalClass
 from messaging.states import Reason, State
@@ -108,7 +108,7 @@ async def apply_events(db: Connection, source: str, events: Sequence[ReportedEve
             code = reported.event.code[:_LONGEST]
             await note_soft_bounce(db, done.message_id, code=code, at=reported.event.at, source=source)
     if delivered:
-        await settle_soft_bounces(db, delivered, events[-1].reported_at)
+        await discount_soft_bounces(db, delivered, events[-1].reported_at)
 
 
 def _receipt(source: str, reported: ReportedEvent) -> Receipt:

@@ -9,7 +9,7 @@ import pytest
 from campaigns.replies.answer_history import answers_by
 from campaigns.replies.answers import answer_link
 from campaigns.replies.reclassify import reclassify
-from campaigns.replies.reply_inbox import count_asked, open_replies, read_by_staff, reply_thread, settle_asked
+from campaigns.replies.reply_inbox import count_asked, follow_up_asked, open_replies, read_by_staff, reply_thread
 from core.db import Connection
 from core.errors import Conflict, InputError, SpecError
 from core.runtime import Runtime
@@ -277,9 +277,9 @@ async def test_who_is_asked_back_and_does_not_answer_is_listed_and_waits_for_a_p
     assert (asked.text, asked.why_open) == ("not sure yet", "asked_back")
 
     morning = (NOW + timedelta(days=1)).replace(hour=9)  # half an hour of the evening, one and a half of the morning
-    await settle_asked(room.db, morning.replace(minute=29))
+    await follow_up_asked(room.db, morning.replace(minute=29))
     assert await count_asked(room.db) == 1
-    await settle_asked(room.db, morning.replace(minute=30))
+    await follow_up_asked(room.db, morning.replace(minute=30))
     assert [one.why_open for one in await open_replies(room.db)] == ["unclear"]
     assert await count_asked(room.db) == 0
 
@@ -293,7 +293,7 @@ async def test_who_answers_after_being_asked_back_waits_for_nobody(room: Room, a
         await answer_link(
             room.db, message_id=await room.message_to(ann), press="answer_fair", confidence=0.95, inbound_id=1, at=NOW
         )
-    await settle_asked(room.db, NOW + timedelta(days=2))
+    await follow_up_asked(room.db, NOW + timedelta(days=2))
     assert (await open_replies(room.db), await count_asked(room.db)) == ([], 0)
 
 
