@@ -181,7 +181,7 @@ class _Compiler:
             *(self._attribute(name, wanted) for name, wanted in (part.attribute or {}).items()),
             *((self._has(part.has),) if part.has else ()),
             *((f"p.language = any ({self._value(list(part.language))}::text[])",) if part.language else ()),
-            *((self._subject.answered(part.answered, self._value),) if part.answered is not None else ()),
+            *((self._subject.answered_clause(part.answered, self._value),) if part.answered is not None else ()),
             *((f"p.external_id = any ({self._value(list(part.members))}::text[])",) if part.members else ()),
             *((self._received(part.received),) if part.received else ()),
         ]

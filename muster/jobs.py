@@ -18,7 +18,7 @@ from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
-from campaigns.replies.staff_answers import reopen_unanswered
+from campaigns.replies.staff_replies import reopen_unanswered
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime

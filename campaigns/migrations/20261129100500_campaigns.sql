@@ -43,12 +43,12 @@ join response r using (response_id);
 -- Answers as lines of a person's history.
 create view answer_said as
 select
-  at, kind, message_id, source, word, words, note, person_id, 'ballot'::text as subject_kind, ballot_id as subject_id,
-  undone_message_id
+  at, kind, message_id, source, label, null::text as text, note, person_id, 'ballot'::text as subject_kind,
+  ballot_id as subject_id, subject_name, undone_message_id
 from claim_said
 union all
 select
-  at, kind, message_id, source, word, words, note, person_id, 'question', question_id, undone_message_id
+  at, kind, message_id, source, label, text, note, person_id, 'question', question_id, subject_name, undone_message_id
 from response_said;
 
 create table campaign (
@@ -212,7 +212,7 @@ left join question_answer meant on meant.question_id = said.question_id and mean
 -- Replies as lines of a member's history.
 create view reply_said as
 select
-  r.received_at as at, 'reply'::text as kind, r.message_id, r.channel as source, r.reading as word, r.text as words,
+  r.received_at as at, 'reply'::text as kind, r.message_id, r.channel as source, r.reading as label, r.text,
   case r.state when 'open' then r.why_open end as note,
   r.person_id, r.channel, r.address
 from reply r;

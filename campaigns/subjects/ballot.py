@@ -134,7 +134,7 @@ class BallotSubject(Subject):
         kinds = [f"'{kind}'" for kind in ClaimKind]
         return f"{unknown[0]!r} is not one of {', '.join(kinds[:-1])} or {kinds[-1]}" if unknown else None
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to having voted, a list to members' statuses."""
         kinds = parameter([ClaimKind.VOTED] if isinstance(wanted, bool) else list(wanted))
         ballot_state = (

@@ -131,7 +131,7 @@ class QuestionSubject(Subject):
         offered = ", ".join(answer["name"] for answer in self.details["answers"])
         return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to any answer, a list to these."""
         which = "" if isinstance(wanted, bool) else f" and s.answer = any ({parameter(list(wanted))}::text[])"
         question_state = (
@@ -163,7 +163,7 @@ class QuestionSubject(Subject):
     def menu_refusals(self, template: Template) -> Iterator[str]:
         """Refuse a menu whose meanings or digits are not the question's."""
         question = self.question
-        names, digits = [answer.name for answer in question.answers], question.digits
+        names, digits = [answer.name for answer in question.options], question.digits
         for version in template.versions("sms").values():
             for digit, meaning in version.menu.items():
                 if meaning not in names:
@@ -180,7 +180,7 @@ class QuestionSubject(Subject):
     def reads(self, text: str, menu: Mapping[str, str]) -> ReadAnswer | None:
         """Read an answer in a person's own words."""
         question = self.question
-        return read_answer(text, question.answers, menu, question.letter)
+        return read_answer(text, question.options, menu, question.letter)
 
     @property
     def digits(self) -> Mapping[str, str]:
@@ -189,14 +189,14 @@ class QuestionSubject(Subject):
 
     def phrases(self) -> Mapping[str, str]:
         """Return every phrase that counts as an answer, in all languages."""
-        return {phrase: answer.name for answer in self.question.answers for phrase in sorted(answer.phrases)}
+        return {phrase: answer.name for answer in self.question.options for phrase in sorted(answer.phrases)}
 
     def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
         """Return the digits that a message offered with the labels of their answers, or the labels of all answers."""
         question = self.question
         if not menu:
-            return ", ".join(answer.said_in(language) for answer in question.answers)
-        known = {answer.name: answer.said_in(language) for answer in question.answers}
+            return ", ".join(answer.said_in(language) for answer in question.options)
+        known = {answer.name: answer.said_in(language) for answer in question.options}
         return ", ".join(f"{digit}{letter} {known[name]}" for digit, name in menu.items() if name in known)
 
     def why_open(self, meaning: str | None) -> str | None:
@@ -249,14 +249,14 @@ class QuestionSubject(Subject):
         n, parted = sum(counts.values()), shares(list(counts.values()))
         parts = [
             f"{counts[answer.name]:,} {answer.said_in(DEFAULT)}{f' ({part})' if part else ''}"
-            for answer, part in zip(question.answers, parted, strict=True)
+            for answer, part in zip(question.options, parted, strict=True)
         ]
         units = await unit_answers(db, question, None, campaign_id)
         return SubjectStatus(
             {"question": question.name, "answers": counts, "units": units},
             f"{plural(n, 'person has', 'people have')} answered: {', '.join(parts)}.",
             AnswerTable(
-                tuple(answer.said_in(DEFAULT) for answer in question.answers),
+                tuple(answer.said_in(DEFAULT) for answer in question.options),
                 tuple(counts.values()),
                 parted,
                 tuple((unit.path, tuple(unit.answers.values())) for unit in units),

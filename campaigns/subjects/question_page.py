@@ -87,7 +87,7 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
     """
     own = question.said_in(language)
     words = {"asks": own.asks, "comment": own.comment or str(known["comment"])}
-    for answer in question.answers:
+    for answer in question.options:
         label = answer.said_in(language)
         words |= {
             button(answer.name): label,
@@ -133,4 +133,4 @@ def _short(
 
 
 def _buttons(question: Question, without: Sequence[str] = ()) -> list[AnswerButton]:
-    return [(button(answer.name), button(answer.name), "") for answer in question.answers if answer.name not in without]
+    return [(button(answer.name), button(answer.name), "") for answer in question.options if answer.name not in without]

@@ -204,7 +204,7 @@ class Subject(ABC):
         """Return why an audience cannot be chosen by these answers; None where it can."""
         return f"nobody answers {self.label}: leave the key out"
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the SQL condition that a person `p` has answered so.
 
         Args:
@@ -362,7 +362,7 @@ class Subject(ABC):
 
     # Showing
 
-    def answers(self, now: datetime) -> Sequence[str]:
+    def offered_presses(self, now: datetime) -> Sequence[str]:
         """List the buttons that count as answers now."""
         return tuple(self.presses) if self.outside(now) is None else ()
 

@@ -29,7 +29,7 @@ from muster.cli.options import actor_option, force_option, json_option, limit_op
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.unit_names import find_units
-from services.questions.answer_list import AnsweredPerson, answered_people, write_answers
+from services.questions.answer_list import Respondent, list_respondents, write_answers
 from services.questions.counts import UnitAnswers, answer_counts, shares, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names
 from services.questions.spec import load_question_spec
@@ -132,7 +132,7 @@ def answers(
         return
     table = Table("number", "unit", "answer", "comment", "by", box=None, header_style="bold")
     for person in people:
-        given = question.answer(person.answer) if person.answer is not None else None
+        given = question.option(person.answer) if person.answer is not None else None
         label = given.said_in(DEFAULT) if given is not None else ""
         table.add_row(
             person.member_id,
@@ -213,13 +213,13 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _answers(
     name: str, unit: str | None, answer: str | None, limit: int, *, commented: bool
-) -> tuple[Question, list[AnsweredPerson]]:
+) -> tuple[Question, list[Respondent]]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question = await get_question(db, name)
-        if answer is not None and question.answer(answer) is None:
-            offered = ", ".join(answer.name for answer in question.answers)
+        if answer is not None and question.option(answer) is None:
+            offered = ", ".join(answer.name for answer in question.options)
             raise click.UsageError(f"{name} has no answer {answer}; it has {offered}.")
-        return question, await answered_people(
+        return question, await list_respondents(
             db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
         )
 
@@ -260,7 +260,7 @@ async def _described(runtime: Runtime, db: Connection, question: Question) -> di
                 "low": answer.low,
                 "people": counts[answer.name],
             }
-            for answer in question.answers
+            for answer in question.options
         ],
         "answered": sum(counts.values()),
         "local": {

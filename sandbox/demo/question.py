@@ -177,7 +177,7 @@ async def _count_question(
         "title": question.title,
         "asks": question.said_in("en").asks,
         "answers": await answer_counts(db, question),
-        "labels": {answer.name: answer.said_in("en") for answer in question.answers},
+        "labels": {answer.name: answer.said_in("en") for answer in question.options},
         "routes": {row["source"]: row["n"] for row in await db.fetch(SQL["count_routes"], question_id)},
         "comments": comments.total(),
         "units": [{"name": unit.path, "answers": dict(unit.answers)} for unit in units],
@@ -193,7 +193,7 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
             Counter(person for person, answer in answered.items() if answer == option.name),
             Counter(person for person, answer in really.items() if answer == option.name),
         )
-        for option in question.answers
+        for option in question.options
     ]
 
 

@@ -129,9 +129,9 @@ select
   r.message_id, r.source,
   case
     when r.source = 'date_change' then to_char(r.date_at at time zone q.time_zone, 'FMDay FMDD FMMonth YYYY, HH24:MI')
-    else concat_ws(' – ', meant.label, c.comment)
-  end as word,
-  q.name as words,
+    else meant.label
+  end as label,
+  q.name as subject_name, c.comment as text,
   nullif(r.recorder, 'member') as note, r.person_id, r.question_id, undone.message_id as undone_message_id
 from response r
 join question q using (question_id)

@@ -21,7 +21,7 @@ _PAGE: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredPerson:
+class Respondent:
     """Present answer of a person, and what they said beside it.
 
     Attributes:
@@ -43,7 +43,7 @@ class AnsweredPerson:
     at: datetime
 
 
-async def answered_people(
+async def list_respondents(
     db: Connection,
     question: Question,
     *,
@@ -52,7 +52,7 @@ async def answered_people(
     commented: bool = False,
     after: int = 0,
     limit: int = 100,
-) -> list[AnsweredPerson]:
+) -> list[Respondent]:
     """List the people who answered or left a comment, in the order of their ids.
 
     Args:
@@ -65,7 +65,14 @@ async def answered_people(
         limit: most people to return.
     """
     rows = await db.fetch(
-        SQL["answered"], question.question_id, unit_id, answer, commented, after, limit, timeout=STATEMENT_TIMEOUT
+        SQL["list_respondents"],
+        question.question_id,
+        unit_id,
+        answer,
+        commented,
+        after,
+        limit,
+        timeout=STATEMENT_TIMEOUT,
     )
     return [_person(row) for row in rows]
 
@@ -95,7 +102,7 @@ async def write_answers(
     n = after = 0
     sheet.writerow(COLUMNS)
     async with db.transaction(isolation="repeatable_read"):
-        while page := await answered_people(
+        while page := await list_respondents(
             db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
         ):
             sheet.writerows(_cells(question, person) for person in page)
@@ -104,12 +111,12 @@ async def write_answers(
     return n
 
 
-def _cells(question: Question, person: AnsweredPerson) -> list[str]:
-    answer = question.answer(person.answer) if person.answer is not None else None
+def _cells(question: Question, person: Respondent) -> list[str]:
+    answer = question.option(person.answer) if person.answer is not None else None
     at = person.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     label = answer.said_in("en") if answer is not None else ""
     return [person.member_id, person.unit, person.answer or "", label, "\n".join(person.comments), person.source, at]
 
 
-def _person(row: asyncpg.Record) -> AnsweredPerson:
-    return AnsweredPerson(**{**row, "comments": tuple(row["comments"])})
+def _person(row: asyncpg.Record) -> Respondent:
+    return Respondent(**{**row, "comments": tuple(row["comments"])})

@@ -1,4 +1,4 @@
--- name: answered
+-- name: list_respondents
 -- People who answered or left a comment that they have not taken back, with the unit they are counted in: their present
 -- one where they only left a comment.
 with answered as (

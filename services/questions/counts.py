@@ -116,7 +116,7 @@ def shares(counts: Sequence[int]) -> tuple[str, ...]:
 
 
 def _complete(question: Question, counted: Mapping[str, int]) -> dict[str, int]:
-    return {answer.name: counted.get(answer.name, 0) for answer in question.answers}
+    return {answer.name: counted.get(answer.name, 0) for answer in question.options}
 
 
 def _difference(row: asyncpg.Record) -> CountDifference:

@@ -1,4 +1,4 @@
-"""Questions: words, dates, and the answers that are offered."""
+"""Questions: words, dates, and options."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _DEFAULT_ZONE: Final = "Europe/London"
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedAnswer:
-    """Answer that a question offers.
+class AnswerOption:
+    """Option: an answer that a question offers.
 
     Attributes:
         name: what files and exports call it: `very_good`.
@@ -74,7 +74,7 @@ class Question:
         name: what commands and files call it.
         organisation: whose question it is; empty means the one in the settings.
         words: its words by language, English among them.
-        answers: in the order in which people see them.
+        options: the answers it offers, in the order in which people see them.
         opens_at: nothing counts before it; None for always. Aware, UTC, like every time here.
         closes_at: nothing counts after it.
         time_zone: the zone its dates are shown in.
@@ -86,7 +86,7 @@ class Question:
     name: str
     organisation: str
     words: Mapping[str, QuestionWords]
-    answers: tuple[OfferedAnswer, ...]
+    options: tuple[AnswerOption, ...]
     opens_at: datetime | None
     closes_at: datetime
     time_zone: str
@@ -101,15 +101,15 @@ class Question:
     @property
     def digits(self) -> dict[str, str]:
         """Return the digits it offers, and the answer of each."""
-        return {answer.digit: answer.name for answer in self.answers if answer.digit is not None}
+        return {option.digit: option.name for option in self.options if option.digit is not None}
 
     def said_in(self, language: str) -> QuestionWords:
         """Return its words in a language, or in English."""
         return self.words[spoken(language, self.words) or DEFAULT]
 
-    def answer(self, name: str) -> OfferedAnswer | None:
-        """Return an answer by its name; None where it has none of that name."""
-        return next((answer for answer in self.answers if answer.name == name), None)
+    def option(self, name: str) -> AnswerOption | None:
+        """Return an option by its name; None where it has none of that name."""
+        return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
         """Return whether it is still to open, open, or closed at a moment."""
@@ -149,11 +149,11 @@ class Question:
         """Tell whether a file describes this question: the same words, dates and answers."""
         zone = spec.time_zone or time_zone
         opens, closes = _times(spec, zone)
-        return (opens, closes, _words(spec), answers_of(spec)) == (
+        return (opens, closes, _words(spec), options_of(spec)) == (
             self.opens_at,
             self.closes_at,
             dict(self.words),
-            self.answers,
+            self.options,
         )
 
 
@@ -261,15 +261,15 @@ def question_of(row: Mapping[str, Any]) -> Question:
     }
     return Question(
         row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
-        tuple(_answer(answer, translations) for answer in row["answers"]), row["opens_at"], row["closes_at"],
+        tuple(_option(answer, translations) for answer in row["answers"]), row["opens_at"], row["closes_at"],
         row["time_zone"], row["letter"], row["goal_id"],
     )  # fmt: skip
 
 
-def answers_of(spec: QuestionSpec) -> tuple[OfferedAnswer, ...]:
+def options_of(spec: QuestionSpec) -> tuple[AnswerOption, ...]:
     """Return the answers that a file describes."""
     return tuple(
-        _answer(
+        _option(
             {
                 "name": answer.name,
                 "label": answer.label,
@@ -297,11 +297,11 @@ def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
     }
 
 
-def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> OfferedAnswer:
+def _option(row: Mapping[str, Any], translations: Mapping[str, Any]) -> AnswerOption:
     name, theirs = row["name"], {language: words["answers"][row["name"]] for language, words in translations.items()}
     phrases = [name.replace("_", " "), row["label"], *row["words"]]
     phrases += [phrase for words in theirs.values() for phrase in (words["label"], *words["words"])]
-    return OfferedAnswer(
+    return AnswerOption(
         name,
         {DEFAULT: row["label"]} | {language: words["label"] for language, words in theirs.items()},
         row["digit"],

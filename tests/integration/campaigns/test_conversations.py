@@ -10,7 +10,7 @@ import pytest
 from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
 from campaigns.replies.reclassify import reclassify
 from campaigns.replies.reply_inbox import read_by_staff, reply_thread
-from campaigns.replies.staff_answers import MailThread, send_answer
+from campaigns.replies.staff_replies import MailThread, send_staff_reply
 from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
@@ -137,7 +137,7 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     db = campaign.db
     first = await says(campaign, "how do I vote, and by when?")
     assert first.reply_id is not None
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         db, runtime.settings, first.reply_id, "By post. Have you done it?", thread=MailThread(), actor="olga", at=BEFORE
     )
     await sent(db, by_hand.message_id)
@@ -146,7 +146,7 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     assert second.reply_id is not None
     shown = (await reply_thread(db, second.reply_id)).reply
     assert (shown.message_id, shown.about) == (by_hand.message_id, "the ballot pay-2026")
-    again = await send_answer(
+    again = await send_staff_reply(
         db, runtime.settings, second.reply_id, "Thank you!", thread=MailThread(), actor="olga", at=BEFORE
     )
     about = await db.fetchval("select about from transactional where message_id = $1", again.message_id)
@@ -170,7 +170,7 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
     first = await says(campaign, "who are you?")
     assert (first.why_open, first.reply_id is None) == ("unknown_sender", False)
     assert first.reply_id is not None
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         campaign.db, runtime.settings, first.reply_id, "Your union.", thread=MailThread(), actor="olga", at=BEFORE
     )
     await sent(campaign.db, by_hand.message_id)
@@ -187,7 +187,7 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
 async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: Room) -> None:
     asked = await room.campaign.ask(email=ANN)
     first = await answer(room, reply_address(room, asked), "What is this ballot about?")
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         room.campaign.db, room.runtime.settings, first["reply_id"], "Pay. Have you voted?",
         thread=MailThread(), actor="olga", at=BEFORE,
     )  # fmt: skip

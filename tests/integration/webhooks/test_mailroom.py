@@ -293,7 +293,7 @@ async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
     def fail(*_: object, **__: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(classify, "read_answer", fail)
+    monkeypatch.setattr(classify, "read_reply", fail)
     recipient = await room.campaign.ask(email=ANN)
     to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
@@ -314,12 +314,12 @@ async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytes
 
         return note
 
-    for name in ("parse_mail", "read_bounce", "read_answer"):
+    for name in ("parse_mail", "read_bounce", "read_reply"):
         monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(recipient), ANN) == 250
     await room.tell("dsn-hard", recipient)
-    assert set(where) == {"parse_mail", "read_bounce", "read_answer"}
+    assert set(where) == {"parse_mail", "read_bounce", "read_reply"}
     assert threading.current_thread() not in where.values()
 
 

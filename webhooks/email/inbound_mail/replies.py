@@ -36,7 +36,7 @@ _THREADS: Final = ("In-Reply-To", "References")
 
 
 @dataclass(frozen=True, slots=True)
-class MailAnswer:
+class MailReply:
     """Answer that somebody wrote by mail.
 
     Attributes:
@@ -86,7 +86,7 @@ class MailAnswer:
         return (read if kept.strip() == mail.text.strip() else with_more_kept(read)), kept
 
 
-def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
+def read_reply(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailReply:
     """Read an answer: what it answers, and who wrote it.
 
     Args:
@@ -99,7 +99,7 @@ def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None,
         message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(parsed, name)))
     address, name = _writer(parsed, sender)
     names = frozenset(names_of(name, address))
-    return MailAnswer(
+    return MailReply(
         message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments,
         parsed.attachment_names, parsed.is_reaction,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def _text(parsed: ParsedMail) -> str:
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
-async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMail) -> int | None:
+async def take_reply(db: Connection, item: Item, answer: MailReply, mail: OwnMail) -> int | None:
     """Act on an answer, or leave it for a person.
 
     Args:
@@ -148,7 +148,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
 
 
 async def _deal_with_attachments(
-    db: Connection, item: Item, answer: MailAnswer, answered: AnswerResult, *, readable: bool
+    db: Connection, item: Item, answer: MailReply, answered: AnswerResult, *, readable: bool
 ) -> None:
     """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
     waits = answered.why_open is not None and not readable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from campaigns.replies.staff_answers import MailThread
+from campaigns.replies.staff_replies import MailThread
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 _MOST: Final = 20

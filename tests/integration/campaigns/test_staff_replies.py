@@ -11,7 +11,7 @@ import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
 from campaigns.replies.reply_inbox import open_replies
-from campaigns.replies.staff_answers import reopen_unanswered
+from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
 from core.db import Connection
 from core.runtime import Runtime

@@ -44,7 +44,7 @@ class MailThread:
     earlier: tuple[str, ...] = ()
     subject: str = ""
 
-    def answer_subject(self, organisation: str) -> str:
+    def reply_subject(self, organisation: str) -> str:
         """Return the subject of an answer: with `Re:` once, or naming the organisation where there was none."""
         subject = " ".join(self.subject.split())[:200]
         if not subject:
@@ -53,7 +53,7 @@ class MailThread:
 
 
 @dataclass(frozen=True, slots=True)
-class StaffAnswer:
+class StaffReply:
     """Answer to a reply, and what became of it; its text is None where that is no longer kept."""
 
     message_id: int
@@ -63,9 +63,9 @@ class StaffAnswer:
     state: str
 
 
-async def send_answer(
+async def send_staff_reply(
     db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: str, at: datetime
-) -> StaffAnswer:
+) -> StaffReply:
     """Queue an answer to a reply and close it. The same text twice is one answer.
 
     Args:
@@ -94,7 +94,7 @@ async def send_answer(
             f"This answer has {length:,} characters, and no provider takes a text of more than {LONGEST_TEXT:,}.",
             remedy="Shorten it, or send it in two answers.",
         )
-    subject = thread.answer_subject(settings.named) if channel == "email" else ""
+    subject = thread.reply_subject(settings.named) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
         MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
@@ -105,7 +105,7 @@ async def send_answer(
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor)
     await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
-    return next(answer for answer in await answers_of(db, reply_id) if answer.message_id == message_id)
+    return next(answer for answer in await staff_replies_to(db, reply_id) if answer.message_id == message_id)
 
 
 async def reopen_unanswered(db: Connection) -> int:
@@ -123,9 +123,9 @@ async def reopen_unanswered(db: Connection) -> int:
     return len(failed)
 
 
-async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:
+async def staff_replies_to(db: Connection, reply_id: int) -> list[StaffReply]:
     """Return the answers of staff to a reply, oldest first."""
-    return [StaffAnswer(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
+    return [StaffReply(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
 
 
 def _address(reply: asyncpg.Record) -> str:
