@@ -108,12 +108,12 @@ create index response_status_answer on response_status (question_id, answer);
 -- Present answers by campaign and unit, as changes that are added and compacted later, so that answers never wait for each
 -- other.
 create table response_count (
-  tally_id    bigint generated always as identity primary key,
-  question_id bigint not null references question,
-  campaign_id bigint,
-  unit_id     bigint references unit, -- null: people without a unit
-  answer      text   not null,
-  n           bigint not null
+  response_count_id bigint generated always as identity primary key,
+  question_id       bigint not null references question,
+  campaign_id       bigint,
+  unit_id           bigint references unit, -- null: people without a unit
+  answer            text   not null,
+  n                 bigint not null
 );
 create index response_count_question on response_count (question_id, campaign_id, unit_id, answer) include (n);
 

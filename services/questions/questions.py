@@ -207,7 +207,7 @@ async def extend_question(db: Connection, question: Question, closes: datetime, 
     Raises:
         Conflict: it is closed, or would close earlier than it does.
     """
-    if await db.fetchval(SQL["extend"], question.question_id, closes, now) is None:
+    if await db.fetchval(SQL["extend_question"], question.question_id, closes, now) is None:
         present = await get_question(db, question.name)
         at = present.local(present.closes_at)
         if present.closes_at <= now:
@@ -246,7 +246,7 @@ async def question_by_id(db: Connection, question_id: int) -> Question:
 
 async def question_names(db: Connection) -> list[str]:
     """List the names of all questions, the soonest to close first."""
-    return [row["name"] for row in await db.fetch(SQL["question_names"])]
+    return [row["name"] for row in await db.fetch(SQL["list_names"])]
 
 
 def question_of(row: Mapping[str, Any]) -> Question:
