@@ -40,6 +40,10 @@ select
 from response_status s
 join response r using (response_id);
 
+-- Labels of answers, of the kinds of subjects whose answers have one.
+create view answer_label as
+select 'question'::text as answer_kind, response_id as answer_id, label from response_label;
+
 -- Answers as lines of a person's history.
 create view answer_said as
 select
@@ -196,7 +200,7 @@ select
   r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note, r.why_open, r.state,
   r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
-  subject.name as subject, meant.label as answer,
+  subject.name as subject, answer_label.label as answer,
   (select array_agg(distinct h.external_id order by h.external_id) from address a join person h using (person_id)
    where a.channel = r.channel and a.address = r.address) as holders
 from reply r
@@ -205,9 +209,7 @@ left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = conversation_of(r.message_id)
 left join campaign c on c.campaign_id = m.campaign_id
 left join subject using (subject_kind, subject_id)
-left join response said on r.answer_kind = 'question' and said.response_id = r.answer_id
-left join response_status stands on stands.question_id = said.question_id and stands.person_id = said.person_id
-left join question_answer meant on meant.question_id = said.question_id and meant.name = coalesce(said.answer, stands.answer);
+left join answer_label using (answer_kind, answer_id);
 
 -- Replies as lines of a member's history.
 create view reply_said as

@@ -27,6 +27,7 @@ from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
     create_question,
+    extend_question,
     get_question,
     question_names,
     question_of,
@@ -119,6 +120,12 @@ class QuestionSubject(Subject):
         """Remove a question that no campaign asks any more and nobody has answered."""
         if not await db.fetchval(SQL["is_asked"], subject_id):
             await remove_unanswered(db, subject_id)
+
+    async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
+        """Let it close later, as long as it is open."""
+        question = self.question
+        await extend_question(db, question, closes, now=now)
+        return question.closes_at
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self
@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, PageReader
 from core.db import Connection
+from core.errors import Conflict
 from core.settings import Settings
 from core.spec_file import SpecTable
 from messaging.content.dates import CAMPAIGN_ZONE
@@ -175,6 +176,19 @@ class Subject(ABC):
     async def remove_unused(cls, db: Connection, subject_id: int) -> None:
         """Remove a subject that came with a draft, if nothing else has come of it; most stay."""
         return
+
+    async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
+        """Let it close later; returns its former close.
+
+        Args:
+            db: in the caller's transaction.
+            closes: its new close; aware.
+            now: the time.
+
+        Raises:
+            Conflict: it is closed, would close earlier than it does, or is of a kind whose close stays.
+        """
+        raise Conflict(f"The close of {self.label} stays as it is.")
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -396,4 +410,4 @@ class Subject(ABC):
 
 
 def _time(at: str | None) -> datetime | None:
-    return None if at is None else datetime.fromisoformat(at)
+    return None if at is None else datetime.fromisoformat(at).astimezone(UTC)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.extension import Extended
-from campaigns.extension import extend as extend_question_and_steps
+from campaigns.extension import extend as extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -166,14 +166,14 @@ def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
             {
                 "name": name,
                 "closed": result.closed,
-                "closes": result.question.closes_at,
+                "closes": result.subject.closes_at,
                 "deadlines": result.deadlines,
                 "renewed": result.renewed,
                 "started": result.started,
             }
         )
         return
-    click.echo(f"{name} closes {result.question.local(result.question.closes_at)}.")
+    click.echo(f"{name} closes {result.subject.local(result.subject.closes_at)}.")
     if result.deadlines:
         click.echo(f"Until then {plural(result.deadlines, 'step')} of its campaigns may be sent.")
     if result.started:
@@ -185,7 +185,8 @@ async def _extend(name: str, closes: date, actor: str) -> Extended:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
         at = at_zone(closes, zone, end=True)
-        return await extend_question_and_steps(db, runtime.settings, name, at, actor=actor, now=runtime.clock())
+        kind = QuestionSubject.kind
+        return await extend_subject(db, runtime.settings, kind, name, at, actor=actor, now=runtime.clock())
 
 
 async def _create(file: Path) -> dict[str, Any]:

@@ -117,6 +117,13 @@ create table response_count (
 );
 create index response_count_question on response_count (question_id, campaign_id, unit_id, answer) include (n);
 
+-- Label of the answer that each response is; where it is a comment alone, of its author's present answer.
+create view response_label as
+select r.response_id, meant.label
+from response r
+left join response_status present using (question_id, person_id)
+join question_answer meant on meant.question_id = r.question_id and meant.name = coalesce(r.answer, present.answer);
+
 -- Responses as lines of a person's history.
 create view response_said as
 select
