@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
@@ -13,6 +12,7 @@ from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
+from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT
@@ -22,8 +22,6 @@ from people.attributes import missing_attributes
 from people.unit_names import find_units
 
 SQL = load_queries(__file__)
-
-_DEFAULT_ZONE: Final = "Europe/London"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Ballot:
             return Phase.NO_REPLACEMENT
         return Phase.OPEN
 
-    def is_made_from(self, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+    def is_made_from(self, spec: BallotSpec, *, time_zone: str = DEFAULT_ZONE) -> bool:
         """Tell whether a file describes this ballot: the same dates, threshold and way of counting."""
         return BallotTerms.of(spec, time_zone) == BallotTerms(
             self.opens_at,
@@ -118,7 +116,7 @@ class Ballot:
         return "" if at is None else day_and_time(at, self.time_zone, language)
 
 
-async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:
+async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = DEFAULT_ZONE) -> Ballot:
     """Create a ballot and enrol its electorate.
 
     Args:

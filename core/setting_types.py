@@ -337,3 +337,4 @@ Place = Annotated[str, AfterValidator(_place)]
 TemplateFolder = Annotated[Path, AfterValidator(_folder)]
 Country = Annotated[str, AfterValidator(_country)]
 Zone = Annotated[str, AfterValidator(_zone)]
+DEFAULT_ZONE: Final = "Europe/London"

@@ -41,7 +41,7 @@ from services.questions.responses import (
     retract_response,
 )
 from services.questions.spec import QuestionSpec, load_question_spec
-from services.questions.template_fields import QUESTION, example_fields
+from services.questions.template_fields import QUESTION, example_fields, fields_of
 
 SQL: Final = load_queries(__file__)
 
@@ -155,7 +155,12 @@ class QuestionSubject(Subject):
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
         """Return the constants with the question's words in each of the template's languages."""
-        return self.question.constants(settings, languages)
+        question, (base, *others) = self.question, languages
+        return {
+            **Subject.constants(self, settings),
+            "question": fields_of(question, base),
+            **({"languages": {other: {"question": fields_of(question, other)} for other in others}} if others else {}),
+        }
 
     def warnings(self, template: Template) -> Iterator[str]:
         """Warn of a menu without letters."""

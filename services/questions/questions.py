@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
-from core.settings import Settings
+from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
-from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
@@ -23,8 +22,6 @@ from services.questions.spec import QuestionSpec
 SQL: Final = load_queries(__file__)
 
 QuestionPhase = Literal["before", "open", "closed"]
-
-_DEFAULT_ZONE: Final = "Europe/London"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,35 +114,11 @@ class Question:
             return "before"
         return "open" if now < self.closes_at else "closed"
 
-    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
-        """Return the template variables that are the same for everybody.
-
-        Args:
-            settings: has the organisation and how to reach it.
-            languages: the template's; words and dates differ in those beyond the first.
-        """
-        base, *others = languages
-        return {
-            "organisation": self.organisation or settings.organisation,
-            "contact": settings.contact,
-            CAMPAIGN_ZONE: self.time_zone,
-            "question": self._variables(base),
-            **(
-                {"languages": {language: {"question": self._variables(language)} for language in others}}
-                if others
-                else {}
-            ),
-        }
-
-    def _variables(self, language: str) -> dict[str, str]:
-        words = self.said_in(language)
-        return {"title": words.title, "asks": words.asks, "closes": self.local(self.closes_at, language)}
-
     def local(self, at: datetime, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December, 12:00`."""
         return day_and_time(at, self.time_zone, language)
 
-    def is_made_from(self, spec: QuestionSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+    def is_made_from(self, spec: QuestionSpec, *, time_zone: str = DEFAULT_ZONE) -> bool:
         """Tell whether a file describes this question: the same words, dates and answers."""
         zone = spec.time_zone or time_zone
         opens, closes = _times(spec, zone)
@@ -158,7 +131,7 @@ class Question:
 
 
 async def create_question(
-    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = _DEFAULT_ZONE
+    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = DEFAULT_ZONE
 ) -> Question:
     """Create a question.
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from core.errors import SpecError
+from core.setting_types import Zone
 from core.spec_errors import near_miss
 from core.spec_file import Moment, Name, OneLine, SpecTable, Text, at_zone, read_document, read_many, read_table
 from messaging.content.advice import NETWORK_WORDS
@@ -79,23 +80,13 @@ class QuestionSpec(SpecTable):
     name: Name
     title: Annotated[Text, OneLine]
     organisation: str | None = None
-    time_zone: str | None = None
+    time_zone: Zone | None = None
     asks: Text
     opens: Moment | None = None
     closes: Moment
     comment: StrictBool | Text = True
     answers: Annotated[tuple[AnswerSpec, ...], Field(min_length=2, max_length=MOST_ANSWERS)]
     translations: dict[str, QuestionTranslation] = Field(default_factory=dict)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-        return value
 
     @field_validator("translations")
     @classmethod

@@ -20,13 +20,13 @@ from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.content.languages import DEFAULT
+from messaging.content.translations import wording
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
 from people.search import find_holders
-from webhooks.members.translations import wording
 
 SQL: Final = load_queries(__file__)
 

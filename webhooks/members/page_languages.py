@@ -9,9 +9,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from messaging.content.languages import DEFAULT, spoken
-from messaging.content.translations import languages, wording
-
-__all__ = ["accepted", "language", "languages", "local_time", "wording"]
+from messaging.content.translations import languages
 
 _LONGEST: Final = 500
 """Characters of a header that are read."""
