@@ -65,8 +65,8 @@ async def follow_dates(runtime: Runtime) -> int:
         How many messages were moved, withdrawn or added.
     """
     async with runtime.pool.acquire() as db:
-        await db.execute(SQL["forget_others"])
-        steps = await db.fetch(SQL["steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
+        await db.execute(SQL["forget_changes"])
+        steps = await db.fetch(SQL["list_steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
     changed = 0
     for row in steps:
         try:
@@ -94,13 +94,13 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
     while True:
         async with db.transaction():
             await lock_people_shared(db)
-            people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
+            people = {row["person_id"] for row in await db.fetch(SQL["take_changes"], step_id, AT_ONCE)}
             changed += await dated_step.update(sorted(people))
         if len(people) < AT_ONCE:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
         changed += await _compare(dated_step)
-        await db.execute(SQL["compared"], step_id, runtime.clock())
+        await db.execute(SQL["note_comparison"], step_id, runtime.clock())
     return changed
 
 
@@ -116,7 +116,7 @@ async def _compare(dated_step: _DatedStep) -> int:
 async def _update_page(dated_step: _DatedStep, people: Sequence[int], after: int, last: int | None) -> int:
     async with dated_step.db.transaction():
         await lock_people_shared(dated_step.db)
-        waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step.step_id, after, last)
+        waiting = await dated_step.db.fetch(SQL["list_waiting_people"], dated_step.step.step_id, after, last)
         return await dated_step.update(sorted({*people, *(row["person_id"] for row in waiting)}))
 
 
@@ -165,7 +165,7 @@ class _DatedStep:
             await note_moves_back(self.db, back, now)
         # what is on the wire is looked at again when it is known whether it left
         if unfinished := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
-            await self.db.execute(SQL["note_again"], step_id, unfinished)
+            await self.db.execute(SQL["note_changes_again"], step_id, unfinished)
         return len(new) + len(changes) + len(late) + len(back)
 
     async def _change_dates(self, dues: Mapping[int, Due], now: datetime) -> None:

@@ -18,7 +18,7 @@ from messaging.outbox.transactional import KEEPS_MENU
 
 SQL: Final = load_queries(__file__)
 
-Channel = Literal["sms", "email"]
+ReplyChannel = Literal["sms", "email"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CampaignMessage:
 
     message_id: int
     person_id: int
-    channel: Channel
+    channel: ReplyChannel
     address: str
     sender: str | None
     campaign_id: int
@@ -65,7 +65,7 @@ class AnsweredMessage:
 
     message_id: int
     person_id: int | None
-    channel: Channel
+    channel: ReplyChannel
     address: str
     sender: str | None
     campaign_id: int | None

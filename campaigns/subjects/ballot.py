@@ -23,7 +23,8 @@ from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
 from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
-from campaigns.subjects.subject import ParameterOf, Population, Subject
+from campaigns.subjects.population import ParameterOf, Population
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import verb

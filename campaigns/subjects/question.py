@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final
 from campaigns.subjects import question_page
 from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
-from campaigns.subjects.subject import ParameterOf, Subject
+from campaigns.subjects.population import ParameterOf
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import plural

@@ -11,7 +11,7 @@ buttons mean, and what they become), and showing (the page of a link, the status
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, PageReader
+from campaigns.subjects.population import ParameterOf, Population
 from core.db import Connection
 from core.errors import Conflict
 from core.settings import Settings
@@ -32,25 +33,8 @@ from messaging.content.vocabulary import SubjectVariable
 
 Outside = Literal["early", "late"]
 """Reason why an answer does not count: it came before the subject opened, or after it closed."""
-ParameterOf = Callable[[object], str]
-"""Adds a value to a query's parameters; returns the number it has there, "$3"."""
 
 _TIMES: Final = ("opens_at", "closes_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """People a campaign may ask: the base query of its audiences.
-
-    Attributes:
-        source: the tables of an SQL query; the person is `p`.
-        clause: an SQL condition, with numbered parameters.
-        parameters: their values, in order.
-    """
-
-    source: str = "person p"
-    clause: str = "true"
-    parameters: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncpg
 
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.files.sheets import SheetWriter
+from messaging.content.languages import DEFAULT
 from services.questions.questions import Question
 
 SQL: Final = load_queries(__file__)
@@ -114,7 +115,7 @@ async def write_answers(
 def _cells(question: Question, person: Respondent) -> list[str]:
     answer = question.option(person.answer) if person.answer is not None else None
     at = person.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    label = answer.said_in("en") if answer is not None else ""
+    label = answer.said_in(DEFAULT) if answer is not None else ""
     return [person.member_id, person.unit, person.answer or "", label, "\n".join(person.comments), person.source, at]
 
 

@@ -49,9 +49,11 @@ insert into response (question_id, person_id, source, recorder, at, campaign_id,
 values ($1, $2, 'date_change', 'muster', $5, $3, $4);
 
 -- name: find_goal
+-- The goal of a question, which whoever answers has met.
 select goal_id from question where question_id = $1;
 
 -- name: add_comment
+-- Keeps the words of a response apart from the ledger: they can be deleted.
 insert into response_comment (response_id, comment) values ($1, $2);
 
 -- name: delete_comment

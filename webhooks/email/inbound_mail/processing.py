@@ -24,7 +24,7 @@ from messaging.outbox.bounces import address_of, alert_unread_bounces
 from messaging.states import Reason
 from webhooks.email.events import ReportedEvent, apply_events
 from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
-from webhooks.email.inbound_mail.mail_store import SQL
+from webhooks.email.inbound_mail.mail_store import find_raw_mail
 from webhooks.email.inbound_mail.replies import MailReply, take_reply
 from webhooks.inbound_log.inbound_log import Item
 
@@ -49,7 +49,7 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
         InputError: one cannot be read; it is set aside.
     """
     for item in items:
-        raw = await db.fetchval(SQL["read_raw"], item.inbound_id)
+        raw = await find_raw_mail(db, item.inbound_id)
         if raw is not None:
             # in a thread: parsing a crafted mail may take a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)

@@ -22,7 +22,7 @@ from core.errors import AddressError
 from core.keyring import Keyring
 from core.plurals import plural
 from webhooks.email.events import find_message
-from webhooks.email.inbound_mail.mail_store import SQL
+from webhooks.email.inbound_mail.mail_store import delete_raw_mail, keep_raw_mail
 from webhooks.email.inbound_mail.own_words import own_words
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, mailboxes
 from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
@@ -152,7 +152,7 @@ async def _deal_with_attachments(
 ) -> None:
     """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
     waits = answered.why_open is not None and not readable
-    await db.execute(SQL["keep_for_staff" if waits else "delete_raw"], item.inbound_id)
+    await (keep_raw_mail if waits else delete_raw_mail)(db, item.inbound_id)
     if answered.reply_id is None:
         return
     if waits:
