@@ -21,7 +21,7 @@ from messaging.suppression import active_suppressions, suppress
 from tests.integration.campaigns.test_email_replies import answer, reply_address
 from tests.support.electorate import NOW, add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, Recipient, make_campaign
-from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.questions import add_question, ask
 from tests.support.rows import row_of
 
@@ -40,7 +40,7 @@ async def ann(campaign: Campaign) -> Recipient:
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(NOON)) as room:
         yield room
 
@@ -184,7 +184,7 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
 # ---- email
 
 
-async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: Room) -> None:
+async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: MailroomSetup) -> None:
     asked = await room.campaign.ask(email=ANN)
     first = await answer(room, reply_address(room, asked), "What is this ballot about?")
     by_hand = await send_staff_reply(
