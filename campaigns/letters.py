@@ -1,4 +1,4 @@
-"""Letters behind the digits of a text: they tell its subject from others that are open to the same phone.
+"""Letters after the digits of a text, "1A": they tell its subject from others that are open to the same phone.
 
 Most texts have none: only where somebody with that phone was asked something else, which is still open and which they
 have not answered yet.

@@ -38,7 +38,7 @@ class ShownReply:
         text: its text; "" for a button, and for a mail or text in which there are no words.
         reading: its present reading.
         rule: the rule that gave it.
-        why_open: why it is open: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
+        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" where it is not.
         message_id: the message it answers.
         person_id: its author, where that is certain.
         external_id: their membership number.

@@ -24,7 +24,7 @@ _PRESSED: Final = "answer_"
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What somebody said about a question: an answer, words, or both."""
+    """Reply to a question, as it was meant: an answer, words, or both."""
 
     message: str
     by_link: bool
@@ -34,7 +34,7 @@ class _Given:
 
 @dataclass(slots=True)
 class ExpectedAnswers:
-    """What people said, as it should count.
+    """Answers as they should count, by what people said.
 
     Args:
         questions: those that were asked.

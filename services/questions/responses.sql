@@ -62,7 +62,7 @@ delete from response_comment where response_id = $1;
 
 -- name: update_status
 -- Recomputes the person's present answer and writes the difference as rows of +1 and -1, so that nobody waits for a
--- counter. Who changes their mind stays in the unit in which they were counted first.
+-- counter. People who change their mind stay in the unit in which they were counted first.
 with best as (
   select r.response_id, r.answer, r.campaign_id
   from response_standing r
