@@ -17,7 +17,7 @@ SQL = load_queries(__file__)
 
 SHOWN: Final = 12
 """Most replies on the first page."""
-LONGEST: Final = 400
+MAX_SHOWN_LENGTH: Final = 400
 """Most characters of a reply on the first page."""
 
 
@@ -81,7 +81,7 @@ def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
         branch=None if writer is None else writer["branch"],
         channel=reply.channel,
         address=mask(reply.address),
-        text=shorten(mask_text(reply.text), LONGEST),
+        text=shorten(mask_text(reply.text), MAX_SHOWN_LENGTH),
         why=reply.why_open,
         note=reply.note,
         answer=reply.answer,

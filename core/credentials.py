@@ -32,7 +32,7 @@ _CUT: Final = 12
 _DIGEST: Final = 12
 _BLOCK: Final = 60
 """Least characters of a block of base64: shorter than the link with its token in it."""
-_LARGEST: Final = 4 * 1024 * 1024
+_MAX_BLOCK_SIZE: Final = 4 * 1024 * 1024
 """Characters of a base64 block that is decoded."""
 
 _WRAP: Final = r"(?:[ \t]*[\r\n]+[ \t>|]*)?"
@@ -130,7 +130,7 @@ def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | N
 
 def _masked_block(block: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
     """Return a block of base64 with what is masked in it; as it was, where there is nothing, or nothing readable."""
-    if len(block) > _LARGEST:
+    if len(block) > _MAX_BLOCK_SIZE:
         return block
     try:
         packed = "".join(block.split()).rstrip("=")

@@ -17,9 +17,9 @@ WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a client has to read some of a waiting response; even a slow phone does."""
 RESERVED: Final = 200
 """Open files kept for the database, Redis, outbound requests and files being read."""
-FEWEST: Final = 64
+MIN_CONNECTIONS: Final = 64
 """Connections that are accepted even where the system allows hardly any open files."""
-MOST_FILES: Final = 65_536
+MAX_FILES: Final = 65_536
 """Most open files that a process asks for; some systems would allow a thousand million."""
 
 
@@ -42,7 +42,7 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         """Return the configured limits, as far as the system allows enough open files."""
-        room = max(FEWEST, raise_file_limit() - RESERVED)
+        room = max(MIN_CONNECTIONS, raise_file_limit() - RESERVED)
         return cls(min(settings.web_connections, room), settings.web_connections_per_network)
 
 
@@ -54,8 +54,8 @@ def raise_file_limit() -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MOST_FILES
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        return MAX_FILES
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     while wanted > soft:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

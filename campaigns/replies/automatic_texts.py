@@ -12,9 +12,9 @@ from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.subjects.subject import Subject
 from messaging.content.translations import languages, wording
 
-FEWEST: Final = 5
+MIN_SHARED_WORDS: Final = 5
 """Fewest different words that a reply shares with one of them before that is looked for in it."""
-SHORTEST: Final = 40
+MIN_LENGTH: Final = 40
 """Fewest characters of such a reply."""
 
 
@@ -66,14 +66,14 @@ def automatic_texts(text: str, subject: Subject, message: AnsweredMessage) -> It
         subject: what the message asked about.
         message: the message.
     """
-    if len(text) < SHORTEST or message.channel != "sms":
+    if len(text) < MIN_LENGTH or message.channel != "sms":
         return
     own = set(text.split())
     for language in languages():
         asking = asking_words(subject, message, language) or ""
         stopped = str(wording(language)["sms_stopped"]).format(organisation=subject.organisation).lstrip(": ")
         for ours in (named(subject.organisation, asking), stopped):
-            if len(own.intersection(ours.split())) >= FEWEST:
+            if len(own.intersection(ours.split())) >= MIN_SHARED_WORDS:
                 yield ours
 
 

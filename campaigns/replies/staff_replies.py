@@ -19,7 +19,7 @@ from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, InputError, NotFound
 from core.settings import Settings
 from messaging import suppression
-from messaging.content.segments import LONGEST_TEXT, sanitise
+from messaging.content.segments import MAX_TEXT_LENGTH, sanitise
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender, use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
@@ -89,9 +89,9 @@ async def send_staff_reply(
         raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
     channel, address = reply["channel"], _address(reply)
     await _refuse_suppressed(db, reply, channel, address)
-    if channel == "sms" and (length := len(sanitise(text.strip()).text)) > LONGEST_TEXT:
+    if channel == "sms" and (length := len(sanitise(text.strip()).text)) > MAX_TEXT_LENGTH:
         raise InputError(
-            f"This answer has {length:,} characters, and no provider takes a text of more than {LONGEST_TEXT:,}.",
+            f"This answer has {length:,} characters, and no provider takes a text of more than {MAX_TEXT_LENGTH:,}.",
             remedy="Shorten it, or send it in two answers.",
         )
     subject = thread.reply_subject(settings.named) if channel == "email" else ""

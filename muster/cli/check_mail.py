@@ -33,7 +33,7 @@ from webhooks.email.inbound_mail.replies import MailReply
 if TYPE_CHECKING:
     from muster.cli.check import CheckResult
 
-LARGEST: Final = 64 * 1024 * 1024
+MAX_MAIL_SIZE: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""
 
 _HEADERS: Final = (
@@ -181,9 +181,9 @@ def _in_words(result: CheckResult) -> str:
 
 def _read(file: Path) -> bytes:
     if str(file) == "-":
-        return sys.stdin.buffer.read(LARGEST)
+        return sys.stdin.buffer.read(MAX_MAIL_SIZE)
     try:
         with file.open("rb") as opened:
-            return opened.read(LARGEST)
+            return opened.read(MAX_MAIL_SIZE)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None

@@ -42,7 +42,7 @@ from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
 from webhooks.email.inbound_mail.threads import thread_of
 
-_MOST_HOLDERS = 8
+_MAX_HOLDERS = 8
 """Most people named who share an address."""
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
@@ -350,8 +350,8 @@ def _somebody(reply: ShownReply) -> str:
 
 
 def _some(numbers: Sequence[str]) -> str:
-    shown = ", ".join(numbers[:_MOST_HOLDERS])
-    return shown if len(numbers) <= _MOST_HOLDERS else f"{shown} and {len(numbers) - _MOST_HOLDERS} more"
+    shown = ", ".join(numbers[:_MAX_HOLDERS])
+    return shown if len(numbers) <= _MAX_HOLDERS else f"{shown} and {len(numbers) - _MAX_HOLDERS} more"
 
 
 def _show_answers(answers: Sequence[StaffReply], zone: ZoneInfo) -> None:

@@ -20,7 +20,7 @@ from services.questions.phrases import folded
 from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
-LONGEST: Final = 4000
+MAX_LENGTH: Final = 4000
 """Most characters that are read."""
 
 _KEYCAP: Final = re.compile("[\ufe0f\u20e3]")
@@ -111,7 +111,7 @@ def read_answer(
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:LONGEST])).strip()
+    return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:MAX_LENGTH])).strip()
 
 
 def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, str]) -> ReadAnswer | None:

@@ -46,8 +46,8 @@ BATCH: Final = 100
 AT_ONCE: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
-LONGEST_PAUSE: Final = 900.0
-LONGEST_RETRY_AFTER: Final = 3600.0
+MAX_PAUSE: Final = 900.0
+MAX_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
 GIVES_UP_AFTER: Final = timedelta(days=3)
@@ -248,8 +248,8 @@ def _judge(delivery: DeliveryState, reply: OutboundReply, at: datetime) -> tuple
 
 def _pause(attempt: int, retry_after: float | None) -> float:
     """Return the seconds until the next try: doubling, with jitter; up to an hour if the receiver asks for it."""
-    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
-    return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
+    return max(pause, min(retry_after or 0.0, MAX_RETRY_AFTER))
 
 
 async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, problem: str, at: datetime) -> None:

@@ -327,7 +327,7 @@ async def test_slow_silent_and_too_many_clients_are_turned_away(
     room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "WHOLE_MAIL", 0.3)
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     reader, writer = await asyncio.open_connection(room.host, room.port)
     with closing(writer):
@@ -373,7 +373,7 @@ async def test_clients_that_read_no_answer_keep_nobody_out(
     room: MailroomSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "QUIET", 0.3)
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
 
     async def is_let_in() -> bool:
         reader, writer = await asyncio.open_connection(room.host, room.port)
@@ -386,7 +386,7 @@ async def test_clients_that_read_no_answer_keep_nobody_out(
 
 
 async def test_clients_that_come_at_once_are_counted(room: MailroomSetup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     came = await asyncio.gather(*(asyncio.open_connection(room.host, room.port) for _ in range(20)))
     heard = [await asyncio.wait_for(reader.readline(), 10) for reader, _ in came]
     assert sorted(line[:3] for line in heard) == [b"220"] * 3 + [b"421"] * 17

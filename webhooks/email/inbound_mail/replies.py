@@ -31,7 +31,7 @@ from webhooks.inbound_log.inbound_log import Item
 
 KEPT: Final = 4000
 """Characters of a mail that are kept where none of it is known to be the writer's own."""
-MOST_IDS: Final = 20
+MAX_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
 
@@ -177,4 +177,4 @@ def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
 def _ids(parsed: ParsedMail, name: str) -> list[str]:
     """Return the ids a mail says it answers, latest first; of a long thread the last and the first, one may be ours."""
     ids = parsed.header(name).split()[::-1]
-    return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]
+    return [*ids[:MAX_IDS], *ids[-MAX_IDS:]]
