@@ -190,7 +190,7 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
     await db.execute(SQL["empty_deliveries"], list(arrivals.deliveries))
     await db.execute(SQL["empty_page_views"], list(wanted.message_ids))
     channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
-    await db.execute(SQL["drop_notice_sent"], channels, addresses)
+    await db.execute(SQL["drop_sent_once"], channels, addresses)
 
 
 def _texts(addresses: Collection[tuple[str, str]]) -> list[str]:

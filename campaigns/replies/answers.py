@@ -32,7 +32,7 @@ from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
 from campaigns.replies.classification.take_back import TAKE_BACK
-from campaigns.replies.open_asks import Meant, find_meant
+from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.open_reasons import reason_for
 from campaigns.replies.opt_outs import is_opted_out, opt_out
 from campaigns.replies.reading_effect import obey, resume_by_reply
@@ -151,14 +151,14 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["find_reply"], inbound.inbound_id)
-    meant = await _answered(db, inbound) if inbound.proven else Meant(None)
-    message = meant.message
+    choice = await _answered(db, inbound) if inbound.proven else MessageChoice(None)
+    message = choice.message
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
     subject = asked_about(message)
-    kept = None if meant.other else inbound.read
+    kept = None if choice.other else inbound.read
     read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
-    if meant.unsure:
+    if choice.unsure:
         read = unsure(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
@@ -188,7 +188,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     why = decision.why_open if proven or read.reading == "reaction" else nobody
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
-        asked_until = await ask_back(db, message, inbound.text, read, meant.unsure, inbound.received_at)
+        asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)
     patient = asked_until is not None and asked_until > inbound.received_at
     if patient:
         why = None
@@ -242,14 +242,14 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -
         await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
 
 
-async def _answered(db: Connection, inbound: Inbound) -> Meant:
+async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
     latest = await find_answered(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
         message_id=inbound.message_id,
     )  # fmt: skip
     if inbound.channel == "email" or inbound.message_id is not None:
-        return Meant(latest)
-    return await find_meant(
+        return MessageChoice(latest)
+    return await choose_message(
         db,
         inbound.text,
         latest,

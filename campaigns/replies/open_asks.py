@@ -38,7 +38,7 @@ class OpenAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class MessageChoice:
     """Messages that a text answers.
 
     Attributes:
@@ -66,7 +66,7 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
     return asks if any(ask.subject.reads_answers for ask in asks) else []
 
 
-async def find_meant(
+async def choose_message(
     db: Connection,
     text: str,
     latest: AnsweredMessage | None,
@@ -75,7 +75,7 @@ async def find_meant(
     address: str,
     senders: Sequence[str],
     at: datetime,
-) -> Meant:
+) -> MessageChoice:
     """Find the message that a text answers.
 
     Args:
@@ -88,18 +88,18 @@ async def find_meant(
         at: when it came.
     """
     if latest is not None and latest.transactional:
-        return Meant(latest)
+        return MessageChoice(latest)
     asks = await open_asks(db, address, senders, at)
     known = {} if latest is None or read is None else {latest.message_id: read}
     fits = [ask for ask in asks if _answers(ask, known.get(ask.message.message_id) or classify_text(text, ask.message))]
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
-        return Meant(unanswered[0].message, tuple(unanswered))
+        return MessageChoice(unanswered[0].message, tuple(unanswered))
     # where all have been answered, it is a change of mind about the one that came last
     chosen = next(iter(unanswered or fits), None)
     if chosen is None:
-        return Meant(latest)
-    return Meant(chosen.message, other=latest is None or chosen.message.message_id != latest.message_id)
+        return MessageChoice(latest)
+    return MessageChoice(chosen.message, other=latest is None or chosen.message.message_id != latest.message_id)
 
 
 def _answers(ask: OpenAsk, read: Classification) -> bool:

@@ -165,7 +165,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
         "insert into soft_bounce (message_id, address, code, at) values ($1, $2, '4.2.2', now())", mail_id, MAILBOX
     )
     await db.execute("insert into erased_place (message_id, channel, address) values (987, 'email', $1)", MAILBOX)
-    await db.execute("insert into notice_sent (channel, address, what) values ('sms', $1, 'no_pictures')", PHONE)
+    await db.execute("insert into sent_once (channel, address, kind) values ('sms', $1, 'no_pictures')", PHONE)
     await db.execute(
         "insert into webhook_subscription (name, url, events, secret, created_by)"
         " values ('w', 'https://x', '{claim.*}', '', 'a')"
