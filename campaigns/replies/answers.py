@@ -1,7 +1,7 @@
-"""Processing of answers of any kind, from any channel: its subject records each, or it is an opt-out; each has a row.
+"""Processing of replies by text or mail: its subject records what one answers, or it is an opt-out; each has a row.
 
 The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice. What a
-text or a mail becomes is decided in `reply_decision`.
+reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
 
 Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
 the person, the opt-out and the reply are committed together, or none of them.
@@ -33,8 +33,7 @@ from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
 from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.open_asks import MessageChoice, choose_message
-from campaigns.replies.open_reasons import reason_for
-from campaigns.replies.opt_outs import is_opted_out, opt_out
+from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import obey, resume_by_reply
 from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
@@ -47,13 +46,7 @@ from people.search import find_holders
 
 SQL: Final = load_queries(__file__)
 
-PRESSED: Final = 0.95
-PRESSED_TWICE: Final = 0.8
-PRESSED_IN_HASTE: Final = 0.5
 READ_BY_STAFF: Final = 0.9
-
-_REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
-"""Buttons that mean the same on every page, and the reading of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,44 +96,6 @@ class AnswerResult:
     answer_id: int | None = None
     reply_id: int | None = None
     why_open: str | None = None
-
-
-async def answer_link(
-    db: Connection, *, message_id: int, press: str, confidence: float, inbound_id: int, at: datetime
-) -> AnswerResult:
-    """Process a button pressed on the page of a message's link.
-
-    Args:
-        db: in the caller's transaction.
-        message_id: the message of the link.
-        press: the button; one of the subject's `presses`, `call_me` or `stop`.
-        confidence: see this module's table.
-        inbound_id: the row of the press in the inbound log.
-        at: the time.
-
-    Raises:
-        NotFound: no such message.
-    """
-    message = await answered_message(db, message_id)
-    subject = message.subject
-    reading = _REQUESTS.get(press) or subject.presses[press]
-    if reading == "opt_out":
-        await opt_out(db, message_id=message_id, everywhere=True, source="link")
-        return AnswerResult(reading)
-    answer_id = None
-    if reading in subject.meanings:
-        answer = Answer(
-            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id
-        )
-        answer_id = await subject.record(db, answer)
-    why = reason_for(reading, subject)
-    if why is None:
-        return AnswerResult(reading, answer_id)
-    reply_id = await db.fetchval(
-        SQL["add_reply"], inbound_id, "link", message.address, message.sender or "", message.person_id,
-        message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None, None,
-    )  # fmt: skip
-    return AnswerResult(reading, answer_id, reply_id, why)
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:

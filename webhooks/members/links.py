@@ -11,9 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link
-from campaigns.replies.comments import comment_link
 from campaigns.replies.opt_outs import opt_in
+from campaigns.replies.presses import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection

@@ -129,7 +129,9 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         theirs = answered.subject.organisation if answered is not None and answered.subject is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
-            language = await db.fetchval(SQL["find_language"], answered.person_id if answered else None, phone) or DEFAULT
+            language = (
+                await db.fetchval(SQL["find_language"], answered.person_id if answered else None, phone) or DEFAULT
+            )
         return NewText(read, AutoReply(what, language, theirs or runtime.settings.named))
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.replies.answer_history import answers_by
-from campaigns.replies.answers import answer_link
+from campaigns.replies.presses import answer_link
 from campaigns.replies.reclassify import reclassify
 from campaigns.replies.reply_inbox import count_asked, follow_up_asked, open_replies, read_by_staff, reply_thread
 from core.db import Connection
