@@ -144,7 +144,7 @@ PINS = (
     ),
     Pin("campaigns/replies/answered_messages", "find_latest", ("message_one_per_address", "transactional_pkey")),
     Pin("campaigns/replies/answered_messages", "find_by_id", ("message_pkey", "transactional_pkey")),
-    Pin("campaigns/subjects/ballot", "find_claim_by_link", ("claim_person",)),
+    Pin("ballots/claims", "find_claim_by_link", ("claim_person",)),
     Pin("campaigns/replies/reading_effect", "has_replied_stop_since", ("reply_address",)),
     Pin("campaigns/replies/reply_inbox", "list_other_replies", ("reply_address",)),
     Pin("campaigns/replies/reclassify", "lock_stale", ("reply_pkey", "reply_address")),
