@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.turnout.changes import EVENT_STREAM
-from api.turnout.payloads import LARGEST, ApiError, Change, Changes, ChangesQuery, SnapshotQuery
+from api.turnout.payloads import MAX_FEED_POSITION, ApiError, Change, Changes, ChangesQuery, SnapshotQuery
 from api.turnout.snapshots import CURSOR
 from core.http.web import RUNTIME
 
@@ -21,7 +21,7 @@ _BALLOT: Final = {
 }  # fmt: skip
 _LAST: Final = {
     "name": "Last-Event-ID", "in": "header", "description": "Of a stream: the last place; it wins over `after`.",
-    "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST},
+    "schema": {"type": "integer", "minimum": 0, "maximum": MAX_FEED_POSITION},
 }  # fmt: skip
 _TROUBLES: Final = {
     400: "A parameter cannot be right.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
 from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
+from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT
@@ -22,10 +22,6 @@ from people.attributes import missing_attributes
 from people.unit_names import find_units
 
 SQL = load_queries(__file__)
-
-PATIENCE: Final = 900.0
-"""Seconds an enrolment may take. A million electors take far less."""
-_DEFAULT_ZONE: Final = "Europe/London"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,7 @@ class Ballot:
             return Phase.NO_REPLACEMENT
         return Phase.OPEN
 
-    def is_made_from(self, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+    def is_made_from(self, spec: BallotSpec, *, time_zone: str = DEFAULT_ZONE) -> bool:
         """Tell whether a file describes this ballot: the same dates, threshold and way of counting."""
         return BallotTerms.of(spec, time_zone) == BallotTerms(
             self.opens_at,
@@ -120,7 +116,7 @@ class Ballot:
         return "" if at is None else day_and_time(at, self.time_zone, language)
 
 
-async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:
+async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = DEFAULT_ZONE) -> Ballot:
     """Create a ballot and enrol its electorate.
 
     Args:
@@ -175,7 +171,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await counts.lock_counts(db, ballot_id)
-        changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=PATIENCE)).split()[-1])
+        changed = int((await db.execute(SQL["add_electors"], ballot_id, timeout=STATEMENT_TIMEOUT)).split()[-1])
         if changed:
             await counts.add_up(db, ballot_id)
         return changed

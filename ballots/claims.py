@@ -177,6 +177,13 @@ async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
     return int(row["goal_id"])
 
 
+async def find_claim_by_link(
+    db: Connection, *, ballot_id: int, person_id: int, message_id: int
+) -> asyncpg.Record | None:
+    """Return the id and time of the latest claim made by a message's link that nobody has retracted; None for none."""
+    return await db.fetchrow(SQL["find_claim_by_link"], ballot_id, person_id, message_id)
+
+
 async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
     for change in await update_statuses(db, ballot_id, [person_id]):
         if change["now"] == ClaimKind.VOTED:

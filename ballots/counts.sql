@@ -27,11 +27,7 @@ with direct as (
 )
 select
   g.unit_id, coalesce(u.name, '') as name, coalesce(u.kind, '') as kind, g.measures,
-  coalesce(
-    (select string_agg(a.name, ' / ' order by step.n)
-     from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id),
-    ''
-  ) as path
+  coalesce(unit_path(u.lineage), '') as path
 from gathered g
 left join unit u using (unit_id)
 order by u.unit_id is null, path, u.unit_id;

@@ -28,7 +28,7 @@ from core.runtime import Runtime
 SQL: Final = load_queries(__file__)
 
 ACTOR: Final = "muster"
-PATIENCE: Final = 300.0
+UPLOAD_TIMEOUT: Final = 300.0
 """Seconds within which an address has to accept a file."""
 ALERT: Final = "turnout-export"
 
@@ -98,7 +98,7 @@ async def _deliver(runtime: Runtime, outbound_http: OutboundHttp, ballot: Ballot
         headers = {"Content-Type": MEDIA[settings.turnout_export_format], "Muster-Cursor": str(taken.cursor)}
         if settings.turnout_export_token is not None:
             headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"
-        reply = await outbound_http.send("PUT", place, file.file, headers, patience=PATIENCE)
+        reply = await outbound_http.send("PUT", place, file.file, headers, patience=UPLOAD_TIMEOUT)
         if reply.problem is not None:
             raise Unavailable(f"{place} did not accept the file. {reply.problem}", remedy=reply.text[:200].strip())
         return place, taken

@@ -23,7 +23,7 @@ from ballots.claims import ClaimKind, ClaimSource, strength
 from ballots.lists import RowProblem, TurnoutEntry, TurnoutList, read_list
 from ballots.matching import AMBIGUOUS, UNMATCHED, match
 from ballots.phase import Phase
-from core.db import Connection, connect, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, connect, load_queries
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
 
@@ -35,8 +35,6 @@ SOURCES: Final[Mapping[ClaimSource, float]] = {
     ClaimSource.SCRUTINEER: 1.0,
 }
 """Sources a list can have, and the confidence of its claims where the file gives none."""
-PATIENCE: Final = 900.0
-"""Seconds one statement may take; a list of 120,000 rows takes a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,9 @@ class _Job:
         """Decide what to do with each row, given the members' present status."""
         spoken, repeats, problems = self._one_for_each()
         people = [self.person_by_line[entry.line] for entry in spoken]
-        rows = await db.fetch(SQL["find_statuses"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
+        rows = await db.fetch(
+            SQL["find_statuses"], self.ballot.ballot_id, people, self.source, timeout=STATEMENT_TIMEOUT
+        )
         status = {row["person_id"]: row for row in rows}
         fresh = [entry for entry in spoken if not self._is_known(entry, status[self.person_by_line[entry.line]])]
         claims = [self._claim(entry) for entry in fresh]

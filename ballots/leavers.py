@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from ballots import counts
 from ballots.ballots import enrol
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import NotFound
 from core.files.row_problems import Problem
 from messaging.bulk_suppression import suppress_many
@@ -35,7 +35,6 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
 _MANY: Final = 4
 """Most similar numbers: where there are so many, none is suggested."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
-_WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     report = LeaversReport()
     async with db.transaction():
         await lock_people(db)  # first: nobody who waits for this lock holds a person's row
-        rows = await db.fetch(SQL["find_members"], [leaver.member_id for leaver in leavers], timeout=_WITHIN)
+        rows = await db.fetch(SQL["find_members"], [leaver.member_id for leaver in leavers], timeout=STATEMENT_TIMEOUT)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
         new_leavers: dict[str, Leaver] = {}
@@ -140,7 +139,9 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
         ids = [known[name]["person_id"] for name in new_leavers]
         await set_leaving_dates(db, ids, [leaver.at for leaver in new_leavers.values()], now=now)
         detail = [{"on": leaver.at.isoformat()} for leaver in new_leavers.values()]
-        await db.execute(SQL["record_audit"], actor, "people.left", list(new_leavers), detail, timeout=_WITHIN)
+        await db.execute(
+            SQL["record_audit"], actor, "people.left", list(new_leavers), detail, timeout=STATEMENT_TIMEOUT
+        )
         report.to_come = sum(leaver.at > now for leaver in new_leavers.values())
         struck = await strike_off(db, now)
         report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots

@@ -50,7 +50,7 @@ WORDS: Final[Mapping[str, ClaimKind | None]] = {
 """Meaning of each answer; None where it says nothing about the ballot."""
 
 _DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
-_LEAST: Final = 0.001
+_MIN_CONFIDENCE: Final = 0.001
 """Lowest confidence accepted."""
 _EARLIEST: Final = 2000
 """First year accepted; an earlier date is taken for a typing error."""
@@ -284,7 +284,7 @@ def _confidence(attributes: Mapping[str, str]) -> float | None:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not _LEAST <= value <= 1:
+    if not _MIN_CONFIDENCE <= value <= 1:
         raise _Unreadable("no_confidence", f"“{text[:40]}” is no confidence above 0 and up to 1.")
     return value
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from ballots import feed
 from ballots.ballots import Ballot
-from core.db import Pool, load_queries
+from core.db import STATEMENT_TIMEOUT, Pool, load_queries
 from core.errors import MusterError
 from core.files.sheets import open_sheet
 
@@ -29,7 +29,6 @@ COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confide
 """Columns of a snapshot: ids and statuses, no names or addresses."""
 
 _PAGE: Final = 5000
-_TIMEOUT: Final = 900
 
 Rows = list[tuple[Any, ...]]
 
@@ -72,9 +71,11 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
             await feed.number(db)
             async with db.transaction(isolation="repeatable_read"):
                 cursor = int(await db.fetchval(SQL["last_position"], ballot.ballot_id))
-                units = {row["unit_id"]: row["path"] for row in await db.fetch(SQL["list_units"], timeout=_TIMEOUT)}
-                members, pages = 0, await db.cursor(SQL["list_members"], ballot.ballot_id, timeout=_TIMEOUT)
-                while page := await pages.fetch(_PAGE, timeout=_TIMEOUT):
+                units = {
+                    row["unit_id"]: row["path"] for row in await db.fetch(SQL["list_units"], timeout=STATEMENT_TIMEOUT)
+                }
+                members, pages = 0, await db.cursor(SQL["list_members"], ballot.ballot_id, timeout=STATEMENT_TIMEOUT)
+                while page := await pages.fetch(_PAGE, timeout=STATEMENT_TIMEOUT):
                     rows = [
                         (
                             member["member_id"], units.get(member["unit_id"], ""), member["elector"],

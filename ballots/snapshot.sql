@@ -1,10 +1,6 @@
 -- name: list_units
 -- The names from the top down, for each unit.
-select
-  u.unit_id,
-  (select string_agg(a.name, ' / ' order by step.n)
-   from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id) as path
-from unit u;
+select unit_id, unit_path(lineage) as path from unit;
 
 -- name: list_members
 -- The electorate, and everybody else with a status in the ballot. Read through a cursor, a page at a time.

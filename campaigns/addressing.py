@@ -16,9 +16,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
 from campaigns.audience import Audience
+from campaigns.launching_step import LaunchingStep
 from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
 from messaging.states import Reason, State
@@ -78,14 +77,13 @@ class Decision:
 
 
 async def decide(
-    db: Connection, step: asyncpg.Record, audience: Audience, *, after: int, written: bool, now: datetime
+    db: Connection, step: LaunchingStep, audience: Audience, *, after: int, written: bool, now: datetime
 ) -> AsyncGenerator[list[Decision], None]:
     """Decide for an audience, a page of people at a time.
 
     Args:
         db: a connection.
-        step: its `step_id`, `position`, `channels`, `goal_id`, `purpose`, `dated` and `launched_at`, and its campaign's
-            `spec` and `subject`.
+        step: the step.
         audience: the people to decide for; earlier ones take addresses first.
         after: the last person already decided for.
         written: whether the caller writes each page to the outbox before it requests the next but one. Then only the
@@ -93,13 +91,11 @@ async def decide(
         now: the time, by which dates of people are past.
     """
     taken: set[tuple[str, str]] = set()
-    when = dated_when(step["spec"], step["position"]) if step["dated"] else None
+    when = dated_when(step.spec, step.position) if step.dated else None
     while people := await audience.page(db, after=after, limit=PAGE):
         after = people[-1]
-        page = await candidates(
-            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
-        )
-        taken |= await addresses_taken(db, step["step_id"], page)
+        page = await candidates(db, people=people, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose)
+        taken |= await addresses_taken(db, step.step_id, page)
         decisions = assign_addresses(page, taken, await dues_of(db, step, when, people, now) if when else None)
         yield decisions
         if written:
@@ -109,10 +105,10 @@ async def decide(
 
 
 async def dues_of(
-    db: Connection, step: asyncpg.Record, when: DatedWhen, people: Sequence[int], now: datetime
+    db: Connection, step: LaunchingStep, when: DatedWhen, people: Sequence[int], now: datetime
 ) -> dict[int, Due]:
     """Read when the messages of some people are due; arguments as of `decide`."""
-    zone, since = ZoneInfo(step["subject"]["time_zone"]), step["launched_at"] or now
+    zone, since = ZoneInfo(step.subject.time_zone), step.launched_at or now
     return await read_dues(db, when, people, zone=zone, since=since, now=now)
 
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from asyncpg import Record
-
+from campaigns.launching_step import LaunchingStep
 from campaigns.replies.classification import GENERAL
-from campaigns.subjects.kinds import subject_of
 from campaigns.variables import SUBJECTS
 from core.settings import Settings
 from messaging.content.templates import Template
@@ -19,18 +17,19 @@ _NAMED: Final = re.compile(r"\{\{-?\s*first_name\s*-?\}\}")
 _IF_NAMED: Final = re.compile(r"\{%-?\s*if\s+first_name\b")
 
 
-def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
+def step_advice(step: LaunchingStep, sms_from: str | None, at: datetime) -> tuple[str, ...]:
     """List what is seldom intended in a step's message, a sentence each.
 
     Args:
-        step: has its `content`, `constants`, `channels`, `sms_from`, and its campaign's `subject`.
+        step: the step.
+        sms_from: the sender of its texts; None where it has none.
         at: when its first message may be sent.
     """
-    template, subject = Template.from_json(step["content"]), subject_of(step["subject"])
+    template, subject = Template.from_json(step.content), step.subject
     meanings = GENERAL | subject.meanings
     return (
-        *template.warnings(subjects=SUBJECTS, sms_from=step["sms_from"], meanings=meanings, channels=step["channels"]),
-        *subject.past_dates(template, subject.constants_at(step["constants"], at), at, step["channels"]),
+        *template.warnings(subjects=SUBJECTS, sms_from=sms_from, meanings=meanings, channels=step.channels),
+        *subject.past_dates(template, subject.constants_at(step.constants, at), at, step.channels),
         *subject.warnings(template),
     )
 

@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import asyncpg
-
+from campaigns.launching_step import LaunchingStep
 from campaigns.spec import Filter
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import SpecError
@@ -98,17 +96,16 @@ async def compile_audience(
     return Audience(population.source, clause, tuple(compiler.parameters))
 
 
-async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
+async def step_audience(db: Connection, step: LaunchingStep) -> Audience:
     """Compile the audience of a step: the campaign's, narrowed by the step's own.
 
     Args:
         db: a connection, to look up units.
-        step: has `campaign_id`, `position`, and the campaign's `subject`, `audience` and `spec`, as stored.
+        step: the step.
     """
-    own = step["spec"]["steps"][step["position"] - 1].get("audience")
-    filters = [Filter.model_validate(parts) for parts in (step["audience"], own) if parts]
-    subject = subject_of(step["subject"])
-    return await compile_audience(db, *filters, subject=subject, campaign_id=step["campaign_id"])
+    own = step.spec["steps"][step.position - 1].get("audience")
+    filters = [Filter.model_validate(parts) for parts in (step.audience, own) if parts]
+    return await compile_audience(db, *filters, subject=step.subject, campaign_id=step.campaign_id)
 
 
 async def check_audience(db: Connection, condition: Filter, subject: Subject, *, key: str = "audience") -> list[str]:
@@ -184,7 +181,7 @@ class _Compiler:
             *(self._attribute(name, wanted) for name, wanted in (part.attribute or {}).items()),
             *((self._has(part.has),) if part.has else ()),
             *((f"p.language = any ({self._value(list(part.language))}::text[])",) if part.language else ()),
-            *((self._subject.answered(part.answered, self._value),) if part.answered is not None else ()),
+            *((self._subject.answered_clause(part.answered, self._value),) if part.answered is not None else ()),
             *((f"p.external_id = any ({self._value(list(part.members))}::text[])",) if part.members else ()),
             *((self._received(part.received),) if part.received else ()),
         ]

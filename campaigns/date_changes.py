@@ -20,10 +20,9 @@ import structlog
 
 from campaigns.addressing import Candidate, Decision, addresses_taken, assign_addresses, candidates, dues_of
 from campaigns.audience import Audience, step_audience
-from campaigns.launch import SQL as LAUNCH
-from campaigns.launch import launch_lock, place, queued_step, raise_step_alert, recipients, used_variables
 from campaigns.person_dates import DatedWhen, Due, dated_when
-from campaigns.subjects.kinds import subject_of
+from campaigns.step_lock import lock_step, raise_step_alert
+from campaigns.step_messages import PlacedStep, find_placed_step, place_messages, recipients_query, used_variables
 from core.alerts import resolve_alert
 from core.db import Connection, load_queries
 from core.db.away import is_away
@@ -35,7 +34,7 @@ from messaging.outbox.dated_messages import (
     note_late_moves,
     note_moves_back,
     refresh_variables,
-    settle_messages,
+    update_messages,
 )
 from messaging.states import Reason, State
 from people.people_lock import lock_people_shared
@@ -72,12 +71,12 @@ async def follow_dates(runtime: Runtime) -> int:
         How many messages were moved, withdrawn or added.
     """
     async with runtime.pool.acquire() as db:
-        await db.execute(SQL["forget_others"])
-        steps = await db.fetch(SQL["steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
+        await db.execute(SQL["forget_changes"])
+        steps = await db.fetch(SQL["list_steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
     changed = 0
     for row in steps:
         try:
-            async with launch_lock(runtime, row["step_id"]) as db:
+            async with lock_step(runtime, row["step_id"]) as db:
                 changed += await _follow(runtime, db, row["step_id"])
         except Conflict:
             continue  # it is being launched, or another worker does this
@@ -96,24 +95,23 @@ async def follow_dates(runtime: Runtime) -> int:
 
 
 async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
-    step = await db.fetchrow(LAUNCH["find_launching_step"], step_id)
-    assert step is not None
-    when = dated_when(step["spec"], step["position"])
-    if when is None or step["launched_at"] is None:
+    step = await find_placed_step(db, step_id)
+    when = dated_when(step.spec, step.position)
+    if when is None or step.launched_at is None:
         return 0
-    await subject_of(step["subject"]).prepare(db)
-    dated_step = _Step(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
+    await step.subject.prepare(db)
+    dated_step = _DatedStep(runtime, db, step, when, await step_audience(db, step), await used_variables(db, step))
     changed = 0
     while True:
         async with db.transaction():
             await lock_people_shared(db)
-            people = {row["person_id"] for row in await db.fetch(SQL["take"], step_id, AT_ONCE)}
-            changed += await dated_step.settle(sorted(people))
+            people = {row["person_id"] for row in await db.fetch(SQL["take_changes"], step_id, AT_ONCE)}
+            changed += await dated_step.update(sorted(people))
         if len(people) < AT_ONCE or people <= dated_step.left:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
         changed += await _compare(dated_step)
-        await db.execute(SQL["compared"], step_id, runtime.clock())
+        await db.execute(SQL["note_comparison"], step_id, runtime.clock())
     if dated_step.left:
         trouble = Unavailable(
             f"Nothing could be done for {len(dated_step.left)} people, such as the person {min(dated_step.left)}.",
@@ -129,24 +127,24 @@ def _alert_key(step_id: int) -> str:
     return f"dates:{step_id}"
 
 
-async def _compare(dated_step: _Step) -> int:
+async def _compare(dated_step: _DatedStep) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
     while people := await dated_step.audience.page(dated_step.db, after=after, limit=AT_ONCE):
-        changed += await _settle_page(dated_step, people, after, people[-1])
+        changed += await _update_page(dated_step, people, after, people[-1])
         after = people[-1]
-    return changed + await _settle_page(dated_step, [], after, None)
+    return changed + await _update_page(dated_step, [], after, None)
 
 
-async def _settle_page(dated_step: _Step, people: Sequence[int], after: int, last: int | None) -> int:
+async def _update_page(dated_step: _DatedStep, people: Sequence[int], after: int, last: int | None) -> int:
     async with dated_step.db.transaction():
         await lock_people_shared(dated_step.db)
-        waiting = await dated_step.db.fetch(SQL["waiting"], dated_step.step["step_id"], after, last)
-        return await dated_step.settle(sorted({*people, *(row["person_id"] for row in waiting)}))
+        waiting = await dated_step.db.fetch(SQL["list_waiting_people"], dated_step.step.step_id, after, last)
+        return await dated_step.update(sorted({*people, *(row["person_id"] for row in waiting)}))
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _DatedStep:
     """Step whose dates are followed.
 
     Attributes:
@@ -155,13 +153,13 @@ class _Step:
 
     runtime: Runtime
     db: Connection
-    step: asyncpg.Record
+    step: PlacedStep
     when: DatedWhen
     audience: Audience
     used: frozenset[str]
     left: set[int] = field(default_factory=set)
 
-    async def settle(self, people: Sequence[int]) -> int:
+    async def update(self, people: Sequence[int]) -> int:
         """Do for some people what follows from what is known of them now; returns how many messages changed.
 
         One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After `_SOUGHT` of
@@ -171,18 +169,18 @@ class _Step:
             return 0
         try:
             async with self.db.transaction():
-                return await self._settle(people)
+                return await self._update(people)
         except _OF_ONE as error:
             if len(people) == 1 or len(self.left) >= _SOUGHT:
                 log.warning("dates of people could not be followed", people=list(people[:_SOUGHT]), error=repr(error))
                 self.left.update(people)
-                await self.db.execute(SQL["note_again"], self.step["step_id"], people)
+                await self.db.execute(SQL["note_changes_again"], self.step.step_id, people)
                 return 0
         half = len(people) // 2
-        return await self.settle(people[:half]) + await self.settle(people[half:])
+        return await self.update(people[:half]) + await self.update(people[half:])
 
-    async def _settle(self, people: Sequence[int]) -> int:
-        now, step_id = self.runtime.clock(), self.step["step_id"]
+    async def _update(self, people: Sequence[int]) -> int:
+        now, step_id = self.runtime.clock(), self.step.step_id
         dues = await dues_of(self.db, self.step, self.when, people, now)
         await self._change_dates(dues, now)
         messages = await lock_messages(self.db, step_id, people)
@@ -196,30 +194,30 @@ class _Step:
         }
         back = [message.message_id for decision, message in pairs if _is_back(decision, message)]
         if new:
-            await place(self.db, self.step, new, self.used, now)
+            await place_messages(self.db, self.step, new, self.used, now)
         if changes:
             targets = [_target(decision, message) for decision, message, _ in changes]
-            query, parameters = await recipients(self.db, self.step, targets, self.used, now, dated=True)
+            query, parameters = await recipients_query(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
-            await settle_messages(self.db, queued_step(self.step), query, *parameters, codes=codes, at=now)
+            await update_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
         if waiting := [decision for decision, message in pairs if message.waits]:
             queued = [replace(decision, state=State.QUEUED) for decision in waiting]
-            query, parameters = await recipients(self.db, self.step, queued, self.used, now)
-            await refresh_variables(self.db, step_id, query, *parameters)
+            query, parameters = await recipients_query(self.db, self.step, queued, self.used, now)
+            await refresh_variables(self.db, step_id, query, *parameters, at=now)
         if late:
             await note_late_moves(self.db, late, now)
         if back:
             await note_moves_back(self.db, back, now)
         # what is on the wire is looked at again when it is known whether it left
         if unfinished := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
-            await self.db.execute(SQL["note_again"], step_id, unfinished)
+            await self.db.execute(SQL["note_changes_again"], step_id, unfinished)
         return len(new) + len(changes) + len(late) + len(back)
 
     async def _change_dates(self, dues: Mapping[int, Due], now: datetime) -> None:
         """Note each person's date where answers are about it; before their messages are locked, as answers do."""
         if self.when.side == "before":
             dates = {person_id: due.date_at for person_id, due in dues.items() if due.date_at is not None}
-            await subject_of(self.step["subject"]).change_dates(self.db, self.step["campaign_id"], dates, now)
+            await self.step.subject.change_dates(self.db, self.step.campaign_id, dates, now)
 
     async def _decide(
         self, people: Sequence[int], messages: Mapping[int, DatedMessage], dues: Mapping[int, Due]
@@ -228,9 +226,9 @@ class _Step:
         members = await self.audience.among(self.db, people)
         step = self.step
         page = await candidates(
-            self.db, people=members, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+            self.db, people=members, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
         )
-        taken = await addresses_taken(self.db, step["step_id"], page)
+        taken = await addresses_taken(self.db, step.step_id, page)
         decisions = [_decide_again(person, messages.get(person.person_id), taken, dues) for person in page]
         missing = sorted(messages.keys() - set(members))
         left = (

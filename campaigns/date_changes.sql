@@ -1,4 +1,4 @@
--- name: steps_to_follow
+-- name: list_steps_to_follow
 -- Steps with changes to follow, and those whose people are to be compared with their messages. Whose message is on the
 -- wire just now, or may have left, waits until that is known.
 select s.step_id
@@ -19,7 +19,7 @@ where s.state in ('running', 'paused') and s.launched_at is not null
   )
 order by s.step_id;
 
--- name: take
+-- name: take_changes
 -- Takes the oldest changes; they come back if what follows from them is not committed.
 delete from date_change
 where (step_id, change_id) in (
@@ -37,11 +37,11 @@ where (step_id, change_id) in (
 )
 returning person_id;
 
--- name: note_again
+-- name: note_changes_again
 -- Changes that cannot be followed yet.
 insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
 
--- name: forget_others
+-- name: forget_changes
 -- Nothing follows from changes once a step is over. A launch reads all that was committed before it began; what was not
 -- is not seen here either.
 delete from date_change x using step s
@@ -53,10 +53,11 @@ select coalesce(d.compared_at + $4::interval, s.launched_at + $3::interval) <= $
 from dated_step d join step s using (step_id)
 where s.step_id = $1;
 
--- name: compared
+-- name: note_comparison
+-- Notes that the people of a step were compared with their messages.
 update dated_step set compared_at = $2 where step_id = $1;
 
--- name: waiting
+-- name: list_waiting_people
 -- People between two others whose message waits: some may have left the audience.
 select person_id from message
 where step_id = $1 and state = 'queued' and person_id > $2 and ($3::bigint is null or person_id <= $3);

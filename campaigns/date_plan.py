@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
 from campaigns.addressing import Decision
+from campaigns.launching_step import LaunchingStep
 from campaigns.person_dates import dated_when
 from campaigns.sending_windows import Pause
 from core.db import Connection, load_queries
@@ -20,7 +19,7 @@ from messaging.states import Reason, State
 SQL: Final = load_queries(__file__)
 
 _EXAMPLES: Final = 3
-_LONGEST: Final = 40
+_MAX_EXAMPLE_LENGTH: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +49,20 @@ class DatePlan:
 
 
 async def plan_dates(
-    db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], now: datetime
+    db: Connection, step: LaunchingStep, decisions: Sequence[Decision], now: datetime
 ) -> DatePlan | None:
     """Preview the times of a step's messages.
 
     Args:
         db: a connection.
-        step: its `step_id`, `position`, `dated`, `spec` and `subject`.
+        step: the step.
         decisions: for its audience.
         now: when it would be launched.
 
     Returns:
         The times; None for a step that has a time of its own.
     """
-    when = dated_when(step["spec"], step["position"]) if step["dated"] else None
+    when = dated_when(step.spec, step.position) if step.dated else None
     if when is None:
         return None
     waiting = [decision for decision in decisions if decision.state is State.QUEUED]
@@ -72,7 +71,7 @@ async def plan_dates(
         decision.due.text for decision in decisions if decision.due and decision.reason == Reason.UNREADABLE_DATE
     )
     places = Counter((decision.channel, decision.address) for decision in waiting)
-    here = ZoneInfo(step["subject"]["time_zone"])
+    here = ZoneInfo(step.subject.time_zone)
     return DatePlan(
         attribute=when.attribute,
         side=when.side,
@@ -82,12 +81,12 @@ async def plan_dates(
         at_once=sum(at <= now for at in times),
         in_vain=await db.fetchval(
             SQL["in_vain"],
-            step["step_id"],
+            step.step_id,
             [decision.person_id for decision in waiting],
             [decision.channel for decision in waiting],
             times,
             [decision.due and decision.due.date_at for decision in waiting],
         ),
-        unreadable=tuple(text[:_LONGEST] for text in list(strange)[:_EXAMPLES]),
+        unreadable=tuple(text[:_MAX_EXAMPLE_LENGTH] for text in list(strange)[:_EXAMPLES]),
         shared=sum(n for n in places.values() if n > 1),
     )

@@ -35,7 +35,7 @@ from people.search import Holder, find_holders
 
 SQL: Final = load_queries(__file__)
 
-PATIENCE: Final = "100ms"
+LOCK_TIMEOUT: Final = "100ms"
 """Longest wait for a lock while others are held."""
 _TURN: Final = "2s"
 """Longest wait for launches and the inbound log, while no lock is held; others queued behind us wait as long."""
@@ -142,7 +142,7 @@ async def begin_erasure(db: Connection, traces: Traces) -> None:
     """
     await db.fetchval(SQL["set_lock_timeout"], _TURN)
     await lock_people(db)
-    await db.fetchval(SQL["set_lock_timeout"], PATIENCE)
+    await db.fetchval(SQL["set_lock_timeout"], LOCK_TIMEOUT)
     if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is None:

@@ -1,8 +1,8 @@
--- name: campaigns
--- Campaigns that ask a question.
-select campaign_id from campaign where subject_kind = 'question' and subject_id = $1;
+-- name: list_campaigns
+-- Campaigns about a subject.
+select campaign_id from campaign where subject_kind = $1 and subject_id = $2;
 
--- name: open_steps
+-- name: list_open_steps
 -- Steps of some campaigns that still send, or will.
 select step_id, content from step
 where campaign_id = any ($1::bigint[]) and state not in ('finished', 'cancelled')

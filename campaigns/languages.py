@@ -17,7 +17,7 @@ from messaging.states import ChannelName
 
 SQL: Final = load_queries(__file__)
 
-_LEAST: Final = 10
+_MIN_PART: Final = 10
 """Each language gets at least one part in so many of a sample, so that a few Welsh texts are not guessed from one."""
 
 
@@ -115,7 +115,7 @@ def _plan(
 def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
     if total <= sample:
         return texts
-    wanted = max(min(len(texts), sample // _LEAST), round(sample * len(texts) / total))
+    wanted = max(min(len(texts), sample // _MIN_PART), round(sample * len(texts) / total))
     return [texts[n * len(texts) // wanted] for n in range(wanted)]
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,33 +27,19 @@ from ballots.leavers import strike_off
 from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.campaigns import reopen
-from campaigns.letters import letters_for
-from campaigns.preview import LaunchPlan, StepPlan, plan
-from campaigns.subjects.kinds import subject_of
-from campaigns.variables import personal_variables
-from core.alerts import raise_alert, resolve_alert
-from core.db import Connection, exclusive, load_queries
+from campaigns.step_lock import lock_step, raise_step_alert
+from campaigns.step_messages import PlacedStep, find_placed_step, place_messages, used_variables
+from core.alerts import resolve_alert
+from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
-from messaging.content.templates import Template
-from messaging.content.vocabulary import LETTER, PERSONAL
-from messaging.outbox.enqueue import (
-    QueuedStep,
-    begin_page,
-    begin_step,
-    end_step,
-    enqueue,
-    refresh_statistics,
-    set_constants,
-)
+from messaging.outbox.enqueue import begin_page, begin_step, end_step, refresh_statistics, set_constants
 from people.people_lock import lock_people_shared
-
-__all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
 
 SQL = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
-_PATIENCE: Final = 60.0
+_CONNECTION_TIMEOUT: Final = 60.0
 """Seconds a launch waits for its second connection before it gives up; it is resumed later."""
 _NOT_LAUNCHED: Final = "A step of a campaign could not be launched"
 
@@ -174,18 +160,17 @@ async def launch_due_steps(runtime: Runtime) -> int:
 
 
 async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> Launched:
-    async with launch_lock(runtime, step_id, wait=wait) as db:
-        step = await db.fetchrow(SQL["find_launching_step"], step_id)
-        assert step is not None
+    async with lock_step(runtime, step_id, wait=wait) as db:
+        step = await find_placed_step(db, step_id)
         if await _begin(db, step_id):
             await _note_past_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
-            await subject_of(step["subject"]).prepare(db)
+            await step.subject.prepare(db)
             complete = await _fill(runtime, db, step)
             await refresh_statistics(db)
             if complete and await end_step(db, step_id, runtime.clock()):
                 await resolve_alert(db, f"launch:{step_id}")
-                log.info("step launched", campaign=step["campaign"], step=step["position"])
+                log.info("step launched", campaign=step.campaign, step=step.position)
         return await _launched(db, step)
 
 
@@ -195,13 +180,13 @@ async def _begin(db: Connection, step_id: int) -> bool:
         return await db.fetchval(SQL["lock_running"], step_id) is not None and await begin_step(db, step_id)
 
 
-async def _note_past_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+async def _note_past_dates(db: Connection, step: PlacedStep, now: datetime) -> None:
     """Set the step's constants by which of the subject's dates are past when its first message may be sent."""
-    at = max(now, step["send_after"] or now)
-    await set_constants(db, step["step_id"], subject_of(step["subject"]).constants_at(step["constants"], at))
+    at = max(now, step.send_after or now)
+    await set_constants(db, step.step_id, step.subject.constants_at(step.constants, at))
 
 
-async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
+async def _fill(runtime: Runtime, db: Connection, step: PlacedStep) -> bool:
     """Write a step's rows from its cursor on, one page per transaction.
 
     Returns:
@@ -211,16 +196,16 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     used = await used_variables(db, step)
     audience = await step_audience(db, step)
     async with (
-        runtime.pool.acquire(timeout=_PATIENCE) as reader,
-        aclosing(decide(reader, step, audience, after=step["launch_cursor"], written=True, now=now)) as pages,
+        runtime.pool.acquire(timeout=_CONNECTION_TIMEOUT) as reader,
+        aclosing(decide(reader, step, audience, after=step.launch_cursor, written=True, now=now)) as pages,
         aclosing(_one_ahead(pages)) as ready,
     ):
         async for decisions in ready:
             async with db.transaction():
                 await lock_people_shared(db)
-                if not await begin_page(db, step["step_id"], decisions[-1].person_id):
+                if not await begin_page(db, step.step_id, decisions[-1].person_id):
                     return False
-                await place(db, step, decisions, used, now)
+                await place_messages(db, step, decisions, used, now)
     return True
 
 
@@ -240,95 +225,15 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
         await asyncio.wait([coming])
 
 
-async def used_variables(db: Connection, step: asyncpg.Record) -> frozenset[str]:
-    """List the variables about a person that a step's template uses."""
-    return (await personal_variables(db) | {LETTER}) & Template.from_json(step["content"]).variables
-
-
-async def place(
-    db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], used: frozenset[str], now: datetime
-) -> None:
-    """Enqueue the messages decided for some people; those who have a message of this step keep it.
-
-    Args:
-        db: in the caller's transaction.
-        step: the step, as the query `find_launching_step` reads it.
-        decisions: for people, each of them once.
-        used: the variables that are copied.
-        now: the time.
-    """
-    query, parameters = await recipients(db, step, decisions, used, now, dated=step["dated"] is not None)
-    await enqueue(db, queued_step(step), query, *parameters, at=now)
-
-
-def queued_step(step: asyncpg.Record) -> QueuedStep:
-    """Return what the outbox has to know of a step, as the query `find_launching_step` reads it."""
-    ids = (step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
-    return QueuedStep(*ids, dated=step["dated"] is not None)
-
-
-async def recipients(
-    db: Connection,
-    step: asyncpg.Record,
-    decisions: Sequence[Decision],
-    used: frozenset[str],
-    now: datetime,
-    *,
-    dated: bool = False,
-) -> tuple[str, tuple[Sequence[object], ...]]:
-    """Return a query for what was decided for some people, with their variables as they are, and its parameters."""
-    letters = await letters_for(db, step, decisions, now) if LETTER in used else []
-    parameters = (
-        [decision.person_id for decision in decisions],
-        [decision.channel for decision in decisions],
-        [decision.address for decision in decisions],
-        [decision.state.value for decision in decisions],
-        [decision.reason for decision in decisions],
-        sorted(used & (PERSONAL | {LETTER})),
-        sorted(used - PERSONAL - {LETTER}),
-        letters,
-    )
-    if not dated:
-        return SQL["list_recipients"], parameters
-    dues = [decision.due for decision in decisions]
-    times = ([due and due.not_before for due in dues], [due and due.date_at for due in dues])
-    not_before, date_at = (f"${len(parameters) + place}" for place in (1, 2))
-    timed = f"""
-        select r.*, t.not_before, t.date_at
-        from ({SQL["list_recipients"]}) as r
-        join unnest($1::bigint[], {not_before}::timestamptz[], {date_at}::timestamptz[])
-          as t (person_id, not_before, date_at) using (person_id)
-    """  # noqa: S608  # the query is of our own .sql file
-    return timed, parameters + times
-
-
-async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
+async def _launched(db: Connection, step: PlacedStep) -> Launched:
     by_channel: Counter[str] = Counter()
     not_sent: Counter[str] = Counter()
-    for row in await db.fetch(SQL["count_launched"], step["step_id"]):
+    for row in await db.fetch(SQL["count_launched"], step.step_id):
         if row["channel"]:
             by_channel[row["channel"]] += row["n"]
         else:
             not_sent[row["reason"]] += row["n"]
-    return Launched(step["step_id"], step["position"], by_channel, not_sent)
-
-
-@asynccontextmanager
-async def launch_lock(runtime: Runtime, step_id: int, *, wait: bool = False) -> AsyncIterator[Connection]:
-    """Hold the launch lock of a step, on a connection of its own; wait for it where that is asked for.
-
-    Raises:
-        Conflict: it is held already, and this launch does not wait: the step is being launched.
-    """
-    assert runtime.settings.database_url is not None
-    async with exclusive(runtime.settings.database_url, f"launch:{step_id}", wait=wait) as db:
-        if db is None:
-            name = await runtime.pool.fetchval(SQL["find_campaign"], step_id)
-            raise Conflict(
-                "This step is being launched by somebody else right now.",
-                remedy=f"Watch it with: muster campaign status {name}",
-            )
-        yield db
+    return Launched(step.step_id, step.position, by_channel, not_sent)
 
 
 async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:
@@ -353,16 +258,3 @@ def _not_running(name: str, state: str) -> Conflict:
         f"The campaign {name} is {state}.",
         remedy=remedies.get(state, "Make a new campaign for the people to ask now."),
     )
-
-
-async def raise_step_alert(runtime: Runtime, key: str, title: str, error: MusterError) -> None:
-    """Tell staff, and the log, that something cannot be done for a step; it is tried again every second."""
-    log.error("a step cannot be served", key=key, error=str(error))
-    async with runtime.pool.acquire() as db:
-        await raise_alert(
-            db,
-            key=key,
-            severity="error",
-            title=f"{title}: {error.message}",
-            remedy=error.remedy or "Fix the cause; it is tried again every second, and nothing is lost.",
-        )

@@ -1,4 +1,4 @@
-"""Letters behind the digits of a text: they tell its subject from others that are open to the same phone.
+"""Letters after the digits of a text, "1A": they tell its subject from others that are open to the same phone.
 
 Most texts have none: only where somebody with that phone was asked something else, which is still open and which they
 have not answered yet.
@@ -10,25 +10,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from campaigns.addressing import Decision
-from campaigns.subjects.kinds import subject_of
+from campaigns.launching_step import LaunchingStep
 from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
 
-async def letters_for(db: Connection, step: asyncpg.Record, decisions: Sequence[Decision], now: datetime) -> list[str]:
+async def letters_for(db: Connection, step: LaunchingStep, decisions: Sequence[Decision], now: datetime) -> list[str]:
     """Return the letter of each message of a page, "" for most; an empty list where none can need one.
 
     Args:
         db: a connection.
-        step: its campaign's `subject`.
+        step: the step.
         decisions: the page.
         now: the time.
     """
-    subject = subject_of(step["subject"])
+    subject = step.subject
     arguments = (subject.kind, subject.subject_id, now)
     if not subject.letter or not await db.fetchval(SQL["has_other_questions"], *arguments):
         return []

@@ -11,7 +11,7 @@ import asyncpg
 from campaigns.addressing import assign_addresses, candidates, dues_of
 from campaigns.audience import compile_audience, step_audience
 from campaigns.person_dates import dated_when
-from campaigns.preview import StepTimes, waiting_steps
+from campaigns.preview import StepTimes, WaitingStep, waiting_steps
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
@@ -56,7 +56,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
     """
     rows = await db.fetch(SQL["list_steps_without_message"], person_id)
     waiting = {
-        step["step_id"]: (step, times)
+        step.step_id: (step, times)
         for campaign_id in dict.fromkeys(row["campaign_id"] for row in rows if row["waits"])
         for step, times in await waiting_steps(db, campaign_id, now)
     }
@@ -90,14 +90,14 @@ async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzin
 async def _to_come(
     db: Connection,
     row: asyncpg.Record,
-    step: asyncpg.Record,
+    step: WaitingStep,
     times: StepTimes,
     person_id: int,
     zone: tzinfo,
     now: datetime,
 ) -> tuple[datetime | None, str]:
     """Return when a later step starts, and what a person would get from it."""
-    if row["campaign_state"] == "draft" and step["due_at"] is None:
+    if row["campaign_state"] == "draft" and step.due_at is None:
         starts_at, when = None, "It is planned; its campaign is not launched yet."
     else:
         starts_at = times.starts_at
@@ -106,13 +106,13 @@ async def _to_come(
         )
     if row["state"] == "launching":
         starts_at, when = None, "It is being launched, and has not come to them yet."
-        if person_id <= step["launch_cursor"]:
+        if person_id <= step.launch_cursor:
             return starts_at, "It is being launched; they are not in its audience."
     return starts_at, f"{when} {await _forecast(db, row, step, person_id, zone, now)}".rstrip()
 
 
 async def _forecast(
-    db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int, zone: tzinfo, now: datetime
+    db: Connection, row: asyncpg.Record, step: WaitingStep, person_id: int, zone: tzinfo, now: datetime
 ) -> str:
     """Say what a person would get from a step if it were launched now; decided as a launch decides."""
     subject = subject_of(row["subject"])
@@ -125,9 +125,9 @@ async def _forecast(
     if await audience.page(db, after=person_id - 1, limit=1) != [person_id]:
         return "As things stand now, they are not in its audience."
     people = await candidates(
-        db, people=[person_id], channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+        db, people=[person_id], channels=step.channels, goal_id=step.goal_id, purpose=step.purpose
     )
-    when = dated_when(step["spec"], step["position"])
+    when = dated_when(step.spec, step.position)
     (decision,) = assign_addresses(people, set(), await dues_of(db, step, when, [person_id], now) if when else None)
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"

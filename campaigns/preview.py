@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
-
-import asyncpg
 
 from campaigns.addressing import Decision, decide
 from campaigns.advice import greets_by_name, step_advice
 from campaigns.audience import step_audience
 from campaigns.date_plan import DatePlan, plan_dates
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
+from campaigns.launching_step import LaunchingStep
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
-from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from core.plurals import plural
@@ -129,6 +127,32 @@ class LaunchPlan:
     steps: tuple[StepPlan, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingStep(LaunchingStep):
+    """Step that is still to be launched.
+
+    Attributes:
+        template: the name of its template.
+        due_at: when it is to be launched; None where that depends on the step before it. Aware, like every time here.
+        after: how long after the step before it; None where it has a time of its own, or none.
+        quiet_from, quiet_until: its quiet hours; None for none.
+        quiet_channels: the channels that keep them; None for all.
+        send_before: its deadline; None for none.
+        frequency_caps: its own caps; None for the organisation's.
+        sms_from: the sender of its texts; None where it has none.
+    """
+
+    template: str
+    due_at: datetime | None
+    after: timedelta | None
+    quiet_from: time | None
+    quiet_until: time | None
+    quiet_channels: list[ChannelName] | None
+    send_before: datetime | None
+    frequency_caps: list[dict[str, Any]] | None
+    sms_from: str | None
+
+
 async def plan(
     db: Connection,
     campaign_id: int,
@@ -156,13 +180,13 @@ async def plan(
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
         waiting = await waiting_steps(db, campaign_id, now or datetime.now(UTC), at_once=at_once)
-        steps = [await _step(db, row, times, public_url, caps) for row, times in waiting]
+        steps = [await _step(db, step, times, public_url, caps) for step, times in waiting]
     return LaunchPlan(campaign_id, tuple(steps))
 
 
 async def waiting_steps(
     db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
-) -> list[tuple[asyncpg.Record, StepTimes]]:
+) -> list[tuple[WaitingStep, StepTimes]]:
     """List the steps that are still to be launched, in their order, and when each starts.
 
     Args:
@@ -171,11 +195,12 @@ async def waiting_steps(
         now: when it would be launched.
         at_once: the number of a step that would be launched before its time.
     """
-    waiting: list[tuple[asyncpg.Record, StepTimes]] = []
+    waiting: list[tuple[WaitingStep, StepTimes]] = []
     for row in await db.fetch(SQL["list_waiting_steps"], campaign_id):
+        step = WaitingStep.of(row)
         before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
-        times = await _times(db, row, before, now, early=row["position"] == at_once)
-        waiting.append((row, times))
+        times = await _times(db, step, before, now, early=step.position == at_once)
+        waiting.append((step, times))
     return waiting
 
 
@@ -206,14 +231,18 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
         now: when it would be launched.
     """
     waiting = await waiting_steps(db, campaign_id, now)
-    return [(step["position"], warning) for step, times in waiting for warning in step_advice(step, times.goes_at)]
+    return [
+        (step.position, warning)
+        for step, times in waiting
+        for warning in step_advice(step, step.sms_from, times.goes_at)
+    ]
 
 
 async def _times(
-    db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool
+    db: Connection, step: WaitingStep, before: datetime | None, now: datetime, *, early: bool
 ) -> StepTimes:
-    here = ZoneInfo(subject_of(step["subject"]).time_zone)
-    rows = await db.fetch(SQL["find_opening"], step["step_id"], before, now, early)
+    here = ZoneInfo(step.subject.time_zone)
+    rows = await db.fetch(SQL["find_opening"], step.step_id, before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
     return StepTimes(rows[0]["starts_at"].astimezone(here), opens)
 
@@ -242,24 +271,22 @@ class _Tally:
                 self.texts.append(decision.person_id)
 
 
-async def _step(
-    db: Connection, step: asyncpg.Record, times: StepTimes, public_url: str, caps: Sequence[Cap]
-) -> StepPlan:
+async def _step(db: Connection, step: WaitingStep, times: StepTimes, public_url: str, caps: Sequence[Cap]) -> StepPlan:
     tally = await _decide(db, step, times.starts_at)
     dates = await plan_dates(db, step, tally.by_date, times.starts_at)
-    waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
-    template = Template.from_json(step["content"])
-    renderer = Renderer(template, subject_of(step["subject"]).constants_at(step["constants"], times.goes_at))
+    waiting, too_late = await _capped(db, step, times, tally.people, effective(step.frequency_caps, caps))
+    template = Template.from_json(step.content)
+    renderer = Renderer(template, step.subject.constants_at(step.constants, times.goes_at))
     languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
     segments = sum(language.segments for language in languages)
-    price = step["spec"].get("price")
+    price = step.spec.get("price")
     opens_at = times.opens_at
     return StepPlan(
-        position=step["position"],
-        template=step["template"],
-        channels=tuple(step["channels"]),
-        due_at=step["due_at"],
-        after=step["after"],
+        position=step.position,
+        template=step.template,
+        channels=tuple(step.channels),
+        due_at=step.due_at,
+        after=step.after,
         starts_at=times.starts_at,
         opens_at=opens_at if opens_at is not None and opens_at > times.starts_at else None,
         opens=times.opens,
@@ -267,7 +294,7 @@ async def _step(
         quiet=_quiet(step),
         at_night=0
         if dates
-        else await db.fetchval(SQL["count_at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
+        else await db.fetchval(SQL["count_at_night"], tally.texts, step.step_id, times.starts_at, *NIGHT),
         audience=tally.audience,
         by_channel=tally.by_channel,
         not_sent=tally.not_sent,
@@ -281,7 +308,7 @@ async def _step(
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
-        warnings=(*step_advice(step, times.goes_at), *await _nameless(db, template, tally.people)),
+        warnings=(*step_advice(step, step.sms_from, times.goes_at), *await _nameless(db, template, tally.people)),
         examples=await _examples(db, renderer, languages, public_url),
         dates=dates,
     )
@@ -296,30 +323,29 @@ async def _nameless(db: Connection, template: Template, people: Sequence[int]) -
     return [f'{who}, and the message says it: write {{{{ first_name|default("there", true) }}}} in the template.']
 
 
-def _quiet(step: asyncpg.Record) -> Quiet | None:
-    if step["quiet_from"] is None:
+def _quiet(step: WaitingStep) -> Quiet | None:
+    if step.quiet_from is None or step.quiet_until is None:
         return None
-    return Quiet(step["quiet_from"], step["quiet_until"], step["quiet_channels"] and tuple(step["quiet_channels"]))
+    channels = None if step.quiet_channels is None else tuple(step.quiet_channels)
+    return Quiet(step.quiet_from, step.quiet_until, channels)
 
 
 async def _capped(
-    db: Connection, step: asyncpg.Record, times: StepTimes, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+    db: Connection, step: WaitingStep, times: StepTimes, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """Count how many of these people would wait, and how many would get nothing, because of frequency caps."""
     if not caps:
         return 0, 0
     at = times.opens_at or times.starts_at
-    row = await db.fetchrow(SQL["count_capped"], people, step["purpose"], at, caps, step["send_before"])
+    row = await db.fetchrow(SQL["count_capped"], people, step.purpose, at, caps, step.send_before)
     assert row is not None
     return row["wait"], row["too_late"]
 
 
-async def _decide(db: Connection, step: asyncpg.Record, now: datetime) -> _Tally:
+async def _decide(db: Connection, step: WaitingStep, now: datetime) -> _Tally:
     tally = _Tally()
     # the cursor is not 0 where a launch was interrupted: only the rest is planned
-    async for page in decide(
-        db, step, await step_audience(db, step), after=step["launch_cursor"], written=False, now=now
-    ):
+    async for page in decide(db, step, await step_audience(db, step), after=step.launch_cursor, written=False, now=now):
         tally.add(page)
     return tally
 

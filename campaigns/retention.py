@@ -37,7 +37,7 @@ from messaging.outbox.erasure import drop_old_places
 
 SQL: Final = load_queries(__file__)
 
-PATIENCE: Final = 30.0
+CHUNK_TIMEOUT: Final = 30.0
 """Seconds to wait for a worker that is moving a chunk."""
 
 log = structlog.get_logger(__name__)
@@ -81,7 +81,7 @@ class ArchiveYear:
 
 
 @asynccontextmanager
-async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connection | None]:
+async def alone(url: str, *, patience: float = CHUNK_TIMEOUT) -> AsyncIterator[Connection | None]:
     """Hold the lock, across all hosts, under which messages are archived or deleted.
 
     Args:

@@ -15,7 +15,7 @@ _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturda
 _DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
 _ISO: Final = re.compile(r"P(\d+)D(?:T(\d+)S)?")  # as `to_iso` writes it
 _UNITS: Final = ("minutes", "hours", "days", "weeks")
-_LONGEST: Final = timedelta(days=3660)
+_MAX_PAUSE: Final = timedelta(days=3660)
 _HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
 
 
@@ -72,8 +72,8 @@ def _pause(value: object) -> Pause:
             else:
                 exact += timedelta(**{unit: number})
     except OverflowError:
-        days = _LONGEST + timedelta(days=1)
-    if days + exact > _LONGEST:
+        days = _MAX_PAUSE + timedelta(days=1)
+    if days + exact > _MAX_PAUSE:
         raise ValueError("is longer than ten years")
     return Pause(days.days, exact)
 

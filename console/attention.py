@@ -17,9 +17,9 @@ SQL = load_queries(__file__)
 
 SHOWN: Final = 12
 """Most replies on the first page."""
-MOST_NAMED: Final = 3
+MAX_NAMED: Final = 3
 """Most people with one address who are named; of more, only how many there are."""
-LONGEST: Final = 400
+MAX_SHOWN_LENGTH: Final = 400
 """Most characters of a reply on the first page."""
 
 
@@ -76,7 +76,7 @@ def _unknown(reply: ShownReply) -> str:
     if n < 2:
         return "Unknown sender"
     names = [short_name(*_parts(name)) for name in reply.holder_names if name]
-    if len(names) == n <= MOST_NAMED:
+    if len(names) == n <= MAX_NAMED:
         return f"{' or '.join(names)}, who share this address"
     return f"One of {n} people who share this address"
 
@@ -94,7 +94,7 @@ def _reply(reply: ShownReply, writer: asyncpg.Record | None) -> WaitingReply:
         branch=None if writer is None else writer["branch"],
         channel=reply.channel,
         address=mask(reply.address),
-        text=shorten(mask_text(reply.text), LONGEST),
+        text=shorten(mask_text(reply.text), MAX_SHOWN_LENGTH),
         why=reply.why_open,
         note=reply.note,
         answer=reply.answer,

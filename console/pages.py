@@ -20,7 +20,7 @@ from core.http.web import RUNTIME
 from staff.sign_in import SIGN_IN_PATH, admit, end_session, link_works, use_link
 
 HOME: Final = "/console/"
-LONGEST_SEARCH: Final = 80
+MAX_SEARCH_LENGTH: Final = 80
 
 MakeView = Callable[[web.Request], View]
 """Function that reads the view to show from the path and query."""
@@ -64,8 +64,8 @@ def ballot(request: web.Request) -> View:
     """Return the view of one ballot, sorted and filtered as the query says."""
     return BallotView(
         request.match_info["name"],
-        request.query.get("sort", DEFAULT_ORDER)[:LONGEST_SEARCH],
-        request.query.get("find", "").strip()[:LONGEST_SEARCH],
+        request.query.get("sort", DEFAULT_ORDER)[:MAX_SEARCH_LENGTH],
+        request.query.get("find", "").strip()[:MAX_SEARCH_LENGTH],
     )
 
 

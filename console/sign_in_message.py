@@ -8,8 +8,9 @@ from email.utils import parseaddr
 from console.rendering import environment
 from core.db import Connection
 from core.settings import Settings
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import ChannelName
 
 
@@ -58,7 +59,7 @@ def compose(settings: Settings, channel: ChannelName, *, name: str, link: str, m
     where = f"{settings.named} on Muster" if settings.named else "Muster"
     time = in_words(minutes)
     if channel == "sms":
-        return Contents(f"Sign in to {where}: {link} It works once, for {time}. Pass it on to nobody.", opens=(link,))
+        return Contents(f"Sign in to {where}: {link} It works once, for {time}. Pass it on to nobody.", secrets=(link,))
     text = (
         f"Hello {name},\n\nsign in to {where} here:\n\n{link}\n\n"
         f"The link works once, for {time}. Nobody but you should have it: do not pass this mail on.\n\n"

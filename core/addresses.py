@@ -54,9 +54,9 @@ _SCIENTIFIC: Final = re.compile(r"\+?([0-9](?:[.,][0-9]+)?)[eE]\+?([0-9]{1,2})")
 _THOUSANDS: Final = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){2,}")
 _NUMERAL: Final = re.compile(r"\+?[0-9]+")
 _ENOUGH_DIGITS: Final = 7
-_MOST_DIGITS: Final = 15
+_MAX_DIGITS: Final = 15
 """Most digits of an E.164 number, country code included."""
-_LONGEST_CELL: Final = 200
+_MAX_CELL_LENGTH: Final = 200
 """Characters; a longer cell is no list of numbers."""
 _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
@@ -70,10 +70,10 @@ _MISSPELT_ENDS: Final = {
     **dict.fromkeys(("ogr", "rog", "orgg", "prg"), "org"),
 }
 """Misspelt domain endings, which would bounce for ever, each with the one that was meant."""
-_LONGEST_SHOWN: Final = 100
+_MAX_SHOWN_LENGTH: Final = 100
 """Characters of a domain that an error repeats."""
-_LONGEST_LOCAL_PART: Final = 64
-_LONGEST_EMAIL: Final = 254
+_MAX_LOCAL_PART_LENGTH: Final = 64
+_MAX_EMAIL_LENGTH: Final = 254
 
 
 def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> str:
@@ -122,7 +122,7 @@ def normalise_email(text: str) -> str:
     match = _MAILBOX.fullmatch(mailbox)
     if match is None:
         return _normalise_odd_email(mailbox)
-    if len(match[1]) > _LONGEST_LOCAL_PART or len(mailbox) > _LONGEST_EMAIL:
+    if len(match[1]) > _MAX_LOCAL_PART_LENGTH or len(mailbox) > _MAX_EMAIL_LENGTH:
         raise AddressError("too_long", "An email address has at most 64 characters before the @ and 254 in all.")
     return f"{match[1]}@{_domain(match[2])}"
 
@@ -172,7 +172,7 @@ def _one_number(typed: str, region: str, *, mobile: bool) -> str:
     else:
         _complain_about_length(number, mobile=mobile)
         raise AddressError("unassigned", "Nobody has a number like that; a digit may be wrong.")
-    if len(e164 := _e164(number)) > _MOST_DIGITS + 1:
+    if len(e164 := _e164(number)) > _MAX_DIGITS + 1:
         raise _too_long()
     if mobile and not _is_mobile(number):
         if phonenumbers.number_type(number) == PhoneNumberType.FIXED_LINE:
@@ -262,7 +262,7 @@ def _existing(international: str) -> str:
 
 def _numbers_in(typed: str, region: str) -> list[str]:
     """Split a cell into the numbers it is made of, whatever separates them; empty where it is not made of numbers."""
-    numerals = _NUMERAL.findall(typed) if len(typed) <= _LONGEST_CELL else []
+    numerals = _NUMERAL.findall(typed) if len(typed) <= _MAX_CELL_LENGTH else []
     if sum(map(len, numerals)) < 2 * _ENOUGH_DIGITS:
         return []
     parts = [*numerals] if len(numerals) > 1 else list(numerals[0])
@@ -276,7 +276,7 @@ def _split(parts: tuple[str, ...], region: str, known: dict[tuple[str, ...], lis
     known[parts] = []
     for end in range(1, len(parts) + 1):
         head = "".join(parts[:end])
-        if not _ENOUGH_DIGITS <= len(head) <= _MOST_DIGITS + 4:
+        if not _ENOUGH_DIGITS <= len(head) <= _MAX_DIGITS + 4:
             continue
         try:
             first = _one_number(head, region, mobile=False)
@@ -359,7 +359,7 @@ def _domain(domain: str) -> str:
     except EmailNotValidError:
         if domain.rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
             raise AddressError("reserved_domain", "No mail reaches that domain.") from None
-        shown = f"“{domain[:_LONGEST_SHOWN]}”" if domain else "Nothing after the @"
+        shown = f"“{domain[:_MAX_SHOWN_LENGTH]}”" if domain else "Nothing after the @"
         raise AddressError("bad_domain", f"{shown} is no domain that mail goes to, such as example.org.") from None
     host, _, end = checked.ascii_domain.rpartition(".")
     if end in _MISSPELT_ENDS:

@@ -1,8 +1,8 @@
 """Find sign-in links of ours in words from outside, in whatever notation these repeat them, and mask them.
 
-A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: what opens something must
-not lie where others read. A link is known by its path, whatever follows; its token also alone, in pieces of `PIECE`
-characters, by digests of these: nothing else is taken for one, and a token whose end is cut off is found as well.
+A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: a secret must not lie
+where others read. A link is known by its path, whatever follows; its token also alone, in pieces of `PIECE` characters,
+by digests of these: nothing else is taken for one, and a token whose end is cut off is found as well.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 
 MASK: Final = "••••••"
-"""Stands for what opens something, wherever the contents of a message are shown or stored in clear."""
+"""Stands for a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
 """The same in mails as they came, which may be in any encoding."""
 PIECE: Final = 20
@@ -32,7 +32,7 @@ _CUT: Final = 12
 _DIGEST: Final = 12
 _BLOCK: Final = 60
 """Least characters of a block of base64: shorter than the link with its token in it."""
-_LARGEST: Final = 4 * 1024 * 1024
+_MAX_BLOCK_SIZE: Final = 4 * 1024 * 1024
 """Characters of a base64 block that is decoded."""
 
 _WRAP: Final = r"(?:[ \t]*[\r\n]+[ \t>|]*)?"
@@ -130,7 +130,7 @@ def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | N
 
 def _masked_block(block: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
     """Return a block of base64 with what is masked in it; as it was, where there is nothing, or nothing readable."""
-    if len(block) > _LARGEST:
+    if len(block) > _MAX_BLOCK_SIZE:
         return block
     try:
         packed = "".join(block.split()).rstrip("=")

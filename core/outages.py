@@ -22,7 +22,7 @@ POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
 ASK_EVERY: Final = 1.0
 """Seconds between two probes of a server that is away."""
-ANSWERS_WITHIN: Final = 5.0
+PROBE_TIMEOUT: Final = 5.0
 """Seconds a server has to answer a probe."""
 REMIND_EVERY: Final = 60.0
 """Seconds between two log lines while a server stays away."""
@@ -151,7 +151,7 @@ class Outages:
     async def _ask(self, server: str) -> None:
         probe = self._probes.get(server)
         if probe is not None:
-            async with asyncio.timeout(ANSWERS_WITHIN):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 await probe()
 
 

@@ -23,8 +23,8 @@ SENTINEL: Final = re.compile(
 _HOST: Final = re.compile(r"(?P<name>[^:\s]+)(?::(?P<port>\d{1,5}))?")
 PORT: Final = 26379
 CONNECTIONS: Final = 20
-PATIENCE: Final = 5.0
-CONNECTS_WITHIN: Final = 2.0
+ANSWER_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def open_redis_pool(url: str) -> ConnectionPool:
     if sentinels is None:
         try:
             pool: ConnectionPool = BlockingConnectionPool.from_url(
-                url, max_connections=CONNECTIONS, timeout=PATIENCE, socket_connect_timeout=CONNECTS_WITHIN
+                url, max_connections=CONNECTIONS, timeout=ANSWER_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
             )
         except ValueError as error:
             raise SettingsError(
@@ -91,7 +91,11 @@ def open_redis_pool(url: str) -> ConnectionPool:
         return pool
     manager = Sentinel(
         sentinels.hosts,
-        sentinel_kwargs={"socket_connect_timeout": CONNECTS_WITHIN, "socket_timeout": PATIENCE, "ssl": sentinels.tls},
+        sentinel_kwargs={
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_timeout": ANSWER_TIMEOUT,
+            "ssl": sentinels.tls,
+        },
     )
     return _LedPool(  # type: ignore[no-untyped-call]
         sentinels.service,
@@ -100,7 +104,7 @@ def open_redis_pool(url: str) -> ConnectionPool:
         username=sentinels.user,
         password=sentinels.password,
         ssl=sentinels.tls,
-        socket_connect_timeout=CONNECTS_WITHIN,
+        socket_connect_timeout=CONNECT_TIMEOUT,
     )
 
 

@@ -25,7 +25,7 @@ from core.domain_groups import read_groups
 from core.frequency_caps import Cap, parse_caps
 from core.public_keys import read_public_key
 
-LEAST_SECRET: Final = 16
+MIN_SECRET: Final = 16
 """Fewest characters of a secret."""
 STRONG_SECRET: Final = (32, 7)
 """Characters of a strong secret, and how many of them differ: guesses can be tried offline against members' links.
@@ -61,7 +61,7 @@ _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _WIDEST: Final = {4: 1 << 17, 6: 1 << 96}
 """Most public addresses that follow one another (a /15; IPv6: a /32), in one network or several …"""
-_MOST_PUBLIC: Final = {4: 1 << 19, 6: 1 << 100}
+_MAX_PUBLIC: Final = {4: 1 << 19, 6: 1 << 100}
 """… and in a whole list; wider ones that CDNs publish are not counted."""
 _EMBEDDING: Final = (_MAPPED, IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b::/96"))
 """Networks in which IPv6 addresses stand for IPv4 ones: mapped, 6to4, Teredo, NAT64."""
@@ -133,7 +133,7 @@ def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
         for first, count in runs:
             if count > _WIDEST[version]:
                 raise _too_wide(f"the networks from {first} on are so wide that members are in them")
-        if (count := sum(count for _, count in runs)) > _MOST_PUBLIC[version]:
+        if (count := sum(count for _, count in runs)) > _MAX_PUBLIC[version]:
             raise _too_wide(f"together, the networks are so wide that members are in them ({count:,} public addresses)")
     return value
 
@@ -178,16 +178,16 @@ def _times(value: object) -> object:
 
 
 def _long_enough(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if any(len(secret.get_secret_value()) < LEAST_SECRET for secret in value):
+    if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
         raise ValueError(
-            f"the secret that signs needs at least {STRONG_SECRET[0]} characters, a former one after it {LEAST_SECRET}"
+            f"the secret that signs needs at least {STRONG_SECRET[0]} characters, a former one after it {MIN_SECRET}"
         )
     return value
 
 
 def _users_and_passwords(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if any(len(secret.get_secret_value().partition(":")[2]) < LEAST_SECRET for secret in value):
-        raise ValueError(f"it must be user:password, with at least {LEAST_SECRET} characters of password")
+    if any(len(secret.get_secret_value().partition(":")[2]) < MIN_SECRET for secret in value):
+        raise ValueError(f"it must be user:password, with at least {MIN_SECRET} characters of password")
     return value
 
 
@@ -337,3 +337,4 @@ Place = Annotated[str, AfterValidator(_place)]
 TemplateFolder = Annotated[Path, AfterValidator(_folder)]
 Country = Annotated[str, AfterValidator(_country)]
 Zone = Annotated[str, AfterValidator(_zone)]
+DEFAULT_ZONE: Final = "Europe/London"

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import SettingsError
 from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.setting_types import (
+    DEFAULT_ZONE,
     NEAR_PROXIES,
     STRONG_SECRET,
     Address,
@@ -240,7 +241,7 @@ class Settings(BaseSettings):
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
     time_zone: Zone = Field(
-        "Europe/London", description="Time zone of people who have none of their own, and of times in files."
+        DEFAULT_ZONE, description="Time zone of people who have none of their own, and of times in files."
     )
     organisation: str = Field("Your organisation", description="Who is asking, as members see it.")
     contact: str = Field(

@@ -9,11 +9,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 
 SQL: Final = load_queries(__file__)
-
-_WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,12 @@ async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | as
         The counts.
     """
     names = ("channel", "address", "purpose", "reason", "source", "since")
-    done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)
+    done = await db.fetch(
+        SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=STATEMENT_TIMEOUT
+    )
     fresh = [row["event_id"] for row in done if row["event_id"] is not None]
     withdrawn = 0
     for name in ("withdraw_addresses", "withdraw_people", "withdraw_transactional"):
-        withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
+        withdrawn += await db.fetchval(SQL[name], fresh, timeout=STATEMENT_TIMEOUT)
     reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
     return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)

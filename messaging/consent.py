@@ -12,15 +12,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, Literal
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from messaging.states import ChannelName, MessagePurpose
 
 SQL: Final = load_queries(__file__)
 
 ConsentAction = Literal["give", "withdraw"]
-
-_WITHIN: Final = 900
-"""Seconds a statement may take: an organisation's whole file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ async def record_consents(db: Connection, consents: Sequence[Consent]) -> int:
         How many were new.
     """
     columns = [[getattr(consent, column.name) for consent in consents] for column in fields(Consent)]
-    new_count: int = await db.fetchval(SQL["record_consents"], *columns, timeout=_WITHIN)
+    new_count: int = await db.fetchval(SQL["record_consents"], *columns, timeout=STATEMENT_TIMEOUT)
     return new_count
 
 

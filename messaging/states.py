@@ -105,7 +105,7 @@ PROOF: Final = frozenset({State.DELIVERED, State.READ, State.COMPLAINED})
 """States that prove that a message reached its recipient, whichever try it was."""
 
 
-def settle(current: State, received: State, *, earlier: bool = False) -> State:
+def apply_receipt(current: State, received: State, *, earlier: bool = False) -> State:
     """Return a message's state after a receipt: a higher one, or the same.
 
     Args:

@@ -27,7 +27,7 @@ from core.runtime import Runtime
 from muster.metrics import METRICS, Metrics, get_metrics
 from muster.server_errors import server_of
 
-LARGEST_REQUEST: Final = 1024 * 1024
+MAX_REQUEST_SIZE: Final = 1024 * 1024
 """Bytes; far more than any provider's webhook or any form of ours."""
 
 HEADERS: Final = {
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(runtime: Runtime) -> web.Application:
     """Make the whole web application on one runtime."""
-    app = web.Application(middlewares=[_measure, _explain, refuse_compressed], client_max_size=LARGEST_REQUEST)
+    app = web.Application(middlewares=[_measure, _explain, refuse_compressed], client_max_size=MAX_REQUEST_SIZE)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
     app[LOG_LIMIT] = LogLimit()
@@ -171,7 +171,7 @@ def _words(status: int) -> tuple[str, str]:
         case 404:
             return "There is nothing here.", "Check the address: it may have been cut off when it was copied."
         case 413:
-            return "That is too large.", f"At most {LARGEST_REQUEST // 1024} KB are taken."
+            return "That is too large.", f"At most {MAX_REQUEST_SIZE // 1024} KB are taken."
         case 500:
             return "Something went wrong on our side.", "It has been written down. Please try again later."
         case _:

@@ -11,15 +11,15 @@ from core.http.host_addresses import counted_network, read_host_address
 from core.setting_types import Network
 from core.settings import Settings
 
-HEADERS_WITHIN: Final = 20.0
+HEADERS_TIMEOUT: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
-TAKES_WITHIN: Final = 60.0
+WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a client has to read some of a waiting response; even a slow phone does."""
 RESERVED: Final = 200
 """Open files kept for the database, Redis, outbound requests and files being read."""
-FEWEST: Final = 64
+MIN_CONNECTIONS: Final = 64
 """Connections that are accepted even where the system allows hardly any open files."""
-MOST_FILES: Final = 65_536
+MAX_FILES: Final = 65_536
 """Most open files that a process asks for; some systems would allow a thousand million."""
 
 
@@ -36,13 +36,13 @@ class Limits:
 
     in_all: int
     per_network: int
-    headers_within: float = HEADERS_WITHIN
-    takes_within: float = TAKES_WITHIN
+    headers_within: float = HEADERS_TIMEOUT
+    takes_within: float = WRITE_TIMEOUT
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         """Return the configured limits, as far as the system allows enough open files."""
-        room = max(FEWEST, raise_file_limit() - RESERVED)
+        room = max(MIN_CONNECTIONS, raise_file_limit() - RESERVED)
         return cls(min(settings.web_connections, room), settings.web_connections_per_network)
 
 
@@ -54,8 +54,8 @@ def raise_file_limit() -> int:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MOST_FILES
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        return MAX_FILES
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     while wanted > soft:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

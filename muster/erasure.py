@@ -54,7 +54,7 @@ PAUSE: Final = 0.3
 """Most seconds between two attempts; the first ones follow sooner."""
 PAGE: Final = 500
 """Messages that are cleared again in one transaction."""
-SETTLES_WITHIN: Final = 30.0
+IN_FLIGHT_TIMEOUT: Final = 30.0
 """Most seconds to wait for messages in flight."""
 
 T = TypeVar("T")
@@ -246,7 +246,7 @@ async def _erase(
 
 async def _wait_for_the_wire(runtime: Runtime, db: Connection, written: Written) -> None:
     """Wait until messages in flight have settled, and erase what was recorded about them."""
-    until = asyncio.get_running_loop().time() + SETTLES_WITHIN
+    until = asyncio.get_running_loop().time() + IN_FLIGHT_TIMEOUT
     waited = False
     while await in_flight(db, written) and asyncio.get_running_loop().time() < until:
         waited = True

@@ -17,8 +17,8 @@ from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
-from campaigns.replies.reply_inbox import settle_asked
-from campaigns.replies.staff_answers import reopen_unanswered
+from campaigns.replies.reply_inbox import follow_up_asked
+from campaigns.replies.staff_replies import reopen_unanswered
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -187,7 +187,7 @@ class Jobs:
     async def _reconcile(self) -> bool:
         await reconcile(self.runtime, self.dispatcher.channels, dispatcher_id=self.dispatcher.dispatcher_id)
         async with self.runtime.pool.acquire() as db:
-            await settle_asked(db, self.runtime.clock())
+            await follow_up_asked(db, self.runtime.clock())
         return False
 
     async def _count(self) -> bool:

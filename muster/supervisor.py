@@ -15,9 +15,9 @@ import structlog
 
 from muster.supervised import VARIABLE
 
-PATIENCE: Final = 40.0
+STOP_TIMEOUT: Final = 40.0
 """Seconds a process gets to stop in order before it is killed; longer than a worker gives its jobs."""
-LONGEST_PAUSE: Final = 30.0
+MAX_PAUSE: Final = 30.0
 STEADY: Final = 60.0
 """Seconds after which a process counts as started well, and its count of ends in a row begins again."""
 
@@ -71,7 +71,7 @@ class Child:
             began = time.monotonic()
             status = await self.process.wait()
             self.ends = 1 if time.monotonic() - began > STEADY else self.ends + 1
-            pause = min(2.0 ** (self.ends - 1), LONGEST_PAUSE)
+            pause = min(2.0 ** (self.ends - 1), MAX_PAUSE)
             log.warning("a process ended and is started again", process=self.name, status=status, pause=pause)
             await asyncio.sleep(pause)
             await self._start_again()
@@ -84,9 +84,9 @@ class Child:
             except OSError as error:
                 log.error(  # noqa: TRY400  # the message is enough
                     "a process cannot be started; trying again", process=self.name, error=str(error),
-                    pause=LONGEST_PAUSE,
+                    pause=MAX_PAUSE,
                 )  # fmt: skip
-                await asyncio.sleep(LONGEST_PAUSE)
+                await asyncio.sleep(MAX_PAUSE)
             else:
                 return
 
@@ -99,7 +99,7 @@ class Child:
             return
         self.process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), PATIENCE)
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT)
         except TimeoutError:
             log.warning("a process did not stop in time and is killed", process=self.name)
             self.process.kill()

@@ -24,7 +24,7 @@ from muster.gc_tuning import tune_gc
 from muster.http_server import Runner
 from muster.metrics import METRICS
 
-PATIENCE: Final = 10.0
+STOP_TIMEOUT: Final = 10.0
 """Seconds that requests in progress get when the server stops."""
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ async def listening(
     by_network = network or partial(network_of, proxies=runtime.settings.proxies)
     connections = Connections(limits or Limits.of(runtime.settings), app[METRICS].count_ended, by_network)
     app[METRICS].count_open(connections.__len__)
-    runner = Runner(app, connections=connections, headers=HEADERS, shutdown_timeout=PATIENCE)
+    runner = Runner(app, connections=connections, headers=HEADERS, shutdown_timeout=STOP_TIMEOUT)
     await runner.setup()
     try:
         try:

@@ -39,7 +39,7 @@ LOOK: Final = 1.0
 """Seconds between two checks of the database without a wake-up."""
 JOB_LASTS: Final = 20.0
 """Seconds an arq job waits for its work, which goes on after it. A killed worker's job blocks its name for as long."""
-PATIENCE: Final = 25.0
+STOP_TIMEOUT: Final = 25.0
 """Seconds a job gets to finish when the worker stops."""
 
 MOMENT: Final = 0.05
@@ -86,7 +86,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
         finally:
             log.info("the worker finishes what is in flight")
             listener.stop()
-            await jobs.finish(PATIENCE)
+            await jobs.finish(STOP_TIMEOUT)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 

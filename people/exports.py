@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Pool, load_queries
+from core.db import STATEMENT_TIMEOUT, Pool, load_queries
 from core.errors import InputError
 from core.files.guarded_csv import double_apostrophes
 from core.files.sheets import SheetWriter, sheet_kind, sheet_or_nothing
@@ -19,7 +19,6 @@ from people.units import UNIT_KINDS
 SQL = load_queries(__file__)
 
 _PAGE: Final = 2000
-_TIMEOUT: Final = 900
 
 
 async def export_people(
@@ -58,13 +57,13 @@ async def export_people(
 async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: str, reserved: Collection[str]) -> int:
     people, is_workbook = 0, sheet_kind(path) == "xlsx"
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-        widths = await db.fetchrow(SQL["count_address_columns"], timeout=_TIMEOUT)
+        widths = await db.fetchrow(SQL["count_address_columns"], timeout=STATEMENT_TIMEOUT)
         assert widths is not None
         attributes = await db.fetch(SQL["list_attributes"])
         header, names = _header(widths["phones"], widths["emails"], attributes, reserved)
         sheet.writerow(header)
-        cursor = await db.cursor(SQL["list_members"], timeout=_TIMEOUT)
-        while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
+        cursor = await db.cursor(SQL["list_members"], timeout=STATEMENT_TIMEOUT)
+        while page := await cursor.fetch(_PAGE, timeout=STATEMENT_TIMEOUT):
             rows = [_row(person, widths["phones"], widths["emails"], names) for person in page]
             # nothing guards a workbook's cells, but the import takes off what looks like a guard
             sheet.writerows([double_apostrophes(cell) for cell in row] if is_workbook else row for row in rows)

@@ -12,11 +12,9 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 
 SQL: Final = load_queries(__file__)
-
-_WITHIN: Final = 900
 
 
 async def set_leaving_dates(db: Connection, people: Sequence[int], dates: Sequence[datetime], *, now: datetime) -> None:
@@ -28,7 +26,7 @@ async def set_leaving_dates(db: Connection, people: Sequence[int], dates: Sequen
         dates: of each, the moment from which they are no longer a member; aware.
         now: the time.
     """
-    await db.execute(SQL["set_dates"], people, dates, now, timeout=_WITHIN)
+    await db.execute(SQL["set_dates"], people, dates, now, timeout=STATEMENT_TIMEOUT)
 
 
 async def due_leavers(db: Connection, now: datetime) -> list[int]:

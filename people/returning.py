@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from core.db import Connection, atomic, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, atomic, load_queries
 from core.errors import AddressError, NotFound
 from core.typed_address import read_address
 from messaging.bulk_suppression import suppress_many
@@ -23,8 +23,6 @@ SQL: Final = load_queries(__file__)
 
 OptIns = Callable[[Connection, Sequence[str], Sequence[str]], Awaitable[Mapping[tuple[str, str], datetime]]]
 """Look-up of when addresses, given by channel, last asked for messages; replies are kept by a package above."""
-
-_WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
     """
     if not await has_digests(db, keys):
         return Restored()
-    rows = await db.fetch(SQL["list_arrivals"], timeout=_WITHIN)
+    rows = await db.fetch(SQL["list_arrivals"], timeout=STATEMENT_TIMEOUT)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
     digests = await find_digests(db, keys, meant)
     spoken = await opt_ins(db, [digest.channel for digest in digests], [digest.address for digest in digests])

@@ -18,7 +18,7 @@ SQL: Final = load_queries(__file__)
 
 _WORDS: Final = 3
 """Most words that are searched one by one; a text with more is searched as it stands."""
-_FEWEST_DIGITS: Final = 4
+_MIN_DIGITS: Final = 4
 """Fewest digits by which part of a phone number is searched."""
 
 
@@ -114,7 +114,7 @@ def _parts_of_address(text: str) -> list[str]:
     if digits.isdigit():
         # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
         parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
-        return [f"+%{part}%" for part in parts if len(part) >= _FEWEST_DIGITS]
+        return [f"+%{part}%" for part in parts if len(part) >= _MIN_DIGITS]
     return [f"%{literal(text.lower())}%"] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
 
 

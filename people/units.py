@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 
 SQL = load_queries(__file__)
 
@@ -18,8 +18,6 @@ UNIT_KINDS: Final = ("region", "branch", "workplace")
 
 Path = tuple[str, str, str]
 """Names of region, branch and workplace; empty where the file does not say."""
-
-_TIMEOUT: Final = 600
 
 
 class AmbiguousNameError(LookupError):
@@ -112,7 +110,7 @@ async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]
             here = [path for path, parent in reached.items() if path[level] and (parent is not None) is with_parent]
             await _step_down(db, tree, kind, level, here, reached)
     if tree.respelt:
-        await db.execute(SQL["respell_units"], [*tree.respelt], [*tree.respelt.values()], timeout=_TIMEOUT)
+        await db.execute(SQL["respell_units"], [*tree.respelt], [*tree.respelt.values()], timeout=STATEMENT_TIMEOUT)
     return reached
 
 
@@ -143,7 +141,7 @@ async def _step_down(
 
 async def _make(db: Connection, tree: UnitTree, kind: str, missing: dict[tuple[int | None, str], str]) -> None:
     parents, names = [parent for parent, _ in missing], list(missing.values())
-    rows = await db.fetch(SQL["add_units"], kind, parents, names, timeout=_TIMEOUT)
+    rows = await db.fetch(SQL["add_units"], kind, parents, names, timeout=STATEMENT_TIMEOUT)
     for row in rows:
         tree.add(row["unit_id"], row["parent_id"], kind, row["name"])
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SANDBOX: Final[web.AppKey[Sandbox]] = web.AppKey("sandbox")
 
 SHOWN: Final = 50
-MOST_SHOWN: Final = 10_000
+MAX_SHOWN: Final = 10_000
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-src 'self'; base-uri 'none'"
 _MAIL_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -270,7 +270,7 @@ async def _reply_by_json(request: web.Request) -> web.Response:
 
 def _limit(request: web.Request) -> int:
     text = request.query.get("limit", "100")
-    return min(int(text), MOST_SHOWN) if text.isdecimal() else 100
+    return min(int(text), MAX_SHOWN) if text.isdecimal() else 100
 
 
 async def _mails_json(request: web.Request) -> web.Response:

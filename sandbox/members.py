@@ -29,7 +29,7 @@ AGENTS: Final = (
     f"Mozilla/5.0 (Linux; Android 5.0; SM-G900V) {_CHROME}/70.0.3538.64 Mobile Safari/537.36",
 )
 TRIES: Final = 3
-MOST_PRESSES: Final = 3
+MAX_PRESSES: Final = 3
 NOTHING: Final = "nothing"
 """Value of the button by which somebody says that they pressed nothing; only a second question has it."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
@@ -188,7 +188,7 @@ class Members:
     async def _undo(self, opened: _Opened, browser: Browser, page: Page | None) -> Act:
         """Undo once what was done last. What was said before holds again then, and can be undone as well."""
         times, is_asked = 0, True
-        while is_asked and page is not None and times < MOST_PRESSES and (button_form := page.find("undo")):
+        while is_asked and page is not None and times < MAX_PRESSES and (button_form := page.find("undo")):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
             try:
                 page = await browser.press(*button_form)
@@ -206,7 +206,7 @@ class Members:
             The resulting page, None without a response; and how often it was pressed.
         """
         times = 0
-        while page is not None and times < MOST_PRESSES and (button_form := page.find(answer)):
+        while page is not None and times < MAX_PRESSES and (button_form := page.find(answer)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
             try:
                 page = await browser.press(*button_form)

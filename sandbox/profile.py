@@ -45,7 +45,7 @@ BY_SMS: Final[Habits] = {
     "reply:help": 0.002,
     "reply:unclear": 0.02,
 }
-LONGEST_THOUGHT: Final = 6.0
+MAX_THOUGHT: Final = 6.0
 """Longest waiting time, as a multiple of the mean."""
 
 
@@ -94,7 +94,7 @@ class Profile:
 
     def wait(self, rng: Random) -> float:
         """Draw how long a person takes to act, in real seconds."""
-        return min(rng.expovariate(1.0), LONGEST_THOUGHT) * self.thinks / self.speed
+        return min(rng.expovariate(1.0), MAX_THOUGHT) * self.thinks / self.speed
 
 
 def choose(habits: Habits, rng: Random) -> str:

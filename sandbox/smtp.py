@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from sandbox.mailbox import Mailbox
 from sandbox.postmaster import ORDINARY, Postmaster, Quirk
 
-LARGEST_MAIL: Final = 10 * 1024 * 1024
+MAX_MAIL_SIZE: Final = 10 * 1024 * 1024
 _FIRST_WORDS: Final = 256
 """Bytes of a text that are read before its connection is dropped."""
 _PLAIN_ADDRESS = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
@@ -27,12 +27,12 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
     mails a second on one core. With both replaced it takes three times as many.
     """
 
-    line_length_limit = LARGEST_MAIL  # most bytes in the stream before a line (here: a text) counts as too long
+    line_length_limit = MAX_MAIL_SIZE  # most bytes in the stream before a line (here: a text) counts as too long
 
     def __init__(self, handler: SmtpHandler) -> None:
         super().__init__(
             handler,
-            data_size_limit=LARGEST_MAIL,
+            data_size_limit=MAX_MAIL_SIZE,
             enable_SMTPUTF8=True,
             hostname="sandbox.muster.invalid",
             ident="Muster",
@@ -93,7 +93,7 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
             text += await self._reader.readuntil(b".\r\n")
             if text == b".\r\n" or text.endswith(b"\r\n.\r\n"):
                 break
-            if len(text) > LARGEST_MAIL:
+            if len(text) > MAX_MAIL_SIZE:
                 raise asyncio.LimitOverrunError("too large", len(text))
         del text[-3:]
         if text.startswith(b"."):

@@ -22,7 +22,7 @@ _SECTIONS: Final = {
     "email_from": "Email",
     "sms_from": "Texts",
     "frequency_cap": "How often people are written to",
-    "outgoing_allow": "What others are told",
+    "outgoing_allow": "Webhooks and exports",
     "templates": "What people see",
     "archive_after": "How long things are kept",
     "log_format": "Logs",

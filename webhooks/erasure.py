@@ -14,16 +14,14 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from webhooks.email.inbound_mail.mail_texts import MailText, texts_of
 from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT
 from webhooks.late_arrivals import blank_arrivals, subjects_of
-from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
+from webhooks.subscriptions.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 
 SQL: Final = load_queries(__file__)
 
-_WITHIN: Final = 900
-"""Seconds that a query over the whole inbound log may take."""
 _PAGE: Final = 50
 """Mails that are read at a time."""
 _LOGS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
@@ -94,7 +92,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         StillWritten: a transaction may still add rows, and `seen` was given.
     """
     # with everything locked, don't wait for writers: see `wait_for_writers`
-    ends = await find_high_water_mark(db, _LOGS, patience=PATIENCE if seen is None else 0.0)
+    ends = await find_high_water_mark(db, _LOGS, patience=WRITERS_TIMEOUT if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
@@ -104,14 +102,14 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
     message_ids = [str(number) for number in wanted.message_ids]
     rows = await db.fetch(
         SQL["list_arrivals"], list(wanted.inbound_ids), subjects, message_ids, _texts(wanted.addresses),
-        list(wanted.likes), seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
+        list(wanted.likes), seen.upto, wanted.person_id, _senders(wanted.addresses), timeout=STATEMENT_TIMEOUT,
     )  # fmt: skip
     mails = await _find_mails(db, wanted, seen.upto)
     written = {inbound_id for inbound_id, by_writer in mails.items() if by_writer}
     own = seen.items | {row["inbound_id"] for row in rows if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
         SQL["list_events"], wanted.person_id, message_ids, list(map(str, wanted.reply_ids)), seen.upto_event,
-        timeout=_WITHIN,
+        timeout=STATEMENT_TIMEOUT,
     )  # fmt: skip
     places = seen.events | {row["seq"] for row in events}
     answers = await db.fetch(
@@ -120,7 +118,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         _texts(wanted.addresses),
         list(wanted.likes),
         seen.upto_delivery,
-        timeout=_WITHIN,
+        timeout=STATEMENT_TIMEOUT,
     )
     return Arrivals(
         items=own,
@@ -139,16 +137,18 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
     if not wanted.likes:
         return {}
     likes = list(wanted.likes)
-    long = await db.fetch(SQL["list_long_mails"], likes, upto, LOOKED_AT, timeout=_WITHIN)
+    long = await db.fetch(SQL["list_long_mails"], likes, upto, LOOKED_AT, timeout=STATEMENT_TIMEOUT)
     is_writer = dict.fromkeys((row["inbound_id"] for row in long), False)
-    while page := await db.fetch(SQL["list_mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
+    while page := await db.fetch(SQL["list_mails"], upto, LOOKED_AT, _PAGE, timeout=STATEMENT_TIMEOUT):
         texts = await asyncio.to_thread(_texts_of, page)
         columns = (
             [entry[0] for entry in texts],
             [entry[1].by_writer for entry in texts],
             [entry[1].text for entry in texts],
         )
-        for row in await db.fetch(SQL["list_naming"], *columns, _texts(wanted.addresses), likes, timeout=_WITHIN):
+        for row in await db.fetch(
+            SQL["list_naming"], *columns, _texts(wanted.addresses), likes, timeout=STATEMENT_TIMEOUT
+        ):
             is_writer[row["inbound_id"]] = is_writer.get(row["inbound_id"], False) or row["by_writer"]
         upto = page[-1]["inbound_id"]
     return is_writer
@@ -190,7 +190,7 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
     await db.execute(SQL["empty_deliveries"], list(arrivals.deliveries))
     await db.execute(SQL["empty_page_views"], list(wanted.message_ids))
     channels, addresses = [address[0] for address in wanted.addresses], [address[1] for address in wanted.addresses]
-    await db.execute(SQL["drop_notice_sent"], channels, addresses)
+    await db.execute(SQL["drop_sent_once"], channels, addresses)
 
 
 def _texts(addresses: Collection[tuple[str, str]]) -> list[str]:

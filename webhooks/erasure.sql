@@ -102,9 +102,9 @@ where delivery_id = any ($1::bigint[]);
 -- Empties the program that viewed a page and what was pressed; the row is kept, as page views are counted.
 update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
--- name: drop_notice_sent
+-- name: drop_sent_once
 -- Deletes the notes of one-time texts to an address: they are kept by the address.
-delete from notice_sent t using unnest($1::text[], $2::text[]) as a (channel, address)
+delete from sent_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
 
 -- name: forget_statistics

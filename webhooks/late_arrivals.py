@@ -6,14 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from messaging.outbox.erasure import forget_erased
 from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
-
-_WITHIN: Final = 900
-"""Seconds that a query over the whole inbound log may take."""
 
 
 async def blank_arrivals(db: Connection, inbound_ids: Collection[int], addresses: Sequence[str]) -> None:
@@ -52,7 +49,7 @@ async def forget_late(db: Connection, inbound_ids: Collection[int] | None = None
         inbound_ids: rows to check; None for all.
     """
     if inbound_ids is None:
-        rows = await db.fetch(SQL["list_all_late_items"], timeout=_WITHIN)
+        rows = await db.fetch(SQL["list_all_late_items"], timeout=STATEMENT_TIMEOUT)
     else:
         rows = await db.fetch(SQL["list_late_items"], list(inbound_ids))
     if rows:

@@ -23,7 +23,7 @@ from core.runtime import Runtime
 EVENT_STREAM: Final = "text/event-stream"
 KEEPALIVE: Final = 15.0
 """Seconds of silence after which a stream sends a keep-alive."""
-SENDS_WITHIN: Final = 30.0
+SEND_TIMEOUT: Final = 30.0
 """Seconds a reader has to take what it is sent; then it is disconnected, and comes again with its last position."""
 CHECK_EVERY: Final = timedelta(seconds=60)
 """Time within which a stream ends after its key was revoked."""
@@ -65,7 +65,7 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
     async with sse_response(request) as response:
         while response.is_connected() and not long_poll.closed:
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(SENDS_WITHIN):
+                async with asyncio.timeout(SEND_TIMEOUT):
                     for change in changes:
                         await response.send(change.model_dump_json(), id=str(change.seq), event="change")
                         after = change.seq

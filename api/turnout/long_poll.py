@@ -17,7 +17,7 @@ from core.runtime import Runtime
 SQL: Final = load_queries(__file__)
 
 LOOK_EVERY: Final = 1.0
-MOST_WAITING: Final = 500
+MAX_WAITING: Final = 500
 """Clients that may wait in one process at once."""
 
 
@@ -44,7 +44,7 @@ class LongPoll:
         """
         if self.closed:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("Too many clients follow this feed already.", remedy="Please try again in a minute.")
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = (ballot_id, after)

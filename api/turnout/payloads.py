@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from ballots import feed
 from core.http.web import problem
 
-LARGEST = 2**63 - 1
-FeedPosition = Annotated[int, Field(ge=0, le=LARGEST)]
+MAX_FEED_POSITION = 2**63 - 1
+FeedPosition = Annotated[int, Field(ge=0, le=MAX_FEED_POSITION)]
 Q = TypeVar("Q", bound=BaseModel)
 
 

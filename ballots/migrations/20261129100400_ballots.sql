@@ -112,7 +112,7 @@ create table turnout_export (
 create view claim_said as
 select
   c.at, case when c.retracts is null then 'claim' else 'retraction' end as kind, c.message_id, c.source,
-  coalesce(undone.kind, c.kind) as word, b.name as words, nullif(c.recorder, 'member') as note,
+  coalesce(undone.kind, c.kind) as label, b.name as subject_name, nullif(c.recorder, 'member') as note,
   c.person_id, c.ballot_id, undone.message_id as undone_message_id
 from ballot b
 join claim c on c.ballot_id = b.ballot_id

@@ -40,15 +40,19 @@ select
 from response_status s
 join response r using (response_id);
 
+-- Labels of answers, of the kinds of subjects whose answers have one.
+create view answer_label as
+select 'question'::text as answer_kind, response_id as answer_id, label from response_label;
+
 -- Answers as lines of a person's history.
 create view answer_said as
 select
-  at, kind, message_id, source, word, words, note, person_id, 'ballot'::text as subject_kind, ballot_id as subject_id,
-  undone_message_id
+  at, kind, message_id, source, label, null::text as text, note, person_id, 'ballot'::text as subject_kind,
+  ballot_id as subject_id, subject_name, undone_message_id
 from claim_said
 union all
 select
-  at, kind, message_id, source, word, words, note, person_id, 'question', question_id, undone_message_id
+  at, kind, message_id, source, label, text, note, person_id, 'question', question_id, subject_name, undone_message_id
 from response_said;
 
 create table campaign (
@@ -196,7 +200,7 @@ select
   r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note, r.why_open, r.state,
   r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, subject.subject_kind,
-  subject.name as subject, meant.label as answer,
+  subject.name as subject, answer_label.label as answer,
   held.holders, held.holder_names
 from reply r
 left join lateral (
@@ -211,14 +215,12 @@ left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = conversation_of(r.message_id)
 left join campaign c on c.campaign_id = m.campaign_id
 left join subject using (subject_kind, subject_id)
-left join response said on r.answer_kind = 'question' and said.response_id = r.answer_id
-left join response_status stands on stands.question_id = said.question_id and stands.person_id = said.person_id
-left join question_answer meant on meant.question_id = said.question_id and meant.name = coalesce(said.answer, stands.answer);
+left join answer_label using (answer_kind, answer_id);
 
 -- Replies as lines of a member's history.
 create view reply_said as
 select
-  r.received_at as at, 'reply'::text as kind, r.message_id, r.channel as source, r.reading as word, r.text as words,
+  r.received_at as at, 'reply'::text as kind, r.message_id, r.channel as source, r.reading as label, r.text,
   case r.state when 'open' then r.why_open end as note,
   r.person_id, r.channel, r.address
 from reply r;
@@ -472,7 +474,7 @@ begin
   -- as do answers of staff to others; those to the person themselves are emptied with their messages
   update transactional t
   set content = jsonb_without(content, sought)
-  where not opens and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);
+  where not has_secrets and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);
   get diagnostics these = row_count;
   rows := rows + these;
   update response r set recorder = 'erased'

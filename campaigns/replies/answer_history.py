@@ -27,7 +27,8 @@ class AnswerEvent:
 
     Attributes:
         at: when it happened; aware.
-        kind: `reply`, `claim`, `retraction`, `date_change`, `suppress` or `lift`.
+        kind: `reply`; `claim` and `retraction`, also of an answer to a question; `comment` and `comment_retracted`;
+            `date_change`; `suppress` or `lift`.
         message_id: the message it answers; None for none.
         source: how it reached us.
         words: the event as a sentence.
@@ -75,11 +76,11 @@ def _once(rows: Sequence[asyncpg.Record]) -> Iterator[asyncpg.Record]:
     """Yield events without a stop or its end for one address where the same press did so for all of them."""
 
     def press(row: asyncpg.Record) -> tuple[object, ...]:
-        return row["kind"], row["at"], row["message_id"], row["source"], row["word"], row["note"]
+        return row["kind"], row["at"], row["message_id"], row["source"], row["label"], row["note"]
 
-    of_all = {press(row) for row in rows if row["words"] == "person"}
+    of_all = {press(row) for row in rows if row["channel"] == "person"}
     for row in rows:
-        if row["kind"] not in {"suppress", "lift"} or row["words"] == "person" or press(row) not in of_all:
+        if row["kind"] not in {"suppress", "lift"} or row["channel"] == "person" or press(row) not in of_all:
             yield row
 
 
@@ -88,38 +89,44 @@ def _event_of(row: asyncpg.Record) -> AnswerEvent:
 
 
 def _sentence(row: asyncpg.Record) -> str:
-    source, word, note = _SOURCES.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
+    source, note = _SOURCES.get(row["source"], row["source"]), row["note"]
+    label = (row["label"] or "").replace("_", " ")
     match row["kind"]:
         case "reply" if row["source"] == "link":
-            return f"They pressed a button on their page: {word}." + _open(note)
+            return f"They pressed a button on their page: {label}." + _open(note)
         case "reply":
-            return f"They answered by {source}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
+            return f"They answered by {source}: “{' '.join(row['text'].split())}”, read as {label}." + _open(note)
         case "claim":
             by = f", written down by {note}" if note else ""
-            return f"{_counted(row)} counted as: {word} (from {_sourced(source)}{by})."
+            return f"{_counted(row)} counted as: {_with_comment(label, row)} (from {_sourced(source)}{by})."
         case "comment" | "comment_retracted" | "date_change":
             return _beside_answers(row, source)
         case "retraction":
-            return f"{_counted(row)} no longer counted as: {word} (taken back from {_sourced(source)})."
+            taken_back = _with_comment(label, row)
+            return f"{_counted(row)} no longer counted as: {taken_back} (taken back from {_sourced(source)})."
         case kind:
             what = "All messages" if note == "all" else f"All {note} messages"
-            where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
+            where = {"person": "by text and email", "sms": "by text"}.get(row["channel"], f"by {row['channel']}")
             did = "were stopped" if kind == "suppress" else "were allowed again"
-            return f"{what} to them {where} {did}: {word} (from {_sourced(source)})."
+            return f"{what} to them {where} {did}: {label} (from {_sourced(source)})."
+
+
+def _with_comment(label: str, row: asyncpg.Record) -> str:
+    return f"{label} \u2013 {row['text']}" if row["text"] else label
 
 
 def _beside_answers(row: asyncpg.Record, source: str) -> str:
-    about = f"the {row['subject_kind']} {row['words']}"
+    about = f"the {row['subject_kind']} {row['subject_name']}"
     if row["kind"] == "date_change":
-        return f"Their date in {about} is {row['word']} now: what they answered about another one does not count."
+        return f"Their date in {about} is {row['label']} now: what they answered about another one does not count."
     if row["kind"] == "comment_retracted":
         return f"They took back what they had added about {about}."
-    words = f": “{row['word']}”" if row["word"] else " something"
-    return f"About {about} they added{words} (from {_sourced(source)})."
+    comment = f": “{row['text']}”" if row["text"] else " something"
+    return f"About {about} they added{comment} (from {_sourced(source)})."
 
 
 def _counted(row: asyncpg.Record) -> str:
-    return KINDS[row["subject_kind"]].counted(row["words"])
+    return KINDS[row["subject_kind"]].counted(row["subject_name"])
 
 
 def _sourced(source: str) -> str:

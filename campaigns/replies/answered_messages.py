@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
 import asyncpg
 
@@ -17,6 +18,78 @@ from messaging.outbox.transactional import KEEPS_MENU
 
 SQL: Final = load_queries(__file__)
 
+ReplyChannel = Literal["sms", "email"]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignMessage:
+    """Message of a campaign whose link is used, or whose reply staff read.
+
+    Attributes:
+        message_id: its id.
+        person_id: whom it was for.
+        channel: `sms` or `email`.
+        address: where it went.
+        sender: our number or mailbox that it came from; None where that is not known.
+        campaign_id: its campaign's id.
+        subject: what it asked about.
+    """
+
+    message_id: int
+    person_id: int
+    channel: ReplyChannel
+    address: str
+    sender: str | None
+    campaign_id: int
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredMessage:
+    """Message that a reply answers.
+
+    Attributes:
+        message_id: its id.
+        person_id: whom it was for; None where only the address was known.
+        channel: `sms` or `email`.
+        address: where it went.
+        sender: our number or mailbox that it came from; None where that is not known.
+        campaign_id: the campaign that it, or its conversation, belongs to; None for none.
+        subject: what that asks about; None for none.
+        transactional: whether it belongs to no step; then it takes no answers.
+        menu: the digits it offered and the meaning of each.
+        content: its template, as JSON; None where it had none.
+        constants: the variables that were the same for everybody, as JSON; None likewise.
+        variables: its own; those no longer kept are left out.
+    """
+
+    message_id: int
+    person_id: int | None
+    channel: ReplyChannel
+    address: str
+    sender: str | None
+    campaign_id: int | None
+    subject: Subject | None
+    transactional: bool
+    menu: Mapping[str, str]
+    content: str | None
+    constants: str | None
+    variables: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        """Make one of its row; `subject` is the view's row in JSON."""
+        columns = {field.name: row[field.name] for field in fields(cls)}
+        subject = None if row["subject"] is None else subject_of(row["subject"])
+        menu, variables = row["menu"] or {}, row["variables"] or {}
+        return cls(**columns | {"subject": subject, "menu": menu, "variables": variables})
+
+    def sent_words(self) -> tuple[str, ...]:
+        """Return its text in each of its forms; nothing where it had no template."""
+        if self.content is None or self.constants is None:
+            return ()
+        return render_again(self.content, self.constants, self.channel, self.variables)
+
 
 async def find_answered(
     db: Connection,
@@ -26,12 +99,11 @@ async def find_answered(
     senders: Sequence[str],
     at: datetime,
     message_id: int | None = None,
-) -> asyncpg.Record | None:
+) -> AnsweredMessage | None:
     """Find the message a reply answers; the archive is searched only where there is none in the outbox.
 
-    That is the last message to its author, whoever wrote it. One without a campaign is found as `transactional`: it
-    takes no answers, and its `subject` is what the conversation is about, or None. Those of `KEEPS_MENU` are passed
-    over, and a mail of theirs stands for the message it is about.
+    That is the last message to its author, whoever wrote it. Those of `KEEPS_MENU` are passed over, and a mail of
+    theirs stands for the message it is about.
 
     Args:
         db: a connection.
@@ -50,18 +122,17 @@ async def find_answered(
         if message_id is None:
             return None
     by_id = (channel, message_id, kept)
-    return await db.fetchrow(SQL["find_by_id"], *by_id) or await db.fetchrow(SQL["find_archived_by_id"], *by_id)
+    row = await db.fetchrow(SQL["find_by_id"], *by_id) or await db.fetchrow(SQL["find_archived_by_id"], *by_id)
+    return None if row is None else AnsweredMessage.of(row)
 
 
-def asked_about(message: asyncpg.Record | None) -> Subject | None:
+def asked_about(message: AnsweredMessage | None) -> Subject | None:
     """Return what a reply to a message can answer; None where it takes no answers, or is not known."""
-    if message is None or message["transactional"] or message["subject"] is None:
-        return None
-    return subject_of(message["subject"])
+    return None if message is None or message.transactional else message.subject
 
 
-async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
-    """Return the message that an answer is for: its recipient, address, sender, campaign and subject.
+async def answered_message(db: Connection, message_id: int) -> CampaignMessage:
+    """Return the message that an answer is for.
 
     Args:
         db: a connection.
@@ -75,19 +146,15 @@ async def answered_message(db: Connection, message_id: int) -> asyncpg.Record:
     )
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
-    return row
+    return CampaignMessage(**dict(row) | {"subject": subject_of(row["subject"])})
 
 
 async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:
     """Return a message's text in each of its forms; nothing where the message no longer exists."""
     if message_id is None:
         return ()
-    alone = await db.fetchval(SQL["find_own_text"], message_id)
-    return (alone,) if alone else sent_words(await db.fetchrow(SQL["find_template"], message_id))
-
-
-def sent_words(message: asyncpg.Record | None) -> tuple[str, ...]:
-    """Return the same for a row that was found: it has `channel`, `content`, `constants` and `variables`."""
-    if message is None or message["content"] is None:
-        return ()
-    return render_again(message["content"], message["constants"], message["channel"], message["variables"] or {})
+    own_text = await db.fetchval(SQL["find_own_text"], message_id)
+    if own_text:
+        return (own_text,)
+    row = await db.fetchrow(SQL["find_template"], message_id)
+    return () if row is None else render_again(row["content"], row["constants"], row["channel"], row["variables"] or {})

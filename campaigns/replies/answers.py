@@ -1,6 +1,7 @@
-"""Processing of answers of any kind, from any channel: its subject records each, or it is an opt-out; each has a row.
+"""Processing of replies by text or mail: its subject records what one answers, or it is an opt-out; each has a row.
 
-The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice.
+The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice. What a
+reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
 
 Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
 the person, the opt-out and the reply are committed together, or none of them.
@@ -21,44 +22,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 
 import asyncpg
 
-from campaigns.preferences import resume_address
-from campaigns.replies.answered_messages import answered_message, asked_about, find_answered
+from campaigns.replies.answered_messages import AnsweredMessage, answered_message, asked_about, find_answered
 from campaigns.replies.ask_back import ask_back
-from campaigns.replies.classification import BESIDE, GENERAL, Classification, restrict
+from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
 from campaigns.replies.classification.take_back import TAKE_BACK
-from campaigns.replies.mail_classification import read_about
-from campaigns.replies.open_asks import Meant, find_meant
-from campaigns.replies.open_reasons import reason_for, why_open
-from campaigns.replies.opt_outs import is_opted_out, lift_opt_out, opt_out
-from campaigns.replies.reading_effect import address_about, stop_messages
+from campaigns.replies.open_asks import MessageChoice, choose_message
+from campaigns.replies.opt_outs import is_opted_out
+from campaigns.replies.reading_effect import obey, resume_by_reply
+from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
-from campaigns.replies.text_classification import about_nothing, classify_text
+from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
-from campaigns.subjects.kinds import KINDS, subject_of
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.kinds import KINDS
 from core.db import Connection, load_queries
 from core.errors import Conflict
-from messaging import suppression
+from people.search import find_holders
 
 SQL: Final = load_queries(__file__)
 
-PRESSED: Final = 0.95
-PRESSED_TWICE: Final = 0.8
-PRESSED_IN_HASTE: Final = 0.5
-BY_DIGIT: Final = 0.95
-READ_BY_RULE: Final = 0.85
 READ_BY_STAFF: Final = 0.9
-
-_DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
-"""Sources of opt-outs dated by when we processed them; the time they were sent is in the replies."""
-
-_REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
-"""Buttons that mean the same on every page, and the reading of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,41 +98,6 @@ class AnswerResult:
     why_open: str | None = None
 
 
-async def answer_link(
-    db: Connection, *, message_id: int, press: str, confidence: float, inbound_id: int, at: datetime
-) -> AnswerResult:
-    """Process a button pressed on the page of a message's link.
-
-    Args:
-        db: in the caller's transaction.
-        message_id: the message of the link.
-        press: the button; one of the subject's `presses`, `call_me` or `stop`.
-        confidence: see this module's table.
-        inbound_id: the row of the press in the inbound log.
-        at: the time.
-
-    Raises:
-        NotFound: no such message.
-    """
-    message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
-    reading = _REQUESTS.get(press) or subject.presses[press]
-    if reading == "opt_out":
-        await opt_out(db, message_id=message_id, everywhere=True, source="link")
-        return AnswerResult(reading)
-    answer_id = None
-    if reading in subject.meanings:
-        answer_id = await _record(db, message, subject, reading, "link", confidence, at)
-    why = reason_for(reading, subject)
-    if why is None:
-        return AnswerResult(reading, answer_id)
-    reply_id = await db.fetchval(
-        SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
-        message_id, "", reading, "button", "1", subject.kind, answer_id, why, at, None, None,
-    )  # fmt: skip
-    return AnswerResult(reading, answer_id, reply_id, why)
-
-
 async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     """Process a reply. Processing it again changes nothing.
 
@@ -153,53 +106,50 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["find_reply"], inbound.inbound_id)
-    meant = await _answered(db, inbound) if inbound.proven else Meant(None)
-    message = meant.message
+    choice = await _answered(db, inbound) if inbound.proven else MessageChoice(None)
+    message = choice.message
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
     subject = asked_about(message)
-    kept = None if meant.other else inbound.read
+    kept = None if choice.other else inbound.read
     read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
-    if meant.unsure:
+    if choice.unsure:
         read = unsure(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
-        await _obey(db, inbound, read, message)
+        await obey(
+            db, read.reading, channel=inbound.channel, address=inbound.address,
+            written_to=message.address if message is not None and inbound.message_id is not None else None,
+            source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
+            resume=partial(resume_by_reply, received_at=inbound.received_at),
+        )  # fmt: skip
     if read.reading == TAKE_BACK and not (
         proven
         and message is not None
         and nobody is None
         and await take_back_by_reply(db, message, inbound.channel, inbound.received_at)
     ):
-        read = Classification("unclear", "none", read.version)  # there is nothing to take back
-    reading = read.answer
+        read = without_take_back(read)
+    decision = decide_reply(read, subject, nobody, inbound.channel, inbound.received_at)
     answer_id: int | None = None
-    why: str | None = None
-    if (
-        reading is not None
-        and message is not None
-        and nobody is None
-        and subject is not None
-        and reading in subject.meanings
-    ):
-        why = subject.outside(inbound.received_at)
-        if why is None:
-            answer_id = await _record(
-                db, message, subject, reading, inbound.channel, confidence_of(read), inbound.received_at, read.comment
-            )
-    if why is None:
-        why = why_open(read, subject, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
+    if decision.meaning is not None and message is not None and subject is not None and person_id is not None:
+        answer = Answer(
+            person_id, decision.meaning, inbound.channel, "member", confidence_of(read), message.message_id,
+            inbound.received_at, message.campaign_id, read.comment,
+        )  # fmt: skip
+        answer_id = await subject.record(db, answer)
+    why = decision.why_open if proven or read.reading == "reaction" else nobody
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
-        asked_until = await ask_back(db, message, inbound.text, read, meant.unsure, inbound.received_at)
+        asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)
     patient = asked_until is not None and asked_until > inbound.received_at
     if patient:
         why = None
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version,
+        message.message_id if message else None, inbound.text, read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why, inbound.received_at,
         inbound.received_at if asked_until else None, asked_until if patient else None,
     )  # fmt: skip
@@ -227,17 +177,12 @@ async def record_answer(
         Conflict: it is no answer to what the message asked about.
     """
     message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
+    subject = message.subject
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
-    answered = (message["message_id"], at, message["campaign_id"])
+    answered = (message.message_id, at, message.campaign_id)
     return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *answered, comment))
-
-
-def confidence_of(read: Classification) -> float:
-    """Return how sure an answer is that a rule read in a reply; see this module's table."""
-    return BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
 
 
 async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -> None:
@@ -252,30 +197,14 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -
         await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
 
 
-async def _record(
-    db: Connection,
-    message: asyncpg.Record,
-    subject: Subject,
-    meaning: str,
-    channel: AnswerChannel,
-    confidence: float,
-    at: datetime,
-    comment: str = "",
-) -> int:
-    """Record what a person said themselves."""
-    who, campaign_id = message["person_id"], message["campaign_id"]
-    answer = Answer(who, meaning, channel, "member", confidence, message["message_id"], at, campaign_id, comment)
-    return await subject.record(db, answer)
-
-
-async def _answered(db: Connection, inbound: Inbound) -> Meant:
+async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
     latest = await find_answered(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
         message_id=inbound.message_id,
     )  # fmt: skip
     if inbound.channel == "email" or inbound.message_id is not None:
-        return Meant(latest)
-    return await find_meant(
+        return MessageChoice(latest)
+    return await choose_message(
         db,
         inbound.text,
         latest,
@@ -287,16 +216,11 @@ async def _answered(db: Connection, inbound: Inbound) -> Meant:
 
 
 async def _read(
-    db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None
+    db: Connection, inbound: Inbound, read: Classification, message: AnsweredMessage | None
 ) -> Classification:
     """Return the classification of a reply by what it answers; a keyword that the provider acted on comes first."""
     subject = asked_about(message)
-    if subject is None:
-        read = about_nothing(read, message)
-    else:
-        read = read_about(read, inbound.text, subject) if inbound.channel == "email" else read
-        taken = {TAKE_BACK} if subject.reads_answers else set()
-        read = restrict(read, GENERAL | subject.meanings | taken)
+    read = classification_about(read, inbound.text, message, inbound.channel)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             beside = BESIDE if subject is None else BESIDE | subject.meanings
@@ -311,41 +235,14 @@ async def _read(
     return read
 
 
-async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> tuple[int | None, str | None]:
+async def _sender_of(
+    db: Connection, inbound: Inbound, message: AnsweredMessage | None
+) -> tuple[int | None, str | None]:
     """Return the author, and why they are not certain enough for a claim; None where they are."""
-    holders = [row["person_id"] for row in await db.fetch(SQL["list_holders"], inbound.channel, inbound.address)]
-    if message is None or message["person_id"] is None:
+    holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
+    if message is None or message.person_id is None:
         unsure = "no_message" if message is None else None
         return (holders[0], unsure) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
-    if holders == [message["person_id"]]:
-        return message["person_id"], None
+    if holders == [message.person_id]:
+        return message.person_id, None
     return None, "shared_address" if holders else "unknown_sender"
-
-
-async def _obey(db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None) -> None:
-    """Stop or resume messages to the address, also where it is shared or unknown."""
-    written_to = message["address"] if message is not None and inbound.message_id is not None else None
-    address = address_about(inbound.channel, inbound.address, written_to)
-    if read.reading == "opt_in" and address == inbound.address:
-        await _resume(db, inbound)
-    await stop_messages(
-        db, read.reading, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
-        message_id=message["message_id"] if message else None,
-    )  # fmt: skip
-
-
-async def _resume(db: Connection, inbound: Inbound) -> None:
-    """Resume messages to the address, unless they were stopped after this was sent: it may have arrived late."""
-    channel, address, at = inbound.channel, inbound.address, inbound.received_at
-    if await db.fetchval(SQL["has_replied_stop_since"], channel, address, at):
-        return
-    if await db.fetchval(SQL["was_stopped_since"], channel, address, at, _DATED_LATE):
-        return
-    await lift_opt_out(db, channel, address, f"{channel}_reply")
-    holders = await db.fetch(SQL["list_holders"], channel, address)
-    if len(holders) != 1:
-        return
-    person_id = holders[0]["person_id"]
-    if not await db.fetchval(SQL["was_stopped_since"], "person", str(person_id), at, _DATED_LATE):
-        # where everything was stopped on their page: only this address resumes
-        await resume_address(db, person_id, channel, address, source=f"{channel}_reply")

@@ -1,8 +1,8 @@
 """Asking back: somebody whose answer cannot be read is texted once how to answer; after that, staff read it.
 
 It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
-opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `PATIENCE` in the
-hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
+opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `ANSWER_TIMEOUT` in
+the hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
+from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.replies.automatic_texts import how_to_answer, menu_words, named, offered
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
 from campaigns.replies.classification.take_back import may_take_back, says_something_else
 from campaigns.replies.open_asks import OpenAsk
 from campaigns.sending_windows import NIGHT
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 
 SQL: Final = load_queries(__file__)
 
-WITHIN: Final = timedelta(days=1)
+MAX_REPLY_AGE: Final = timedelta(days=1)
 """Time after a reply in which asking back still makes sense."""
-PATIENCE: Final = timedelta(hours=2)
+ANSWER_TIMEOUT: Final = timedelta(hours=2)
 """Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
 reply at nine is read before noon, and one in the evening on the next morning."""
 _UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
@@ -40,7 +39,7 @@ _UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
 
 async def ask_back(
     db: Connection,
-    message: asyncpg.Record,
+    message: AnsweredMessage,
     text: str,
     read: Classification,
     unsure: Sequence[OpenAsk],
@@ -62,16 +61,16 @@ async def ask_back(
         When the reply waits for staff if no better one comes: `at` itself where it does at once. None where nobody is
         asked.
     """
-    subject = subject_of(message["subject"])
-    if read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
+    subject = message.subject
+    if subject is None or read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
         return None
     known = await db.fetchrow(
         SQL["find_earlier_ask"],
-        message["channel"],
-        message["address"],
+        message.channel,
+        message.address,
         subject.kind,
         subject.subject_id,
-        message["person_id"],
+        message.person_id,
     )
     assert known is not None
     if known["asked_before"]:
@@ -93,9 +92,9 @@ async def ask_back(
 
 
 def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return the end of `PATIENCE` after a moment, of which only the hours of the day in a zone count."""
+    """Return the end of `ANSWER_TIMEOUT` after a moment, of which only the hours of the day in a zone count."""
     night, morning = NIGHT
-    local, left = at.astimezone(zone).replace(tzinfo=None), PATIENCE
+    local, left = at.astimezone(zone).replace(tzinfo=None), ANSWER_TIMEOUT
     while True:
         local = max(local, datetime.combine(local.date(), morning))
         awake = datetime.combine(local.date(), night) - local
@@ -106,7 +105,7 @@ def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
 
 
 async def send_words(
-    db: Connection, message: asyncpg.Record, subject: Subject, text: str, mail_subject: str, at: datetime
+    db: Connection, message: AnsweredMessage, subject: Subject, text: str, mail_subject: str, at: datetime
 ) -> None:
     """Send words to the author of a reply, by the channel of the message it answers, in the name of its organisation.
 
@@ -119,14 +118,14 @@ async def send_words(
         at: when the reply came; aware.
     """
     organisation = subject.organisation
-    if message["channel"] == "sms":
+    if message.channel == "sms":
         contents = Contents(named(organisation, text))
     else:
         contents = Contents(f"{text}\n\n{organisation}".strip(), subject=str(mail_subject))
     new = NewMessage(
-        MessageKind.AUTO_REPLY, message["channel"], message["address"],
-        await find_sender(db, message["channel"], [message["sender"]]), contents, "muster", message["person_id"],
-        send_before=at + WITHIN, about=message["message_id"],
+        MessageKind.AUTO_REPLY, message.channel, message.address,
+        await find_sender(db, message.channel, [message.sender or ""]), contents, "muster", message.person_id,
+        send_before=at + MAX_REPLY_AGE, about=message.message_id,
     )  # fmt: skip
     await send_to(db, new, at=at)
 

@@ -6,32 +6,31 @@ They are made anew to be known where a reply or a reaction repeats them: a membe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
-
+from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.subjects.subject import Subject
 from messaging.content.translations import languages, wording
 
-FEWEST: Final = 5
+MIN_SHARED_WORDS: Final = 5
 """Fewest different words that a reply shares with one of them before that is looked for in it."""
-SHORTEST: Final = 40
+MIN_LENGTH: Final = 40
 """Fewest characters of such a reply."""
 
 
-def asking_words(subject: Subject, message: asyncpg.Record, language: str) -> str | None:
+def asking_words(subject: Subject, message: AnsweredMessage, language: str) -> str | None:
     """Return how we ask somebody back; None where it cannot be said how to answer.
 
     Args:
         subject: what the message asked about.
-        message: the message that was answered: its `channel`, `menu` and `variables`.
+        message: the message that was answered.
         language: in which to ask.
     """
     how = how_to_answer(subject, message, language)
     return None if how is None else str(wording(language, subject.kind)["ask_back"].format(asks=how))
 
 
-def how_to_answer(subject: Subject, message: asyncpg.Record, language: str) -> str | None:
+def how_to_answer(subject: Subject, message: AnsweredMessage, language: str) -> str | None:
     """Return the question again and how to answer it; None where that cannot be said in a few words.
 
     Args:
@@ -46,7 +45,7 @@ def how_to_answer(subject: Subject, message: asyncpg.Record, language: str) -> s
     return f"{subject.words(language)['asks']} {how}"
 
 
-def menu_words(subject: Subject, message: asyncpg.Record, language: str, *, lettered: bool) -> str | None:
+def menu_words(subject: Subject, message: AnsweredMessage, language: str, *, lettered: bool) -> str | None:
     """Return what a message offered, in words; None where it offered nothing that can be said.
 
     Args:
@@ -55,12 +54,11 @@ def menu_words(subject: Subject, message: asyncpg.Record, language: str, *, lett
         language: of the words.
         lettered: whether each digit has the subject's letter, whatever the message had.
     """
-    variables: dict[str, Any] = message["variables"] or {}
-    letter = subject.letter if lettered else str(variables.get("letter", ""))
+    letter = subject.letter if lettered else str(message.variables.get("letter", ""))
     return subject.menu_words(language, offered(message), letter)
 
 
-def automatic_texts(text: str, subject: Subject, message: asyncpg.Record) -> Iterator[str]:
+def automatic_texts(text: str, subject: Subject, message: AnsweredMessage) -> Iterator[str]:
     """Yield what we may have texted by ourselves about a message, in every language, if a reply is long enough for it.
 
     Args:
@@ -68,14 +66,14 @@ def automatic_texts(text: str, subject: Subject, message: asyncpg.Record) -> Ite
         subject: what the message asked about.
         message: the message.
     """
-    if len(text) < SHORTEST or message["channel"] != "sms":
+    if len(text) < MIN_LENGTH or message.channel != "sms":
         return
     own = set(text.split())
     for language in languages():
         asking = asking_words(subject, message, language) or ""
         stopped = str(wording(language)["sms_stopped"]).format(organisation=subject.organisation).lstrip(": ")
         for ours in (named(subject.organisation, asking), stopped):
-            if len(own.intersection(ours.split())) >= FEWEST:
+            if len(own.intersection(ours.split())) >= MIN_SHARED_WORDS:
                 yield ours
 
 
@@ -84,6 +82,6 @@ def named(organisation: str, words: str) -> str:
     return f"{organisation}: {words}" if organisation else words
 
 
-def offered(message: asyncpg.Record) -> Mapping[str, str]:
+def offered(message: AnsweredMessage) -> Mapping[str, str]:
     """Return the digits that a message offered: only texts do."""
-    return message["menu"] or {} if message["channel"] == "sms" else {}
+    return message.menu if message.channel == "sms" else {}

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
+from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.kinds import subject_of
@@ -28,18 +27,18 @@ class OpenAsk:
     """Latest message about a subject that still takes answers.
 
     Attributes:
-        message: the message, as `find_answered` returns one.
+        message: the message.
         subject: what it asks about.
         answered: whether its person has answered that already.
     """
 
-    message: asyncpg.Record
+    message: AnsweredMessage
     subject: Subject
     answered: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class MessageChoice:
     """Messages that a text answers.
 
     Attributes:
@@ -48,7 +47,7 @@ class Meant:
         other: whether that is not the latest message.
     """
 
-    message: asyncpg.Record | None
+    message: AnsweredMessage | None
     unsure: tuple[OpenAsk, ...] = ()
     other: bool = False
 
@@ -63,20 +62,20 @@ async def open_asks(db: Connection, address: str, senders: Sequence[str], at: da
         at: when it came.
     """
     rows = await db.fetch(SQL["list_open_asks"], address, list(senders), at)
-    asks = [OpenAsk(row, subject_of(row["subject"]), row["answered"]) for row in rows]
+    asks = [OpenAsk(AnsweredMessage.of(row), subject_of(row["subject"]), row["answered"]) for row in rows]
     return asks if any(ask.subject.reads_answers for ask in asks) else []
 
 
-async def find_meant(
+async def choose_message(
     db: Connection,
     text: str,
-    latest: asyncpg.Record | None,
+    latest: AnsweredMessage | None,
     read: Classification | None,
     *,
     address: str,
     senders: Sequence[str],
     at: datetime,
-) -> Meant:
+) -> MessageChoice:
     """Find the message that a text answers.
 
     Args:
@@ -88,21 +87,19 @@ async def find_meant(
         senders: our numbers that it was sent to.
         at: when it came.
     """
-    if latest is not None and latest["transactional"]:
-        return Meant(latest)
+    if latest is not None and latest.transactional:
+        return MessageChoice(latest)
     asks = await open_asks(db, address, senders, at)
-    known = {} if latest is None or read is None else {latest["message_id"]: read}
-    fits = [
-        ask for ask in asks if _answers(ask, known.get(ask.message["message_id"]) or classify_text(text, ask.message))
-    ]
+    known = {} if latest is None or read is None else {latest.message_id: read}
+    fits = [ask for ask in asks if _answers(ask, known.get(ask.message.message_id) or classify_text(text, ask.message))]
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
-        return Meant(unanswered[0].message, tuple(unanswered))
+        return MessageChoice(unanswered[0].message, tuple(unanswered))
     # where all have been answered, it is a change of mind about the one that came last
     chosen = next(iter(unanswered or fits), None)
     if chosen is None:
-        return Meant(latest)
-    return Meant(chosen.message, other=latest is None or chosen.message["message_id"] != latest["message_id"])
+        return MessageChoice(latest)
+    return MessageChoice(chosen.message, other=latest is None or chosen.message.message_id != latest.message_id)
 
 
 def _answers(ask: OpenAsk, read: Classification) -> bool:

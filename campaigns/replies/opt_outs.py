@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import asyncpg
-
-from campaigns.replies.answered_messages import answered_message
+from campaigns.replies.answered_messages import CampaignMessage, answered_message
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging import suppression
@@ -29,9 +27,9 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         NotFound: no such message; or its person was erased, and the address with them.
     """
     message = await answered_message(db, message_id)
-    if await suppression.find_place(db, message["channel"], message["address"], message_id) is None:
+    if await suppression.find_place(db, message.channel, message.address, message_id) is None:
         raise NotFound(f"The address of message {message_id} is no longer kept.")
-    everywhere = everywhere and not is_erased(message_id, message["address"])  # sharers: the address alone
+    everywhere = everywhere and not is_erased(message_id, message.address)  # sharers: the address alone
     for channel, address in _where(message, everywhere=everywhere):
         await suppression.suppress(
             db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
@@ -47,9 +45,9 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    theirs = await db.fetchval(SQL["has_address"], message["person_id"], message["channel"], message["address"])
+    theirs = await db.fetchval(SQL["has_address"], message.person_id, message.channel, message.address)
     for channel, address in _where(message, everywhere=theirs):
-        if await db.fetchval(SQL["was_stopped_by_link"], channel, address, message["person_id"]):
+        if await db.fetchval(SQL["was_stopped_by_link"], channel, address, message.person_id):
             await lift_opt_out(db, channel, address, source)
 
 
@@ -68,6 +66,6 @@ async def is_opted_out(db: Connection, channel: suppression.Medium, address: str
     return any(stop.reason == Reason.OPTED_OUT for stop in suppressions)
 
 
-def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
-    places: list[tuple[suppression.Medium, str]] = [(message["channel"], message["address"])]
-    return [*places, ("person", str(message["person_id"]))] if everywhere else places
+def _where(message: CampaignMessage, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
+    places: list[tuple[suppression.Medium, str]] = [(message.channel, message.address)]
+    return [*places, ("person", str(message.person_id))] if everywhere else places

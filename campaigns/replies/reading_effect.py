@@ -1,19 +1,30 @@
-"""Effect of a reading on messages: an opt-out or a wrong number stops those to the address that the reply is about."""
+"""Effect of a reading on messages: those to the address that the reply is about are stopped, or go on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from core.db import Connection
+from campaigns.preferences import resume_address
+from campaigns.replies.opt_outs import lift_opt_out
+from core.db import Connection, load_queries
 from messaging import suppression
 from messaging.states import Reason
+from people.search import find_holders
+
+SQL: Final = load_queries(__file__)
 
 STOPPING: Final[Mapping[str, Reason]] = MappingProxyType(
     {"opt_out": Reason.OPTED_OUT, "wrong_number": Reason.WRONG_NUMBER}
 )
 """Readings that stop messages to an address, and the reason of that."""
+_DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
+"""Sources of opt-outs dated by when we processed them; the time they were sent is in the replies."""
+
+Resume = Callable[[Connection, suppression.Medium, str], Awaitable[None]]
+"""Resumes messages to an address, by its channel."""
 
 
 def address_about(channel: str, address: str, written_to: str | None) -> str:
@@ -27,20 +38,56 @@ def address_about(channel: str, address: str, written_to: str | None) -> str:
     return written_to if channel == "email" and written_to is not None else address
 
 
-async def stop_messages(
-    db: Connection, reading: str, *, channel: suppression.Medium, address: str, source: str, message_id: int | None
+async def obey(
+    db: Connection,
+    reading: str,
+    *,
+    channel: suppression.Medium,
+    address: str,
+    written_to: str | None,
+    source: str,
+    message_id: int | None,
+    resume: Resume | None = None,
 ) -> None:
-    """Stop messages to an address where a reading asks for that, whoever has it; any other reading stops nothing.
+    """Stop or resume messages as a reading asks, whoever has the address; any other reading changes nothing.
 
     Args:
         db: in the caller's transaction.
         reading: of the reply.
-        channel: of the address.
-        address: normalised.
+        channel: the reply's.
+        address: the address that it came from, normalised.
+        written_to: where the message went that it answers; None where that is not known or not proven.
         source: who decided: `sms_reply`, `email_reply`, `staff`.
-        message_id: the message that the reply answers; None where that is not known.
+        message_id: the message that it answers; None where that is not known.
+        resume: resumes messages to the address it came from, for a START; None where none is lifted.
     """
+    about = address_about(channel, address, written_to)
+    if reading == "opt_in" and resume is not None and about == address:
+        await resume(db, channel, address)
     if (reason := STOPPING.get(reading)) is not None:
         await suppression.suppress(
-            db, channel=channel, address=address, reason=reason, source=source, message_id=message_id
+            db, channel=channel, address=about, reason=reason, source=source, message_id=message_id
         )
+
+
+async def resume_by_reply(db: Connection, channel: suppression.Medium, address: str, received_at: datetime) -> None:
+    """Resume messages to the address of a START, unless they were stopped after it was sent: it may arrive late.
+
+    Args:
+        db: in the caller's transaction.
+        channel: the reply's.
+        address: the address it came from.
+        received_at: when it came; aware.
+    """
+    if await db.fetchval(SQL["has_replied_stop_since"], channel, address, received_at):
+        return
+    if await db.fetchval(SQL["was_stopped_since"], channel, address, received_at, _DATED_LATE):
+        return
+    await lift_opt_out(db, channel, address, f"{channel}_reply")
+    holders = await find_holders(db, [(channel, address)])
+    if len(holders) != 1:
+        return
+    person_id = holders[0].person_id
+    if not await db.fetchval(SQL["was_stopped_since"], "person", str(person_id), received_at, _DATED_LATE):
+        # where everything was stopped on their page: only this address resumes
+        await resume_address(db, person_id, channel, address, source=f"{channel}_reply")

@@ -14,15 +14,21 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.replies.answered_messages import asked_about
-from campaigns.replies.answers import confidence_of, retract_answer
-from campaigns.replies.classification import GENERAL, Classification, OwnMail, restrict
+from campaigns.replies.answered_messages import AnsweredMessage, asked_about
+from campaigns.replies.answers import retract_answer
+from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.classification.rules import load_rules
-from campaigns.replies.mail_classification import read_about
-from campaigns.replies.open_reasons import why_open
-from campaigns.replies.reading_effect import address_about, stop_messages
-from campaigns.replies.text_classification import about_nothing, classify_text
+from campaigns.replies.reading_effect import obey
+from campaigns.replies.reply_decision import (
+    ReplyDecision,
+    classification_about,
+    confidence_of,
+    decide_reply,
+    without_take_back,
+)
+from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer
+from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
@@ -100,25 +106,29 @@ async def _reclassify(
         if reply is None:
             return None
         text = without_controls(reply["text"])
-        by_email = reply["channel"] == "email"
-        subject = asked_about(reply)
-        read = OwnMail.of(text).read() if by_email else classify_text(text, reply)
-        if subject is None:
-            read = about_nothing(read, reply)
-        else:
-            read = read_about(read, text, subject) if by_email else read
-            read = restrict(read, GENERAL | subject.meanings)
-        reading = read.answer
-        meaning = reading if subject and reading in subject.meanings and reply["nobody"] is None else None
-        outside = subject.outside(reply["received_at"]) if subject and meaning else None
-        if outside is not None:
-            meaning = None
-        changed = read.reading != reply["reading"] or (meaning is None) != (reply["answer_id"] is None)
+        message = _message_of(reply)
+        read = OwnMail.of(text).read() if reply["channel"] == "email" else classify_text(text, message)
+        read = without_take_back(classification_about(read, text, message, reply["channel"]))
+        subject = asked_about(message)
+        decision = decide_reply(read, subject, reply["nobody"], reply["channel"], reply["received_at"])
+        changed = read.reading != reply["reading"] or (decision.meaning is None) != (reply["answer_id"] is None)
         if changed and not dry_run:
-            return await _correct(db, reply, read, subject, meaning, outside, actor, at)
+            return await _correct(db, reply, read, subject, decision, actor, at)
         if not dry_run:
             await db.execute(SQL["store_version"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
+
+
+def _message_of(reply: asyncpg.Record) -> AnsweredMessage | None:
+    """Return the message that a reply answers; None where it answers none, or that is deleted."""
+    if reply["written_to"] is None:
+        return None
+    subject = None if reply["subject"] is None else subject_of(reply["subject"])
+    return AnsweredMessage(
+        reply["message_id"], reply["recipient_id"], reply["channel"], reply["written_to"], None, reply["campaign_id"],
+        subject, reply["transactional"], reply["menu"] or {}, reply["content"], reply["constants"],
+        reply["variables"] or {},
+    )  # fmt: skip
 
 
 async def _correct(
@@ -126,31 +136,29 @@ async def _correct(
     reply: asyncpg.Record,
     read: Classification,
     subject: Subject | None,
-    meaning: str | None,
-    outside: str | None,
+    decision: ReplyDecision,
     actor: str,
     at: datetime,
 ) -> Reclassified:
     await retract_answer(db, reply, actor=actor)
     answer_id = None
-    if subject is not None and meaning is not None:
+    if subject is not None and decision.meaning is not None:
         answer_id = await subject.record(
             db,
             Answer(
-                reply["person_id"], meaning, reply["channel"], "member", confidence_of(read), reply["message_id"],
-                reply["received_at"], reply["campaign_id"], read.comment,
+                reply["person_id"], decision.meaning, reply["channel"], "member", confidence_of(read),
+                reply["message_id"], reply["received_at"], reply["campaign_id"], read.comment,
             ),
         )  # fmt: skip
     by_email = reply["channel"] == "email"
     # an unproven email changes nothing by itself; a proven one is about the address we wrote to
     proven = not by_email or reply["message_id"] is not None
     if proven and not reply["started_since"]:
-        address = address_about(reply["channel"], reply["address"], reply["written_to"])
-        await stop_messages(
-            db, read.reading, channel=reply["channel"], address=address, source=f"{reply['channel']}_reply",
-            message_id=reply["message_id"],
+        await obey(
+            db, read.reading, channel=reply["channel"], address=reply["address"], written_to=reply["written_to"],
+            source=f"{reply['channel']}_reply", message_id=reply["message_id"],
         )  # fmt: skip
-    why = (outside or why_open(read, subject, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
+    why = decision.why_open if proven else reply["why_open"]
     await db.execute(
         SQL["correct_reply"], reply["reply_id"], read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why,

@@ -16,7 +16,7 @@ limit $3;
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
-  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as written_to,
+  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as written_to, m.person_id as recipient_id,
   m.message_id is not null and m.step_id is null as transactional,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -12,7 +13,7 @@ from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
 from campaigns.replies.classification.take_back import corrected
 from campaigns.replies.opt_outs import lift_opt_out
-from campaigns.replies.reading_effect import address_about, stop_messages
+from campaigns.replies.reading_effect import address_about, obey
 from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
@@ -37,7 +38,7 @@ class ShownReply:
         text: its text; "" for a button, and for a mail or text in which there are no words.
         reading: its present reading.
         rule: the rule that gave it.
-        why_open: why it is open: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
+        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" where it is not.
         message_id: the message it answers.
         person_id: its author, where that is certain.
         external_id: their membership number.
@@ -136,9 +137,9 @@ async def count_asked(db: Connection) -> int:
     return counted
 
 
-async def settle_asked(db: Connection, now: datetime) -> None:
+async def follow_up_asked(db: Connection, now: datetime) -> None:
     """Close replies whose authors answered after they were asked back, and open those for which the time is over."""
-    await db.execute(SQL["settle_asked"], now)
+    await db.execute(SQL["follow_up_asked"], now)
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[ShownReply]:
@@ -240,7 +241,7 @@ async def read_by_staff(
         whose = person_id or reply["person_id"]
         answers = reading not in GENERAL
         if answers:
-            _know(reply, whose, reading)
+            _refuse_unknown(reply, whose, reading)
         await retract_answer(db, reply, actor=actor)
         answer_id = None
         if answers:
@@ -248,7 +249,11 @@ async def read_by_staff(
                 db, message_id=reply["message_id"], person_id=whose, meaning=reading, channel=reply["channel"],
                 actor=actor, at=reply["received_at"], comment=_words_beside(reply, subject, reading),
             )  # fmt: skip
-        await _obey(db, reply, reading)
+        if reply["channel"] != "link":  # another reading alone never undoes an opt-out
+            await obey(
+                db, reading, channel=reply["channel"], address=reply["address"], written_to=reply["written_to"],
+                source="staff", message_id=reply["message_id"], resume=partial(lift_opt_out, source="staff"),
+            )  # fmt: skip
         kind = subject.kind if subject is not None and answer_id is not None else None
         await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
@@ -315,7 +320,7 @@ def _check_reading(reading: str, subject: Subject | None) -> None:
         raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(possible))}.")
 
 
-def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
+def _refuse_unknown(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
     """Refuse an answer if its author is unknown, or what it answers.
 
     Raises:
@@ -330,18 +335,6 @@ def _know(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
         )
     if whose is None:
         raise Conflict("It is not known who wrote this reply.", remedy="Name the person with --person.")
-
-
-async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
-    """Stop or resume messages as the new reading asks; another reading alone never undoes an opt-out."""
-    if reply["channel"] == "link":
-        return
-    address = address_about(reply["channel"], reply["address"], reply["written_to"])
-    if reading == "opt_in" and address == reply["address"]:
-        await lift_opt_out(db, reply["channel"], address, "staff")
-    await stop_messages(
-        db, reading, channel=reply["channel"], address=address, source="staff", message_id=reply["message_id"]
-    )
 
 
 async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:

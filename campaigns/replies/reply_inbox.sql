@@ -9,7 +9,7 @@ limit $1;
 -- How many replies wait for a better one by their authors, who were asked back.
 select count(*) from reply where state = 'asked';
 
--- name: settle_asked
+-- name: follow_up_asked
 -- Closes replies whose authors have written again, or answered otherwise, since they were asked back; opens for staff
 -- those for which nothing came in time.
 with judged as (

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
-from campaigns.replies.answered_messages import answered_message
+from campaigns.replies.answered_messages import AnsweredMessage, answered_message
 from campaigns.replies.ask_back import send_words
 from campaigns.replies.automatic_texts import how_to_answer
 from campaigns.subjects.answer import AnswerChannel
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording
@@ -33,8 +30,8 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
         Whether there was anything to undo.
     """
     message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
-    answer = await subject.standing_answer(db, message_id, message["person_id"])
+    subject = message.subject
+    answer = await subject.standing_answer(db, message_id, message.person_id)
     theirs = () if answer is None else (answer.answer_id, *answer.comment_ids)
     press = await db.fetchrow(SQL["find_press"], message_id)
     if press is not None and answer is not None and press["answer_id"] not in theirs:
@@ -44,7 +41,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     if press is not None:
         await db.execute(SQL["close_press"], press["reply_id"], at)
     if answer is not None:
-        await _take_back(db, subject, message["person_id"], theirs, "link", at)
+        await _take_back(db, subject, message.person_id, theirs, "link", at)
     return answer is not None or press is not None
 
 
@@ -55,11 +52,11 @@ async def undo_comment(db: Connection, *, message_id: int, at: datetime) -> bool
         Whether there was one.
     """
     message = await answered_message(db, message_id)
-    subject = subject_of(message["subject"])
-    answer = await subject.standing_answer(db, message_id, message["person_id"])
+    subject = message.subject
+    answer = await subject.standing_answer(db, message_id, message.person_id)
     if answer is None or not answer.comment_ids:
         return False
-    await _take_back(db, subject, message["person_id"], answer.comment_ids[-1:], "link", at)
+    await _take_back(db, subject, message.person_id, answer.comment_ids[-1:], "link", at)
     return True
 
 
@@ -72,7 +69,7 @@ async def undo_call(db: Connection, *, message_id: int, at: datetime) -> bool:
     return await db.fetchval(SQL["close_call"], message_id, at) is not None
 
 
-async def take_back_by_reply(db: Connection, message: asyncpg.Record, channel: AnswerChannel, at: datetime) -> bool:
+async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: AnswerChannel, at: datetime) -> bool:
     """Take back the answer of somebody who replied that they do, and tell them so.
 
     Args:
@@ -84,8 +81,10 @@ async def take_back_by_reply(db: Connection, message: asyncpg.Record, channel: A
     Returns:
         Whether there was an answer to take back.
     """
-    subject, person_id = subject_of(message["subject"]), message["person_id"]
-    answer = await subject.standing_answer(db, message["message_id"], person_id)
+    subject, person_id = message.subject, message.person_id
+    if subject is None or person_id is None:
+        return False
+    answer = await subject.standing_answer(db, message.message_id, person_id)
     if answer is None or subject.outside(at) is not None:
         return False
     await _take_back(db, subject, person_id, (answer.answer_id, *answer.comment_ids), channel, at)

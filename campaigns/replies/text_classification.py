@@ -6,40 +6,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-import asyncpg
-
-from campaigns.replies.answered_messages import asked_about, sent_words
+from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.automatic_texts import automatic_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 
 
-def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
+def classify_text(text: str, message: AnsweredMessage | None) -> Classification:
     """Classify a text.
 
     Args:
         text: as stored.
-        message: the message it answers, as `find_answered` returned it; None where there is none.
+        message: the message it answers; None where there is none.
     """
     subject = asked_about(message)
     if message is None or subject is None:
         return about_nothing(classify_reply(text), message)
     if subject.reads_answers:
-        menu = message["menu"] or {}
-        sent = (*sent_words(message), *automatic_texts(text, subject, message))
+        menu = message.menu
+        sent = (*message.sent_words(), *automatic_texts(text, subject, message))
         return read_named_answer(text, sent, lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
-    return restrict(classify_reply(text, message["menu"], sent_words(message), possible), possible)
+    return restrict(classify_reply(text, message.menu, message.sent_words(), possible), possible)
 
 
-def about_nothing(read: Classification, message: asyncpg.Record | None) -> Classification:
+def about_nothing(read: Classification, message: AnsweredMessage | None) -> Classification:
     """Return the classification of a reply that answers no campaign: in a conversation, nothing counts as an answer.
 
     Args:
         read: by rules that know all readings.
         message: the transactional message that it answers; None where it answers nothing that is known.
     """
-    return restrict(read, GENERAL) if message is not None and message["transactional"] else read
+    return restrict(read, GENERAL) if message is not None and message.transactional else read
 
 
 def to_json(read: Classification) -> dict[str, Any]:

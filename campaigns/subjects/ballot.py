@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from ballots.ballots import ballot_names, create_ballot, enrol, get_ballot
-from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim
+from ballots.claims import ClaimKind, ClaimSource, find_claim_by_link, record_claim, retract_claim
 from ballots.counts import finish_contacted
 from ballots.past_dates import Dates, constants_at, past_dates
 from ballots.phase import VotePhase
@@ -23,16 +23,15 @@ from ballots.template_fields import BALLOT, example_fields, fields_of
 from campaigns.subjects import ballot_page
 from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
-from campaigns.subjects.subject import ParameterOf, Population, Subject
-from core.db import Connection, load_queries
+from campaigns.subjects.population import ParameterOf, Population
+from campaigns.subjects.subject import Subject
+from core.db import Connection
 from core.errors import Conflict
 from core.plurals import verb
 from core.settings import Settings
 from core.spec_file import SpecTable
 from messaging.content.languages import DEFAULT
 from messaging.content.templates import Template
-
-SQL: Final = load_queries(__file__)
 
 _SOURCES: Final[Mapping[AnswerChannel, ClaimSource]] = MappingProxyType(
     {"link": ClaimSource.LINK, "sms": ClaimSource.SMS_REPLY, "email": ClaimSource.EMAIL_REPLY}
@@ -134,7 +133,7 @@ class BallotSubject(Subject):
         kinds = [f"'{kind}'" for kind in ClaimKind]
         return f"{unknown[0]!r} is not one of {', '.join(kinds[:-1])} or {kinds[-1]}" if unknown else None
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to having voted, a list to members' statuses."""
         kinds = parameter([ClaimKind.VOTED] if isinstance(wanted, bool) else list(wanted))
         ballot_state = (
@@ -192,8 +191,8 @@ class BallotSubject(Subject):
 
     async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:
         """Return the latest claim by a message's link that nobody has retracted."""
-        claim = await db.fetchrow(SQL["find_claim_by_link"], self.subject_id, person_id, message_id)
-        return None if claim is None else StandingAnswer(**claim)
+        claim = await find_claim_by_link(db, ballot_id=self.subject_id, person_id=person_id, message_id=message_id)
+        return None if claim is None else StandingAnswer(claim["claim_id"], claim["at"])
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:

@@ -12,6 +12,7 @@ from campaigns.subjects.page import (
     MemberPage,
     PageReader,
     after_stop,
+    page_outside,
     requests,
     resume_button,
     stopped_note,
@@ -39,9 +40,9 @@ def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str 
     """
     match phase:
         case "before":
-            return _short(reader, "before", ["opens", "why"], ("call_me", "stop"), note)
+            return _outside(reader, "before", ["opens", "why"], ("call_me", "stop"), note)
         case "closed":
-            return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
+            return _outside(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
     if reader.status == "voted":
         return _voted(reader, note)
     return MemberPage(
@@ -98,18 +99,11 @@ def _voted(reader: PageReader, note: str | None) -> MemberPage:
     )
 
 
-def _short(
+def _outside(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
     answered = "said_voted" if reader.status == "voted" else None
-    return MemberPage(
-        heading=heading,
-        lines=lines,
-        note=note or answered or stopped_note(reader),
-        others=requests(reader, offered),
-        undo=resume_button(reader),
-        decoy=True,
-    )
+    return page_outside(reader, heading, lines, offered, note=note, answered=answered)
 
 
 def _posting(*, can_post: bool) -> list[str]:
@@ -118,4 +112,6 @@ def _posting(*, can_post: bool) -> list[str]:
 
 
 def _buttons(without: Sequence[str]) -> list[AnswerButton]:
-    return [(answer, answer, "main" if answer == "voted" else "") for answer in ANSWERS if answer not in without]
+    return [
+        AnswerButton(answer, answer, "main" if answer == "voted" else "") for answer in ANSWERS if answer not in without
+    ]

@@ -13,10 +13,23 @@ OTHERS: Final = ("call_me", "stop")
 UNDOS: Final = ("undo", "undo_stop", "undo_comment", "undo_call")
 """Buttons that take back an answer with all its words, an opt-out, the words alone, or the wish for a call."""
 
-AnswerButton = tuple[str, str, str]
-"""Value of a button, the key of its words, and the CSS class it is shown with."""
 PageRequest = tuple[str, str]
 """Value of a smaller button, and the key of its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerButton:
+    """Button of a page.
+
+    Attributes:
+        value: what its press is called.
+        words: the key of its words.
+        style: the CSS class it is shown with; "" for none.
+    """
+
+    value: str
+    words: str
+    style: str = ""
 
 
 class PageReader(Protocol):
@@ -108,6 +121,35 @@ def after_stop() -> MemberPage:
     return MemberPage(heading="thanks_nobody", note="said_stop", undo="undo_stop")
 
 
+def page_outside(
+    reader: PageReader,
+    heading: str,
+    lines: Sequence[str],
+    offered: Sequence[str],
+    *,
+    note: str | None,
+    answered: str | None,
+) -> MemberPage:
+    """Return the page while answers do not count: before the subject opens, and after it has closed.
+
+    Args:
+        reader: who reads it.
+        heading: the headline.
+        lines: when it opens, or that it is over.
+        offered: the further requests that are possible, of `OTHERS`.
+        note: the key of what has just been done; None for nothing.
+        answered: the key of the words about the answer that they have given; None for none.
+    """
+    return MemberPage(
+        heading=heading,
+        lines=lines,
+        note=note or answered or stopped_note(reader),
+        others=requests(reader, offered),
+        undo=resume_button(reader),
+        decoy=True,
+    )
+
+
 def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> list[PageRequest]:
     """Return the further requests that a page offers: none that was just made, and no stop where all is stopped.
 
@@ -138,16 +180,18 @@ def second_question(press: str | None, answers: Sequence[str], others: Sequence[
         answers: the answers about the subject that count now.
         others: the further requests that its pages offer.
     """
-    nothing = ("nothing", "second_nothing", "")
+    nothing = AnswerButton("nothing", "second_nothing")
     if press is not None and press in UNDOS:
-        return MemberPage(heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, (press, press, "")])
+        return MemberPage(
+            heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, AnswerButton(press, press)]
+        )
     if press is not None and press in others:
         rest = [*(_shuffled(answers, press)), *(other for other in others if other != press)]
         return MemberPage(
             heading="second",
             pressed=press,
             lines=["sure_why"],
-            buttons=[nothing, (press, f"second_{press}", "")],
+            buttons=[nothing, AnswerButton(press, f"second_{press}")],
             others=[(other, f"second_{other}") for other in rest],
         )
     choices = _shuffled(answers or others, press)
@@ -155,7 +199,7 @@ def second_question(press: str | None, answers: Sequence[str], others: Sequence[
         heading="second",
         pressed=press,
         lines=["second_why"],
-        buttons=[nothing, *((choice, f"second_{choice}", "") for choice in choices)],
+        buttons=[nothing, *(AnswerButton(choice, f"second_{choice}") for choice in choices)],
         others=[(other, f"second_{other}") for other in _shuffled(others, press)] if answers else [],
     )
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final
 from campaigns.subjects import question_page
 from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
-from campaigns.subjects.subject import ParameterOf, Subject
+from campaigns.subjects.population import ParameterOf
+from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import plural
@@ -27,6 +28,7 @@ from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
     create_question,
+    extend_question,
     get_question,
     question_names,
     question_of,
@@ -40,7 +42,7 @@ from services.questions.responses import (
     retract_response,
 )
 from services.questions.spec import QuestionSpec, load_question_spec
-from services.questions.template_fields import QUESTION, example_fields
+from services.questions.template_fields import QUESTION, example_fields, fields_of
 
 SQL: Final = load_queries(__file__)
 
@@ -120,6 +122,12 @@ class QuestionSubject(Subject):
         if not await db.fetchval(SQL["is_asked"], subject_id):
             await remove_unanswered(db, subject_id)
 
+    async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
+        """Let it close later, as long as it is open."""
+        question = self.question
+        await extend_question(db, question, closes, now=now)
+        return question.closes_at
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         """Return example values of a question's fields."""
@@ -131,7 +139,7 @@ class QuestionSubject(Subject):
         offered = ", ".join(answer["name"] for answer in self.details["answers"])
         return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the condition: true and false refer to any answer, a list to these."""
         which = "" if isinstance(wanted, bool) else f" and s.answer = any ({parameter(list(wanted))}::text[])"
         question_state = (
@@ -148,7 +156,12 @@ class QuestionSubject(Subject):
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
         """Return the constants with the question's words in each of the template's languages."""
-        return self.question.constants(settings, languages)
+        question, (base, *others) = self.question, languages
+        return {
+            **Subject.constants(self, settings),
+            "question": fields_of(question, base),
+            **({"languages": {other: {"question": fields_of(question, other)} for other in others}} if others else {}),
+        }
 
     def warnings(self, template: Template) -> Iterator[str]:
         """Warn of a menu without letters."""
@@ -163,7 +176,7 @@ class QuestionSubject(Subject):
     def menu_refusals(self, template: Template) -> Iterator[str]:
         """Refuse a menu whose meanings or digits are not the question's."""
         question = self.question
-        names, digits = [answer.name for answer in question.answers], question.digits
+        names, digits = [answer.name for answer in question.options], question.digits
         for version in template.versions("sms").values():
             for digit, meaning in version.menu.items():
                 if meaning not in names:
@@ -180,7 +193,7 @@ class QuestionSubject(Subject):
     def reads(self, text: str, menu: Mapping[str, str]) -> ReadAnswer | None:
         """Read an answer in a person's own words."""
         question = self.question
-        return read_answer(text, question.answers, menu, question.letter)
+        return read_answer(text, question.options, menu, question.letter)
 
     @property
     def digits(self) -> Mapping[str, str]:
@@ -189,14 +202,14 @@ class QuestionSubject(Subject):
 
     def phrases(self) -> Mapping[str, str]:
         """Return every phrase that counts as an answer, in all languages."""
-        return {phrase: answer.name for answer in self.question.answers for phrase in sorted(answer.phrases)}
+        return {phrase: answer.name for answer in self.question.options for phrase in sorted(answer.phrases)}
 
     def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
         """Return the digits that a message offered with the labels of their answers, or the labels of all answers."""
         question = self.question
         if not menu:
-            return ", ".join(answer.said_in(language) for answer in question.answers)
-        known = {answer.name: answer.said_in(language) for answer in question.answers}
+            return ", ".join(answer.said_in(language) for answer in question.options)
+        known = {answer.name: answer.said_in(language) for answer in question.options}
         return ", ".join(f"{digit}{letter} {known[name]}" for digit, name in menu.items() if name in known)
 
     def why_open(self, meaning: str | None) -> str | None:
@@ -249,14 +262,14 @@ class QuestionSubject(Subject):
         n, parted = sum(counts.values()), shares(list(counts.values()))
         parts = [
             f"{counts[answer.name]:,} {answer.said_in(DEFAULT)}{f' ({part})' if part else ''}"
-            for answer, part in zip(question.answers, parted, strict=True)
+            for answer, part in zip(question.options, parted, strict=True)
         ]
         units = await unit_answers(db, question, None, campaign_id)
         return SubjectStatus(
             {"question": question.name, "answers": counts, "units": units},
             f"{plural(n, 'person has', 'people have')} answered: {', '.join(parts)}.",
             AnswerTable(
-                tuple(answer.said_in(DEFAULT) for answer in question.answers),
+                tuple(answer.said_in(DEFAULT) for answer in question.options),
                 tuple(counts.values()),
                 parted,
                 tuple((unit.path, tuple(unit.answers.values())) for unit in units),

@@ -13,10 +13,12 @@ from campaigns.subjects.page import (
     MemberPage,
     PageReader,
     after_stop,
+    page_outside,
     requests,
     resume_button,
     stopped_note,
 )
+from messaging.content.languages import DEFAULT
 from services.questions.questions import Question
 
 COMMENT: Final = "comment"
@@ -36,9 +38,9 @@ def page(reader: PageReader, question: Question, now: datetime, *, note: str | N
     """
     match question.phase(now):
         case "before":
-            return _short(reader, "before", ["opens", "why"], OTHERS, note)
+            return _outside(reader, "before", ["opens", "why"], OTHERS, note)
         case "closed":
-            return _short(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
+            return _outside(reader, "closed", ["closed_when", "why_closed"], ("stop",), note)
     if reader.status is not None:
         again = f"undone_to_{button(reader.status)}" if note == "undone" else note
         return _answered(reader, question, reader.status, again)
@@ -87,7 +89,7 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
     """
     own = question.said_in(language)
     words = {"asks": own.asks, "comment": own.comment or str(known["comment"])}
-    for answer in question.answers:
+    for answer in question.options:
         label = answer.said_in(language)
         words |= {
             button(answer.name): label,
@@ -109,7 +111,7 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
     return MemberPage(
         heading="thanks" if reader.first_name else "thanks_nobody",
         note=note or f"said_{button(answer)}",
-        comment=COMMENT if question.words["en"].comment is not None else None,
+        comment=COMMENT if question.words[DEFAULT].comment is not None else None,
         choose="change_answer",
         buttons=_buttons(question, without=(answer,)),
         others=requests(reader, OTHERS),
@@ -118,19 +120,16 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
     )
 
 
-def _short(
+def _outside(
     reader: PageReader, heading: str, lines: Sequence[str], offered: Sequence[str], note: str | None
 ) -> MemberPage:
     answered = f"said_{button(reader.status)}" if reader.status is not None else None
-    return MemberPage(
-        heading=heading,
-        lines=lines,
-        note=note or answered or stopped_note(reader),
-        others=requests(reader, offered),
-        undo=resume_button(reader),
-        decoy=True,
-    )
+    return page_outside(reader, heading, lines, offered, note=note, answered=answered)
 
 
 def _buttons(question: Question, without: Sequence[str] = ()) -> list[AnswerButton]:
-    return [(button(answer.name), button(answer.name), "") for answer in question.answers if answer.name not in without]
+    return [
+        AnswerButton(button(option.name), button(option.name))
+        for option in question.options
+        if option.name not in without
+    ]

@@ -11,16 +11,18 @@ buttons mean, and what they become), and showing (the page of a link, the status
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self
 
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, PageReader
+from campaigns.subjects.population import ParameterOf, Population
 from core.db import Connection
+from core.errors import Conflict
 from core.settings import Settings
 from core.spec_file import SpecTable
 from messaging.content.dates import CAMPAIGN_ZONE
@@ -31,25 +33,8 @@ from messaging.content.vocabulary import SubjectVariable
 
 Outside = Literal["early", "late"]
 """Reason why an answer does not count: it came before the subject opened, or after it closed."""
-ParameterOf = Callable[[object], str]
-"""Adds a value to a query's parameters; returns the number it has there, "$3"."""
 
 _TIMES: Final = ("opens_at", "closes_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """People a campaign may ask: the base query of its audiences.
-
-    Attributes:
-        source: the tables of an SQL query; the person is `p`.
-        clause: an SQL condition, with numbered parameters.
-        parameters: their values, in order.
-    """
-
-    source: str = "person p"
-    clause: str = "true"
-    parameters: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +161,19 @@ class Subject(ABC):
         """Remove a subject that came with a draft, if nothing else has come of it; most stay."""
         return
 
+    async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
+        """Let it close later; returns its former close.
+
+        Args:
+            db: in the caller's transaction.
+            closes: its new close; aware.
+            now: the time.
+
+        Raises:
+            Conflict: it is closed, would close earlier than it does, or is of a kind whose close stays.
+        """
+        raise Conflict(f"The close of {self.label} stays as it is.")
+
     @classmethod
     def example(cls) -> dict[str, Any]:
         """Return example values of its variable's fields, for a preview without one."""
@@ -204,7 +202,7 @@ class Subject(ABC):
         """Return why an audience cannot be chosen by these answers; None where it can."""
         return f"nobody answers {self.label}: leave the key out"
 
-    def answered(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
+    def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:
         """Return the SQL condition that a person `p` has answered so.
 
         Args:
@@ -362,7 +360,7 @@ class Subject(ABC):
 
     # Showing
 
-    def answers(self, now: datetime) -> Sequence[str]:
+    def offered_presses(self, now: datetime) -> Sequence[str]:
         """List the buttons that count as answers now."""
         return tuple(self.presses) if self.outside(now) is None else ()
 
@@ -396,4 +394,4 @@ class Subject(ABC):
 
 
 def _time(at: str | None) -> datetime | None:
-    return None if at is None else datetime.fromisoformat(at)
+    return None if at is None else datetime.fromisoformat(at).astimezone(UTC)

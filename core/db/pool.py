@@ -22,6 +22,8 @@ else:
     Pool = asyncpg.Pool
 
 OLDEST_SERVER = 15
+STATEMENT_TIMEOUT = 900
+"""Seconds for a statement about everybody: a million members, the whole archive, or the wait for such a one."""
 
 _SESSION = {
     # whatever the server's own default is, what we acknowledged to a member or provider survives a crash

@@ -26,10 +26,10 @@ _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT: Final = 50
 _SAMPLE: Final = 1 << 18
 """Bytes of lines beyond ASCII by which an encoding is guessed."""
-_LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
-_LONGEST_LINE: Final = 200_000
+_MAX_ROW_LENGTH: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
+_MAX_LINE_LENGTH: Final = 200_000
 """Characters of a line, or of a row over several: a whole member takes a few hundred."""
-_MOST_CELLS: Final = 16_384  # of a row; what the widest spreadsheet has
+_MAX_CELLS: Final = 16_384  # of a row; what the widest spreadsheet has
 _LINES_IN_QUOTES: Final = "Each line was in quotes as a whole, as if it were one cell; these quotes were taken off."
 _CELLS_IN_APOSTROPHES: Final = "Cells are in apostrophes where other files have quotes; these were taken off."
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own hint
@@ -215,11 +215,11 @@ def _lines_of(file: IO[str]) -> Iterator[str]:
         InputError: one is longer.
     """
     number = 0
-    while line := file.readline(_LONGEST_LINE + 1):
+    while line := file.readline(_MAX_LINE_LENGTH + 1):
         number += 1
-        if len(line) > _LONGEST_LINE:
+        if len(line) > _MAX_LINE_LENGTH:
             raise InputError(
-                f"Line {number:,} has more than {_LONGEST_LINE:,} characters: that is no row of a table.",
+                f"Line {number:,} has more than {_MAX_LINE_LENGTH:,} characters: that is no row of a table.",
                 remedy="Export the file again, with a line for each row.",
             )
         yield line
@@ -260,7 +260,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self._row) >= _LONGEST_ROW or self._length > _LONGEST_LINE:
+        if len(self._row) >= _MAX_ROW_LENGTH or self._length > _MAX_LINE_LENGTH:
             raise csv.Error("a quote nobody closed")
         return self._take()
 
@@ -321,7 +321,7 @@ def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[RawR
         if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
             continue
         first = False
-        if len(cells) > _MOST_CELLS:
+        if len(cells) > _MAX_CELLS:
             raise InputError(
                 f"Line {line:,} has {len(cells):,} cells, more than any spreadsheet has columns.",
                 remedy="Export the file again, with a line for each row.",

@@ -12,7 +12,7 @@ from typing import Final
 
 from core.files.tables import FaultyCell, RawRow
 
-MOST_TIMES: Final = 3
+MAX_TIMES: Final = 3
 _SHOWN: Final = 3
 
 _OLDER: Final = (
@@ -33,7 +33,7 @@ _NOT_SHOWN: Final = re.compile(
 
 def mend(cell: str) -> str:
     """Return a cell as it was before it was converted twice; any other cell as it is."""
-    for _ in range(MOST_TIMES):
+    for _ in range(MAX_TIMES):
         mended = next(
             (repaired for name, looks in _OLDER if looks.search(cell) and (repaired := _once(cell, name))), None
         )

@@ -34,17 +34,17 @@ _GUESSED: Final = (
     WINDOWS, "mac-roman", "cp1250", "iso8859-2", "cp850", "mac-latin2", "cp1257", "cp1251", "cp1253",
 )  # fmt: skip
 """Encodings that can be told from Windows-1252 by the look of the words, the likelier first."""
-_MOST_WORDS: Final = 2_000
+_MAX_WORDS: Final = 2_000
 _ODD_ENOUGH: Final = 0.15
 """Share of odd words from which a file is not Windows-1252, if another encoding has hardly any."""
-_ODD_AT_LEAST: Final = 2
+_MIN_ODD: Final = 2
 _FOR_THE_SAME_NAMES: Final = frozenset({"mac-roman", "cp850"})
 """Encodings for the languages of Windows-1252: one odd word is enough, where it is not odd in one of these."""
 _ENOUGH_WORDS: Final = 5
 """Fewest words whose letters show the language; with fewer, the likelier encoding is taken."""
 _TIMES_BETTER: Final = 4
 _SHOWN: Final = 3
-_LONGEST_SHOWN: Final = 40
+_MAX_SHOWN_LENGTH: Final = 40
 
 _ASCII: Final = 0x7F
 _WORD: Final = re.compile(rb'[^\s,;|"\x00]+')
@@ -59,7 +59,7 @@ _LETTERS_OF_MACS: Final = re.compile(
 )
 """Dashes and apostrophes of Windows-1252 where only Spanish names have a letter, with the same byte on a Mac: `Nu–ez`
 is `Nuñez`, `L—pez` is `López`, `Garc’a` is `García`."""  # noqa: RUF001
-_MOST_ACCENTS: Final = 2
+_MAX_ACCENTS: Final = 2
 """Letters of Latin script beyond ASCII that stand together in a name."""
 
 
@@ -98,11 +98,11 @@ def guess_encoding(sample: bytes) -> Guess:
     Args:
         sample: lines that are not plain ASCII.
     """
-    words = list(dict.fromkeys(word for word in _WORD.findall(sample) if not word.isascii()))[:_MOST_WORDS]
+    words = list(dict.fromkeys(word for word in _WORD.findall(sample) if not word.isascii()))[:_MAX_WORDS]
     odd = {encoding: sum(_is_odd(word, encoding) for word in words) for encoding in _GUESSED}
     least = min(odd.values())
     best = [encoding for encoding in _GUESSED if odd[encoding] == least]
-    fit = [encoding for encoding in best if odd[WINDOWS] >= _ODD_AT_LEAST or encoding in _FOR_THE_SAME_NAMES]
+    fit = [encoding for encoding in best if odd[WINDOWS] >= _MIN_ODD or encoding in _FOR_THE_SAME_NAMES]
     fewest = max(_ODD_ENOUGH * len(words), _TIMES_BETTER * least)
     keeps_default = WINDOWS in best or odd[WINDOWS] < fewest or not fit
     chosen = WINDOWS if keeps_default else _most_likely(sample, words, fit)
@@ -207,7 +207,7 @@ def _has_odd_letters(letters: str) -> bool:
     scripts = {unicodedata.name(char, "").partition(" ")[0] for char in beyond} & {"LATIN", "CYRILLIC", "GREEK"}
     if len(scripts) > 1 or (ascii_letters and scripts & {"CYRILLIC", "GREEK"}):
         return True
-    if scripts == {"LATIN"} and re.search(rf"[^\x00-\x7f]{{{_MOST_ACCENTS + 1}}}", letters):
+    if scripts == {"LATIN"} and re.search(rf"[^\x00-\x7f]{{{_MAX_ACCENTS + 1}}}", letters):
         return True
     if any(map(str.islower, letters)) and any(char.isupper() and not char.isascii() for char in letters[1:]):
         return True
@@ -230,5 +230,5 @@ def _read(word: bytes, encoding: str) -> str:
 
 
 def _quoted(words: Sequence[str]) -> str:
-    shown = (word if len(word) <= _LONGEST_SHOWN else f"{word[:_LONGEST_SHOWN]}…" for word in words)
+    shown = (word if len(word) <= _MAX_SHOWN_LENGTH else f"{word[:_MAX_SHOWN_LENGTH]}…" for word in words)
     return ", ".join(f"“{''.join(char if char.isprintable() else '�' for char in word)}”" for word in shown)

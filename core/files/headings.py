@@ -13,7 +13,7 @@ from core.files.tables import RawRow, RawTable, Table
 Judge = Callable[[Sequence[str]], tuple[int, bool]]
 """Function that counts the names of columns in a row, and says whether the one a file cannot do without is there."""
 
-MOST_COLUMNS: Final = 1_000
+MAX_COLUMNS: Final = 1_000
 _LOOKED_AT: Final = 50
 """Rows from the top among which the headings are looked for."""
 _FURTHEST: Final = 1_000
@@ -43,9 +43,9 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     line, header = first[place]
     if header is None:
         raise InputError(f"{name}, line {line}: the header has a quote out of place.")
-    if len(header) > MOST_COLUMNS:
+    if len(header) > MAX_COLUMNS:
         raise InputError(
-            f"{name} has {len(header):,} columns, more than the {MOST_COLUMNS:,} that Muster reads.",
+            f"{name} has {len(header):,} columns, more than the {MAX_COLUMNS:,} that Muster reads.",
             remedy="Leave out the columns that are not needed.",
         )
     if place and header_row is None:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from core.errors import InputError
 
-MOST_REJECTED: Final = 250_000
+MAX_REJECTED: Final = 250_000
 """Rows of a file that may be left out; one with more of them is another kind of file."""
-MOST_KEPT: Final = 250_000
+MAX_KEPT: Final = 250_000
 """Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
 
 
@@ -65,9 +65,9 @@ class ProblemLog:
             InputError: there are so many that it is another kind of file.
         """
         first = self._first_rejected = self._first_rejected or problem
-        if self.rejected >= MOST_REJECTED:
+        if self.rejected >= MAX_REJECTED:
             raise InputError(
-                f"More than {MOST_REJECTED:,} rows of this file cannot be used; the first is in line {first.line:,}:"
+                f"More than {MAX_REJECTED:,} rows of this file cannot be used; the first is in line {first.line:,}:"
                 f" {first.message}",
                 remedy="Is it the right file, exported with its headings and a line for each row?",
             )
@@ -76,7 +76,7 @@ class ProblemLog:
 
     def note_cell(self, problem: Problem) -> None:
         """Note a cell that cannot be used, while its row is used: a column of landlines must not cost the file."""
-        if len(self.kept) - self.rejected < MOST_KEPT:
+        if len(self.kept) - self.rejected < MAX_KEPT:
             self.kept.append(problem)
         else:
             self.further[problem.code] += 1

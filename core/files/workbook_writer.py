@@ -1,4 +1,4 @@
-"""Workbook of Excel, row by row: text stays text, whatever it begins with, and numbers keep their zeros.
+"""Excel workbook, written row by row: text stays text, whatever it begins with, and numbers keep their zeros.
 
 This is the only module that writes workbooks.
 """
@@ -15,9 +15,9 @@ from xlsxwriter.exceptions import FileCreateError
 
 from core.errors import InputError
 
-MOST_ROWS: Final = 1_048_576
+MAX_ROWS: Final = 1_048_576
 """Rows that a sheet can have."""
-LONGEST_CELL: Final = 32_767
+MAX_CELL_LENGTH: Final = 32_767
 """Characters that a cell can have; what is longer is cut short."""
 _AS_TEXT: Final = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 
@@ -46,9 +46,9 @@ class WorkbookWriter:
         Raises:
             InputError: there are more rows than a sheet can have.
         """
-        if self._rows == MOST_ROWS:
+        if self._rows == MAX_ROWS:
             raise InputError(
-                f"A workbook holds {MOST_ROWS:,} rows, and there are more.", remedy="Write a CSV file instead."
+                f"A workbook holds {MAX_ROWS:,} rows, and there are more.", remedy="Write a CSV file instead."
             )
         form = None if self._rows else self._bold
         for column, cell in enumerate(row):
@@ -78,4 +78,4 @@ class WorkbookWriter:
 
 def _text(cell: str) -> str:
     """Return a text with the line ends that a cell has, as long as it may be."""
-    return cell.replace("\r\n", "\n").replace("\r", "\n")[:LONGEST_CELL]
+    return cell.replace("\r\n", "\n").replace("\r", "\n")[:MAX_CELL_LENGTH]

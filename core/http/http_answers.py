@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-_LONGEST_WAIT: Final = 1_000_000.0
+_MAX_WAIT: Final = 1_000_000.0
 """Seconds, eleven days; a longer wait must be meant otherwise."""
 
 
@@ -15,7 +15,7 @@ def read_retry_after(text: str | None) -> float | None:
         seconds = float(text or "")
     except ValueError:
         return None
-    return max(0.0, seconds) if math.isfinite(seconds) and seconds < _LONGEST_WAIT else None
+    return max(0.0, seconds) if math.isfinite(seconds) and seconds < _MAX_WAIT else None
 
 
 def describe_failure(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from core.setting_types import Network
 
 _MayAsk = Callable[[HostAddress], bool]
 
-PATIENCE: Final = 15.0
+REQUEST_TIMEOUT: Final = 15.0
 """Seconds for a whole request, connecting included."""
 KEEPS: Final = 4.0
 """Seconds a connection is kept for the next request: less than servers usually keep theirs, because a request fails
@@ -75,7 +75,7 @@ class OutboundHttp:
     """
 
     def __init__(
-        self, allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
+        self, allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = REQUEST_TIMEOUT
     ) -> None:
         self._allowed = tuple(allowed)
         self.patience = patience
@@ -147,7 +147,7 @@ class OutboundHttp:
 
 @asynccontextmanager
 async def open_outbound_http(
-    allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
+    allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = REQUEST_TIMEOUT
 ) -> AsyncIterator[OutboundHttp]:
     """Open an `OutboundHttp`, and close it in the end."""
     outside = OutboundHttp(allowed, resolver=resolver, patience=patience)

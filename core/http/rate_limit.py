@@ -27,7 +27,7 @@ PER_NETWORK: Final = 60
 IN_ALL: Final = 3000
 FLOOD: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""
-ANSWERS_WITHIN: Final = 0.25
+REDIS_TIMEOUT: Final = 0.25
 REST: Final = 5.0
 """Seconds without trying Redis after it did not answer; meanwhile this process counts for itself."""
 REMEMBERED: Final = 10_000
@@ -87,7 +87,7 @@ class RateLimit:
 
     async def _count_together(self, redis: Redis, where: str) -> tuple[int, int]:
         try:
-            async with asyncio.timeout(ANSWERS_WITHIN), redis.pipeline(transaction=False) as pipe:
+            async with asyncio.timeout(REDIS_TIMEOUT), redis.pipeline(transaction=False) as pipe:
                 for key in (where, _ALL):
                     name = f"muster:misses:{self.use}:{self._minute}:{key}"
                     pipe.incr(name)

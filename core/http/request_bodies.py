@@ -14,17 +14,17 @@ from multipart import PushMultipartParser, parse_options_header
 
 from core.control_characters import without_controls
 
-LARGEST: Final = 64 * 1024
+MAX_BODY_SIZE: Final = 64 * 1024
 """Bytes; the longest text message with all its fields has about 8 KB."""
-READS_WITHIN: Final = 10.0
+BODY_TIMEOUT: Final = 10.0
 """Seconds a client has to send its body."""
-MOST_FIELDS: Final = 200
-LONGEST_HEADER: Final = 4096
+MAX_FIELDS: Final = 200
+MAX_HEADER_LENGTH: Final = 4096
 """Bytes of a header of a field: names of files are in them, and file systems allow 255."""
 
 
 async def read_body(
-    request: web.Request, *, largest: int = LARGEST, grown: Callable[[int], None] | None = None
+    request: web.Request, *, largest: int = MAX_BODY_SIZE, grown: Callable[[int], None] | None = None
 ) -> bytes:
     """Read the body of a request.
 
@@ -61,7 +61,7 @@ def refuse_large(request: web.Request, largest: int) -> None:
 async def _gather(request: web.Request, largest: int, grown: Callable[[int], None] | None) -> bytes:
     body = BytesIO()  # getvalue() copies nothing
     try:
-        async with asyncio.timeout(READS_WITHIN):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.content.iter_any():
                 body.write(chunk)
                 if body.tell() > largest:
@@ -83,8 +83,8 @@ def parse_form(body: bytes) -> MultiDict[str]:
     if not body:
         return fields
     parts = body.decode().replace("+", " ").split("&")
-    if len(parts) > MOST_FIELDS:
-        raise ValueError(f"more than {MOST_FIELDS} fields")
+    if len(parts) > MAX_FIELDS:
+        raise ValueError(f"more than {MAX_FIELDS} fields")
     for part in parts:
         name, equals, value = part.partition("=")
         if not equals:
@@ -105,13 +105,13 @@ def parse_multipart(content_type: str, body: bytes) -> MultiDict[bytes]:
         body: the whole body; each value is copied once, and may be as large as a mail.
 
     Raises:
-        ValueError: the body is no form, is not complete, or has more than `MOST_FIELDS` fields.
+        ValueError: the body is no form, is not complete, or has more than `MAX_FIELDS` fields.
     """
     _, options = parse_options_header(content_type)
     fields: MultiDict[bytes] = MultiDict()
     name, value = "", list[bytes]()
     parser = PushMultipartParser(
-        options.get("boundary", ""), max_segment_count=MOST_FIELDS, max_header_size=LONGEST_HEADER,
+        options.get("boundary", ""), max_segment_count=MAX_FIELDS, max_header_size=MAX_HEADER_LENGTH,
         header_charset="latin-1", strict=True,
     )  # fmt: skip
     with parser:

@@ -17,7 +17,7 @@ THRESHOLD: Final = 5
 """Failures in a row that open it."""
 PAUSE: Final = 15.0
 """Seconds before the first probe."""
-LONGEST: Final = 300.0
+MAX_PAUSE: Final = 300.0
 PROBE_LASTS: Final = 150.0
 """Seconds a probe may take; after that the next message is the probe."""
 
@@ -74,6 +74,6 @@ class Breaker:
             self.open_until = self._clock() + self._pause
             return True
         if message_id == self._probe:  # failures of others that were in flight when it opened do not count
-            self._pause = min(LONGEST, self._pause * 2)
+            self._pause = min(MAX_PAUSE, self._pause * 2)
             self._probe, self.open_until = None, self._clock() + self._pause
         return False

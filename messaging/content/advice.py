@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _LONG: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
-_WAYS_OUT: Final = ("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
+STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
+"""Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
+_WAYS_OUT: Final = (*STOP_WORDS, "stop all")
 NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
 """Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
 _WORD: Final = rf"(?P<word>{'|'.join(NETWORK_WORDS)})"

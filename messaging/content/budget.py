@@ -21,11 +21,11 @@ from core.errors import TemplateError
 
 STEPS: Final = 10_000
 """Most steps in one rendering: turns of loops, filters, compared values, and each 100 characters read."""
-LONGEST_SOURCE: Final = 100_000
+MAX_SOURCE_LENGTH: Final = 100_000
 """Most bytes of a template's file."""
-LONGEST_VALUE: Final = 16 * 1024
+MAX_VALUE_LENGTH: Final = 16 * 1024
 """Most characters in the result of `~`, `|join`, `|replace` or a list."""
-LONGEST_OUTPUT: Final = 256 * 1024
+MAX_OUTPUT_LENGTH: Final = 256 * 1024
 """Most characters of a whole text, subject or page."""
 
 _A_STEP: Final = 100
@@ -49,7 +49,7 @@ class RunawayError(TemplateError):
 
 def too_long(file: str) -> TemplateError:
     """Return the error for a text that is too long."""
-    return RunawayError(f"{file}: it comes to more than {LONGEST_OUTPUT:,} characters")
+    return RunawayError(f"{file}: it comes to more than {MAX_OUTPUT_LENGTH:,} characters")
 
 
 def runs_free(tree: nodes.Template) -> bool:
@@ -77,8 +77,8 @@ class _Budget:
 
     def pay_for(self, characters: int) -> None:
         """Count the characters of a text that is about to be made."""
-        if characters > LONGEST_VALUE:
-            raise RunawayError(f"{self.file}: a value in it comes to more than {LONGEST_VALUE:,} characters")
+        if characters > MAX_VALUE_LENGTH:
+            raise RunawayError(f"{self.file}: a value in it comes to more than {MAX_VALUE_LENGTH:,} characters")
         self.pay(characters)
 
 

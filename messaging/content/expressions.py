@@ -20,7 +20,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
-from messaging.content.budget import LONGEST_OUTPUT, CountedContext, counted, runs_free, too_long, with_counting
+from messaging.content.budget import MAX_OUTPUT_LENGTH, CountedContext, counted, runs_free, too_long, with_counting
 from messaging.content.dates import CAMPAIGN_ZONE, DATE_FILTERS, with_reader
 from messaging.content.languages import DEFAULT
 
@@ -338,7 +338,7 @@ def compiled(
             RecursionError,
         ) as error:
             raise TemplateError(f"{source.file}: {error}.") from error
-        if len(text) > LONGEST_OUTPUT:
+        if len(text) > MAX_OUTPUT_LENGTH:
             raise too_long(source.file)
         return text
 
@@ -346,11 +346,11 @@ def compiled(
 
 
 def _in_measure(pieces_of_text: Iterable[str], file: str) -> Iterator[str]:
-    """Yield the pieces, until they are longer than `LONGEST_OUTPUT`."""
+    """Yield the pieces, until they are longer than `MAX_OUTPUT_LENGTH`."""
     length = 0
     for piece in pieces_of_text:
         length += len(piece)
-        if length > LONGEST_OUTPUT:
+        if length > MAX_OUTPUT_LENGTH:
             raise too_long(file)
         yield piece
 

@@ -12,7 +12,7 @@ import frontmatter
 from yaml import MappingNode, SafeLoader, YAMLError, compose  # type: ignore[import-untyped]
 
 from core.errors import TemplateError
-from messaging.content.budget import LONGEST_SOURCE
+from messaging.content.budget import MAX_SOURCE_LENGTH
 from messaging.content.expressions import TemplateSource, nearest
 
 _HEAD: Final = re.compile(r"---\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -76,10 +76,10 @@ def read_text(path: Path) -> TemplateSource:
     name = f"{path.parent.name}/{path.name}"
     try:
         with path.open("rb") as file:
-            written = file.read(LONGEST_SOURCE + 1)
-        if len(written) > LONGEST_SOURCE:
+            written = file.read(MAX_SOURCE_LENGTH + 1)
+        if len(written) > MAX_SOURCE_LENGTH:
             raise TemplateError(
-                f"{name} has more than {LONGEST_SOURCE:,} bytes.",
+                f"{name} has more than {MAX_SOURCE_LENGTH:,} bytes.",
                 remedy="Take out what is repeated, and pictures that are written into the text.",
             )
         text = written.decode("utf-8-sig")

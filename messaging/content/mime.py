@@ -23,7 +23,7 @@ import idna
 from core.errors import AddressError, SettingsError
 from messaging.content.render import RenderedEmail
 
-_LONGEST_LINE: Final = 990
+_MAX_LINE_LENGTH: Final = 990
 """RFC 5322 allows 998 characters; servers add some of their own."""
 _MAILBOX: Final = re.compile(
     r"""[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+@[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+|"[^"\\\x00-\x1f\x7f]+"@[\w.-]+"""
@@ -191,8 +191,8 @@ def _quoted(data: bytes) -> bytes:
 
 def _has_long_line(data: bytes) -> bool:
     start = 0
-    while len(data) - start > _LONGEST_LINE:
-        end = data.rfind(b"\n", start, start + _LONGEST_LINE + 1)
+    while len(data) - start > _MAX_LINE_LENGTH:
+        end = data.rfind(b"\n", start, start + _MAX_LINE_LENGTH + 1)
         if end < 0:
             return True
         start = end + 1

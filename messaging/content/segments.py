@@ -21,7 +21,7 @@ _BASIC: Final = frozenset(
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
 """Each is sent as an escape and a character: two septets."""
 GSM7: Final = _BASIC | _EXTENDED
-LONGEST_TEXT: Final = 1600
+MAX_TEXT_LENGTH: Final = 1600
 """Most characters of a text that providers take, after `sanitise`."""
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 

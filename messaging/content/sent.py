@@ -18,7 +18,7 @@ from messaging.content.render import Renderer
 from messaging.content.templates import Template
 from messaging.content.vocabulary import LINKS
 
-MOST_STEPS: Final = 64
+MAX_STEPS: Final = 64
 """Number of steps whose compiled templates are cached."""
 _LINK: Final = "https://link.invalid/"
 
@@ -58,6 +58,6 @@ def words_of_html(html: str) -> str:
     return " ".join(unescape(_TAG.sub(" ", _UNSEEN.sub(" ", html))).split())
 
 
-@lru_cache(maxsize=MOST_STEPS)
+@lru_cache(maxsize=MAX_STEPS)
 def _renderer(content: str, constants: str) -> Renderer:
     return Renderer(Template.from_json(orjson.loads(content)), orjson.loads(constants))

@@ -176,15 +176,15 @@ create table transactional (
   kind        text        not null check (kind in ('sign_in', 'opt_out_confirmed', 'auto_reply', 'answer', 'test')),
   purpose     text        not null check (purpose in ('service', 'marketing')),
   reference   text,                 -- whoever asks twice under the same one gets one message
-  content     jsonb,                -- subject, text and HTML, with a mask for what opens something; null: erased or archived
-  opens       boolean     not null, -- whether something in it opens something: a code, a sign-in link
+  content     jsonb,                -- subject, text and HTML, with a mask for each secret; null: erased or archived
+  has_secrets boolean     not null, -- whether it has a secret: a code, a sign-in link
   concealed   bytea,                -- what the masks stand for, encrypted; until a provider has it, or nobody will
   in_reply_to text,                 -- Message-ID of the email that it answers
   thread      text,                 -- Message-IDs of that email's thread, oldest first
   send_before timestamptz,
   asked_by    text        not null,
   about       bigint,               -- the message of a campaign that its conversation began with
-  check (opens or concealed is null),
+  check (has_secrets or concealed is null),
   check (kind <> 'opt_out_confirmed' or reference is not null or content is null) -- which opt-out it was is erased, too
 );
 create unique index transactional_reference on transactional (kind, reference) where reference is not null;
@@ -368,15 +368,15 @@ create table link (
 create index link_message on link using brin (message_id);
 
 -- Emails that came back for a reason that may pass (a full mailbox, a server that was away), one row for each message.
--- Enough of them over days mean that nobody reads that mailbox. A delivery settles what came before it.
+-- Enough of them over days mean that nobody reads that mailbox. A delivery discounts those before it.
 create table soft_bounce (
-  message_id bigint      primary key,
-  address    text        not null,
-  code       text        not null,
-  at         timestamptz not null,
-  settled_at timestamptz
+  message_id    bigint      primary key,
+  address       text        not null,
+  code          text        not null,
+  at            timestamptz not null,
+  discounted_at timestamptz
 );
-create index soft_bounce_address on soft_bounce (address, at) where settled_at is null;
+create index soft_bounce_address on soft_bounce (address, at) where discounted_at is null;
 create index soft_bounce_at on soft_bounce (at);
 
 -- Ledger of suppressions. Append-only.

@@ -27,7 +27,7 @@ ENOUGH: Final = 3
 """Messages with a soft bounce …"""
 OVER: Final = timedelta(days=3)
 """… with at least this much time between the first and the last …"""
-WITHIN: Final = timedelta(days=30)
+MAX_BOUNCE_AGE: Final = timedelta(days=30)
 """… and none of them longer ago than this."""
 UNREAD: Final = "bounces:unread"
 """Key of the alert on bounces that Muster cannot read."""
@@ -49,7 +49,9 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
         Whether this one suppressed the address.
     """
     address = await db.fetchval(SQL["note_bounce"], message_id, code, at)
-    if address is None or not await db.fetchval(SQL["has_enough_bounces"], address, at - WITHIN, at, ENOUGH, OVER):
+    if address is None or not await db.fetchval(
+        SQL["has_enough_bounces"], address, at - MAX_BOUNCE_AGE, at, ENOUGH, OVER
+    ):
         return False
     return await suppress(
         db, channel="email", address=address, reason=Reason.SOFT_BOUNCED, source=source, message_id=message_id
@@ -61,7 +63,7 @@ async def address_of(db: Connection, message_id: int) -> str:
     return await db.fetchval(SQL["find_address"], message_id) or ""
 
 
-async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
+async def discount_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
     """Discount earlier soft bounces of addresses to which emails were now delivered.
 
     Args:
@@ -69,7 +71,7 @@ async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: da
         message_ids: the delivered emails.
         at: when the delivery became known.
     """
-    await db.execute(SQL["settle_bounces"], list(message_ids), at)
+    await db.execute(SQL["discount_bounces"], list(message_ids), at)
 
 
 async def alert_unread_bounces(db: Connection, message_id: int) -> None:
@@ -97,5 +99,5 @@ async def forget_soft_bounces(db: Connection, now: datetime) -> None:
         db: a connection.
         now: the time.
     """
-    await db.execute(SQL["forget_old_bounces"], now - WITHIN)
+    await db.execute(SQL["forget_old_bounces"], now - MAX_BOUNCE_AGE)
     await resolve_quiet_alert(db, UNREAD, now - QUIET)

@@ -17,14 +17,14 @@ returning address;
 -- Whether an address has bounced several messages over days: a mail server that fails for one evening proves nothing.
 select count(*) >= $4 and max(at) - min(at) >= $5::interval
 from soft_bounce
-where address = $1 and settled_at is null and at > $2 and at <= $3;
+where address = $1 and discounted_at is null and at > $2 and at <= $3;
 
--- name: settle_bounces
+-- name: discount_bounces
 -- Notes that addresses work again: their earlier bounces no longer count.
 update soft_bounce b
-set settled_at = $2
+set discounted_at = $2
 from message m
-where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = m.address and b.settled_at is null
+where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = m.address and b.discounted_at is null
   and b.at < $2;
 
 -- name: forget_old_bounces

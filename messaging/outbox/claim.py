@@ -76,7 +76,7 @@ class ClaimedTransactional(Claimed):
     Attributes:
         kind: a value of `transactional.MessageKind`.
         content: its contents, masked; None where they were erased.
-        concealed: what the masks stand for, encrypted; None where nothing in it opens anything.
+        concealed: what the masks stand for, encrypted; None where it has no secrets.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of that email's thread, separated by spaces.
         send_before: its deadline.

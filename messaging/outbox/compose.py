@@ -23,7 +23,8 @@ from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
 from messaging.outbox.claim import Claimed, ClaimedTransactional
-from messaging.outbox.transactional import BY_MACHINE, Contents, MessageKind, reveal
+from messaging.outbox.concealment import Contents, reveal
+from messaging.outbox.transactional import BY_MACHINE, MessageKind
 
 SQL: Final = load_queries(__file__)
 
@@ -38,7 +39,7 @@ class Composed:
         confirm: digest of its confirm link's token; None where it has none.
         unsubscribe: digest of its unsubscribe link's token; None where it has none.
         send_before: its deadline.
-        opens: the parts of it that open something, which must not be stored in clear.
+        secrets: codes and links in it, which must not be stored in clear.
     """
 
     outbound: OutboundMessage
@@ -46,7 +47,7 @@ class Composed:
     confirm: bytes | None = None
     unsubscribe: bytes | None = None
     send_before: datetime | None = None
-    opens: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 class Composer:
@@ -183,7 +184,7 @@ class TransactionalComposer:
             raise InputError("What this message said has been erased.")
         contents = reveal(message.content, message.concealed, self._settings.secret_key)
         outbound, cost = self._mail(message, contents, now) if self._email else self._text(message, contents)
-        return Composed(outbound, cost, send_before=message.send_before, opens=contents.opens)
+        return Composed(outbound, cost, send_before=message.send_before, secrets=contents.secrets)
 
     def _text(self, message: Claimed, contents: Contents) -> tuple[OutboundText, int]:
         body = sanitise(contents.text).text

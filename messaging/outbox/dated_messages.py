@@ -56,7 +56,7 @@ async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> 
     return {row["person_id"]: DatedMessage(**{**row, "state": State(row["state"])}) for row in rows}
 
 
-async def settle_messages(
+async def update_messages(
     db: Connection, queue: QueuedStep, query: str, *parameters: object, codes: Mapping[int, str], at: datetime
 ) -> int:
     """Give unsent messages another state, time and address; each gets an event.
@@ -73,11 +73,11 @@ async def settle_messages(
         How many were changed.
     """
     columns = (queue.step_id, queue.sms_sender_id, queue.email_sender_id, at, list(codes), list(codes.values()))
-    changed: int = await db.fetchval(_settle(query, len(parameters)), *parameters, *columns)
+    changed: int = await db.fetchval(_update_query(query, len(parameters)), *parameters, *columns)
     return changed
 
 
-async def refresh_variables(db: Connection, step_id: int, query: str, *parameters: object) -> int:
+async def refresh_variables(db: Connection, step_id: int, query: str, *parameters: object, at: datetime) -> int:
     """Take the variables of unsent messages anew where they have changed; returns of how many they had.
 
     Args:
@@ -85,11 +85,12 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
         step_id: their step.
         query: trusted SQL for `person_id` and `variables`.
         parameters: of the query.
+        at: the time; aware.
     """
     sql = f"""
         with fresh as ({query}), changed as (
           update message m
-          set variables = fresh.variables, state = 'queued', attempt = {_FENCED}, changed_at = now()
+          set variables = fresh.variables, state = 'queued', attempt = {_FENCED}, changed_at = ${len(parameters) + 2}
           from fresh
           join message before on before.step_id = ${len(parameters) + 1} and before.person_id = fresh.person_id
           where m.message_id = before.message_id
@@ -102,7 +103,7 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
         )
         select count(*) from changed
     """  # noqa: S608  # the query is of our own .sql files
-    changed: int = await db.fetchval(sql, *parameters, step_id)
+    changed: int = await db.fetchval(sql, *parameters, step_id, at)
     return changed
 
 
@@ -122,7 +123,7 @@ async def note_moves_back(db: Connection, messages: Sequence[int], at: datetime)
     await db.execute(SQL["note_moves_back"], messages, Reason.DATE_MOVED_BACK, at)
 
 
-def _settle(query: str, parameters: int) -> str:
+def _update_query(query: str, parameters: int) -> str:
     step, sms, email, at, people, codes = (f"${parameters + place}" for place in range(1, 7))
     return f"""
         with wanted as ({query}), changed as (

@@ -12,12 +12,9 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 
 SQL: Final = load_queries(__file__)
-
-_WITHIN: Final = 900
-"""Seconds that a scan of the whole archive may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ async def written_to_address(db: Connection, channel: str, address: str, known: 
     hot = await db.fetch(SQL["list_to_address"], channel, address)
     if known is None:
         return await _written(
-            db, hot, await db.fetch(SQL["list_to_address_archived"], channel, address, timeout=_WITHIN)
+            db, hot, await db.fetch(SQL["list_to_address_archived"], channel, address, timeout=STATEMENT_TIMEOUT)
         )
     new = await _written(db, hot, [])
     return replace(new, archived=known.archived, provider_ids=new.provider_ids | known.provider_ids)

@@ -29,7 +29,7 @@ SQL: Final = load_queries(__file__)
 LEASE: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as gone."""
 BEAT_EVERY: Final = 3.0
-ANSWERS_WITHIN: Final = 5.0
+HEARTBEAT_TIMEOUT: Final = 5.0
 """Seconds a heartbeat may take before its connection counts as lost."""
 RETRY_AFTER: Final = 0.5
 """Seconds until the next heartbeat after one that failed."""
@@ -143,7 +143,7 @@ class Heartbeat:
     async def _beat_once(self) -> bool:
         """Send one heartbeat; returns whether the server answered."""
         try:
-            async with asyncio.timeout(ANSWERS_WITHIN):
+            async with asyncio.timeout(HEARTBEAT_TIMEOUT):
                 db = await self._connection.get()
                 if self.dispatcher_id is None:
                     if self._is_staying:
@@ -173,6 +173,6 @@ class Heartbeat:
             await asyncio.gather(beating, return_exceptions=True)
         if dispatcher_id is not None:
             with contextlib.suppress(*TEMPORARY):
-                async with asyncio.timeout(ANSWERS_WITHIN):
+                async with asyncio.timeout(HEARTBEAT_TIMEOUT):
                     await self._runtime.pool.execute(SQL["leave"], dispatcher_id)
         await self._connection.drop()

@@ -54,7 +54,7 @@ class MessageStatus:
         campaign_id, step, template: its campaign, the position of its step there, and the template; None for a
             transactional message.
         kind: kind of a transactional message; None for others.
-        says: its text, where it is transactional and the text is still kept; what opens something is masked.
+        says: its text, where it is transactional and the text is still kept; secrets in it are masked.
         asked_by: who wanted a transactional message sent.
         earlier_ids: the provider's ids of tries before the current one, oldest first.
         words: its status, as a sentence.

@@ -18,9 +18,9 @@ from core.db.away import TEMPORARY
 from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
+from messaging.outbox.concealment import wipe_secrets
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.senders import pause_if_refused
-from messaging.outbox.transactional import wipe_concealed
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
 from messaging.suppression import Medium, suppress
 
@@ -104,13 +104,13 @@ class OutcomeWriter:
         self, db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], refusals: Sequence[BroadRefusal]
     ) -> dict[int, State]:
         now = self._runtime.clock()
-        opened = [outcome.message_id for outcome in outcomes if outcome.opens]
-        if not refusals and not opened:
+        secret_ids = [outcome.message_id for outcome in outcomes if outcome.has_secrets]
+        if not refusals and not secret_ids:
             return await record(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():
             granted = await record(db, outcomes, intents, source=self._source, now=now)
-            if opened:
-                await wipe_concealed(db, opened)
+            if secret_ids:
+                await wipe_secrets(db, secret_ids)
             for refusal in refusals:
                 if refusal.reason in SUPPRESSES:
                     await suppress(

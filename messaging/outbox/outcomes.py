@@ -39,7 +39,7 @@ class Outcome:
     Attributes:
         state: accepted, failed, ambiguous, or queued to be tried again.
         delay: seconds until the next try.
-        opens: its contents open something; they are wiped once it has been accepted or has failed.
+        has_secrets: whether its contents have secrets; they are wiped once it has been accepted or has failed.
     """
 
     message_id: int
@@ -51,7 +51,7 @@ class Outcome:
     delay: float | None = None
     provider_id: str | None = None
     segments: int | None = None
-    opens: bool = False
+    has_secrets: bool = False
 
 
 async def record(

@@ -42,13 +42,13 @@ from messaging.channels.channel import (
     Withheld,
 )
 from messaging.outbox.compose import Composers
+from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcome_writer import PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK, Dispatch, Schedule
-from messaging.outbox.transactional import masked
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
 from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
@@ -274,8 +274,8 @@ class Pipeline:
             self._give_back(dispatch)
             return
         composed = dispatch.composed
-        if composed.opens:  # what a provider quotes is kept in the history, and shown in alerts
-            result.reply = masked(result.reply, composed.opens)
+        if composed.secrets:  # what a provider quotes is kept in the history, and shown in alerts
+            result.reply = masked(result.reply, composed.secrets)
         sender_id, slowed_for = dispatch.message.sender_id, 0.0
         # with several providers the one that does not answer is left out, and the others need not slow down
         if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
@@ -300,7 +300,7 @@ class Pipeline:
                 )
             )
         written = outcome_of(dispatch.message, result, send_before=composed.send_before, slowed_for=slowed_for)
-        written.opens = bool(composed.opens)
+        written.has_secrets = bool(composed.secrets)
         self._counts["retried" if written.state is State.QUEUED else written.state] += 1
         self._to_write(written)
 

@@ -25,8 +25,8 @@ BURST: Final = 0.1
 ASSUMED_WORKERS: Final = 8
 """Number of workers assumed by one that has never reached Redis."""
 FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 30.0
-REDIS_PATIENCE: Final = 0.5
+MAX_PAUSE: Final = 30.0
+REDIS_TIMEOUT: Final = 0.5
 AWAY: Final = 1.0
 """Seconds before Redis is tried again after it did not answer."""
 
@@ -134,9 +134,9 @@ class RateLimits:
         sender = self._sender(key)
         now = time.monotonic()
         if sender.ready_at <= now:  # the same request on many connections at once counts once
-            sender.pause = min(LONGEST_PAUSE, sender.pause * 2 or FIRST_PAUSE)
+            sender.pause = min(MAX_PAUSE, sender.pause * 2 or FIRST_PAUSE)
             sender.slowed = True
-        sender.ready_at = max(sender.ready_at, now + max(sender.pause, min(after or 0.0, LONGEST_PAUSE)))
+        sender.ready_at = max(sender.ready_at, now + max(sender.pause, min(after or 0.0, MAX_PAUSE)))
         return sender.ready_at - now
 
     def went_well(self, key: BucketKey) -> bool:
@@ -164,7 +164,7 @@ class RateLimits:
         keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
         args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
         sender.slowed = False
-        async with asyncio.timeout(REDIS_PATIENCE):
+        async with asyncio.timeout(REDIS_TIMEOUT):
             granted, wait, sharers = await self._script(keys=keys, args=args)
         self._seen = int(sharers)
         return float(granted), float(wait)

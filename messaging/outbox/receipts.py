@@ -25,7 +25,7 @@ from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.erasure import empty_again
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
+from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State, apply_receipt
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)
@@ -185,7 +185,7 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
     """Change a message's state as a receipt says; returns the receipt's event, then that of a retry, if any."""
     message_id, before = message.row["message_id"], message.state
     earlier = not message.archived and _is_of_earlier_try(message, receipt)
-    state = settle(before, receipt.state, earlier=earlier)
+    state = apply_receipt(before, receipt.state, earlier=earlier)
     detail = dict(receipt.detail) | ({"earlier": True} if earlier else {})
     if receipt.reason:
         detail["reason"] = receipt.reason.value

@@ -6,11 +6,11 @@ select provider_id, message_id from message_try where provider_id = any ($1::tex
 
 -- name: find_receipted
 -- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
--- Alive: it may be tried again; not so where what it opens was wiped when it was accepted.
+-- Alive: it may be tried again; not so where its secrets were wiped when it was accepted.
 select
   m.message_id, m.provider_id, m.state, m.step_id, m.sender_id, m.channel, m.address, m.attempt, m.wire_at,
   coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) as send_before,
-  s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.opens as alive
+  s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.has_secrets as alive
 from message m
 left join step s using (step_id)
 left join transactional t on t.message_id = case when m.step_id is null then m.message_id end

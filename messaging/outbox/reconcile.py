@@ -24,11 +24,11 @@ from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
 from messaging.outbox.compose import Composers
+from messaging.outbox.concealment import wipe_secrets
 from messaging.outbox.heartbeat import LEASE
 from messaging.outbox.manual_review import alert_held
 from messaging.outbox.senders import alert_unknown_outcomes
 from messaging.outbox.steps import finish_drained
-from messaging.outbox.transactional import wipe_concealed
 
 SQL: Final = load_queries(__file__)
 
@@ -39,7 +39,7 @@ ASKED_AT_ONCE: Final = 20
 SETTLE: Final = 15.0
 """Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
 provider's list needs a moment to show a new message."""
-PATIENCE: Final = 600.0
+RECEIPT_TIMEOUT: Final = 600.0
 """Seconds to wait for a receipt where the provider cannot say whether it has a text; then it is held for review."""
 EMAIL_TRIES: Final = 5
 """Tries without an answer after which an email is held for review."""
@@ -78,7 +78,7 @@ async def reconcile(
     *,
     dispatcher_id: int | None,
     settle: float = SETTLE,
-    patience: float = PATIENCE,
+    patience: float = RECEIPT_TIMEOUT,
 ) -> Reconciled:
     """Reconcile the outbox once.
 
@@ -115,7 +115,7 @@ async def reconcile(
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db, now)),
         )
-        await wipe_concealed(db)
+        await wipe_secrets(db)
     if reconciled != Reconciled():
         log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:

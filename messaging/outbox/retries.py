@@ -13,9 +13,9 @@ from messaging.states import Reason, State
 
 FIRST: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
-LONGEST: Final = 3600.0
+MAX_RETRY_PAUSE: Final = 3600.0
 FULL_FIRST: Final = 900.0
-FULL_LONGEST: Final = 4 * 3600.0
+MAX_FULL_PAUSE: Final = 4 * 3600.0
 """Pauses are longer for a full mailbox, which a person has to empty."""
 AGAIN_FIRST: Final = 1800.0
 """Seconds before a message that was accepted but not delivered is tried again; each further pause is four times it."""
@@ -25,7 +25,7 @@ TRIES: Final = 20
 
 def pause(attempt: int, reason: Reason | None = None) -> float:
     """Return the seconds before the next try: exponential, with jitter so that failures do not all return at once."""
-    first, longest = (FULL_FIRST, FULL_LONGEST) if reason is Reason.MAILBOX_FULL else (FIRST, LONGEST)
+    first, longest = (FULL_FIRST, MAX_FULL_PAUSE) if reason is Reason.MAILBOX_FULL else (FIRST, MAX_RETRY_PAUSE)
     most = min(longest, first * 2.0 ** min(attempt - 1, 16))
     return most * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 

@@ -306,7 +306,7 @@ class Schedule:
                 self.failed.append(
                     Outcome(
                         message.message_id, message.attempt, State.FAILED, Reason.CANNOT_RENDER, reply=words[:200],
-                        opens=isinstance(message, ClaimedTransactional) and message.concealed is not None,
+                        has_secrets=isinstance(message, ClaimedTransactional) and message.concealed is not None,
                     )
                 )  # fmt: skip
         return queue.head

@@ -88,7 +88,7 @@ with mended as (
   left join step s using (step_id)
   left join transactional t on t.message_id = m.message_id and m.step_id is null
   where m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2::text[])
-    and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.opens)
+    and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null or not t.has_secrets)
     and coalesce(coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) > $3, true)
   for no key update of m
 ), ended as (

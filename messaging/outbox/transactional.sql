@@ -1,9 +1,9 @@
--- name: add
+-- name: add_message
 -- Adds a message, what there is to say about it, and its first event. What is told of it comes first, for its unique
 -- reference: of two transactions that ask for the same at once, the second waits and then adds nothing.
 with described as (
   insert into transactional (
-    message_id, kind, purpose, reference, content, opens, concealed, in_reply_to, thread, send_before, asked_by, about
+    message_id, kind, purpose, reference, content, has_secrets, concealed, in_reply_to, thread, send_before, asked_by, about
   )
   values (nextval(pg_get_serial_sequence('message', 'message_id')), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
   on conflict (kind, reference) where reference is not null do nothing
@@ -18,18 +18,10 @@ with described as (
 )
 select message_id from placed;
 
--- name: known
+-- name: find_by_reference
 -- The message that was asked for under this reference.
 select message_id from transactional where kind = $1 and reference = $2;
 
--- name: opt_out
+-- name: find_opt_out
 -- The opt-out in force for an address, by its place in the ledger.
 select event_id from suppression where channel = $1 and address = $2 and purpose = 'all' and reason = 'opted_out';
-
--- name: wipe
--- Wipes what messages open that wait for nothing any more; the index on what is still there is nearly always empty.
-update transactional t
-set concealed = null
-from message m
-where t.concealed is not null and m.message_id = t.message_id and m.state not in ('queued', 'sending', 'ambiguous')
-  and ($1::bigint[] is null or t.message_id = any ($1));

@@ -16,7 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from messaging.reports.refusal_words import LONGEST, RefusalSubject, subjects
+from messaging.reports.refusal_words import MAX_SEARCHED_LENGTH, RefusalSubject, subjects
 from messaging.states import OUR_FAULT, Reason
 
 PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
@@ -125,7 +125,7 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
         words: the server's reply, with its own codes, which come before the status.
         otherwise: the result where neither says anything.
     """
-    words = _TYPE.sub("", words[:LONGEST])
+    words = _TYPE.sub("", words[:MAX_SEARCHED_LENGTH])
     codes = _codes(words) or list(_STATUS.finditer(status[:100]))
     telling = [code for code in codes if code["subject"] != "0"]
     if not telling:

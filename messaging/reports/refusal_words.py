@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-LONGEST: Final = 2000
+MAX_SEARCHED_LENGTH: Final = 2000
 """Characters that are searched."""
 
 
@@ -72,7 +72,7 @@ def subjects(words: str) -> frozenset[RefusalSubject]:
         words: of a server, or of a bounce report without a standard form.
     """
     lexicon = _load()
-    plain = _plain(words[:LONGEST], lexicon.lists)
+    plain = _plain(words[:MAX_SEARCHED_LENGTH], lexicon.lists)
     return frozenset(subject for subject, pattern in lexicon.patterns.items() if pattern.search(plain))
 
 

@@ -17,8 +17,8 @@ from rich.text import Text
 from campaigns import campaigns
 from campaigns.advice import unset_settings
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
-from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
-from campaigns.preview import advice_of_steps
+from campaigns.launch import Launched, launch, launch_step_now
+from campaigns.preview import LaunchPlan, advice_of_steps, plan
 from campaigns.spec import load_campaign_file
 from core.db import Connection
 from core.runtime import Runtime

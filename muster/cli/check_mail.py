@@ -28,12 +28,12 @@ from webhooks.email.inbound_mail.classify import (
 )
 from webhooks.email.inbound_mail.mail_files import origin_of
 from webhooks.email.inbound_mail.parsed_mail import parse_mail, text_of
-from webhooks.email.inbound_mail.replies import MailAnswer
+from webhooks.email.inbound_mail.replies import MailReply
 
 if TYPE_CHECKING:
     from muster.cli.check import CheckResult
 
-LARGEST: Final = 64 * 1024 * 1024
+MAX_MAIL_SIZE: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""
 
 _HEADERS: Final = (
@@ -97,7 +97,7 @@ def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> C
     if isinstance(classified, DoubtfulMail):
         classified = classified.decide(classified.answer.own(sent))
     match classified:
-        case MailAnswer():
+        case MailReply():
             return _of_answer(classified, sent)
         case UnsubscribeWish():
             return _result("unsubscribe")
@@ -128,7 +128,7 @@ def recipient_of(raw: bytes) -> str:
     return to[0] if len(to) == 1 else ""
 
 
-def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> CheckResult:
+def _of_answer(answer: MailReply, sent: Sequence[str]) -> CheckResult:
     mail = answer.own(sent)
     read, _ = answer.read(mail)
     return _result(
@@ -181,9 +181,9 @@ def _in_words(result: CheckResult) -> str:
 
 def _read(file: Path) -> bytes:
     if str(file) == "-":
-        return sys.stdin.buffer.read(LARGEST)
+        return sys.stdin.buffer.read(MAX_MAIL_SIZE)
     try:
         with file.open("rb") as opened:
-            return opened.read(LARGEST)
+            return opened.read(MAX_MAIL_SIZE)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None

@@ -28,14 +28,14 @@ from people.lists.lists import all_or_nothing
 from people.people import PersonName, members_named
 from people.search import FoundPerson, search_people
 
-FOUND_AT_MOST = 50
-NAMED_AT_MOST = 20
+MAX_FOUND = 50
+MAX_NAMED = 20
 """Most members who are listed by name before they are struck off; of more, only their number is shown."""
 
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@limit_option(FOUND_AT_MOST, most=10_000)
+@limit_option(MAX_FOUND, most=10_000)
 @json_option
 def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     """Find people by any part of their name, number or reference, phone number or mailbox.
@@ -142,10 +142,10 @@ async def _named(request: LeaveRequest) -> list[PersonName]:
 
 
 def _show_named(named: Sequence[PersonName], *, err: bool) -> None:
-    for member in named[:NAMED_AT_MOST]:
+    for member in named[:MAX_NAMED]:
         click.echo(f"  {member}", err=err)
-    if len(named) > NAMED_AT_MOST:
-        click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more", err=err)
+    if len(named) > MAX_NAMED:
+        click.echo(f"  … and {len(named) - MAX_NAMED:,} more", err=err)
 
 
 async def _undo(request: LeaveRequest) -> list[str]:

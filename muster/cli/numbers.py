@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from core.db.numbers import LARGEST_ID, LARGEST_POSITION
+from core.db.numbers import MAX_ID, MAX_POSITION
 
-ROW = click.IntRange(1, LARGEST_ID)
+ROW = click.IntRange(1, MAX_ID)
 """Number of a reply, an event, …"""
-AFTER = click.IntRange(0, LARGEST_ID)
+AFTER = click.IntRange(0, MAX_ID)
 """Number of the last item already seen; 0 is before the first."""
-STEP = click.IntRange(1, LARGEST_POSITION)
+STEP = click.IntRange(1, MAX_POSITION)
 """Position of a step in its campaign."""

@@ -40,7 +40,7 @@ from people.imports.report import ImportReport
 from people.lists.consents import in_words
 from people.units import UNIT_KINDS
 
-_LEAST_WIDTH = 10
+_MIN_WIDTH = 10
 _NAMED = 5
 """Most members who are listed by number where there may be many."""
 
@@ -193,7 +193,7 @@ def show(external_id: str, *, as_json: bool) -> None:
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
     rows = list(_rows(person, ledger, zone))
-    width = max(_LEAST_WIDTH, *(len(name) for name, _ in rows)) + 2
+    width = max(_MIN_WIDTH, *(len(name) for name, _ in rows)) + 2
     for name, value in rows:
         click.echo(f"  {name:<{width}}{value}")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-LONGEST: Final = 10_000
+MAX_ARGUMENT_LENGTH: Final = 10_000
 """Characters of an argument: more than any name, address, reason or answer has."""
 _UNREADABLE: Final = re.compile("[\ud800-\udfff]")
 """Bytes that are no UTF-8, as Python passes them on."""
@@ -25,8 +25,8 @@ class PlainText(click.types.StringParamType):
             self.fail("it has bytes that are no UTF-8. Type it again, or check your terminal's encoding.", param, ctx)
         if (control := _CONTROL.search(text)) is not None:
             self.fail(f"it has a control character, U+{ord(control[0]):04X}. Type it again without it.", param, ctx)
-        if len(text) > LONGEST:
-            self.fail(f"it has {len(text):,} characters; at most {LONGEST:,} are taken.", param, ctx)
+        if len(text) > MAX_ARGUMENT_LENGTH:
+            self.fail(f"it has {len(text):,} characters; at most {MAX_ARGUMENT_LENGTH:,} are taken.", param, ctx)
         return text
 
 
@@ -42,8 +42,10 @@ def refuse_unusable(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if "\0" in argument:
             raise click.UsageError("An argument has the character NUL in it.")
-        if len(argument) > LONGEST:
-            raise click.UsageError(f"An argument has {len(argument):,} characters; at most {LONGEST:,} are taken.")
+        if len(argument) > MAX_ARGUMENT_LENGTH:
+            raise click.UsageError(
+                f"An argument has {len(argument):,} characters; at most {MAX_ARGUMENT_LENGTH:,} are taken."
+            )
 
 
 def take_plain_text(command: click.Command) -> click.Command:

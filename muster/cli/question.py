@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.extension import Extended
-from campaigns.extension import extend as extend_question_and_steps
+from campaigns.extension import extend as extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
@@ -29,7 +29,7 @@ from muster.cli.options import actor_option, force_option, json_option, limit_op
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.unit_names import find_units
-from services.questions.answer_list import AnsweredPerson, answered_people, write_answers
+from services.questions.answer_list import Respondent, list_respondents, write_answers
 from services.questions.counts import UnitAnswers, answer_counts, shares, unit_answers
 from services.questions.questions import Question, create_question, get_question, question_names
 from services.questions.spec import load_question_spec
@@ -132,7 +132,7 @@ def answers(
         return
     table = Table("number", "unit", "answer", "comment", "by", box=None, header_style="bold")
     for person in people:
-        given = question.answer(person.answer) if person.answer is not None else None
+        given = question.option(person.answer) if person.answer is not None else None
         label = given.said_in(DEFAULT) if given is not None else ""
         table.add_row(
             person.member_id,
@@ -166,14 +166,14 @@ def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
             {
                 "name": name,
                 "closed": result.closed,
-                "closes": result.question.closes_at,
+                "closes": result.subject.closes_at,
                 "deadlines": result.deadlines,
                 "renewed": result.renewed,
                 "started": result.started,
             }
         )
         return
-    click.echo(f"{name} closes {result.question.local(result.question.closes_at)}.")
+    click.echo(f"{name} closes {result.subject.local(result.subject.closes_at)}.")
     if result.deadlines:
         click.echo(f"Until then {plural(result.deadlines, 'step')} of its campaigns may be sent.")
     if result.started:
@@ -185,7 +185,8 @@ async def _extend(name: str, closes: date, actor: str) -> Extended:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
         at = at_zone(closes, zone, end=True)
-        return await extend_question_and_steps(db, runtime.settings, name, at, actor=actor, now=runtime.clock())
+        kind = QuestionSubject.kind
+        return await extend_subject(db, runtime.settings, kind, name, at, actor=actor, now=runtime.clock())
 
 
 async def _create(file: Path) -> dict[str, Any]:
@@ -213,13 +214,13 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _answers(
     name: str, unit: str | None, answer: str | None, limit: int, *, commented: bool
-) -> tuple[Question, list[AnsweredPerson]]:
+) -> tuple[Question, list[Respondent]]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question = await get_question(db, name)
-        if answer is not None and question.answer(answer) is None:
-            offered = ", ".join(answer.name for answer in question.answers)
+        if answer is not None and question.option(answer) is None:
+            offered = ", ".join(answer.name for answer in question.options)
             raise click.UsageError(f"{name} has no answer {answer}; it has {offered}.")
-        return question, await answered_people(
+        return question, await list_respondents(
             db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
         )
 
@@ -260,7 +261,7 @@ async def _described(runtime: Runtime, db: Connection, question: Question) -> di
                 "low": answer.low,
                 "people": counts[answer.name],
             }
-            for answer in question.answers
+            for answer in question.options
         ],
         "answered": sum(counts.values()),
         "local": {

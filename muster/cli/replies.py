@@ -27,7 +27,7 @@ from campaigns.replies.reply_inbox import (
     reply_thread,
     undo_opt_out,
 )
-from campaigns.replies.staff_answers import StaffAnswer, answers_of, send_answer
+from campaigns.replies.staff_replies import StaffReply, send_staff_reply, staff_replies_to
 from core.control_characters import without_controls
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
@@ -42,7 +42,7 @@ from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
 from webhooks.email.inbound_mail.threads import thread_of
 
-_MOST_HOLDERS = 8
+_MAX_HOLDERS = 8
 """Most people named who share an address."""
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
@@ -209,18 +209,18 @@ async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[
         return replies, unanswered, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffAnswer], bool, ZoneInfo]:
+async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffReply], bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         shown = await reply_thread(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
-        return shown, await answers_of(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
+        return shown, await staff_replies_to(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _answer(reply_id: int, text: str, actor: str) -> StaffAnswer:
+async def _answer(reply_id: int, text: str, actor: str) -> StaffReply:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
             thread = thread_of(await find_reply_mail(db, reply_id))
-            sent = await send_answer(
+            sent = await send_staff_reply(
                 db, runtime.settings, reply_id, text, thread=thread, actor=actor, at=runtime.clock()
             )  # fmt: skip
         await runtime.wake("deliver")
@@ -294,7 +294,7 @@ def _without_words(reply: ShownReply) -> str:
 
 
 def _show_thread(
-    shown: ReplyThread, answers: Sequence[StaffAnswer], zone: ZoneInfo, *, has_mail: bool
+    shown: ReplyThread, answers: Sequence[StaffReply], zone: ZoneInfo, *, has_mail: bool
 ) -> None:  # fmt: skip
     reply = shown.reply
     who = (
@@ -354,11 +354,11 @@ def _some(reply: ShownReply) -> str:
     named = [
         f"{name} ({number})" if name else number for number, name in zip(reply.holders, reply.holder_names, strict=True)
     ]
-    shown = ", ".join(named[:_MOST_HOLDERS])
-    return shown if len(named) <= _MOST_HOLDERS else f"{shown} and {len(named) - _MOST_HOLDERS} more"
+    shown = ", ".join(named[:_MAX_HOLDERS])
+    return shown if len(named) <= _MAX_HOLDERS else f"{shown} and {len(named) - _MAX_HOLDERS} more"
 
 
-def _show_answers(answers: Sequence[StaffAnswer], zone: ZoneInfo) -> None:
+def _show_answers(answers: Sequence[StaffReply], zone: ZoneInfo) -> None:
     for answer in answers:
         words = "(no longer kept)" if answer.text is None else _short(without_controls(answer.text))
         message = f"message {answer.message_id} ({answer.state})"

@@ -15,8 +15,9 @@ from core.typed_address import read_address
 from messaging.content.render import RenderedEmail, RenderedSms
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import Template
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from muster.cli.check import ENCODINGS
 from muster.cli.session import open_session
 from muster.run import SANDBOX_SMS_FROM

@@ -52,7 +52,7 @@ class MessageStory:
 
 @dataclass(frozen=True, slots=True)
 class PersonHistory:
-    """Everything that the command shows.
+    """History of a person, or of an address, as the command shows it.
 
     Attributes:
         stories: the messages, grouped by person, each person's latest first.

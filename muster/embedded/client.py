@@ -16,7 +16,7 @@ from typing import Final
 from core.errors import MusterError, NotFound, SettingsError, Unavailable
 from muster.embedded.home import open_home
 
-PATIENCE: Final = 150.0
+START_TIMEOUT: Final = 150.0
 """Seconds to wait for servers: recovery after a crash takes time, and a machine may be slow."""
 
 
@@ -47,7 +47,7 @@ class Servers:
     def close_and_wait(self) -> None:
         """Disconnect; if no other process uses the servers they stop now, and this returns when they have."""
         with self.line as line, contextlib.suppress(OSError):
-            line.settimeout(PATIENCE)
+            line.settimeout(START_TIMEOUT)
             line.sendall(BYE)
             line.shutdown(socket.SHUT_WR)
             while line.recv(1024):
@@ -75,7 +75,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
             "the folder it was started in, or set MUSTER_HOME (its own data) or MUSTER_DATABASE_URL (your servers).",
         )
     open_home(home)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     daemon: int | None = None
     while time.monotonic() < deadline:
         if (line := _call(home)) is not None:
@@ -85,7 +85,9 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
         if daemon is None or not _alive(daemon, home):
             daemon = _start_daemon(home)
         time.sleep(0.05)
-    raise Unavailable(f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {_log(home)}.")
+    raise Unavailable(
+        f"The embedded servers did not start within {START_TIMEOUT:.0f} seconds.", remedy=f"See {_log(home)}."
+    )
 
 
 def is_muster(home: Path) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from core.errors import MusterError, Unavailable
-from muster.embedded.client import BYE, PATIENCE, contact
+from muster.embedded.client import BYE, START_TIMEOUT, contact
 from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.roles import APPLICATION, OWNER
@@ -191,7 +191,7 @@ def _lock(home: Path) -> IO[bytes] | None:
         Unavailable: the other daemon neither answers nor ends.
     """
     file = (home / "daemon.lock").open("wb")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,11 +12,11 @@ from core.errors import Conflict
 from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import data_folder
 
-PATIENCE: Final = 15.0
+STOP_TIMEOUT: Final = 15.0
 """Seconds to wait for a daemon that may be about to stop: it first waits a moment for the next command."""
 
 
-def erase(home: Path, *, patience: float = PATIENCE) -> None:
+def erase(home: Path, *, patience: float = STOP_TIMEOUT) -> None:
     """Remove the folder and its data; servers that a killed daemon left behind are stopped first.
 
     Args:

@@ -71,7 +71,7 @@ _NUMBERS: Final = re.compile(r"(?:\b|_)(?:id|no|nr|number|ref|reference|code)\.?
 """End of the name of a column that may hold the number of each person."""
 _ALMOST: Final = 0.6
 _VERY_LIKE: Final = 0.8
-_LONGEST_NAME: Final = 200
+_MAX_NAME_LENGTH: Final = 200
 """Characters; a longer cell is no heading."""
 
 
@@ -152,7 +152,7 @@ def heading_judge(mapping: ColumnMapping, *needed: str) -> Judge:
         return mapped.get(key) or usual.get(key) or _address_rank(key)[0] or ("" if key in mapped else None)
 
     def judge(cells: Sequence[str]) -> tuple[int, bool]:
-        keys = [header_key(clean(cell)) for cell in cells if len(cell) <= _LONGEST_NAME]
+        keys = [header_key(clean(cell)) for cell in cells if len(cell) <= _MAX_NAME_LENGTH]
         fields = [field for key in keys if key and (field := field_of(key)) is not None]
         return len(fields), not set(needed).isdisjoint(fields)
 

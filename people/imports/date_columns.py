@@ -14,7 +14,7 @@ from people.imports.columns import Column
 
 _APPOINTMENT: Final = re.compile(r"appointment(?:_\w+)?_at")
 """Name of an attribute that is a date whatever it holds: `appointment_at`, `appointment_2_at`."""
-_LONGEST_SHOWN: Final = 200
+_MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
 _PATIENCE: Final = 20
 """Cells that are no date, beyond those that are, after which a column is none of dates."""
@@ -59,7 +59,7 @@ class DateColumns:
         if read_written_date(value, UTC) is not None:
             cells.dates += 1
             return
-        value = value[:_LONGEST_SHOWN]
+        value = value[:_MAX_SHOWN_LENGTH]
         message = f"“{value}” cannot be read as a date (write 31/12/2026 14:30): nothing is sent by it."
         cells.others.append(Problem(line, cells.column.label, "unreadable_date", message, value, number))
         if not cells.certain and len(cells.others) > cells.dates + _PATIENCE:

@@ -19,6 +19,7 @@ from core.errors import InputError
 from core.files.readers import open_table
 from core.files.tables import Table
 from core.plurals import plural
+from core.setting_types import DEFAULT_ZONE
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
 from people.imports.columns import Columns, heading_judge, map_columns
@@ -57,7 +58,7 @@ async def import_people(
     dry_run: bool = False,
     actor: str = "cli",
     region: str = "GB",
-    time_zone: str = "Europe/London",
+    time_zone: str = DEFAULT_ZONE,
     progress: Progress | None = None,
     clock: Clock = system_clock,
     keys: DigestKeys = NO_KEYS,

@@ -14,7 +14,7 @@ _PLACEHOLDERS: Final = frozenset(
     | {f"{left}{word}{right}" for word in (*_WORDS, *_ONLY_IN_BRACKETS) for left, right in _BRACKETS}
 )
 _IN_ONE_CASE: Final = {"nan", "NaN"}  # Nan is a first name
-_LONGEST: Final = max(map(len, _PLACEHOLDERS))
+_MAX_LENGTH: Final = max(map(len, _PLACEHOLDERS))
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212."
 _NAMES: Final = {"Nil"}
 """Placeholders that are names where they are written in this way."""
@@ -24,7 +24,7 @@ _SHOWN: Final = 3
 
 def is_placeholder(text: str) -> bool:
     """Tell whether a cleaned cell holds nothing but a placeholder."""
-    if not text or len(text) > _LONGEST:
+    if not text or len(text) > _MAX_LENGTH:
         return False
     return text.lower() in _PLACEHOLDERS or text in _IN_ONE_CASE or not text.strip(_DASHES)
 

@@ -33,7 +33,7 @@ STAGED_COLUMNS: Final = (
     "phones", "emails",
 )  # fmt: skip
 
-LONGEST_CELL: Final = 1000
+MAX_CELL_LENGTH: Final = 1000
 """Characters; a longer name or attribute is a paste that went wrong."""
 DEFAULT_LANGUAGE: Final = "en"
 
@@ -44,8 +44,8 @@ _MAY_BE_FAULTY: Final = re.compile(r"#|Err:|\(formula|E\+")
 """Pattern in every cell without a usable value: searched once in a row, since nearly all rows are without."""
 _SEVERAL: Final = ":::"
 """Google's exports write it between several addresses in one cell, in order of preference."""
-_MOST_DIGITS_OF_A_COUNT: Final = 6
-_LONGEST_SHOWN: Final = 200
+_MAX_DIGITS_OF_A_COUNT: Final = 6
+_MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
 _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
@@ -138,7 +138,7 @@ class RowReader:
         value = cells[column.index] if column is not None and column.index < len(cells) else ""
         number = clean(cells[self._id.index]) if self._id is not None and self._id.index < len(cells) else ""
         label = column.label if column is not None else ""
-        return Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN])
+        return Problem(line, label, code, message, value[:_MAX_SHOWN_LENGTH], number[:_MAX_SHOWN_LENGTH])
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
         """Return the cells, as many as the header has at least.
@@ -194,7 +194,7 @@ class RowReader:
                 return True
         for column in self._phones or ():
             cell = cells[column.index]
-            if len(cell) > _MOST_DIGITS_OF_A_COUNT and sum(map(str.isdigit, cell)) > _MOST_DIGITS_OF_A_COUNT:
+            if len(cell) > _MAX_DIGITS_OF_A_COUNT and sum(map(str.isdigit, cell)) > _MAX_DIGITS_OF_A_COUNT:
                 return True
         return False
 
@@ -224,7 +224,7 @@ class RowReader:
             raise _RejectedRow("no_external_id", f"“{text}” is no number or reference of a person.", column)
         if not text:
             raise _RejectedRow("no_external_id", "There is no number or reference of a person.", column)
-        if len(text) > LONGEST_CELL:
+        if len(text) > MAX_CELL_LENGTH:
             raise _RejectedRow("too_long", "That is too long for a number or reference.", column)
         if _SCIENTIFIC.fullmatch(text):
             return _whole_number(text, column)
@@ -249,7 +249,7 @@ class RowReader:
             self._report(line, cells, column, code, FAULTS[code])
             return None
         text = clean(cell)
-        if len(text) > LONGEST_CELL:
+        if len(text) > MAX_CELL_LENGTH:
             self._report(line, cells, column, "too_long", "The cell is too long; it was left out.")
             return ""
         return text
@@ -297,7 +297,7 @@ class RowReader:
 
     def _attributes(self, line: int, cells: Sequence[str], kept: list[str]) -> dict[str, str]:
         values: dict[str, str] = {}
-        number = clean(cells[self._id.index])[:_LONGEST_SHOWN] if self._id is not None else ""
+        number = clean(cells[self._id.index])[:_MAX_SHOWN_LENGTH] if self._id is not None else ""
         for column in self._columns.attributes:
             value = self._text(line, cells, column)
             if value is None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict
 from core.files.row_problems import Problem
 from core.written_dates import read_written_date
@@ -21,8 +21,6 @@ from people.units import UNIT_KINDS, Path, place
 
 SQL = load_queries(__file__)
 
-_TIMEOUT: Final = 900
-"""Seconds a statement may take: a million members, or the import before us."""
 _WORTH_ANALYSING: Final = 1000
 
 
@@ -44,27 +42,27 @@ async def wait_for_turn(db: Connection) -> None:
     """
     if await try_import_lock(db):
         return
-    await db.execute(f"set local lock_timeout = '{_TIMEOUT - 60}s'")
+    await db.execute(f"set local lock_timeout = '{STATEMENT_TIMEOUT - 60}s'")
     try:
-        await wait_import_lock(db, within=_TIMEOUT)
+        await wait_import_lock(db, within=STATEMENT_TIMEOUT)
     except asyncpg.LockNotAvailableError:
         raise Conflict("Another import is still running.", remedy="Try again when it has ended.") from None
 
 
 async def clear(db: Connection) -> None:
     """Empty the staging tables."""
-    await db.execute(SQL["clear_staged_rows"], timeout=_TIMEOUT)
+    await db.execute(SQL["clear_staged_rows"], timeout=STATEMENT_TIMEOUT)
 
 
 async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
     """Copy some people into the staging table."""
-    await db.copy_records_to_table("staged_person", records=people, columns=STAGED_COLUMNS, timeout=_TIMEOUT)
+    await db.copy_records_to_table("staged_person", records=people, columns=STAGED_COLUMNS, timeout=STATEMENT_TIMEOUT)
 
 
 async def take_days(db: Connection, names: Sequence[str]) -> None:
     """Take the cells of some attributes, which are midnights, as the days that they name; see `day_columns`."""
     if names:
-        await db.execute(SQL["take_days"], list(names), DAY, timeout=_TIMEOUT)
+        await db.execute(SQL["take_days"], list(names), DAY, timeout=STATEMENT_TIMEOUT)
 
 
 async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[Problem]]:
@@ -77,8 +75,8 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
     Returns:
         How many said the same as the earlier row; and a problem for each that contradicts it.
     """
-    await db.execute("analyze staged_person", timeout=_TIMEOUT)
-    rows = await db.fetch(SQL["take_out_repeats"], timeout=_TIMEOUT)
+    await db.execute("analyze staged_person", timeout=STATEMENT_TIMEOUT)
+    rows = await db.fetch(SQL["take_out_repeats"], timeout=STATEMENT_TIMEOUT)
     problems = [
         Problem(
             row["line"],
@@ -112,7 +110,7 @@ def _contradiction(first_line: int, others: Mapping[str, Sequence[str]]) -> str:
 
 async def take_as_known(db: Connection) -> int:
     """Give rows the known number that theirs is like, but for zeros at its beginning or case; return how many."""
-    return int((await db.execute(SQL["take_as_known"], timeout=_TIMEOUT)).split()[-1])
+    return int((await db.execute(SQL["take_as_known"], timeout=STATEMENT_TIMEOUT)).split()[-1])
 
 
 async def take_out_alike(db: Connection, external_id: str) -> list[Problem]:
@@ -122,7 +120,7 @@ async def take_out_alike(db: Connection, external_id: str) -> list[Problem]:
         db: in the import's transaction.
         external_id: the header of that column.
     """
-    rows = await db.fetch(SQL["take_out_alike"], timeout=_TIMEOUT)
+    rows = await db.fetch(SQL["take_out_alike"], timeout=STATEMENT_TIMEOUT)
     return [
         Problem(
             row["line"], external_id, "alike",
@@ -143,18 +141,22 @@ async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
         external_id: the header of that column.
     """
     message = "That is nobody's number: it stands for somebody who was erased."
-    rows = await db.fetch(SQL["take_out_erased"], timeout=_TIMEOUT)
+    rows = await db.fetch(SQL["take_out_erased"], timeout=STATEMENT_TIMEOUT)
     return [Problem(row["line"], external_id, "erased", message) for row in rows]
 
 
 async def list_leavers(db: Connection) -> list[str]:
     """List the membership numbers of people the file names although they have left."""
-    return [row["external_id"] for row in await db.fetch(SQL["find_leavers"], timeout=_TIMEOUT)]
+    return [row["external_id"] for row in await db.fetch(SQL["find_leavers"], timeout=STATEMENT_TIMEOUT)]
 
 
 async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
     """Remove attributes from the people of a file whose column is something else by now; return how many had one."""
-    return int((await db.execute(SQL["drop_attributes"], list(names), timeout=_TIMEOUT)).split()[-1]) if names else 0
+    return (
+        int((await db.execute(SQL["drop_attributes"], list(names), timeout=STATEMENT_TIMEOUT)).split()[-1])
+        if names
+        else 0
+    )
 
 
 async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
@@ -165,19 +167,19 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     """
     if not columns.has(*UNIT_KINDS):
         return []
-    paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["list_staged_paths"], timeout=_TIMEOUT)]
+    paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["list_staged_paths"], timeout=STATEMENT_TIMEOUT)]
     ids = await place(db, paths)
     regions, branches, workplaces = zip(*paths, strict=True) if paths else ((), (), ())
     await db.execute(
         SQL["stage_units"], regions, branches, workplaces,
         [ids.get(path) for path in paths], [path in ids for path in paths],
-        timeout=_TIMEOUT,
+        timeout=STATEMENT_TIMEOUT,
     )  # fmt: skip
     if len(ids) == len(paths):
         return []
     label = next(column.label for kind in UNIT_KINDS if (column := columns.column(kind)))
     message = "Several units have this name; a column above it would say which. The unit was left as it is."
-    lines = await db.fetch(SQL["list_ambiguous_rows"], timeout=_TIMEOUT)
+    lines = await db.fetch(SQL["list_ambiguous_rows"], timeout=STATEMENT_TIMEOUT)
     return [Problem(row["line"], label, "ambiguous_unit", message, row["unit"], row["external_id"]) for row in lines]
 
 
@@ -192,20 +194,23 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
     """
     attributes = [column.name for column in columns.attributes]
     await db.execute(
-        SQL["register_attributes"], attributes, [column.label for column in columns.attributes], timeout=_TIMEOUT
+        SQL["register_attributes"],
+        attributes,
+        [column.label for column in columns.attributes],
+        timeout=STATEMENT_TIMEOUT,
     )
-    await db.execute("analyze staged_unit", timeout=_TIMEOUT)
-    await db.execute(SQL["recognise_people"], attributes, timeout=_TIMEOUT)
-    known = await db.fetchrow(SQL["count_known"], timeout=_TIMEOUT)
+    await db.execute("analyze staged_unit", timeout=STATEMENT_TIMEOUT)
+    await db.execute(SQL["recognise_people"], attributes, timeout=STATEMENT_TIMEOUT)
+    known = await db.fetchrow(SQL["count_known"], timeout=STATEMENT_TIMEOUT)
     assert known is not None
     if known["changed"]:
-        await db.execute(SQL["update_people"], attributes, now, timeout=_TIMEOUT)
-        await db.execute(SQL["remove_addresses"], timeout=_TIMEOUT)
-    inserted = await db.execute(SQL["insert_people"], DEFAULT_LANGUAGE, time_zone, timeout=_TIMEOUT)
+        await db.execute(SQL["update_people"], attributes, now, timeout=STATEMENT_TIMEOUT)
+        await db.execute(SQL["remove_addresses"], timeout=STATEMENT_TIMEOUT)
+    inserted = await db.execute(SQL["insert_people"], DEFAULT_LANGUAGE, time_zone, timeout=STATEMENT_TIMEOUT)
     created = int(inserted.split()[-1])
     if created or known["changed"]:
-        await db.execute(SQL["insert_addresses"], timeout=_TIMEOUT)
+        await db.execute(SQL["insert_addresses"], timeout=STATEMENT_TIMEOUT)
     if created + known["changed"] > _WORTH_ANALYSING:
-        await db.execute("analyze person, address, unit", timeout=_TIMEOUT)  # a launch may follow at once
-    unreachable = await db.fetchval(SQL["count_unreachable"], timeout=_TIMEOUT)
+        await db.execute("analyze person, address, unit", timeout=STATEMENT_TIMEOUT)  # a launch may follow at once
+    unreachable = await db.fetchval(SQL["count_unreachable"], timeout=STATEMENT_TIMEOUT)
     return Merged(created, known["changed"], known["same"], unreachable)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
-from core.db import Connection, Pool, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
 from core.errors import InputError
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
@@ -40,7 +40,6 @@ _ANSWERS: Final[Mapping[str, ConsentAction]] = {
     **dict.fromkeys(("no", "n", "false", "0", "withdrawn", "withdraw", "refused", "optedout", "na"), "withdraw"),
 }
 _CHUNK: Final = 5000
-_WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ async def _take(
     db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: OpenList, report: ConsentReport,
     otherwise: ConsentDefaults, actor: str, zone: ZoneInfo, now: datetime,
 ) -> None:  # fmt: skip
-    members = await db.fetch(SQL["find_members"], [row["member_id"] for _, row in rows], timeout=_WITHIN)
+    members = await db.fetch(SQL["find_members"], [row["member_id"] for _, row in rows], timeout=STATEMENT_TIMEOUT)
     ids = {member["external_id"]: member["person_id"] for member in members}
     consents: list[Consent] = []
     for line, row in rows:
@@ -228,8 +227,8 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
     with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["member_id", "channel", "purpose", "consent", "source", "wording", "at", "recorded_by"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-            cursor = await db.cursor(SQL["list_ledger"], timeout=_WITHIN)
-            while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
+            cursor = await db.cursor(SQL["list_ledger"], timeout=STATEMENT_TIMEOUT)
+            while page := await cursor.fetch(_CHUNK, timeout=STATEMENT_TIMEOUT):
                 sheet.writerows(
                     [
                         row["external_id"], row["channel"], row["purpose"],

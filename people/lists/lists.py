@@ -18,7 +18,7 @@ from core.files.row_problems import Problem, ProblemLog
 from core.files.tables import FAULTS, Table, clean, fault_of
 from people.imports.columns import MEMBER_ID_NAMES
 
-LONGEST: Final = 2000
+MAX_CELL_LENGTH: Final = 2000
 """Characters of a cell; a longer one is a paste that went wrong."""
 _WRITTEN: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y")
 
@@ -69,8 +69,8 @@ class OpenList:
             if bad := next((bad for name, place in self._places.items() if (bad := _faulty(name, cells, place))), None):
                 self.reject(line, bad, row)
                 continue
-            if any(len(cell) > LONGEST for cell in row.values()):
-                self.reject(line, BadRow("too_long", f"A cell is longer than {LONGEST} characters."))
+            if any(len(cell) > MAX_CELL_LENGTH for cell in row.values()):
+                self.reject(line, BadRow("too_long", f"A cell is longer than {MAX_CELL_LENGTH} characters."))
                 continue
             yield line, row
 

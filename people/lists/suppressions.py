@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from core.addresses import normalise_email, normalise_phone
-from core.db import Connection, Pool, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
 from core.errors import AddressError
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
@@ -60,7 +60,6 @@ _PURPOSES: Final = {"": "all", "all": "all", "everything": "all", "service": "al
 _CHANNELS: Final = {"sms": "sms", "text": "sms", "phone": "sms", "mobile": "sms", "email": "email", "mail": "email",
                     "person": "person", "member": "person", "everything": "person"}  # fmt: skip
 _CHUNK: Final = 5000
-_WITHIN: Final = 900
 _HEX: Final = 64
 
 
@@ -197,7 +196,7 @@ async def _take(
 ) -> None:
     """Find the people and addresses that entries mean, suppress them, and withdraw what is queued for them."""
     columns = [[getattr(entry, name) for entry in entries] for name in SuppressionEntry.__slots__]
-    rows = await db.fetch(SQL["resolve_entries"], *columns, timeout=_WITHIN)
+    rows = await db.fetch(SQL["resolve_entries"], *columns, timeout=STATEMENT_TIMEOUT)
     numbers = {entry.line: entry.address for entry in entries if entry.channel == "person"}
     erased, fresh = await _keep_erased(db, keys, rows, numbers)
     meant = []
@@ -305,8 +304,8 @@ async def export_suppressions(
     with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["channel", "sha256" if hashed else "address", "purpose", "reason", "source", "since"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
-            cursor = await db.cursor(SQL["list_suppressions"], hashed, timeout=_WITHIN)
-            while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
+            cursor = await db.cursor(SQL["list_suppressions"], hashed, timeout=STATEMENT_TIMEOUT)
+            while page := await cursor.fetch(_CHUNK, timeout=STATEMENT_TIMEOUT):
                 sheet.writerows(
                     [row[name] for name in ("channel", "address", "purpose", "reason", "source")]
                     + [row["since"].isoformat()]

@@ -189,4 +189,12 @@ create function number_key(external_id text) returns text language sql immutable
 $$;
 grant execute on function number_key to public;
 
+-- The path of a unit by the ids of itself and all above it, from the top down: 'North / Leeds'; null for none.
+create function unit_path(lineage bigint[], separator text default ' / ') returns text
+language sql stable parallel safe as $$
+  select string_agg(u.name, separator order by step.n)
+  from unnest(lineage) with ordinality as step (unit_id, n) join unit u on u.unit_id = step.unit_id
+$$;
+grant execute on function unit_path to public;
+
 -- migrate:down

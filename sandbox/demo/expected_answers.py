@@ -24,7 +24,7 @@ _PRESSED: Final = "answer_"
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What somebody said about a question: an answer, words, or both."""
+    """Reply to a question, as it was meant: an answer, words, or both."""
 
     message: str
     by_link: bool
@@ -34,7 +34,7 @@ class _Given:
 
 @dataclass(slots=True)
 class ExpectedAnswers:
-    """What people said, as it should count.
+    """Answers as they should count, by what people said.
 
     Args:
         questions: those that were asked.
@@ -110,14 +110,14 @@ class ExpectedAnswers:
         if bare is not None:
             fitting = [(question, question.digits[bare[1]]) for question in open_to_them if bare[1] in question.digits]
         else:
-            fitting = [(question, act.answer) for question in open_to_them if question.answer(act.answer) is not None]
+            fitting = [(question, act.answer) for question in open_to_them if question.option(act.answer) is not None]
         unanswered = [(question, answer) for question, answer in fitting if not self._has_answered(question, person)]
         if len(unanswered) > 1:
             self._ask_back(unanswered[0][0], person)
         elif fitting:
             question, answer = (unanswered or fitting)[0]
             self._give((question.question_id, person), _Given(act.message, False, answer, act.comment))
-        elif act.answer == "unclear" or any(question.answer(act.answer) is not None for question in self.questions):
+        elif act.answer == "unclear" or any(question.option(act.answer) is not None for question in self.questions):
             latest = open_to_them[0]
             if not self._has_answered(latest, person):
                 self._ask_back(latest, person)
@@ -125,7 +125,7 @@ class ExpectedAnswers:
     def _give(self, key: tuple[int, int], given: _Given) -> None:
         self._given[key].append(given)
         question = self._question(key[0])
-        answer = None if given.answer is None else question.answer(given.answer)
+        answer = None if given.answer is None else question.option(given.answer)
         if answer is not None and answer.low:
             self.low.add(key)
 

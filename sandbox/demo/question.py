@@ -16,6 +16,7 @@ from rich.table import Table
 
 from campaigns.launch import launch, launch_step_now
 from core.db import Connection, load_queries
+from messaging.content.languages import DEFAULT
 from people.units import UNIT_KINDS
 from sandbox.demo.council import MAPPING, write_residents
 from sandbox.demo.expected_answers import ExpectedAnswers
@@ -175,9 +176,9 @@ async def _count_question(
     summary = {
         "name": name,
         "title": question.title,
-        "asks": question.said_in("en").asks,
+        "asks": question.said_in(DEFAULT).asks,
         "answers": await answer_counts(db, question),
-        "labels": {answer.name: answer.said_in("en") for answer in question.answers},
+        "labels": {answer.name: answer.said_in(DEFAULT) for answer in question.options},
         "routes": {row["source"]: row["n"] for row in await db.fetch(SQL["count_routes"], question_id)},
         "comments": comments.total(),
         "units": [{"name": unit.path, "answers": dict(unit.answers)} for unit in units],
@@ -193,7 +194,7 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
             Counter(person for person, answer in answered.items() if answer == option.name),
             Counter(person for person, answer in really.items() if answer == option.name),
         )
-        for option in question.answers
+        for option in question.options
     ]
 
 

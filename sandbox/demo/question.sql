@@ -17,10 +17,7 @@ select r.person_id, c.comment from response r join response_comment c using (res
 -- name: units_of_people
 -- The ward that each person is counted in, as its path; empty for those without one.
 select p.person_id,
-       coalesce((select string_agg(u.name, ' / ' order by step.n)
-                   from unit own cross join unnest(own.lineage) with ordinality as step (unit_id, n)
-                   join unit u on u.unit_id = step.unit_id
-                  where own.unit_id = p.unit_id), '') as path
+       coalesce((select unit_path(u.lineage) from unit u where u.unit_id = p.unit_id), '') as path
   from person p
 
 -- name: low_answers

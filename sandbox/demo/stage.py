@@ -23,7 +23,7 @@ from sandbox.profile import Profile
 from sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio import TwilioConfig
 
-PATIENCE: Final = 60.0
+START_TIMEOUT: Final = 60.0
 """Seconds a process has to start, and to stop in order."""
 
 
@@ -92,7 +92,7 @@ class Stage:
                 process.terminate()
         for process in self.processes.values():
             try:
-                await asyncio.wait_for(process.wait(), PATIENCE)
+                await asyncio.wait_for(process.wait(), START_TIMEOUT)
             except TimeoutError:
                 process.kill()
                 await process.wait()
@@ -116,7 +116,7 @@ class Stage:
             Unavailable: the process stopped, or took too long.
         """
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(START_TIMEOUT):
                 while not await self._is_ready():
                     self.check()
                     await asyncio.sleep(0.05)

@@ -21,7 +21,7 @@ from sandbox.twilio.simulator import Twilio
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 PAGE_SIZE = 50
-LARGEST_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 
 
 class TwilioApi:
@@ -135,7 +135,7 @@ class TwilioApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         query = dict(request.query)
-        size, page = _whole(query, "PageSize", PAGE_SIZE, 1, LARGEST_PAGE), _whole(query, "Page", 0, 0, 10**9)
+        size, page = _whole(query, "PageSize", PAGE_SIZE, 1, MAX_PAGE_SIZE), _whole(query, "Page", 0, 0, 10**9)
         now = time.time()
         # one more than the page holds shows whether there is another page
         wanted = list(islice(self._matching(query, now), page * size, page * size + size + 1))

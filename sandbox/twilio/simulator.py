@@ -24,7 +24,7 @@ Handset = Callable[[Message], None]
 """Function called with every text at once when it reaches its phone; must not block."""
 
 PLAIN: Final = Trick("an ordinary number")
-LONGEST_BODY: Final = 1600
+MAX_BODY_LENGTH: Final = 1600
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
 _SERVICE = re.compile(r"MG[0-9a-f]{32}", re.IGNORECASE)
@@ -86,7 +86,7 @@ class Twilio:
         callback = form.get("StatusCallback") or None
         if not body:
             raise Refusal(21602)
-        if len(body) > LONGEST_BODY:
+        if len(body) > MAX_BODY_LENGTH:
             raise Refusal(21617)
         if callback is not None and not _URL.match(callback):
             raise Refusal(21609, callback)

@@ -21,8 +21,8 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _NUMBER: Final = re.compile(r"[1-9]\d{6,14}")
 _SENDER: Final = re.compile(r"[1-9]\d{2,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
-LONGEST_BODY: Final = 1000
-LONGEST_PERIOD: Final = timedelta(hours=24)
+MAX_BODY_LENGTH: Final = 1000
+MAX_PERIOD: Final = timedelta(hours=24)
 _GENERAL: Final = {
     401: ("unauthorized", "Unauthorized", "You did not provide correct credentials."),
     403: ("forbidden", "Forbidden", "Your account does not have permission to perform this action."),
@@ -105,7 +105,7 @@ class VonageApi:
             begin, end = (datetime.fromisoformat(query[name]) for name in ("date_start", "date_end"))
         except (KeyError, ValueError):
             raise VonageRefusal(422, 1150, ["date_start", "date_end"]) from None
-        if end - begin > LONGEST_PERIOD or query.get("product") != "MESSAGES" or query.get("direction") != "outbound":
+        if end - begin > MAX_PERIOD or query.get("product") != "MESSAGES" or query.get("direction") != "outbound":
             raise VonageRefusal(422, 1150, ["date_end", "product", "direction"])
         shown = time.time() - vonage.config.reported_after
         records = [
@@ -159,7 +159,7 @@ def _parameters(body: bytes) -> dict[str, Any]:
         "message_type": parameters.get("message_type") == "text",
         "to": bool(_NUMBER.fullmatch(str(parameters.get("to") or ""))),
         "from": bool(_SENDER.fullmatch(str(parameters.get("from") or ""))),
-        "text": bool(parameters.get("text")) and len(str(parameters.get("text"))) <= LONGEST_BODY,
+        "text": bool(parameters.get("text")) and len(str(parameters.get("text"))) <= MAX_BODY_LENGTH,
         "client_ref": len(str(parameters.get("client_ref") or "")) <= 100,
         "webhook_url": str(parameters.get("webhook_url") or "https://x.test").startswith(("https://", "http://")),
     }

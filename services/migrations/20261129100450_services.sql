@@ -108,14 +108,21 @@ create index response_status_answer on response_status (question_id, answer);
 -- Present answers by campaign and unit, as changes that are added and compacted later, so that answers never wait for each
 -- other.
 create table response_count (
-  tally_id    bigint generated always as identity primary key,
-  question_id bigint not null references question,
-  campaign_id bigint,
-  unit_id     bigint references unit, -- null: people without a unit
-  answer      text   not null,
-  n           bigint not null
+  response_count_id bigint generated always as identity primary key,
+  question_id       bigint not null references question,
+  campaign_id       bigint,
+  unit_id           bigint references unit, -- null: people without a unit
+  answer            text   not null,
+  n                 bigint not null
 );
 create index response_count_question on response_count (question_id, campaign_id, unit_id, answer) include (n);
+
+-- Label of the answer that each response is; where it is a comment alone, of its author's present answer.
+create view response_label as
+select r.response_id, meant.label
+from response r
+left join response_status present using (question_id, person_id)
+join question_answer meant on meant.question_id = r.question_id and meant.name = coalesce(r.answer, present.answer);
 
 -- Responses as lines of a person's history.
 create view response_said as
@@ -129,9 +136,9 @@ select
   r.message_id, r.source,
   case
     when r.source = 'date_change' then to_char(r.date_at at time zone q.time_zone, 'FMDay FMDD FMMonth YYYY, HH24:MI')
-    else concat_ws(' – ', meant.label, c.comment)
-  end as word,
-  q.name as words,
+    else meant.label
+  end as label,
+  q.name as subject_name, c.comment as text,
   nullif(r.recorder, 'member') as note, r.person_id, r.question_id, undone.message_id as undone_message_id
 from response r
 join question q using (question_id)

@@ -8,8 +8,9 @@ from typing import Final
 
 import asyncpg
 
-from core.db import Connection, load_queries
+from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.files.sheets import SheetWriter
+from messaging.content.languages import DEFAULT
 from services.questions.questions import Question
 
 SQL: Final = load_queries(__file__)
@@ -18,11 +19,10 @@ COLUMNS: Final = ("member_id", "unit", "answer", "label", "comment", "source", "
 """Columns of the file: ids, answers and words; no names, no addresses."""
 
 _PAGE: Final = 5000
-_TIMEOUT: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredPerson:
+class Respondent:
     """Present answer of a person, and what they said beside it.
 
     Attributes:
@@ -44,7 +44,7 @@ class AnsweredPerson:
     at: datetime
 
 
-async def answered_people(
+async def list_respondents(
     db: Connection,
     question: Question,
     *,
@@ -53,7 +53,7 @@ async def answered_people(
     commented: bool = False,
     after: int = 0,
     limit: int = 100,
-) -> list[AnsweredPerson]:
+) -> list[Respondent]:
     """List the people who answered or left a comment, in the order of their ids.
 
     Args:
@@ -66,7 +66,14 @@ async def answered_people(
         limit: most people to return.
     """
     rows = await db.fetch(
-        SQL["answered"], question.question_id, unit_id, answer, commented, after, limit, timeout=_TIMEOUT
+        SQL["list_respondents"],
+        question.question_id,
+        unit_id,
+        answer,
+        commented,
+        after,
+        limit,
+        timeout=STATEMENT_TIMEOUT,
     )
     return [_person(row) for row in rows]
 
@@ -96,7 +103,7 @@ async def write_answers(
     n = after = 0
     sheet.writerow(COLUMNS)
     async with db.transaction(isolation="repeatable_read"):
-        while page := await answered_people(
+        while page := await list_respondents(
             db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
         ):
             sheet.writerows(_cells(question, person) for person in page)
@@ -105,12 +112,12 @@ async def write_answers(
     return n
 
 
-def _cells(question: Question, person: AnsweredPerson) -> list[str]:
-    answer = question.answer(person.answer) if person.answer is not None else None
+def _cells(question: Question, person: Respondent) -> list[str]:
+    answer = question.option(person.answer) if person.answer is not None else None
     at = person.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    label = answer.said_in("en") if answer is not None else ""
+    label = answer.said_in(DEFAULT) if answer is not None else ""
     return [person.member_id, person.unit, person.answer or "", label, "\n".join(person.comments), person.source, at]
 
 
-def _person(row: asyncpg.Record) -> AnsweredPerson:
-    return AnsweredPerson(**{**row, "comments": tuple(row["comments"])})
+def _person(row: asyncpg.Record) -> Respondent:
+    return Respondent(**{**row, "comments": tuple(row["comments"])})

@@ -1,4 +1,4 @@
--- name: answered
+-- name: list_respondents
 -- People who answered or left a comment that they have not taken back, with the unit they are counted in: their present
 -- one where they only left a comment.
 with answered as (
@@ -6,7 +6,7 @@ with answered as (
     and r.source <> 'date_change'
 )
 select
-  p.person_id, p.external_id as member_id, coalesce(place.path, '') as unit, s.answer, words.comments, latest.source,
+  p.person_id, p.external_id as member_id, coalesce(unit_path(place.lineage), '') as unit, s.answer, theirs.comments, latest.source,
   latest.at
 from answered
 join person p using (person_id)
@@ -16,7 +16,7 @@ cross join lateral (
   from response r
   join response_comment c using (response_id)
   where r.question_id = $1 and r.person_id = p.person_id
-) words
+) theirs
 join lateral (
   select r.source, r.at
   from response r
@@ -25,18 +25,11 @@ join lateral (
   order by r.at desc, r.response_id desc
   limit 1
 ) latest on true
-left join lateral (
-  select u.lineage, string_agg(a.name, ' / ' order by step.n) as path
-  from unit u
-  cross join lateral unnest(u.lineage) with ordinality as step (unit_id, n)
-  join unit a on a.unit_id = step.unit_id
-  where u.unit_id = case when s.response_id is null then p.unit_id else s.unit_id end
-  group by u.unit_id
-) place on true
-where (s.answer is not null or cardinality(words.comments) > 0)
+left join unit place on place.unit_id = case when s.response_id is null then p.unit_id else s.unit_id end
+where (s.answer is not null or cardinality(theirs.comments) > 0)
   and ($2::bigint is null or $2 = any (place.lineage))
   and ($3::text is null or s.answer = $3)
-  and (not $4 or cardinality(words.comments) > 0)
+  and (not $4 or cardinality(theirs.comments) > 0)
 order by p.person_id
 limit $6;
 

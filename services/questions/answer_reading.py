@@ -17,10 +17,10 @@ from typing import Final, Literal
 from services.questions.contradiction import contradicts
 from services.questions.counted import counts
 from services.questions.phrases import folded
-from services.questions.questions import OfferedAnswer
+from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
-LONGEST: Final = 4000
+MAX_LENGTH: Final = 4000
 """Most characters that are read."""
 
 _KEYCAP: Final = re.compile("[\ufe0f\u20e3]")
@@ -82,7 +82,7 @@ def find_choice(text: str) -> DigitChoice | None:
 
 
 def read_answer(
-    text: str, answers: Iterable[OfferedAnswer], menu: Mapping[str, str], letters: str = ""
+    text: str, answers: Iterable[AnswerOption], menu: Mapping[str, str], letters: str = ""
 ) -> ReadAnswer | None:
     """Read the answer in a person's own words; None where it is unclear.
 
@@ -111,10 +111,10 @@ def read_answer(
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:LONGEST])).strip()
+    return unicodedata.normalize("NFKC", _KEYCAP.sub("", text[:MAX_LENGTH])).strip()
 
 
-def _by_words(text: str, known: Mapping[str, OfferedAnswer], menu: Mapping[str, str]) -> ReadAnswer | None:
+def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, str]) -> ReadAnswer | None:
     beginning = _begins_with(text, known)
     if beginning is None:
         return None
@@ -134,7 +134,7 @@ def _by_words(text: str, known: Mapping[str, OfferedAnswer], menu: Mapping[str, 
     return ReadAnswer(name, "words", _comment(rest))
 
 
-def _begins_with(text: str, known: Mapping[str, OfferedAnswer]) -> tuple[str, str] | None:
+def _begins_with(text: str, known: Mapping[str, AnswerOption]) -> tuple[str, str] | None:
     """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
     spans = [(folded(word[0]), word.end()) for word in _SPELT.finditer(text)]
     spoken = [(word, end) for words, end in spans for word in words.split() or [""]]

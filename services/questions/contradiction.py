@@ -16,7 +16,7 @@ from typing import Final
 
 from services.questions.counted import counts
 from services.questions.phrases import folded
-from services.questions.questions import OfferedAnswer
+from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
 _CLAUSE_END: Final = re.compile('[.,;:!?()="\u201c\u201d\r\n\u2013\u2014\u2026/|]+|\\s-+|-+\\s')
@@ -36,7 +36,7 @@ class _Phrase:
 
 
 def contradicts(
-    answer: OfferedAnswer, rest: str, known: Mapping[str, OfferedAnswer], menu: Mapping[str, str], *, by_digit: bool
+    answer: AnswerOption, rest: str, known: Mapping[str, AnswerOption], menu: Mapping[str, str], *, by_digit: bool
 ) -> bool:
     """Tell whether the words beside an answer deny it, correct it or say another one.
 
@@ -77,7 +77,7 @@ def _clauses(text: str) -> Iterator[str]:
             yield " ".join(clause)
 
 
-def _phrases(words: Sequence[str], known: Mapping[str, OfferedAnswer]) -> Iterator[_Phrase]:
+def _phrases(words: Sequence[str], known: Mapping[str, AnswerOption]) -> Iterator[_Phrase]:
     """Yield the phrases of answers in a clause, at each place the longest; no words that mostly add nothing."""
     meant = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
     longest, idle = max(map(len, meant)), reading_words().before | reading_words().after
@@ -92,7 +92,7 @@ def _phrases(words: Sequence[str], known: Mapping[str, OfferedAnswer]) -> Iterat
         start += 1
 
 
-def _is_another(words: Sequence[str], phrases: Sequence[_Phrase], answer: OfferedAnswer) -> bool:
+def _is_another(words: Sequence[str], phrases: Sequence[_Phrase], answer: AnswerOption) -> bool:
     """Tell whether a clause is another answer, and no more: "sorry, poor"."""
     known = reading_words()
     around = known.before | known.after | known.corrects
@@ -103,7 +103,7 @@ def _is_another(words: Sequence[str], phrases: Sequence[_Phrase], answer: Offere
     )  # fmt: skip
 
 
-def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: OfferedAnswer, *, first: bool) -> bool:
+def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: AnswerOption, *, first: bool) -> bool:
     """Tell whether a clause denies an answer.
 
     Args:

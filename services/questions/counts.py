@@ -49,14 +49,14 @@ class CountDifference:
         campaign_id: the campaign, None where an answer came outside of any.
         unit_id: the unit, None where none is known.
         answer: its name.
-        tallied: the running sum.
+        summed: the running sum.
         counted: the recount.
     """
 
     campaign_id: int | None
     unit_id: int | None
     answer: str
-    tallied: int
+    summed: int
     counted: int
 
 
@@ -68,8 +68,8 @@ async def answer_counts(db: Connection, question: Question, campaign_id: int | N
         question: the question.
         campaign_id: only answers to this campaign's messages; None for all.
     """
-    counted = {row["answer"]: row["n"] for row in await db.fetch(SQL["totals"], question.question_id, campaign_id)}
-    return _complete(question, counted)
+    rows = await db.fetch(SQL["sum_question"], question.question_id, campaign_id)
+    return _complete(question, {row["answer"]: row["n"] for row in rows})
 
 
 async def unit_answers(
@@ -87,13 +87,13 @@ async def unit_answers(
         Units in the order of their paths. People without a unit of that kind come last, in a row of their own, so the
         rows of one kind add up to the question.
     """
-    rows = await db.fetch(SQL["by_unit"], question.question_id, kind, campaign_id)
+    rows = await db.fetch(SQL["sum_units"], question.question_id, kind, campaign_id)
     return [UnitAnswers(row["unit_id"], row["name"], row["path"], _complete(question, row["answers"])) for row in rows]
 
 
 async def recount(db: Connection, question_id: int) -> list[CountDifference]:
     """Compare the running sums with a full recount of the ledger; returns no differences if all is well."""
-    return [_difference(row) for row in await db.fetch(SQL["ledger_differences"], question_id)]
+    return [_difference(row) for row in await db.fetch(SQL["find_ledger_differences"], question_id)]
 
 
 async def compact(db: Connection) -> int:
@@ -116,8 +116,8 @@ def shares(counts: Sequence[int]) -> tuple[str, ...]:
 
 
 def _complete(question: Question, counted: Mapping[str, int]) -> dict[str, int]:
-    return {answer.name: counted.get(answer.name, 0) for answer in question.answers}
+    return {answer.name: counted.get(answer.name, 0) for answer in question.options}
 
 
 def _difference(row: asyncpg.Record) -> CountDifference:
-    return CountDifference(row["campaign_id"], row["unit_id"], row["answer"], row["tallied"], row["counted"])
+    return CountDifference(row["campaign_id"], row["unit_id"], row["answer"], row["summed"], row["counted"])

@@ -1,11 +1,11 @@
--- name: totals
+-- name: sum_question
 -- The whole question, or one campaign's share of it: a few hundred rows, however many people answered.
 select answer, sum(n)::bigint as n
 from response_count
 where question_id = $1 and ($2::bigint is null or campaign_id = $2)
 group by answer;
 
--- name: by_unit
+-- name: sum_units
 -- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
 -- everybody who has no unit of the requested kind.
 with direct as (
@@ -33,16 +33,12 @@ with direct as (
 )
 select
   g.unit_id, coalesce(u.name, '') as name, g.answers,
-  coalesce(
-    (select string_agg(a.name, ' / ' order by step.n)
-     from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id),
-    ''
-  ) as path
+  coalesce(unit_path(u.lineage), '') as path
 from gathered g
 left join unit u using (unit_id)
 order by u.unit_id is null, path, u.unit_id;
 
--- name: ledger_differences
+-- name: find_ledger_differences
 -- Recounts present answers from the ledger, in the units in which they are counted, and returns where the sums differ.
 with present as (
   select distinct on (r.person_id) r.person_id, r.answer, r.campaign_id
@@ -54,32 +50,32 @@ with present as (
   from present r
   left join response_status s on s.question_id = $1 and s.person_id = r.person_id
   group by 1, 2, 3
-), tallied as (
+), summed as (
   select coalesce(campaign_id, 0) as campaign_id, coalesce(unit_id, 0) as unit_id, answer, sum(n)::bigint as n
   from response_count where question_id = $1
   group by 1, 2, 3
 )
 select
-  nullif(campaign_id, 0) as campaign_id, nullif(unit_id, 0) as unit_id, answer, coalesce(t.n, 0) as tallied,
+  nullif(campaign_id, 0) as campaign_id, nullif(unit_id, 0) as unit_id, answer, coalesce(t.n, 0) as summed,
   coalesce(c.n, 0) as counted
 from counted c
-full join tallied t using (campaign_id, unit_id, answer)
+full join summed t using (campaign_id, unit_id, answer)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2, 3;
 
 -- name: compact
 -- Replaces the rows of each sum by one row. An answer recorded meanwhile adds its own row and is not disturbed.
 with crowded as (
-  select unnest(array_agg(tally_id)) as tally_id
+  select unnest(array_agg(response_count_id)) as response_count_id
   from response_count group by question_id, campaign_id, unit_id, answer having count(*) > 1
-), taken as (
+), removed as (
   delete from response_count t
   using crowded c
-  where t.tally_id = c.tally_id
+  where t.response_count_id = c.response_count_id
   returning t.question_id, t.campaign_id, t.unit_id, t.answer, t.n
 ), kept as (
   insert into response_count (question_id, campaign_id, unit_id, answer, n)
   select question_id, campaign_id, unit_id, answer, sum(n)
-  from taken group by question_id, campaign_id, unit_id, answer having sum(n) <> 0
+  from removed group by question_id, campaign_id, unit_id, answer having sum(n) <> 0
 )
-select count(*) from taken;
+select count(*) from removed;

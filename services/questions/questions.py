@@ -1,8 +1,8 @@
-"""Questions: words, dates, and the answers that are offered."""
+"""Questions: words, dates, and options."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
-from core.settings import Settings
+from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
-from messaging.content.dates import CAMPAIGN_ZONE
 from messaging.content.languages import DEFAULT, spoken
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
@@ -24,12 +23,10 @@ SQL: Final = load_queries(__file__)
 
 QuestionPhase = Literal["before", "open", "closed"]
 
-_DEFAULT_ZONE: Final = "Europe/London"
-
 
 @dataclass(frozen=True, slots=True)
-class OfferedAnswer:
-    """Answer that a question offers.
+class AnswerOption:
+    """Option: an answer that a question offers.
 
     Attributes:
         name: what files and exports call it: `very_good`.
@@ -74,7 +71,7 @@ class Question:
         name: what commands and files call it.
         organisation: whose question it is; empty means the one in the settings.
         words: its words by language, English among them.
-        answers: in the order in which people see them.
+        options: the answers it offers, in the order in which people see them.
         opens_at: nothing counts before it; None for always. Aware, UTC, like every time here.
         closes_at: nothing counts after it.
         time_zone: the zone its dates are shown in.
@@ -86,7 +83,7 @@ class Question:
     name: str
     organisation: str
     words: Mapping[str, QuestionWords]
-    answers: tuple[OfferedAnswer, ...]
+    options: tuple[AnswerOption, ...]
     opens_at: datetime | None
     closes_at: datetime
     time_zone: str
@@ -101,15 +98,15 @@ class Question:
     @property
     def digits(self) -> dict[str, str]:
         """Return the digits it offers, and the answer of each."""
-        return {answer.digit: answer.name for answer in self.answers if answer.digit is not None}
+        return {option.digit: option.name for option in self.options if option.digit is not None}
 
     def said_in(self, language: str) -> QuestionWords:
         """Return its words in a language, or in English."""
         return self.words[spoken(language, self.words) or DEFAULT]
 
-    def answer(self, name: str) -> OfferedAnswer | None:
-        """Return an answer by its name; None where it has none of that name."""
-        return next((answer for answer in self.answers if answer.name == name), None)
+    def option(self, name: str) -> AnswerOption | None:
+        """Return an option by its name; None where it has none of that name."""
+        return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
         """Return whether it is still to open, open, or closed at a moment."""
@@ -117,48 +114,24 @@ class Question:
             return "before"
         return "open" if now < self.closes_at else "closed"
 
-    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
-        """Return the template variables that are the same for everybody.
-
-        Args:
-            settings: has the organisation and how to reach it.
-            languages: the template's; words and dates differ in those beyond the first.
-        """
-        base, *others = languages
-        return {
-            "organisation": self.organisation or settings.organisation,
-            "contact": settings.contact,
-            CAMPAIGN_ZONE: self.time_zone,
-            "question": self._variables(base),
-            **(
-                {"languages": {language: {"question": self._variables(language)} for language in others}}
-                if others
-                else {}
-            ),
-        }
-
-    def _variables(self, language: str) -> dict[str, str]:
-        words = self.said_in(language)
-        return {"title": words.title, "asks": words.asks, "closes": self.local(self.closes_at, language)}
-
     def local(self, at: datetime, language: str = DEFAULT) -> str:
         """Format a moment as people read it: `Monday 7 December, 12:00`."""
         return day_and_time(at, self.time_zone, language)
 
-    def is_made_from(self, spec: QuestionSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+    def is_made_from(self, spec: QuestionSpec, *, time_zone: str = DEFAULT_ZONE) -> bool:
         """Tell whether a file describes this question: the same words, dates and answers."""
         zone = spec.time_zone or time_zone
         opens, closes = _times(spec, zone)
-        return (opens, closes, _words(spec), answers_of(spec)) == (
+        return (opens, closes, _words(spec), options_of(spec)) == (
             self.opens_at,
             self.closes_at,
             dict(self.words),
-            self.answers,
+            self.options,
         )
 
 
 async def create_question(
-    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = _DEFAULT_ZONE
+    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = DEFAULT_ZONE
 ) -> Question:
     """Create a question.
 
@@ -207,7 +180,7 @@ async def extend_question(db: Connection, question: Question, closes: datetime, 
     Raises:
         Conflict: it is closed, or would close earlier than it does.
     """
-    if await db.fetchval(SQL["extend"], question.question_id, closes, now) is None:
+    if await db.fetchval(SQL["extend_question"], question.question_id, closes, now) is None:
         present = await get_question(db, question.name)
         at = present.local(present.closes_at)
         if present.closes_at <= now:
@@ -246,7 +219,7 @@ async def question_by_id(db: Connection, question_id: int) -> Question:
 
 async def question_names(db: Connection) -> list[str]:
     """List the names of all questions, the soonest to close first."""
-    return [row["name"] for row in await db.fetch(SQL["question_names"])]
+    return [row["name"] for row in await db.fetch(SQL["list_names"])]
 
 
 def question_of(row: Mapping[str, Any]) -> Question:
@@ -261,15 +234,15 @@ def question_of(row: Mapping[str, Any]) -> Question:
     }
     return Question(
         row["question_id"], row["name"], row["organisation"], {DEFAULT: own} | others,
-        tuple(_answer(answer, translations) for answer in row["answers"]), row["opens_at"], row["closes_at"],
+        tuple(_option(answer, translations) for answer in row["answers"]), row["opens_at"], row["closes_at"],
         row["time_zone"], row["letter"], row["goal_id"],
     )  # fmt: skip
 
 
-def answers_of(spec: QuestionSpec) -> tuple[OfferedAnswer, ...]:
+def options_of(spec: QuestionSpec) -> tuple[AnswerOption, ...]:
     """Return the answers that a file describes."""
     return tuple(
-        _answer(
+        _option(
             {
                 "name": answer.name,
                 "label": answer.label,
@@ -297,11 +270,11 @@ def _words(spec: QuestionSpec) -> dict[str, QuestionWords]:
     }
 
 
-def _answer(row: Mapping[str, Any], translations: Mapping[str, Any]) -> OfferedAnswer:
+def _option(row: Mapping[str, Any], translations: Mapping[str, Any]) -> AnswerOption:
     name, theirs = row["name"], {language: words["answers"][row["name"]] for language, words in translations.items()}
     phrases = [name.replace("_", " "), row["label"], *row["words"]]
     phrases += [phrase for words in theirs.values() for phrase in (words["label"], *words["words"])]
-    return OfferedAnswer(
+    return AnswerOption(
         name,
         {DEFAULT: row["label"]} | {language: words["label"] for language, words in theirs.items()},
         row["digit"],

@@ -34,7 +34,7 @@ where question_id = $1 and not exists (select from response r where r.question_i
 -- Removes the question itself.
 delete from question where question_id = $1 and not exists (select from response r where r.question_id = $1);
 
--- name: extend
+-- name: extend_question
 -- Only while it is open: its letter may be another's afterwards.
 update question set closes_at = $2 where question_id = $1 and closes_at > $3 and closes_at < $2 returning question_id;
 
@@ -46,6 +46,6 @@ select * from question_described where name = $1;
 -- The same by its id.
 select * from question_described where question_id = $1;
 
--- name: question_names
+-- name: list_names
 -- Soonest to close first.
 select name from question order by closes_at, name;

@@ -27,7 +27,7 @@ from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
-LONGEST_COMMENT: Final = 4000
+MAX_COMMENT_LENGTH: Final = 4000
 """Most characters of a comment that are kept."""
 
 
@@ -97,7 +97,7 @@ async def record_response(
         NotFound: no such question, person or answer.
         ValueError: neither an answer nor a comment, or not a valid source; a mistake in the program.
     """
-    source, words = ResponseSource(source), without_controls(comment).strip()[:LONGEST_COMMENT]
+    source, words = ResponseSource(source), without_controls(comment).strip()[:MAX_COMMENT_LENGTH]
     if answer is None and not words:
         raise ValueError("a response has an answer, a comment, or both")
     async with atomic(db):

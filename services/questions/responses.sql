@@ -56,9 +56,11 @@ insert into response (question_id, person_id, source, recorder, at, campaign_id,
 values ($1, $2, 'date_change', 'muster', $5, $3, $4);
 
 -- name: find_goal
+-- The goal of a question, which whoever answers has met.
 select goal_id from question where question_id = $1;
 
 -- name: add_comment
+-- Keeps the words of a response apart from the ledger: they can be deleted.
 insert into response_comment (response_id, comment) values ($1, $2);
 
 -- name: delete_comment
@@ -67,7 +69,7 @@ delete from response_comment where response_id = $1;
 
 -- name: update_status
 -- Recomputes the person's present answer and writes the difference as rows of +1 and -1, so that nobody waits for a
--- counter. Who changes their mind stays in the unit in which they were counted first.
+-- counter. People who change their mind stay in the unit in which they were counted first.
 with best as (
   select r.response_id, r.answer, r.campaign_id
   from response_standing r

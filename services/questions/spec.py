@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from core.errors import SpecError
+from core.setting_types import Zone
 from core.spec_errors import near_miss
 from core.spec_file import Moment, Name, OneLine, SpecTable, Text, at_zone, read_document, read_many, read_table
 from messaging.content.advice import NETWORK_WORDS
 from messaging.content.languages import DEFAULT, code
 from services.questions.phrases import folded
 
-MOST_ANSWERS: Final = 10
+MAX_ANSWERS: Final = 10
 """Most answers of a question: as many as there are digits."""
-LONGEST_LABEL: Final = 60
+MAX_LABEL_LENGTH: Final = 60
 """Most characters of a label: it stands on a button of a phone."""
 NOT_NAMES: Final = frozenset(
     {"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear", "comment", "none"}
@@ -43,7 +44,7 @@ def _digit(value: object) -> object:
 
 AnswerName = Annotated[str, Field(min_length=1, max_length=30), AfterValidator(_answer_name)]
 Digit = Annotated[str, BeforeValidator(_digit)]
-Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), OneLine]
+Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL_LENGTH), OneLine]
 AnswerWords = Annotated[tuple[Text, ...], BeforeValidator(read_many)]
 
 
@@ -79,23 +80,13 @@ class QuestionSpec(SpecTable):
     name: Name
     title: Annotated[Text, OneLine]
     organisation: str | None = None
-    time_zone: str | None = None
+    time_zone: Zone | None = None
     asks: Text
     opens: Moment | None = None
     closes: Moment
     comment: StrictBool | Text = True
-    answers: Annotated[tuple[AnswerSpec, ...], Field(min_length=2, max_length=MOST_ANSWERS)]
+    answers: Annotated[tuple[AnswerSpec, ...], Field(min_length=2, max_length=MAX_ANSWERS)]
     translations: dict[str, QuestionTranslation] = Field(default_factory=dict)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-        return value
 
     @field_validator("translations")
     @classmethod

@@ -11,7 +11,7 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 UNLOGGED: Final = {"wal_level": "minimal", "max_wal_senders": "0", "maintenance_work_mem": "512MB"}
 """Settings of a server whose bulk need not be logged: it is measured afterwards."""
-_WITHIN: Final = 900
+_STATEMENT_TIMEOUT: Final = 900
 
 
 @asynccontextmanager
@@ -33,13 +33,13 @@ async def emptied(db: Connection, tables: Sequence[str]) -> AsyncIterator[None]:
             await db.execute(f"alter table {one['place']} drop constraint {one['name']}")
         yield
         for index in indexes:
-            await db.execute(index["made"], timeout=_WITHIN)
+            await db.execute(index["made"], timeout=_STATEMENT_TIMEOUT)
         for one in constraints:
-            await db.execute(f"alter table {one['place']} add {one['made']}", timeout=_WITHIN)
+            await db.execute(f"alter table {one['place']} add {one['made']}", timeout=_STATEMENT_TIMEOUT)
 
 
 async def settle(db: Connection, tables: Sequence[str]) -> None:
     """Statistics as autovacuum would have left them, and nothing left to be written."""
     for table in tables:
-        await db.execute(f"vacuum (analyze) {table}", timeout=_WITHIN)
-    await db.execute("checkpoint", timeout=_WITHIN)
+        await db.execute(f"vacuum (analyze) {table}", timeout=_STATEMENT_TIMEOUT)
+    await db.execute("checkpoint", timeout=_STATEMENT_TIMEOUT)

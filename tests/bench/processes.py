@@ -22,7 +22,7 @@ from core.errors import Unavailable
 ROOT: Final = Path(__file__).parents[2]
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PLACES: Final = "/usr/sbin:/usr/local/sbin:/usr/libexec/postfix"
-PATIENCE: Final = 60.0
+START_TIMEOUT: Final = 60.0
 """Seconds a process has to come up, and to stop."""
 
 
@@ -144,7 +144,7 @@ def python(*words: str, environment: Mapping[str, str], log: Path, ready: str) -
             stderr=out,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while ready not in (said := log.read_text(errors="replace")):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{' '.join(words)} did not come up: {said[-500:]}")
@@ -165,14 +165,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE)
+            process.wait(START_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def _until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -38,7 +38,7 @@ MOST: Final = 1.05
 COSTS: Final = ("launch", "mail", "text", "reply", "press")
 """What is measured: putting a message into the outbox, sending one, and taking an answer by text and by link."""
 _AT_ONCE: Final = 32
-_PATIENCE: Final = 300.0
+_TIMEOUT: Final = 300.0
 
 _MENUS: Final = {"ballot": "{1: voted, 2: not_voted, 3: no_ballot_paper}", "question": "{1: good, 2: fair, 3: poor}"}
 _SMS: Final = (
@@ -179,7 +179,7 @@ class Side:
 
     async def _until_counted(self, number: int) -> None:
         """Wait until so many answers count: nothing is measured that was not done."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while (counted := await self.runtime.pool.fetchval(SQL["counted"])) != number:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{counted} answers count, of {number}")

@@ -12,9 +12,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize
 
 from core.runtime import Runtime
+from messaging.content.translations import languages
 from tests.browser.test_console import LEVELS, RULES, SIDEWAYS
 from tests.support.member_states import every_page
-from webhooks.members.translations import languages
 
 NARROW: ViewportSize = {"width": 320, "height": 640}
 ALL = RULES | {"rules": {"target-size": {"enabled": True}}}

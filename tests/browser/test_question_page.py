@@ -13,7 +13,7 @@ from tests.browser.test_console import SIDEWAYS, assert_accessible
 from tests.browser.test_member import PHONE
 from tests.browser.test_member_pages import picture
 from tests.support.electorate import add_person
-from tests.support.questions import Room, add_question, ask
+from tests.support.questions import AskedQuestion, add_question, ask
 
 WORDS = "The <b>lift</b> was out.\nNobody said so."
 BOX = "What could we do better?"
@@ -25,7 +25,7 @@ async def ann(db: Connection) -> int:
 
 
 @pytest.fixture
-async def room(site: Site, db: Connection, ann: int) -> Room:
+async def room(site: Site, db: Connection, ann: int) -> AskedQuestion:
     closes = site.clock() + timedelta(days=7)
     return await ask(site.runtime, db, await add_question(db, closes=closes.isoformat()))
 
@@ -38,13 +38,13 @@ async def press(site: Site, visit: Visit, button: str) -> None:
     await assert_accessible(visit)
 
 
-async def comments(room: Room) -> list[str]:
+async def comments(room: AskedQuestion) -> list[str]:
     return [row["comment"] for row in await room.db.fetch("select comment from response_comment order by response_id")]
 
 
 @pytest.mark.parametrize(("view", "width", "scheme"), [("narrow", 360, "light"), ("wide", 1280, "dark")])
 async def test_a_comment_is_written_beside_an_answer_and_taken_back(
-    site: Site, room: Room, ann: int, view: str, width: int, scheme: Scheme
+    site: Site, room: AskedQuestion, ann: int, view: str, width: int, scheme: Scheme
 ) -> None:
     path = await room.link_to(ann)
     async with site.visit(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from campaigns.replies.reply_inbox import open_replies
-from campaigns.replies.staff_answers import MailThread, send_answer
+from campaigns.replies.staff_replies import MailThread, send_staff_reply
 from console.sign_in_message import queue_sign_in_link
 from core.clock import system_clock
 from core.db import Connection
@@ -82,7 +82,7 @@ async def _answer_one(stage: Stage, db: Connection) -> int | None:
     for reply in waiting:
         try:
             async with db.transaction():
-                answer = await send_answer(
+                answer = await send_staff_reply(
                     db, stage.settings, reply.reply_id, ANSWER, thread=MailThread(), actor=_BY.actor, at=system_clock()
                 )
         except Conflict:

@@ -10,13 +10,13 @@ from typing import Any
 from sandbox.demo.question import VISIT
 from sandbox.demo.reconcile import Addressee, People
 from sandbox.record import Act
-from services.questions.questions import Question, QuestionWords, answers_of
+from services.questions.questions import Question, QuestionWords, options_of
 from services.questions.spec import load_question_spec
 from tests.faults.answers import Heard, judge_answers
 from tests.faults.reckoning import Finding
 
 QUESTION = Question(
-    1, "visit", "", {"en": QuestionWords("", "", "")}, answers_of(load_question_spec(VISIT)), None,
+    1, "visit", "", {"en": QuestionWords("", "", "")}, options_of(load_question_spec(VISIT)), None,
     datetime(2026, 12, 7, tzinfo=UTC), "", "A", 1,
 )  # fmt: skip
 PEOPLE = People(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
-WITHIN: Final = 120
+COMMAND_TIMEOUT: Final = 120
 """Seconds for a command."""
 
 
@@ -64,7 +64,7 @@ class _Zygote:
     def ask(self, request: dict[str, Any]) -> int:
         """Have one command run; returns its exit status."""
         to, answers = self._streams()
-        clock = threading.Timer(WITHIN, self._process.kill)
+        clock = threading.Timer(COMMAND_TIMEOUT, self._process.kill)
         clock.start()
         try:
             to.write(json.dumps(request).encode() + b"\n")

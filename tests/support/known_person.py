@@ -84,7 +84,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
                      " values ($1, 0, 'SM-0', 'receipt')",
                      mail_id)  # fmt: skip
     await db.execute(
-        "insert into transactional (message_id, kind, purpose, content, opens, asked_by)"
+        "insert into transactional (message_id, kind, purpose, content, has_secrets, asked_by)"
         " values ($1, 'answer', 'service', '{\"text\": \"Dear Zebedee\"}', false, 'olga')",
         mail_id,
     )
@@ -165,7 +165,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
         "insert into soft_bounce (message_id, address, code, at) values ($1, $2, '4.2.2', now())", mail_id, MAILBOX
     )
     await db.execute("insert into erased_place (message_id, channel, address) values (987, 'email', $1)", MAILBOX)
-    await db.execute("insert into notice_sent (channel, address, what) values ('sms', $1, 'no_pictures')", PHONE)
+    await db.execute("insert into sent_once (channel, address, kind) values ('sms', $1, 'no_pictures')", PHONE)
     await db.execute(
         "insert into webhook_subscription (name, url, events, secret, created_by)"
         " values ('w', 'https://x', '{claim.*}', '', 'a')"

@@ -30,7 +30,7 @@ class Lmtp(aiosmtplib.SMTP):
 
 
 @dataclass
-class Room:
+class MailroomSetup:
     """A mailroom, and who was asked."""
 
     runtime: Runtime
@@ -73,7 +73,7 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room(runtime: Runtime, db: Connection, clock: Moving) -> AsyncIterator[Room]:
+async def open_room(runtime: Runtime, db: Connection, clock: Moving) -> AsyncIterator[MailroomSetup]:
     settings = runtime.settings.model_copy(
         update={"bounce_domain": BOUNCES, "reply_domain": REPLIES, "mailroom_largest": 1}
     )
@@ -81,4 +81,4 @@ async def open_room(runtime: Runtime, db: Connection, clock: Moving) -> AsyncIte
     campaign = await make_campaign(here, db, now=clock())
     async with listening(here, "lmtp", "127.0.0.1:0") as where:
         host, _, port = where.rpartition(":")
-        yield Room(here, campaign, clock, host, int(port))
+        yield MailroomSetup(here, campaign, clock, host, int(port))

@@ -73,7 +73,7 @@ async def present(db: Connection, question: Question, person: int) -> Record | N
     )  # fmt: skip
 
 
-class Room:
+class AskedQuestion:
     """A question that was asked by a campaign, whose messages have been sent, and what people say to it."""
 
     def __init__(self, runtime: Runtime, db: Connection, question: Question, campaign_id: int) -> None:
@@ -137,7 +137,7 @@ async def ask(
     template: str = "feedback-request",
     name: str = "feedback",
     **changes: object,
-) -> Room:
+) -> AskedQuestion:
     """Ask a question by a campaign of one step, whose messages were sent an hour ago."""
     given: dict[str, object] = {
         "name": name, "title": "How did we do?", "about": {"question": question.name}, "quiet_hours": "none",
@@ -151,4 +151,4 @@ async def ask(
         " where campaign_id = $1 and state = 'queued'",
         campaign.campaign_id, NOW - timedelta(hours=1),
     )  # fmt: skip
-    return Room(runtime, db, question, campaign.campaign_id)
+    return AskedQuestion(runtime, db, question, campaign.campaign_id)

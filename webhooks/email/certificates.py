@@ -25,15 +25,15 @@ from webhooks.email.receiver import Forged
 
 SQL: Final = load_queries(__file__)
 
-MOST_KEPT: Final = 8
+MAX_KEPT: Final = 8
 """Certificates in memory."""
 KEPT_FOR: Final = timedelta(days=800)
 """Amazon changes its certificates about once a year."""
 FETCHES: Final = 20
 """Certificates of one topic that one network may make us fetch within a minute."""
 FETCHES_IN_ALL: Final = 200
-LARGEST: Final = 16 * 1024
-ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
+MAX_CERTIFICATE_SIZE: Final = 16 * 1024
+CERTIFICATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
 
 class Certificates:
@@ -93,7 +93,7 @@ class Certificates:
     def _remember(self, url: str, certificate: Certificate) -> None:
         self._kept[url] = certificate
         self._kept.move_to_end(url)
-        while len(self._kept) > MOST_KEPT:
+        while len(self._kept) > MAX_KEPT:
             self._proved.discard(self._kept.popitem(last=False)[0])
 
     def _count(self, now: datetime, topic: str, where: str) -> None:
@@ -117,13 +117,13 @@ async def fetch(runtime: Runtime, url: URL) -> bytes:
         Unavailable: the server does not answer, or answers with an error or too much.
     """
     try:
-        async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:
+        async with runtime.http.get(url, allow_redirects=False, timeout=CERTIFICATE_TIMEOUT) as response:
             if response.status != 200:
                 raise Unavailable(f"Amazon SNS answered {response.status}.", remedy="Please try again later.")
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > LARGEST:
+                if len(body) > MAX_CERTIFICATE_SIZE:
                     raise Unavailable("Amazon SNS answered with too much.", remedy="Please try again later.")
             return bytes(body)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

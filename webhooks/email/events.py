@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeVar
 
 from core.db import Connection
 from core.keyring import Keyring
-from messaging.outbox.bounces import note_soft_bounce, settle_soft_bounces
+from messaging.outbox.bounces import discount_soft_bounces, note_soft_bounce
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.reports.diagnostics import RefusalClass
 from messaging.states import Reason, State
@@ -40,7 +40,7 @@ _SIGNED: Final = re.compile(
     r"(?<![0-9a-z])([0-9a-hjkmnp-tv-z]{1,13}-[0-9a-hjkmnp-tv-z]{8})(?![0-9a-z-])", re.IGNORECASE
 )
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
-_LONGEST: Final = 300
+_MAX_LENGTH: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +105,21 @@ async def apply_events(db: Connection, source: str, events: Sequence[ReportedEve
         if reported.event.kind == "delivered":
             delivered.append(done.message_id)
         elif reported.event.soft:
-            code = reported.event.code[:_LONGEST]
+            code = reported.event.code[:_MAX_LENGTH]
             await note_soft_bounce(db, done.message_id, code=code, at=reported.event.at, source=source)
     if delivered:
-        await settle_soft_bounces(db, delivered, events[-1].reported_at)
+        await discount_soft_bounces(db, delivered, events[-1].reported_at)
 
 
 def _receipt(source: str, reported: ReportedEvent) -> Receipt:
     event = reported.event
-    detail = {"event": event.kind} | ({"words": event.words[:_LONGEST]} if event.words else {})
+    detail = {"event": event.kind} | ({"words": event.words[:_MAX_LENGTH]} if event.words else {})
     return Receipt(
         message_id=reported.message_id,
         provider_id=None,
         state=_STATES[event.kind],
         source=source,
-        code=event.code[:_LONGEST] or None,
+        code=event.code[:_MAX_LENGTH] or None,
         # a provider's clock that is ahead of ours must not put events into the future
         at=min(event.at, reported.reported_at),
         detail=detail,
@@ -137,7 +137,7 @@ def find_message(keyring: Keyring, *texts: object) -> int | None:
     for text in texts:
         if not isinstance(text, str):
             continue
-        for signed in _SIGNED.finditer(text[:_LONGEST]):
+        for signed in _SIGNED.finditer(text[:_MAX_LENGTH]):
             message_id = keyring.verify_id(signed[1], "bounce")
             if message_id is not None:
                 return message_id

@@ -32,14 +32,14 @@ from webhooks.email.receiver import Forged, mark_token_used, refused, source_of,
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
 
-MOST_AT_ONCE: Final = 8
+MAX_AT_ONCE: Final = 8
 """Mails that are processed at the same time: in JSON or a form each may take twice its size."""
-MOST_UNKNOWN: Final = 2
+MAX_UNKNOWN: Final = 2
 """… from one network and not verified yet."""
 WAITS: Final = 5.0
 """Seconds that a further mail waits for a slot."""
-MOST_RECIPIENTS: Final = 20
-LONGEST_HEADER: Final = 4000
+MAX_RECIPIENTS: Final = 20
+MAX_HEADER_LENGTH: Final = 4000
 
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,76}", re.ASCII)
 _OWN: Final = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
@@ -103,7 +103,7 @@ class InboundReceiver:
         self._intake = intake
         self._provider = provider
         self._uploads = Uploads()
-        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
         self._unknown: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
 
     @property
@@ -144,7 +144,7 @@ class InboundReceiver:
 
     async def _take_slot(self, slot: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
         """Wait for a slot; a network that is not verified yet gets few, so that others get some too."""
-        few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
+        few = MAX_AT_ONCE if known or where == INSIDE else MAX_UNKNOWN
         try:
             async with asyncio.timeout(WAITS):
                 # weak: the semaphore disappears when no request of that network holds or awaits it
@@ -166,7 +166,7 @@ class InboundReceiver:
 async def _store_for_each(runtime: Runtime, name: str, posted: PostedMail) -> bool:
     """Store a mail for each of its recipients that is an address of ours; returns whether there was one."""
     known = 0
-    for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
+    for recipient in dict.fromkeys(posted.recipients[:MAX_RECIPIENTS]):
         destination = read_destination(runtime.settings, runtime.keyring, recipient)
         if destination is None:
             continue
@@ -194,7 +194,7 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
     mail = Message(policy=compat32)
     for name, value in headers:
         if _HEADER_NAME.fullmatch(name) and name.lower() not in _OWN:
-            mail[name] = " ".join(value[:LONGEST_HEADER].split())
+            mail[name] = " ".join(value[:MAX_HEADER_LENGTH].split())
     mail["MIME-Version"] = "1.0"
     mail["Content-Type"] = "multipart/mixed"
     mail.set_payload([])
@@ -204,7 +204,7 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
             words["Content-Type"] = content_type
             words.set_payload(content.encode("utf-8", "replace").decode(), "utf-8")
             mail.attach(words)
-    for _ in range(min(attachments, MOST_RECIPIENTS)):
+    for _ in range(min(attachments, MAX_RECIPIENTS)):
         thing = Message(policy=compat32)
         thing["Content-Type"] = "application/octet-stream"
         thing["Content-Disposition"] = "attachment"
@@ -220,7 +220,7 @@ def header_lines(text: str) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for line in text.replace("\r\n", "\n").split("\n")[:2000]:
         if line.startswith((" ", "\t")) and lines:
-            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {line.strip()}"[:LONGEST_HEADER])
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]} {line.strip()}"[:MAX_HEADER_LENGTH])
         elif ":" in line:
             name, _, value = line.partition(":")
             lines.append((name, value.strip()))

@@ -28,7 +28,7 @@ from webhooks.verification import SIGNATURE_AGE
 
 T = TypeVar("T")
 
-LARGEST: Final = 1024 * 1024
+MAX_REQUEST_SIZE: Final = 1024 * 1024
 """Bytes of a request; SendGrid sends up to 768 KB of events at once."""
 AHEAD: Final = timedelta(minutes=5)
 """Maximum that a provider's clock may be ahead of ours."""
@@ -123,7 +123,7 @@ class EventReceiver:
         runtime, provider = request.app[RUNTIME], self._provider
         if not provider.is_set_up(runtime.settings):
             raise web.HTTPNotFound
-        body = await read_body(request, largest=LARGEST)
+        body = await read_body(request, largest=MAX_REQUEST_SIZE)
         reading = provider.read(runtime, request, body)
         arrivals = await verify_and_read(request, self._intake, source_of(provider.name), provider.name, body, reading)
         await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))

@@ -37,9 +37,9 @@ BATCH: Final = 100
 """Items in one transaction."""
 FEW: Final = 5
 """Slow items in one transaction: others wait for the rows it locks."""
-MOST_TRIES: Final = 15
-LONGEST_PAUSE: Final = timedelta(minutes=10)
-MOST_WAITING: Final = 5000
+MAX_TRIES: Final = 15
+MAX_PAUSE: Final = timedelta(minutes=10)
+MAX_WAITING: Final = 5000
 """Items that may wait to be stored: a few seconds' worth."""
 MALFORMED_KEPT: Final = 1000
 MALFORMED_CAP: Final = 8 * 1024
@@ -110,7 +110,7 @@ class Intake:
         Raises:
             Unavailable: the database does not answer; the provider should try again.
         """
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
@@ -362,8 +362,8 @@ async def _finish(runtime: Runtime, db: Connection, handler: ItemHandler, items:
 
 
 async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Exception) -> None:
-    hopeless = isinstance(error, InputError) or item.attempts + 1 >= MOST_TRIES
-    pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
+    hopeless = isinstance(error, InputError) or item.attempts + 1 >= MAX_TRIES
+    pause = min(timedelta(seconds=2**item.attempts), MAX_PAUSE)
     state = "parked" if hopeless else "new"
     await db.execute(
         SQL["postpone_item"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause

@@ -11,9 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link
-from campaigns.replies.comments import comment_link
 from campaigns.replies.opt_outs import opt_in
+from campaigns.replies.presses import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
@@ -156,11 +155,11 @@ class _Press:
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*self._presses, *UNDOS) else None
-        view = second_question(pressed, self._subject.answers(self._now), self._subject.others)
+        view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.others)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
-        if self._pressed in self._subject.presses and self._pressed not in self._subject.answers(self._now):
+        if self._pressed in self._subject.presses and self._pressed not in self._subject.offered_presses(self._now):
             return await self._page(self._subject.page(self._recipient, self._now))
         inbound_id = await self._keep({"confidence": confidence, "signals": list(signals)})
         await answer_link(

@@ -38,7 +38,7 @@ MANY_VIEWS: Final = 4
 VIEW_LASTS: Final = timedelta(days=2)
 """Maximum age of a page that can still be answered."""
 
-MOST_LATELY: Final = 20
+MAX_LATELY: Final = 20
 """Views of one page kept within `LATELY`; one more replaces the oldest, whose form stops working."""
 LATELY: Final = timedelta(minutes=10)
 
@@ -95,7 +95,7 @@ async def record_view(
     """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
-    await db.execute(SQL["record_view"], *look, MOST_LATELY, LATELY)
+    await db.execute(SQL["record_view"], *look, MAX_LATELY, LATELY)
     return nonce
 
 

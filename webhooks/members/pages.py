@@ -16,10 +16,10 @@ from campaigns.subjects.page import MemberPage
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from core.settings import TEMPLATES, Settings
-from messaging.content.translations import day_and_time, day_words
+from messaging.content.translations import day_and_time, day_words, languages, wording
+from webhooks.members.page_languages import accepted, language, local_time
 from webhooks.members.paths import way_back
 from webhooks.members.recipient import Recipient
-from webhooks.members.translations import accepted, language, languages, local_time, wording
 
 FOLDER: Final = TEMPLATES / "pages"
 
@@ -61,7 +61,7 @@ def respond(
         details=_details(recipient, _spoken(request, recipient), say),
         lines=[*pressed, *(say(line) for line in view.lines)],
         choose=say(view.choose) if view.choose else None,
-        buttons=[(value, say(key), kind) for value, key, kind in view.buttons],
+        buttons=[(button.value, say(button.words), button.style) for button in view.buttons],
         comment=say(view.comment) if view.comment else None,
         others=[(value, say(key)) for value, key in view.others],
         undos=[undo for undo in (view.undo_beside, view.undo) if undo],

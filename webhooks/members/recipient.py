@@ -20,7 +20,7 @@ from messaging.erased_address import is_erased
 from webhooks.inbound_log.inbound_log import store_done
 from webhooks.members.page_views import (
     LATELY,
-    MOST_LATELY,
+    MAX_LATELY,
     NEAR,
     VIEW_LASTS,
     AnsweredView,
@@ -173,7 +173,7 @@ async def view_page(
         list(signals),
         page,
         alone,
-        MOST_LATELY,
+        MAX_LATELY,
         LATELY,
     )
     return None if row is None else (_recipient(row), nonce)

@@ -14,7 +14,7 @@ from aiohttp import web
 from multidict import MultiDict
 
 from campaigns.replies.opt_outs import opt_in, opt_out
-from campaigns.subjects.page import MemberPage, second_question, stopped_note
+from campaigns.subjects.page import AnswerButton, MemberPage, second_question, stopped_note
 from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
@@ -78,8 +78,10 @@ def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Respons
     view = MemberPage(
         heading="unsubscribe",
         lines=["unsubscribe_why"],
-        buttons=[(HERE, "unsubscribe_here", "main")]
-        + ([] if recipient.erased else [(EVERYWHERE, "unsubscribe_everywhere", "")]),
+        buttons=[
+            AnswerButton(HERE, "unsubscribe_here", "main"),
+            *([] if recipient.erased else [AnswerButton(EVERYWHERE, "unsubscribe_everywhere")]),
+        ],
     )
     return respond(request, recipient, view, nonce=nonce)
 

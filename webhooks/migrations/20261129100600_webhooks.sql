@@ -62,13 +62,13 @@ create table backfill_position (
   looked_at timestamptz not null     -- when somebody last began to look
 );
 
--- Notices that a phone gets only once.
-create table notice_sent (
+-- Automatic texts that a phone gets only once.
+create table sent_once (
   channel text        not null,
   address text        not null,
-  what    text        not null, -- no_pictures
+  kind    text        not null, -- no_pictures
   at      timestamptz not null default now(),
-  primary key (channel, address, what)
+  primary key (channel, address, kind)
 );
 
 -- The certificates of Amazon SNS that have signed something for us: known again after a restart, without asking anybody.
@@ -282,7 +282,7 @@ create index webhook_delivery_at on webhook_delivery using brin (at);
 create function forget_statistics() returns void language sql security definer set search_path = public, pg_temp as $$
   analyze person, address, message, message_event, message_archive, message_event_archive, suppression, suppression_event,
     consent_event, claim, response, response_comment, audit, reply, alert, campaign, inbound_log, inbound_mail,
-    inbound_malformed, soft_bounce, page_view, notice_sent, webhook_event, webhook_delivery;
+    inbound_malformed, soft_bounce, page_view, sent_once, webhook_event, webhook_delivery;
 $$;
 
 grant execute on function inbound_digest_of, erased_subject_of, is_of_erased, record_page_view, link_recipient to public;

@@ -16,22 +16,22 @@ from typing import Any, Final, Literal
 from campaigns.replies.answered_messages import find_answered
 from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text, to_json
-from campaigns.subjects.kinds import subject_of
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.content.languages import DEFAULT
+from messaging.content.translations import wording
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions
 from people.search import find_holders
-from webhooks.members.translations import wording
 
 SQL: Final = load_queries(__file__)
 
 Automatic = Literal["sms_stopped", "sms_no_pictures"]
-WITHIN: Final = timedelta(days=1)
+MAX_REPLY_AGE: Final = timedelta(days=1)
 """Time after a text in which an automatic answer still makes sense."""
 
 
@@ -102,11 +102,11 @@ async def queue_reply(
     message = NewMessage(
         kind, "sms", phone, await find_sender(db, "sms", senders),
         Contents(_words(reply)), "muster", holders.pop() if len(holders) == 1 else None,
-        send_before=received_at + WITHIN,
+        send_before=received_at + MAX_REPLY_AGE,
     )  # fmt: skip
     if confirms:
         await confirm_opt_out(db, message, at=received_at)
-    elif await db.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", received_at):
+    elif await db.fetchval(SQL["note_sent_once"], "sms", phone, "no_pictures", received_at):
         await send_to(db, message, at=received_at)
 
 
@@ -126,11 +126,12 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
-        about = answered["subject"] if answered is not None else None
-        theirs = subject_of(about).organisation if about is not None else ""
+        theirs = answered.subject.organisation if answered is not None and answered.subject is not None else ""
         language = read.language
         if language == DEFAULT:  # so is STOP, in any language
-            language = await db.fetchval(SQL["language"], answered["person_id"] if answered else None, phone) or DEFAULT
+            language = (
+                await db.fetchval(SQL["find_language"], answered.person_id if answered else None, phone) or DEFAULT
+            )
         return NewText(read, AutoReply(what, language, theirs or runtime.settings.named))
 
 

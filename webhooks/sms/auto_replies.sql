@@ -1,8 +1,8 @@
--- name: tell_once
+-- name: note_sent_once
 -- Returns true once for each address and text.
-insert into notice_sent (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true
+insert into sent_once (channel, address, kind, at) values ($1, $2, $3, $4) on conflict do nothing returning true
 
--- name: language
+-- name: find_language
 -- The language of whom the phone was last written to for; without a message, of all who have it, where they share one.
 select min(p.language)
 from person p

@@ -27,6 +27,7 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from messaging.channels.twilio.codes import STATES, meaning_of, reason_of
 from messaging.channels.twilio.signature import Signatures
+from messaging.content.advice import STOP_WORDS
 from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
@@ -37,8 +38,6 @@ from webhooks.sms.twilio_texts import INBOUND, inbound_row
 from webhooks.verification import missing_fields
 
 STATUS: Final = "twilio_status"
-KEYWORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-"""The texts Twilio itself confirms. https://help.twilio.com/articles/223134027"""
 EMPTY: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -95,7 +94,7 @@ class _Endpoint:
 async def _read_new_text(runtime: Runtime, form: dict[str, Any]) -> NewText | None:
     """Classify a text, and decide what to answer; None for a keyword, which Twilio itself understands and answers."""
     text = form.get("Body", "")
-    if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
+    if form.get("OptOutType") or text.strip().lower() in STOP_WORDS:
         return None
     return await read_new_text(
         runtime, phone=form["From"], senders=_senders(form), text=text, pictures=_pictures(form) > 0

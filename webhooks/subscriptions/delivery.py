@@ -27,7 +27,7 @@ from core.alerts import Severity, raise_alert, resolve_alert
 from core.credentials import mask_credentials
 from core.db import AWAY, Connection, load_queries
 from core.errors import MusterError, Unavailable
-from core.http.outbound_http import PATIENCE, OutboundHttp, OutboundReply
+from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
@@ -39,15 +39,15 @@ from webhooks.subscriptions.subscriptions import alert_key
 
 SQL: Final = load_queries(__file__)
 
-LEASE: Final = 3 * PATIENCE
+LEASE: Final = 3 * REQUEST_TIMEOUT
 """Seconds."""
 BATCH: Final = 100
 """Events that are read at once."""
 AT_ONCE: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
-LONGEST_PAUSE: Final = 900.0
-LONGEST_RETRY_AFTER: Final = 3600.0
+MAX_PAUSE: Final = 900.0
+MAX_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
 GIVES_UP_AFTER: Final = timedelta(days=3)
@@ -248,8 +248,8 @@ def _judge(delivery: DeliveryState, reply: OutboundReply, at: datetime) -> tuple
 
 def _pause(attempt: int, retry_after: float | None) -> float:
     """Return the seconds until the next try: doubling, with jitter; up to an hour if the receiver asks for it."""
-    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
-    return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), MAX_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
+    return max(pause, min(retry_after or 0.0, MAX_RETRY_AFTER))
 
 
 async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, problem: str, at: datetime) -> None:

@@ -111,6 +111,16 @@ async def head(db: Connection) -> int:
     return int(await db.fetchval(SQL["last_event"]))
 
 
+async def last_before(db: Connection, at: datetime) -> int:
+    """Return the number of the last event that was recorded before a moment; 0 where none was."""
+    return int(await db.fetchval(SQL["last_event_before"], at))
+
+
+async def before_oldest(db: Connection) -> int:
+    """Return the number after which a replay can begin: that before the first event that is kept."""
+    return int(await db.fetchval(SQL["position_before_oldest"]))
+
+
 async def drop_old(db: Connection, before: datetime) -> None:
     """Delete events that were recorded, and delivery attempts that were made, before a time."""
     await db.execute(SQL["delete_events"], before)

@@ -19,12 +19,12 @@ SQL: Final = load_queries(__file__)
 
 LOOK: Final = 0.02
 """Seconds between two checks for open writers."""
-PATIENCE: Final = 1.0
+WRITERS_TIMEOUT: Final = 1.0
 """Seconds to wait for writers; after that the next round tries again."""
 
 
 async def find_high_water_mark(
-    db: Connection, sources: Mapping[str, str], *, patience: float = PATIENCE
+    db: Connection, sources: Mapping[str, str], *, patience: float = WRITERS_TIMEOUT
 ) -> dict[str, int] | None:
     """Return the ids up to which each table is complete.
 

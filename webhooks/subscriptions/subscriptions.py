@@ -219,11 +219,8 @@ async def replay(
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = int(await db.fetchval(event_log.SQL["position_before_oldest"])), await event_log.head(db)
-        cursor = (
-            int(await db.fetchval(event_log.SQL["last_event_before"], since)) if since is not None else after or oldest
-        )
-        cursor = max(cursor, oldest) if since is not None else cursor
+        oldest, head = await event_log.before_oldest(db), await event_log.head(db)
+        cursor = max(await event_log.last_before(db, since), oldest) if since is not None else after or oldest
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(
                 f"There is nothing to replay after {cursor}: kept are the events after {oldest} and up to {head}.",

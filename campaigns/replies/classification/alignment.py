@@ -14,9 +14,9 @@ SEED: Final = 4
 """Fewest words in a row that may begin a run."""
 NEAR: Final = 8
 """Most words between two rows when the first rows of a quotation are joined."""
-FEWEST_BESIDE: Final = 3
+MIN_BESIDE: Final = 3
 """Fewest words of each of two sentences that a run may have parts of."""
-MOST_PLACES: Final = 8
+MAX_PLACES: Final = 8
 """Most places in a message that are tried for one beginning: "the the the" has many."""
 
 _TOKEN: Final = re.compile(r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"]+|&#?\w{1,8};|([^\W_]+)", re.IGNORECASE)
@@ -124,7 +124,7 @@ def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
     ours, theirs = message.plain, reply.plain
     for position in range(len(ours) - seed + 1):
         known = places.setdefault(tuple(ours[position : position + seed]), [])
-        if len(known) < MOST_PLACES:
+        if len(known) < MAX_PLACES:
             known.append(position)
     runs, at = list[Run](), 0
     while at <= len(theirs) - seed:
@@ -150,7 +150,7 @@ def leads_on(run: Run, following: Run) -> bool:
 
 def crosses_sentences(run: Run, reply: Words, message: Words) -> bool:
     """Tell whether a run has the end of one sentence of a message and the beginning of the next, as nobody writes."""
-    ends = range(run.place + FEWEST_BESIDE, run.over - FEWEST_BESIDE + 1)
+    ends = range(run.place + MIN_BESIDE, run.over - MIN_BESIDE + 1)
     return any(stops(message.gap(place)) and stops(reply.gap(run.at + place - run.place)) for place in ends)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from campaigns.replies.classification.alignment import Run, Words
 from campaigns.replies.classification.rules import load_rules
 
-MOST: Final = 60
+MAX_LINES: Final = 60
 """Most lines that are read."""
 LISTED: Final = 7
 """Fewest words in a row that are a list of ours, "I have voted, not yet or no ballot paper has come"."""
@@ -34,7 +34,7 @@ def contradicts_itself(run: Run, message: Words) -> bool:
         run.over,
     ]
     rules, readings = load_rules(), set[str]()
-    for first, end in list(pairwise(ends))[:MOST]:
+    for first, end in list(pairwise(ends))[:MAX_LINES]:
         text = message.text[message.words[first].start : message.words[end - 1].end]
         _, rule = rules.read(rules.plain(text))
         readings.add(rule.reading if rule is not None else "")

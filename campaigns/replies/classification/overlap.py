@@ -28,7 +28,7 @@ from campaigns.replies.classification.offers import contradicts_itself
 
 ENOUGH: Final = 12
 """Words in a row that are a quotation wherever they stand; for a shorter message, half of its words."""
-FEWEST: Final = 5
+MIN_QUOTED_WORDS: Final = 5
 """Fewest words of a quotation, unless the message has fewer."""
 TIGHT: Final = 2
 """Most words of the message that may be missing between two rows of one quotation."""
@@ -36,15 +36,15 @@ LOST: Final = 20
 """Most words of the message between a quotation and a line of ours that says something."""
 UNLIKELY: Final = 7
 """Fewest words of a whole sentence of ours that nobody writes by chance, even if it says something."""
-MOST_RUNS: Final = 200
+MAX_RUNS: Final = 200
 """Most short rows that are examined."""
 PASSES: Final = 4
 """Passes over them, in alternating direction, because each row taken may lead to the next."""
-LONGEST_LINK: Final = 500
+MAX_LINK_LENGTH: Final = 500
 """Most characters of a link above a row that belongs to it."""
-LONGEST: Final = 400
+MAX_LINE_WORDS: Final = 400
 """Most words of a line that is classified; a longer one is taken for the member's."""
-MOST_LOOK_UPS: Final = 60
+MAX_LOOK_UPS: Final = 60
 """Most lines that are classified by themselves; a reply with more is no answer."""
 
 _MARKS: Final = (
@@ -101,7 +101,7 @@ class Overlap:
 
     def _core(self, chosen: Sequence[Run]) -> list[Run]:
         """Choose the runs that are a quotation by themselves: long ones, or the longest with the adjoining ones."""
-        needed = min(len(self.message), max(FEWEST, min(ENOUGH, len(self.message) // 2)))
+        needed = min(len(self.message), max(MIN_QUOTED_WORDS, min(ENOUGH, len(self.message) // 2)))
         core = [run for run in chosen if run.length >= needed or self._is_sentence(run)]
         if core or not chosen:
             return core
@@ -119,7 +119,7 @@ class Overlap:
         The message's last lines, a long sentence, and button labels that contradict each other ("I have voted", "Not
         yet") count as well, although they say something: quoted alone, they are no answer.
         """
-        if run.length < FEWEST:
+        if run.length < MIN_QUOTED_WORDS:
             return False
         if not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
             if contradicts_itself(run, self.message):
@@ -137,7 +137,7 @@ class Overlap:
 
     def _grow(self, waiting: Sequence[Run]) -> None:
         """Take shorter rows: those adjoining words of ours, and whole lines that say nothing."""
-        left = [run for run in waiting if not any(self.used[run.place : run.over])][:MOST_RUNS]
+        left = [run for run in waiting if not any(self.used[run.place : run.over])][:MAX_RUNS]
         for _ in range(PASSES):
             for run in list(left):
                 if self._is_tight(run):
@@ -357,7 +357,7 @@ class Overlap:
     def _says_something(self, first: int, end: int) -> bool:
         """Tell whether words of the reply say something by themselves, or contain a number as a menu does."""
         self._look_ups += 1
-        if self._look_ups > MOST_LOOK_UPS or end - first > LONGEST:
+        if self._look_ups > MAX_LOOK_UPS or end - first > MAX_LINE_WORDS:
             return True
         words = self.reply.words
         text = self.reply.text[words[first].start : words[end - 1].end] + self.reply.gap(end).rstrip()[:1]
@@ -380,7 +380,7 @@ class Overlap:
             if begin < 0:
                 least = max(reply[position - 1].end if position else 0, text.rfind("\n", 0, word.start) + 1)
                 begin = least + len(text[least : word.start].rstrip(_MARKS))
-                link = _LINK_ABOVE.search(text, max(0, begin - LONGEST_LINK), begin) if begin == least else None
+                link = _LINK_ABOVE.search(text, max(0, begin - MAX_LINK_LENGTH), begin) if begin == least else None
                 begin = link.start() if link is not None else begin
             end = word.end
             if position + 1 < len(reply) and self.ours[position + 1] >= 0:

@@ -15,9 +15,9 @@ from typing import Final
 from campaigns.replies.classification.quotation import find_quotation
 from campaigns.replies.classification.reactions import CLOSING, OPENING
 
-LONGEST: Final = 4000
+MAX_LENGTH: Final = 4000
 """Most characters that are read."""
-FEWEST: Final = 4
+MIN_QUOTED_WORDS: Final = 4
 """Fewest words of a passage in quotation marks that is taken for somebody else's."""
 
 ONE_PIECE: Final = 8
@@ -80,7 +80,7 @@ def own_text(text: str, sent: Sequence[str] = ()) -> OwnText:
         text: as received.
         sent: the message it answers, in each of its forms; none where it is not known.
     """
-    whole = text[:LONGEST]
+    whole = text[:MAX_LENGTH]
     left = "\n".join(line for line in whole.split("\n") if not line.lstrip().startswith(">"))
     quotation = find_quotation(left, sent)
     if quotation.spans:
@@ -108,7 +108,7 @@ def _without_passages(text: str) -> str:
     kept, at = "", 0
     for passage in _PASSAGE.finditer(text):
         words = len(_WORD.findall(passage[0]))
-        if words >= FEWEST and (beside or "?" in passage[0] or _INSTRUCTION.search(passage[0])):
+        if words >= MIN_QUOTED_WORDS and (beside or "?" in passage[0] or _INSTRUCTION.search(passage[0])):
             kept += _unannounced(text[at : passage.start()]) + " "
             at = passage.end()
     return (kept + text[at:]).strip() if at else text

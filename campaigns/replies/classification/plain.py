@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-LONGEST: Final = 4000
+MAX_LENGTH: Final = 4000
 """Most characters read: longer than any text message, and enough to tell what an email wants."""
-LONGEST_WORD: Final = 30
+MAX_WORD_LENGTH: Final = 30
 """Most characters of a word that are read, so that no pattern backtracks over a long word."""
-LONGEST_NAME: Final = 5
+MAX_NAME_LENGTH: Final = 5
 """Most words of a name below a message, with the branch."""
-LONGEST_SIGNED: Final = 3
+MAX_SIGNED_LENGTH: Final = 3
 """Most words of a name behind a farewell on the same line."""
 
 _JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u200b-\u200d\u2060\ufeff\ufe0f\u20e3\u00ad]")
@@ -121,7 +121,7 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
         spellings: words as typed, and as they are meant.
         pictures: code points of emoji, and the words they stand for.
     """
-    text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
+    text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:MAX_LENGTH]))
     joined = _SPELT_OUT.sub(lambda spelt: "".join(filter(str.isalpha, spelt[0])), _JOINERS.sub("", text))
     raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", joined))
     parts = [_signed([clause]) for clause in raw if clause.strip()]
@@ -142,7 +142,7 @@ def make_bare(words: str) -> str:
 
 
 def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
-    return [spellings.get(word, word[:LONGEST_WORD]) for word in _WORDS.findall(make_bare(clause))]
+    return [spellings.get(word, word[:MAX_WORD_LENGTH]) for word in _WORDS.findall(make_bare(clause))]
 
 
 def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
@@ -167,7 +167,7 @@ def _signed(clauses: list[str]) -> tuple[list[str], list[str]]:
 
 def _is_name(words: Sequence[str]) -> bool:
     """Tell whether words behind a farewell may be a name: capitalised ones, or a single one of small letters."""
-    if not 0 < len(words) <= LONGEST_SIGNED or not all(word.isalpha() for word in words):
+    if not 0 < len(words) <= MAX_SIGNED_LENGTH or not all(word.isalpha() for word in words):
         return False
     return len(words) == 1 or all(word[0].isupper() for word in words)
 
@@ -175,7 +175,7 @@ def _is_name(words: Sequence[str]) -> bool:
 def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return the words after "Hello" in a clause of its own, if they name somebody and more text follows."""
     filled = [words for words in clauses if words]
-    if len(filled) < 2 or make_bare(filled[0][0]) not in _GREETINGS or not 1 < len(filled[0]) <= LONGEST_NAME:
+    if len(filled) < 2 or make_bare(filled[0][0]) not in _GREETINGS or not 1 < len(filled[0]) <= MAX_NAME_LENGTH:
         return ()
     bare = [make_bare(word) for word in filled[0][1:]]
     fits = all(word[0].isupper() or plain in _ADDRESSED for word, plain in zip(filled[0][1:], bare, strict=True))
@@ -186,7 +186,7 @@ def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
     """Return the words of the last clauses that are capitalised like names; never those of the first clause."""
     names: list[str] = []
     for words in reversed(clauses[1:]):
-        if len(names) + len(words) > LONGEST_NAME or not all(word[0].isupper() for word in words):
+        if len(names) + len(words) > MAX_NAME_LENGTH or not all(word[0].isupper() for word in words):
             break
         names += words
     return frozenset(word.casefold() for word in (*names, *_names_below_farewells(clauses)))
@@ -197,5 +197,5 @@ def _names_below_farewells(clauses: Sequence[Sequence[str]]) -> Iterator[str]:
     filled = [words for words in clauses if words]
     for above, words in pairwise(filled):
         is_farewell = all(make_bare(word) in _FAREWELLS for word in above)
-        if is_farewell and len(words) <= LONGEST_NAME and all(word[0].isupper() for word in words):
+        if is_farewell and len(words) <= MAX_NAME_LENGTH and all(word[0].isupper() for word in words):
             yield from words

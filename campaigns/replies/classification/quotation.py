@@ -13,9 +13,9 @@ from typing import Final
 from campaigns.replies.classification.alignment import SEED, Words
 from campaigns.replies.classification.overlap import Overlap
 
-FEWEST: Final = 3
+MIN_SUBJECT_WORDS: Final = 3
 """Fewest words of a subject that repeats ours."""
-MOST_WORDS: Final = 4000
+MAX_WORDS: Final = 4000
 """Most words of a message that are searched for."""
 
 
@@ -65,7 +65,7 @@ def find_quotation(text: str, sent: Iterable[str]) -> Quotation:
         sent: the message; of several forms (its text, its HTML as text) the best match counts.
     """
     reply = Words(text)
-    quotations = [_quotation(Overlap(reply, Words(form, MOST_WORDS))) for form in sent]
+    quotations = [_quotation(Overlap(reply, Words(form, MAX_WORDS))) for form in sent]
     return max(quotations, key=_how_well, default=Quotation())
 
 

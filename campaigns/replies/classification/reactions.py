@@ -18,9 +18,9 @@ from typing import Final
 from campaigns.replies.classification.plain import make_bare
 
 WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
-LONGEST: Final = 10
+MAX_WORDS_AROUND: Final = 10
 """Most words around the repeated message."""
-LONGEST_TEXT: Final = 4000
+MAX_TEXT_LENGTH: Final = 4000
 
 OPENING: Final = '"“„‟«»\u2039「『❝'
 CLOSING: Final = '"”“»«\u203a«」』❞‟'
@@ -73,7 +73,7 @@ def find_reaction(text: str) -> Reaction | None:
     Args:
         text: as received.
     """
-    text = _JOINERS.sub("", text[:LONGEST_TEXT]).strip()
+    text = _JOINERS.sub("", text[:MAX_TEXT_LENGTH]).strip()
     words = _load()
     if words.whole.fullmatch(" ".join(text.split())):
         return Reaction(text, named=True)
@@ -84,7 +84,7 @@ def find_reaction(text: str) -> Reaction | None:
         return None
     around = f"{text[: repeated.start()]} {text[repeated.end() :]}"
     beside = [make_bare(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
-    if len(beside) > LONGEST or "?" in around:
+    if len(beside) > MAX_WORDS_AROUND or "?" in around:
         return None
     done = [any(verb in word for verb in words.joined) or word in words.verbs for word in beside]
     known = all(verb or word in words.beside for verb, word in zip(done, beside, strict=True))

@@ -13,7 +13,7 @@ from typing import Final
 
 PARTS: Final = ("asks", "follows", "opens", "lessens", "narrows", "family")
 """Lists of a language's `[wish]` that this module uses; all languages share them."""
-MOST: Final = 24
+MAX_PARTS: Final = 24
 """Most words or phrases behind a wish that are tried; longer ones are left to a person."""
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026])\s+|\n[ \t]*\n|\n(?=[^a-z]|$)")
 _LINK: Final = re.compile(r"https?://\S+")
@@ -102,7 +102,7 @@ class Remainder:
 
     def _rests(self, words: str) -> Iterator[str]:
         """Yield words, and what is left of them behind each phrase that follows a wish."""
-        for _ in range(MOST):
+        for _ in range(MAX_PARTS):
             yield words
             end = max((match.end() for pattern in self.follows if (match := pattern.match(words))), default=0)
             if not words or not end:

@@ -23,7 +23,7 @@ from campaigns.replies.classification.wish import PARTS, WORDS, Wish
 
 FOLDER: Final = Path(__file__).with_name("rules")
 ORDER: Final = "order.toml"
-LONGEST: Final = 400
+MAX_WORDS: Final = 400
 """Most words of a reply for a rule that names no limit."""
 
 
@@ -252,7 +252,7 @@ def _rule(
             language=language,
             reading=entry["reading"],
             examples=tuple(entry["examples"]),
-            longest=entry.get("longest", LONGEST),
+            longest=entry.get("longest", MAX_WORDS),
             strangers=entry.get("strangers"),
             whole=compiled("whole"),
             sentence=compiled("sentence"),

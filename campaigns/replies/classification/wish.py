@@ -19,7 +19,7 @@ PARTS: Final = (
 """The lists of a language's `[wish]` that all languages share …"""
 WORDS: Final = ("strong", "weak")
 """… and those of the wish itself, by which its language is known."""
-MOST: Final = 8
+MAX_PLACES: Final = 8
 """Most places of a reply that are tried."""
 _DIGIT: Final = re.compile(r"(?<!\S)\d{1,2}(?!\S)")
 
@@ -171,7 +171,7 @@ class Wish:
             for number, clause in enumerate(plain.clauses)
             for match in words[weak].finditer(clause)
         ]
-        return places[:MOST]
+        return places[:MAX_PLACES]
 
     def is_bound(self, place: WishPlace) -> bool:
         """Tell whether the words beside a place make it part of something else."""

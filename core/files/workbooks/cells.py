@@ -10,11 +10,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-LONGEST_TEXT: Final = 40_000
+MAX_TEXT_LENGTH: Final = 40_000
 """Characters of a cell that are kept; Excel holds 32,767."""
 NO_RESULT: Final = "(formula without a result)"
 
-_MOST_DIGITS: Final = 15
+_MAX_DIGITS: Final = 15
 """Digits that a spreadsheet's number holds; any others were made up."""
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
 _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
@@ -161,7 +161,7 @@ def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = F
         return Cell(value, "error_cell")
     number = float(value)
     if math.isinf(number):
-        return Cell(value.strip()[:_MOST_DIGITS], "lost_digits")
+        return Cell(value.strip()[:_MAX_DIGITS], "lost_digits")
     try:
         return _number_shown(number, shown, since_1904=since_1904)
     except OverflowError:  # more days than there are dates for
@@ -174,9 +174,9 @@ def _number_shown(number: float, shown: NumberFormat, *, since_1904: bool) -> Ce
     if shown.kind == "moment" and 0 <= number < _LAST_DAY:
         return Cell(_moment_text(number, since_1904=since_1904))
     if not number.is_integer():
-        return Cell(format(Decimal(f"{number:.{_MOST_DIGITS}g}"), "f"))
-    if abs(number) >= 10**_MOST_DIGITS:
-        return Cell(f"{number:.{_MOST_DIGITS - 1}E}", "lost_digits")
+        return Cell(format(Decimal(f"{number:.{_MAX_DIGITS}g}"), "f"))
+    if abs(number) >= 10**_MAX_DIGITS:
+        return Cell(f"{number:.{_MAX_DIGITS - 1}E}", "lost_digits")
     whole = int(number)
     return Cell(_with_zeros(whole, shown.zeros) if shown.zeros and whole >= 0 else str(whole))
 

@@ -12,14 +12,14 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from core.errors import InputError
 
-LARGEST: Final = 1 << 30
+MAX_PART_SIZE: Final = 1 << 30
 """Bytes that a part may have when it is unpacked: a million members with twenty columns."""
 _SUSPICIOUS: Final = 200
 """Compression ratio that text seldom reaches."""
 _SMALL: Final = 20_000_000
-_MOST_PARTS: Final = 10_000
+_MAX_PARTS: Final = 10_000
 _CHUNK: Final = 1 << 16
-_LONGEST_TAG: Final = 1 << 20
+_MAX_TAG_LENGTH: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 
 
@@ -43,7 +43,7 @@ class Container:
         except (BadZipFile, OSError, ValueError, NotImplementedError):
             raise damaged() from None
         self._parts = {part.filename.lstrip("/").replace("\\", "/"): part for part in self._zip.infolist()}
-        if len(self._parts) > _MOST_PARTS:
+        if len(self._parts) > _MAX_PARTS:
             raise damaged()
         for part in self._parts.values():
             _judge(part)
@@ -88,7 +88,7 @@ class Container:
         try:
             for piece in self.pieces(name):
                 fed += len(piece)
-                if fed - max(parser.CurrentByteIndex, 0) > _LONGEST_TAG:
+                if fed - max(parser.CurrentByteIndex, 0) > _MAX_TAG_LENGTH:
                     raise damaged()  # else the parser would read it from its beginning with each piece
                 parser.Parse(piece, False)  # whether it is the last
                 yield
@@ -146,7 +146,7 @@ def _judge(part: ZipInfo) -> None:
     if part.flag_bits & _ENCRYPTED:
         raise protected()
     ratio = part.file_size / max(part.compress_size, 1)
-    if part.file_size > LARGEST or (part.file_size > _SMALL and ratio > _SUSPICIOUS):
+    if part.file_size > MAX_PART_SIZE or (part.file_size > _SMALL and ratio > _SUSPICIOUS):
         raise InputError(
             f"The file unpacks to {part.file_size / 1e6:,.0f} MB from {part.compress_size / 1e6:,.1f} MB: that is no"
             " member file.",

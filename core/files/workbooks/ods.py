@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.files.workbooks.cells import LONGEST_TEXT, NO_RESULT, Cell, Row, Sheet, date_text, number_text, yes_or_no
+from core.files.workbooks.cells import MAX_TEXT_LENGTH, NO_RESULT, Cell, Row, Sheet, date_text, number_text, yes_or_no
 from core.files.workbooks.container import Container, Handlers, local_name, protected
 
 _CONTENT: Final = "content.xml"
@@ -15,7 +15,7 @@ _MANIFEST: Final = "META-INF/manifest.xml"
 _UNSEEN: Final = {"collapse", "filter"}
 _NUMBERS: Final = {"float", "percentage", "currency"}
 _ERROR: Final = re.compile(r"#[^\s]+[!?]|#N/?A|Err:[0-9]+")
-_MOST_COLUMNS: Final = 16_384
+_MAX_COLUMNS: Final = 16_384
 
 
 def is_ods(container: Container) -> bool:
@@ -94,7 +94,7 @@ class _Document:
             case "p" if self._cell is not None and not self._aside:
                 self._cell.paragraphs.append([])
             case "s" if self._cell is not None:
-                self._text(" " * min(_count(attributes, "c"), LONGEST_TEXT))
+                self._text(" " * min(_count(attributes, "c"), MAX_TEXT_LENGTH))
             case "tab" | "line-break" if self._cell is not None:
                 self._text(" ")
             case "table-row":
@@ -125,15 +125,15 @@ class _Document:
                 self._take_row()
 
     def _text(self, data: str) -> None:
-        if self._cell is not None and self._cell.paragraphs and not self._aside and self._length < LONGEST_TEXT:
-            self._cell.paragraphs[-1].append(data[: LONGEST_TEXT - self._length])
+        if self._cell is not None and self._cell.paragraphs and not self._aside and self._length < MAX_TEXT_LENGTH:
+            self._cell.paragraphs[-1].append(data[: MAX_TEXT_LENGTH - self._length])
             self._length += len(data)
 
     def _take_column(self, attributes: dict[str, str]) -> None:
         times = _count(attributes, "number-columns-repeated")
         hidden = any(local_name(key) == "visibility" and value in _UNSEEN for key, value in attributes.items())
         if hidden and not self._is_unseen and not self._has_rows:
-            last = min(self._columns + times, _MOST_COLUMNS)
+            last = min(self._columns + times, _MAX_COLUMNS)
             self._sheet.hidden_columns.update(range(self._columns, last))
         self._columns += times
 
@@ -144,7 +144,7 @@ class _Document:
             self._sheet.merged.append((self._line, self._line + high - 1, self._place))
         value = _value_of(cell)
         if value.text:
-            for place in range(self._place, min(self._place + times, _MOST_COLUMNS)):
+            for place in range(self._place, min(self._place + times, _MAX_COLUMNS)):
                 self._cells[place] = value
         self._place += times
 
@@ -156,7 +156,7 @@ class _Document:
             # of a row that is repeated more often than a sheet can have rows, the last line stands for the rest
             self.done += [
                 (self._table, Row(line, self._cells, hidden))
-                for line in {*range(self._line + 1, self._line + min(times, _MOST_COLUMNS) + 1), self._line + times}
+                for line in {*range(self._line + 1, self._line + min(times, _MAX_COLUMNS) + 1), self._line + times}
             ]
         self._line += times
 
@@ -181,7 +181,7 @@ def _value_of(cell: _Cell) -> Cell:
         return Cell(date_text(given.get("date-value", shown)))
     if kind == "boolean":
         return yes_or_no(given.get("boolean-value", ""))
-    return Cell(given.get("string-value", "")[:LONGEST_TEXT] or shown)
+    return Cell(given.get("string-value", "")[:MAX_TEXT_LENGTH] or shown)
 
 
 def _number(value: str, shown: str) -> Cell:

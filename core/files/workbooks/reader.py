@@ -27,9 +27,9 @@ from core.files.workbooks.ods import is_ods, open_ods
 from core.files.workbooks.xlsx import is_xlsx, open_xlsx
 from core.plurals import plural
 
-MOST_COLUMNS: Final = 1_000
-MOST_ROWS: Final = 2_000_000
-MOST_CELLS: Final = 50_000_000
+MAX_COLUMNS: Final = 1_000
+MAX_ROWS: Final = 2_000_000
+MAX_CELLS: Final = 50_000_000
 _SECONDS: Final = 600
 _CHUNK: Final = 20_000
 """Cells that are sent at once."""
@@ -73,7 +73,7 @@ def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         yield {
             "sheet": sheet.name,
             "others": sheet.others[:_NAMED],
-            "total": sheet.rows if sheet.rows <= MOST_ROWS else 0,
+            "total": sheet.rows if sheet.rows <= MAX_ROWS else 0,
         }
         yield from _in_chunks(sheet, chain([first], filled))
         yield {"notes": list(_notes(sheet))}
@@ -116,15 +116,15 @@ def _within_bounds(rows: Iterator[Row]) -> Iterator[Row]:
             continue
         furthest = max(cells)
         count += furthest + 1
-        if row.line > MOST_ROWS or furthest >= MOST_COLUMNS:
+        if row.line > MAX_ROWS or furthest >= MAX_COLUMNS:
             raise InputError(
                 f"Something stands in cell {column_letters(furthest)}{row.line}, further out than Muster reads:"
-                f" {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns.",
+                f" {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns.",
                 remedy="Delete what stands so far out, or copy the members' rows into a new workbook.",
             )
-        if count > MOST_CELLS:
+        if count > MAX_CELLS:
             raise InputError(
-                f"The sheet has more than {MOST_CELLS:,} cells.", remedy="Leave out the columns that are not needed."
+                f"The sheet has more than {MAX_CELLS:,} cells.", remedy="Leave out the columns that are not needed."
             )
         yield row
 
@@ -177,7 +177,7 @@ def _notes(sheet: Sheet) -> Iterator[str]:
         more = " …" if sheet.hidden_row_count > _NAMED else ""
         are = plural(sheet.hidden_row_count, "row is", "rows are")
         yield f"{are} hidden, perhaps by a filter, and read all the same: {lines}{more}."
-    if columns := sorted(place for place in sheet.hidden_columns if place < MOST_COLUMNS):
+    if columns := sorted(place for place in sheet.hidden_columns if place < MAX_COLUMNS):
         letters = ", ".join(map(column_letters, columns[:_NAMED]))
         yield f"Hidden columns are read all the same: {letters}{' …' if len(columns) > _NAMED else ''}."
 

@@ -14,7 +14,7 @@ from core.files.workbooks.cells import Cell, NumberFormat, Row, Sheet, number_fo
 from core.files.workbooks.container import damaged, protected
 
 _ENCRYPTED_PACKAGE: Final = "EncryptedPackage".encode("utf-16-le")  # an XLSX under a password is kept in one of these
-_LARGEST: Final = 200_000_000
+_MAX_SIZE: Final = 200_000_000
 
 
 def open_xls(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
@@ -23,8 +23,8 @@ def open_xls(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
     Raises:
         InputError: the file is damaged, or protected by a password.
     """
-    content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
+    content = file.read(_MAX_SIZE + 1)
+    if len(content) > _MAX_SIZE:
         raise InputError("The file is too large.", remedy="Save it as XLSX or CSV.")
     if _ENCRYPTED_PACKAGE in content:
         raise protected()

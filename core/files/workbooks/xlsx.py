@@ -10,7 +10,7 @@ from typing import Final
 
 from core.errors import InputError
 from core.files.workbooks.cells import (
-    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
     NO_RESULT,
     PLAIN,
     Cell,
@@ -30,8 +30,8 @@ _DIGITS: Final = re.compile(r"[1-9][0-9]{0,14}")
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]+)(?::\$?([A-Z]{1,3})\$?([0-9]+))?")
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:$]+)"')
-_MOST_MERGED: Final = 20_000
-_MOST_COLUMNS: Final = 16_384
+_MAX_MERGED: Final = 20_000
+_MAX_COLUMNS: Final = 16_384
 _TRUE: Final = {"1", "true"}
 _HIDDEN: Final = {"hidden", "veryHidden"}
 _EMPTY: Final = Cell("")
@@ -159,14 +159,14 @@ def _texts(container: Container, part: str) -> list[Cell]:  # noqa: C901  # a fu
             if name == text:
                 collects = False
             elif name == item:
-                texts.append(Cell(_unescape("".join(parts)[:LONGEST_TEXT])))
+                texts.append(Cell(_unescape("".join(parts)[:MAX_TEXT_LENGTH])))
                 parts.clear()
             elif name == above:
                 phonetic -= 1
 
         def data(chars: str) -> None:
             if collects:
-                parts.append(chars[:LONGEST_TEXT])
+                parts.append(chars[:MAX_TEXT_LENGTH])
 
         return start, end, data
 
@@ -219,7 +219,7 @@ class _Reader:
         if name == self.cell_:
             letters = attributes.get("r", "").rstrip("0123456789")
             self.place = place = _column(letters) if letters else self.place + 1
-            if place >= _MOST_COLUMNS:
+            if place >= _MAX_COLUMNS:
                 raise damaged()
             self.kind, self.style = attributes.get("t", "n"), attributes.get("s", "")
             self.value, self.has_formula = None, False
@@ -253,15 +253,15 @@ class _Reader:
             self.phonetic -= 1
 
     def _data(self, chars: str) -> None:
-        if self.parts is not None and self.length < LONGEST_TEXT:
-            self.parts.append(chars[: LONGEST_TEXT - self.length])
+        if self.parts is not None and self.length < MAX_TEXT_LENGTH:
+            self.parts.append(chars[: MAX_TEXT_LENGTH - self.length])
             self.length += len(chars)
 
     def _note(self, name: str, attributes: dict[str, str]) -> None:
         """Note what else the part says of its sheet. It lists columns in order, each once."""
         if name == "col" and attributes.get("hidden") in _TRUE:
             first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
-            self.sheet.hidden_columns.update(range(max(first - 1, self.columns), min(last, _MOST_COLUMNS)))
+            self.sheet.hidden_columns.update(range(max(first - 1, self.columns), min(last, _MAX_COLUMNS)))
             self.columns = max(last, self.columns)
         elif name == "dimension" and (match := _RANGE.fullmatch(attributes.get("ref", ""))):
             self.sheet.rows = int(match[4] or match[2])
@@ -307,7 +307,7 @@ def _merged(container: Container, part: str) -> Iterator[tuple[int, int, int]]:
             if corners is None or corners[4] is None:
                 continue
             count += 1
-            if count > _MOST_MERGED:
+            if count > _MAX_MERGED:
                 raise InputError("The sheet has too many merged cells.", remedy="Unmerge them, or save it as CSV.")
             if int(corners[4]) > int(corners[2]):
                 yield int(corners[2]) - 1, int(corners[4]) - 1, column_number(corners[1])

@@ -11,7 +11,7 @@ from messaging.channels.channel import Refused, Retry
 from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.states import OUR_FAULT, Reason
 
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 
 
 class SmtpPhase(StrEnum):
@@ -55,7 +55,7 @@ def result_of(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
         slow = code == 421 or not about_recipient
         full = judged.weight is Weight.FULL or (not judged.code and code == 452 and phase is SmtpPhase.RCPT)
         reason = Reason.MAILBOX_FULL if full and about_recipient else Reason.BUSY
-        return Retry(reason, name, words[:_LONGEST], slow=slow)
+        return Retry(reason, name, words[:_MAX_LENGTH], slow=slow)
     if phase is SmtpPhase.AUTH or not (about_recipient or judged.reason in OUR_FAULT):
-        return Refused(_BARE[phase], name, words[:_LONGEST])
-    return Refused(judged.reason, name, words[:_LONGEST], soft=judged.soft)
+        return Refused(_BARE[phase], name, words[:_MAX_LENGTH])
+    return Refused(judged.reason, name, words[:_MAX_LENGTH], soft=judged.soft)

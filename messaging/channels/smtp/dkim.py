@@ -24,7 +24,7 @@ _SIGNED: Final = (
 """Headers with the sender, the recipient and the content, and those by which mailbox providers judge bulk mail."""
 HEADERS: Final = _SIGNED + _SIGNED
 """Signed headers: each is named once more than it occurs, so that adding another one breaks the signature."""
-SMALLEST_KEY: Final = 1024
+MIN_KEY_SIZE: Final = 1024
 """Fewest bits of an RSA key that receivers accept (RFC 8301)."""
 _ED25519_PKCS8: Final = bytes.fromhex("302e020100300506032b657004220420")
 """Bytes before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410), as OpenSSL writes it."""
@@ -117,7 +117,7 @@ def _read(key: bytes) -> tuple[bytes, bytes]:
         bits = parse_pem_private_key(key)["modulus"].bit_length()
     except (UnparsableKeyError, LookupError, TypeError, ValueError) as error:
         raise _bad_key("is neither an RSA nor an Ed25519 private key without a password") from error
-    if bits < SMALLEST_KEY:
+    if bits < MIN_KEY_SIZE:
         raise _bad_key(f"is an RSA key of {bits} bits, which receivers no longer accept")
     return b"rsa-sha256", key
 

@@ -16,7 +16,7 @@ from typing import Final
 Reply = tuple[int, str]
 """Code of three digits, and the text after it, its lines separated by newlines."""
 
-LONGEST: Final = 64 * 1024
+MAX_REPLY_SIZE: Final = 64 * 1024
 """Most bytes of a reply; no server sends more."""
 CLOSING: Final = 421
 
@@ -134,7 +134,7 @@ class SmtpConnection(asyncio.Protocol):
             self._fail(ConnectionResetError("the server said that it is closing"))
 
     def _measure(self, more: int = 0) -> None:
-        if self._length + more > LONGEST:
+        if self._length + more > MAX_REPLY_SIZE:
             self._fail(ConnectionResetError("the server's reply is too long"))
 
     def _fail(self, error: Exception) -> None:

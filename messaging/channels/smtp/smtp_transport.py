@@ -18,7 +18,7 @@ from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_connection import SmtpConnection
 from messaging.states import Reason
 
-PATIENCE: Final = 20.0
+CONNECT_TIMEOUT: Final = 20.0
 """Seconds opening a connection may take."""
 
 
@@ -112,7 +112,7 @@ async def connect(
         timeout=None,
     )
     try:
-        async with asyncio.timeout(min(PATIENCE, patience)):
+        async with asyncio.timeout(min(CONNECT_TIMEOUT, patience)):
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await _greet(smtp)

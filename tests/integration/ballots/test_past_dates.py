@@ -13,8 +13,8 @@ import pytest
 from ballots.ballots import create_ballot
 from campaigns.advice import unset_settings
 from campaigns.campaigns import create_campaign
-from campaigns.launch import launch, plan
-from campaigns.preview import advice_of_steps
+from campaigns.launch import launch
+from campaigns.preview import advice_of_steps, plan
 from core.runtime import Runtime
 from core.settings import Settings
 from tests.integration.campaigns.test_message_languages import said

@@ -25,7 +25,7 @@ from core.settings import ROOT
 from messaging.outbox.history import history
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
-from services.questions.answer_list import answered_people
+from services.questions.answer_list import list_respondents
 from services.questions.counts import answer_counts, recount
 from services.questions.questions import create_question, get_question
 from services.questions.spec import QuestionSpec
@@ -93,7 +93,7 @@ class Visit:
         async with connected(self.runtime) as db:
             question = await get_question(db, "appointments-2026")
             assert await recount(db, question.question_id) == []
-            listed = [person.answer for person in await answered_people(db, question)]
+            listed = [person.answer for person in await list_respondents(db, question)]
             counted = {name: n for name, n in (await answer_counts(db, question)).items() if n}
             assert counted == dict.fromkeys(listed, 1)
             met = await db.fetchval("select count(*) from goal_met where goal_id = $1", question.goal_id)

@@ -10,17 +10,18 @@ import pytest
 from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
 from campaigns.replies.reclassify import reclassify
 from campaigns.replies.reply_inbox import read_by_staff, reply_thread
-from campaigns.replies.staff_answers import MailThread, send_answer
+from campaigns.replies.staff_replies import MailThread, send_staff_reply
 from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
-from messaging.outbox.transactional import KEEPS_MENU, Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.concealment import Contents
+from messaging.outbox.transactional import KEEPS_MENU, MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions, suppress
 from tests.integration.campaigns.test_email_replies import answer, reply_address
 from tests.support.electorate import NOW, add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, Recipient, make_campaign
-from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.questions import add_question, ask
 from tests.support.rows import row_of
 
@@ -39,7 +40,7 @@ async def ann(campaign: Campaign) -> Recipient:
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(NOON)) as room:
         yield room
 
@@ -136,7 +137,7 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     db = campaign.db
     first = await says(campaign, "how do I vote, and by when?")
     assert first.reply_id is not None
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         db, runtime.settings, first.reply_id, "By post. Have you done it?", thread=MailThread(), actor="olga", at=BEFORE
     )
     await sent(db, by_hand.message_id)
@@ -145,7 +146,7 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     assert second.reply_id is not None
     shown = (await reply_thread(db, second.reply_id)).reply
     assert (shown.message_id, shown.about) == (by_hand.message_id, "the ballot pay-2026")
-    again = await send_answer(
+    again = await send_staff_reply(
         db, runtime.settings, second.reply_id, "Thank you!", thread=MailThread(), actor="olga", at=BEFORE
     )
     about = await db.fetchval("select about from transactional where message_id = $1", again.message_id)
@@ -169,7 +170,7 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
     first = await says(campaign, "who are you?")
     assert (first.why_open, first.reply_id is None) == ("unknown_sender", False)
     assert first.reply_id is not None
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         campaign.db, runtime.settings, first.reply_id, "Your union.", thread=MailThread(), actor="olga", at=BEFORE
     )
     await sent(campaign.db, by_hand.message_id)
@@ -183,10 +184,10 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
 # ---- email
 
 
-async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: Room) -> None:
+async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: MailroomSetup) -> None:
     asked = await room.campaign.ask(email=ANN)
     first = await answer(room, reply_address(room, asked), "What is this ballot about?")
-    by_hand = await send_answer(
+    by_hand = await send_staff_reply(
         room.campaign.db, room.runtime.settings, first["reply_id"], "Pay. Have you voted?",
         thread=MailThread(), actor="olga", at=BEFORE,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from messaging.outbox.history import history
 from messaging.suppression import suppress
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import Moving, Recipient
-from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from tests.support.rows import row_of
 from webhooks import process_inbound
 
@@ -34,7 +34,7 @@ QUOTED = (
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(NOON)) as room:
         yield room
 
@@ -51,7 +51,7 @@ def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, *
     return mail.as_bytes()
 
 
-async def answer(room: Room, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
+async def answer(room: MailroomSetup, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
     """Somebody writes; the reply it became."""
     assert await room.hand_over(letter(words, **more), to, envelope) == 250
     await process_inbound(room.runtime, 10)
@@ -63,11 +63,11 @@ async def last_reply(db: Connection) -> dict[str, Any]:
     return dict(row) if row else {}
 
 
-def reply_address(room: Room, recipient: Recipient) -> str:
+def reply_address(room: MailroomSetup, recipient: Recipient) -> str:
     return f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
 
 
-async def test_an_answer_is_read_like_a_text(room: Room) -> None:
+async def test_an_answer_is_read_like_a_text(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, recipient), f"I have voted\n\nThanks,\nAnn{QUOTED}")
     assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
@@ -78,14 +78,14 @@ async def test_an_answer_is_read_like_a_text(room: Room) -> None:
     assert (claim["source"], round(claim["confidence"], 2)) == ("email_reply", 0.85)
 
 
-async def test_the_same_answer_twice_is_one(room: Room, db: Connection) -> None:
+async def test_the_same_answer_twice_is_one(room: MailroomSetup, db: Connection) -> None:
     to = reply_address(room, await room.campaign.ask(email=ANN))
     for _ in range(3):
         await answer(room, to, "Voted")
     assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 1
 
 
-async def test_an_opt_out_in_any_words_stops_emails(room: Room) -> None:
+async def test_an_opt_out_in_any_words_stops_emails(room: MailroomSetup) -> None:
     for number, words in enumerate(("STOP", "please stop emailing me", "stopiwch plis")):
         address = f"m{number}@member.test"
         recipient = await room.campaign.ask(email=address)
@@ -96,7 +96,7 @@ async def test_an_opt_out_in_any_words_stops_emails(room: Room) -> None:
     assert ("email", ANN, "opted_out") in await room.campaign.suppressed()
 
 
-async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
+async def test_an_opt_out_stops_emails_to_where_we_wrote(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     elsewhere = "ann.at.home@elsewhere.test"  # they have their mail forwarded
     reply = await answer(room, reply_address(room, recipient), "STOP" + QUOTED, sender=elsewhere, envelope=elsewhere)
@@ -109,7 +109,7 @@ async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
     assert await room.campaign.suppressed() == set()
 
 
-async def test_a_reading_by_staff_applies_to_the_address_we_wrote_to(room: Room, db: Connection) -> None:
+async def test_a_reading_by_staff_applies_to_the_address_we_wrote_to(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     elsewhere = "ann.at.home@elsewhere.test"
     words = "enough already with these"
@@ -121,7 +121,9 @@ async def test_a_reading_by_staff_applies_to_the_address_we_wrote_to(room: Room,
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "somebody else's wish"
 
 
-async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(room: Room, db: Connection) -> None:
+async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(
+    room: MailroomSetup, db: Connection
+) -> None:
     recipient = await room.campaign.ask(email=ANN)
     for number, words in enumerate(("I have voted", "STOP", "wrong person")):
         reply = await answer(room, "ballot@union.test", words, Date=f"Sun, 22 Nov 2026 12:0{number}:00 +0000")
@@ -133,7 +135,7 @@ async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(ro
     assert len(await open_replies(db)) == 4
 
 
-async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> None:
+async def test_our_own_footer_opts_nobody_out(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     for message_form in await words_of(db, recipient.message_id):
         assert "Unsubscribe" in message_form
@@ -150,7 +152,7 @@ async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> Non
     assert await room.campaign.suppressed() == set()
 
 
-async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room, db: Connection) -> None:
+async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     ours = (await words_of(db, recipient.message_id))[0]
     reply = await answer(room, reply_address(room, recipient), ours, Subject="Have you posted your ballot paper?")
@@ -161,7 +163,7 @@ async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room
     assert await room.campaign.suppressed() == set()
 
 
-async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room) -> None:
+async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     link = "<https://www.google.com/gmail/about/?utm_source=gmail-in-product&utm_campaign=emojireactionemail#app>"
     for words in (
@@ -174,7 +176,7 @@ async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room
     assert own["reading"] == "opt_out", "a person's own words beside such a link"
 
 
-async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> None:
+async def test_the_part_in_which_the_quotation_is_marked_is_read(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     mail = EmailMessage()
     mail["From"] = f"Ann Jones <{ANN}>"
@@ -189,7 +191,9 @@ async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> 
     assert await room.campaign.suppressed() == set()
 
 
-async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room: Room, db: Connection) -> None:
+async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(
+    room: MailroomSetup, db: Connection
+) -> None:
     recipient = await room.campaign.ask(email=ANN)
     alone = await answer(room, reply_address(room, recipient), "Please stop emailing me\n\nThanks,\nAnn")
     assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
@@ -209,7 +213,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room
         await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON)
 
 
-async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: Room, db: Connection) -> None:
+async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=recipient.message_id)
     reply = await answer(room, reply_address(room, recipient), "Voted, unsubscribe me from this")
@@ -218,7 +222,7 @@ async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: R
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
-async def test_escape_sequences_of_a_mail_reach_nobody(room: Room) -> None:
+async def test_escape_sequences_of_a_mail_reach_nobody(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(
         room, reply_address(room, recipient), "\x1b]52;c;cm0gLXJmIH4K\x07\x9b31m who\x1b[2K is this\u202e"
@@ -226,7 +230,7 @@ async def test_escape_sequences_of_a_mail_reach_nobody(room: Room) -> None:
     assert reply["text"].replace("\ufffd", "").split() == ["who", "is", "this"]
 
 
-async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
+async def test_a_message_id_of_ours_proves_what_is_answered(room: MailroomSetup) -> None:
     ann, bob = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
     thread = f"<{room.sign_id(ann, 'bounce')}@bounces.union.test>"
     reply = await answer(room, "ballot@union.test", "Voted", In_Reply_To=thread)
@@ -240,7 +244,7 @@ async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
     assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
 
 
-async def test_an_answer_to_a_deleted_message_waits_for_staff(room: Room) -> None:
+async def test_an_answer_to_a_deleted_message_waits_for_staff(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     deleted = replace(recipient, message_id=recipient.message_id + 1000)
     reply = await answer(room, reply_address(room, deleted), "STOP")
@@ -248,7 +252,7 @@ async def test_an_answer_to_a_deleted_message_waits_for_staff(room: Room) -> Non
     assert await room.campaign.suppressed() == set()
 
 
-async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: Connection) -> None:
+async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
     reply = await answer(room, reply_address(room, recipient), "I have voted")
@@ -260,7 +264,7 @@ async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: C
     assert await room.campaign.status(recipient) is None
 
 
-async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipient(room: Room) -> None:
+async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipient(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     for sender in ("Eve <eve@else.test>", f"Eve <eve@else.test>, Ann <{ANN}>", "no address at all"):
         reply = await answer(room, reply_address(room, recipient), f"I have voted, {sender[:3]}", sender=sender)
@@ -269,7 +273,7 @@ async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipien
     assert await room.campaign.status(recipient) is None
 
 
-async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room) -> None:
+async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, recipient), "1")
     assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
@@ -278,7 +282,7 @@ async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room)
     assert await room.campaign.status(recipient) is None
 
 
-async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connection) -> None:
+async def test_attachments_are_not_kept_and_the_words_are(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, recipient), "I have voted, here is a picture", attach=2)
     assert reply["text"] == "I have voted, here is a picture"
@@ -290,7 +294,7 @@ async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connec
     assert "only a PDF (0.pdf)" in str(waiting[0].note)
 
 
-async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Room, db: Connection) -> None:
+async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     digit = await answer(room, reply_address(room, recipient), "1")
     unproven = await answer(room, "ballot@union.test", "STOP")
@@ -303,7 +307,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
 
 
-async def test_answers_of_machines_are_not_read(room: Room, db: Connection) -> None:
+async def test_answers_of_machines_are_not_read(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = reply_address(room, recipient)
     automatic: tuple[dict[str, Any], ...] = (
@@ -326,7 +330,7 @@ async def test_answers_of_machines_are_not_read(room: Room, db: Connection) -> N
     {"sender": "Ann <noreply@member.test>"},
 ])  # fmt: skip
 async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
-    room: Room, db: Connection, headers: dict[str, str]
+    room: MailroomSetup, db: Connection, headers: dict[str, str]
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     thread = f"<{room.sign_id(recipient, 'bounce')}@bounces.union.test>"
@@ -347,7 +351,7 @@ async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
 
 
 async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
-    room: Room, db: Connection
+    room: MailroomSetup, db: Connection
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     for to, words in (("ballot@union.test", "Our newsletter. Unsubscribe"), (reply_address(room, recipient), QUOTED)):
@@ -365,7 +369,7 @@ async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_an
     ("Re: My paper", "I have not had it", "no_ballot_paper", "Subject: My paper\n\nI have not had it"),
 ])  # fmt: skip
 async def test_a_subject_of_the_members_own_is_read_and_shown(
-    room: Room, db: Connection, subject: str, words: str, reading: str, text: str
+    room: MailroomSetup, db: Connection, subject: str, words: str, reading: str, text: str
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, recipient), words, Subject=subject)
@@ -379,7 +383,7 @@ async def test_a_subject_of_the_members_own_is_read_and_shown(
 @pytest.mark.parametrize("subject", ["Re: Have you posted your ballot paper?", "Antwort: x", "My complaint"])
 @pytest.mark.parametrize("attached", [False, True])
 async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
-    room: Room, db: Connection, subject: str, attached: bool
+    room: MailroomSetup, db: Connection, subject: str, attached: bool
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     ours = (await words_of(db, recipient.message_id))[0].partition("\n")[2]
@@ -399,7 +403,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     assert await reclassify(db, actor="eve", at=NOON) == (0, [])
 
 
-async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
+async def test_an_opt_out_below_a_picture_is_obeyed(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     mail = EmailMessage()
     mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", "Re: Have you posted your ballot paper?"
@@ -413,7 +417,7 @@ async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
-async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> None:
+async def test_a_ballot_about_leave_is_answered_like_any_other(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to, subject = reply_address(room, recipient), "Annual leave: have your say"
     voted = await answer(room, to, "I have voted", Subject=f"Re: {subject}", X_Auto_Response_Suppress="OOF")
@@ -423,7 +427,7 @@ async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> No
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
-async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Connection) -> None:
+async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = reply_address(room, recipient)
     # no machine: our subject, answered
@@ -446,7 +450,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     assert await reclassify(db, actor="test", at=NOON) == (0, [])
 
 
-async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: Room, db: Connection) -> None:
+async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = f"b+{room.sign_id(recipient, 'bounce')}@bounces.union.test"
     for subject in ("Undelivered ballot paper", "Re: Undelivered ballot paper", "Failure notice"):
@@ -457,7 +461,7 @@ async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: Room, d
     assert await db.fetchval("select count(*) from soft_bounce") == 0
 
 
-async def test_a_postmaster_may_be_a_member(room: Room, db: Connection) -> None:
+async def test_a_postmaster_may_be_a_member(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email="postmaster@ann.test")
     text = "My ballot could not be delivered, it was undeliverable"
     reply = await answer(
@@ -467,7 +471,7 @@ async def test_a_postmaster_may_be_a_member(room: Room, db: Connection) -> None:
     assert await db.fetchval("select count(*) from soft_bounce") == 0
 
 
-async def test_an_opt_out_in_the_subject_is_obeyed_above_a_vote(room: Room) -> None:
+async def test_an_opt_out_in_the_subject_is_obeyed_above_a_vote(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, recipient), "I have voted", Subject="Voted, please stop")
     assert (reply["reading"], reply["why_open"]) == ("opt_out", "opt_out")
@@ -476,13 +480,13 @@ async def test_an_opt_out_in_the_subject_is_obeyed_above_a_vote(room: Room) -> N
 
 
 @pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])
-async def test_a_mail_to_us_with_a_machines_subject_is_seen(room: Room, subject: str) -> None:
+async def test_a_mail_to_us_with_a_machines_subject_is_seen(room: MailroomSetup, subject: str) -> None:
     await room.campaign.ask(email=ANN)
     reply = await answer(room, "ballot@union.test", "My ballot paper came back to me", Subject=subject)
     assert (reply["state"], reply["why_open"]) == ("open", "no_message")
 
 
-async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:
+async def test_each_email_says_where_its_answer_goes(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     template = Template(name="t", purpose="service", sms=None, subject="Hi", email="Hello\n")
     await db.execute(

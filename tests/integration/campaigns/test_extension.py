@@ -33,15 +33,15 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
     link = await room.link_to(ann)
     before = await db.fetch("select * from step order by position")
 
-    done = await extend(db, runtime.settings, "visit", LATER, actor="olga", now=NOW)
-    assert (done.closed, done.question.closes_at) == (question.closes_at, LATER)
+    done = await extend(db, runtime.settings, "question", "visit", LATER, actor="olga", now=NOW)
+    assert (done.closed, done.subject.closes_at) == (question.closes_at, LATER)
     assert (done.deadlines, done.renewed, done.started) == (2, 2, 1)
     first, with_deadline, last = await db.fetch("select * from step order by position")
     assert (first["send_before"], last["send_before"]) == (LATER, LATER)
     assert with_deadline["send_before"] == before[1]["send_before"]
     assert first["constants"] == before[0]["constants"], "what has gone out stays as it was said"
     for step in (with_deadline, last):
-        assert step["constants"]["question"]["closes"] == done.question.local(LATER) != ""
+        assert step["constants"]["question"]["closes"] == done.subject.local(LATER) != ""
     noted = await row_of(db, "select actor, subject, detail from audit where action = 'question.extended'")
     assert (noted["actor"], noted["subject"]) == ("olga", "question visit")
     assert noted["detail"] == {"from": question.closes_at.isoformat(), "to": LATER.isoformat()}
@@ -60,12 +60,12 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
 async def test_only_an_open_question_is_extended_and_never_shortened(runtime: Runtime, db: Connection) -> None:
     question = await add_question(db)
     with pytest.raises(Conflict, match="which is not earlier"):
-        await extend(db, runtime.settings, "visit", question.closes_at, actor="olga", now=NOW)
+        await extend(db, runtime.settings, "question", "visit", question.closes_at, actor="olga", now=NOW)
     with pytest.raises(Conflict, match="closed Monday 7 December") as error:
-        await extend(db, runtime.settings, "visit", LATER, actor="olga", now=question.closes_at)
+        await extend(db, runtime.settings, "question", "visit", LATER, actor="olga", now=question.closes_at)
     assert "another name" in (error.value.remedy or "")
     with pytest.raises(NotFound):
-        await extend(db, runtime.settings, "visits", LATER, actor="olga", now=NOW)
+        await extend(db, runtime.settings, "question", "visits", LATER, actor="olga", now=NOW)
     assert (await get_question(db, "visit")).closes_at == question.closes_at
 
 

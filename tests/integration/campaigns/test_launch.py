@@ -12,7 +12,8 @@ from ballots.ballots import create_ballot
 from ballots.claims import record_claim
 from campaigns import campaigns as lifecycle
 from campaigns.campaigns import Campaign, create_campaign
-from campaigns.launch import launch, launch_due_steps, launch_step_now, plan
+from campaigns.launch import launch, launch_due_steps, launch_step_now
+from campaigns.preview import plan
 from campaigns.variables import known_variables, person_variables
 from core.db import Connection, exclusive
 from core.errors import Conflict, NotFound

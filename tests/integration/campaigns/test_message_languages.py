@@ -16,7 +16,8 @@ from rich.console import Console
 
 from ballots.ballots import create_ballot
 from campaigns.campaigns import create_campaign
-from campaigns.launch import launch, plan
+from campaigns.launch import launch
+from campaigns.preview import plan
 from campaigns.replies.answers import Inbound, answer_reply
 from core.db import Connection
 from core.runtime import Runtime

@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
-from campaigns.launch import launch, plan
+from campaigns.launch import launch
 from campaigns.other_steps import other_steps
+from campaigns.preview import plan
 from console import progress
 from console.rendering import render
 from core.errors import SpecError

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.date_changes import follow_dates
-from campaigns.replies.answers import answer_link
+from campaigns.replies.presses import answer_link
 from campaigns.replies.reply_inbox import open_replies, read_by_staff, reply_thread
 from console import attention
 from core.db import Connection
@@ -16,7 +16,7 @@ from core.runtime import Runtime
 from messaging.suppression import active_suppressions
 from tests.support.appointments import Clock
 from tests.support.electorate import NOW, add_person
-from tests.support.questions import Room, add_question, ask
+from tests.support.questions import AskedQuestion, add_question, ask
 
 PHONE, MAILBOX = "+447400900001", "home@example.org"
 AFTER = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "1 hour", "of": "appointment_at"}}
@@ -33,14 +33,16 @@ async def kit(db: Connection) -> int:
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection, ann: int, kit: int) -> Room:
+async def room(runtime: Runtime, db: Connection, ann: int, kit: int) -> AskedQuestion:
     room = await ask(runtime, db, await add_question(db), steps=[AFTER])
     assert await db.fetchval("select count(*) from message where state = 'delivered' and address = $1", PHONE) == 2
     return room
 
 
 @pytest.mark.parametrize("text", ["1", "3 waited two hours", "Very good, thanks", "3B", "1 Kit", "Kit: 3", "7", "undo"])
-async def test_no_reply_counts_for_either_and_staff_see_both_names(room: Room, ann: int, kit: int, text: str) -> None:
+async def test_no_reply_counts_for_either_and_staff_see_both_names(
+    room: AskedQuestion, ann: int, kit: int, text: str
+) -> None:
     answered = await room.says(text, PHONE)
     assert [await room.answer_of(one) for one in (ann, kit)] == [(None, None)] * 2
     assert await room.db.fetchval("select count(*) from goal_met") == 0
@@ -50,7 +52,7 @@ async def test_no_reply_counts_for_either_and_staff_see_both_names(room: Room, a
     assert (await attention.replies(room.db)).shown[0].who == "Ann L. or Kit L., who share this address"
 
 
-async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: Room, ann: int, kit: int) -> None:
+async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: AskedQuestion, ann: int, kit: int) -> None:
     answered = await room.says("3 waited two hours", PHONE)
     assert answered.reply_id is not None
     await read_by_staff(room.db, answered.reply_id, reading="poor", actor="eve", at=NOW, person_id=kit)
@@ -58,7 +60,9 @@ async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: Room, ann
     assert (await reply_thread(room.db, answered.reply_id)).state == "closed"
 
 
-async def test_what_one_of_them_answered_is_taken_back_and_corrected_by_no_text(room: Room, ann: int, kit: int) -> None:
+async def test_what_one_of_them_answered_is_taken_back_and_corrected_by_no_text(
+    room: AskedQuestion, ann: int, kit: int
+) -> None:
     for person, press in ((ann, "answer_good"), (kit, "answer_poor")):
         said_by = await room.message_to(person)
         async with room.db.transaction():
@@ -68,7 +72,9 @@ async def test_what_one_of_them_answered_is_taken_back_and_corrected_by_no_text(
     assert [(await room.answer_of(one))[0] for one in (ann, kit)] == ["good", "poor"]
 
 
-async def test_stop_stops_the_phone_for_both_and_its_digit_counts_for_nobody(room: Room, ann: int, kit: int) -> None:
+async def test_stop_stops_the_phone_for_both_and_its_digit_counts_for_nobody(
+    room: AskedQuestion, ann: int, kit: int
+) -> None:
     await room.says("1 STOP", PHONE)
     assert [one.reason for one in await active_suppressions(room.db, channel="sms", address=PHONE)] == ["opted_out"]
     assert [await room.answer_of(one) for one in (ann, kit)] == [(None, None)] * 2
@@ -85,7 +91,9 @@ async def test_two_questions_with_letters_at_one_phone_tell_no_people_apart(
     assert (await first.answer_of(ann), await second.answer_of(kit)) == ((None, None), (None, None))
 
 
-async def test_a_phone_that_was_passed_on_answers_for_nobody_who_had_it(room: Room, ann: int, kit: int) -> None:
+async def test_a_phone_that_was_passed_on_answers_for_nobody_who_had_it(
+    room: AskedQuestion, ann: int, kit: int
+) -> None:
     await room.db.execute("delete from address")
     await add_person(room.db, "P3", sms=PHONE, first_name="Lee")
     assert (await room.says("1", PHONE)).why_open == "shared_address"

@@ -25,7 +25,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from tests.support.command import run_command
 from tests.support.inbound_rows import Moving, Recipient
-from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from tests.support.receivers import environment
 from webhooks import delete_stale_rows, process_inbound
 
@@ -42,7 +42,7 @@ PGP = (
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(NOON)) as room:
         yield room
 
@@ -52,7 +52,7 @@ def multipart(*parts: str, kind: str = "mixed") -> str:
     return f'Content-Type: multipart/{kind}; boundary="xx"\r\n\r\n{whole}--xx--\r\n'
 
 
-async def write(room: Room, recipient: Recipient, body: str, **headers: str) -> dict[str, Any]:
+async def write(room: MailroomSetup, recipient: Recipient, body: str, **headers: str) -> dict[str, Any]:
     """Ann sends a mail of any form; the reply it became."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + HEAD
     to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
@@ -74,7 +74,7 @@ async def write(room: Room, recipient: Recipient, body: str, **headers: str) -> 
     (f"{SMIME}; smime-type=signed-data\r\n\r\nMIIB", "a signed mail (smime.p7m)"),
 ])  # fmt: skip
 async def test_a_mail_without_readable_words_is_named_and_kept_until_its_reply_is_closed(
-    room: Room, db: Connection, body: str, called: str
+    room: MailroomSetup, db: Connection, body: str, called: str
 ) -> None:
     reply = await write(room, await room.campaign.ask(email=ANN), body)
     assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
@@ -89,7 +89,7 @@ async def test_a_mail_without_readable_words_is_named_and_kept_until_its_reply_i
     assert await db.fetchval("select count(*) from inbound_log") == 0, "and its row goes like every other"
 
 
-async def test_a_mail_of_readable_words_leaves_no_attachment(room: Room, db: Connection) -> None:
+async def test_a_mail_of_readable_words_leaves_no_attachment(room: MailroomSetup, db: Connection) -> None:
     reply = await write(
         room, await room.campaign.ask(email=ANN), multipart(SENT_FROM.replace("Sent", "Voted\r\n\r\nSent"), PICTURE)
     )
@@ -116,7 +116,7 @@ def signed(content: bytes) -> str:
     )
 
 
-async def test_words_inside_a_signature_are_read(room: Room) -> None:
+async def test_words_inside_a_signature_are_read(room: MailroomSetup) -> None:
     recipient = await room.campaign.ask(email=ANN)
     text = b"Content-Type: text/plain; charset=utf-8\r\n\r\nSTOP\r\n"
     reply = await write(room, recipient, signed(text))
@@ -132,7 +132,7 @@ async def test_words_inside_a_signature_are_read(room: Room) -> None:
     assert (reply["text"], reply["reading"]) == ("See what came", "unclear"), "somebody else's words"
 
 
-async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: Connection) -> None:
+async def test_a_reaction_is_known_by_its_part_in_any_language(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     marked = multipart(
         "Content-Type: text/plain; charset=utf-8\r\n\r\n👍\r\n\r\nReaguje Ania przez Gmaila",
@@ -147,7 +147,7 @@ async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: C
     assert await room.campaign.status(recipient) is None
 
 
-async def test_staff_can_export_a_mail_as_it_came(room: Room, settings: Settings, tmp_path: Path) -> None:
+async def test_staff_can_export_a_mail_as_it_came(room: MailroomSetup, settings: Settings, tmp_path: Path) -> None:
     db = room.campaign.db
     reply = await write(room, await room.campaign.ask(email=ANN), PICTURE)
     number, file = str(reply["reply_id"]), tmp_path / "ann.eml"

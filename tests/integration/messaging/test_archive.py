@@ -333,7 +333,7 @@ HOT = {
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
     "campaigns/replies/opt_outs": ("was_stopped_by_link",),
     "campaigns/replies/answered_messages": ("find_message", "find_latest"),
-    "campaigns/launch": ("list_recipients",),
+    "campaigns/step_messages": ("list_recipients",),
     "webhooks/members/recipient": ("find_recipient", "view_page", "use_view"),
 }
 """Queries that run for every message, receipt, page view, press and reply."""

@@ -24,7 +24,7 @@ from tests.integration.campaigns.test_email_replies import letter, reply_address
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import Forms, Moving, Recipient, look, read, serve
-from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_texts import texts_of
 
@@ -33,28 +33,28 @@ OPT_OUT = ("email", ANN, "opted_out")
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     """A mailroom; `P1` shares the mailbox of `BOB`, if the test adds him."""
     async with open_room(runtime, db, Moving(datetime.now(UTC))) as room:
         yield room
 
 
-async def erase(room: Room, who: str = "P1", *, may_return: bool = False) -> None:
+async def erase(room: MailroomSetup, who: str = "P1", *, may_return: bool = False) -> None:
     traces = await erasure.look_for(room.runtime, who)
     await erasure.erase(room.runtime, traces, actor="olga", may_return=may_return)
 
 
-def farewell_address(room: Room, recipient: Recipient) -> str:
+def farewell_address(room: MailroomSetup, recipient: Recipient) -> str:
     return f"u+{room.sign_id(recipient, 'unsubscribe')}@{REPLIES}"
 
 
-def places(room: Room, recipient: Recipient) -> dict[str, str]:
+def places(room: MailroomSetup, recipient: Recipient) -> dict[str, str]:
     return {"r": reply_address(room, recipient), "u": farewell_address(room, recipient)}
 
 
 @pytest.mark.parametrize("to", ["r", "u"])
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection, to: str, when: str) -> None:
+async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: MailroomSetup, db: Connection, to: str, when: str) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     mail = letter("STOP", Subject="unsubscribe")
@@ -72,7 +72,9 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
 
 
 @pytest.mark.parametrize("may_return", [True, False])
-async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: Connection, may_return: bool) -> None:
+async def test_an_unprocessed_stop_outlasts_its_writers_erasure(
+    room: MailroomSetup, db: Connection, may_return: bool
+) -> None:
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(letter("STOP"), reply_address(room, recipient), ANN) == 250
     await db.execute("update inbound_log set next_try_at = now() + interval '1 day'")  # it failed before, and waits
@@ -84,7 +86,7 @@ async def test_an_unprocessed_stop_outlasts_its_writers_erasure(room: Room, db: 
 
 
 async def test_an_unreadable_item_is_kept_until_it_can_be_read(
-    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+    room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(letter("STOP"), reply_address(room, recipient), ANN) == 250
@@ -97,14 +99,14 @@ async def test_an_unreadable_item_is_kept_until_it_can_be_read(
     assert await db.fetchval("select reason from suppression_digest where channel = 'email'") == "opted_out"
 
 
-async def erase_only_reading(room: Room) -> None:
+async def erase_only_reading(room: MailroomSetup) -> None:
     """As an erasure does with what waits."""
     async with room.runtime.pool.acquire() as db:
         ids = [row["inbound_id"] for row in await db.fetch("select inbound_id from inbound_log")]
         await erasure.read_waiting(room.runtime, db, ids)
 
 
-async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: Room, db: Connection) -> None:
+async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN, first_name="Quackenbush")
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -125,7 +127,7 @@ async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: 
     assert person == "erased", "whoever pressed was not the one who was erased"
 
 
-async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room, db: Connection) -> None:
+async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -134,7 +136,7 @@ async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room
     assert ("email", ANN, "complained") in await room.campaign.suppressed()
 
 
-async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> None:
+async def test_an_opt_out_read_by_staff_counts(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -145,7 +147,7 @@ async def test_an_opt_out_read_by_staff_counts(room: Room, db: Connection) -> No
     assert OPT_OUT in await room.campaign.suppressed()
 
 
-async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db: Connection) -> None:
+async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await erase(room, may_return=True)
     async with serve(room.runtime) as client:
@@ -159,7 +161,7 @@ async def test_a_wish_from_an_unshared_mailbox_is_shown_to_staff(room: Room, db:
     assert OPT_OUT not in await room.campaign.suppressed(), "anybody can write a From line"
 
 
-async def test_the_last_holder_of_a_shared_mailbox_takes_it_along(room: Room, db: Connection) -> None:
+async def test_the_last_holder_of_a_shared_mailbox_takes_it_along(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -170,7 +172,7 @@ async def test_the_last_holder_of_a_shared_mailbox_takes_it_along(room: Room, db
         assert (await client.get(recipient.unsubscribe)).status == 404
 
 
-async def test_a_person_known_only_by_a_shared_address_is_found(room: Room, db: Connection) -> None:
+async def test_a_person_known_only_by_a_shared_address_is_found(room: MailroomSetup, db: Connection) -> None:
     await room.campaign.ask(email=ANN)
     bob = await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -182,7 +184,7 @@ async def test_a_person_known_only_by_a_shared_address_is_found(room: Room, db: 
         await erasure.look_for(room.runtime, ANN)
 
 
-async def test_a_kept_address_is_forgotten_when_links_expire(room: Room, db: Connection) -> None:
+async def test_a_kept_address_is_forgotten_when_links_expire(room: MailroomSetup, db: Connection) -> None:
     await room.campaign.ask(email=ANN)
     await add_person(db, "BOB", email=ANN)
     await erase(room)
@@ -216,7 +218,7 @@ def written(words: str, how: str) -> bytes:
 
 @pytest.mark.parametrize("how", ["plain", "base64", "soft break", "html", "utf-16"])
 async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_written(
-    room: Room, db: Connection, how: str
+    room: MailroomSetup, db: Connection, how: str
 ) -> None:
     recipient = await room.campaign.ask(email=BEA)
     await add_person(db, "Z1", email="anna@x.example")
@@ -230,7 +232,9 @@ async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_writt
 
 
 @pytest.mark.parametrize("read", [True, False])
-async def test_the_writer_of_a_mail_is_known_by_a_folded_header(room: Room, db: Connection, read: bool) -> None:
+async def test_the_writer_of_a_mail_is_known_by_a_folded_header(
+    room: MailroomSetup, db: Connection, read: bool
+) -> None:
     await room.campaign.ask(email=BEA)
     await add_person(db, "Z1", email="anna@x.example")
     name = "Dr Anna Constantinopolitanischer-Dudelsackpfeifer of the Branch"

@@ -21,7 +21,7 @@ from core.errors import SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.channels import Channel, open_channels
-from messaging.channels.breaker import LONGEST, THRESHOLD
+from messaging.channels.breaker import MAX_PAUSE, THRESHOLD
 from messaging.channels.failover import FailoverChannel
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.outbox.claim import claim
@@ -141,7 +141,7 @@ async def test_traffic_returns_when_the_first_has_recovered(
     assert by_vonage(sandbox) == Counter(numbers(MANY))
     assert [alert.key for alert in await open_alerts(db)] == ["provider:twilio"]
     weather(sandbox, busy=0.0)
-    clock.now += LONGEST
+    clock.now += MAX_PAUSE
     await queue(runtime, db, first=1000)
     assert (await deliver(runtime, channels)).accepted == MANY
     assert by_either(sandbox) == Counter(numbers(MANY) + numbers(MANY, 1000))
@@ -305,7 +305,7 @@ async def test_a_killed_worker_loses_and_doubles_no_text(
     await stop_hearts(db)
     weather(sandbox, busy=0.0, dropped=0.0)
     channels = both(runtime, clock)
-    clock.now += LONGEST
+    clock.now += MAX_PAUSE
 
     async def settled() -> bool:
         await reconcile_steadily(runtime, channels, settle=0, patience=0)

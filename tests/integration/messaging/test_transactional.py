@@ -16,11 +16,12 @@ from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.channels.channel import OutboundMessage, Retry, SendResult, Trace
+from messaging.outbox.concealment import Contents
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import ChannelName, Reason, State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
@@ -198,7 +199,7 @@ async def test_what_opens_something_is_nowhere_in_clear_and_gone_once_accepted(
         with pytest.raises(SettingsError):
             await ask(db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents)
         with pytest.raises(InputError):
-            await ask(db, "", kind=MessageKind.SIGN_IN, keys=keys, contents=Contents("No link", opens=(LINK,)))
+            await ask(db, "", kind=MessageKind.SIGN_IN, keys=keys, contents=Contents("No link", secrets=(LINK,)))
         only = await ask(db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents, keys=keys)
         assert "TOKEN" not in await everything(db)
         assert await db.fetchval("select concealed is not null from transactional")
@@ -214,7 +215,7 @@ async def test_what_opens_something_is_nowhere_in_clear_and_gone_once_accepted(
         assert LINK in body.get_content()
     async with runtime.pool.acquire() as db:
         assert (await message(db, only))["state"] == "accepted"
-        assert await db.fetchval("select concealed is null and opens from transactional")
+        assert await db.fetchval("select concealed is null and has_secrets from transactional")
         receipt = Receipt(only, None, State.BOUNCED, "bounce", "5.1.1", datetime.now(UTC))
         (applied,) = await apply_receipts(db, [receipt])
         assert applied.state is State.BOUNCED
@@ -248,7 +249,7 @@ async def test_a_provider_that_quotes_a_link_shows_it_to_nobody(runtime: Runtime
     token = "LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
     link = f"http://muster.test/console/sign-in/{token}"
     said = quoted.format(link=link, token=token, upper=token.upper(), head=token[:20], tail=token[20:])
-    contents = Contents(f"Sign in: {link}", "Sign in", opens=(link,))
+    contents = Contents(f"Sign in: {link}", "Sign in", secrets=(link,))
     only = await ask(
         db, "", kind=MessageKind.SIGN_IN, channel="email", contents=contents, keys=runtime.settings.secret_key
     )
@@ -270,7 +271,7 @@ async def test_a_provider_that_quotes_a_link_shows_it_to_nobody(runtime: Runtime
 
 
 async def test_what_a_message_opens_is_wiped_however_it_ends(runtime: Runtime) -> None:
-    contents, keys = Contents("Your code is 493817.", opens=("493817",)), runtime.settings.secret_key
+    contents, keys = Contents("Your code is 493817.", secrets=("493817",)), runtime.settings.secret_key
     async with runtime.pool.acquire() as db:
         over = datetime.now(UTC) - timedelta(seconds=1)
         late = await ask(db, "", contents=contents, keys=keys, send_before=over)
@@ -296,7 +297,7 @@ async def everything(db: Connection) -> str:
 
 
 async def test_a_retry_still_has_what_it_opens(runtime: Runtime, sandbox: Sandbox) -> None:
-    contents = Contents("Your code is 493817.", opens=("493817",))
+    contents = Contents("Your code is 493817.", secrets=("493817",))
     async with runtime.pool.acquire() as db:
         only = await ask(db, "", kind=MessageKind.SIGN_IN, contents=contents, keys=runtime.settings.secret_key)
         # a worker that had put it on the wire is gone; Twilio has no trace of it

@@ -17,10 +17,11 @@ from core.db import Connection
 from core.link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
+from messaging.outbox.concealment import Contents
 from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import State
 from muster import erasure
 from muster.metrics import MESSAGES_BY_STATE

@@ -19,7 +19,7 @@ from core.db import Connection, open_pool
 from core.errors import Conflict, InputError, NotFound, Unavailable
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from muster.app import LARGEST_REQUEST, make_app
+from muster.app import MAX_REQUEST_SIZE, make_app
 
 Client = TestClient[web.Request, web.Application]
 
@@ -181,9 +181,9 @@ async def test_unknown_pages_and_methods_are_refused(client: Client) -> None:
 
 
 async def test_a_request_may_not_be_too_large(client: Client) -> None:
-    async with client.post("/wrong/way/take", data=io.BytesIO(b"x" * LARGEST_REQUEST)) as answer:
+    async with client.post("/wrong/way/take", data=io.BytesIO(b"x" * MAX_REQUEST_SIZE)) as answer:
         assert answer.status == 200
-    async with client.post("/wrong/way/take", data=io.BytesIO(b"x" * (LARGEST_REQUEST + 1))) as answer:
+    async with client.post("/wrong/way/take", data=io.BytesIO(b"x" * (MAX_REQUEST_SIZE + 1))) as answer:
         assert answer.status == 413
 
 

@@ -37,7 +37,7 @@ SPEAKS: frozenset[str] = frozenset(
     {
         "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
         "inbound_mail", "inbound_malformed", "message", "message_archive_2026", "message_event",
-        "message_event_archive_2026", "notice_sent", "page_view", "person", "reply", "response", "response_comment",
+        "message_event_archive_2026", "sent_once", "page_view", "person", "reply", "response", "response_comment",
         "soft_bounce", "suppression", "suppression_event", "transactional", "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip

@@ -20,7 +20,7 @@ from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import look, make_campaign, serve
 from tests.support.outbox_rows import add_messages, add_step, until
-from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
+from webhooks.subscriptions.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 
 MAILBOX = "zeb.q@example.org"
 WORDS = ("zeb.q", "M-4711", "quackenbush")
@@ -143,7 +143,9 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
     traces = await erasure.look_for(runtime, "M-4711")
     waits: list[tuple[bool, float]] = []
 
-    async def seen(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
+    async def seen(
+        db: Connection, ledgers: Mapping[str, str], *, patience: float = WRITERS_TIMEOUT
+    ) -> dict[str, int] | None:
         waits.append((db.is_in_transaction(), patience))
         return await find_high_water_mark(db, ledgers, patience=min(patience, 0.1))
 

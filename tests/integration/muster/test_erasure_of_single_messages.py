@@ -14,9 +14,10 @@ from core.db import Connection
 from core.link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
+from messaging.outbox.concealment import Contents
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, confirm_opt_out, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason, State
 from messaging.suppression import suppress
 from muster import erasure

@@ -20,7 +20,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from core.runtime import Runtime
-from muster.connection_limits import FEWEST, Limits, network_of, raise_file_limit
+from muster.connection_limits import MIN_CONNECTIONS, Limits, network_of, raise_file_limit
 from muster.http_server import IDLE_FOR
 from muster.web import listening
 from sandbox import SandboxConfig, open_sandbox
@@ -350,4 +350,4 @@ def test_a_server_with_hardly_any_files_takes_some_connections_all_the_same(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, hard: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (hard, hard))
-    assert Limits.of(runtime.settings).in_all == FEWEST
+    assert Limits.of(runtime.settings).in_all == MIN_CONNECTIONS

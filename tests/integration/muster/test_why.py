@@ -9,8 +9,9 @@ import pytest
 from campaigns.other_steps import other_steps
 from core.db import Connection
 from core.settings import Settings
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from tests.integration.campaigns.test_campaign_commands import muster
 from tests.support.electorate import NOW, add_ballot, add_person
 from tests.support.outbox_rows import add_messages, add_step

@@ -411,7 +411,7 @@ async def test_importing_any_file_twice_changes_nothing(
 async def test_bad_cells_refuse_no_file_however_many_there_are(
     pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.files.row_problems.MOST_KEPT", 3)
+    monkeypatch.setattr("core.files.row_problems.MAX_KEPT", 3)
     lines = [f"{number},m{number}@example.org,020 7946 0000" for number in range(8)]
     report = await load(pool, tmp_path, "\n".join(["member_id,email,phone", *lines, ",x@example.org,"]))
     assert (report.created, report.rejected, report.written) == (8, 1, True)
@@ -425,7 +425,7 @@ async def test_bad_cells_refuse_no_file_however_many_there_are(
 async def test_too_many_rows_that_cannot_be_used_refuse_the_file(
     pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.files.row_problems.MOST_REJECTED", 3)
+    monkeypatch.setattr("core.files.row_problems.MAX_REJECTED", 3)
     with pytest.raises(InputError, match="More than 3 rows of this file cannot be used; the first is in line 3"):
         await load(pool, tmp_path, "member_id,email\n1,a@example.org\n" + ",b@example.org\n" * 4)
     assert await db.fetchval("select count(*) from person") == 0

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import QUIRKS, MailConditions
-from sandbox.smtp import LARGEST_MAIL
+from sandbox.smtp import MAX_MAIL_SIZE
 from tests.support.effort import effort_of_async
 
 SENDER = "b+12-ab@union.test"
@@ -70,7 +70,7 @@ async def test_dots_and_long_texts_survive(sandbox: Sandbox, smtp: aiosmtplib.SM
 async def test_the_server_announces_its_extensions(smtp: aiosmtplib.SMTP) -> None:
     await smtp.ehlo()
     assert {"smtputf8", "8bitmime", "size"} <= set(smtp.esmtp_extensions)
-    assert smtp.esmtp_extensions["size"] == str(LARGEST_MAIL)
+    assert smtp.esmtp_extensions["size"] == str(MAX_MAIL_SIZE)
 
 
 async def test_addresses_beyond_ascii_are_accepted(sandbox: Sandbox, smtp: aiosmtplib.SMTP) -> None:
@@ -85,7 +85,7 @@ async def test_addresses_beyond_ascii_are_accepted(sandbox: Sandbox, smtp: aiosm
 async def test_too_large_a_mail_is_refused_by_its_size(sandbox: Sandbox, smtp: aiosmtplib.SMTP) -> None:
     await smtp.ehlo()
     with pytest.raises(aiosmtplib.SMTPSenderRefused) as caught:
-        await smtp.mail(SENDER, options=[f"SIZE={LARGEST_MAIL + 1}"])
+        await smtp.mail(SENDER, options=[f"SIZE={MAX_MAIL_SIZE + 1}"])
     assert caught.value.code == 552
     assert len(sandbox.mailbox) == 0
 

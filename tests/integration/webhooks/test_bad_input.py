@@ -38,7 +38,7 @@ Client = TestClient[web.Request, web.Application]
 TOKEN = "the token of the account"
 SECRET = "a signature secret of the account"
 UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
-PATIENCE = 10.0
+ANSWER_TIMEOUT = 10.0
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW"]
 TYPES = ["", "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=x", "text/é", ";"]
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30)
@@ -81,7 +81,7 @@ class Site:
     async def ask(self, method: str, path: str, **how: object) -> tuple[int, str, bytes]:
         url = URL(f"http://127.0.0.1:{self.client.port}{path}", encoded=True)
         asked = self.client.session.request(method, url, allow_redirects=False, **how)  # type: ignore[arg-type]
-        async with asyncio.timeout(PATIENCE), asked as answer:
+        async with asyncio.timeout(ANSWER_TIMEOUT), asked as answer:
             if answer.content_type == "text/event-stream":
                 return answer.status, answer.content_type, b""
             return answer.status, answer.content_type, await answer.read()

@@ -238,7 +238,7 @@ async def test_a_delivery_clears_earlier_soft_bounces(world: World, campaign: Ca
             await world.tell("sendgrid", "delivered", await another(campaign, person, 90))
         await world.tell("sendgrid", "bounce-full", await another(campaign, person, day))
     assert {reason for _, _, reason in await campaign.suppressed()} == {"soft_bounced"}
-    assert await db.fetchval("select count(*) from soft_bounce where settled_at is not null") == 1
+    assert await db.fetchval("select count(*) from soft_bounce where discounted_at is not null") == 1
     await delete_stale_rows(db, NOW, now=NOW + timedelta(days=60))
     assert await db.fetchval("select count(*) from soft_bounce") == 0
 

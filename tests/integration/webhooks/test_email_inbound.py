@@ -31,7 +31,7 @@ from tests.support.email_events import (
 from tests.support.inbound_rows import Campaign, Recipient, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbound
-from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
+from webhooks.email.inbound import MAX_AT_ONCE, compose_mail
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
@@ -300,7 +300,7 @@ async def begin(world: World, provider: str, **headers: str) -> tuple[asyncio.St
 
 async def test_a_slow_client_takes_no_connection_from_the_provider(world: World, campaign: Campaign) -> None:
     dribbling = [
-        await begin(world, "mailgun", X_Forwarded_For="8.8.8.8", Expect="100-continue") for _ in range(MOST_AT_ONCE + 4)
+        await begin(world, "mailgun", X_Forwarded_For="8.8.8.8", Expect="100-continue") for _ in range(MAX_AT_ONCE + 4)
     ]
     for reader, _ in dribbling:
         assert b"100 Continue" in await reader.readline()  # it is being read, or waits

@@ -14,7 +14,7 @@ from core.db import Connection, open_pool
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
 from tests.support.inbound_rows import Moving
-from webhooks.inbound_log.inbound_log import FEW, LONGEST_PAUSE, MOST_TRIES, Intake, Item, process
+from webhooks.inbound_log.inbound_log import FEW, MAX_PAUSE, MAX_TRIES, Intake, Item, process
 
 
 class Waking:
@@ -137,7 +137,7 @@ async def test_no_request_waits_longer_than_a_provider_when_the_database_hangs(
 async def test_requests_beyond_the_limit_are_refused(
     here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webhooks.inbound_log.inbound_log.MOST_WAITING", 3)
+    monkeypatch.setattr("webhooks.inbound_log.inbound_log.MAX_WAITING", 3)
     intake = Intake()
     results = await asyncio.gather(
         *(intake.store(here, source="t", dedupe_key=f"{n}", subject=f"{n}", payload={}) for n in range(10)),
@@ -210,14 +210,14 @@ async def test_retries_grow_apart_until_the_item_is_parked_with_an_alert(
     await put(here, "a")
     handler = Noting("a")
     pauses = []
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         assert await process(here, 10, {"t": handler}) == 1
         assert await process(here, 10, {"t": handler}) == 0, "not before its pause is over"
         due = await db.fetchval("select next_try_at from inbound_log")
         pauses.append(due - clock())
         clock.now = due
     assert pauses[:4] == [timedelta(seconds=2**n) for n in range(4)]
-    assert max(pauses) <= LONGEST_PAUSE
+    assert max(pauses) <= MAX_PAUSE
     assert await states(db) == {"a": "parked"}
     assert "RuntimeError" in await db.fetchval("select error from inbound_log")
     [alert] = await db.fetch("select key, severity, remedy from alert")

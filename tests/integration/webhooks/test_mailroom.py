@@ -22,7 +22,7 @@ from core.runtime import Runtime
 from messaging.outbox.bounces import ENOUGH, QUIET, forget_soft_bounces
 from messaging.outbox.senders import THRESHOLD, resume_sender
 from tests.support.inbound_rows import Moving
-from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
+from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
 from webhooks import process_inbound
 from webhooks.email.inbound_mail import classify, listener
@@ -36,7 +36,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(NOON)) as room:
         yield room
 
@@ -50,7 +50,7 @@ async def state_of(db: Connection, message_id: int) -> tuple[str, str | None]:
 # ---- bounces and complaints
 
 
-async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) -> None:
+async def test_each_bounce_is_applied_by_its_code(room: MailroomSetup, db: Connection) -> None:
     expected = {
         "dsn-hard": ("bounced", "hard_bounced", "hard_bounced"),
         "dsn-global": ("bounced", "hard_bounced", "hard_bounced"),
@@ -78,7 +78,7 @@ async def test_each_bounce_is_applied_by_its_code(room: Room, db: Connection) ->
 
 
 async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
-    room: Room, db: Connection
+    room: MailroomSetup, db: Connection
 ) -> None:
     recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
     await room.tell("dsn-hard", recipients[0])  # a bad address stops nobody
@@ -97,7 +97,7 @@ async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tr
     assert await open_alerts(db) == []
 
 
-async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
+async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(UNREADABLE, room.bounce_address(recipient)) == 250
     await process_inbound(room.runtime, 10)
@@ -112,7 +112,7 @@ async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: Room, db: 
     assert await open_alerts(db) == []
 
 
-async def test_a_personal_mail_to_a_bounce_address_is_read(room: Room, db: Connection) -> None:
+async def test_a_personal_mail_to_a_bounce_address_is_read(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
     assert await room.hand_over(raw, room.bounce_address(recipient), ANN) == 250
@@ -121,7 +121,7 @@ async def test_a_personal_mail_to_a_bounce_address_is_read(room: Room, db: Conne
     assert await db.fetchval("select count(*) from reply") == 1
 
 
-async def test_a_report_that_names_another_mailbox_suppresses_neither(room: Room, db: Connection) -> None:
+async def test_a_report_that_names_another_mailbox_suppresses_neither(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     await room.tell("dsn-hard", recipient, about="chair@union.test")
     assert await room.campaign.suppressed() == set()
@@ -130,7 +130,7 @@ async def test_a_report_that_names_another_mailbox_suppresses_neither(room: Room
 
 
 async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_paper_is_obeyed(
-    room: Room, db: Connection
+    room: MailroomSetup, db: Connection
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     raw = b"From: ann@member.test\r\nSubject: Undelivered ballot paper\r\n\r\nSTOP\r\n"
@@ -140,7 +140,7 @@ async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_pape
     assert (await state_of(db, recipient.message_id))[0] == "sent"
 
 
-async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Connection) -> None:
+async def test_soft_bounces_suppress_after_repeats_over_days(room: MailroomSetup, db: Connection) -> None:
     from tests.integration.webhooks.test_email_events import another
 
     person = (await room.campaign.ask(email="first@member.test")).person_id
@@ -153,7 +153,7 @@ async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Con
     assert await room.campaign.suppressed() == {("email", ANN, "soft_bounced")}
 
 
-async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: Room, db: Connection) -> None:
+async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     complaints = f"complaints@{BOUNCES}"
     forged = room.mail("arf-abuse", recipient).replace(room.sign_id(recipient, "bounce").encode(), b"1-00000000")
@@ -167,7 +167,7 @@ async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: 
     assert (await state_of(db, recipient.message_id))[0] == "complained"
 
 
-async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Connection) -> None:
+async def test_without_a_token_of_ours_nobody_is_suppressed(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     sign_id = room.sign_id(recipient, "bounce")
     forged = [
@@ -194,7 +194,7 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
     ("From: Ann <ann@member.test>\r\nAuto-Submitted: auto-generated", ANN),  # so do mail programs, for the person
     ("From: no-reply@mail.test\r\nPrecedence: bulk", ""),
 ])  # fmt: skip
-async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str, sender: str) -> None:
+async def test_a_mail_to_the_unsubscribe_address_opts_out(room: MailroomSetup, head: str, sender: str) -> None:
     recipient = await room.campaign.ask(email=ANN)
     address = f"u+{room.sign_id(recipient, 'unsubscribe')}@{REPLIES}"
     assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
@@ -204,7 +204,7 @@ async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str,
 
 
 @pytest.mark.parametrize("address", [f"Postmaster@{BOUNCES}", "postmaster", f"abuse@{REPLIES}"])
-async def test_mail_to_the_postmaster_reaches_staff(room: Room, db: Connection, address: str) -> None:
+async def test_mail_to_the_postmaster_reaches_staff(room: MailroomSetup, db: Connection, address: str) -> None:
     await room.campaign.ask(email=ANN)
     for mail in (b"From: Eve <eve@mx.test>\r\nSubject: Your mail loops", room.mail("dsn-hard", 1)):
         assert await room.hand_over(mail + b"\r\n\r\nPlease stop that host.\r\n", address, "") == 250
@@ -219,7 +219,7 @@ async def test_mail_to_the_postmaster_reaches_staff(room: Room, db: Connection, 
 # ---- what is promised with 250
 
 
-async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: Room, db: Connection) -> None:
+async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     raw = room.mail("dsn-hard", recipient).replace(
         b"This is the mail system", b".dot\r\n..dots\r\n.\r\nThis is the mail system"
@@ -233,7 +233,7 @@ async def test_a_mail_answered_with_250_is_kept_once_as_it_came(room: Room, db: 
     assert row["payload"]["sender"] == ""
 
 
-async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: Room, db: Connection) -> None:
+async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     pool = await open_pool(room.runtime.settings.database_url or "", size=1)
     await pool.close()
@@ -244,7 +244,7 @@ async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: Room
     assert await room.hand_over(room.mail("dsn-hard", recipient), room.bounce_address(recipient)) == 250
 
 
-async def test_a_mail_that_is_too_large_is_refused_for_good(room: Room, db: Connection) -> None:
+async def test_a_mail_that_is_too_large_is_refused_for_good(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = room.bounce_address(recipient)
     raw = b"Subject: large\r\n\r\n" + b"a line of text that is not short\r\n" * 40_000
@@ -266,7 +266,7 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line:
             return answer
 
 
-async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: Connection) -> None:
+async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: MailroomSetup, db: Connection) -> None:
     recipient, other = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
     poison = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
     assert await room.hand_over(poison, room.bounce_address(recipient)) == 250
@@ -277,7 +277,7 @@ async def test_an_unreadable_mail_is_parked_and_delays_no_other(room: Room, db: 
     assert (await state_of(db, other.message_id))[0] == "bounced"
 
 
-async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
+async def test_a_header_made_to_stop_the_inbox_does_not(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
@@ -288,12 +288,12 @@ async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connecti
 
 
 async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
-    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+    room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(classify, "read_answer", fail)
+    monkeypatch.setattr(classify, "read_reply", fail)
     recipient = await room.campaign.ask(email=ANN)
     to = f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
@@ -304,7 +304,7 @@ async def test_a_mail_the_library_cannot_parse_is_parked_at_once(
 # ---- those who mean ill
 
 
-async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mail_is_read_beside_the_event_loop(room: MailroomSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     where: dict[str, threading.Thread] = {}
 
     def noting(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
@@ -314,20 +314,20 @@ async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytes
 
         return note
 
-    for name in ("parse_mail", "read_bounce", "read_answer"):
+    for name in ("parse_mail", "read_bounce", "read_reply"):
         monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(recipient), ANN) == 250
     await room.tell("dsn-hard", recipient)
-    assert set(where) == {"parse_mail", "read_bounce", "read_answer"}
+    assert set(where) == {"parse_mail", "read_bounce", "read_reply"}
     assert threading.current_thread() not in where.values()
 
 
 async def test_slow_silent_and_too_many_clients_are_turned_away(
-    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+    room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "WHOLE_MAIL", 0.3)
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     reader, writer = await asyncio.open_connection(room.host, room.port)
     with closing(writer):
@@ -369,9 +369,11 @@ async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]
             await asyncio.wait({asking})
 
 
-async def test_clients_that_read_no_answer_keep_nobody_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_that_read_no_answer_keep_nobody_out(
+    room: MailroomSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listener, "QUIET", 0.3)
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
 
     async def is_let_in() -> bool:
         reader, writer = await asyncio.open_connection(room.host, room.port)
@@ -383,8 +385,8 @@ async def test_clients_that_read_no_answer_keep_nobody_out(room: Room, monkeypat
         await until(is_let_in)
 
 
-async def test_clients_that_come_at_once_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 3)
+async def test_clients_that_come_at_once_are_counted(room: MailroomSetup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     came = await asyncio.gather(*(asyncio.open_connection(room.host, room.port) for _ in range(20)))
     heard = [await asyncio.wait_for(reader.readline(), 10) for reader, _ in came]
     assert sorted(line[:3] for line in heard) == [b"220"] * 3 + [b"421"] * 17
@@ -392,7 +394,9 @@ async def test_clients_that_come_at_once_are_counted(room: Room, monkeypatch: py
         writer.close()
 
 
-async def test_a_listener_stops_although_clients_read_no_answers(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listener_stops_although_clients_read_no_answers(
+    room: MailroomSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stuck = asyncio.Event()
     monkeypatch.setattr(asyncio.StreamReaderProtocol, "pause_writing", pausing(stuck))
     serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
@@ -413,7 +417,7 @@ def pausing(stuck: asyncio.Event) -> Callable[[asyncio.StreamReaderProtocol], No
     return noting
 
 
-async def test_the_listener_survives_any_input(room: Room, db: Connection) -> None:
+async def test_the_listener_survives_any_input(room: MailroomSetup, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     to = room.bounce_address(recipient).encode()
     nonsense = [
@@ -440,7 +444,7 @@ async def test_the_listener_survives_any_input(room: Room, db: Connection) -> No
     assert await room.hand_over(room.mail("dsn-hard", recipient), to.decode()) == 250
 
 
-async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, db: Connection) -> None:
+async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: MailroomSetup, db: Connection) -> None:
     asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(2)]
     recipients = [room.bounce_address(recipient).encode() for recipient in asked]
     async with listening(room.runtime, "smtp", "127.0.0.1:0") as where:
@@ -455,7 +459,7 @@ async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, d
     assert await db.fetchval("select count(*) from inbound_log") == 3
 
 
-async def test_commands_may_come_together(room: Room, db: Connection) -> None:
+async def test_commands_may_come_together(room: MailroomSetup, db: Connection) -> None:
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     reader, writer = await asyncio.open_connection(room.host, room.port)
     with closing(writer):
@@ -476,7 +480,7 @@ async def test_commands_may_come_together(room: Room, db: Connection) -> None:
     assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
-async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db: Connection) -> None:
+async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: MailroomSetup, db: Connection) -> None:
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
     where = await serving.__aenter__()
@@ -491,7 +495,7 @@ async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db:
     assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
-async def test_an_address_it_cannot_listen_on_is_reported(room: Room, tmp_path: Path) -> None:
+async def test_an_address_it_cannot_listen_on_is_reported(room: MailroomSetup, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("not a socket")
     for where, error in (
@@ -516,7 +520,9 @@ async def test_an_address_it_cannot_listen_on_is_reported(room: Room, tmp_path: 
 # ---- mailboxes that somebody else filled
 
 
-async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db: Connection, tmp_path: Path) -> None:
+async def test_a_mailbox_is_read_again_and_again_and_counts_once(
+    room: MailroomSetup, db: Connection, tmp_path: Path
+) -> None:
     recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
     maildir = mailbox.Maildir(tmp_path / "maildir")
     mbox = mailbox.mbox(tmp_path / "mbox")
@@ -538,7 +544,7 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     assert len(maildir) == 3
 
 
-async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Connection, tmp_path: Path) -> None:
+async def test_a_mail_without_a_return_path_is_its_writers(room: MailroomSetup, db: Connection, tmp_path: Path) -> None:
     recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
     to = [f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}" for recipient in recipients]
     maildir = mailbox.Maildir(tmp_path / "maildir")
@@ -553,7 +559,7 @@ async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Conne
     assert (await state_of(db, recipients[2].message_id))[0] == "bounced"
 
 
-async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: Room, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: MailroomSetup, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("Dear all,\n")
     (tmp_path / "folder").mkdir()
     for path, words in (("text", "no mbox file"), ("folder", "no maildir"), ("nothing", "cannot be read")):
@@ -561,7 +567,7 @@ async def test_a_file_that_is_no_mailbox_is_refused_by_name(room: Room, tmp_path
             await read_mailbox(room.runtime, tmp_path / path)
 
 
-async def test_a_read_mail_is_deleted_with_its_row(room: Room, db: Connection) -> None:
+async def test_a_read_mail_is_deleted_with_its_row(room: MailroomSetup, db: Connection) -> None:
     from datetime import timedelta
 
     from webhooks import delete_stale_rows

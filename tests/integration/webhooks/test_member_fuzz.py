@@ -18,7 +18,7 @@ from core.runtime import Runtime
 from tests.support.inbound_rows import Campaign, Forms, Moving, Recipient, make_campaign, serve
 from tests.support.member_states import NOON, Client
 
-WITHIN = 20.0
+ANSWER_TIMEOUT = 20.0
 """Seconds; a hang is none of them."""
 FIELDS = ("nonce", "answer", "List-Unsubscribe", "to-1", "to-2", "")
 ANSWERS = (
@@ -113,7 +113,7 @@ async def test_any_request_is_answered_with_a_page(
 ) -> None:  # fmt: skip
     await campaign.runtime.redis.flushdb()
     headers = FORM | {"User-Agent": agent, "Accept-Language": languages, "X-Forwarded-For": languages}
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(ANSWER_TIMEOUT):
         data = urlencode(form).encode() if method in {"POST", "PUT", "PATCH"} else None
         async with client.request(method, place(ann, path), headers=headers, data=data) as response:
             await check(response)
@@ -126,7 +126,7 @@ async def test_any_body_is_answered_with_a_page(
     campaign: Campaign, client: Client, ann: Recipient, path: str, kind: str, body: bytes
 ) -> None:
     async with (
-        asyncio.timeout(WITHIN),
+        asyncio.timeout(ANSWER_TIMEOUT),
         client.post(place(ann, path), data=body, headers={"Content-Type": kind}) as response,
     ):
         await check(response)
@@ -138,7 +138,7 @@ async def test_any_body_is_answered_with_a_page(
 async def test_any_form_from_a_page_that_was_looked_at_is_answered_with_a_page(
     campaign: Campaign, client: Client, ann: Recipient, path: str, form: dict[str, str]
 ) -> None:
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(ANSWER_TIMEOUT):
         looked = Forms(await (await client.get(place(ann, path))).text())
         async with client.post(place(ann, path), data=urlencode({**form, **looked.fields}), headers=FORM) as response:
             await check(response)
@@ -171,7 +171,7 @@ async def nothing_half_written(campaign: Campaign) -> None:
     ],
 )
 async def test_a_malformed_request_is_refused_and_the_next_answered(client: Client, sent: bytes) -> None:
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(ANSWER_TIMEOUT):
         reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
         writer.write(sent)
         writer.write_eof()

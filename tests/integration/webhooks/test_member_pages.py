@@ -8,9 +8,10 @@ from html import unescape
 import pytest
 
 from core.runtime import Runtime
+from messaging.content.translations import languages, wording
 from tests.support.inbound_rows import Forms
 from tests.support.member_states import every_page
-from webhooks.members.translations import accepted, languages, wording
+from webhooks.members.page_languages import accepted
 
 SMALL = 20_000
 """Bytes a page may have, its style sheet included."""

@@ -16,7 +16,7 @@ from messaging.channels.channel import Accepted, OutboundEmail
 from messaging.channels.smtp.channel import SmtpChannel
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import Moving, Recipient
-from tests.support.mail_rows import ANN, BOUNCES, Room, open_room
+from tests.support.mail_rows import ANN, BOUNCES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
 from tests.support.rows import row_of
@@ -28,7 +28,7 @@ NOBODY = "bounce@member.test"
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(runtime, db, Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))) as room:
         yield room
 
@@ -43,7 +43,7 @@ def ports(factory: Callable[[], int]) -> tuple[int, int]:
     return factory(), factory()
 
 
-async def send(postfix: Postfix, room: Room, recipient: Recipient, to: str) -> None:
+async def send(postfix: Postfix, room: MailroomSetup, recipient: Recipient, to: str) -> None:
     """An email of ours, by our own channel."""
     settings = room.runtime.settings.model_copy(
         update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{postfix.submission}")}
@@ -61,7 +61,7 @@ async def send(postfix: Postfix, room: Room, recipient: Recipient, to: str) -> N
 
 
 async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not_come_in(
-    room: Room, members: Sandbox, db: Connection, unused_tcp_port_factory: Callable[[], int]
+    room: MailroomSetup, members: Sandbox, db: Connection, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
     ann, gone = await room.campaign.ask(email=ANN), await room.campaign.ask(email=NOBODY)
     smtp = int(members.smtp_url.rpartition(":")[2].partition("/")[0].partition("?")[0])
@@ -91,7 +91,7 @@ async def test_undeliverable_mail_comes_back_by_postfix_and_forged_mail_does_not
 
 
 async def test_while_the_database_is_away_postfix_keeps_the_mail(
-    room: Room, db: Connection, unused_tcp_port_factory: Callable[[], int]
+    room: MailroomSetup, db: Connection, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     pool = await open_pool(room.runtime.settings.database_url or "", size=1)

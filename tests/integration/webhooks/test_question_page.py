@@ -14,7 +14,7 @@ from tests.integration.campaigns.test_notices import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import BROWSER, HEADLESS, Forms, Moving, look, press, read, serve
 from tests.support.member_states import Client
-from tests.support.questions import Room, add_question, ask
+from tests.support.questions import AskedQuestion, add_question, ask
 
 PHONE = "+447400900001"
 
@@ -25,7 +25,7 @@ async def ann(db: Connection) -> int:
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection, ann: int) -> Room:
+async def room(runtime: Runtime, db: Connection, ann: int) -> AskedQuestion:
     return await ask(runtime, db, await add_question(db))
 
 
@@ -35,7 +35,7 @@ def clock() -> Moving:
 
 
 @pytest.fixture
-async def client(room: Room, clock: Moving) -> AsyncIterator[Client]:
+async def client(room: AskedQuestion, clock: Moving) -> AsyncIterator[Client]:
     async with serve(replace(room.runtime, clock=clock)) as client:
         yield client
 
@@ -55,7 +55,7 @@ async def write(client: Client, clock: Moving, path: str, page: Forms, words: st
 
 
 async def test_a_person_answers_changes_comments_and_takes_it_back(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await look(client, path)
@@ -92,7 +92,7 @@ async def test_a_person_answers_changes_comments_and_takes_it_back(
 
 
 async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_buttons_that_say_so(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -112,7 +112,7 @@ async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_but
 
 @pytest.mark.parametrize("by", ["a text", "staff"])
 async def test_an_answer_that_came_otherwise_is_taken_back_on_the_page(
-    client: Client, clock: Moving, room: Room, ann: int, by: str
+    client: Client, clock: Moving, room: AskedQuestion, ann: int, by: str
 ) -> None:
     answered = await room.says("3 nobody came" if by == "a text" else "it was not good", PHONE)
     if by == "staff":
@@ -151,7 +151,7 @@ async def test_a_page_about_an_appointment_shows_when_and_where_it_is_now(
 
 
 async def test_the_page_says_nothing_of_a_ballot_in_any_language(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     welsh = await look(client, f"{path}?lang=cy")
@@ -168,7 +168,7 @@ async def test_the_page_says_nothing_of_a_ballot_in_any_language(
 
 
 async def test_a_machine_is_asked_a_second_time_with_the_answers_in_words(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await look(client, path, agent=HEADLESS)
@@ -181,7 +181,7 @@ async def test_a_machine_is_asked_a_second_time_with_the_answers_in_words(
 
 
 async def test_an_empty_comment_and_one_after_the_end_change_nothing(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -201,7 +201,7 @@ async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connect
         assert page.shown == ["answer_fair", "answer_poor", "undo", "call_me", "stop"]
 
 
-async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, room: Room, ann: int) -> None:
+async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, room: AskedQuestion, ann: int) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
     for words in ("The lift is slow", "The lift is slow ", "And the door", "The lift is slow"):
@@ -217,7 +217,7 @@ async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, 
 
 
 async def test_a_comment_that_asks_to_cancel_is_for_a_person(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -228,7 +228,7 @@ async def test_a_comment_that_asks_to_cancel_is_for_a_person(
 
 @pytest.mark.parametrize("words", ["stop texting me", "Stop", "Cancel", "Stopio"])
 async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
-    client: Client, clock: Moving, room: Room, ann: int, words: str
+    client: Client, clock: Moving, room: AskedQuestion, ann: int, words: str
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -246,7 +246,7 @@ async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
 
 
 async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
-    client: Client, clock: Moving, room: Room, ann: int
+    client: Client, clock: Moving, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")

@@ -22,7 +22,7 @@ from tests.integration.webhooks.test_question_page import tap, write
 from tests.integration.webhooks.test_twilio_webhooks import INBOUND, NEW, SID, STATUS, send, status
 from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import NUMBER, PHONE, Moving, look, serve
-from tests.support.mail_rows import Room, open_room
+from tests.support.mail_rows import MailroomSetup, open_room
 from tests.support.questions import add_question, ask
 from webhooks import process_inbound
 from webhooks.inbound_log.inbound_log import store_malformed
@@ -32,7 +32,7 @@ BOSS = "boss@union.test"
 
 
 @pytest.fixture
-async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     update = {"twilio_auth_token": (SecretStr(NEW),), "public_url": "https://muster.test"}
     here = replace(runtime, settings=runtime.settings.model_copy(update=update))
     async with open_room(here, db, Moving(NOON)) as room:
@@ -59,7 +59,7 @@ async def assert_spent(db: Connection, token: str, at: datetime = NOON) -> None:
 @pytest.mark.parametrize(
     "said", ["Liked “Sign in to The Union on Muster: {link} It works once.”", "What is {token}?", "Who sent me {part}"]
 )
-async def test_a_text_that_quotes_one(room: Room, db: Connection, said: str) -> None:
+async def test_a_text_that_quotes_one(room: MailroomSetup, db: Connection, said: str) -> None:
     link, token = await made(db)
     _, other = await made(db)
     text = said.format(link=link, token=token, part=token[8:36].lower())
@@ -74,7 +74,7 @@ async def test_a_text_that_quotes_one(room: Room, db: Connection, said: str) -> 
     assert not await open_alerts(db), "with another link there is nothing left to do"
 
 
-async def test_a_receipt_whose_words_name_one(room: Room, db: Connection) -> None:
+async def test_a_receipt_whose_words_name_one(room: MailroomSetup, db: Connection) -> None:
     link, token = await made(db)
     recipient = await room.campaign.ask(sms=PHONE)
     await db.execute("update message set provider_id = $1 where message_id = $2", SID, recipient.message_id)
@@ -87,7 +87,7 @@ async def test_a_receipt_whose_words_name_one(room: Room, db: Connection) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
-async def test_a_bounce_that_holds_one(room: Room, db: Connection, encoding: str) -> None:
+async def test_a_bounce_that_holds_one(room: MailroomSetup, db: Connection, encoding: str) -> None:
     link, token = await made(db)
     message_id = await queue_sign_in_link(
         db, room.runtime.settings, channel="email", sender="U <ballot@union.test>", address=BOSS, name="Boss",
@@ -114,7 +114,7 @@ async def test_a_bounce_that_holds_one(room: Room, db: Connection, encoding: str
     await assert_spent(db, token)
 
 
-async def test_a_mail_that_quotes_one_to_a_reply_address(room: Room, db: Connection) -> None:
+async def test_a_mail_that_quotes_one_to_a_reply_address(room: MailroomSetup, db: Connection) -> None:
     link, token = await made(db)
     recipient = await room.campaign.ask(email=BOSS)
     raw = f"From: {BOSS}\r\nSubject: What is this\r\n\r\nWho sent me this? {link}\r\n".encode()
@@ -123,7 +123,7 @@ async def test_a_mail_that_quotes_one_to_a_reply_address(room: Room, db: Connect
     await assert_spent(db, token)
 
 
-async def test_a_body_that_cannot_be_read(room: Room, db: Connection) -> None:
+async def test_a_body_that_cannot_be_read(room: MailroomSetup, db: Connection) -> None:
     link, token = await made(db)
     await store_malformed(room.runtime, source="t", problem=f"not JSON: {link}", body=b"{" * 9000 + link.encode())
     await assert_spent(db, token)

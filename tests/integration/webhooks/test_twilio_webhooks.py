@@ -19,7 +19,8 @@ from twilio.request_validator import RequestValidator
 from campaigns.replies.answered_messages import words_of
 from core.db import Connection, open_pool
 from core.runtime import Runtime
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.concealment import Contents
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
 from tests.support.rows import row_of
 from webhooks import process_inbound
@@ -156,7 +157,7 @@ async def test_headers_of_proxies_do_not_change_the_signed_url(client: Client, d
 
 
 async def test_a_slow_client_is_not_waited_for(client: Client, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.http.request_bodies.READS_WITHIN", 0.2)
+    monkeypatch.setattr("core.http.request_bodies.BODY_TIMEOUT", 0.2)
     form = urlencode(text("STOP")).encode()
     assert client.port is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)

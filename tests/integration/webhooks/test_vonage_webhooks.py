@@ -21,10 +21,11 @@ from pydantic import SecretStr
 from core.db import Connection, open_pool
 from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
+from messaging.outbox.concealment import Contents
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.history import message_status
 from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from muster.jobs import Jobs
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve

@@ -8,10 +8,10 @@ from campaigns.replies.classification.named_answers import CANCEL, read_named_an
 from campaigns.replies.open_reasons import why_open
 from campaigns.subjects.answer import NamedAnswer
 from services.questions.answer_reading import read_answer
-from services.questions.questions import answers_of
+from services.questions.questions import options_of
 from tests.support.questions import question_spec
 
-ANSWERS = answers_of(question_spec())
+ANSWERS = options_of(question_spec())
 MENU = {answer.digit: answer.name for answer in ANSWERS if answer.digit is not None}
 
 
@@ -60,7 +60,7 @@ def test_a_word_to_cancel_beside_any_other_stops_nothing_and_is_for_a_person(tex
 
 def test_a_question_may_offer_words_to_cancel() -> None:
     offered = [{"name": "keep", "label": "Keep it", "digit": 1}, {"name": "drop", "label": "Please cancel", "digit": 2}]
-    answers = answers_of(question_spec(answers=offered, translations={}))
+    answers = options_of(question_spec(answers=offered, translations={}))
     read = read_named_answer("please cancel", (), lambda text: read_answer(text, answers, {}, ""))
     assert read.reading == "drop"
 

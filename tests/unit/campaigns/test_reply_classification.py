@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.replies.classification import GENERAL, READINGS, OwnMail, classify_reply, restrict
-from campaigns.replies.classification.plain import LONGEST
+from campaigns.replies.classification.plain import MAX_LENGTH
 from campaigns.replies.classification.rules import FOLDER, load_rules
 from tests.support.effort import effort_of
 from tests.support.reply_cases import Case, cases
@@ -242,7 +242,7 @@ LONG = [
 def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> None:
     def read() -> None:
         for end in ("", "voted", "?", "!"):
-            classify_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
+            classify_reply((piece * (10_000 // len(piece)))[:MAX_LENGTH] + end, {"1": "voted"})
             classify_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
 
     assert effort_of(read) < 120

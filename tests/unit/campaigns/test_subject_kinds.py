@@ -14,13 +14,15 @@ from core.settings import ROOT
 PACKAGES: Final = ("core", "messaging", "people", "staff", "campaigns", "webhooks", "api", "console", "muster")
 KNOW_THEM: Final = ("campaigns/subjects/",)
 OF_BALLOTS: Final = {
-    "campaigns/migrations/20261129100500_campaigns.sql",  # the view subject; and who wrote claims down, in an erasure
     "console/ballot_status.sql",  # the page about a ballot
     "console/progress.sql",  # what a newcomer has still to do
     "webhooks/subscriptions/event_sources.sql",  # claims as events
     "webhooks/subscriptions/state_changes.sql",  # ballot.opened, ballot.passed …
 }
 """Queries about turnout itself."""
+OF_ALL_KINDS: Final = {"subject", "subject_status", "empty_ledgers"}
+"""Views that put the kinds together, and the function that empties the ledger of each in an erasure."""
+_DEFINITION: Final = re.compile(r"(?m)^(?=create (?:view|function|table|trigger|index) )")
 _JOINS: Final = re.compile(
     r"\b(?:from|join|update|into)\s+(?:ballot|elector|claim|claim_status|notice|question|response|response_status)\b"
 )
@@ -35,8 +37,13 @@ def files(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def test_no_query_of_campaigns_and_above_joins_one_kind_of_subject() -> None:
-    joined = {name for name, text in files("sql") if _JOINS.search(re.sub(r"--.*", "", text))}
+    joined = {name for name, text in files("sql") if _JOINS.search(without_all_kinds(re.sub(r"--.*", "", text)))}
     assert joined == OF_BALLOTS
+
+
+def without_all_kinds(sql: str) -> str:
+    """Leave out definitions of `OF_ALL_KINDS`."""
+    return "".join(part for part in _DEFINITION.split(sql) if not OF_ALL_KINDS & set(re.findall(r"\w+", part)[2:3]))
 
 
 def test_nobody_asks_which_kind_of_subject_it_is() -> None:

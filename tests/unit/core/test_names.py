@@ -51,13 +51,17 @@ RIDDLES: Final = frozenset(
     | {"recognise", "same", "stay", "tell"}
 )
 """Names of queries without the noun that they are about."""
+LIMITS: Final = frozenset(
+    {"MOST", "LONGEST", "LARGEST", "FEWEST", "SHORTEST", "SMALLEST", "LEAST", "PATIENCE", "WITHIN"}
+)
+"""Words for the limits of something, which are named MAX_…, MIN_… and …_TIMEOUT."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
 """The sandbox's record of what really happened."""
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
-LONGEST: Final = 400
+MAX_LINES: Final = 400
 EXPLAINED: Final = frozenset({"a", "data", "dbmate", "intake", "needed"})
 """Single words in brackets in ARCHITECTURE.md, *Inside the packages*, that are no modules."""
 
@@ -152,6 +156,16 @@ def test_no_variable_has_a_name_that_says_nothing() -> None:
     assert vague - OF_THE_SCHEMA == set()
 
 
+def test_limits_are_max_and_min_and_timeouts_timeouts() -> None:
+    otherwise = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("py")
+        for name in bound(path)
+        if name.isupper() and set(name.strip("_").split("_")) & LIMITS
+    }
+    assert otherwise == set()
+
+
 def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
     vague = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -234,7 +248,7 @@ def test_the_architecture_names_modules_that_exist() -> None:
 
 
 def test_no_module_is_longer_than_one_noun_needs() -> None:
-    long = {str(path.relative_to(ROOT)): count for path in modules() if (count := lines(path)) > LONGEST}
+    long = {str(path.relative_to(ROOT)): count for path in modules() if (count := lines(path)) > MAX_LINES}
     assert long == {}
 
 

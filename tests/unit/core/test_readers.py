@@ -290,7 +290,7 @@ def test_a_quote_nobody_closes_costs_its_own_line_however_long_the_others(tmp_pa
 
 
 def test_a_file_of_nothing_but_rows_left_out_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.files.row_problems.MOST_REJECTED", 3)
+    monkeypatch.setattr("core.files.row_problems.MAX_REJECTED", 3)
     problems = ProblemLog()
     problems.note_cell(Problem(1, "email", "odd", "Odd."))
     for line in range(2, 5):
@@ -300,7 +300,7 @@ def test_a_file_of_nothing_but_rows_left_out_is_not_read_to_its_end(monkeypatch:
 
 
 def test_problems_of_cells_are_counted_when_there_are_too_many_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.files.row_problems.MOST_KEPT", 2)
+    monkeypatch.setattr("core.files.row_problems.MAX_KEPT", 2)
     problems = ProblemLog()
     for line in range(5):
         problems.note_cell(Problem(line, "phone", "landline", "A landline."))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import Conflict, InputError
 from core.files.sheets import sheet_kind, sheet_or_nothing
 from core.files.tables import clean
-from core.files.workbook_writer import LONGEST_CELL, WorkbookWriter
+from core.files.workbook_writer import MAX_CELL_LENGTH, WorkbookWriter
 
 ROOT = Path(__file__).parents[3]
 DANGEROUS = [
@@ -64,12 +64,12 @@ def test_what_is_written_is_read_back_as_it_was(tmp_path: Path, rows: list[list[
 def test_a_cell_is_cut_where_excel_ends_it_and_the_file_stays_whole(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
     with WorkbookWriter(path) as sheet:
-        sheet.writerows([["long"], ["x" * (LONGEST_CELL + 9)]])
-    assert cells(path)[1] == [("x" * LONGEST_CELL, "s")]
+        sheet.writerows([["long"], ["x" * (MAX_CELL_LENGTH + 9)]])
+    assert cells(path)[1] == [("x" * MAX_CELL_LENGTH, "s")]
 
 
 def test_more_rows_than_a_sheet_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.files.workbook_writer.MOST_ROWS", 2)
+    monkeypatch.setattr("core.files.workbook_writer.MAX_ROWS", 2)
     path = tmp_path / "out.xlsx"
     with pytest.raises(InputError, match="holds 2 rows"), sheet_or_nothing(path, replace=False) as sheet:
         sheet.writerows([["a"], ["b"], ["c"]])

@@ -20,7 +20,7 @@ from messaging.states import Reason
 from webhooks.email.inbound_mail.addresses import Purpose
 from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, classify_mail
 from webhooks.email.inbound_mail.delivery_status import statuses_in
-from webhooks.email.inbound_mail.replies import MailAnswer
+from webhooks.email.inbound_mail.replies import MailReply
 
 DATA = Path(__file__).parents[2] / "data" / "bounces"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -297,5 +297,5 @@ def test_a_forwarded_report_is_no_bounce_of_the_forwarder(part: str, head: str) 
     raw = PERSON.format(part=part, head=head).encode()
     result = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
     answer = result.decide(result.answer.own(())) if isinstance(result, DoubtfulMail) else result
-    assert isinstance(answer, MailAnswer)
+    assert isinstance(answer, MailReply)
     assert answer.own(()).words.startswith("Please STOP emailing me.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import TemplateError
-from messaging.content.budget import LONGEST_OUTPUT, LONGEST_SOURCE, LONGEST_VALUE, STEPS, RunawayError
+from messaging.content.budget import MAX_OUTPUT_LENGTH, MAX_SOURCE_LENGTH, MAX_VALUE_LENGTH, STEPS, RunawayError
 from messaging.content.expressions import TemplateSource, compiled
 from messaging.content.render import Renderer
 from messaging.content.template_files import load_template
@@ -79,7 +79,7 @@ def test_a_template_nested_too_deep_is_reported(nested: str) -> None:
 def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "messages" / "nudge" / "sms.txt"
     file.parent.mkdir(parents=True)
-    file.write_text("---\npurpose: service\n---\n" + "a" * LONGEST_SOURCE)
+    file.write_text("---\npurpose: service\n---\n" + "a" * MAX_SOURCE_LENGTH)
     with pytest.raises(TemplateError, match=r"nudge/sms\.txt has more than 100,000 bytes"):
         load_template((tmp_path,), "nudge")
 
@@ -104,8 +104,8 @@ def test_a_long_attribute_stops_the_template_for_that_person_alone() -> None:
 def test_a_text_without_loops_is_bounded_as_well() -> None:
     renderer = compiled(TemplateSource("nudge/sms.txt", "{{ note }}" * 3), {})
     assert renderer({"note": "x" * 1000}) == "x" * 3000
-    with pytest.raises(RunawayError, match=f"more than {LONGEST_OUTPUT:,} characters"):
-        renderer({"note": "x" * LONGEST_OUTPUT})
+    with pytest.raises(RunawayError, match=f"more than {MAX_OUTPUT_LENGTH:,} characters"):
+        renderer({"note": "x" * MAX_OUTPUT_LENGTH})
 
 
 @pytest.mark.parametrize("html", [False, True])
@@ -135,9 +135,9 @@ def test_a_template_within_its_budget_renders_the_same(template: str, said: str,
 
 def test_a_value_may_be_as_long_as_the_limit() -> None:
     evaluate = compiled(TemplateSource("nudge/sms.txt", "{{ note ~ '' }}"), {})
-    assert len(evaluate({"note": "x" * LONGEST_VALUE})) == LONGEST_VALUE
-    with pytest.raises(RunawayError, match=f"more than {LONGEST_VALUE:,} characters"):
-        evaluate({"note": "x" * (LONGEST_VALUE + 1)})
+    assert len(evaluate({"note": "x" * MAX_VALUE_LENGTH})) == MAX_VALUE_LENGTH
+    with pytest.raises(RunawayError, match=f"more than {MAX_VALUE_LENGTH:,} characters"):
+        evaluate({"note": "x" * (MAX_VALUE_LENGTH + 1)})
 
 
 def test_a_failing_filter_is_an_error_like_any_other() -> None:

@@ -148,7 +148,7 @@ def test_a_text_that_is_no_key_is_refused_in_one_line(key: bytes, words: str) ->
 
 
 def test_a_key_that_receivers_no_longer_accept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "SMALLEST_KEY", 4096)  # no library makes the small ones any more
+    monkeypatch.setattr(signing, "MIN_KEY_SIZE", 4096)  # no library makes the small ones any more
     with pytest.raises(SettingsError, match="an RSA key of 2048 bits"):
         Signer("union.test", "s1", pem(RSA))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from core.errors import Unavailable
-from messaging.channels.breaker import LONGEST, PAUSE, THRESHOLD, Breaker
+from messaging.channels.breaker import MAX_PAUSE, PAUSE, THRESHOLD, Breaker
 from messaging.channels.channel import (
     Accepted,
     OutboundMessage,
@@ -136,7 +136,7 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
         breaker.probe_with(number)
         assert not breaker.failed(number)
     assert pauses[:3] == [PAUSE, 2 * PAUSE, 4 * PAUSE]
-    assert max(pauses) == LONGEST
+    assert max(pauses) == MAX_PAUSE
 
 
 def test_messages_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
@@ -267,7 +267,7 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
     for number in range(4 * THRESHOLD):
         await give(channel, number)
     twilio.says = vonage.says = YES
-    clock.now += LONGEST
+    clock.now += MAX_PAUSE
     for number in range(100, 104):
         await give(channel, number)
     assert {status_report.provider for status_report in channel.status_reports() if status_report.severity is None} == {

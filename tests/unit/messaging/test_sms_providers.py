@@ -1,4 +1,4 @@
-"""Providers of texts: those found, those set up, and the setting MUSTER_SMS_PROVIDERS."""
+"""SMS providers: those found, those set up, and the setting MUSTER_SMS_PROVIDERS."""
 
 from __future__ import annotations
 

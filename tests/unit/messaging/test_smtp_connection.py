@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.channels.smtp.smtp_connection import LONGEST, Reply, SmtpConnection
+from messaging.channels.smtp.smtp_connection import MAX_REPLY_SIZE, Reply, SmtpConnection
 
 pytestmark = pytest.mark.both_loops
 
@@ -154,10 +154,10 @@ async def test_data_on_an_idle_connection_ends_it() -> None:
         b"\xff\xfe\x00\r\n",
         "٢٥٠ ok\r\n".encode(),
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"x" * (LONGEST + 1),
-        b"250-" + b"x" * (LONGEST + 1),
-        b"250-" + b"x" * LONGEST + b"\r\n250 ok\r\n",
-        b"250-more\r\n" * LONGEST,
+        b"x" * (MAX_REPLY_SIZE + 1),
+        b"250-" + b"x" * (MAX_REPLY_SIZE + 1),
+        b"250-" + b"x" * MAX_REPLY_SIZE + b"\r\n250 ok\r\n",
+        b"250-more\r\n" * MAX_REPLY_SIZE,
     ],
 )
 async def test_a_line_that_is_not_smtp_ends_the_connection(said: bytes) -> None:
@@ -167,7 +167,7 @@ async def test_a_line_that_is_not_smtp_ends_the_connection(said: bytes) -> None:
         with pytest.raises(ConnectionResetError):
             await connection.read_replies()
         assert not connection.is_sound
-        assert len(connection._unread) <= 5 * LONGEST  # what one read of the loop may bring on top
+        assert len(connection._unread) <= 5 * MAX_REPLY_SIZE  # what one read of the loop may bring on top
 
 
 async def test_replies_without_end_are_not_kept() -> None:

@@ -12,17 +12,17 @@ from messaging.states import (
     SUPPRESSES,
     Reason,
     State,
+    apply_receipt,
     sentence,
-    settle,
 )
 
 states = st.sampled_from(list(State))
 receipts = st.lists(st.sampled_from(sorted(RECEIPTS)), max_size=12)
 
 
-def settled(state: State, received: list[State]) -> State:
+def after(state: State, received: list[State]) -> State:
     for one in received:
-        state = settle(state, one)
+        state = apply_receipt(state, one)
     return state
 
 
@@ -34,15 +34,15 @@ def test_any_order_and_any_repetition_ends_in_the_same_state(
         st.lists(st.sampled_from(received or [State.SENT]), max_size=6) if received else st.just([])
     )
     shuffled = data.draw(st.permutations(repeated))
-    assert settled(start, list(shuffled)) is settled(start, received)
-    assert settled(start, received) is max([start, *received], key=RANK.__getitem__)
+    assert after(start, list(shuffled)) is after(start, received)
+    assert after(start, received) is max([start, *received], key=RANK.__getitem__)
 
 
 @given(states, receipts)
 def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[State]) -> None:
     state = start
     for one in received:
-        moved = settle(state, one)
+        moved = apply_receipt(state, one)
         assert RANK[moved] >= RANK[state]
         assert moved is state or moved in RECEIPTS
         state = moved
@@ -52,16 +52,16 @@ def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[
 def test_a_receipt_of_an_earlier_try_moves_a_message_only_if_it_arrived(start: State, received: list[State]) -> None:
     state = start
     for one in received:
-        moved = settle(state, one, earlier=True)
+        moved = apply_receipt(state, one, earlier=True)
         assert moved is state or one in PROOF
-        assert moved is (settle(state, one) if one in PROOF else state)
+        assert moved is (apply_receipt(state, one) if one in PROOF else state)
         state = moved
 
 
 @given(states, states)
 def test_no_other_outcome_moves_a_message_like_a_receipt(current: State, other: State) -> None:
     if other not in RECEIPTS:
-        assert settle(current, other) is current
+        assert apply_receipt(current, other) is current
 
 
 def test_every_state_has_a_rank() -> None:
@@ -69,18 +69,18 @@ def test_every_state_has_a_rank() -> None:
 
 
 def test_a_delivered_email_may_still_bounce_and_be_complained_about() -> None:
-    assert settle(State.DELIVERED, State.BOUNCED) is State.BOUNCED
-    assert settle(State.BOUNCED, State.COMPLAINED) is State.COMPLAINED
-    assert settle(State.COMPLAINED, State.DELIVERED) is State.COMPLAINED
+    assert apply_receipt(State.DELIVERED, State.BOUNCED) is State.BOUNCED
+    assert apply_receipt(State.BOUNCED, State.COMPLAINED) is State.COMPLAINED
+    assert apply_receipt(State.COMPLAINED, State.DELIVERED) is State.COMPLAINED
 
 
 def test_a_late_report_of_an_earlier_state_changes_nothing() -> None:
     for late in (State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED):
-        assert settle(State.DELIVERED, late) is State.DELIVERED
+        assert apply_receipt(State.DELIVERED, late) is State.DELIVERED
 
 
 def test_no_message_without_an_address_is_received() -> None:
-    assert all(settle(State.SKIPPED, received) is State.SKIPPED for received in RECEIPTS)
+    assert all(apply_receipt(State.SKIPPED, received) is State.SKIPPED for received in RECEIPTS)
 
 
 def test_every_reason_has_a_sentence() -> None:

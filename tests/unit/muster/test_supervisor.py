@@ -10,7 +10,7 @@ from muster.supervisor import Child
 
 
 async def test_a_process_is_started_again_however_often_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muster.supervisor.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("muster.supervisor.MAX_PAUSE", 0.01)
     child, started, start = Child(["--version"]), list[int](), Child.start
 
     async def scarce(self: Child, *, output: int | None = None) -> asyncio.subprocess.Process:

@@ -18,7 +18,7 @@ from sandbox.demo.residents import RESIDENTS, residents
 from sandbox.profile import Profile
 from sandbox.record import Act
 from services.questions.answer_reading import read_answer
-from services.questions.questions import Question, QuestionWords, answers_of
+from services.questions.questions import Question, QuestionWords, options_of
 from services.questions.spec import load_question_spec
 
 TEXT = "Hello, Leeds Council here. Reply 1{0} good, 2{0} fair, 3{0} poor, or tell us more: https://muster.test/x"
@@ -30,7 +30,7 @@ def question(file: Path, number: int, letter: str) -> Question:
     spec = load_question_spec(file)
     words = {"en": QuestionWords(spec.title, spec.asks, "")}
     closes = datetime(2026, 12, 7, tzinfo=UTC)
-    return Question(number, spec.name, "", words, answers_of(spec), None, closes, "", letter, number)
+    return Question(number, spec.name, "", words, options_of(spec), None, closes, "", letter, number)
 
 
 QUESTIONS = [question(VISIT, 1, "A"), question(APPOINTMENTS, 2, "B")]
@@ -47,12 +47,12 @@ def wishes() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("letter", ["", "A", "B"])
 @pytest.mark.parametrize(("meaning", "wish"), sorted(set(wishes())))
 def test_every_reply_is_read_as_it_is_meant(meaning: str, wish: str, letter: str) -> None:
-    asked = next((one for one in QUESTIONS if one.answer(meaning) is not None), QUESTIONS[0])
+    asked = next((one for one in QUESTIONS if one.option(meaning) is not None), QUESTIONS[0])
     text = (TEXT if asked is QUESTIONS[0] else REMINDER).format(asked.letter if letter else "")
     for number in range(40):
         reply = RESIDENTS.reply(wish, text, Profile().rng(f"r{number}", 1))
         read = read_named_answer(
-            reply.text, [text], lambda own: read_answer(own, asked.answers, asked.digits, asked.letter)
+            reply.text, [text], lambda own: read_answer(own, asked.options, asked.digits, asked.letter)
         )
         assert (read.reading, read.comment) == (meaning, reply.comment), reply.text
 

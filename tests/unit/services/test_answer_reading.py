@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.questions.answer_reading import ReadAnswer, find_choice, read_answer
-from services.questions.questions import answers_of
+from services.questions.questions import options_of
 from tests.support.questions import question_spec
 
-SCALE = answers_of(
+SCALE = options_of(
     question_spec(
         answers=[
             {"name": "very_good", "label": "Very good", "digit": 5},
@@ -20,7 +20,7 @@ SCALE = answers_of(
         translations={},
     )
 )
-VISIT = answers_of(question_spec())
+VISIT = options_of(question_spec())
 
 
 def read(text: str, answers: object = SCALE, letters: str = "B") -> ReadAnswer | None:
@@ -160,7 +160,7 @@ _WELSH = {
         "will_attend": {"label": "Dof", "words": ["yn dod"]}, "change": {"label": "Newid", "words": ["methu dod"]},
     },
 }  # fmt: skip
-COMING = answers_of(
+COMING = options_of(
     question_spec(
         answers=[{"name": "will_attend", "label": "I will come", "digit": 1, "words": ["coming"]}, _CHANGE],
         translations={"cy": _WELSH},

@@ -21,7 +21,7 @@ from webhooks.email.inbound_mail.classify import (
     UnsubscribeWish,
     classify_mail,
 )
-from webhooks.email.inbound_mail.replies import MailAnswer
+from webhooks.email.inbound_mail.replies import MailReply
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEYS = Keyring([SecretStr("a secret for tests only")])
@@ -30,7 +30,7 @@ OURS = f"b+{KEYS.sign_id(7, 'bounce')}@bounces.union.example"
 SYSTEM = "Mail Delivery System <MAILER-DAEMON@relay.example>"
 HARD, SOFT = Reason.HARD_BOUNCED, Reason.RECIPIENT_REFUSED
 
-Found = MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer
+Found = MessageEvent | UnsubscribeWish | DoubtfulMail | MailReply
 
 
 def classified(raw: str, sender: str = "", purpose: Purpose = "bounce", recipient: str = AMY) -> Found:
@@ -205,7 +205,7 @@ def test_a_members_mail_is_no_bounce_and_its_words_are_kept(purpose: Purpose, se
         result = classified(raw, "amy@workplace.example", purpose)
         if isinstance(result, DoubtfulMail):
             result = result.decide(result.answer.own(()))
-        assert isinstance(result, MailAnswer)
+        assert isinstance(result, MailReply)
         assert result.text.strip() == words
         asked = result.read(result.own(()))[0]
         assert (asked.reading == "opt_out") is (words == "STOP")
@@ -220,7 +220,7 @@ def test_a_stop_at_a_bounce_address_is_obeyed_whatever_its_headers_are(head: str
     result = classify_mail(raw, Origin("bounce", message_id, AMY, AT, AMY), KEYS)
     if isinstance(result, DoubtfulMail):
         result = result.decide(result.answer.own(()))
-    assert isinstance(result, MailAnswer)
+    assert isinstance(result, MailReply)
     assert result.read(result.own(()))[0].reading == "opt_out"
 
 
@@ -232,7 +232,7 @@ def test_a_report_attached_to_a_members_mail_is_no_bounce() -> None:
     for purpose in ("bounce", "reply"):
         result = classified(raw, AMY, purpose)
         assert isinstance(result, DoubtfulMail)
-        assert isinstance(result.decide(result.answer.own(())), MailAnswer)
+        assert isinstance(result.decide(result.answer.own(())), MailReply)
 
 
 @pytest.mark.parametrize("said", [
@@ -303,7 +303,7 @@ def test_a_mail_of_lines_that_look_like_headers_is_read_in_little_time(line: str
         said = (f"{line}\n" * length)[:length]
         result = classified(text(said, f"Amy <{AMY}>"), AMY, "reply")
         answer = result.answer if isinstance(result, DoubtfulMail) else result
-        assert isinstance(answer, MailAnswer)
+        assert isinstance(answer, MailReply)
         answer.own(())
 
     read(100)

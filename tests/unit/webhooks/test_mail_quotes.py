@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from campaigns.replies.classification import classify_reply
 from tests.support.effort import effort_of
-from webhooks.email.inbound_mail.markup import MOST_TAGS, read_html
+from webhooks.email.inbound_mail.markup import MAX_TAGS, read_html
 from webhooks.email.inbound_mail.own_words import own_words
-from webhooks.email.inbound_mail.quoted_text import LONGEST, names_of, words_of_subject
+from webhooks.email.inbound_mail.quoted_text import MAX_LENGTH, names_of, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
 NAMES = names_of("Ann Jones", "ann.jones@member.test")
@@ -88,8 +88,8 @@ def test_html_is_read_as_a_person_sees_it(html: str, text: str) -> None:
 
 
 def test_html_made_to_be_slow_is_cut() -> None:
-    assert read_html("<br>" * (MOST_TAGS - 1) + "<p>STOP").text == "STOP"
-    assert read_html("<li><ul>" * MOST_TAGS + "STOP").text == ""
+    assert read_html("<br>" * (MAX_TAGS - 1) + "<p>STOP").text == "STOP"
+    assert read_html("<li><ul>" * MAX_TAGS + "STOP").text == ""
 
 
 BOMBS = {
@@ -117,6 +117,6 @@ def test_a_text_made_to_be_slow_is_read_quickly(name: str) -> None:
 @given(st.text(alphabet="OnArwote: \n>-_FrmTSubjc,<>@i", max_size=600))
 def test_own_words_are_lines_of_the_mail(text: str) -> None:
     words = own_words(text, NAMES)
-    assert len(words) <= LONGEST
+    assert len(words) <= MAX_LENGTH
     lines = {line.strip() for line in text.split("\n")}
     assert all(line in lines or any(line in result for result in lines) for line in words.split("\n"))

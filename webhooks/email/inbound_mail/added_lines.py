@@ -17,11 +17,11 @@ from typing import Final
 from campaigns.replies.classification import GENERAL, READINGS, classify_reply
 
 ENDINGS: Final = Path(__file__).with_name("endings.toml")
-LONGEST_BANNER: Final = 500
+MAX_BANNER_LENGTH: Final = 500
 """Characters of a line that a server adds."""
-LONGEST_SENT_FROM: Final = 160
+MAX_SENT_FROM_LENGTH: Final = 160
 """Characters of a line such as "Sent from my telephone"."""
-LONGEST_READ: Final = 1000
+MAX_READ_LENGTH: Final = 1000
 """Characters of a line that are classified."""
 
 _OF_THE_WRITER: Final = re.compile(
@@ -91,7 +91,7 @@ def is_greeting(text: str) -> bool:
 
 def speaks_for_itself(line: str) -> bool:
     """Tell whether a line reads as an opt-out or an answer where it stands alone."""
-    return classify_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *(READINGS - GENERAL)}
+    return classify_reply(line.strip()[:MAX_READ_LENGTH]).reading in {"opt_out", *(READINGS - GENERAL)}
 
 
 def is_personal(line: str) -> bool:
@@ -111,7 +111,7 @@ def any_of(words: Iterable[str]) -> str:
 
 def _is_banner(line: str, *, top: bool) -> bool:
     """Tell whether a server added a line: it asks nothing; one that people may write as well has to be at the top."""
-    if not line or len(line) > LONGEST_BANNER or _ASKS.search(line):
+    if not line or len(line) > MAX_BANNER_LENGTH or _ASKS.search(line):
         return False
     if not (_patterns().banner.fullmatch(line) or (top and _patterns().warning.fullmatch(line))):
         return False
@@ -120,7 +120,7 @@ def _is_banner(line: str, *, top: bool) -> bool:
 
 def _without_tag(line: str) -> str:
     """Remove what a server put before a person's words on the same line: "[EXTERNAL] STOP"."""
-    tag = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
+    tag = _patterns().tag.match(line) if len(line) <= MAX_BANNER_LENGTH else None
     rest = line[tag.end() :] if tag is not None else ""
     if tag is None or not any(parsed.isalnum() for parsed in rest):
         return line
@@ -133,7 +133,7 @@ def _is_above(line: str) -> bool:
 
 
 def _is_sent_from(line: str) -> bool:
-    if not line or len(line) > LONGEST_SENT_FROM:
+    if not line or len(line) > MAX_SENT_FROM_LENGTH:
         return False
     sent_from = _patterns().sent_from
     bare = _LINK.sub("", line).rstrip()

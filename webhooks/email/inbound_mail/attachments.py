@@ -9,9 +9,9 @@ from typing import Final
 
 from webhooks.email.inbound_mail.charsets import decode_words
 
-MOST_NAMED: Final = 3
-LONGEST_NAME: Final = 60
-LONGEST_CODED: Final = 1000
+MAX_NAMED: Final = 3
+MAX_NAME_LENGTH: Final = 60
+MAX_CODED_LENGTH: Final = 1000
 """Characters of a name as mails encode it."""
 REACTION: Final = "text/vnd.google.email-reaction+json"
 """Part by which Gmail says that a mail is a reaction: an emoji, put on the message it answers."""
@@ -50,9 +50,9 @@ def name_attachments(message: Message, parts: Sequence[Message]) -> str:
     """
     if message.get_content_type() == "multipart/encrypted":  # RFC 1847: its parts are of no use by themselves
         return "an encrypted mail"
-    named = [_name(part) for part in parts[:MOST_NAMED]]
-    if len(parts) > MOST_NAMED:
-        named.append(f"and {len(parts) - MOST_NAMED} more")
+    named = [_name(part) for part in parts[:MAX_NAMED]]
+    if len(parts) > MAX_NAMED:
+        named.append(f"and {len(parts) - MAX_NAMED} more")
     return ", ".join(named)
 
 
@@ -73,4 +73,4 @@ def _kind(part: Message, name: str) -> str:
 
 
 def _file_name(part: Message) -> str:
-    return decode_words(part.get_filename() or "", most=LONGEST_CODED)[:LONGEST_NAME]
+    return decode_words(part.get_filename() or "", most=MAX_CODED_LENGTH)[:MAX_NAME_LENGTH]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from email.message import Message
 from typing import Final
 
-from webhooks.email.inbound_mail.parsed_mail import MOST_PARTS, ParsedMail
+from webhooks.email.inbound_mail.parsed_mail import MAX_PARTS, ParsedMail
 from webhooks.email.inbound_mail.quoted_text import without_re
 
 _ALTERNATIVE: Final = "multipart/alternative"
@@ -186,7 +186,7 @@ def sounds_automatic(parsed: ParsedMail) -> bool:
 def _is_invitation(parsed: ParsedMail) -> bool:
     """Tell whether a mail's text has a calendar part as its alternative, not only as an attachment."""
     payloads = [part.get_payload() for part in parsed.message.walk() if part.get_content_type() == _ALTERNATIVE]
-    forms = [part for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for part in inner]
+    forms = [part for inner in payloads[:MAX_PARTS] if isinstance(inner, list) for part in inner]
     return any(isinstance(part, Message) and part.get_content_type() == "text/calendar" for part in forms)
 
 

@@ -24,7 +24,7 @@ from webhooks.email.inbound_mail.auto_responses import (
     sounds_returned,
 )
 from webhooks.email.inbound_mail.parsed_mail import UNREADABLE, ParsedMail, parse_mail
-from webhooks.email.inbound_mail.replies import MailAnswer, read_answer
+from webhooks.email.inbound_mail.replies import MailReply, read_reply
 from webhooks.email.inbound_mail.reports import is_feedback, read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
@@ -79,7 +79,7 @@ class UnsubscribeWish:
     """
 
     message_id: int | None
-    answer: MailAnswer
+    answer: MailReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ class DoubtfulMail:
     """
 
     note: MessageEvent | None
-    answer: MailAnswer
+    answer: MailReply
     sounds: bool = True
 
-    def decide(self, mail: OwnMail) -> MessageEvent | MailAnswer:
+    def decide(self, mail: OwnMail) -> MessageEvent | MailReply:
         """Decide between the two; a request to unsubscribe is never only noted.
 
         Args:
@@ -111,7 +111,7 @@ class DoubtfulMail:
 
 def classify_mail(
     raw: bytes, origin: Origin, keyring: Keyring
-) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer:
+) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailReply:
     """Parse a whole mail and classify it. Run it in a thread: it may take long.
 
     Args:
@@ -131,7 +131,7 @@ def classify_mail(
 
 def _classified(
     parsed: ParsedMail, origin: Origin, keyring: Keyring
-) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer:
+) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailReply:
     purpose, message_id = origin.purpose, origin.message_id
     certain = is_automatic(parsed, origin.sender)
     machine = certain or is_distributed(parsed, origin.sender)
@@ -143,7 +143,7 @@ def _classified(
     if certain:
         return note
     # at an automatic address too: a person's words are never lost
-    answer = read_answer(parsed, keyring, message_id=message_id, sender=origin.sender)
+    answer = read_reply(parsed, keyring, message_id=message_id, sender=origin.sender)
     sounds = sounds_automatic(parsed)
     if machine:
         # lists forward much that does not answer our messages, but know none of the addresses made for one
@@ -168,7 +168,7 @@ def _reported(
         about = origin.message_id if complaint.message_id is None else complaint.message_id
         return MessageEvent(COMPLAINT, about, complaint.event)
     if origin.purpose == "unsubscribe":  # usually sent by a program for the person, and marked as automatic
-        answer = read_answer(parsed, keyring, message_id=None, sender=origin.sender)
+        answer = read_reply(parsed, keyring, message_id=None, sender=origin.sender)
         return UnsubscribeWish(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for signs of a bounce

@@ -21,9 +21,9 @@ from webhooks.email.inbound_mail.parsed_mail import header
 Fields = Mapping[str, str]
 """Fields of a report, by their names in lower case."""
 
-MOST: Final = 50
+MAX_RECIPIENTS: Final = 50
 """Recipients that are read; a message of ours has one."""
-_LONGEST: Final = 2000
+_MAX_LENGTH: Final = 2000
 _NAMES: Final = frozenset(
     {
         "reporting-mta", "dsn-gateway", "received-from-mta", "arrival-date", "original-envelope-id",
@@ -54,7 +54,7 @@ def statuses_in(text: str) -> Sequence[Fields]:
         if field and (name in _NAMES or name.startswith("x-")):
             if name in _ONCE and name in groups[-1]:
                 groups.append({})
-            groups[-1].setdefault(name, field["said"].strip()[:_LONGEST])
+            groups[-1].setdefault(name, field["said"].strip()[:_MAX_LENGTH])
             last, gap = name, False
         elif not line.strip():
             gap = True
@@ -62,8 +62,8 @@ def statuses_in(text: str) -> Sequence[Fields]:
                 groups.append({})
         elif last and (not gap or _REPLY.match(line)):  # a continuation of the field, indented or not
             fields = groups[-1] if last in groups[-1] else groups[-2] if len(groups) > 1 else {}
-            fields[last] = f"{fields.get(last, '')}\n{line.strip()}"[:_LONGEST]
-    return [group for group in groups if group.keys() & _OF_A_RECIPIENT][:MOST]
+            fields[last] = f"{fields.get(last, '')}\n{line.strip()}"[:_MAX_LENGTH]
+    return [group for group in groups if group.keys() & _OF_A_RECIPIENT][:MAX_RECIPIENTS]
 
 
 def fields_of(part: Message) -> Fields:
@@ -72,7 +72,7 @@ def fields_of(part: Message) -> Fields:
     for line in _text_of(part).split("\n"):
         field = _FIELD.match(line)
         if field:
-            fields.setdefault(field["name"].lower(), field["said"].strip()[:_LONGEST])
+            fields.setdefault(field["name"].lower(), field["said"].strip()[:_MAX_LENGTH])
     return fields
 
 

@@ -16,20 +16,20 @@ from typing import Final
 from campaigns.replies.classification import classify_reply
 from webhooks.email.inbound_mail.added_lines import (
     ENDINGS,
-    LONGEST_READ,
+    MAX_READ_LENGTH,
     is_greeting,
     is_personal,
     speaks_for_itself,
     speaks_of_writer,
 )
 
-LONGEST_NAME: Final = 60
+MAX_NAME_LENGTH: Final = 60
 """Characters of a line with a name in it."""
-MOST_SIGNED: Final = 12
+MAX_SIGNED: Final = 12
 """Lines of a signature."""
-MOST_GREETINGS: Final = 40
+MAX_GREETINGS: Final = 40
 """Lines of greetings before what a person says."""
-MOST_BELOW: Final = 200
+MAX_BELOW: Final = 200
 """Lines below a notice that are read for what a person may have written there."""
 
 _DASHES: Final = re.compile(r"--\s?")
@@ -84,7 +84,7 @@ def without_ending(text: str, names: Collection[str]) -> str:
             lines = [*lines[:number], own, *_own_below(lines[number:])]
             break
         greeted = greeted or any(letter.isalnum() for letter in line)
-        has_words = has_words or number >= MOST_GREETINGS or not is_greeting(line)
+        has_words = has_words or number >= MAX_GREETINGS or not is_greeting(line)
     return _without_signature("\n".join(_without_signature_above(lines, names)).strip(), names)
 
 
@@ -109,7 +109,7 @@ def _end_of_signature(lines: Sequence[str], first: int, names: Collection[str]) 
     if name == len(lines) or not (_is_name(lines[name], names) or _looks_like_name(lines[name])):
         return None
     end = name + 1
-    while end < len(lines) and end - name < MOST_SIGNED and lines[end] and _is_post(lines[end]):
+    while end < len(lines) and end - name < MAX_SIGNED and lines[end] and _is_post(lines[end]):
         end += 1
     if not any(lines[end:]) or (lines[end] and classify_reply(lines[end]).reading != "opt_out"):
         return None
@@ -146,7 +146,7 @@ def _is_newsletters(line: str) -> bool:
 
 def _before_footer(line: str) -> str | None:
     """Return what stands before a footer on the same line; None where no footer follows a sentence there."""
-    if len(line) > LONGEST_READ:
+    if len(line) > MAX_READ_LENGTH:
         return None
     ends = (match.end() for match in _SENTENCE_END.finditer(line))
     at = next((end for end in ends if _is_footer(line[end:])), None)
@@ -155,7 +155,7 @@ def _before_footer(line: str) -> str | None:
 
 def _own_below(lines: Sequence[str]) -> list[str]:
     """Return the lines of an ending that read as an opt-out or a claim, and belong to no footer."""
-    below = [line for line in lines[1:] if line][:MOST_BELOW]
+    below = [line for line in lines[1:] if line][:MAX_BELOW]
     return [line for line in below if is_personal(line) and not _ends(line, "")]
 
 
@@ -166,12 +166,12 @@ def _without_signature(text: str, names: Collection[str]) -> str:
     start = next(
         (
             number
-            for number in range(max(1, end - MOST_SIGNED), end)
+            for number in range(max(1, end - MAX_SIGNED), end)
             if _is_name(lines[number], names) and all(_is_post(line) for line in lines[number + 1 :])
         ),
         end,
     )
-    least = max(1, start - MOST_SIGNED)
+    least = max(1, start - MAX_SIGNED)
     while start > least and (not lines[start - 1] or _is_name(lines[start - 1], names)):
         start -= 1
     if start > 1 and _FAREWELL.fullmatch(lines[start - 1].strip(" ,.!-")):
@@ -184,7 +184,7 @@ def _is_name(line: str, names: Collection[str]) -> bool:
     """Tell whether a line is the writer's name, perhaps with further parts that their From line leaves out."""
     line = _ASIDE.sub("", line).strip()
     words = _WORD.findall(line)
-    if not words or len(line) > LONGEST_NAME or not {word.casefold() for word in words} & set(names):
+    if not words or len(line) > MAX_NAME_LENGTH or not {word.casefold() for word in words} & set(names):
         return False
     if {word.casefold() for word in words} <= set(names):
         return not speaks_for_itself(line)  # the owner of stop@… may write STOP

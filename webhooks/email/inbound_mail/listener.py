@@ -26,16 +26,16 @@ from webhooks.email.inbound_mail.mail_store import store_mail
 
 Protocol = Literal["lmtp", "smtp"]
 
-MOST_CONNECTIONS: Final = 50
-MOST_RECIPIENTS: Final = 20
+MAX_CONNECTIONS: Final = 50
+MAX_RECIPIENTS: Final = 20
 """Recipients of one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
 QUIET: Final = 60.0
 """Seconds a client may be silent."""
 WHOLE_MAIL: Final = 300.0
 """Seconds a client has for a whole mail, however steadily it sends."""
-PATIENCE: Final = 10.0
+STOP_TIMEOUT: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
-LONGEST_LINE: Final = 64 * 1024
+MAX_LINE_LENGTH: Final = 64 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 class _Limits:
     """Limits that aiosmtpd lacks: a timeout for the whole mail, and a maximum line length."""
 
-    line_length_limit = LONGEST_LINE
+    line_length_limit = MAX_LINE_LENGTH
 
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
         """Receive a mail, within its time."""
@@ -112,8 +112,8 @@ class _Receiver:
 
     def open(self) -> asyncio.Protocol:
         """Return a session, or a refusal where there are too many."""
-        if len(self.talking) >= MOST_CONNECTIONS:
-            log.warning("too many connections to the mailroom", most=MOST_CONNECTIONS)
+        if len(self.talking) >= MAX_CONNECTIONS:
+            log.warning("too many connections to the mailroom", most=MAX_CONNECTIONS)
             return _Busy()
         kind = _Lmtp if self._protocol == "lmtp" else _Smtp
         largest = self._runtime.settings.mailroom_largest * 1024 * 1024
@@ -145,7 +145,7 @@ class _Receiver:
         destination = self._destination(address)
         if destination is None:
             return "550 5.1.1 There is no such mailbox here."
-        if len(envelope.rcpt_tos) >= (1 if self._protocol == "lmtp" else MOST_RECIPIENTS):
+        if len(envelope.rcpt_tos) >= (1 if self._protocol == "lmtp" else MAX_RECIPIENTS):
             return "452 4.5.3 Too many recipients; please send the others by themselves."
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -212,7 +212,7 @@ async def _finish(receiver: _Receiver) -> None:
     busy = [session for session in receiver.talking if session not in idle]
     for session in idle:
         _hang_up(session.transport)
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT
     while any(
         session.envelope and session.envelope.rcpt_tos and not session.transport.is_closing()
         for session in busy

@@ -71,6 +71,22 @@ async def store_mail(
     )
 
 
+async def find_raw_mail(db: Connection, inbound_id: int) -> bytes | None:
+    """Return the mail of a row of the inbound log, as it came; None where it is not kept any more."""
+    raw: bytes | None = await db.fetchval(SQL["find_raw_mail"], inbound_id)
+    return raw
+
+
+async def delete_raw_mail(db: Connection, inbound_id: int) -> None:
+    """Delete the mail of a reply with attachments: its text is kept, the attachments are not."""
+    await db.execute(SQL["delete_raw_mail"], inbound_id)
+
+
+async def keep_raw_mail(db: Connection, inbound_id: int) -> None:
+    """Keep the mail of a reply without readable words until staff, who have to look into it, close the reply."""
+    await db.execute(SQL["keep_raw_mail"], inbound_id)
+
+
 async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
     """Return the mail that became a reply, as it came; None where it is no mail, or not kept any more."""
     raw: bytes | None = await db.fetchval(SQL["find_reply_mail"], reply_id)

@@ -1,12 +1,12 @@
--- name: read_raw
--- The mail of one row.
+-- name: find_raw_mail
+-- The mail of one row of the inbound log.
 select raw from inbound_mail where inbound_id = $1;
 
--- name: delete_raw
+-- name: delete_raw_mail
 -- Deletes the mail of a reply with attachments: its text is kept, the attachments are not.
 delete from inbound_mail where inbound_id = $1;
 
--- name: keep_for_staff
+-- name: keep_raw_mail
 -- Keeps the mail of a reply without readable words until staff, who have to look into it, close the reply.
 insert into unread_mail (inbound_id) select inbound_id from inbound_mail where inbound_id = $1 on conflict do nothing;
 

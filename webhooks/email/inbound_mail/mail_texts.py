@@ -11,7 +11,7 @@ from webhooks.email.inbound_mail.markup import read_html
 from webhooks.email.inbound_mail.parsed_mail import (
     DEEPEST,
     LOOKED_AT,
-    MOST_PARTS,
+    MAX_PARTS,
     UNREADABLE,
     ParsedMail,
     header,
@@ -19,7 +19,7 @@ from webhooks.email.inbound_mail.parsed_mail import (
     text_of,
 )
 
-_MOST_HEADERS: Final = 200
+_MAX_HEADERS: Final = 200
 
 
 class MailText(NamedTuple):
@@ -58,7 +58,7 @@ def _storable(text: str) -> str:
 def _texts(parsed: ParsedMail) -> Iterator[str]:
     """Yield all text of a mail, decoded: its headers and parts, those of attached mails included."""
     for part in _parts(parsed.message):
-        for name in dict.fromkeys(list(part.keys())[:_MOST_HEADERS]):
+        for name in dict.fromkeys(list(part.keys())[:_MAX_HEADERS]):
             yield header(part, name)
         if part.is_multipart():
             continue
@@ -74,7 +74,7 @@ def _texts(parsed: ParsedMail) -> Iterator[str]:
 def _parts(message: Message) -> Iterator[Message]:
     level = [message]
     count = depth = 0
-    while level and count < MOST_PARTS and depth <= DEEPEST:
+    while level and count < MAX_PARTS and depth <= DEEPEST:
         yield from level
         count, depth = count + len(level), depth + 1
         payloads = [part.get_payload() for part in level]

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-MOST: Final = 3
+MAX_OWN_LINES: Final = 3
 """Most marked lines that may be a person's own; a quotation from elsewhere is longer."""
-FEWEST: Final = 3
+MIN_LONE_WORDS: Final = 3
 """Words that a lone marked line needs to count as quoted: STOP is an answer, though our message has that word too."""
 
 _MARK: Final = re.compile(r">\s?(?!>)")
@@ -29,12 +29,12 @@ def own_marked(lines: Sequence[str], sent: Sequence[str]) -> list[int]:
     """
     marked = [number for number, line in enumerate(lines) if line.startswith(">")]
     worded = [number for number in marked if _WORD.search(lines[number])]
-    if not 0 < len(worded) <= MOST or not all(_MARK.match(lines[number]) for number in marked):
+    if not 0 < len(worded) <= MAX_OWN_LINES or not all(_MARK.match(lines[number]) for number in marked):
         return []
     if any(line.endswith((":", "\uff1a")) for line in lines[: marked[0]]):  # introduces what somebody else said
         return []
     alone = all(number in marked or not _WORD.search(line) for number, line in enumerate(lines)) and len(worded) == 1
-    if not sent or (alone and len(_WORD.findall(lines[worded[0]])) < FEWEST):
+    if not sent or (alone and len(_WORD.findall(lines[worded[0]])) < MIN_LONE_WORDS):
         return worded if alone else []
     ours = [f" {_words(form)} " for form in sent]
     repeated = any(f" {_words(lines[number])} " in form for number in worded for form in ours)

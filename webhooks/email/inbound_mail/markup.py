@@ -23,7 +23,7 @@ from webhooks.email.inbound_mail.styles import (
     styles_of_classes,
 )
 
-MOST_TAGS: Final = 4000
+MAX_TAGS: Final = 4000
 """Tags that are read: nested lists take time quadratic in their number. An answer stands before what it quotes."""
 
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "table", "ul", "ol", "hr", "pre"})
@@ -70,10 +70,10 @@ def read_html(html: str) -> VisibleText:
     """Read a mail's HTML as a person sees it, and leave out what it marks as quoted.
 
     Args:
-        html: of any kind; it is made well-formed first, and cut after `MOST_TAGS` tags.
+        html: of any kind; it is made well-formed first, and cut after `MAX_TAGS` tags.
     """
     clean = nh3.clean(
-        "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
+        "<".join(html.split("<", MAX_TAGS + 1)[: MAX_TAGS + 1]),
         tags=set(_BLOCKS | _INLINE | _STRUCK | {"blockquote"}),
         attributes={"*": {"style", "hidden", "class", "bgcolor", "color"}} | {name: {"id"} for name in _CLASSED},
         clean_content_tags={"script", "style", "title", "template"},

@@ -48,7 +48,7 @@ _JOINED: Final = re.compile(
     re.IGNORECASE,
 )
 """… and between two of them."""
-_LONGEST_OFFER: Final = 120
+_MAX_OFFER_LENGTH: Final = 120
 """Characters of the words that offer a mailbox, before it."""
 _SENTENCE: Final = re.compile(r"^|[.!?;:]\s+|\n[ \t]*\n")
 _LINK: Final = re.compile(r"[<(\[]?mailto:[\"'<]?$", re.IGNORECASE)
@@ -119,7 +119,7 @@ def _offers(text: str) -> Iterator[tuple[int, re.Match[str]]]:
     """
     last: re.Match[str] | None = None
     for match in MAILBOX.finditer(text):
-        at = max(0, match.start() - _LONGEST_OFFER)
+        at = max(0, match.start() - _MAX_OFFER_LENGTH)
         before = text[at : match.start()]
         linked = _LINK.search(before)
         offer = _HELPS.search(before[: linked.start()] if linked else before)

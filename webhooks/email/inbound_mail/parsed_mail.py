@@ -26,17 +26,17 @@ from webhooks.email.inbound_mail.signed_content import signed_content
 
 LOOKED_AT: Final = 256 * 1024
 """Bytes of a mail that are parsed: reports and people's words come before attachments."""
-LONGEST_TEXT: Final = 20_000
+MAX_TEXT_LENGTH: Final = 20_000
 """Characters of text taken from a mail."""
-LONGEST_HEADER: Final = 2000
-MOST_PARTS: Final = 100
+MAX_HEADER_LENGTH: Final = 2000
+MAX_PARTS: Final = 100
 DEEPEST: Final = 30
 """Levels of nested parts; a mail that was forwarded again and again has a dozen."""
-MOST_SIGNATURES: Final = 2
+MAX_SIGNATURES: Final = 2
 """Signatures around each other that are taken off."""
-MOST_SEMICOLONS: Final = 40
-LONGEST_LINE: Final = 8000
-LONGEST_PLACEHOLDER: Final = 600
+MAX_SEMICOLONS: Final = 40
+MAX_LINE_LENGTH: Final = 8000
+MAX_PLACEHOLDER_LENGTH: Final = 600
 """Characters of a text that only says that the mail is HTML."""
 
 _NAMED: Final = re.compile(rb"[!-9;-~]{1,76}:")
@@ -88,7 +88,7 @@ class ParsedMail:
         if not any(part.get_content_type() == "text/plain" for part in shown.plain):
             return ""
         text = _joined([_text_shown(part) for part in shown.plain])
-        return "" if len(text) <= LONGEST_PLACEHOLDER and _PLACEHOLDER.search(text) and self._lacks(text) else text
+        return "" if len(text) <= MAX_PLACEHOLDER_LENGTH and _PLACEHOLDER.search(text) and self._lacks(text) else text
 
     @property
     def html(self) -> VisibleText:
@@ -142,7 +142,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
     """
     try:
         message = _parsed(raw[:LOOKED_AT])
-        for _ in range(MOST_SIGNATURES):
+        for _ in range(MAX_SIGNATURES):
             for first in _leaves(message)[:1]:
                 _open_signed(first)
         parts = tuple(_leaves(message))
@@ -176,7 +176,7 @@ def _open_signed(part: Message) -> None:
 def header(message: Message, name: str) -> str:
     """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
     raw = next((value for field, value in message.raw_items() if field.lower() == name.lower()), "")
-    return decode_words(str(raw), most=LONGEST_HEADER)
+    return decode_words(str(raw), most=MAX_HEADER_LENGTH)
 
 
 def mailboxes(header_text: str) -> list[tuple[str, str]]:
@@ -184,7 +184,7 @@ def mailboxes(header_text: str) -> list[tuple[str, str]]:
 
     The standard library parses nested comments recursively.
     """
-    header_text = header_text[:LONGEST_HEADER]
+    header_text = header_text[:MAX_HEADER_LENGTH]
     rest = header_text
     for _ in range(DEEPEST):
         rest, removed = _COMMENT.subn(" ", rest)
@@ -193,7 +193,7 @@ def mailboxes(header_text: str) -> list[tuple[str, str]]:
     return [] if rest.count("(") > DEEPEST else getaddresses([header_text])
 
 
-def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
+def text_of(part: Message, *, most: int = MAX_TEXT_LENGTH) -> str:
     """Decode a part's text, whatever charset it declares."""
     _mend_encoding(part)
     content = part.get_payload(decode=True)
@@ -224,7 +224,7 @@ def _forms(message: Message) -> _Forms:
     if message.get_content_maintype() != "multipart" or not isinstance(payload, list):
         is_text = message.get_content_type() in {"text/plain", "text/html"} and not _is_attached(message)
         return _Forms((message,), (message,)) if is_text else _Forms()
-    inner = [_forms(part) for part in payload[:MOST_PARTS] if isinstance(part, Message)]
+    inner = [_forms(part) for part in payload[:MAX_PARTS] if isinstance(part, Message)]
     if message.get_content_type() == "multipart/alternative":
         shown = [form for form in inner if form.plain or form.html]
         if not shown:
@@ -247,7 +247,7 @@ def _unnamed(parts: Sequence[Message]) -> tuple[Message, ...]:
 
 def _read(part: Message) -> VisibleText:
     if part.get_content_type() == "text/html":
-        return read_html(text_of(part, most=4 * LONGEST_TEXT))
+        return read_html(text_of(part, most=4 * MAX_TEXT_LENGTH))
     return VisibleText(text_of(part), marks=False)
 
 
@@ -259,7 +259,7 @@ def _joined(texts: Sequence[str]) -> str:
     """Join texts one below the other; a single one is not changed."""
     filled = [text for text in texts if text.strip()]
     return (
-        (filled[0] if len(filled) == 1 else "\n\n".join(text.strip("\n") for text in filled))[:LONGEST_TEXT]
+        (filled[0] if len(filled) == 1 else "\n\n".join(text.strip("\n") for text in filled))[:MAX_TEXT_LENGTH]
         if filled
         else ""
     )
@@ -269,7 +269,7 @@ def _leaves(message: Message) -> list[Message]:
     """Return all parts that are no container. An attached mail is one part: this mail does not say what is in it."""
     leaves: list[Message] = []
     waiting = [message]
-    while waiting and len(leaves) < MOST_PARTS:
+    while waiting and len(leaves) < MAX_PARTS:
         part = waiting.pop(0)
         payload = part.get_payload()
         if part.get_content_maintype() == "multipart" and isinstance(payload, list):
@@ -300,20 +300,20 @@ def _tamed(raw: bytes) -> bytes:
     the end of a paragraph longer than any header.
     """
     lines: list[bytes] = []
-    room, semicolons = LONGEST_LINE, MOST_SEMICOLONS
+    room, semicolons = MAX_LINE_LENGTH, MAX_SEMICOLONS
     for line in raw.splitlines(keepends=True):
         if not line.startswith((b" ", b"\t")):
             named = _NAMED.match(line) is not None
-            room, semicolons = LONGEST_LINE, MOST_SEMICOLONS if named else LONGEST_LINE
+            room, semicolons = MAX_LINE_LENGTH, MAX_SEMICOLONS if named else MAX_LINE_LENGTH
         room -= len(line)
         semicolons -= line.count(b";")
         if room >= 0 and semicolons >= 0:
             lines.append(line)
-        elif room + len(line) == LONGEST_LINE:  # a single line that is too long: keep its beginning
+        elif room + len(line) == MAX_LINE_LENGTH:  # a single line that is too long: keep its beginning
             lines.append(_cut(line))
     return b"".join(lines)
 
 
 def _cut(line: bytes) -> bytes:
-    kept = b";".join(line[:LONGEST_LINE].split(b";")[:MOST_SEMICOLONS]).rstrip(b"\r\n")
+    kept = b";".join(line[:MAX_LINE_LENGTH].split(b";")[:MAX_SEMICOLONS]).rstrip(b"\r\n")
     return kept + b"\r\n"

@@ -24,8 +24,8 @@ from messaging.outbox.bounces import address_of, alert_unread_bounces
 from messaging.states import Reason
 from webhooks.email.events import ReportedEvent, apply_events
 from webhooks.email.inbound_mail.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
-from webhooks.email.inbound_mail.mail_store import SQL
-from webhooks.email.inbound_mail.replies import MailAnswer, take_reply
+from webhooks.email.inbound_mail.mail_store import find_raw_mail
+from webhooks.email.inbound_mail.replies import MailReply, take_reply
 from webhooks.inbound_log.inbound_log import Item
 
 FORGOTTEN: Final = (
@@ -49,7 +49,7 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
         InputError: one cannot be read; it is set aside.
     """
     for item in items:
-        raw = await db.fetchval(SQL["read_raw"], item.inbound_id)
+        raw = await find_raw_mail(db, item.inbound_id)
         if raw is not None:
             # in a thread: parsing a crafted mail may take a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)
@@ -64,7 +64,7 @@ async def _origin(db: Connection, item: Item) -> Origin:
 
 
 async def _apply(
-    db: Connection, item: Item, classified: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer
+    db: Connection, item: Item, classified: MessageEvent | UnsubscribeWish | DoubtfulMail | MailReply
 ) -> None:
     match classified:
         case DoubtfulMail(answer=answer):
@@ -78,11 +78,11 @@ async def _apply(
             await _record_event(db, classified, item.received_at)
         case UnsubscribeWish():
             await _unsubscribe(db, item, classified)
-        case MailAnswer():
+        case MailReply():
             await take_reply(db, item, classified, await _own_words(db, classified))
 
 
-async def _own_words(db: Connection, answer: MailAnswer) -> OwnMail:
+async def _own_words(db: Connection, answer: MailReply) -> OwnMail:
     """Extract the person's own words; what they repeat of the answered message is removed."""
     sent = await words_of(db, answer.message_id)
     return await asyncio.to_thread(answer.own, sent)

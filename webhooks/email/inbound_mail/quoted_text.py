@@ -16,23 +16,23 @@ from typing import Final, NamedTuple
 
 from webhooks.email.inbound_mail.added_lines import any_of, is_greeting, speaks_for_itself, without_added
 
-LONGEST: Final = 20_000
+MAX_LENGTH: Final = 20_000
 """Characters that are read."""
-LONGEST_LINE: Final = 500
+MAX_LINE_LENGTH: Final = 500
 """Characters of a line; longer ones do not begin a quoted mail."""
-LONGEST_NAMED: Final = 120
+MAX_NAMED_LENGTH: Final = 120
 """Characters of an introducing line with a name and no date in it."""
-MOST_LINES: Final = 4
+MAX_LINES: Final = 4
 """Lines over which a program may break the line that introduces a quoted mail."""
-MOST_HEADERS: Final = 24
+MAX_HEADERS: Final = 24
 """Lines of a quoted mail's headers."""
-MOST_ABOVE: Final = 40
+MAX_ABOVE: Final = 40
 """Lines above a drawn line that are searched for words."""
-MOST_REMEMBERED: Final = 4096
+MAX_REMEMBERED: Final = 4096
 """Lines whose form is remembered: each is looked at again for every line around it that may begin a quoted mail."""
-MOST_MAILS: Final = 8
+MAX_MAILS: Final = 8
 """Mails whose parts are remembered: each is asked for several times, by the same lines."""
-MOST_BEGINNINGS: Final = 50
+MAX_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are searched for."""
 
 WORDS: Final = Path(__file__).with_name("quotes.toml")
@@ -136,7 +136,7 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
     return _parted(tuple(lines), _own_head(lines, names))
 
 
-@lru_cache(MOST_MAILS)
+@lru_cache(MAX_MAILS)
 def _parted(lines: tuple[str, ...], number: int) -> Parts:
     """Do the same from the line on that follows the writer's own letterhead."""
     marked, count, headed = False, 0, _headed(lines)
@@ -146,7 +146,7 @@ def _parted(lines: tuple[str, ...], number: int) -> Parts:
             marked = True
             number += 1
             continue
-        end = beginning(lines, number, headed=number in headed) if count < MOST_BEGINNINGS else None
+        end = beginning(lines, number, headed=number in headed) if count < MAX_BEGINNINGS else None
         if end is None:
             above.append(number)
             number += 1
@@ -162,10 +162,10 @@ def _parted(lines: tuple[str, ...], number: int) -> Parts:
 
 def lines_of(text: str) -> list[str]:
     """Split a text into lines, without added ones: a drawn line below a banner begins no quotation."""
-    return list(_lines_of(text[:LONGEST]))
+    return list(_lines_of(text[:MAX_LENGTH]))
 
 
-@lru_cache(MOST_MAILS)
+@lru_cache(MAX_MAILS)
 def _lines_of(text: str) -> tuple[str, ...]:
     return tuple(without_added([line.strip() for line in text.replace("\u00a0", " ").split("\n")]))
 
@@ -173,7 +173,7 @@ def _lines_of(text: str) -> tuple[str, ...]:
 def _headed(lines: Sequence[str]) -> set[int]:
     """Return the lines at which a quoted mail's headers may begin: a date or a mailbox stands in the lines below."""
     marks = [number for number, line in enumerate(lines) if (form := _form(line)).dated or form.addressed]
-    return {number for mark in marks for number in range(mark - MOST_HEADERS + 1, mark + 1)}
+    return {number for mark in marks for number in range(mark - MAX_HEADERS + 1, mark + 1)}
 
 
 def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int | None:
@@ -185,7 +185,7 @@ def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int 
         headed: whether a quoted mail's headers may begin there.
     """
     line = lines[number]
-    if not line or len(line) > LONGEST_LINE:
+    if not line or len(line) > MAX_LINE_LENGTH:
         return None
     if DRAWN.fullmatch(line):
         return _drawn(lines, number)
@@ -204,7 +204,7 @@ def _drawn(lines: Sequence[str], number: int) -> int | None:
         return None
     end = _headers(lines, first) or _attribution(lines, first)
     if end is None and _form(lines[first]).label in _words().senders:
-        above = lines[max(0, number - MOST_ABOVE) : number]
+        above = lines[max(0, number - MAX_ABOVE) : number]
         end = first + 1 if any(not line.startswith(">") and not is_greeting(line) for line in above) else None
     return end
 
@@ -247,10 +247,10 @@ class _Form(NamedTuple):
     addressed: bool
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def _form(line: str) -> _Form:
     """Return the form of a line."""
-    labelled = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+    labelled = _LABELLED.match(line) if len(line) <= MAX_LINE_LENGTH else None
     value = line if labelled is None else labelled[2] or ""
     dated = _DATE.search(value) is not None
     return _Form(
@@ -271,7 +271,7 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
     words = _words()
     labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
     number = end = first
-    while number < len(lines) and number - first < MOST_HEADERS:
+    while number < len(lines) and number - first < MAX_HEADERS:
         line, form = lines[number], _form(lines[number])
         if form.label is not None:
             if form.label in words.details:
@@ -301,7 +301,7 @@ def _is_value(lines: Sequence[str], number: int) -> bool:
 
 def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
     """Return where a person's own letterhead ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
-    first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
+    first = next((number for number, line in enumerate(lines[:MAX_ABOVE]) if not is_greeting(line)), 0)
     end = _headers(lines, first) or 0
     for line in lines[first:end]:
         labelled = _LABELLED.match(line)
@@ -313,7 +313,7 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
 
 def _follows_details(lines: Sequence[str], number: int) -> bool:
     """Tell whether a line continues what somebody says of themselves."""
-    for above in range(number - 1, max(number - MOST_HEADERS, 0) - 1, -1):
+    for above in range(number - 1, max(number - MAX_HEADERS, 0) - 1, -1):
         label = _form(lines[above]).label
         if label is None or label in _words().details:
             return label is not None
@@ -322,11 +322,11 @@ def _follows_details(lines: Sequence[str], number: int) -> bool:
 
 def _attribution(lines: Sequence[str], first: int) -> int | None:
     """Return the end of the line, perhaps broken, that says who wrote the quoted mail below it and when."""
-    for end in range(first + 1, min(first + MOST_LINES, len(lines)) + 1):
+    for end in range(first + 1, min(first + MAX_LINES, len(lines)) + 1):
         if not lines[end - 1] or lines[end - 1].startswith(">"):
             return None
         joined = " ".join(lines[first:end])
-        if len(joined) > LONGEST_LINE:
+        if len(joined) > MAX_LINE_LENGTH:
             return None
         if _is_attribution(joined, lines, first, end):
             # a date, an address and a person's statement between them: not a program's line
@@ -345,7 +345,7 @@ def _is_attribution(joined: str, lines: Sequence[str], first: int, end: int) -> 
     dated, timed = digits and _DATE.search(joined) is not None, digits and _TIME.search(joined) is not None
     addressed = "@" in joined and _ADDRESS.search(joined) is not None
     if not (dated or timed):  # "The Union wrote:" introduces only marked lines
-        named = addressed and _NAMED.search(joined) is not None and len(joined) <= LONGEST_NAMED
+        named = addressed and _NAMED.search(joined) is not None and len(joined) <= MAX_NAMED_LENGTH
         quotes = addressed or _follows(lines, end).startswith(">")
         return leads_on and (named or (quotes and _words().wrote.search(joined) is not None))
     opening = lines[first]

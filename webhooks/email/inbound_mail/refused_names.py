@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from messaging.reports.refusal_words import LONGEST, RefusalSubject, subjects
+from messaging.reports.refusal_words import MAX_SEARCHED_LENGTH, RefusalSubject, subjects
 
 _SENTENCES: Final = re.compile(r"\n|(?<!\.)[.!?;]\s+|\s--+\s")
 _CODED: Final = re.compile(
@@ -43,7 +43,7 @@ _TERM: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}.*[\d_]|\d.*[A-Z]{2}|_")
 """A term such as `UserSearch`, or a code such as `OFR_416`."""
 _HOST: Final = re.compile(r"(?:mx|mail|smtp|relay|host|server|gateway|gw|mta|in|inbound|edge)(?:-?\w+)*", re.IGNORECASE)
 """The label of a host, which stands where a name may stand, too."""
-_LONGEST_NAME: Final = 8
+_MAX_NAME_LENGTH: Final = 8
 """Characters of a word with digits from which on it is rather an id than a name."""
 _REFUSED: Final = frozenset({RefusalSubject.DEAD, RefusalSubject.DISABLED, RefusalSubject.UNAVAILABLE})
 
@@ -59,7 +59,7 @@ def names_another(text: str, recipient: str) -> bool:
     if not local:
         return False
     own = {local, *filter(None, re.split(r"[\W_]+", recipient)), domain}
-    return any(name.lower() not in own for name in _names_in(text[:LONGEST]))
+    return any(name.lower() not in own for name in _names_in(text[:MAX_SEARCHED_LENGTH]))
 
 
 @cache
@@ -90,4 +90,4 @@ def _is_no_name(word: str) -> bool:
         return True
     if len(word) == 1 or _HOST.fullmatch(word) is not None or _TERM.search(word) is not None:
         return True
-    return len(word) > _LONGEST_NAME and any(map(str.isdigit, word))
+    return len(word) > _MAX_NAME_LENGTH and any(map(str.isdigit, word))

@@ -22,7 +22,7 @@ from core.errors import AddressError
 from core.keyring import Keyring
 from core.plurals import plural
 from webhooks.email.events import find_message
-from webhooks.email.inbound_mail.mail_store import SQL
+from webhooks.email.inbound_mail.mail_store import delete_raw_mail, keep_raw_mail
 from webhooks.email.inbound_mail.own_words import own_words
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, mailboxes
 from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
@@ -31,12 +31,12 @@ from webhooks.inbound_log.inbound_log import Item
 
 KEPT: Final = 4000
 """Characters of a mail that are kept where none of it is known to be the writer's own."""
-MOST_IDS: Final = 20
+MAX_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
 
 @dataclass(frozen=True, slots=True)
-class MailAnswer:
+class MailReply:
     """Answer that somebody wrote by mail.
 
     Attributes:
@@ -86,7 +86,7 @@ class MailAnswer:
         return (read if kept.strip() == mail.text.strip() else with_more_kept(read)), kept
 
 
-def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
+def read_reply(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailReply:
     """Read an answer: what it answers, and who wrote it.
 
     Args:
@@ -99,7 +99,7 @@ def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None,
         message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(parsed, name)))
     address, name = _writer(parsed, sender)
     names = frozenset(names_of(name, address))
-    return MailAnswer(
+    return MailReply(
         message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments,
         parsed.attachment_names, parsed.is_reaction,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def _text(parsed: ParsedMail) -> str:
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
-async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMail) -> int | None:
+async def take_reply(db: Connection, item: Item, answer: MailReply, mail: OwnMail) -> int | None:
     """Act on an answer, or leave it for a person.
 
     Args:
@@ -148,11 +148,11 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
 
 
 async def _deal_with_attachments(
-    db: Connection, item: Item, answer: MailAnswer, answered: AnswerResult, *, readable: bool
+    db: Connection, item: Item, answer: MailReply, answered: AnswerResult, *, readable: bool
 ) -> None:
     """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
     waits = answered.why_open is not None and not readable
-    await db.execute(SQL["keep_for_staff" if waits else "delete_raw"], item.inbound_id)
+    await (keep_raw_mail if waits else delete_raw_mail)(db, item.inbound_id)
     if answered.reply_id is None:
         return
     if waits:
@@ -177,4 +177,4 @@ def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
 def _ids(parsed: ParsedMail, name: str) -> list[str]:
     """Return the ids a mail says it answers, latest first; of a long thread the last and the first, one may be ours."""
     ids = parsed.header(name).split()[::-1]
-    return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]
+    return [*ids[:MAX_IDS], *ids[-MAX_IDS:]]

@@ -44,11 +44,11 @@ from webhooks.email.inbound_mail.refused_names import names_another
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 FEEDBACK: Final = "message/feedback-report"
-LARGEST_GUESSED: Final = 64 * 1024
+MAX_GUESSED_SIZE: Final = 64 * 1024
 """Bytes; `flufl.bounce` goes through every line of a mail several times."""
-LONGEST_TEXT: Final = 2000
+MAX_TEXT_LENGTH: Final = 2000
 """Characters of a report's text that are searched for a code or its words."""
-LONGEST_UNPARTED: Final = 20_000
+MAX_UNPARTED_LENGTH: Final = 20_000
 """Characters of a mail without parts that are searched for fields of a report."""
 TEMPORARY: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
 UNREAD: Final = RefusalClass(Reason.UNREAD_BOUNCE, soft=True)
@@ -182,7 +182,7 @@ def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
 def _unparted(parsed: ParsedMail) -> str:
     """Return the text of a mail that claims to have parts, but whose boundary stands nowhere in it."""
     whole = (part.get_payload() for part in parsed.parts if part.get_content_maintype() == "multipart")
-    return next((content[:LONGEST_UNPARTED] for content in whole if isinstance(content, str)), "")
+    return next((content[:MAX_UNPARTED_LENGTH] for content in whole if isinstance(content, str)), "")
 
 
 def _own_text(text: str) -> str:
@@ -191,7 +191,7 @@ def _own_text(text: str) -> str:
         if text[: copy.start()].strip():
             text = text[: copy.start()]
             break
-    return text.strip()[:LONGEST_TEXT]
+    return text.strip()[:MAX_TEXT_LENGTH]
 
 
 def _action(status: Fields) -> ReportAction | None:
@@ -323,7 +323,7 @@ def _diagnosis(fields: Fields) -> str:
 
 def _failures(parsed: ParsedMail) -> Literal["permanent", "temporary"] | None:
     """Return what `flufl.bounce` finds in a non-standard bounce."""
-    if parsed.size > LARGEST_GUESSED:
+    if parsed.size > MAX_GUESSED_SIZE:
         return None
     logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each of its own mistakes with the mail in it
     try:

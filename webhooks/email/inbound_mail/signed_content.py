@@ -13,7 +13,7 @@ from typing import Final
 
 DEEPEST: Final = 12
 """Levels of nested values; a signed mail has eight."""
-MOST_VALUES: Final = 5_000
+MAX_VALUES: Final = 5_000
 """Values in one mail; a long text comes in pieces of a kilobyte or more."""
 
 _SEQUENCE: Final = 0x30
@@ -46,7 +46,7 @@ class _Reader:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._left = MOST_VALUES
+        self._left = MAX_VALUES
 
     def values(self, start: int, end: int, depth: int = 0) -> Iterator[_Value]:
         """Yield the values that stand one behind the other; the last may be cut off."""

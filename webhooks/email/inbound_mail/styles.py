@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-LONGEST_SHEET: Final = 40_000
+MAX_SHEET_LENGTH: Final = 40_000
 """Characters of style sheets that are read."""
 PALE: Final = 245
 """Least value of each of red, green and blue, 0 to 255, of a colour that cannot be read on white."""
@@ -71,7 +71,7 @@ def styles_of_classes(html: str) -> dict[str, str]:
     """
     styles: dict[str, str] = {}
     for sheet in _SHEET.findall(html)[:10]:
-        for selectors, style in _RULE.findall(_MEDIA.sub(" ", _COMMENT.sub("", sheet[:LONGEST_SHEET]))):
+        for selectors, style in _RULE.findall(_MEDIA.sub(" ", _COMMENT.sub("", sheet[:MAX_SHEET_LENGTH]))):
             for selector in selectors.split(","):
                 name = _CLASS.fullmatch(selector.strip())
                 if name is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from campaigns.replies.staff_answers import MailThread
+from campaigns.replies.staff_replies import MailThread
 from webhooks.email.inbound_mail.parsed_mail import parse_mail
 
-_MOST: Final = 20
+_MAX_IDS: Final = 20
 """Message-IDs of a thread that are read."""
 
 
@@ -22,4 +22,4 @@ def thread_of(raw: bytes | None) -> MailThread:
     parsed = parse_mail(raw)
     own = parsed.header("Message-ID").split()
     earlier = parsed.header("References").split() or parsed.header("In-Reply-To").split()
-    return MailThread(own[0] if own else "", tuple(earlier[-_MOST:]), parsed.header("Subject"))
+    return MailThread(own[0] if own else "", tuple(earlier[-_MAX_IDS:]), parsed.header("Subject"))

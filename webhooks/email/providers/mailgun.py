@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from core.http.request_bodies import MOST_FIELDS, parse_multipart
+from core.http.request_bodies import MAX_FIELDS, parse_multipart
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
@@ -129,7 +129,7 @@ def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
             return parse_multipart(content_type, body)
         # one character for each byte: of bytes parse_qsl takes ASCII only
         fields = parse_qsl(
-            body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1"
+            body.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS, encoding="latin-1"
         )
     except ValueError as error:
         raise Forged(str(error)) from None

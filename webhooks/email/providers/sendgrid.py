@@ -32,7 +32,7 @@ from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
-MOST_EVENTS: Final = 4000
+MAX_EVENTS: Final = 4000
 """Events in one request; 768 KB hold about half of that."""
 IGNORED: Final = frozenset({"open", "click"})
 """Opens and clicks are not tracked. These events are not stored at all."""
@@ -83,7 +83,7 @@ class SendGrid:
         """Read the events of one request."""
         verify(runtime, request, body)
         events = read_json(body)
-        if not isinstance(events, list) or len(events) > MOST_EVENTS:
+        if not isinstance(events, list) or len(events) > MAX_EVENTS:
             raise Malformed("not a list of events, or too long a one")
         return [_arrival(runtime, event) for event in events if _counts(event)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
 from campaigns.replies.reply_inbox import open_replies
-from campaigns.replies.staff_answers import reopen_unanswered
+from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
 from core.db import Connection
 from core.runtime import Runtime
@@ -22,7 +22,7 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.integration.campaigns.test_email_replies import answer, reply_address
 from tests.support.command import run_command
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
-from tests.support.mail_rows import ANN, Room, open_room
+from tests.support.mail_rows import ANN, MailroomSetup, open_room
 from tests.support.outbox_rows import deliver, with_sandbox
 from tests.support.receivers import environment
 
@@ -46,7 +46,7 @@ async def campaign(here: Runtime, db: Connection) -> Campaign:
 
 
 @pytest.fixture
-async def room(here: Runtime, db: Connection) -> AsyncIterator[Room]:
+async def room(here: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     async with open_room(here, db, Moving(NOON)) as room:
         yield room
 
@@ -123,7 +123,7 @@ async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, se
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 
 
-async def test_a_mail_is_answered_in_its_thread(room: Room, sandbox: Sandbox, db: Connection) -> None:
+async def test_a_mail_is_answered_in_its_thread(room: MailroomSetup, sandbox: Sandbox, db: Connection) -> None:
     recipient = await room.campaign.ask(email=ANN)
     came = await answer(
         room, reply_address(room, recipient), "What is this ballot about?", Subject="Re: Have you voted?",

@@ -9,7 +9,8 @@ from string import Formatter
 import pytest
 
 from core.settings import TEMPLATES
-from webhooks.members.translations import languages, local_time, wording
+from messaging.content.translations import languages, wording
+from webhooks.members.page_languages import local_time
 
 TABLES = tomllib.loads((TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8"))
 

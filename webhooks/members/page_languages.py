@@ -9,11 +9,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from messaging.content.languages import DEFAULT, spoken
-from messaging.content.translations import languages, wording
+from messaging.content.translations import languages
 
-__all__ = ["accepted", "language", "languages", "local_time", "wording"]
-
-_LONGEST: Final = 500
+_MAX_HEADER_LENGTH: Final = 500
 """Characters of a header that are read."""
 
 
@@ -34,7 +32,7 @@ def accepted(header: str) -> list[str]:
         header: `Accept-Language` as it came.
     """
     wanted: list[tuple[float, str]] = []
-    for part in header[:_LONGEST].split(","):
+    for part in header[:_MAX_HEADER_LENGTH].split(","):
         name, _, weight = part.partition(";")
         share = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
         wanted.append((float(share[1]) if share else 1.0, name.strip()))

@@ -1,4 +1,7 @@
-"""Comments that people leave on the page of a message's link, beside their answer or without one."""
+"""Presses of buttons on the page of a message's link: answers, requests, and comments beside an answer or without one.
+
+All is committed in the caller's transaction, as for replies.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,63 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.replies.answered_messages import answered_message
-from campaigns.replies.answers import PRESSED, AnswerResult
+from campaigns.replies.answers import AnswerResult
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL, read_words
 from campaigns.replies.open_reasons import COMMENT, reason_for
 from campaigns.replies.opt_outs import opt_out
 from campaigns.subjects.answer import Answer
-from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
+
+PRESSED: Final = 0.95
+PRESSED_TWICE: Final = 0.8
+PRESSED_IN_HASTE: Final = 0.5
+
+_REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
+"""Buttons that mean the same on every page, and the reading of each."""
+
+
+async def answer_link(
+    db: Connection, *, message_id: int, press: str, confidence: float, inbound_id: int, at: datetime
+) -> AnswerResult:
+    """Process a button pressed on the page of a message's link.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message of the link.
+        press: the button; one of the subject's `presses`, `call_me` or `stop`.
+        confidence: see the table in `answers`.
+        inbound_id: the row of the press in the inbound log.
+        at: the time.
+
+    Raises:
+        NotFound: no such message.
+    """
+    message = await answered_message(db, message_id)
+    subject = message.subject
+    reading = _REQUESTS.get(press) or subject.presses[press]
+    if reading == "opt_out":
+        await opt_out(db, message_id=message_id, everywhere=True, source="link")
+        return AnswerResult(reading)
+    answer_id = None
+    if reading in subject.meanings:
+        answer = Answer(
+            message.person_id, reading, "link", "member", confidence, message.message_id, at, message.campaign_id
+        )
+        answer_id = await subject.record(db, answer)
+    why = reason_for(reading, subject)
+    if why is None:
+        return AnswerResult(reading, answer_id)
+    reply_id = await db.fetchval(
+        SQL["add_press"], inbound_id, message.address, message.sender or "", message.person_id, message_id, "", reading,
+        subject.kind, answer_id, why, at,
+    )  # fmt: skip
+    return AnswerResult(reading, answer_id, reply_id, why)
 
 
 async def comment_link(db: Connection, *, message_id: int, words: str, inbound_id: int, at: datetime) -> AnswerResult:
@@ -38,11 +85,11 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         NotFound: no such message.
     """
     message = await answered_message(db, message_id)
-    subject, person_id = subject_of(message["subject"]), message["person_id"]
+    subject, person_id = message.subject, message.person_id
     comment = await without_links(db, without_controls(words).strip(), now=at)
-    if (same := await db.fetchrow(SQL["find_same"], message_id, comment)) is not None:
+    if (same := await db.fetchrow(SQL["find_same_comment"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
-    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message["campaign_id"], comment)
+    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message.campaign_id, comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":
@@ -50,7 +97,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = _wish_in(general, subject) or subject.why_open(present) or (COMMENT if "?" in comment else None)
     reply_id = await db.fetchval(
-        SQL["add_comment"], inbound_id, message["address"], message["sender"] or "", person_id, message_id, comment,
+        SQL["add_press"], inbound_id, message.address, message.sender or "", person_id, message_id, comment, "comment",
         subject.kind, answer_id, why, at,
     )  # fmt: skip
     return AnswerResult("opt_out" if general.reading == "opt_out" else "comment", answer_id, reply_id, why)

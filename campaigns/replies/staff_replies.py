@@ -19,9 +19,10 @@ from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, InputError, NotFound
 from core.settings import Settings
 from messaging import suppression
-from messaging.content.segments import LONGEST_TEXT, sanitise
+from messaging.content.segments import MAX_TEXT_LENGTH, sanitise
+from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender, use_sender
-from messaging.outbox.transactional import Contents, MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)
@@ -43,7 +44,7 @@ class MailThread:
     earlier: tuple[str, ...] = ()
     subject: str = ""
 
-    def answer_subject(self, organisation: str) -> str:
+    def reply_subject(self, organisation: str) -> str:
         """Return the subject of an answer: with `Re:` once, or naming the organisation where there was none."""
         subject = " ".join(self.subject.split())[:200]
         if not subject:
@@ -52,7 +53,7 @@ class MailThread:
 
 
 @dataclass(frozen=True, slots=True)
-class StaffAnswer:
+class StaffReply:
     """Answer to a reply, and what became of it; its text is None where that is no longer kept."""
 
     message_id: int
@@ -62,9 +63,9 @@ class StaffAnswer:
     state: str
 
 
-async def send_answer(
+async def send_staff_reply(
     db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: str, at: datetime
-) -> StaffAnswer:
+) -> StaffReply:
     """Queue an answer to a reply and close it. The same text twice is one answer.
 
     Args:
@@ -88,12 +89,12 @@ async def send_answer(
         raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
     channel, address = reply["channel"], _address(reply)
     await _refuse_suppressed(db, reply, channel, address)
-    if channel == "sms" and (length := len(sanitise(text.strip()).text)) > LONGEST_TEXT:
+    if channel == "sms" and (length := len(sanitise(text.strip()).text)) > MAX_TEXT_LENGTH:
         raise InputError(
-            f"This answer has {length:,} characters, and no provider takes a text of more than {LONGEST_TEXT:,}.",
+            f"This answer has {length:,} characters, and no provider takes a text of more than {MAX_TEXT_LENGTH:,}.",
             remedy="Shorten it, or send it in two answers.",
         )
-    subject = thread.answer_subject(settings.named) if channel == "email" else ""
+    subject = thread.reply_subject(settings.named) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
         MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
@@ -104,7 +105,7 @@ async def send_answer(
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor)
     await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
-    return next(answer for answer in await answers_of(db, reply_id) if answer.message_id == message_id)
+    return next(answer for answer in await staff_replies_to(db, reply_id) if answer.message_id == message_id)
 
 
 async def reopen_unanswered(db: Connection) -> int:
@@ -122,9 +123,9 @@ async def reopen_unanswered(db: Connection) -> int:
     return len(failed)
 
 
-async def answers_of(db: Connection, reply_id: int) -> list[StaffAnswer]:
+async def staff_replies_to(db: Connection, reply_id: int) -> list[StaffReply]:
     """Return the answers of staff to a reply, oldest first."""
-    return [StaffAnswer(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
+    return [StaffReply(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
 
 
 def _address(reply: asyncpg.Record) -> str:

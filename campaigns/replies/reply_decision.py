@@ -1,0 +1,82 @@
+"""Decision what a reply becomes: its classification by the message it answers, the answer in it, and why staff look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from campaigns.replies.answered_messages import AnsweredMessage, asked_about
+from campaigns.replies.classification import GENERAL, Classification, restrict
+from campaigns.replies.classification.take_back import TAKE_BACK
+from campaigns.replies.mail_classification import read_about
+from campaigns.replies.open_reasons import why_open
+from campaigns.replies.text_classification import about_nothing
+from campaigns.subjects.subject import Subject
+
+BY_DIGIT: Final = 0.95
+READ_BY_RULE: Final = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDecision:
+    """Decision about a reply that was read.
+
+    Attributes:
+        meaning: the answer to record; None where it is none, or none that counts.
+        why_open: why staff have to look at it; None where nobody has to.
+    """
+
+    meaning: str | None
+    why_open: str | None
+
+
+def classification_about(
+    read: Classification, text: str, message: AnsweredMessage | None, channel: Literal["sms", "email"]
+) -> Classification:
+    """Return the classification of a reply by what the message that it answers asked about.
+
+    Args:
+        read: a text's by `classify_text`, with the same message; a mail's as it came, when the message was not known.
+        text: the text, or the person's own words in a mail, as stored.
+        message: the message it answers; None where there is none.
+        channel: the reply's.
+    """
+    subject = asked_about(message)
+    if subject is None:
+        return about_nothing(read, message)
+    if channel == "email":
+        read = read_about(read, text, subject)
+    take_back = {TAKE_BACK} if subject.reads_answers else frozenset[str]()
+    return restrict(read, GENERAL | subject.meanings | take_back)
+
+
+def without_take_back(read: Classification) -> Classification:
+    """Return the classification of a reply where there is nothing to take back."""
+    return Classification("unclear", "none", read.version) if read.reading == TAKE_BACK else read
+
+
+def decide_reply(
+    read: Classification, subject: Subject | None, nobody: str | None, channel: str, received_at: datetime
+) -> ReplyDecision:
+    """Decide which answer a reply is, if it is one, and whether staff have to look at it.
+
+    Args:
+        read: its classification, by what the message that it answers asked about.
+        subject: what that message asked about; None where there is no message.
+        nobody: why its author is unknown; None where the author is known.
+        channel: the reply's.
+        received_at: when it came; aware. An answer before the subject opens, or after it closes, does not count.
+    """
+    meaning = None
+    if subject is not None and nobody is None and read.answer in subject.meanings:
+        outside = subject.outside(received_at)
+        if outside is not None:
+            return ReplyDecision(None, outside)
+        meaning = read.answer
+    return ReplyDecision(meaning, why_open(read, subject, nobody, channel))
+
+
+def confidence_of(read: Classification) -> float:
+    """Return how sure an answer is that a rule read in a reply; see the table in `answers`."""
+    return BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
