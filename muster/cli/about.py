@@ -43,7 +43,7 @@ class _About(click.ParamType[About]):
             return value
         kind, _, name = str(value).partition(":")
         if kind not in KINDS:
-            named = " or ".join(f"{one}:NAME" for one in _NAMED)
+            named = " or ".join(f"{kind}:NAME" for kind in _NAMED)
             self.fail(f"{value!r} is not among {', '.join(KINDS)}, and neither {named}.", param, ctx)
         return About(KINDS[kind], name or None)
 

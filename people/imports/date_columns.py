@@ -16,7 +16,7 @@ _APPOINTMENT: Final = re.compile(r"appointment(?:_\w+)?_at")
 """Name of an attribute that is a date whatever it holds: `appointment_at`, `appointment_2_at`."""
 _MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
-_PATIENCE: Final = 20
+_MAX_OTHER_VALUES: Final = 20
 """Cells that are no date, beyond those that are, after which a column is none of dates."""
 
 
@@ -62,7 +62,7 @@ class DateColumns:
         value = value[:_MAX_SHOWN_LENGTH]
         message = f"“{value}” cannot be read as a date (write 31/12/2026 14:30): nothing is sent by it."
         cells.others.append(Problem(line, cells.column.label, "unreadable_date", message, value, number))
-        if not cells.certain and len(cells.others) > cells.dates + _PATIENCE:
+        if not cells.certain and len(cells.others) > cells.dates + _MAX_OTHER_VALUES:
             del self._cells[name]
 
     def problems(self) -> Iterator[Problem]:
