@@ -15,7 +15,7 @@ _NAMED: Final = [kind.kind for kind in KINDS.values() if kind.named]
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class SubjectChoice:
     """Kind of subject, and the name of one where that was said.
 
     Attributes:
@@ -35,21 +35,21 @@ class About:
         return None if self.name is None else await find_subject(db, self.kind.kind, self.name)
 
 
-class _About(click.ParamType[About]):
+class _SubjectChoiceType(click.ParamType[SubjectChoice]):
     name = "about"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> About:
-        if isinstance(value, About):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SubjectChoice:
+        if isinstance(value, SubjectChoice):
             return value
         kind, _, name = str(value).partition(":")
         if kind not in KINDS:
-            named = " or ".join(f"{kind}:NAME" for kind in _NAMED)
+            named = " or ".join(f"{known}:NAME" for known in _NAMED)
             self.fail(f"{value!r} is not among {', '.join(KINDS)}, and neither {named}.", param, ctx)
-        return About(KINDS[kind], name or None)
+        return SubjectChoice(KINDS[kind], name or None)
 
 
 about_option = click.option(
-    "--about", type=_About(), metavar="KIND[:NAME]",
+    "--about", type=_SubjectChoiceType(), metavar="KIND[:NAME]",
     help=f"What it is for: {', '.join(KINDS)}, or one of them by its name, such as"
     f" {' or '.join(f'{kind}:NAME' for kind in _NAMED)}, with its words, dates and answers. Without it: any.",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from messaging.content.template_files import list_templates, load_template
 from messaging.content.templates import Template
 from messaging.settings import load_settings
 from messaging.states import ChannelName
-from muster.cli.about import About, about_option
+from muster.cli.about import SubjectChoice, about_option
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
@@ -75,7 +75,7 @@ _language = click.option("--language", metavar="CODE", help="Only this language 
 @about_option
 @_language
 @json_option
-def check(name: str, about: About | None, language: str | None, as_json: bool) -> None:
+def check(name: str, about: SubjectChoice | None, language: str | None, as_json: bool) -> None:
     """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
     Exits with 1 and names file and line where something is wrong. Warnings do not make it fail.
@@ -120,14 +120,14 @@ def check(name: str, about: About | None, language: str | None, as_json: bool) -
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
 
-def _understood(about: About | None, subject: Subject | None) -> Collection[str] | None:
+def _understood(about: SubjectChoice | None, subject: Subject | None) -> Collection[str] | None:
     """Return the meanings that a menu may have; None where that depends on what a campaign asks."""
     if subject is not None:
         return GENERAL | subject.meanings
     return GENERAL | about.kind.common_meanings if about is not None and not about.kind.reads_answers else None
 
 
-def _warnings_of(template: Template, about: About | None, subject: Subject | None) -> Iterator[str]:
+def _warnings_of(template: Template, about: SubjectChoice | None, subject: Subject | None) -> Iterator[str]:
     """Warn of what its subject says of it; where none is named, of a menu that only a question may know."""
     if subject is not None:
         yield from subject.warnings(template)
@@ -176,7 +176,9 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
             )
 
 
-async def _check(name: str, about: About | None) -> tuple[Template, Settings, Mapping[str, int], Subject | None]:
+async def _check(
+    name: str, about: SubjectChoice | None
+) -> tuple[Template, Settings, Mapping[str, int], Subject | None]:
     load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template, subject = await _checked(db, runtime.settings, name, about)
@@ -184,7 +186,7 @@ async def _check(name: str, about: About | None) -> tuple[Template, Settings, Ma
 
 
 async def _checked(
-    db: Connection, settings: Settings, name: str, about: About | None
+    db: Connection, settings: Settings, name: str, about: SubjectChoice | None
 ) -> tuple[Template, Subject | None]:
     """Load a template and check it for what its campaigns are about."""
     template, known = load_template(settings.template_roots, name), await known_variables(db)
@@ -213,7 +215,7 @@ def _only_kind(template: Template) -> type[Subject] | None:
 )
 @json_option
 def preview(
-    name: str, person: str, about: About | None, language: str | None, html_file: Path | None, as_json: bool
+    name: str, person: str, about: SubjectChoice | None, language: str | None, html_file: Path | None, as_json: bool
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
@@ -244,7 +246,7 @@ def preview(
 @about_option
 @_language
 @actor_option
-def test(name: str, person: str, address: str, about: About | None, language: str | None, actor: str) -> None:
+def test(name: str, person: str, address: str, about: SubjectChoice | None, language: str | None, actor: str) -> None:
     """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links only say that."""
     shown = run(_preview(name, person, about, language))
     message_id = run(send_test(shown, address, actor))
@@ -258,7 +260,7 @@ def _write(path: Path, html: str) -> None:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-async def _preview(name: str, external_id: str, about: About | None, language: str | None) -> Preview:
+async def _preview(name: str, external_id: str, about: SubjectChoice | None, language: str | None) -> Preview:
     load_template(load_settings().template_roots, name)
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final
 
-from core.files.row_problems import Problem
+from core.files.row_problems import MAX_KEPT, Problem, ProblemLog
 from core.written_dates import read_written_date
 from people.imports.columns import Column
 
 _APPOINTMENT: Final = re.compile(r"appointment(?:_\w+)?_at")
 """Name of an attribute that is a date whatever it holds: `appointment_at`, `appointment_2_at`."""
+_CODE: Final = "unreadable_date"
 _MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
 _MAX_OTHER_VALUES: Final = 20
@@ -22,12 +23,21 @@ _MAX_OTHER_VALUES: Final = 20
 
 @dataclass(slots=True)
 class _Cells:
-    """Cells of one column so far: how many are dates, and a problem for each that is not."""
+    """Cells of one column so far.
+
+    Attributes:
+        column: the column.
+        certain: whether it holds dates, whatever is written there.
+        dates: how many are dates.
+        others: how many are none.
+        problems: a problem for each of those, as far as they are kept.
+    """
 
     column: Column
     certain: bool
     dates: int = 0
-    others: list[Problem] = field(default_factory=list)
+    others: int = 0
+    problems: list[Problem] = field(default_factory=list)
 
 
 class DateColumns:
@@ -59,14 +69,19 @@ class DateColumns:
         if read_written_date(value, UTC) is not None:
             cells.dates += 1
             return
-        value = value[:_MAX_SHOWN_LENGTH]
-        message = f"“{value}” cannot be read as a date (write 31/12/2026 14:30): nothing is sent by it."
-        cells.others.append(Problem(line, cells.column.label, "unreadable_date", message, value, number))
-        if not cells.certain and len(cells.others) > cells.dates + _MAX_OTHER_VALUES:
+        cells.others += 1
+        if not cells.certain and cells.others > cells.dates + _MAX_OTHER_VALUES:
             del self._cells[name]
+        elif len(cells.problems) < MAX_KEPT:
+            value = value[:_MAX_SHOWN_LENGTH]
+            message = f"“{value}” cannot be read as a date (write 31/12/2026 14:30): nothing is sent by it."
+            cells.problems.append(Problem(line, cells.column.label, _CODE, message, value, number))
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each cell that should be a date and cannot be read as one, once all have been read."""
+    def note(self, log: ProblemLog) -> None:
+        """Note each cell that should be a date and cannot be read as one, once all have been read."""
         for cells in self._cells.values():
-            if cells.certain or cells.dates > len(cells.others):
-                yield from cells.others
+            if cells.certain or cells.dates > cells.others:
+                for problem in cells.problems:
+                    log.note_cell(problem)
+                if further := cells.others - len(cells.problems):
+                    log.further[_CODE] += further

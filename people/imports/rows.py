@@ -124,8 +124,7 @@ class RowReader:
                 yield person
             except _RejectedRow as rejected:
                 self.problems.reject(self._problem(line, cells or (), rejected.column, rejected.code, rejected.message))
-        for problem in self._dates.problems():
-            self.problems.note_cell(problem)
+        self._dates.note(self.problems)
 
     def _report(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
         """Record a problem of a cell."""
