@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Final
 
 from ballots.ballots import get_ballot
+from core.access import Actor, ActorKind
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
 
@@ -36,14 +38,20 @@ class Key:
     """API key that authenticated a request.
 
     Attributes:
+        key_id: its number.
         name: its name in commands.
         scopes: its permitted uses.
         ballots: which ballots it may read; None: all of them.
     """
 
+    key_id: int
     name: str
     scopes: frozenset[str]
     ballots: frozenset[str] | None
+
+    def actor(self, came_from: str) -> Actor:
+        """Return who uses it, for the audit."""
+        return Actor(ActorKind.KEY, self.name, self.key_id, came_from)
 
     def may(self, scope: str, ballot: str) -> bool:
         """Tell whether the key has a scope, and has it for a ballot."""
@@ -66,7 +74,13 @@ class ListedKey:
 
 
 async def make_key(
-    db: Connection, name: str, *, scopes: Sequence[str] = SCOPES, ballots: Sequence[str] = (), actor: str, now: datetime
+    db: Connection,
+    name: str,
+    *,
+    scopes: Sequence[str] = SCOPES,
+    ballots: Sequence[str] = (),
+    actor: Actor,
+    now: datetime,
 ) -> str:
     """Make a key.
 
@@ -95,16 +109,15 @@ async def make_key(
         for ballot in ballots:
             await get_ballot(db, ballot)
         added = await db.fetchval(
-            SQL["insert_key"], name, handle, _digest(secret), list(scopes), list(ballots) or None, actor, now
+            SQL["insert_key"], name, handle, _digest(secret), list(scopes), list(ballots) or None, actor.name, now
         )
         if added is None:
             raise Conflict(
                 f"There is or was a key {name}.",
                 remedy="Choose another name: names of revoked keys cannot be used again.",
             )
-        await db.execute(
-            SQL["record_audit"], actor, "add", f"key {name}", {"scopes": list(scopes), "ballots": list(ballots)}
-        )
+        detail = {"scopes": list(scopes), "ballots": list(ballots)}
+        await record(db, actor, AuditAction.KEY_MADE, f"key {name}", detail, at=now)
     return f"mk_{handle}_{secret}"
 
 
@@ -113,7 +126,7 @@ async def list_keys(db: Connection) -> list[ListedKey]:
     return [ListedKey(**row) for row in await db.fetch(SQL["list_keys"])]
 
 
-async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) -> None:
+async def revoke_key(db: Connection, name: str, *, actor: Actor, now: datetime) -> None:
     """Revoke a key; open streams end within a minute.
 
     Raises:
@@ -122,7 +135,7 @@ async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) ->
     async with db.transaction():
         if await db.fetchval(SQL["revoke_key"], name, now) is None:
             raise NotFound(f"There is no key {name} that works.", remedy="See: muster key list")
-        await db.execute(SQL["record_audit"], actor, "revoke", f"key {name}", {})
+        await record(db, actor, AuditAction.KEY_REVOKED, f"key {name}", at=now)
 
 
 def may_be_key(text: str) -> bool:
@@ -140,7 +153,7 @@ async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
         return None
     await db.execute(SQL["note_use"], row["key_id"], now)
     ballots = frozenset(row["ballots"]) if row["ballots"] is not None else None
-    return Key(row["name"], frozenset(row["scopes"]), ballots)
+    return Key(row["key_id"], row["name"], frozenset(row["scopes"]), ballots)
 
 
 def _random(size: int) -> str:

@@ -20,7 +20,3 @@ update api_key set used_at = $2 where key_id = $1 and (used_at is null or used_a
 -- name: revoke_key
 -- Revokes a key; a second call changes nothing.
 update api_key set revoked_at = $2 where name = $1 and revoked_at is null returning key_id;
-
--- name: record_audit
--- Records who made or revoked a key.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -18,6 +18,7 @@ import structlog
 
 from ballots.ballots import Ballot, get_ballot
 from ballots.snapshot import MEDIA, Snapshot, write_snapshot
+from core.access import SYSTEM
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
 from core.errors import MusterError, Unavailable
@@ -27,7 +28,6 @@ from core.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
 
-ACTOR: Final = "muster"
 UPLOAD_TIMEOUT: Final = 300.0
 """Seconds within which an address has to accept a file."""
 ALERT: Final = "turnout-export"
@@ -92,9 +92,11 @@ async def _deliver(runtime: Runtime, outbound_http: OutboundHttp, ballot: Ballot
     place = f"{settings.turnout_export_to}/{name}"
     if "://" not in settings.turnout_export_to:
         with complete_or_not_at_all(Path(place), replace=True, mode=0o640) as file:
-            return place, await write_snapshot(runtime.pool, ballot, file, settings.turnout_export_format, actor=ACTOR)
+            return place, await write_snapshot(runtime.pool, ballot, file, settings.turnout_export_format, actor=SYSTEM)
     with tempfile.NamedTemporaryFile() as file:
-        taken = await write_snapshot(runtime.pool, ballot, Path(file.name), settings.turnout_export_format, actor=ACTOR)
+        taken = await write_snapshot(
+            runtime.pool, ballot, Path(file.name), settings.turnout_export_format, actor=SYSTEM
+        )
         headers = {"Content-Type": MEDIA[settings.turnout_export_format], "Muster-Cursor": str(taken.cursor)}
         if settings.turnout_export_token is not None:
             headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"

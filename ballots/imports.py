@@ -23,6 +23,8 @@ from ballots.claims import ClaimKind, ClaimSource, strength
 from ballots.lists import RowProblem, TurnoutEntry, TurnoutList, read_list
 from ballots.matching import AMBIGUOUS, UNMATCHED, match
 from ballots.phase import Phase
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, connect, load_queries
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
@@ -106,7 +108,7 @@ class TurnoutImportReport:
 
 
 async def import_claims(
-    runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool,
+    runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: Actor, says: str | None = None, write: bool,
     header_row: int | None = None, encoding: str | None = None,
 ) -> TurnoutImportReport:  # fmt: skip
     """Import a list, or report what importing it would do.
@@ -160,7 +162,7 @@ class _Job:
     ballot: Ballot
     sheet: TurnoutList
     source: ClaimSource
-    actor: str
+    actor: Actor
     now: datetime
     person_by_line: Mapping[int, int]
     problems: Sequence[RowProblem]
@@ -171,13 +173,13 @@ class _Job:
         if claims:
             moved = await bulk.record_claims(
                 db, ballot_id=self.ballot.ballot_id, goal_id=self.ballot.goal_id, source=self.source,
-                recorder=self.actor, claims=claims,
+                recorder=self.actor.name, claims=claims,
             )  # fmt: skip
         detail = {
             "sha256": self.sheet.sha256, "source": self.source, "recorded": report.recorded, "known": report.known,
             "faults": len(report.problems), "contradictions": len(report.contradictions), "moved": moved,
         }  # fmt: skip
-        await db.execute(SQL["record_audit"], self.actor, f"ballot {self.ballot.name}", detail)
+        await record(db, self.actor, AuditAction.TURNOUT_IMPORTED, f"ballot {self.ballot.name}", detail)
         return replace(report, moved=moved, written=True)
 
     async def check(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:

@@ -11,7 +11,3 @@ left join lateral (
   order by c.at desc, c.claim_id desc
   limit 1
 ) as latest on true;
-
--- name: record_audit
--- Records who imported the list, and the result.
-insert into audit (actor, action, subject, detail) values ($1, 'turnout.imported', $2, $3);

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from ballots import counts
 from ballots.ballots import enrol
+from core.access import Actor
+from core.audit import AuditAction
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import NotFound
 from core.files.row_problems import Problem
@@ -105,7 +107,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
         return leavers, table.problems.kept
 
 
-async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: datetime) -> LeaversReport:
+async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now: datetime) -> LeaversReport:
     """Record leavers and their dates, and strike off those whose date has come.
 
     Args:
@@ -140,7 +142,12 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
         await set_leaving_dates(db, ids, [leaver.at for leaver in new_leavers.values()], now=now)
         detail = [{"on": leaver.at.isoformat()} for leaver in new_leavers.values()]
         await db.execute(
-            SQL["record_audit"], actor, "people.left", list(new_leavers), detail, timeout=STATEMENT_TIMEOUT
+            SQL["record_audit"],
+            actor.to_json(),
+            AuditAction.PEOPLE_LEFT,
+            list(new_leavers),
+            detail,
+            timeout=STATEMENT_TIMEOUT,
         )
         report.to_come = sum(leaver.at > now for leaver in new_leavers.values())
         struck = await strike_off(db, now)
@@ -189,7 +196,7 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
         return LeaversReport(struck_off=len(ids), withdrawn=stopped.withdrawn, ballots=len(ballots))
 
 
-async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, now: datetime) -> list[str]:
+async def come_back(db: Connection, member_ids: Sequence[str], *, actor: Actor, now: datetime) -> list[str]:
     """Let leavers be members again, in every ballot that is not over; what was withdrawn stays withdrawn.
 
     Args:
@@ -219,7 +226,9 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
         for row in await db.fetch(SQL["list_open_ballots"], now) if back else ():
             await enrol(db, row["ballot_id"])
         numbers = [row["external_id"] for row in back]
-        await db.execute(SQL["record_audit"], actor, "people.came_back", numbers, [{} for _ in numbers])
+        await db.execute(
+            SQL["record_audit"], actor.to_json(), AuditAction.PEOPLE_CAME_BACK, numbers, [{} for _ in numbers]
+        )
     return numbers
 
 

@@ -31,8 +31,7 @@ order by b.ballot_id;
 
 -- name: record_audit
 -- Records who did what to which person: by id, as a membership number may be given to somebody else.
-insert into audit (actor, action, subject, detail)
-select $1, $2, 'person ' || p.person_id, s.detail
+select record_audit($1, $2, 'person ' || p.person_id, s.detail)
 from unnest($3::text[], $4::jsonb[]) with ordinality as s (external_id, detail, n)
 join person p using (external_id)
 order by s.n;

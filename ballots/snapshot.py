@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 
 from ballots import feed
 from ballots.ballots import Ballot
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Pool, load_queries
 from core.errors import MusterError
 from core.files.sheets import open_sheet
@@ -52,7 +54,7 @@ class NoParquet(MusterError):  # noqa: N818
     """Parquet cannot be written, because pyarrow is not installed."""
 
 
-async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *, actor: str) -> Snapshot:
+async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *, actor: Actor) -> Snapshot:
     """Write the status of every member of a ballot to a file, new or existing.
 
     Args:
@@ -88,7 +90,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
                     await asyncio.to_thread(write, rows)
                     members += len(rows)
                 detail = {"members": members, "format": kind, "cursor": cursor}
-                await db.execute(SQL["record_audit"], actor, f"ballot {ballot.name}", detail)
+                await record(db, actor, AuditAction.TURNOUT_EXPORTED, f"ballot {ballot.name}", detail)
     return Snapshot(ballot.name, members, cursor)
 
 

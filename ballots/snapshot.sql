@@ -22,7 +22,3 @@ order by who.person_id;
 -- name: last_position
 -- The last position in the feed as of this snapshot.
 select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;
-
--- name: record_audit
--- Records who exported it.
-insert into audit (actor, action, subject, detail) values ($1, 'turnout.exported', $2, $3);

@@ -24,6 +24,8 @@ from campaigns.subjects.answer import SubjectStatus
 from campaigns.subjects.kinds import KINDS, find_subject, subject_of
 from campaigns.subjects.subject import Subject
 from campaigns.validation import check_campaign, check_phrases, step_ends
+from core.access import SYSTEM, Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
@@ -91,7 +93,7 @@ class CampaignStatus:
 
 
 async def create_campaign(
-    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: SpecTable | None = None, in_place: bool = False
+    runtime: Runtime, spec: CampaignSpec, actor: Actor, *, own: SpecTable | None = None, in_place: bool = False
 ) -> Campaign:
     """Create a campaign, ready to be launched.
 
@@ -128,7 +130,7 @@ async def create_campaign(
         audience = spec.audience.to_json()
         kept = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         campaign_id = await db.fetchval(
-            SQL["create_campaign"], spec.name, spec.title, kind, subject.subject_id, audience, kept, actor, now
+            SQL["create_campaign"], spec.name, spec.title, kind, subject.subject_id, audience, kept, actor.name, now
         )
         if campaign_id is None:
             raise Conflict(
@@ -142,7 +144,7 @@ async def create_campaign(
             step_id = await add_step(db, made.step(position, step, template))
             if step.when.of is not None:
                 await db.execute(SQL["follow_dates"], step_id, step.when.of)
-        await db.execute(SQL["record_audit"], actor, "create", f"campaign {spec.name}", {kind: name})
+        await record(db, actor, AuditAction.CAMPAIGN_CREATED, f"campaign {spec.name}", {kind: name})
         return await get_campaign(db, spec.name)
 
 
@@ -191,23 +193,23 @@ async def campaign_names(db: Connection) -> list[str]:
     return [row["name"] for row in await db.fetch(SQL["list_names"])]
 
 
-async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
+async def pause(db: Connection, name: str, actor: Actor, reason: str = "") -> Campaign:
     """Pause a campaign: messages in flight still arrive, queued ones wait.
 
     Raises:
         NotFound: there is no such campaign.
         Conflict: it is not running.
     """
-    words = reason or f"paused by {actor}"
+    words = reason or f"paused by {actor.name}"
     async with db.transaction():
         await reopen(db, name)
         campaign = await _change(db, name, ("running",), "paused", paused_reason=words)
         await pause_steps(db, campaign.campaign_id, words)
-        await db.execute(SQL["record_audit"], actor, "pause", f"campaign {name}", {"reason": reason})
+        await record(db, actor, AuditAction.CAMPAIGN_PAUSED, f"campaign {name}", {"reason": reason})
         return campaign
 
 
-async def resume(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
+async def resume(db: Connection, name: str, actor: Actor, reason: str = "") -> Campaign:
     """Resume a campaign where it was paused.
 
     Raises:
@@ -217,11 +219,11 @@ async def resume(db: Connection, name: str, actor: str, reason: str = "") -> Cam
     async with db.transaction():
         campaign = await _change(db, name, ("paused",), "running")
         await resume_steps(db, campaign.campaign_id)
-        await db.execute(SQL["record_audit"], actor, "resume", f"campaign {name}", {"reason": reason})
+        await record(db, actor, AuditAction.CAMPAIGN_RESUMED, f"campaign {name}", {"reason": reason})
         return campaign
 
 
-async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
+async def cancel(db: Connection, name: str, actor: Actor, reason: str = "") -> Campaign:
     """Cancel a campaign for good: queued messages are withdrawn, later steps never start.
 
     Raises:
@@ -232,13 +234,13 @@ async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Cam
         await reopen(db, name)
         campaign = await _change(db, name, ("draft", "running", "paused"), "cancelled")
         await cancel_steps(db, campaign.campaign_id)
-        await db.execute(SQL["record_audit"], actor, "cancel", f"campaign {name}", {"reason": reason})
+        await record(db, actor, AuditAction.CAMPAIGN_CANCELLED, f"campaign {name}", {"reason": reason})
         return campaign
 
 
 async def reopen(db: Connection, name: str | None = None) -> None:
     """Reopen finished campaigns that have something to send again; all such where none is named."""
-    await db.execute(SQL["reopen_campaign"], name)
+    await db.execute(SQL["reopen_campaign"], name, SYSTEM.to_json())
 
 
 async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:

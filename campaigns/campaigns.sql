@@ -63,8 +63,4 @@ with again as (
     and exists (select from step s where s.campaign_id = c.campaign_id and s.state in ('running', 'paused'))
   returning c.name
 )
-insert into audit (actor, action, subject) select 'muster', 'reopen', 'campaign ' || name from again;
-
--- name: record_audit
--- Records who created, paused, resumed or cancelled a campaign.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)
+select record_audit($2, 'campaign.reopened', 'campaign ' || name) from again;

@@ -13,7 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from ballots.leavers import leave_ballots, lock_ballots_left
+from core.access import Actor
 from core.alerts import empty_alerts
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, NotFound
 from core.typed_address import read_address
@@ -196,10 +198,12 @@ async def erase_traces(
     return new, withdrawn
 
 
-async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:
+async def note_erasure(
+    db: Connection, traces: Traces, *, actor: Actor, detail: Mapping[str, Any], now: datetime
+) -> None:
     """Record in the audit that somebody was erased, and by whom."""
     subject = "an address" if traces.person_id is None else f"person {traces.person_id}"
-    await db.execute(SQL["record_audit"], actor, subject, dict(detail), now)
+    await record(db, actor, AuditAction.PEOPLE_ERASED, subject, detail, at=now)
 
 
 async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:

@@ -75,7 +75,3 @@ for update;
 -- name: rename_in_campaign
 -- Replaces the old number in an audience, which stays as large as before.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
-
--- name: record_audit
--- Records that somebody was erased, by whom and how much was removed; not who it was.
-insert into audit (actor, action, subject, detail, at) values ($1, 'people.erased', $2, $3, $4);

@@ -12,6 +12,8 @@ from typing import Final
 
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.subject import Subject
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.settings import Settings
 from messaging.content.templates import Template
@@ -40,7 +42,7 @@ class Extended:
 
 
 async def extend(
-    db: Connection, settings: Settings, kind: str, name: str, closes: datetime, *, actor: str, now: datetime
+    db: Connection, settings: Settings, kind: str, name: str, closes: datetime, *, actor: Actor, now: datetime
 ) -> Extended:
     """Let a subject close later.
 
@@ -71,5 +73,5 @@ async def extend(
             else:
                 started += 1
         detail = {"from": closed.isoformat(), "to": closes.isoformat()}
-        await db.execute(SQL["audit"], actor, f"{kind} {name}", detail, now)
+        await record(db, actor, AuditAction.QUESTION_EXTENDED, f"{kind} {name}", detail, at=now)
     return Extended(subject, closed, deadlines, renewed, started)

@@ -7,7 +7,3 @@ select campaign_id from campaign where subject_kind = $1 and subject_id = $2;
 select step_id, content from step
 where campaign_id = any ($1::bigint[]) and state not in ('finished', 'cancelled')
 order by campaign_id, position;
-
--- name: audit
--- Who extended it, from when to when.
-insert into audit (actor, action, subject, detail, at) values ($1, 'question.extended', $2, $3, $4);

@@ -29,7 +29,9 @@ from campaigns.audience import step_audience
 from campaigns.campaigns import reopen
 from campaigns.step_lock import lock_step, raise_step_alert
 from campaigns.step_messages import PlacedStep, find_placed_step, place_messages, used_variables
+from core.access import SYSTEM, Actor
 from core.alerts import resolve_alert
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
@@ -61,7 +63,7 @@ class Launched:
     not_sent: Mapping[str, int]
 
 
-async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launched]:
+async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[Launched]:
     """Start a campaign: launch every step that is due now; the worker launches the others when their time comes.
 
     A launch that was killed is resumed by the next one, or by the worker.
@@ -83,7 +85,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launche
         async with db.transaction():
             name = await db.fetchval(SQL["start_campaign"], campaign_id, now)
             if name is not None:
-                await db.execute(SQL["record_audit"], actor, "launch", f"campaign {name}", {})
+                await record(db, actor, AuditAction.CAMPAIGN_LAUNCHED, f"campaign {name}")
         due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, campaign_id)]
         if name is None:
             await _refuse_second_launch(db, campaign_id, due)
@@ -93,7 +95,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launche
     return launched
 
 
-async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, actor: str = "staff") -> Launched:
+async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, actor: Actor) -> Launched:
     """Launch one step of a running campaign before its time.
 
     Args:
@@ -117,7 +119,7 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
             raise _not_running(name, step["campaign_state"])
         if step["state"] not in {"planned", "launching"}:
             raise Conflict(f"Step {position} of {name} has been launched already; it is {step['state']}.")
-        await db.execute(SQL["record_audit"], actor, "launch step", f"campaign {name}", {"step": position})
+        await record(db, actor, AuditAction.STEP_LAUNCHED, f"campaign {name}", {"step": position})
     launched = await _launch_step(runtime, step["step_id"])
     await runtime.wake("deliver")
     return launched
@@ -135,7 +137,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     async with runtime.pool.acquire() as db:
         due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, None)]
         await reopen(db)
-        for row in await db.fetch(SQL["finish_campaigns"], now):
+        for row in await db.fetch(SQL["finish_campaigns"], now, SYSTEM.to_json()):
             log.info("campaign finished", campaign=row["name"])
     done = 0
     for step_id in due:

@@ -40,16 +40,10 @@ with over as (
       select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
     )
   returning c.campaign_id, c.name
-), noted as (
-  insert into audit (actor, action, subject) select 'muster', 'finish', 'campaign ' || name from over
 )
-select campaign_id, name from over;
+select campaign_id, name, record_audit($2, 'campaign.finished', 'campaign ' || name) from over;
 
 -- name: count_launched
 -- The result of a launch, by channel and reason.
 select coalesce(channel, '') as channel, coalesce(reason, '') as reason, count(*) as n
 from message where step_id = $1 group by 1, 2;
-
--- name: record_audit
--- Records who launched a campaign or a step.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -15,7 +15,9 @@ from typing import Final, Literal, cast
 
 import asyncpg
 
+from core.access import member
 from core.address_masks import mask, mask_apart
+from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
 from messaging import suppression
 from messaging.consent import Consent, record_consents
@@ -138,7 +140,10 @@ async def change_preferences(
         }
         for change in changes
     ]
-    await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
+    await record(
+        db, member(person_id), AuditAction.PREFERENCES_CHANGED, f"person {person_id}",
+        {"message_id": message_id, "changes": detail},
+    )  # fmt: skip
 
 
 async def resume_address(

@@ -66,8 +66,3 @@ where s.channel = 'person' and s.address = $1::bigint::text and s.reason = 'opte
 -- name: find_person
 -- The recipient of a message.
 select person_id from message where message_id = $1;
-
--- name: record_audit
--- Records that a member changed their preferences.
-insert into audit (actor, action, subject, detail)
-values ('member', 'preferences.changed', 'person ' || $1::bigint, $2);

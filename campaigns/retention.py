@@ -20,6 +20,8 @@ import structlog
 
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
+from core.access import SYSTEM, Actor
+from core.audit import AuditAction, record
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.link_lifetime import ARCHIVE_DELAY
@@ -171,7 +173,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 
 
 async def archive_next(
-    db: Connection, due: DueCampaign, page_views: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
+    db: Connection, due: DueCampaign, page_views: PageViewArchive, *, actor: Actor, now: datetime, limit: int = CHUNK
 ) -> Moved:
     """Archive the next messages of a campaign, in one transaction.
 
@@ -195,9 +197,8 @@ async def archive_next(
         async with db.transaction():
             moved = await archive_chunk(db, step["step_id"], page_views, limit=limit)
             if moved.messages and not await db.fetch(SQL["list_steps"], due.campaign_id):
-                await db.execute(
-                    SQL["record_audit"], actor, "archive", f"campaign {due.name}", {due.subject.kind: due.subject.name}
-                )
+                detail = {due.subject.kind: due.subject.name}
+                await record(db, actor, AuditAction.CAMPAIGN_ARCHIVED, f"campaign {due.name}", detail)
                 log.info("a campaign was archived", campaign=due.name)
         if moved.messages:
             return moved
@@ -219,7 +220,7 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
         Whether anything was moved, so that there may be more.
     """
     for due in await due_campaigns(db, before):
-        if (await archive_next(db, due, page_views, actor="worker", now=now)).messages:
+        if (await archive_next(db, due, page_views, actor=SYSTEM, now=now)).messages:
             return True
     return (await archive_transactional(db, before)).messages > 0
 
@@ -235,7 +236,7 @@ async def archive_campaign(
     due: DueCampaign,
     page_views: PageViewArchive,
     *,
-    actor: str,
+    actor: Actor,
     now: datetime,
     limit: int = CHUNK,
     tell: Callable[[Moved], None] = lambda _moved: None,
@@ -274,7 +275,7 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     )
 
 
-async def drop_year(db: Connection, year: int, actor: str) -> None:
+async def drop_year(db: Connection, year: int, actor: Actor) -> None:
     """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
 
     Args:
@@ -288,7 +289,7 @@ async def drop_year(db: Connection, year: int, actor: str) -> None:
     """
     await check_year(db, year)
     try:
-        await db.execute(SQL["drop_year"], year, actor)
+        await db.execute(SQL["drop_year"], year, actor.to_json())
     except asyncpg.RaiseError as error:
         raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
 
@@ -297,7 +298,7 @@ def _sentence(words: str | None) -> str:
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
-async def delete_year(db: Connection, year: ArchiveYear, *, actor: str) -> None:
+async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:

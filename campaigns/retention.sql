@@ -68,7 +68,3 @@ select
 -- name: drop_year
 -- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
 select drop_archive_year($1, $2);
-
--- name: record_audit
--- Records who archived a campaign.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -16,6 +16,7 @@ from console.live import LIVE, stream
 from console.rendering import render_page
 from console.views import BallotView, CampaignView, OverviewView, View, read_page_state
 from core.errors import NotFound
+from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from staff.sign_in import SIGN_IN_PATH, admit, end_session, link_works, use_link
 
@@ -104,7 +105,13 @@ async def post_link(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
     current_token = session_token(request)
     async with runtime.pool.acquire() as db:
-        token = await use_link(db, request.match_info["token"], now=runtime.clock(), replaces=current_token)
+        token = await use_link(
+            db,
+            request.match_info["token"],
+            now=runtime.clock(),
+            replaces=current_token,
+            came_from=client_network(request),
+        )
         if token is None and await admit(db, current_token, now=runtime.clock(), opens_page=False) is not None:
             return _to(HOME)  # a double click: the first click signed in
     if token is None:
@@ -119,7 +126,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
     if (token := session_token(request)) is not None:
         async with runtime.pool.acquire() as db:
-            await end_session(db, token, now=runtime.clock())
+            await end_session(db, token, now=runtime.clock(), came_from=client_network(request))
     response = _to(SIGN_IN_PATH)
     forget_session(response, runtime.settings)
     return response

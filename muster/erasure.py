@@ -30,6 +30,7 @@ from campaigns.erasure import (
     note_erasure,
     read_again,
 )
+from core.access import Actor
 from core.db import Connection
 from core.errors import Conflict
 from core.runtime import Runtime
@@ -123,7 +124,9 @@ async def look_for(runtime: Runtime, who: str) -> FoundTraces:
         return FoundTraces(traces, await find_arrivals(db, search_terms(traces)))
 
 
-async def erase(runtime: Runtime, traces_found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
+async def erase(
+    runtime: Runtime, traces_found: FoundTraces, *, actor: Actor, may_return: bool = False
+) -> dict[str, int]:
     """Erase a person, and record in the audit that it was done.
 
     Args:
@@ -227,7 +230,7 @@ async def read_waiting(runtime: Runtime, db: Connection, inbound_ids: Sequence[i
 
 
 async def _erase(
-    db: Connection, keys: DigestKeys, traces_found: FoundTraces, actor: str, *, may_return: bool, now: datetime
+    db: Connection, keys: DigestKeys, traces_found: FoundTraces, actor: Actor, *, may_return: bool, now: datetime
 ) -> tuple[FoundTraces, dict[str, int]]:
     await begin_erasure(db, traces_found.traces)
     traces = await read_again(db, traces_found.traces)

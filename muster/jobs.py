@@ -20,6 +20,7 @@ from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
 from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
+from core.audit import seal
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
@@ -42,6 +43,8 @@ COUNT_EVERY: Final = 5.0
 """Seconds between two checks of whether turnout counts need an update."""
 BACKFILL_EVERY: Final = 60.0
 """Seconds between two checks of whether to look for texts whose webhooks did not reach us."""
+SEAL_EVERY: Final = 60.0
+"""Seconds between two seals of the audit."""
 EXPORT_EVERY: Final = 20.0
 """Seconds between two checks for exports that are due."""
 TIDY_AFTER: Final = 300.0
@@ -79,11 +82,13 @@ class Jobs:
     tidying: PeriodicJob = field(init=False)
     webhooks: PeriodicJob = field(init=False)
     exports: PeriodicJob = field(init=False)
+    seal: PeriodicJob = field(init=False)
     event_log: EventLog = field(init=False)
     webhook_delivery: WebhookDelivery = field(init=False)
     count_at: float = 0.0
     backfill_at: float = 0.0
     export_at: float = 0.0
+    seal_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
     def __post_init__(self) -> None:
@@ -106,6 +111,7 @@ class Jobs:
         )
         self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)
         self.exports = PeriodicJob("exports", self._export, outages=outages)
+        self.seal = PeriodicJob("audit seal", self._seal, outages=outages)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Start every job that is due by the clock."""
@@ -116,6 +122,8 @@ class Jobs:
             due.append(self.backfill)
         if time.monotonic() >= self.export_at:
             due.append(self.exports)
+        if time.monotonic() >= self.seal_at:
+            due.append(self.seal)
         if time.monotonic() >= self.tidy_at:
             due.append(self.tidying)
         return [job.ask() for job in due]
@@ -141,6 +149,7 @@ class Jobs:
             self.tidying,
             self.webhooks,
             self.exports,
+            self.seal,
         )
         jobs = (*self.deliveries, *mine)
         going = [task for job in jobs if (task := job.close()) is not None]
@@ -178,6 +187,12 @@ class Jobs:
         more = await self.event_log.notice()
         await self.webhook_delivery.start()
         return more
+
+    async def _seal(self) -> bool:
+        self.seal_at = time.monotonic() + SEAL_EVERY
+        async with self.runtime.pool.acquire() as db:
+            await seal(db)
+        return False
 
     async def _export(self) -> bool:
         self.export_at = time.monotonic() + EXPORT_EVERY

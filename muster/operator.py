@@ -6,6 +6,8 @@ import getpass
 import os
 import pwd
 
+from core.access import Actor, ActorKind
+
 
 def this_user() -> str:
     """Return the user's name; `cli` where a container has none for them."""
@@ -21,3 +23,12 @@ def system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+def operator(name: str) -> Actor:
+    """Return the operator as an actor.
+
+    Args:
+        name: what they call themselves; the account the command runs as is kept beside it.
+    """
+    return Actor(ActorKind.OPERATOR, name, None, system_user())

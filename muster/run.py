@@ -28,12 +28,11 @@ from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
-from muster.operator import system_user
+from muster.operator import operator
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
-from staff.accounts import Actor
 from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
@@ -323,7 +322,7 @@ async def _sign_in_link(database_url: str, public: str) -> str | None:
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(
-            db, email=STAFF, name="Staff", now=system_clock(), by=Actor("muster run", system_user()), create=True
+            db, email=STAFF, name="Staff", now=system_clock(), by=operator("muster run"), create=True
         )
     except Conflict:
         return None

@@ -8,6 +8,8 @@ from typing import Final
 
 import asyncpg
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Pool, load_queries
 from core.errors import InputError
 from core.files.guarded_csv import double_apostrophes
@@ -26,7 +28,7 @@ async def export_people(
     path: Path,
     *,
     reserved: Collection[str],
-    actor: str = "cli",
+    actor: Actor,
     replace: bool = False,
     for_excel: bool = False,
 ) -> int:
@@ -54,7 +56,7 @@ async def export_people(
         return await _write(pool, sheet, path, actor, reserved)
 
 
-async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: str, reserved: Collection[str]) -> int:
+async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: Actor, reserved: Collection[str]) -> int:
     people, is_workbook = 0, sheet_kind(path) == "xlsx"
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
         widths = await db.fetchrow(SQL["count_address_columns"], timeout=STATEMENT_TIMEOUT)
@@ -68,7 +70,7 @@ async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: str, reserve
             # nothing guards a workbook's cells, but the import takes off what looks like a guard
             sheet.writerows([double_apostrophes(cell) for cell in row] if is_workbook else row for row in rows)
             people += len(page)
-        await db.execute(SQL["record_audit"], actor, path.name, {"people": people})
+        await record(db, actor, AuditAction.PEOPLE_EXPORTED, path.name, {"people": people})
     return people
 
 

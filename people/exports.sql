@@ -21,7 +21,3 @@ select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attr
 from person as p
 where p.struck_off_at is null
 order by p.person_id
-
--- name: record_audit
--- Records who exported the members' details, and how many.
-insert into audit (actor, action, subject, detail) values ($1, 'people.exported', $2, $3)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, atomic, load_queries
 from core.errors import AddressError, NotFound
 from core.typed_address import read_address
@@ -85,7 +87,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
     return Restored(len(places), tuple(row["external_id"] for row in whose))
 
 
-async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: str) -> bool:
+async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: Actor) -> bool:
     """Lift the suppression of somebody who was erased and has come back; what they opted out of stays.
 
     Args:
@@ -122,7 +124,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         await drop_digests(db, digests)
         if lifted or digests:
             subject = f"person {person['person_id']}" if person else f"an address ({channel})"
-            await db.execute(SQL["record_audit"], actor, subject)
+            await record(db, actor, AuditAction.PEOPLE_RETURNED, subject)
         return lifted or bool(digests)
 
 

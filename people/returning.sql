@@ -19,10 +19,6 @@ select
 from person p
 where p.external_id = $1 and p.erased_at is null;
 
--- name: record_audit
--- Records who lifted the suppression of an erased person.
-insert into audit (actor, action, subject) values ($1, 'people.returned', $2);
-
 -- name: find_owners
 -- The members of a file who have these addresses, or are listed as a person themselves.
 select distinct p.external_id

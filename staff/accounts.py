@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
 
 SQL: Final = load_queries(__file__)
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Person who changes somebody's access, for the audit.
-
-    Attributes:
-        actor: as they call themselves.
-        system_user: as the system knows them.
-    """
-
-    actor: str
-    system_user: str
 
 
 async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
@@ -49,7 +37,7 @@ async def add_staff(
     """
     row = await db.fetchrow(SQL["add_staff"], email, name, phone)
     if row is not None:
-        await record(db, row["staff_id"], "added", by=by, now=now)
+        await record(db, by, AuditAction.STAFF_ADDED, f"staff {row['staff_id']}", at=now)
     return row
 
 
@@ -79,9 +67,5 @@ async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Act
         now: the time, aware.
     """
     await db.execute(SQL["set_phone"], staff_id, phone)
-    await record(db, staff_id, "phone set" if phone else "phone removed", by=by, now=now)
-
-
-async def record(db: Connection, staff_id: int, action: str, *, by: Actor, now: datetime, **detail: object) -> None:
-    """Note in the audit what was done to somebody's access, and by whom."""
-    await db.execute(SQL["record_change"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})
+    action = AuditAction.STAFF_PHONE_SET if phone else AuditAction.STAFF_PHONE_REMOVED
+    await record(db, by, action, f"staff {staff_id}", at=now)

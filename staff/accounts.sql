@@ -13,10 +13,6 @@ returning staff_id, name, email, phone, disabled_at;
 -- Sets or removes the number for sign-in links by text.
 update staff set phone = $2 where staff_id = $1;
 
--- name: record_change
--- Records what was done to somebody's access, and by whom.
-insert into audit (at, actor, action, subject, detail) values ($1, $2, $3, 'staff ' || $4::bigint, $5);
-
 -- name: list_accounts
 -- All accounts, with the last sign-in, so that staff who left long ago stand out.
 select s.email, s.name, s.phone, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at

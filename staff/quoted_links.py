@@ -9,15 +9,15 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from core.access import SYSTEM
 from core.alerts import raise_alert
+from core.audit import AuditAction, record
 from core.credentials import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
 from core.db import Connection, load_queries
-from staff.accounts import Actor, record
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
 
-_BY: Final = Actor("muster", "muster")
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,10 @@ async def _live_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
 async def _revoke(db: Connection, digests: set[bytes], now: datetime) -> None:
     for row in await db.fetch(SQL["revoke_links"], sorted(digests), now) if digests else ():
         log.warning("a sign-in link came back from outside and was revoked", staff_id=row["staff_id"])
-        await record(db, row["staff_id"], "sign-in link revoked", by=_BY, now=now, why="it came back from outside")
+        await record(
+            db, SYSTEM, AuditAction.STAFF_LINK_REVOKED, f"staff {row['staff_id']}",
+            {"why": "it came back from outside"}, at=now,
+        )  # fmt: skip
         await raise_alert(
             db,
             key=f"sign-in:{row['staff_id']}",

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.access import Actor, ActorKind
 from core.alerts import resolve_alert
+from core.audit import AuditAction, record
 from core.credentials import pieces_of
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
-from staff.accounts import Actor, add_staff, find_staff, record
+from staff.accounts import add_staff, find_staff
 
 SQL = load_queries(__file__)
 
@@ -33,14 +35,24 @@ class Staff:
     """A member of staff who is signed in.
 
     Attributes:
+        staff_id: their number.
         name: as they are greeted.
         email: in lower case.
         until: when the session ends if no further page is opened; aware.
     """
 
+    staff_id: int
     name: str
     email: str
     until: datetime
+
+    def actor(self, came_from: str) -> Actor:
+        """Return who they are for the audit.
+
+        Args:
+            came_from: network of their browser.
+        """
+        return Actor(ActorKind.STAFF, self.email, self.staff_id, came_from)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ async def make_sign_in_link(
     async with atomic(db):
         until = now + timedelta(minutes=minutes)
         await db.execute(SQL["add_link"], _digest(token), sorted(pieces_of(token)), row["staff_id"], until)
-        await record(db, row["staff_id"], "sign-in link made", by=by, now=now, minutes=minutes)
+        await record(db, by, AuditAction.STAFF_LINK_MADE, f"staff {row['staff_id']}", {"minutes": minutes}, at=now)
         await resolve_alert(db, f"sign-in:{row['staff_id']}")  # that an earlier one was revoked
     return f"{SIGN_IN_PATH}/{token}"
 
@@ -111,7 +123,9 @@ async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
     return bool(_TOKEN.fullmatch(token)) and await db.fetchval(SQL["look_at_link"], _digest(token), now) is not None
 
 
-async def use_link(db: Connection, token: str, *, now: datetime, replaces: str | None = None) -> str | None:
+async def use_link(
+    db: Connection, token: str, *, now: datetime, replaces: str | None = None, came_from: str = ""
+) -> str | None:
     """Use a link and open a session.
 
     Args:
@@ -119,6 +133,7 @@ async def use_link(db: Connection, token: str, *, now: datetime, replaces: str |
         token: from the link's path.
         now: the time, aware.
         replaces: the session token the browser held until now; that session ends, so that nobody can plant one.
+        came_from: network of the browser, for the audit.
 
     Returns:
         The session's token, or None where the link is unknown, used or expired.
@@ -131,9 +146,9 @@ async def use_link(db: Connection, token: str, *, now: datetime, replaces: str |
         if staff_id is None:
             return None
         if replaces is not None:
-            await end_session(db, replaces, now=now)
+            await end_session(db, replaces, now=now, came_from=came_from)
         await db.execute(SQL["forget_old_sessions"], now)
-        await db.execute(SQL["record_sign_in"], now, staff_id)
+        await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_IN, now, came_from)
         token = secrets.token_urlsafe(32)
         await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
         return token
@@ -157,7 +172,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
     row = await db.fetchrow(SQL["find_session"], _digest(token), now, now - SESSION_ENDS)
     if row is None:
         return None
-    staff = Staff(row["name"], row["email"], row["expires_at"])
+    staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
     if row["retired"] or not opens_page:  # retired: it has been changed for another already
         return Admission(staff)
     until = min(now + SESSION_LASTS, row["began_at"] + SESSION_ENDS)
@@ -179,11 +194,13 @@ async def forget_expired(db: Connection, *, now: datetime) -> None:
     await db.execute(SQL["forget_old_sessions"], now)
 
 
-async def end_session(db: Connection, token: str, *, now: datetime) -> None:
+async def end_session(db: Connection, token: str, *, now: datetime, came_from: str = "") -> None:
     """Sign out: neither the token nor any that it came from or became opens anything from now on."""
     async with atomic(db):
         await db.execute(SQL["lock_to_end_session"], _digest(token))
-        await db.execute(SQL["end_session"], _digest(token), now)
+        staff_id = await db.fetchval(SQL["end_session"], _digest(token), now)
+        if staff_id is not None:
+            await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_OUT, now, came_from)
 
 
 async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
@@ -200,6 +217,11 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
     await db.execute(SQL["lock_to_end"], staff_id)
     sessions = await db.fetchval(SQL["end_sessions"], staff_id, now)
     return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
+
+
+async def _record_own(db: Connection, staff_id: int, action: AuditAction, now: datetime, came_from: str) -> None:
+    email = await db.fetchval(SQL["find_mailbox"], staff_id)
+    await record(db, Actor(ActorKind.STAFF, email, staff_id, came_from), action, f"staff {staff_id}", at=now)
 
 
 def _digest(token: str) -> bytes:

@@ -24,10 +24,9 @@ where l.digest = $1 and l.used_at is null and l.expires_at > $2
   and s.staff_id = l.staff_id and s.disabled_at is null
 returning l.staff_id;
 
--- name: record_sign_in
--- Records that somebody signed in.
-insert into audit (at, actor, action, subject)
-select $1, email, 'signed in', 'staff ' || staff_id from staff where staff_id = $2;
+-- name: find_mailbox
+-- The mailbox of a member of staff.
+select email from staff where staff_id = $1;
 
 -- name: add_session
 -- Adds a session.
@@ -35,7 +34,7 @@ insert into staff_session (digest, staff_id, began_at, created_at, seen_at, expi
 
 -- name: find_session
 -- A session and its member of staff; an account that was disabled has none from that moment on.
-select s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
+select s.staff_id, s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
 from staff_session x join staff s using (staff_id)
 where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 
@@ -89,9 +88,7 @@ with ended as (
   where family = (select family from staff_session where digest = $1 and expires_at > $2)
   returning staff_id
 )
-insert into audit (at, actor, action, subject)
-select distinct $2::timestamptz, s.email, 'signed out', 'staff ' || s.staff_id
-from ended join staff s using (staff_id);
+select distinct staff_id from ended;
 
 -- name: end_sessions
 -- Ends all sessions of an account. Each that could still open a page counts once, however many tokens it has.

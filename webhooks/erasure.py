@@ -15,10 +15,10 @@ from typing import Final
 import asyncpg
 
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
+from core.db.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 from webhooks.email.inbound_mail.mail_texts import MailText, texts_of
 from webhooks.email.inbound_mail.parsed_mail import LOOKED_AT
 from webhooks.late_arrivals import blank_arrivals, subjects_of
-from webhooks.subscriptions.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 
 SQL: Final = load_queries(__file__)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.db import Connection, load_queries
+from core.db.high_water_mark import find_high_water_mark
 from messaging.outbox.bounces import forget_soft_bounces
 from webhooks.email import PROVIDERS
 from webhooks.email.certificates import forget_certificates
@@ -20,7 +21,6 @@ from webhooks.email.inbound_mail import MAIL
 from webhooks.email.receiver import source_of
 from webhooks.members.page_views import delete_old_views
 from webhooks.sms import providers as sms
-from webhooks.subscriptions.high_water_mark import find_high_water_mark
 
 SQL: Final = load_queries(__file__)
 

@@ -14,6 +14,7 @@ from api.keys import Key
 from api.turnout.payloads import SnapshotQuery, read_query
 from ballots.ballots import Ballot
 from ballots.snapshot import MEDIA, NoParquet, write_snapshot
+from core.http.client_network import client_network
 from core.http.web import RUNTIME, problem
 
 CURSOR: Final = "Muster-Cursor"
@@ -35,7 +36,8 @@ class Snapshots:
             try:
                 async with self._turn:
                     pool = request.app[RUNTIME].pool
-                    taken = await write_snapshot(pool, ballot, Path(file.name), query.format, actor=f"key {key.name}")
+                    actor = key.actor(client_network(request))
+                    taken = await write_snapshot(pool, ballot, Path(file.name), query.format, actor=actor)
             except NoParquet as error:
                 return problem(501, error.message, remedy=error.remedy)
             response = web.StreamResponse(

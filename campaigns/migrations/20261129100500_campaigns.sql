@@ -227,7 +227,7 @@ from reply r;
 
 -- Forgets a year, once every subject that its messages were about has been closed for long enough, and writes down itself who
 -- wanted it and what went. Messages that have been put under another year than their step's keep it from going.
-create function drop_archive_year(wanted integer, actor text) returns bigint
+create function drop_archive_year(wanted integer, actor jsonb) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   held jsonb;
@@ -274,9 +274,8 @@ begin
   end if;
   perform forget_transactional(wanted);
   execute format('drop table message_archive_%1$s, message_event_archive_%1$s', wanted);
-  insert into audit (actor, action, subject, detail)
-  values (
-    drop_archive_year.actor, 'forget', 'messages of ' || wanted,
+  perform record_audit(
+    drop_archive_year.actor, 'messages.forgotten', 'messages of ' || wanted,
     jsonb_build_object('messages', total, 'campaigns', held, 'login', session_user)
   );
   return total;
@@ -432,11 +431,11 @@ begin
   perform set_config('muster.erasing', 'on', true);
 
   -- The audit speaks of people by their id and of opt-outs by their place in the ledger.
-  update audit set detail = '{}' where subject = 'person ' || who and detail <> '{}';
+  update audit_detail set salt = null, detail = '{}' where subject = 'person ' || who and detail <> '{}';
   get diagnostics these = row_count;
   rows := rows + these;
-  update audit
-  set subject = without_addresses(subject, outside), detail = jsonb_without(detail, outside)
+  update audit_detail
+  set salt = null, subject = without_addresses(subject, outside), detail = jsonb_without(detail, outside)
   where squeezed(subject || ' ' || detail::text) like any (likes)
     and (names_address(subject, outside) or names_address(jsonb_words(detail), outside));
   get diagnostics these = row_count;
@@ -597,9 +596,8 @@ begin
   where message_id = any (cold || others) and address <> 'erased-' || message_id;
 
   emptied := empty_ledgers(it.person_id, it.number, it.channels, it.addresses, hot, cold, others);
-  insert into audit (actor, action, subject, detail)
-  values (
-    'database', 'ledgers.emptied', coalesce('person ' || it.person_id, 'an address'),
+  perform record_own_action(
+    'ledgers.emptied', coalesce('person ' || it.person_id, 'an address'),
     jsonb_build_object('rows', emptied, 'addresses', cardinality(it.addresses), 'login', session_user)
   );
   return anew;

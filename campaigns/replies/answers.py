@@ -40,6 +40,7 @@ from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer, AnswerChannel
 from campaigns.subjects.kinds import KINDS
+from core.access import Actor
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from people.search import find_holders
@@ -163,7 +164,7 @@ async def record_answer(
     person_id: int,
     meaning: str,
     channel: AnswerChannel,
-    actor: str,
+    actor: Actor,
     at: datetime,
     comment: str = "",
 ) -> int:
@@ -182,10 +183,10 @@ async def record_answer(
         possible = ", ".join(sorted(GENERAL | subject.meanings))
         raise Conflict(f"“{meaning}” is no answer to {subject.label}.", remedy=f"It can be read as {possible}.")
     answered = (message.message_id, at, message.campaign_id)
-    return await subject.record(db, Answer(person_id, meaning, channel, actor, READ_BY_STAFF, *answered, comment))
+    return await subject.record(db, Answer(person_id, meaning, channel, actor.name, READ_BY_STAFF, *answered, comment))
 
 
-async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -> None:
+async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: Actor) -> None:
     """Take back the answer that a reply became, if it did.
 
     Args:
@@ -194,7 +195,7 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: str) -
         actor: who takes it back.
     """
     if reply["answer_id"] is not None:
-        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor, channel=reply["channel"])
+        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor.name, channel=reply["channel"])
 
 
 async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from campaigns.replies.answered_messages import CampaignMessage, answered_message
+from core.access import Actor, member
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging import suppression
@@ -48,16 +50,15 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     theirs = await db.fetchval(SQL["has_address"], message.person_id, message.channel, message.address)
     for channel, address in _where(message, everywhere=theirs):
         if await db.fetchval(SQL["was_stopped_by_link"], channel, address, message.person_id):
-            await lift_opt_out(db, channel, address, source)
+            await lift_opt_out(db, channel, address, source, member(message.person_id))
 
 
-async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
+async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str, actor: Actor) -> None:
     """Resume messages to an address that had opted out; one blocked for another reason stays so."""
     if await is_opted_out(db, channel, address):
         lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
-        actor = "staff" if source == "staff" else "member"
         for event_id in lifted:  # the ledger has the address, so the audit need not
-            await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
+            await record(db, actor, AuditAction.MESSAGES_RESUMED, f"suppression_event {event_id}", {"source": source})
 
 
 async def is_opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:

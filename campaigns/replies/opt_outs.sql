@@ -11,7 +11,3 @@ select exists (
   where s.channel = $1 and s.address = $2 and s.reason = 'opted_out'
     and e.source in ('link', 'unsubscribe') and person_of_message(e.message_id) = $3
 );
-
--- name: record_audit
--- Records that messages to an address were resumed.
-insert into audit (actor, action, subject, detail) values ($1, 'messages.resumed', $2, $3);

@@ -9,6 +9,7 @@ from typing import Final
 
 from campaigns.preferences import resume_address
 from campaigns.replies.opt_outs import lift_opt_out
+from core.access import member
 from core.db import Connection, load_queries
 from messaging import suppression
 from messaging.states import Reason
@@ -83,11 +84,11 @@ async def resume_by_reply(db: Connection, channel: suppression.Medium, address: 
         return
     if await db.fetchval(SQL["was_stopped_since"], channel, address, received_at, _DATED_LATE):
         return
-    await lift_opt_out(db, channel, address, f"{channel}_reply")
     holders = await find_holders(db, [(channel, address)])
-    if len(holders) != 1:
+    person_id = holders[0].person_id if len(holders) == 1 else None
+    await lift_opt_out(db, channel, address, f"{channel}_reply", member(person_id))
+    if person_id is None:
         return
-    person_id = holders[0].person_id
     if not await db.fetchval(SQL["was_stopped_since"], "person", str(person_id), received_at, _DATED_LATE):
         # where everything was stopped on their page: only this address resumes
         await resume_address(db, person_id, channel, address, source=f"{channel}_reply")

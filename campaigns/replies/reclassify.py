@@ -30,6 +30,8 @@ from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
@@ -68,7 +70,7 @@ class Reclassified:
 
 
 async def reclassify(
-    db: Connection, *, actor: str, at: datetime, dry_run: bool = False
+    db: Connection, *, actor: Actor, at: datetime, dry_run: bool = False
 ) -> tuple[int, list[Reclassified]]:
     """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
@@ -98,7 +100,7 @@ async def reclassify(
 
 
 async def _reclassify(
-    db: Connection, reply_id: int, version: str, actor: str, at: datetime, *, dry_run: bool
+    db: Connection, reply_id: int, version: str, actor: Actor, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
     """Reclassify one reply; None where staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
@@ -137,7 +139,7 @@ async def _correct(
     read: Classification,
     subject: Subject | None,
     decision: ReplyDecision,
-    actor: str,
+    actor: Actor,
     at: datetime,
 ) -> Reclassified:
     await retract_answer(db, reply, actor=actor)
@@ -164,7 +166,7 @@ async def _correct(
         subject.kind if subject else None, answer_id, why,
     )  # fmt: skip
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
-    await db.execute(SQL["record_audit"], actor, f"reply:{reply['reply_id']}", detail, at)
+    await record(db, actor, AuditAction.REPLY_RECLASSIFIED, f"reply:{reply['reply_id']}", detail, at=at)
     return Reclassified(
         reply["reply_id"],
         without_controls(reply["text"]),

@@ -57,7 +57,3 @@ update reply
 set reading = $2, rule = $3, rule_version = $4, answer_kind = case when $6::bigint is not null then $5::text end, answer_id = $6,
   why_open = $7::text, asked_until = null, state = case when $7 is null then 'closed' else 'open' end
 where reply_id = $1;
-
--- name: record_audit
--- Records who started the reclassification, and its result.
-insert into audit (actor, action, subject, detail, at) values ($1, 'reclassify_reply', $2, $3, $4);

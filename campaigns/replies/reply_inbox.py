@@ -16,6 +16,8 @@ from campaigns.replies.opt_outs import lift_opt_out
 from campaigns.replies.reading_effect import address_about, obey
 from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
 from campaigns.subjects.subject import Subject
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
@@ -187,7 +189,7 @@ async def note_reply(db: Connection, reply_id: int, note: str) -> None:
     await db.execute(SQL["add_note"], reply_id, note)
 
 
-async def close_reply(db: Connection, reply_id: int, *, actor: str, at: datetime) -> bool:
+async def close_reply(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> bool:
     """Close a reply that has been dealt with.
 
     Args:
@@ -206,13 +208,13 @@ async def close_reply(db: Connection, reply_id: int, *, actor: str, at: datetime
         reply = await _lock(db, reply_id)
         if reply["state"] == "closed":
             return False
-        await db.execute(SQL["close_reply"], reply_id, at, actor)
-        await _note(db, actor, "close_reply", reply_id, at, {})
+        await db.execute(SQL["close_reply"], reply_id, at, actor.name)
+        await record(db, actor, AuditAction.REPLY_CLOSED, f"reply:{reply_id}", at=at)
     return True
 
 
 async def read_by_staff(
-    db: Connection, reply_id: int, *, reading: str, actor: str, at: datetime, person_id: int | None = None
+    db: Connection, reply_id: int, *, reading: str, actor: Actor, at: datetime, person_id: int | None = None
 ) -> int | None:
     """Replace a reply's reading, and what followed from it, by that of a member of staff.
 
@@ -252,16 +254,17 @@ async def read_by_staff(
         if reply["channel"] != "link":  # another reading alone never undoes an opt-out
             await obey(
                 db, reading, channel=reply["channel"], address=reply["address"], written_to=reply["written_to"],
-                source="staff", message_id=reply["message_id"], resume=partial(lift_opt_out, source="staff"),
+                source="staff", message_id=reply["message_id"],
+                resume=partial(lift_opt_out, source="staff", actor=actor),
             )  # fmt: skip
         kind = subject.kind if subject is not None and answer_id is not None else None
-        await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor)
+        await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor.name)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
-        await _note(db, actor, "read_reply", reply_id, at, detail)
+        await record(db, actor, AuditAction.REPLY_CORRECTED, f"reply:{reply_id}", detail, at=at)
     return answer_id
 
 
-async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetime) -> str:
+async def undo_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> str:
     """Undo the opt-out that a rule read in a reply. Messages withdrawn because of it stay withdrawn.
 
     The reply is then open as `unclear`, for staff to read.
@@ -293,9 +296,9 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetim
                 "This reply is not the only cause of the opt-out: they have opted out in another way, too.",
                 remedy="See it with: muster suppression show ADDRESS",
             )
-        await lift_opt_out(db, reply["channel"], address, "staff")
+        await lift_opt_out(db, reply["channel"], address, "staff", actor)
         await db.execute(SQL["reopen_reply"], reply_id)
-        await _note(db, actor, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
+        await record(db, actor, AuditAction.REPLY_OPT_OUT_UNDONE, f"reply:{reply_id}", {"rule": reply["rule"]}, at=at)
     return address
 
 
@@ -346,7 +349,3 @@ async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:
 
 def _no_reply(reply_id: int) -> NotFound:
     return NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
-
-
-async def _note(db: Connection, actor: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
-    await db.execute(SQL["record_audit"], actor, action, f"reply:{reply_id}", detail, at)

@@ -93,7 +93,3 @@ select exists (
 update reply
 set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', closed_at = null, closed_by = null
 where reply_id = $1;
-
--- name: record_audit
--- Records which member of staff closed, read or reopened a reply.
-insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

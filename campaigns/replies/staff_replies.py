@@ -14,7 +14,9 @@ from typing import Final
 
 import asyncpg
 
+from core.access import Actor
 from core.addresses import normalise_email
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import AddressError, Conflict, InputError, NotFound
 from core.settings import Settings
@@ -64,7 +66,7 @@ class StaffReply:
 
 
 async def send_staff_reply(
-    db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: str, at: datetime
+    db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: Actor, at: datetime
 ) -> StaffReply:
     """Queue an answer to a reply and close it. The same text twice is one answer.
 
@@ -98,13 +100,13 @@ async def send_staff_reply(
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
         MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
-        Contents(text.strip(), subject), actor, reply["person_id"],
+        Contents(text.strip(), subject), actor.name, reply["person_id"],
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
         about=reply["about"],
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
-    await db.execute(SQL["close_reply"], reply_id, at, actor)
-    await db.execute(SQL["record_audit"], actor, f"reply:{reply_id}", {"message_id": message_id}, at)
+    await db.execute(SQL["close_reply"], reply_id, at, actor.name)
+    await record(db, actor, AuditAction.REPLY_ANSWERED, f"reply:{reply_id}", {"message_id": message_id}, at=at)
     return next(answer for answer in await staff_replies_to(db, reply_id) if answer.message_id == message_id)
 
 

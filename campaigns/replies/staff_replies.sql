@@ -13,10 +13,6 @@ for update of r;
 -- Closes the reply: it has been answered.
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
 
--- name: record_audit
--- Records which member of staff answered.
-insert into audit (actor, action, subject, detail, at) values ($1, 'answer_reply', $2, $3, $4);
-
 -- name: list_failed
 -- The replies that an answer closed, or staff since it was asked for, and that have it no more. The index on transactional
 -- messages that failed has few entries; a reply that has been opened or closed since is no longer one of these.

@@ -40,14 +40,43 @@ create table alert (
 );
 create unique index alert_open on alert (key) where resolved_at is null;
 
--- Audit of who did what. Append-only.
+-- Audit: who did what, when, from where and by which permission. On whom, and the particulars, stand apart, as they may be
+-- personal: a row has their salted digest, so that an erasure can take them out and the seal of the row still holds.
 create table audit (
-  audit_id bigint generated always as identity primary key,
-  at       timestamptz not null default now(),
-  actor    text        not null,
-  action   text        not null,
-  subject  text        not null,
-  detail   jsonb       not null default '{}'
+  audit_id   bigint generated always as identity primary key,
+  at         timestamptz not null default now(),
+  actor_kind text        not null check (actor_kind in ('operator', 'staff', 'key', 'member', 'system')),
+  actor_id   bigint,               -- the account, key or person
+  actor      text        not null, -- as they are shown; empty for a member
+  came_from  text        not null, -- network address, or the system's account of an operator
+  permission text,                 -- that allowed it, where one was asked
+  action     text        not null check (action ~ '^[a-z_]+\.[a-z_]+$'),
+  digest     bytea       not null  -- of salt, subject and detail
+);
+
+create table audit_detail (
+  audit_id bigint primary key references audit,
+  salt     bytea,               -- null: an erasure has taken something out
+  subject  text   not null,     -- to what it was done
+  detail   jsonb  not null
+);
+create index audit_detail_subject on audit_detail (subject);
+
+-- The audit as people read it.
+create view audit_shown as
+select
+  a.audit_id, a.at, a.actor_kind, a.actor_id, a.actor, a.came_from, a.permission, a.action, d.subject, d.detail,
+  d.salt is null as erased
+from audit a
+join audit_detail d using (audit_id);
+
+-- Seals: each covers the rows from the one before up to `last_audit_id`, and the seal before.
+create table audit_seal (
+  seal_id       bigint generated always as identity primary key,
+  last_audit_id bigint      not null unique,
+  rows          bigint      not null,
+  sealed_at     timestamptz not null default now(),
+  digest        bytea       not null
 );
 
 -- Ledgers are append-only, whoever asks: these two triggers guard all of them.
@@ -78,7 +107,90 @@ begin
   return case tg_op when 'DELETE' then old else new end;
 end $$;
 
-create trigger audit_append_only before update on audit for each row execute function only_erasure('subject', 'detail');
-create trigger audit_stays before delete on audit for each statement execute function refuse_change();
+create trigger audit_recorded before insert on audit for each row execute function only_owner();
+create trigger audit_detail_recorded before insert on audit_detail for each row execute function only_owner();
+create trigger audit_seal_made before insert on audit_seal for each row execute function only_owner();
+create trigger audit_append_only before update or delete on audit for each statement execute function refuse_change();
+create trigger audit_seal_append_only before update or delete on audit_seal for each statement execute function refuse_change();
+create trigger audit_detail_append_only before update on audit_detail
+  for each row execute function only_erasure('salt', 'subject', 'detail');
+create trigger audit_detail_stays before delete on audit_detail for each statement execute function refuse_change();
+
+create function audit_digest(salt bytea, subject text, detail jsonb) returns bytea language sql immutable strict parallel safe as $$
+  select sha256(salt || convert_to(jsonb_build_array(subject, detail)::text, 'UTF8'))
+$$;
+
+-- The only way into the audit. `actor` has kind, name, id and came_from (core/access.py).
+create function record_audit(
+  actor jsonb, action text, subject text, detail jsonb default '{}', at timestamptz default now(), permission text default null
+) returns bigint language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  salt constant bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+  id bigint;
+begin
+  insert into audit (at, actor_kind, actor_id, actor, came_from, permission, action, digest)
+  values (
+    record_audit.at, record_audit.actor ->> 'kind', (record_audit.actor ->> 'id')::bigint, record_audit.actor ->> 'name',
+    coalesce(record_audit.actor ->> 'came_from', ''), record_audit.permission, record_audit.action,
+    audit_digest(salt, record_audit.subject, record_audit.detail)
+  )
+  returning audit_id into id;
+  insert into audit_detail (audit_id, salt, subject, detail) values (id, salt, record_audit.subject, record_audit.detail);
+  return id;
+end $$;
+
+-- Records what a function of the database did by itself, and by which login it was called.
+create function record_own_action(action text, subject text, detail jsonb) returns bigint
+language sql set search_path = public, pg_temp as $$
+  select record_audit(
+    jsonb_build_object('kind', 'system', 'name', 'database', 'came_from', session_user), action, subject, detail
+  )
+$$;
+
+-- Rows of the audit after one number and up to another: how many there are, and the digest of a seal over them and the seal before.
+create function audit_batch(after_id bigint, upto_id bigint, before bytea, out counted bigint, out digest bytea)
+language sql stable set search_path = public, pg_temp as $$
+  select
+    count(*),
+    sha256(
+      coalesce(before, '') || convert_to(
+        coalesce(
+          string_agg(
+            jsonb_build_array(
+              a.audit_id, extract(epoch from a.at)::text, a.actor_kind, a.actor_id, a.actor, a.came_from, a.permission, a.action,
+              encode(a.digest, 'hex')
+            )::text,
+            E'\n' order by a.audit_id
+          ), ''
+        ), 'UTF8'
+      )
+    )
+  from audit a
+  where a.audit_id > after_id and a.audit_id <= upto_id
+$$;
+
+-- Seals at most `most` of the rows up to a number, up to which no transaction may still add one; returns how many.
+create function seal_audit(upto bigint, most integer) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  last_seal audit_seal;
+  last_id bigint;
+  batch record;
+begin
+  lock table audit_seal in share row exclusive mode; -- two workers must not make two chains
+  select * into last_seal from audit_seal order by seal_id desc limit 1;
+  select max(audit_id) into last_id from (
+    select audit_id from audit
+    where audit_id > coalesce(last_seal.last_audit_id, 0) and audit_id <= upto
+    order by audit_id
+    limit most
+  ) as next;
+  if last_id is null then
+    return 0;
+  end if;
+  batch := audit_batch(coalesce(last_seal.last_audit_id, 0), last_id, last_seal.digest);
+  insert into audit_seal (last_audit_id, rows, digest) values (last_id, batch.counted, batch.digest);
+  return batch.counted;
+end $$;
 
 -- migrate:down

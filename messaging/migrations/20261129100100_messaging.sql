@@ -785,10 +785,10 @@ begin
   select count(*) into events from kept;
   perform set_config('muster.archiving', 'off', true);
 
-  insert into audit (actor, action, subject, detail)
-  select
-    'database', 'archive.moved', coalesce('step ' || step_id, 'transactional messages'),
+  perform record_own_action(
+    'messages.archived', coalesce('step ' || step_id, 'transactional messages'),
     jsonb_build_object('messages', count(*), 'login', session_user)
+  )
   from message_archive
   where message_id = any (over)
   group by step_id;
@@ -832,9 +832,8 @@ begin
   get diagnostics archived = row_count;
   perform set_config('muster.erasing', 'off', true);
   if changed + archived > 0 then
-    insert into audit (actor, action, subject, detail)
-    values (
-      'database', 'ledgers.emptied', 'messages', jsonb_build_object('rows', changed + archived, 'login', session_user)
+    perform record_own_action(
+      'ledgers.emptied', 'messages', jsonb_build_object('rows', changed + archived, 'login', session_user)
     );
   end if;
 end $$;

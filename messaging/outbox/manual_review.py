@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
 from core.alerts import raise_alert, resolve_alert
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.db.numbers import read_id
 from core.errors import AddressError, InputError
@@ -131,7 +133,7 @@ async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
 
 
 async def settle_held(
-    db: Connection, message_ids: Sequence[int] | None = None, *, again: bool, actor: str, now: datetime
+    db: Connection, message_ids: Sequence[int] | None = None, *, again: bool, actor: Actor, now: datetime
 ) -> int:
     """Settle messages that are held because nobody knows whether they left.
 
@@ -139,13 +141,16 @@ async def settle_held(
         db: in the caller's transaction.
         message_ids: which; those that are not held any more stay as they are. None: all that are held.
         again: send them again; False to count them as sent.
-        actor: name of the member of staff who decided.
+        actor: the member of staff who decided.
         now: earliest time of the next try.
 
     Returns:
         How many were settled, without those of a cancelled campaign.
     """
-    settled: int = await db.fetchval(SQL["settle_messages"], again, now, actor, message_ids)
+    settled: int = await db.fetchval(SQL["settle_messages"], again, now, actor.name, message_ids)
+    if settled:
+        outcome = "sent again" if again else "counted as sent"
+        await record(db, actor, AuditAction.MESSAGES_SETTLED, "messages", {"messages": settled, "outcome": outcome})
     await alert_held(db)
     return settled
 

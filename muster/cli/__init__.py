@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "webhooks": "Send events to other systems, and see what they accepted.",
     "messages": "Find messages, see their history, send again, archive what is over.",
     "replies": "Deal with the replies that need a person, and classify them again.",
+    "audit": "See who did what, and check that nothing of it was changed.",
     "check": "Judge texts, phone numbers, emails, replies or a mail from a file.",
     "key": "Let other systems read the turnout feed: make, list and revoke keys.",
     "user": "Let staff in and sign them out: add, list and disable users, make sign-in links.",

@@ -16,11 +16,13 @@ from ballots.counts import totals
 from ballots.figures import threshold
 from ballots.spec import load_ballot_spec
 from ballots.template_fields import fields_of
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
 from muster.cli.noun import Noun
-from muster.cli.options import json_option
+from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
@@ -32,14 +34,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@actor_option
 @json_option
-def create(file: Path, *, as_json: bool) -> None:
+def create(file: Path, actor: Actor, *, as_json: bool) -> None:
     """Make the ballot that FILE describes, and enrol its members.
 
     FILE is TOML with a [ballot] table; docs/campaigns.md explains every key. Members who are imported later are
     enrolled when a campaign is made or a step of it is launched.
     """
-    created = run(_create(file))
+    created = run(_create(file, actor))
     _show(created, as_json=as_json)
 
 
@@ -72,10 +75,13 @@ def show(name: str, *, as_json: bool) -> None:
     _show(run(_get(name)), as_json=as_json)
 
 
-async def _create(file: Path) -> dict[str, Any]:
+async def _create(file: Path, actor: Actor) -> dict[str, Any]:
     spec = load_ballot_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-        return await _described(runtime, db, await create_ballot(db, spec, time_zone=runtime.settings.time_zone))
+        async with db.transaction():
+            made = await create_ballot(db, spec, time_zone=runtime.settings.time_zone)
+            await record(db, actor, AuditAction.BALLOT_CREATED, f"ballot {made.name}")
+        return await _described(runtime, db, made)
 
 
 async def _get(name: str) -> dict[str, Any]:

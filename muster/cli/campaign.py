@@ -20,6 +20,7 @@ from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_c
 from campaigns.launch import Launched, launch, launch_step_now
 from campaigns.preview import LaunchPlan, advice_of_steps, plan
 from campaigns.spec import load_campaign_file
+from core.access import Actor
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
@@ -34,7 +35,7 @@ from muster.cli.session import open_session, run
 from muster.cli.yes import ask_for_yes
 from muster.run import SANDBOX_SMS_FROM
 
-StateChange = Callable[[Connection, str, str, str], Awaitable[Campaign]]
+StateChange = Callable[[Connection, str, Actor, str], Awaitable[Campaign]]
 
 _OVER: Final = frozenset({"cancelled", "finished"})
 
@@ -54,7 +55,7 @@ def command() -> None:
 )
 @actor_option
 @json_option
-def create(file: Path, actor: str, *, in_place: bool, as_json: bool) -> None:
+def create(file: Path, actor: Actor, *, in_place: bool, as_json: bool) -> None:
     """Make the campaign that FILE describes; nothing is sent before it is launched.
 
     FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds what that is about, as
@@ -79,7 +80,7 @@ def create(file: Path, actor: str, *, in_place: bool, as_json: bool) -> None:
 @yes_option
 @actor_option
 @json_option
-def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool) -> None:
+def launch_(name: str, step: int | None, actor: Actor, *, yes: bool, as_json: bool) -> None:
     """Show who gets which message and the cost, ask, and launch.
 
     Steps without a time start at once; the others when their time comes, by the worker. A launch that was interrupted
@@ -126,7 +127,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name")
 @reason_option
 @actor_option
-def pause(name: str, reason: str, actor: str) -> None:
+def pause(name: str, reason: str, actor: Actor) -> None:
     """Pause sending; queued messages wait."""
     run(_change(campaigns.pause, name, actor, reason))
     click.echo(f"{name} is paused. Go on with: muster campaign resume {name}")
@@ -136,7 +137,7 @@ def pause(name: str, reason: str, actor: str) -> None:
 @click.argument("name")
 @reason_option
 @actor_option
-def resume(name: str, reason: str, actor: str) -> None:
+def resume(name: str, reason: str, actor: Actor) -> None:
     """Resume sending where it was paused."""
     run(_change(campaigns.resume, name, actor, reason))
     click.echo(f"{name} goes on.")
@@ -147,14 +148,14 @@ def resume(name: str, reason: str, actor: str) -> None:
 @yes_option
 @reason_option
 @actor_option
-def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
+def cancel(name: str, reason: str, actor: Actor, *, yes: bool) -> None:
     """Cancel a campaign for good: queued messages are withdrawn, and later steps never start."""
     ask_for_yes(f"Cancel {name} for good?", f"Cancelling {name}", yes=yes)
     run(_change(campaigns.cancel, name, actor, reason))
     click.echo(f"{name} is cancelled.")
 
 
-async def _create(file: Path, actor: str, *, in_place: bool) -> tuple[Campaign, list[str]]:
+async def _create(file: Path, actor: Actor, *, in_place: bool) -> tuple[Campaign, list[str]]:
     """Make the campaign, and list what in its file is probably a mistake."""
     spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
@@ -187,7 +188,7 @@ def _with_sandbox(settings: Settings) -> Settings:
     )
 
 
-async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: bool) -> list[Launched]:
+async def _launch(name: str, step: int | None, actor: Actor, *, ask: bool, quiet: bool) -> list[Launched]:
     async with open_session(pool_size=3) as runtime:
         async with runtime.pool.acquire() as db:
             campaign = await get_campaign(db, name)
@@ -250,7 +251,7 @@ async def _list() -> list[Campaign]:
         return [await get_campaign(db, name) for name in await campaigns.campaign_names(db)]
 
 
-async def _change(change: StateChange, name: str, actor: str, reason: str) -> None:
+async def _change(change: StateChange, name: str, actor: Actor, reason: str) -> None:
     async with open_session(pool_size=2) as runtime:
         async with runtime.pool.acquire() as db:
             await change(db, name, actor, reason)

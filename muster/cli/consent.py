@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from core.access import Actor
 from core.plurals import plural
 from muster.cli.noun import Noun
 from muster.cli.options import (
@@ -47,7 +48,7 @@ def command() -> None:
 @json_option
 def import_(
     file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None,
-    encoding: str | None, *, dry_run: bool, actor: str, as_json: bool,
+    encoding: str | None, *, dry_run: bool, actor: Actor, as_json: bool,
 ) -> int:  # fmt: skip
     """Import consents from a list: CSV, XLSX, ODS or XLS.
 
@@ -82,7 +83,7 @@ async def _import(
     encoding: str | None,
     *,
     dry_run: bool,
-    actor: str,
+    actor: Actor,
 ) -> ConsentReport:
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
@@ -98,7 +99,7 @@ async def _import(
 @force_option
 @actor_option
 @json_option
-def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
+def export(file: Path, *, force: bool, actor: Actor, as_json: bool) -> None:
     """Write all consents and withdrawals to FILE, CSV or XLSX by its name, which `muster consent import` can read.
 
     Only you can read the file. The audit log records who exported how many rows, and when.
@@ -110,6 +111,6 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
         click.echo(f"{plural(written, 'row')} written to {file}")
 
 
-async def _export(file: Path, *, force: bool, actor: str) -> int:
+async def _export(file: Path, *, force: bool, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         return await export_consents(runtime.pool, file, actor=actor, replace=force)

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from core.access import Actor
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
@@ -28,7 +29,7 @@ def command() -> None:
 @click.option("--ballot", "ballots", multiple=True, help="Only this ballot; may be repeated. Default: every ballot.")
 @actor_option
 @json_option
-def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None:
+def add(name: str, ballots: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Make a key and print it. It is shown only once."""
     from api.keys import make_key
 
@@ -72,7 +73,7 @@ def list_(*, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @actor_option
-def revoke(name: str, actor: str) -> None:
+def revoke(name: str, actor: Actor) -> None:
     """Revoke a key; it is refused from now on."""
     from api.keys import revoke_key
 

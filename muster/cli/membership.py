@@ -16,6 +16,8 @@ from rich.text import Text
 
 from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
 from ballots.leavers import leave as take_leave
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.files.row_problems import Problem
 from core.plurals import plural
 from core.runtime import Runtime
@@ -36,13 +38,14 @@ MAX_NAMED = 20
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @limit_option(MAX_FOUND, most=10_000)
+@actor_option
 @json_option
-def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
+def find(text: Sequence[str], limit: int, actor: Actor, *, as_json: bool) -> int:
     """Find people by any part of their name, number or reference, phone number or mailbox.
 
     Case and accents do not matter, nor how a phone number is written. The exit status is 1 when nobody is found.
     """
-    hits, zone = run(_find(" ".join(text), limit))
+    hits, zone = run(_find(" ".join(text), limit, actor))
     if as_json:
         print_json([hit.to_json() for hit in hits])
         return int(not hits)
@@ -61,9 +64,10 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     return 0
 
 
-async def _find(text: str, limit: int) -> tuple[list[FoundPerson], ZoneInfo]:
+async def _find(text: str, limit: int, actor: Actor) -> tuple[list[FoundPerson], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         hits = await search_people(db, text, region=runtime.settings.sms_region, limit=limit)
+        await record(db, actor, AuditAction.PEOPLE_SEARCHED, "members", {"people": [hit.person_id for hit in hits]})
         return hits, ZoneInfo(runtime.settings.time_zone)
 
 
@@ -83,7 +87,7 @@ async def _find(text: str, limit: int) -> tuple[list[FoundPerson], ZoneInfo]:
 @actor_option
 @json_option
 def leave(
-    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, dry_run: bool,
+    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: Actor, *, undo: bool, dry_run: bool,
     yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Strike people off who have left, by their numbers or by a list.
@@ -130,7 +134,7 @@ class LeaveRequest:
     member_ids: Sequence[str]
     file: Path | None
     on: datetime | None
-    actor: str
+    actor: Actor
     dry_run: bool
 
 
@@ -196,7 +200,7 @@ def _show_left(left: LeaversReport) -> None:
 @click.option("--may-return", is_flag=True, help="Write to them again if a member file brings them back.")
 @actor_option
 @json_option
-def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_json: bool) -> None:
+def erase(who: Sequence[str], actor: Actor, *, yes: bool, may_return: bool, as_json: bool) -> None:
     """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
 
     ID is their number or reference; or, for somebody in no member file, the phone number or mailbox they wrote from.
@@ -222,7 +226,7 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
 
 
 async def _erase(
-    who: Sequence[str], actor: str, confirm: Callable[[int], None] | None, *, may_return: bool, quiet: bool
+    who: Sequence[str], actor: Actor, confirm: Callable[[int], None] | None, *, may_return: bool, quiet: bool
 ) -> list[dict[str, int]]:
     async with open_session(pool_size=2) as runtime:
         people = [await erasure.look_for(runtime, name) for name in who]

@@ -25,6 +25,8 @@ from campaigns.retention import (
     summarise_year,
     waiting_messages,
 )
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection
 from core.errors import Conflict
 from core.plurals import plural
@@ -76,12 +78,21 @@ def command() -> None:
 @click.option("--reason", callback=_known_reason, help="Only messages with this reason, such as opted_out.")
 @limit_option(100)
 @click.option("--after", default=0, type=AFTER, help="Only messages with a higher number than this one.")
+@actor_option
 @json_option
 def list_(
-    campaign: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
+    campaign: str | None,
+    states: Sequence[str],
+    reason: str | None,
+    actor: Actor,
+    *,
+    limit: int,
+    after: int,
+    as_json: bool,
 ) -> None:
     """List messages, oldest first; with --json one object a line."""
-    listed, names = run(_list(campaign, [State(state) for state in states] or None, reason, limit=limit, after=after))
+    chosen = [State(state) for state in states] or None
+    listed, names = run(_list(campaign, chosen, reason, actor, limit=limit, after=after))
     if as_json:
         for message in listed:
             print_json(asdict(message) | names[message.person_id].to_json())
@@ -91,12 +102,13 @@ def list_(
 
 @command.command()
 @click.argument("sender")
-def resume(sender: str) -> None:
+@actor_option
+def resume(sender: str, actor: Actor) -> None:
     """Resume SENDER after it was stopped, and try its refused messages again.
 
     SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
     """
-    again = run(_resume(sender))
+    again = run(_resume(sender, actor))
     click.echo(f"{sender} sends again; {plural(again, 'message')} refused because of it will be tried again.")
 
 
@@ -115,7 +127,7 @@ command.add_command(settle.command, "settle")
 @dry_run_option
 @actor_option
 @json_option
-def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
+def archive(campaign: str | None, before: datetime | None, actor: Actor, *, dry_run: bool, as_json: bool) -> None:
     """Move the messages of campaigns that are over into the archive.
 
     Workers do this by themselves when nothing is being sent. Archived messages are still found by `why` and `list`, and
@@ -140,7 +152,7 @@ def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_ru
 )
 @yes_option
 @actor_option
-def forget(year: int, actor: str, *, yes: bool) -> None:
+def forget(year: int, actor: Actor, *, yes: bool) -> None:
     """Delete the archived messages of a year and their history, for good.
 
     What became of them stays in every report as numbers; so do answers, replies, opt-outs and the audit. But nobody can
@@ -158,26 +170,29 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
 
 
 async def _list(
-    name: str | None, states: list[State] | None, reason: str | None, *, limit: int, after: int
+    name: str | None, states: list[State] | None, reason: str | None, actor: Actor, *, limit: int, after: int
 ) -> tuple[list[MessageLine], Mapping[int | None, PersonName]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         campaign_id = (await get_campaign(db, name)).campaign_id if name else None
         listed = await list_messages(
             db, campaign_id=campaign_id, states=states, reason=reason, after=after, limit=limit
         )
+        detail = {"campaign": name, "after": after, "shown": len(listed)}
+        await record(db, actor, AuditAction.PEOPLE_SEEN, "messages", detail)
         return listed, await names_of(db, {message.person_id for message in listed})
 
 
-async def _resume(sender: str) -> int:
+async def _resume(sender: str, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
             again = await resume_by_address(db, sender, now=runtime.clock())
+            await record(db, actor, AuditAction.SENDER_RESUMED, f"sender {sender}", {"messages": again})
         await runtime.wake("deliver")
         return again
 
 
 async def _archive(
-    name: str | None, before: datetime | None, actor: str, *, dry_run: bool, is_announced: bool
+    name: str | None, before: datetime | None, actor: Actor, *, dry_run: bool, is_announced: bool
 ) -> Archived:
     async with open_session(pool_size=1) as runtime:
         now = runtime.clock()
@@ -204,7 +219,7 @@ async def _archive_of(year: int) -> ArchiveYear:
         return await summarise_year(db, year)
 
 
-async def _forget(archive_year: ArchiveYear, actor: str) -> None:
+async def _forget(archive_year: ArchiveYear, actor: Actor) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         if (await summarise_year(db, archive_year.year)).campaigns != archive_year.campaigns:
             raise Conflict(

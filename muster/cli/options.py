@@ -8,14 +8,20 @@ from typing import Any
 
 import click
 
-from muster.operator import this_user
+from core.access import Actor
+from muster.operator import operator, this_user
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
 
+
+def _operator(_ctx: click.Context, _parameter: click.Parameter, name: str) -> Actor:
+    return operator(name)
+
+
 actor_option = click.option(
-    "--actor", default=this_user, help="Who does this, for the audit; default: your user name here."
+    "--actor", default=this_user, callback=_operator, help="Who does this, for the audit; default: your user name here."
 )
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -17,6 +17,8 @@ from rich.table import Table
 from campaigns.person_dates import date_attributes
 from campaigns.replies.opt_ins import last_opt_ins
 from campaigns.variables import RESERVED
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.plurals import plural
 from messaging.consent import Consent, consents_of, current_consent
 from messaging.suppression_digests import DigestKeys
@@ -75,7 +77,7 @@ for member_command in (membership.find, membership.leave, membership.erase):
 @json_option
 def import_(
     file: Path, map_file: Path | None, *, ignore: Sequence[str], alike: imports.Alike, strict: bool, dry_run: bool,
-    problems_file: Path | None, header_row: int | None, encoding: str | None, actor: str, as_json: bool,
+    problems_file: Path | None, header_row: int | None, encoding: str | None, actor: Actor, as_json: bool,
 ) -> int:  # fmt: skip
     """Import a member file: CSV, XLSX, ODS or XLS.
 
@@ -111,7 +113,7 @@ async def _import(
     *,
     strict: bool,
     dry_run: bool,
-    actor: str,
+    actor: Actor,
     quiet: bool,
 ) -> ImportReport:
     async with open_session(pool_size=2) as runtime:
@@ -181,10 +183,11 @@ def _some(members: Sequence[str]) -> str:
 
 @command.command()
 @click.argument("external_id")
+@actor_option
 @json_option
-def show(external_id: str, *, as_json: bool) -> None:
+def show(external_id: str, actor: Actor, *, as_json: bool) -> None:
     """Show one person: name, units, addresses with their suppressions, consents, attributes."""
-    person, ledger, zone = run(_find(external_id))
+    person, ledger, zone = run(_find(external_id, actor))
     if as_json:
         consents = [asdict(consent) for consent in current_consent(ledger)]
         print_json(
@@ -222,9 +225,10 @@ def _consents(consents: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, st
         yield "consent", "none: nothing but service messages is sent"
 
 
-async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInfo]:
+async def _find(external_id: str, actor: Actor) -> tuple[people.Person, list[Consent], ZoneInfo]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         person = await people.find_person(db, external_id)
+        await record(db, actor, AuditAction.PERSON_SEEN, f"person {person.person_id}")
         return person, await consents_of(db, person.person_id), ZoneInfo(runtime.settings.time_zone)
 
 
@@ -275,7 +279,7 @@ def _cells(counted: units.UnitReach) -> list[str]:
 )
 @actor_option
 @json_option
-def export(file: Path, *, force: bool, excel: bool, actor: str, as_json: bool) -> None:
+def export(file: Path, *, force: bool, excel: bool, actor: Actor, as_json: bool) -> None:
     """Write everybody to FILE, which `muster people import` reads back as it was: XLSX by its name, or CSV.
 
     If a CSV file is to be opened in Excel and saved there, say --excel: Excel drops the zeros at the beginning of a
@@ -290,7 +294,7 @@ def export(file: Path, *, force: bool, excel: bool, actor: str, as_json: bool) -
         click.echo(f"{plural(written, 'person', 'people')} written to {file}")
 
 
-async def _export(file: Path, *, force: bool, excel: bool, actor: str) -> int:
+async def _export(file: Path, *, force: bool, excel: bool, actor: Actor) -> int:
     async with open_session(pool_size=2) as runtime:
         return await exports.export_people(
             runtime.pool, file, reserved=RESERVED, actor=actor, replace=force, for_excel=excel

@@ -18,6 +18,8 @@ from campaigns.extension import extend as extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection
 from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
@@ -48,14 +50,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@actor_option
 @json_option
-def create(file: Path, *, as_json: bool) -> None:
+def create(file: Path, actor: Actor, *, as_json: bool) -> None:
     """Make the question that FILE describes.
 
     FILE is TOML with a [question] table; docs/questions.md explains every key. `muster campaign create` makes it as
     well, where one file holds both.
     """
-    _show(run(_create(file)), as_json=as_json)
+    _show(run(_create(file, actor)), as_json=as_json)
 
 
 @command.command("list")
@@ -107,7 +110,7 @@ def answers(
     csv_file: Path | None,
     xlsx: Path | None,
     limit: int,
-    actor: str,
+    actor: Actor,
     *,
     commented: bool,
     force: bool,
@@ -126,7 +129,7 @@ def answers(
         else:
             click.echo(f"{plural(n, 'person', 'people')} written to {output}.")
         return
-    question, people = run(_answers(name, unit, answer, limit, commented=commented))
+    question, people = run(_answers(name, unit, answer, limit, actor, commented=commented))
     if as_json:
         print_json(people, indent=True)
         return
@@ -151,7 +154,7 @@ def answers(
 @click.option("--closes", required=True, metavar="TIME", help="When it closes now; a date alone means its end.")
 @actor_option
 @json_option
-def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
+def extend(name: str, closes: str, actor: Actor, *, as_json: bool) -> None:
     """Let NAME close later, in its own time zone; its links and the messages that wait live as much longer.
 
     Steps of its campaigns that have started go on to say the former close, where their words name it.
@@ -181,7 +184,7 @@ def extend(name: str, closes: str, actor: str, *, as_json: bool) -> None:
         click.echo(f"{steps} started: where their words name the close, they go on to name the former one.")
 
 
-async def _extend(name: str, closes: date, actor: str) -> Extended:
+async def _extend(name: str, closes: date, actor: Actor) -> Extended:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo((await get_question(db, name)).time_zone)
         at = at_zone(closes, zone, end=True)
@@ -189,12 +192,13 @@ async def _extend(name: str, closes: date, actor: str) -> Extended:
         return await extend_subject(db, runtime.settings, kind, name, at, actor=actor, now=runtime.clock())
 
 
-async def _create(file: Path) -> dict[str, Any]:
+async def _create(file: Path, actor: Actor) -> dict[str, Any]:
     spec = load_question_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         async with db.transaction():
             made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
             check_phrases(await find_subject(db, QuestionSubject.kind, made.name))
+            await record(db, actor, AuditAction.QUESTION_CREATED, f"question {made.name}")
         return await _described(runtime, db, made)
 
 
@@ -213,20 +217,22 @@ async def _list() -> list[dict[str, Any]]:
 
 
 async def _answers(
-    name: str, unit: str | None, answer: str | None, limit: int, *, commented: bool
+    name: str, unit: str | None, answer: str | None, limit: int, actor: Actor, *, commented: bool
 ) -> tuple[Question, list[Respondent]]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question = await get_question(db, name)
         if answer is not None and question.option(answer) is None:
             offered = ", ".join(answer.name for answer in question.options)
             raise click.UsageError(f"{name} has no answer {answer}; it has {offered}.")
-        return question, await list_respondents(
+        people = await list_respondents(
             db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
         )
+        await record(db, actor, AuditAction.PEOPLE_SEEN, f"question {name}", {"shown": len(people)})
+        return question, people
 
 
 async def _write(
-    name: str, path: Path, kind: SheetKind, unit: str | None, actor: str, *, commented: bool, force: bool
+    name: str, path: Path, kind: SheetKind, unit: str | None, actor: Actor, *, commented: bool, force: bool
 ) -> int:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         question, unit_id = await get_question(db, name), await _unit(db, unit)

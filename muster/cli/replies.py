@@ -28,6 +28,8 @@ from campaigns.replies.reply_inbox import (
     undo_opt_out,
 )
 from campaigns.replies.staff_replies import StaffReply, send_staff_reply, staff_replies_to
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.errors import NotFound
 from core.files.atomic_files import complete_or_not_at_all
@@ -59,14 +61,15 @@ def command() -> None:
     help="Only replies read like this, latest first, even if nobody has to act on them.",
 )
 @limit_option(50)
+@actor_option
 @json_option
-def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
+def list_(why: str | None, reading: str | None, actor: Actor, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
     if why and reading:
         raise click.UsageError(
             "Choose either --why or --reading: replies with one reading are listed whether or not they wait."
         )
-    replies, unanswered, zone = run(_list(why, reading, limit))
+    replies, unanswered, zone = run(_list(why, reading, limit, actor))
     if as_json:
         for reply in replies:
             print_json(asdict(reply))
@@ -79,13 +82,14 @@ def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) ->
 
 @command.command()
 @_reply
+@actor_option
 @json_option
-def show(reply_id: int, *, as_json: bool) -> None:
+def show(reply_id: int, actor: Actor, *, as_json: bool) -> None:
     """Show a reply: its author, the message it answers, its readings and the answers to it.
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    shown, answers, has_mail, zone = run(_thread(reply_id))
+    shown, answers, has_mail, zone = run(_thread(reply_id, actor))
     if as_json:
         print_json(
             asdict(shown) | {"has_mail": has_mail, "answers": [asdict(answer) for answer in answers]},
@@ -101,7 +105,7 @@ def show(reply_id: int, *, as_json: bool) -> None:
 @force_option
 @actor_option
 @json_option
-def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -> None:
+def mail(reply_id: int, file: Path, actor: Actor, *, force: bool, as_json: bool) -> None:
     """Write the mail that became REPLY to FILE as it came, for a mail program to open: reply.eml.
 
     A mail without readable words, such as an encrypted one or a picture, is kept until its reply is closed; one with
@@ -120,7 +124,7 @@ def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -
 @click.argument("text")
 @actor_option
 @json_option
-def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
+def answer(reply_id: int, text: str, actor: Actor, *, as_json: bool) -> None:
     """Answer REPLY with TEXT, by the channel and from the number or mailbox that it came to, and close it.
 
     TEXT is sent as it stands; - reads it from standard input. An answer by email joins the thread of the mail. The same
@@ -140,7 +144,7 @@ def answer(reply_id: int, text: str, actor: str, *, as_json: bool) -> None:
 @click.option("--person", metavar="PERSON", help="The number of the person who wrote it, if several share the address.")
 @actor_option
 @json_option
-def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
+def read(reply_id: int, reading: str, person: str | None, actor: Actor, *, as_json: bool) -> None:
     """Read REPLY yourself: your READING replaces that of the rule, and its effects.
 
     READING is one of those that `muster replies show` and docs/replies.md name, or an answer of the question that was
@@ -157,7 +161,7 @@ def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json
 @_reply
 @actor_option
 @json_option
-def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
+def undo(reply_id: int, actor: Actor, *, as_json: bool) -> None:
     """Take back the opt-out that a rule read in REPLY: messages go to that address again.
 
     What was withdrawn for it stays withdrawn, and REPLY waits to be read.
@@ -173,7 +177,7 @@ def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
 @_reply
 @actor_option
 @json_option
-def close(reply_id: int, actor: str, *, as_json: bool) -> None:
+def close(reply_id: int, actor: Actor, *, as_json: bool) -> None:
     """Close REPLY, which has been dealt with; its reading stays."""
     was_open = run(_close(reply_id, actor))
     if as_json:
@@ -186,7 +190,7 @@ def close(reply_id: int, actor: str, *, as_json: bool) -> None:
 @dry_run_option
 @actor_option
 @json_option
-def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
+def reclassify_replies(actor: Actor, *, dry_run: bool, as_json: bool) -> None:
     """Classify replies again with the rules of this version, except those that staff have dealt with.
 
     A reply that is now read otherwise is acted on as a new one would be; opt-outs are never lifted.
@@ -202,21 +206,26 @@ def reclassify_replies(actor: str, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
-async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[ShownReply], int, ZoneInfo]:
+async def _list(
+    why: str | None, reading: str | None, limit: int, actor: Actor
+) -> tuple[list[ShownReply], int, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
+        detail = {"why": why, "reading": reading, "shown": len(replies)}
+        await record(db, actor, AuditAction.REPLIES_SEEN, "replies", detail)
         unanswered = 0 if why or reading else await count_asked(db)
         return replies, unanswered, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _thread(reply_id: int) -> tuple[ReplyThread, list[StaffReply], bool, ZoneInfo]:
+async def _thread(reply_id: int, actor: Actor) -> tuple[ReplyThread, list[StaffReply], bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         shown = await reply_thread(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
+        await record(db, actor, AuditAction.REPLY_SEEN, f"reply:{reply_id}")
         return shown, await staff_replies_to(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _answer(reply_id: int, text: str, actor: str) -> StaffReply:
+async def _answer(reply_id: int, text: str, actor: Actor) -> StaffReply:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
             thread = thread_of(await find_reply_mail(db, reply_id))
@@ -227,7 +236,7 @@ async def _answer(reply_id: int, text: str, actor: str) -> StaffReply:
         return sent
 
 
-async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
+async def _mail(reply_id: int, file: Path, actor: Actor, *, force: bool) -> int:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         await reply_thread(db, reply_id)  # says if there is no such reply
         raw = await find_reply_mail(db, reply_id)
@@ -242,23 +251,23 @@ async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
         return len(raw)
 
 
-async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> int | None:
+async def _read(reply_id: int, reading: str, person: str | None, actor: Actor) -> int | None:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         person_id = (await find_person(db, person)).person_id if person else None
         return await read_by_staff(db, reply_id, reading=reading, actor=actor, at=runtime.clock(), person_id=person_id)
 
 
-async def _undo(reply_id: int, actor: str) -> str:
+async def _undo(reply_id: int, actor: Actor) -> str:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await undo_opt_out(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _close(reply_id: int, actor: str) -> bool:
+async def _close(reply_id: int, actor: Actor) -> bool:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
-async def _reclassify(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
+async def _reclassify(actor: Actor, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await read_again(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.campaigns import get_campaign, name_of
+from core.access import Actor
 from core.errors import NotFound
 from core.plurals import plural
 from messaging.outbox.manual_review import HeldMessage, NamedMessages, Selection, list_held, read_names, settle_held
@@ -92,7 +93,7 @@ def command(
     channel: str | None,
     after: datetime | None,
     before: datetime | None,
-    actor: str,
+    actor: Actor,
     *,
     yes: bool,
 ) -> None:
@@ -152,7 +153,7 @@ def _others(named: NamedMessages | None, messages: Sequence[HeldMessage]) -> lis
     ]
 
 
-async def _settle(message_ids: Sequence[int], *, again: bool, actor: str) -> int:
+async def _settle(message_ids: Sequence[int], *, again: bool, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
             settled = await settle_held(db, message_ids, again=again, actor=actor, now=runtime.clock())

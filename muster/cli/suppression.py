@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.plurals import plural
 from messaging.states import sentence
 from messaging.suppression_digests import DigestKeys
@@ -63,7 +65,7 @@ def import_(
     encoding: str | None,
     *,
     dry_run: bool,
-    actor: str,
+    actor: Actor,
     as_json: bool,
 ) -> int:
     """Suppress the addresses and people of a list: CSV, XLSX, ODS or XLS. They get no more messages.
@@ -94,7 +96,7 @@ def import_(
 
 
 async def _import(
-    file: Path, header_row: int | None, encoding: str | None, *, dry_run: bool, actor: str
+    file: Path, header_row: int | None, encoding: str | None, *, dry_run: bool, actor: Actor
 ) -> SuppressionReport:
     async with open_session(pool_size=1) as runtime:
         settings = runtime.settings
@@ -131,7 +133,7 @@ def _show_report(report: SuppressionReport) -> None:
 @force_option
 @actor_option
 @json_option
-def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) -> None:
+def export(file: Path, *, hashed: bool, force: bool, actor: Actor, as_json: bool) -> None:
     """Write all suppressions to FILE, CSV or XLSX by its name, which `muster suppression import` can read.
 
     Only you can read the file. The audit log records who exported how many rows, and when. With --hashed, others can
@@ -145,21 +147,22 @@ def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) 
         click.echo(f"{plural(written, 'row')} written to {file}")
 
 
-async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
+async def _export(file: Path, *, hashed: bool, force: bool, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         return await export_suppressions(runtime.pool, file, actor=actor, hashed=hashed, replace=force)
 
 
 @command.command()
 @click.argument("address", nargs=-1, required=True)
+@actor_option
 @json_option
-def show(address: Sequence[str], *, as_json: bool) -> None:
+def show(address: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Show the suppressions of ADDRESS and their history.
 
     ADDRESS is a phone number, a mailbox or the number of a person. For a person, the suppressions of the person and of
     each of their addresses are shown.
     """
-    known, zone = run(_show(" ".join(address)))
+    known, zone = run(_show(" ".join(address), actor))
     if as_json:
         print_json(known.to_json())
         return
@@ -184,18 +187,19 @@ def _show_known(known: AddressSuppressions, called: str, zone: ZoneInfo) -> None
         )
 
 
-async def _show(who: str) -> tuple[AddressSuppressions | MemberSuppressions, ZoneInfo]:
+async def _show(who: str, actor: Actor) -> tuple[AddressSuppressions | MemberSuppressions, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         settings, keys = runtime.settings, DigestKeys(runtime.settings.secret_key)
         member = await find_members_suppressions(db, who, keys=keys)
         known = member or await find_suppression(db, who, region=settings.sms_region, keys=keys)
+        await record(db, actor, AuditAction.PEOPLE_SEEN, "suppressions")
         return known, ZoneInfo(settings.time_zone)
 
 
 @command.command()
 @click.argument("who", metavar="ID")
 @actor_option
-def lift(who: str, actor: str) -> int:
+def lift(who: str, actor: Actor) -> int:
     """Lift the suppression of somebody who was erased and has come back.
 
     ID is their number in the people file, or one of their phone numbers or mailboxes. Their own opt-outs stay; only
@@ -207,7 +211,7 @@ def lift(who: str, actor: str) -> int:
     return int(not lifted)
 
 
-async def _lift(who: str, actor: str) -> bool:
+async def _lift(who: str, actor: Actor) -> bool:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
         return await lift_erased(db, who, region=settings.sms_region, keys=DigestKeys(settings.secret_key), actor=actor)

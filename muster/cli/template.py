@@ -14,6 +14,8 @@ from campaigns.subjects.kinds import KINDS, MEANINGS
 from campaigns.subjects.subject import Subject
 from campaigns.validation import check_template
 from campaigns.variables import SUBJECTS, known_variables, person_variables
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection
 from core.errors import MusterError, NotFound
 from core.keyring import example_token
@@ -213,15 +215,22 @@ def _only_kind(template: Template) -> type[Subject] | None:
 @click.option(
     "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the HTML part to a file."
 )
+@actor_option
 @json_option
 def preview(
-    name: str, person: str, about: SubjectChoice | None, language: str | None, html_file: Path | None, as_json: bool
+    name: str,
+    person: str,
+    about: SubjectChoice | None,
+    language: str | None,
+    html_file: Path | None,
+    actor: Actor,
+    as_json: bool,
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
     What they get is in their own language where the template has it; the template's other languages follow.
     """
-    shown = run(_preview(name, person, about, language))
+    shown = run(_preview(name, person, about, language, actor))
     if html_file is not None:
         if shown.choices[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
@@ -246,9 +255,9 @@ def preview(
 @about_option
 @_language
 @actor_option
-def test(name: str, person: str, address: str, about: SubjectChoice | None, language: str | None, actor: str) -> None:
+def test(name: str, person: str, address: str, about: SubjectChoice | None, language: str | None, actor: Actor) -> None:
     """Send what one person would get to ADDRESS, as a test: it counts nowhere, and its links only say that."""
-    shown = run(_preview(name, person, about, language))
+    shown = run(_preview(name, person, about, language, actor))
     message_id = run(send_test(shown, address, actor))
     click.echo(f"The test goes out as message {message_id}. See: muster messages why '#{message_id}'")
 
@@ -260,12 +269,15 @@ def _write(path: Path, html: str) -> None:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-async def _preview(name: str, external_id: str, about: SubjectChoice | None, language: str | None) -> Preview:
+async def _preview(
+    name: str, external_id: str, about: SubjectChoice | None, language: str | None, actor: Actor
+) -> Preview:
     load_template(load_settings().template_roots, name)
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
         template, subject = await _checked(db, settings, name, about)
         person = await find_person(db, external_id)
+        await record(db, actor, AuditAction.PERSON_SEEN, f"person {person.person_id}", {"template": name})
         constants = subject.constants(settings, template.languages) if subject else _example(settings)
         past: tuple[str, ...] = ()
         if subject:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.errors import NotFound
 from core.plurals import plural
 from core.typed_address import read_address
@@ -123,7 +125,7 @@ def show_email(shown: Preview, choice: PreviewChoice) -> None:
     click.echo(f"From: {shown.email_from}\nSubject: {choice.email.subject}\n\n{choice.email.text}")
 
 
-async def send_test(shown: Preview, address: str, actor: str) -> int:
+async def send_test(shown: Preview, address: str, actor: Actor) -> int:
     """Send a preview to an address, as a test.
 
     Args:
@@ -153,7 +155,8 @@ async def send_test(shown: Preview, address: str, actor: str) -> int:
         )
         async with runtime.pool.acquire() as db, db.transaction():
             sender_id = await use_sender(db, channel, sender[0], name=sender[1])
-            message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor)
+            message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor.name)
             message_id = await send_to(db, message, at=runtime.clock())
+            await record(db, actor, AuditAction.TEST_SENT, f"message {message_id}", {"template": shown.template.name})
         await runtime.wake("deliver")
         return message_id

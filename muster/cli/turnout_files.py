@@ -14,6 +14,7 @@ from ballots.claims import ClaimKind
 from ballots.imports import SOURCES, TurnoutImportReport, import_claims
 from ballots.lists import faulty_rows
 from ballots.snapshot import Format, Snapshot, write_snapshot
+from core.access import Actor
 from core.files.atomic_files import complete_or_not_at_all
 from core.files.sheets import sheet_or_nothing
 from core.plurals import plural
@@ -43,7 +44,7 @@ _SHOWN = 20
 @force_option
 @actor_option
 @json_option
-def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
+def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: Actor, as_json: bool) -> None:
     """Write the status of every member of BALLOT to a file: membership number, unit, standing, source, time.
 
     `muster turnout import` reads CSV and XLSX back. The cursor that is printed is where to follow the change feed from.
@@ -56,7 +57,7 @@ def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: s
         click.echo(f"{plural(taken.members, 'member')} written to {path}; follow the change feed from {taken.cursor}.")
 
 
-async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: str) -> Snapshot:
+async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: Actor) -> Snapshot:
     async with open_session(pool_size=2) as runtime:
         async with runtime.pool.acquire() as db:
             ballot = await get_ballot(db, name)
@@ -86,7 +87,7 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
 @json_option
 def import_(
     ballot: str, file: Path, source: str, says: str | None, header_row: int | None, encoding: str | None,
-    errors: Path | None, actor: str, *, write: bool, dry_run: bool, as_json: bool,
+    errors: Path | None, actor: Actor, *, write: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Import what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
 
@@ -121,7 +122,7 @@ async def _import(
     *,
     source: str,
     says: str | None,
-    actor: str,
+    actor: Actor,
     write: bool,
     header_row: int | None,
     encoding: str | None,

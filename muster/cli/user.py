@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
 
+from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
+from core.audit import AuditAction, record
 from core.db import Connection
 from core.errors import Conflict, NotFound, SettingsError
 from core.plurals import plural
@@ -24,12 +26,7 @@ from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.embedded.running import sandbox_at
-from muster.operator import system_user
 from muster.run import SANDBOX_SMS_FROM
-
-if TYPE_CHECKING:
-    # the console is slow to import, and `--help` does not need it
-    from staff.accounts import Actor
 
 _send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
 _text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
@@ -52,10 +49,12 @@ def command() -> None:
 @_send
 @_text
 @actor_option
-def add(email: str, name: str | None, phone: str | None, minutes: int, channel: ChannelName | None, actor: str) -> None:
+def add(
+    email: str, name: str | None, phone: str | None, minutes: int, channel: ChannelName | None, actor: Actor
+) -> None:
     """Add a member of staff, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
-    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, minutes, channel, _by(actor)))
+    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, minutes, channel, actor))
     _show_link(added, minutes, sent=channel is not None)
 
 
@@ -65,18 +64,18 @@ def add(email: str, name: str | None, phone: str | None, minutes: int, channel: 
 @_send
 @_text
 @actor_option
-def link(email: str, minutes: int, channel: ChannelName | None, actor: str) -> None:
+def link(email: str, minutes: int, channel: ChannelName | None, actor: Actor) -> None:
     """Print, mail or text a sign-in link. It works once; anybody who has it can use it."""
-    _show_link(run(_link(email, minutes, channel, _by(actor))), minutes, sent=channel is not None)
+    _show_link(run(_link(email, minutes, channel, actor)), minutes, sent=channel is not None)
 
 
 @command.command()
 @click.argument("email")
 @click.argument("number", nargs=-1)
 @actor_option
-def phone(email: str, number: Sequence[str], actor: str) -> None:
+def phone(email: str, number: Sequence[str], actor: Actor) -> None:
     """Set the mobile to which somebody's links go by text; without NUMBER, remove it. It may have spaces."""
-    phone = run(_set_phone(email, " ".join(number) or None, _by(actor)))
+    phone = run(_set_phone(email, " ".join(number) or None, actor))
     click.echo(f"Links by text go to {phone}." if phone else f"{email} gets no links by text.")
 
 
@@ -98,27 +97,27 @@ def list_(as_json: bool) -> None:
 @command.command()
 @click.argument("email")
 @actor_option
-def disable(email: str, actor: str) -> None:
+def disable(email: str, actor: Actor) -> None:
     """Take somebody's access away at once: open pages end, and links that were not used yet."""
-    ended = run(_change(email, "disabled", _by(actor)))
+    ended = run(_change(email, AuditAction.STAFF_DISABLED, actor))
     click.echo(f"{email} is disabled. {ended}")
 
 
 @command.command()
 @click.argument("email")
 @actor_option
-def enable(email: str, actor: str) -> None:
+def enable(email: str, actor: Actor) -> None:
     """Give somebody's access back; they need a new link to sign in."""
-    run(_change(email, "enabled", _by(actor)))
+    run(_change(email, AuditAction.STAFF_ENABLED, actor))
     click.echo(f"{email} is enabled. For a link: muster user link {email}")
 
 
 @command.command(name="sign-out")
 @click.argument("email")
 @actor_option
-def sign_out(email: str, actor: str) -> None:
+def sign_out(email: str, actor: Actor) -> None:
     """End all of somebody's sessions, and the links that were not used yet, as when a laptop is lost."""
-    click.echo(run(_change(email, "signed out everywhere", _by(actor))))
+    click.echo(run(_change(email, AuditAction.STAFF_SESSIONS_ENDED, actor)))
 
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
@@ -128,12 +127,6 @@ def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     click.echo(words)
     if not sent:
         click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
-
-
-def _by(actor: str) -> Actor:
-    from staff.accounts import Actor
-
-    return Actor(actor, system_user())
 
 
 async def _add(
@@ -203,7 +196,7 @@ async def _make_link(
     await queue_sign_in_link(
         db, settings, channel=channel, address=address, name=staff["name"], link=link, minutes=minutes, until=until,
         sender=settings.email_from if channel == "email" else settings.sms_from or SANDBOX_SMS_FROM,
-        by=by.actor, now=now,
+        by=by.name, now=now,
     )  # fmt: skip
     where = f" No provider is set up, so it goes to the sandbox: {page}/" if page else ""
     waits = "" if await is_anybody_sending(db) else " No worker is up to send it; start one: muster worker"
@@ -229,9 +222,9 @@ async def _list() -> list[dict[str, Any]]:
         return [dict(row) for row in await list_staff(runtime.pool)]
 
 
-async def _change(email: str, what: str, by: Actor) -> str:
+async def _change(email: str, what: AuditAction, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
-    from staff.accounts import disable_staff, enable_staff, find_staff, record
+    from staff.accounts import disable_staff, enable_staff, find_staff
     from staff.sign_in import end_access
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
@@ -239,12 +232,12 @@ async def _change(email: str, what: str, by: Actor) -> str:
         if staff is None:
             raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
         staff_id = staff["staff_id"]
-        if what == "enabled":
+        if what is AuditAction.STAFF_ENABLED:
             await enable_staff(db, staff_id)
-            await record(db, staff_id, what, by=by, now=now)
+            await record(db, by, what, f"staff {staff_id}", at=now)
             return ""
         sessions, links = await end_access(db, staff_id, now=now)
-        if what == "disabled":
+        if what is AuditAction.STAFF_DISABLED:
             await disable_staff(db, staff_id, now)
-        await record(db, staff_id, what, by=by, now=now, sessions=sessions, links=links)
+        await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
         return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."

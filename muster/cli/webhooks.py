@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.access import Actor
 from core.errors import MusterError
 from core.http.outbound_http import OutboundReply, open_outbound_http
 from core.plurals import plural
@@ -61,7 +62,7 @@ def events(*, as_json: bool) -> None:
 )  # fmt: skip
 @actor_option
 @json_option
-def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: str, *, as_json: bool) -> None:
+def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Send events to URL from now on, and print the secret that verifies their signatures. It is shown only once."""
     from webhooks.subscriptions.subscriptions import add_subscription
 
@@ -131,7 +132,7 @@ def show(name: str, *, as_json: bool) -> None:
 )  # fmt: skip
 @actor_option
 @json_option
-def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
+def rotate(name: str, overlap: int, actor: Actor, *, as_json: bool) -> None:
     """Give NAME a new secret, and print it. For a while both sign, so that the receiver can change at any time."""
     from webhooks.subscriptions.subscriptions import rotate as rotate_secret
 
@@ -157,7 +158,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 @reason_option
 @actor_option
 @json_option
-def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
+def pause(name: str, reason: str, actor: Actor, *, as_json: bool) -> None:
     """Pause NAME. Events wait meanwhile, as long as they are kept (MUSTER_KEEP_EVENTS)."""
     from webhooks.subscriptions.subscriptions import pause as pause_subscription
 
@@ -174,7 +175,7 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @_name
 @actor_option
 @json_option
-def resume(name: str, actor: str, *, as_json: bool) -> None:
+def resume(name: str, actor: Actor, *, as_json: bool) -> None:
     """Resume NAME from the event at which it stopped."""
     from webhooks.subscriptions.subscriptions import resume as resume_subscription
 
@@ -196,7 +197,7 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
 )  # fmt: skip
 @actor_option
 @json_option
-def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
+def replay(name: str, after: int | None, since: datetime | None, actor: Actor, *, as_json: bool) -> None:
     """Send all events again from a position on, in order; each keeps its id. Default: all that are kept."""
     from webhooks.subscriptions.subscriptions import replay as replay_subscription
 
@@ -219,7 +220,7 @@ def replay(name: str, after: int | None, since: datetime | None, actor: str, *, 
 @command.command()
 @_name
 @actor_option
-def remove(name: str, actor: str) -> None:
+def remove(name: str, actor: Actor) -> None:
     """Delete a subscription, its secret and its log."""
     from webhooks.subscriptions.subscriptions import remove as remove_subscription
 

@@ -14,6 +14,8 @@ from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
 from campaigns.person_dates import written_date
 from campaigns.replies.answer_history import AnswerEvent, answers_by, answers_to
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection
 from core.db.numbers import read_id
@@ -31,7 +33,7 @@ from messaging.outbox.history import (
 )
 from messaging.outbox.transactional import KINDS, MessageKind
 from messaging.states import Reason
-from muster.cli.options import json_option
+from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import PersonName, find_person, names_of
@@ -71,8 +73,9 @@ class PersonHistory:
 
 @click.command()
 @click.argument("who", nargs=-1, required=True, metavar="PERSON|ADDRESS|MESSAGE")
+@actor_option
 @json_option
-def command(who: Sequence[str], *, as_json: bool) -> None:
+def command(who: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Tell the whole history of a person's messages and of what they said, or of one message.
 
     PERSON is a number or reference in your people file, ADDRESS a phone number in any notation or a mailbox, and
@@ -81,7 +84,7 @@ def command(who: Sequence[str], *, as_json: bool) -> None:
     opt-outs stand with the message that they answer, in order of time; those that answer none come last. Steps that
     have no message for them are named with the reason, or with the time they are planned for.
     """
-    whole = run(_why(" ".join(who)))
+    whole = run(_why(" ".join(who), actor))
     if as_json:
         print_json(_to_json(whole), indent=True)
         return
@@ -104,17 +107,24 @@ def command(who: Sequence[str], *, as_json: bool) -> None:
     click.echo(f"Times are those of {whole.zone.key}.")
 
 
-async def _why(who: str) -> PersonHistory:
+async def _why(who: str, actor: Actor) -> PersonHistory:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        zone = ZoneInfo(runtime.settings.time_zone)
-        if who.startswith("#") and (message_id := read_id(who)) is not None:
-            return await _of_message(db, message_id, zone)
-        try:
-            person = await find_person(db, who)
-        except NotFound as nobody:
-            whole = await _by_address(runtime, db, who, zone, nobody)
-            return whole or await _by_number(db, who, zone, nobody)
-        return await _of_people(runtime, db, [person.person_id], [], zone) or _refuse(who)
+        whole = await _history_of(runtime, db, who)
+        seen = sorted({story.message.person_id for story in whole.stories if story.message.person_id is not None})
+        await record(db, actor, AuditAction.PEOPLE_SEEN, "history of messages", {"people": seen})
+        return whole
+
+
+async def _history_of(runtime: Runtime, db: Connection, who: str) -> PersonHistory:
+    zone = ZoneInfo(runtime.settings.time_zone)
+    if who.startswith("#") and (message_id := read_id(who)) is not None:
+        return await _of_message(db, message_id, zone)
+    try:
+        person = await find_person(db, who)
+    except NotFound as nobody:
+        whole = await _by_address(runtime, db, who, zone, nobody)
+        return whole or await _by_number(db, who, zone, nobody)
+    return await _of_people(runtime, db, [person.person_id], [], zone) or _refuse(who)
 
 
 def _refuse(who: str) -> NoReturn:

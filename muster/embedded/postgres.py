@@ -23,6 +23,9 @@ from muster.embedded.roles import SUPERUSER, Roles, access_rules
 
 _SOCKET_LIMIT = 90  # a socket's path must fit 107 bytes, `/.s.PGSQL.5432` included
 _ROOTS_PLACE = Path("/var/lib/muster")
+_LETTERS = ("--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=PG_UNICODE_FAST")
+"""Letters beyond A to Z have capitals, too, and are letters in a search (pg_trgm reads LC_CTYPE). Texts are sorted by
+code points, so that no index depends on a library of the operating system."""
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -216,7 +219,7 @@ def _make_data(run: _Run, data: Path) -> None:
     run.give(data)
     # access rules are written before every start
     status, words = run(
-        "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", "--no-locale", "--no-instructions"
+        "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", *_LETTERS, "--no-instructions"
     )
     if status != 0:
         shutil.rmtree(data, ignore_errors=True)

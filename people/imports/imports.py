@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import structlog
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.clock import Clock, system_clock
 from core.db import Connection, Pool, load_queries
 from core.errors import InputError
@@ -56,7 +58,7 @@ async def import_people(
     alike: Alike = "refuse",
     strict: bool = False,
     dry_run: bool = False,
-    actor: str = "cli",
+    actor: Actor,
     region: str = "GB",
     time_zone: str = DEFAULT_ZONE,
     progress: Progress | None = None,
@@ -169,7 +171,7 @@ class _Origin:
 
     file: str
     sha256: str
-    actor: str
+    actor: Actor
     started_at: datetime
 
 
@@ -262,7 +264,7 @@ async def _record(db: Connection, origin: _Origin, report: ImportReport) -> Impo
     """Record the import, empty the staging tables, and return the report as written."""
     counts = report.created, report.updated, report.unchanged, report.rejected
     import_id: int = await db.fetchval(
-        SQL["record_import"], origin.file, origin.sha256, origin.actor, origin.started_at, *counts
+        SQL["record_import"], origin.file, origin.sha256, origin.actor.name, origin.started_at, *counts
     )
     detail = {
         "import_id": import_id,
@@ -275,6 +277,6 @@ async def _record(db: Connection, origin: _Origin, report: ImportReport) -> Impo
         "left": len(report.left),
         "restored": report.restored,
     }
-    await db.execute(SQL["record_audit"], origin.actor, "people.imported", origin.file, detail)
+    await record(db, origin.actor, AuditAction.PEOPLE_IMPORTED, origin.file, detail)
     await staging.clear(db)
     return replace(report, import_id=import_id, written=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
 from core.errors import InputError
 from core.files.header_keys import header_key
@@ -89,7 +91,7 @@ class ConsentReport:
 
 
 async def import_consents(
-    pool: Pool, path: Path, otherwise: ConsentDefaults, *, actor: str, zone: ZoneInfo, now: datetime,
+    pool: Pool, path: Path, otherwise: ConsentDefaults, *, actor: Actor, zone: ZoneInfo, now: datetime,
     dry_run: bool = False, header_row: int | None = None, encoding: str | None = None,
 ) -> ConsentReport:  # fmt: skip
     """Record what a list says members have agreed to; all of it or, on an error, nothing.
@@ -117,7 +119,7 @@ async def import_consents(
         async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, table, report, otherwise, actor, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
-            await db.execute(SQL["record_audit"], actor, "consents.imported", path.name, detail)
+            await record(db, actor, AuditAction.CONSENTS_IMPORTED, path.name, detail)
     report.written = not dry_run
     return report
 
@@ -127,7 +129,7 @@ async def _import(
     table: OpenList,
     report: ConsentReport,
     otherwise: ConsentDefaults,
-    actor: str,
+    actor: Actor,
     zone: ZoneInfo,
     now: datetime,
 ) -> None:
@@ -145,7 +147,7 @@ async def _import(
 
 async def _take(
     db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: OpenList, report: ConsentReport,
-    otherwise: ConsentDefaults, actor: str, zone: ZoneInfo, now: datetime,
+    otherwise: ConsentDefaults, actor: Actor, zone: ZoneInfo, now: datetime,
 ) -> None:  # fmt: skip
     members = await db.fetch(SQL["find_members"], [row["member_id"] for _, row in rows], timeout=STATEMENT_TIMEOUT)
     ids = {member["external_id"]: member["person_id"] for member in members}
@@ -169,7 +171,7 @@ def _read(
     row: Mapping[str, str],
     ids: Mapping[str, int],
     otherwise: ConsentDefaults,
-    actor: str,
+    actor: Actor,
     zone: ZoneInfo,
     now: datetime,
 ) -> list[Consent]:
@@ -202,13 +204,20 @@ def _read(
     wording = row["wording"] or otherwise.wording
     return [
         Consent(
-            person_id, channel, cast("Literal['service', 'marketing']", purpose), action, source, wording, at, actor
+            person_id,
+            channel,
+            cast("Literal['service', 'marketing']", purpose),
+            action,
+            source,
+            wording,
+            at,
+            actor.name,
         )
         for channel in channels
     ]
 
 
-async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool = False) -> int:
+async def export_consents(pool: Pool, path: Path, *, actor: Actor, replace: bool = False) -> int:
     """Write the whole ledger to a CSV file only its owner can read, which an import reads back.
 
     Args:
@@ -238,7 +247,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
                     for row in page
                 )  # fmt: skip
                 count += len(page)
-            await db.execute(SQL["record_audit"], actor, "consents.exported", path.name, {"rows": count})
+            await record(db, actor, AuditAction.CONSENTS_EXPORTED, path.name, {"rows": count})
     return count
 
 

@@ -8,7 +8,3 @@ select p.external_id, e.channel, e.purpose, e.action, e.source, e.wording, e.at,
 from consent_event e
 join person p using (person_id)
 order by e.at, e.event_id;
-
--- name: record_audit
--- Records who imported or exported, and how many.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

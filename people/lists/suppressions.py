@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
 from core.errors import AddressError
 from core.files.header_keys import header_key
@@ -130,7 +132,7 @@ async def import_suppressions(
     pool: Pool,
     path: Path,
     *,
-    actor: str,
+    actor: Actor,
     region: str,
     zone: ZoneInfo,
     now: datetime,
@@ -162,7 +164,7 @@ async def import_suppressions(
         async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, keys, table, report, region, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
-            await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)
+            await record(db, actor, AuditAction.SUPPRESSIONS_IMPORTED, path.name, detail)
     report.written = not dry_run
     return report
 
@@ -282,7 +284,7 @@ def _named(name: str, row: Mapping[str, str], region: str) -> tuple[Literal["sms
 
 
 async def export_suppressions(
-    pool: Pool, path: Path, *, actor: str, hashed: bool = False, replace: bool = False
+    pool: Pool, path: Path, *, actor: Actor, hashed: bool = False, replace: bool = False
 ) -> int:
     """Write all suppressions to a CSV file only its owner can read, which an import reads back.
 
@@ -313,5 +315,5 @@ async def export_suppressions(
                 )
                 count += len(page)
             detail = {"rows": count, "hashed": hashed}
-            await db.execute(SQL["record_audit"], actor, "suppressions.exported", path.name, detail)
+            await record(db, actor, AuditAction.SUPPRESSIONS_EXPORTED, path.name, detail)
     return count

@@ -41,7 +41,3 @@ join suppression_event e using (event_id)
 left join person p on s.channel = 'person' and p.person_id = case when s.channel = 'person' then s.address::bigint end
 where p.erased_at is null and s.reason <> 'left'
 order by s.channel, s.address, s.purpose;
-
--- name: record_audit
--- Records who imported or exported, and how many.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

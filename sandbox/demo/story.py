@@ -17,6 +17,7 @@ from rich.console import RenderableType
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.spec import load_campaign_file
 from campaigns.variables import RESERVED
+from core.access import Actor, ActorKind
 from core.db import Connection, connect
 from people.imports.imports import import_people
 from people.imports.mapping import Mapping
@@ -31,7 +32,7 @@ from sandbox.profile import Profile
 
 WRITTEN_ON: Final = date(2026, 11, 22)
 """Day for which the dates in the campaign files were written."""
-ACTOR: Final = "demo"
+ACTOR: Final = Actor(ActorKind.OPERATOR, "demo")
 HOURS_A_SECOND: Final = 8.0
 """Hours of the members' time in a second: they think for two hours on average, and twelve at the longest."""
 AT_ONCE: Final = 12

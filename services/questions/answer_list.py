@@ -8,6 +8,8 @@ from typing import Final
 
 import asyncpg
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.files.sheets import SheetWriter
 from messaging.content.languages import DEFAULT
@@ -85,7 +87,7 @@ async def write_answers(
     *,
     unit_id: int | None = None,
     commented: bool = False,
-    actor: str,
+    actor: Actor,
 ) -> int:
     """Write the people who answered to a sheet, and note in the audit who took it.
 
@@ -108,7 +110,7 @@ async def write_answers(
         ):
             sheet.writerows(_cells(question, person) for person in page)
             n, after = n + len(page), page[-1].person_id
-        await db.execute(SQL["audit"], actor, f"question {question.name}", {"people": n})
+        await record(db, actor, AuditAction.ANSWERS_EXPORTED, f"question {question.name}", {"people": n})
     return n
 
 

@@ -32,7 +32,3 @@ where (s.answer is not null or cardinality(theirs.comments) > 0)
   and (not $4 or cardinality(theirs.comments) > 0)
 order by p.person_id
 limit $6;
-
--- name: audit
--- Who took a file.
-insert into audit (actor, action, subject, detail) values ($1, 'answers.exported', $2, $3);

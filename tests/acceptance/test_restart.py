@@ -17,6 +17,7 @@ from campaigns.launch import launch
 from campaigns.spec import load_campaign_spec
 from campaigns.variables import RESERVED
 from muster.demo_host import DemoHost
+from muster.operator import operator
 from people.imports.imports import import_people
 from sandbox.demo.ballot import CAMPAIGN, BallotStory, check_voters
 from sandbox.demo.home import new_demo_home
@@ -49,14 +50,14 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
     ) as stage:
         members = tmp_path / "members.csv"
         write_union(members, MEMBERS, 10)
-        await import_people(stage.runtime.pool, members, reserved=RESERVED)
+        await import_people(stage.runtime.pool, members, reserved=RESERVED, actor=operator("test"))
         spec = tmp_path / "spec.toml"
         words = shifted(CAMPAIGN.read_text(encoding="utf-8"), stage.runtime.clock().date())
         spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")
         async with stage.runtime.pool.acquire() as db:
             ballot = await create_ballot(db, load_ballot_spec(spec))
-        campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), "test")
-        await launch(stage.runtime, campaign.campaign_id, "test")
+        campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), operator("test"))
+        await launch(stage.runtime, campaign.campaign_id, operator("test"))
         mailbox = stage.sandbox.mailbox
 
         await until(lambda: len(mailbox) >= 40, "the first mails")

@@ -23,6 +23,7 @@ from campaigns.campaigns import create_campaign
 from campaigns.spec import CampaignSpec
 from core.db import load_queries
 from core.runtime import Runtime
+from muster.operator import operator
 from services.questions.spec import QuestionSpec
 from tests.bench.ground import Ground, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.links import HEADERS, NONCE, READS
@@ -273,4 +274,4 @@ async def _make(runtime: Runtime, own: BallotSpec | QuestionSpec, channel: str) 
     step = {"template": f"ask-{kind}", "channels": [channel]}
     name = f"{own.name}-{channel}"
     spec = {"name": name, "title": name, "about": {kind: own.name}, "quiet_hours": "none", "steps": [step]}
-    return (await create_campaign(runtime, CampaignSpec.model_validate(spec), "bench", own=own)).campaign_id
+    return (await create_campaign(runtime, CampaignSpec.model_validate(spec), operator("bench"), own=own)).campaign_id

@@ -11,6 +11,7 @@ from campaigns.launch import Launched, launch
 from campaigns.spec import CampaignSpec
 from core.db import connect, load_queries
 from core.runtime import Runtime
+from muster.operator import operator
 
 SQL: Final = load_queries(__file__)
 
@@ -44,10 +45,10 @@ async def make_campaign(runtime: Runtime, name: str, channel: str) -> int:
     step = {"template": "ballot-reminder", "channels": [channel]}
     campaign = {"name": name, "title": name, "about": {"ballot": "pay"}, "quiet_hours": "none", "steps": [step]}
     spec = CampaignSpec.model_validate(campaign)
-    return (await create_campaign(runtime, spec, "bench", own=ballot)).campaign_id
+    return (await create_campaign(runtime, spec, operator("bench"), own=ballot)).campaign_id
 
 
 async def launch_campaign(runtime: Runtime, campaign_id: int) -> tuple[int, Launched]:
     """Launch one; returns its step's id, and what the launch came to."""
-    (launched,) = await launch(runtime, campaign_id, "bench")
+    (launched,) = await launch(runtime, campaign_id, operator("bench"))
     return launched.step_id, launched

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from core.runtime import Runtime
 from muster.app import make_app
-from staff.accounts import Actor
+from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 from tests.browser.union import Union, write_union
 
@@ -94,7 +94,7 @@ class Site:
                 db,
                 email="ada@union.test",
                 name="Ada Price",
-                by=Actor("a test", "root"),
+                by=operator("a test"),
                 now=self.runtime.clock(),
                 create=True,
             )

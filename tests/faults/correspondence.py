@@ -19,7 +19,7 @@ from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict
 from messaging.states import ChannelName
-from staff.accounts import Actor
+from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 from tests.faults.servers import MAIL_FROM, SMS_FROM, STAFF, STAFF_PHONE
 from tests.faults.stage import Stage
@@ -29,7 +29,7 @@ LEAST: Final = 6
 ANSWER: Final = "Thank you, we look into it."
 _MINUTES: Final = 180
 """How long a link works: longer than any clock jumps."""
-_BY: Final = Actor("the harness", "the harness")
+_BY: Final = operator("the harness")
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def _send_link(stage: Stage, db: Connection, channel: ChannelName) -> int:
         return await queue_sign_in_link(
             db, stage.settings, channel=channel, sender=MAIL_FROM if channel == "email" else SMS_FROM,
             address=STAFF if channel == "email" else STAFF_PHONE, name="Ada", link=stage.settings.public_url + path,
-            minutes=_MINUTES, until=now + timedelta(minutes=_MINUTES), by=_BY.actor, now=now,
+            minutes=_MINUTES, until=now + timedelta(minutes=_MINUTES), by=_BY.name, now=now,
         )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ async def _answer_one(stage: Stage, db: Connection) -> int | None:
         try:
             async with db.transaction():
                 answer = await send_staff_reply(
-                    db, stage.settings, reply.reply_id, ANSWER, thread=MailThread(), actor=_BY.actor, at=system_clock()
+                    db, stage.settings, reply.reply_id, ANSWER, thread=MailThread(), actor=_BY, at=system_clock()
                 )
         except Conflict:
             continue  # they have opted out

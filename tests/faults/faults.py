@@ -15,6 +15,7 @@ from core.db import Connection
 from messaging.goals import meet
 from messaging.states import Reason
 from messaging.suppression import suppress
+from muster.operator import operator
 from sandbox.postmaster import MailConditions
 from sandbox.twilio import TwilioConfig
 from tests.faults import hosts
@@ -249,11 +250,11 @@ async def _pause_and_resume(stage: Stage) -> None:
     for turn in range(5):
         await stage.until_taken(0.1 + 0.12 * turn)
         await asyncio.sleep(luck.uniform(0, 0.1))
-        await stage.ask(lambda db: _in_one(db, pause(db, CAMPAIGN, "the harness", "to see")))
+        await stage.ask(lambda db: _in_one(db, pause(db, CAMPAIGN, operator("the harness"), "to see")))
         paused_at = time.time()
         await asyncio.sleep(luck.uniform(0.3, 1.0))
         stage.paused.append((paused_at, time.time()))
-        await stage.ask(lambda db: _in_one(db, resume(db, CAMPAIGN, "the harness", "")))
+        await stage.ask(lambda db: _in_one(db, resume(db, CAMPAIGN, operator("the harness"), "")))
     stage.over()
 
 

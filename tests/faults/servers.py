@@ -35,9 +35,10 @@ from core.runtime import open_runtime
 from core.settings import Settings
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey, start_valkey
+from muster.operator import operator
 from sandbox.demo.question import VISIT
 from services.questions.spec import load_question_spec
-from staff.accounts import Actor, add_staff
+from staff.accounts import add_staff
 from tests.faults.scale import ASKED, Scale
 
 T = TypeVar("T")
@@ -234,18 +235,18 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
                 "opens": (today - timedelta(days=2)).isoformat(), "closes": (today + timedelta(days=20)).isoformat(),
             }  # fmt: skip
             await create_ballot(db, BallotSpec.model_validate(ballot))
-            by = Actor("the harness", "the harness")
+            by = operator("the harness")
             await add_staff(db, STAFF, "Ada", by=by, now=runtime.clock(), phone=STAFF_PHONE)
         steps = [
             {"template": "ballot-reminder", "channels": ["email", "sms"]},
             {"template": "ballot-last-days", "channels": ["email", "sms"], "when": {"after": "3 days"}},
         ]
         spec = {"name": CAMPAIGN, "title": "Nudges", "about": {"ballot": "pay"}, "steps": steps}
-        await create_campaign(runtime, _spec(spec, asked=False), "the harness")
+        await create_campaign(runtime, _spec(spec, asked=False), operator("the harness"))
         question = load_question_spec(VISIT).model_copy(update={"closes": today + timedelta(days=20)})
         step = {"template": "feedback-request", "channels": ["email", "sms"]}
         spec = {"name": FEEDBACK, "title": "Feedback", "about": {"question": QUESTION}, "steps": [step]}
-        await create_campaign(runtime, _spec(spec, asked=True), "the harness", own=question)
+        await create_campaign(runtime, _spec(spec, asked=True), operator("the harness"), own=question)
     await ask(url, lambda db: db.execute("vacuum analyze"))
 
 

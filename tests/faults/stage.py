@@ -23,6 +23,7 @@ from campaigns.launch import launch
 from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
+from muster.operator import operator
 from tests.faults.outside import Outside, open_outside_world
 from tests.faults.scale import Scale
 from tests.faults.servers import LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
@@ -210,7 +211,7 @@ class Stage:
         async with open_runtime(self.settings, pool_size=3) as runtime:
             for name in names:
                 campaign_id = await runtime.pool.fetchval("select campaign_id from campaign where name = $1", name)
-                await launch(runtime, campaign_id, "the harness")
+                await launch(runtime, campaign_id, operator("the harness"))
 
     async def until_at_work(self) -> None:
         """Wait until every worker has come up."""

@@ -18,6 +18,7 @@ from core.runtime import Runtime
 from messaging.outbox.claim import StepChannel, claim
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.states import State
+from muster.operator import operator
 from people.imports.imports import import_people
 from tests.support.electorate import NOW, campaign_spec, connected
 from tests.support.outbox_rows import dispatcher
@@ -51,7 +52,7 @@ def loader(runtime: Runtime, folder: Path) -> Load:
         width = HEADER.count(",")
         text = "".join(f"{line}{',' * (width - line.count(','))}\n" for line in lines)
         path.write_text(HEADER + text, encoding="utf-8")
-        report = await import_people(runtime.pool, path, reserved=RESERVED, clock=runtime.clock)
+        report = await import_people(runtime.pool, path, reserved=RESERVED, clock=runtime.clock, actor=operator("test"))
         assert {problem.code for problem in report.problems} <= {"unreadable_date"}
 
     return load
@@ -69,12 +70,12 @@ async def add_visit(db: Connection) -> None:
 async def made(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
     about = changes.pop("about", {"question": "visit"})
     spec = campaign_spec(about=about, steps=[dict(step) for step in steps or (REMINDER,)], **changes)
-    return await create_campaign(runtime, spec, "staff")
+    return await create_campaign(runtime, spec, operator("staff"))
 
 
 async def launched(runtime: Runtime, *steps: Mapping[str, Any], **changes: object) -> Campaign:
     campaign = await made(runtime, *steps, **changes)
-    await launch(runtime, campaign.campaign_id, "staff")
+    await launch(runtime, campaign.campaign_id, operator("staff"))
     return campaign
 
 

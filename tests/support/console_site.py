@@ -15,10 +15,10 @@ from aiohttp.test_utils import TestClient, TestServer
 import console
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from staff.accounts import Actor
+from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 
-BY = Actor("an operator", "root")
+BY = operator("an operator")
 
 
 class Clock:

@@ -122,13 +122,15 @@ async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: in
     for action, subject, detail in (
         ("preferences.changed", f"person {person}", {"changes": [{"address": mask(PHONE), "to": "heliotrope"}]}),
         ("people.left", f"person {person}", {"on": "heliotrope"}),
-        ("x", "suppression list", {"about": f"{MAILBOX} and {PHONE}"}),
-        ("x", "another list", {"line\n" + MAILBOX: ["tab\t" + MAILBOX], "form": "to=zeb.q%40example.org&x",
-                               "number": 447700900471}),
-        ("x", "campaign nudges", {"reason": "none"}),
+        ("suppressions.imported", "suppression list", {"about": f"{MAILBOX} and {PHONE}"}),
+        (
+            "consents.imported", "another list",
+            {"line\n" + MAILBOX: ["tab\t" + MAILBOX], "form": "to=zeb.q%40example.org&x", "number": 447700900471},
+        ),
+        ("campaign.paused", "campaign nudges", {"reason": "none"}),
     ):  # fmt: skip
         await db.execute(
-            "insert into audit (actor, action, subject, detail) values ('ann', $1, $2, $3)", action, subject, detail
+            'select record_audit(\'{"kind": "operator", "name": "ann"}\', $1, $2, $3)', action, subject, detail
         )
     await db.execute(
         "insert into alert (key, severity, title, remedy, detail) values ('x', 'notice', $1, '', $2)",
@@ -188,7 +190,7 @@ async def _resumed(db: Connection, phone: str) -> None:
     await suppress(db, channel="sms", address=phone, reason="opted_out", source="sms_reply")
     lifted = await lift(db, channel="sms", address=phone, reason="opted_in", source="sms_reply")
     await db.execute(
-        "insert into audit (actor, action, subject, detail) values ('member', 'messages.resumed', $1, $2)",
+        "select record_audit('{\"kind\": \"member\", \"name\": \"\"}', 'messages.resumed', $1, $2)",
         f"suppression_event {lifted[0]}", {"source": "sms_reply"},
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from core.db import Connection
 from core.keyring import digest
 from core.runtime import Runtime
 from messaging.content.sent import render_again
+from muster.operator import operator
 from services.questions.questions import Question, create_question
 from services.questions.spec import QuestionSpec
 from tests.support.electorate import NOW, at_noon
@@ -144,8 +145,8 @@ async def ask(
         "steps": [{"template": template, "channels": ["sms", "email"]}],
     }  # fmt: skip
     runtime = at_noon(runtime)
-    campaign = await create_campaign(runtime, CampaignSpec.model_validate(given | changes), "olga")
-    await launch(runtime, campaign.campaign_id, "olga")
+    campaign = await create_campaign(runtime, CampaignSpec.model_validate(given | changes), operator("olga"))
+    await launch(runtime, campaign.campaign_id, operator("olga"))
     await db.execute(
         "update message set state = 'delivered', sent_at = $2, wire_at = $2"
         " where campaign_id = $1 and state = 'queued'",

@@ -21,6 +21,7 @@ from core.http.outbound_http import OutboundHttp, open_outbound_http
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import suppress
+from muster.operator import operator
 from webhooks.subscriptions.delivery import WebhookDelivery
 from webhooks.subscriptions.event_log import EventLog
 from webhooks.subscriptions.subscriptions import Subscription, add_subscription
@@ -128,7 +129,7 @@ class WebhookWorker:
 
     async def add(self, receiver: Receiver, *events: str, name: str = "crm") -> tuple[Subscription, str]:
         added, secret = await add_subscription(
-            self.runtime, name=name, url=receiver.url, events=events or ("*",), actor="ada"
+            self.runtime, name=name, url=receiver.url, events=events or ("*",), actor=operator("ada")
         )
         return added, secret.get_secret_value()
 

@@ -281,7 +281,7 @@ create index webhook_delivery_at on webhook_delivery using brin (at);
 -- somebody who was erased goes from them when they are taken anew; only a table's owner may have that done, before 17.
 create function forget_statistics() returns void language sql security definer set search_path = public, pg_temp as $$
   analyze person, address, message, message_event, message_archive, message_event_archive, suppression, suppression_event,
-    consent_event, claim, response, response_comment, audit, reply, alert, campaign, inbound_log, inbound_mail,
+    consent_event, claim, response, response_comment, audit_detail, reply, alert, campaign, inbound_log, inbound_mail,
     inbound_malformed, soft_bounce, page_view, sent_once, webhook_event, webhook_delivery;
 $$;
 

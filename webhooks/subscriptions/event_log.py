@@ -16,10 +16,10 @@ from typing import Final
 
 from ballots import feed
 from core.db import Connection, load_queries
+from core.db.high_water_mark import ends, find_high_water_mark
 from core.runtime import Runtime
 from webhooks.subscriptions.event_sources import CLAIM_TABLE, SOURCES, FoundEvent, last_change, read, wanted_sources
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
-from webhooks.subscriptions.high_water_mark import ends, find_high_water_mark
 from webhooks.subscriptions.state_changes import state_changes, wants_state_changes
 
 SQL: Final = load_queries(__file__)

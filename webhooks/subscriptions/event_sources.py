@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from core.audit import AuditAction
 from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
@@ -30,12 +31,12 @@ _STATES: Final = {
     "expired": "message.withdrawn",
 }
 _CAMPAIGN_ACTIONS: Final = {
-    "launch": "campaign.started",
-    "pause": "campaign.paused",
-    "resume": "campaign.resumed",
-    "reopen": "campaign.resumed",
-    "cancel": "campaign.cancelled",
-    "finish": "campaign.finished",
+    AuditAction.CAMPAIGN_LAUNCHED: "campaign.started",
+    AuditAction.CAMPAIGN_PAUSED: "campaign.paused",
+    AuditAction.CAMPAIGN_RESUMED: "campaign.resumed",
+    AuditAction.CAMPAIGN_REOPENED: "campaign.resumed",
+    AuditAction.CAMPAIGN_CANCELLED: "campaign.cancelled",
+    AuditAction.CAMPAIGN_FINISHED: "campaign.finished",
 }
 
 

@@ -75,7 +75,7 @@ order by r.reply_id;
 select
   a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, subject.subject_kind, subject.name as subject,
   nullif(a.detail ->> 'reason', '') as why
-from audit a
+from audit_shown a
 join campaign c on c.name = substr(a.subject, length('campaign ') + 1)
 join subject using (subject_kind, subject_id)
 where a.audit_id > $1 and a.audit_id <= $2 and a.subject like 'campaign %'

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
+from core.access import Actor
 from core.alerts import resolve_alert
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.http.outbound_http import check_url, is_open_to_read
@@ -102,7 +104,7 @@ class DeliveryAttempt:
 
 
 async def add_subscription(
-    runtime: Runtime, *, name: str, url: str, events: Sequence[str], include: Sequence[str] = (), actor: str
+    runtime: Runtime, *, name: str, url: str, events: Sequence[str], include: Sequence[str] = (), actor: Actor
 ) -> tuple[Subscription, SecretStr]:
     """Add a subscription; it receives events from this moment on.
 
@@ -131,11 +133,17 @@ async def add_subscription(
     async with event_log.beginning(runtime, types) as (db, cursor):
         added = await db.fetchval(
             SQL["insert_subscription"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
-            encrypt(runtime.settings.secret_key, secret), cursor, actor, now,
+            encrypt(runtime.settings.secret_key, secret), cursor, actor.name, now,
         )  # fmt: skip
         if added is None:
             raise Conflict(f"There is already a webhook {name}.", remedy=f"See: muster webhooks show {name}")
-        await _note(db, actor, "add", name, {"url": url, "events": list(events), "include": list(include)})
+        await record(
+            db,
+            actor,
+            AuditAction.WEBHOOK_ADDED,
+            f"webhook {name}",
+            {"url": url, "events": list(events), "include": list(include)},
+        )
         return await get_subscription(db, name), secret
 
 
@@ -156,7 +164,7 @@ async def list_subscriptions(db: Connection) -> list[Subscription]:
     return [Subscription(**row) for row in await db.fetch(SQL["list_subscriptions"], None, _TYPES)]
 
 
-async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: str) -> SecretStr:
+async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: Actor) -> SecretStr:
     """Give a subscription a new secret; for a while the former one signs as well.
 
     Returns:
@@ -170,11 +178,17 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, a
         encrypted = encrypt(runtime.settings.secret_key, secret)
         if await db.fetchval(SQL["rotate_secret"], name, encrypted, now + overlap, now) is None:
             raise await _nobody(db, name)
-        await _note(db, actor, "rotate", name, {"overlap_hours": overlap / timedelta(hours=1)})
+        await record(
+            db,
+            actor,
+            AuditAction.WEBHOOK_ROTATED,
+            f"webhook {name}",
+            {"overlap_hours": overlap / timedelta(hours=1)},
+        )
     return secret
 
 
-async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> Subscription:
+async def pause(db: Connection, name: str, *, reason: str = "", actor: Actor) -> Subscription:
     """Pause a subscription; events that happen meanwhile are kept for it.
 
     Raises:
@@ -182,12 +196,12 @@ async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> S
         Conflict: the subscription is not active.
     """
     async with db.transaction():
-        await _change(db, "pause", name, reason or f"paused by {actor}")
-        await _note(db, actor, "pause", name, {"reason": reason})
+        await _change(db, "pause", name, reason or f"paused by {actor.name}")
+        await record(db, actor, AuditAction.WEBHOOK_PAUSED, f"webhook {name}", {"reason": reason})
         return await get_subscription(db, name)
 
 
-async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Subscription:
+async def resume(db: Connection, name: str, *, now: datetime, actor: Actor) -> Subscription:
     """Resume a paused subscription from the event it stopped at.
 
     Raises:
@@ -197,12 +211,12 @@ async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Sub
     async with db.transaction():
         subscription_id = await _change(db, "resume", name, now)
         await resolve_alert(db, alert_key(subscription_id))
-        await _note(db, actor, "resume", name, {})
+        await record(db, actor, AuditAction.WEBHOOK_RESUMED, f"webhook {name}")
         return await get_subscription(db, name)
 
 
 async def replay(
-    db: Connection, name: str, *, after: int | None = None, since: datetime | None = None, now: datetime, actor: str
+    db: Connection, name: str, *, after: int | None = None, since: datetime | None = None, now: datetime, actor: Actor
 ) -> Subscription:
     """Deliver every event after a position once more, in order, under its former id.
 
@@ -228,14 +242,14 @@ async def replay(
             )
         if await db.fetchval(SQL["move_cursor"], name, cursor, now) is None:
             raise await _nobody(db, name)
-        await _note(db, actor, "replay", name, {"after": cursor})
+        await record(db, actor, AuditAction.WEBHOOK_REPLAYED, f"webhook {name}", {"after": cursor})
         subscription = await get_subscription(db, name)
         if subscription.state == "active":
             await resolve_alert(db, alert_key(subscription.subscription_id))  # retries start over
         return subscription
 
 
-async def remove(db: Connection, name: str, *, actor: str) -> None:
+async def remove(db: Connection, name: str, *, actor: Actor) -> None:
     """Delete a subscription, its secret and its log.
 
     Raises:
@@ -246,7 +260,7 @@ async def remove(db: Connection, name: str, *, actor: str) -> None:
         if removed is None:
             raise await _nobody(db, name)
         await resolve_alert(db, alert_key(removed))
-        await _note(db, actor, "remove", name, {})
+        await record(db, actor, AuditAction.WEBHOOK_REMOVED, f"webhook {name}")
 
 
 async def deliveries(
@@ -290,10 +304,6 @@ async def _nobody(db: Connection, name: str) -> NotFound:
     names = [row["name"] for row in await db.fetch(SQL["list_names"])]
     known = names_instead(name, names) if names else "Add one with: muster webhooks add NAME URL --event '*'"
     return NotFound(f"There is no webhook {name}.", remedy=known)
-
-
-async def _note(db: Connection, actor: str, action: str, name: str, detail: dict[str, Any]) -> None:
-    await db.execute(SQL["record_audit"], actor, action, f"webhook {name}", detail)
 
 
 def _check_scheme(settings: Settings, url: str) -> None:

@@ -61,10 +61,6 @@ returning subscription_id;
 -- Deletes a subscription.
 delete from webhook_subscription where name = $1 returning subscription_id;
 
--- name: record_audit
--- Records which member of staff did what to a subscription.
-insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
-
 -- name: list_deliveries
 -- The latest attempts first.
 select d.delivery_id, d.at, d.seq, d.webhook_id, d.type, d.reason, d.attempt, d.took, d.status, d.problem, d.answer

@@ -12,6 +12,7 @@ from ballots.ballots import enrol
 from ballots.claims import record_claim
 from core.db import Connection
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.support.electorate import add_ballot, add_person
 from tests.support.inbound_rows import serve
 
@@ -24,7 +25,7 @@ async def test_the_api_agrees_with_its_document(runtime: Runtime, db: Connection
         await record_claim(
             db, ballot_id=ballot_id, person_id=person_id, kind="voted", source="link", recorder="member", confidence=0.9
         )
-    key = await make_key(db, "crm", actor="ada", now=datetime.now(UTC))
+    key = await make_key(db, "crm", actor=operator("ada"), now=datetime.now(UTC))
     document_served = document(runtime.settings.public_url)
     for path in document_served["paths"].values():
         # not here: waiting for a minute, and what is said to streams, which never end; any other name is no ballot

@@ -24,6 +24,7 @@ from core.runtime import Runtime
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.suppression import active_suppressions, suppress
 from muster.jobs import Jobs
+from muster.operator import operator
 from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.people import count_people, find_person
@@ -56,7 +57,7 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
     over, going, people = await two_ballots(db)
     step = await add_step(db)
     (waiting,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=people[0])
-    left = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    left = await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     assert (left.struck_off, left.withdrawn, left.ballots, left.problems) == (1, 1, 1, [])
     assert await figures(db, over) == (3, 1)
     assert await figures(db, going) == (2, 0)
@@ -67,20 +68,20 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
     assert (await count_people(db)).people == 2
     assert await db.fetchval("select count(*) from claim where person_id = $1", people[0]) == 2
     assert await enrol(db, going) == 0
-    again = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    again = await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     assert (again.struck_off, again.known) == (0, 1)
 
-    assert await come_back(db, ["M1", "M2"], actor="olga", now=NOW) == ["M1"]
+    assert await come_back(db, ["M1", "M2"], actor=operator("olga"), now=NOW) == ["M1"]
     assert await figures(db, going) == (3, 1)
     assert not await active_suppressions(db, channel="person", address=str(people[0]))
-    noted = await db.fetch("select actor, action, subject from audit order by audit_id")
+    noted = await db.fetch("select actor, action, subject from audit_shown order by audit_id")
     person = f"person {people[0]}"
     assert [tuple(row) for row in noted] == [("olga", "people.left", person), ("olga", "people.came_back", person)]
 
 
 async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: Connection) -> None:
     _, going, _ = await two_ballots(db)
-    left = await leave(db, [Leaver("M1", TODAY + timedelta(days=2))], actor="olga", now=NOW)
+    left = await leave(db, [Leaver("M1", TODAY + timedelta(days=2))], actor=operator("olga"), now=NOW)
     assert (left.struck_off, left.to_come) == (0, 1)
     assert await figures(db, going) == (3, 1)
     assert (await strike_off(db, NOW + timedelta(days=1))).struck_off == 0
@@ -98,28 +99,28 @@ async def left_on(db: Connection, member_id: str) -> str:
 async def test_a_list_that_names_leavers_again_changes_nothing(db: Connection) -> None:
     """As monthly lists do: without a date, with an older one, or with one that is to come."""
     await two_ballots(db)
-    await leave(db, [Leaver("M1", TODAY - timedelta(days=30))], actor="olga", now=NOW - timedelta(days=20))
+    await leave(db, [Leaver("M1", TODAY - timedelta(days=30))], actor=operator("olga"), now=NOW - timedelta(days=20))
     day = await left_on(db, "M1")
     for at in (TODAY, TODAY - timedelta(days=60), TODAY + timedelta(days=60)):
-        again = await leave(db, [Leaver("M1", at)], actor="olga", now=NOW)
+        again = await leave(db, [Leaver("M1", at)], actor=operator("olga"), now=NOW)
         assert (again.struck_off, again.to_come, again.known) == (0, 0, 1)
         assert await left_on(db, "M1") == day
-    assert await db.fetchval("select count(*) from audit where action = 'people.left'") == 1
+    assert await db.fetchval("select count(*) from audit_shown where action = 'people.left'") == 1
 
 
 async def test_a_date_to_come_is_corrected_until_it_has_come(db: Connection) -> None:
     await two_ballots(db)
-    await leave(db, [Leaver("M1", TODAY + timedelta(days=9))], actor="olga", now=NOW)
-    later = await leave(db, [Leaver("M1", TODAY + timedelta(days=12))], actor="olga", now=NOW)
+    await leave(db, [Leaver("M1", TODAY + timedelta(days=9))], actor=operator("olga"), now=NOW)
+    later = await leave(db, [Leaver("M1", TODAY + timedelta(days=12))], actor=operator("olga"), now=NOW)
     assert (later.to_come, later.known) == (1, 0)
-    now = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    now = await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     assert (now.struck_off, now.to_come, now.known) == (1, 0, 0)
 
 
 async def test_a_leaver_named_twice_counts_once(db: Connection) -> None:
     await two_ballots(db)
     twice = [Leaver("M1", TODAY, 2), Leaver("M2", TODAY, 3), Leaver("M1", TODAY, 4), Leaver("M2", NOW, 5)]
-    left = await leave(db, twice, actor="olga", now=NOW)
+    left = await leave(db, twice, actor=operator("olga"), now=NOW)
     assert (left.struck_off, left.known, left.repeated) == (2, 0, 2)
     assert [(problem.line, problem.code) for problem in left.problems] == [(5, "another_date")]
 
@@ -129,22 +130,24 @@ async def test_leaving_again_after_a_return_counts_whatever_our_clock_shows(db: 
     _, _, people = await two_ballots(db)
     behind = await db.fetchval("select now() - interval '5 minutes'")
     for _ in range(2):
-        assert (await leave(db, [Leaver("M1", TODAY)], actor="olga", now=behind)).struck_off == 1
+        assert (await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=behind)).struck_off == 1
         assert [
             suppression.reason
             for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
         ] == ["left"]
-        await come_back(db, ["M1"], actor="olga", now=behind)
+        await come_back(db, ["M1"], actor=operator("olga"), now=behind)
 
 
 async def test_a_return_does_not_retract_a_lists_claims(pool: Pool, db: Connection, tmp_path: Path) -> None:
     """Staff lets somebody be a member again: that they asked for no messages before, a list may still say."""
     _, _, people = await two_ballots(db)
-    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
-    await come_back(db, ["M1"], actor="olga", now=NOW)
+    await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
+    await come_back(db, ["M1"], actor=operator("olga"), now=NOW)
     path = tmp_path / "stopped.csv"
     path.write_text("member id,reason,since\nM1,opted out,2026-10-01\n")
-    report = await import_suppressions(pool, path, actor="olga", region="GB", zone=ZoneInfo("Europe/London"), now=NOW)
+    report = await import_suppressions(
+        pool, path, actor=operator("olga"), region="GB", zone=ZoneInfo("Europe/London"), now=NOW
+    )
     assert (report.added, report.lifted_since) == (1, 0)
     assert [
         suppression.reason for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
@@ -158,7 +161,7 @@ async def test_a_leaver_is_not_counted_among_members(db: Connection) -> None:
     assert await people_by_language(db) == {"en": 2, "cy": 1}
     for wanted in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
         assert not await unheld_in_audience(db, wanted)
-    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     assert await people_by_language(db) == {"en": 2}
     for wanted in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
         assert len(await unheld_in_audience(db, wanted)) == 1
@@ -166,9 +169,9 @@ async def test_a_leaver_is_not_counted_among_members(db: Connection) -> None:
 
 async def test_an_opt_out_made_while_away_is_kept_on_return(db: Connection) -> None:
     _, _, people = await two_ballots(db)
-    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
-    await come_back(db, ["M1"], actor="olga", now=NOW)
+    await come_back(db, ["M1"], actor=operator("olga"), now=NOW)
     assert [
         suppression.reason for suppression in await active_suppressions(db, channel="person", address=str(people[0]))
     ] == ["opted_out"]
@@ -178,11 +181,11 @@ async def test_a_file_that_still_names_leavers_reports_them_and_leaves_them_stru
     pool: Pool, db: Connection, tmp_path: Path
 ) -> None:
     _, going, _ = await two_ballots(db)
-    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    await leave(db, [Leaver("M1", TODAY)], actor=operator("olga"), now=NOW)
     path = tmp_path / "members.csv"
     path.write_text("member id,first name,mobile\nM1,Anna,07700 900009\nM2,Ann,07700 900002\n")
-    await leave(db, [Leaver("M2", NOW + timedelta(days=30))], actor="olga", now=NOW)  # a member until then
-    report = await import_people(pool, path, reserved=RESERVED)
+    await leave(db, [Leaver("M2", NOW + timedelta(days=30))], actor=operator("olga"), now=NOW)  # a member until then
+    report = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
     assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
     back = await find_person(db, "M1")
     assert (back.first_name, back.left_at) == ("Anna", TODAY)
@@ -198,8 +201,8 @@ async def test_many_leave_by_a_list(db: Connection, tmp_path: Path) -> None:
     assert [(leaver.member_id, f"{leaver.at:%Y-%m-%d}") for leaver in leavers] == [
         ("M1", "2026-11-01"), ("M2", "2026-11-22"), ("M9", "2026-11-02"),
     ]  # fmt: skip
-    left = await leave(db, leavers, actor="olga", now=NOW)
+    left = await leave(db, leavers, actor=operator("olga"), now=NOW)
     assert (left.struck_off, [problem.code for problem in left.problems]) == (2, ["unknown_member"])
     assert sorted((problem.line, problem.code) for problem in problems) == [(4, "no_member"), (6, "not_a_date")]
     with pytest.raises(NotFound, match="M9"):
-        await come_back(db, ["M9"], actor="olga", now=NOW)
+        await come_back(db, ["M9"], actor=operator("olga"), now=NOW)

@@ -17,6 +17,7 @@ from campaigns.launch import launch
 from campaigns.preview import advice_of_steps, plan
 from core.runtime import Runtime
 from core.settings import Settings
+from muster.operator import operator
 from tests.integration.campaigns.test_message_languages import said
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
 
@@ -38,12 +39,12 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
             person = await add_person(db, external_id, **address)  # type: ignore[arg-type]
             await db.execute("update person set language = $2 where person_id = $1", person, language)
         await create_ballot(db, ballot_spec(opens=NOW - timedelta(days=9), closes=NOW + timedelta(days=8), **dates))
-    campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), operator("staff"))
     async with connected(muster) as db:
         [step] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
         assert not [warning for warning in step.warnings if "past" in warning]
         planned = {example.text for example in step.examples}
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     words = await said(muster)
     assert any(text.startswith(words["3"][:40]) for text in planned), "the plan shows what is sent"
     return words
@@ -76,7 +77,7 @@ async def test_a_template_that_names_a_past_day_is_warned_of(runtime: Runtime, t
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec(replacement_by=NOW + timedelta(days=1)))
     steps = [*one_step("own", channels=["sms"]), *one_step("own", channels=["sms"], when={"after": "2 days"})]
-    campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     async with connected(muster) as db:
         [(position, said_of)] = await advice_of_steps(db, campaign.campaign_id, NOW)
     assert position == 2, "the first goes in time"
@@ -95,7 +96,7 @@ async def test_a_template_of_another_subject_is_warned_of(runtime: Runtime, tmp_
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec())
     steps = [*one_step("bin-days", channels=["sms"]), *one_step("ballot-reminder", channels=["sms"])]
-    campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     async with connected(muster) as db:
         advice = await advice_of_steps(db, campaign.campaign_id, NOW)
     strange = "The template bin-days says nothing of a ballot or a vote. Is it the one you mean?"

@@ -15,6 +15,7 @@ from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import suppress
+from muster.operator import operator
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
 from tests.support.rows import row_of
@@ -136,7 +137,7 @@ async def test_a_reply_read_with_our_words_is_classified_again_without_them(camp
         "update reply set reading = 'unclear', rule_version = 'older', answer_kind = null, answer_id = null,"
         " why_open = 'unclear', state = 'open'"
     )
-    await reclassify(campaign.db, actor="eve", at=NOW)
+    await reclassify(campaign.db, actor=operator("eve"), at=NOW)
     assert await campaign.status(ann) == "voted"
     assert await campaign.suppressed() == set()
 

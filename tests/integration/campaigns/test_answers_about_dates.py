@@ -25,6 +25,7 @@ from core.settings import ROOT
 from messaging.outbox.history import history
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
+from muster.operator import operator
 from services.questions.answer_list import list_respondents
 from services.questions.counts import answer_counts, recount
 from services.questions.questions import create_question, get_question
@@ -67,7 +68,9 @@ class Visit:
         given = {"name": "visits", "title": "Visits", "about": {"question": "appointments-2026"}, "quiet_hours": "none"}
         # the shorter one comes first, so that it is followed first as well
         spec = CampaignSpec.model_validate({**given, "audience": audience, "steps": [HOURS, DAY], **changes})
-        await launch(self.runtime, (await create_campaign(self.runtime, spec, "olga")).campaign_id, "olga")
+        await launch(
+            self.runtime, (await create_campaign(self.runtime, spec, operator("olga"))).campaign_id, operator("olga")
+        )
 
     async def on(self, date: str, *, follow: bool = True, name: str = "Ann") -> None:
         await self._load(f"1,{name},{PHONE},,,,{date}")
@@ -277,8 +280,8 @@ async def test_the_files_in_the_documentation_are_created_and_launched(muster: R
         path = tmp_path / "file.toml"
         path.write_text(file, encoding="utf-8")
         spec, own = load_campaign_file(path)
-        campaign = await create_campaign(muster, spec, "olga", own=own)
-        await launch(muster, campaign.campaign_id, "olga")
+        campaign = await create_campaign(muster, spec, operator("olga"), own=own)
+        await launch(muster, campaign.campaign_id, operator("olga"))
         due += await muster.pool.fetch(
             "select m.not_before, m.state from message m where campaign_id = $1 order by 1", campaign.campaign_id
         )

@@ -18,6 +18,7 @@ from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.reconcile import reconcile
+from muster.operator import operator
 from tests.support.appointments import REMINDER, Clock, add_visit, loader, made, send_due
 from tests.support.electorate import NOW, at_noon, connected
 
@@ -120,7 +121,7 @@ class World:
     async def launch(self) -> None:
         if not self.launched:
             await self.leave_to_notes()
-            await launch(self.runtime, self.campaign_id, "staff")
+            await launch(self.runtime, self.campaign_id, operator("staff"))
             self.launched = True
             await self.tick()
 
@@ -148,13 +149,13 @@ class World:
         if not self.launched:
             return
         async with connected(self.runtime) as db:
-            await lifecycle.pause(db, self.name, "staff")
+            await lifecycle.pause(db, self.name, operator("staff"))
         self.clock.now += timedelta(hours=hours_)
         await follow_dates(self.runtime)
         await reconcile(self.runtime, dispatcher_id=None)
         assert await send_due(self.runtime, self.step_id) == {}
         async with connected(self.runtime) as db:
-            await lifecycle.resume(db, self.name, "staff")
+            await lifecycle.resume(db, self.name, operator("staff"))
         await self.tick()
 
 
@@ -192,5 +193,5 @@ async def test_any_order_leaves_one_message_at_the_right_time(
         await one.wait(STRIDE)
     assert one.sent == {person: [when] for person, when in one.expected.items()}
     async with connected(here) as db:
-        await lifecycle.cancel(db, one.name, "staff")
+        await lifecycle.cancel(db, one.name, operator("staff"))
         assert await db.fetchval("select count(*) from date_change where step_id = $1", one.step_id) == 0

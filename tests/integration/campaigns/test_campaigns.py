@@ -25,6 +25,7 @@ from messaging.outbox.senders import resume_sender
 from messaging.outbox.steps import finish_drained
 from messaging.states import State
 from muster.cli.campaign_tables import status_table
+from muster.operator import operator
 from tests.support.electorate import NOW, STEPS, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
 
 DOCS = Path(__file__).parents[3] / "docs" / "campaigns.md"
@@ -124,9 +125,9 @@ async def test_the_file_in_the_docs_makes_a_ballot_and_a_campaign(muster: Runtim
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, load_ballot_spec(path))
-    await create_campaign(muster, load_campaign_spec(path), "staff")
+    await create_campaign(muster, load_campaign_spec(path), operator("staff"))
 
-    [launched] = await launch(muster, (await _found(muster)).campaign_id, "staff")
+    [launched] = await launch(muster, (await _found(muster)).campaign_id, operator("staff"))
 
     assert launched.by_channel == {"sms": 1}
     async with connected(muster) as db:
@@ -181,7 +182,7 @@ async def test_errors_are_found_when_the_campaign_is_created(
     own = replace(muster, settings=muster.settings.model_copy(update={"templates": tmp_path}))
 
     with pytest.raises(SpecError) as caught:
-        await create_campaign(own, make(), "staff")
+        await create_campaign(own, make(), operator("staff"))
 
     assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
     async with connected(muster) as db:
@@ -192,37 +193,37 @@ async def test_a_channel_without_a_provider_is_refused(muster: Runtime) -> None:
     await _members(muster)
     without = replace(muster, settings=muster.settings.model_copy(update={"smtp_url": None}))
     with pytest.raises(SpecError) as caught:
-        await create_campaign(without, campaign_spec(), "staff")
+        await create_campaign(without, campaign_spec(), operator("staff"))
     assert caught.value.problems == ("campaign.steps[1].channels: no mail relay is set up (MUSTER_SMTP_URL)",)
 
 
 async def test_a_campaign_that_would_reach_nobody_is_refused_with_the_reasons(muster: Runtime) -> None:
     await _members(muster)
     with pytest.raises(SpecError, match="would reach nobody of its 1 person") as caught:
-        await create_campaign(muster, campaign_spec(audience={"members": ["3"]}), "staff")
+        await create_campaign(muster, campaign_spec(audience={"members": ["3"]}), operator("staff"))
     assert caught.value.problems[0].startswith("1 x no_address: ")
     with pytest.raises(SpecError, match="is empty") as empty:
-        await create_campaign(muster, campaign_spec(audience={"language": "cy"}), "staff")
+        await create_campaign(muster, campaign_spec(audience={"language": "cy"}), operator("staff"))
     assert "muster people count" in empty.value.remedy
 
 
 async def test_a_closed_ballot_an_unknown_one_and_a_name_that_is_taken_are_refused(muster: Runtime) -> None:
     await _members(muster)
-    await create_campaign(muster, campaign_spec(), "staff")
+    await create_campaign(muster, campaign_spec(), operator("staff"))
     with pytest.raises(Conflict, match="already a campaign nudges"):
-        await create_campaign(muster, campaign_spec(), "staff")
+        await create_campaign(muster, campaign_spec(), operator("staff"))
     with pytest.raises(NotFound, match="no ballot other"):
-        await create_campaign(muster, campaign_spec(name="b", about={"ballot": "other"}), "staff")
+        await create_campaign(muster, campaign_spec(name="b", about={"ballot": "other"}), operator("staff"))
     late = replace(muster, clock=lambda: datetime(2026, 12, 8, tzinfo=UTC))
     with pytest.raises(Conflict, match="closed on Monday 7 December, 12:00"):
-        await create_campaign(late, campaign_spec(name="c"), "staff")
+        await create_campaign(late, campaign_spec(name="c"), operator("staff"))
 
 
 async def test_senders_and_pace_come_from_the_file_or_the_settings(muster: Runtime) -> None:
     await _members(muster)
-    await create_campaign(muster, campaign_spec(), "staff")
+    await create_campaign(muster, campaign_spec(), operator("staff"))
     own = {"email": "Branch <branch@x.test>"}
-    await create_campaign(muster, campaign_spec(name="own", senders=own, pace={"sms": 12.5}), "staff")
+    await create_campaign(muster, campaign_spec(name="own", senders=own, pace={"sms": 12.5}), operator("staff"))
 
     async with connected(muster) as db:
         rows = await db.fetch("select channel, address, display_name, pace::float8 from sender order by 1, 2")
@@ -235,39 +236,39 @@ async def test_senders_and_pace_come_from_the_file_or_the_settings(muster: Runti
 
 async def test_a_campaign_is_paused_resumed_and_cancelled_with_its_steps(muster: Runtime) -> None:
     await _members(muster)
-    campaign = await create_campaign(muster, campaign_spec(), "staff")
+    campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         with pytest.raises(Conflict, match="is draft; only one that is running can be paused"):
-            await campaigns.pause(db, "nudges", "amy")
-    await launch(muster, campaign.campaign_id, "staff")
+            await campaigns.pause(db, "nudges", operator("amy"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
 
     async with connected(muster) as db:
-        paused = await campaigns.pause(db, "nudges", "amy", "too many replies")
+        paused = await campaigns.pause(db, "nudges", operator("amy"), "too many replies")
         assert (paused.state, paused.paused_reason) == ("paused", "too many replies")
         assert await db.fetchval("select state from step where position = 1") == "paused"
     later = replace(muster, clock=lambda: NOW + timedelta(days=4))
     assert await launch_due_steps(later) == 0, "nothing starts while it is paused"
     with pytest.raises(Conflict, match="is paused"):
-        await launch(muster, campaign.campaign_id, "staff")
+        await launch(muster, campaign.campaign_id, operator("staff"))
 
     async with connected(muster) as db:
-        resumed = await campaigns.resume(db, "nudges", "amy")
+        resumed = await campaigns.resume(db, "nudges", operator("amy"))
         assert (resumed.state, resumed.paused_reason) == ("running", None)
-        await campaigns.cancel(db, "nudges", "amy")
+        await campaigns.cancel(db, "nudges", operator("amy"))
         with pytest.raises(Conflict, match="is cancelled"):
-            await campaigns.resume(db, "nudges", "amy")
+            await campaigns.resume(db, "nudges", operator("amy"))
         told = await status(db, "nudges", NOW)
         assert [step.state for step in told.steps] == ["cancelled", "cancelled"]
         assert told.steps[0].counts == {State.CANCELLED: 2, State.SKIPPED: 1}
         assert told.outcome.figures["turnout"].electorate == 3
-        actions = [row["action"] for row in await db.fetch("select action from audit order by audit_id")]
-    assert actions == ["create", "launch", "pause", "resume", "cancel"]
+        actions = [row["action"] for row in await db.fetch("select action from audit_shown order by audit_id")]
+    assert actions == [f"campaign.{did}" for did in ("created", "launched", "paused", "resumed", "cancelled")]
 
 
 async def test_a_campaign_is_finished_when_its_steps_are(muster: Runtime) -> None:
     await _members(muster)
-    campaign = await create_campaign(muster, campaign_spec(), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute("update step set state = 'finished' where position = 1")
         await launch_due_steps(muster)
@@ -285,7 +286,9 @@ async def test_a_window_and_caps_become_the_steps_own(muster: Runtime) -> None:
         {**STEPS[0], "window": {"zone": "Europe/Paris", "until": "2026-11-30T12:00:00"}, "frequency_cap": "none"},
         {**STEPS[1], "send_before": "2026-11-29T12:00:00"},
     ]
-    await create_campaign(muster, campaign_spec(steps=steps, window=window, frequency_cap="2 in 7 days"), "staff")
+    await create_campaign(
+        muster, campaign_spec(steps=steps, window=window, frequency_cap="2 in 7 days"), operator("staff")
+    )
     async with connected(muster) as db:
         first, second = await db.fetch("select * from step order by position")
     assert (first["window_days"], first["window_zone"]) == ([1, 2, 3, 4, 5], "Europe/Paris")
@@ -304,15 +307,15 @@ async def test_a_window_that_is_over_or_upside_down_is_refused_by_key(muster: Ru
         ({"from": "2026-12-09"}, "campaign.steps[1].window.from: that is after the last moment it may be sent"),
     ):
         with pytest.raises(SpecError) as refused:
-            await create_campaign(muster, campaign_spec(steps=STEPS[:1], window=window), "staff")
+            await create_campaign(muster, campaign_spec(steps=STEPS[:1], window=window), operator("staff"))
         [problem] = refused.value.problems
         assert problem.startswith(line)
 
 
 async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be_paused(muster: Runtime) -> None:
     await _members(muster)
-    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute("update message set state = 'failed', reason = 'sender_refused' where state = 'queued'")
         await finish_drained(db)
@@ -321,20 +324,20 @@ async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be
         assert (await get_campaign(db, "nudges")).state == "finished"
         refused = "select distinct sender_id from message where state = 'failed' and channel = 'sms'"
         assert await resume_sender(db, await db.fetchval(refused), now=NOW) == 1
-        paused = await campaigns.pause(db, "nudges", "staff", "wait")  # before any worker has looked
+        paused = await campaigns.pause(db, "nudges", operator("staff"), "wait")  # before any worker has looked
         assert (paused.state, await db.fetchval("select state from step")) == ("paused", "paused")
-        await campaigns.resume(db, "nudges", "staff")
+        await campaigns.resume(db, "nudges", operator("staff"))
     await launch_due_steps(muster)
     async with connected(muster) as db:
         assert (await get_campaign(db, "nudges")).state == "running"
-        await campaigns.cancel(db, "nudges", "staff")
+        await campaigns.cancel(db, "nudges", operator("staff"))
         assert await db.fetchval("select state from step") == "cancelled"
 
 
 async def test_a_campaign_with_returned_messages_is_resumed_by_a_worker(muster: Runtime) -> None:
     await _members(muster)
-    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute("update step set state = 'finished'")
     await launch_due_steps(muster)
@@ -348,8 +351,8 @@ async def test_a_campaign_with_returned_messages_is_resumed_by_a_worker(muster: 
 
 async def test_a_stopped_sender_is_shown_on_the_campaign(muster: Runtime) -> None:
     await _members(muster)
-    campaign = await create_campaign(muster, campaign_spec(), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute(
             "update sender set paused_reason = '12 of the last 90 messages were refused.' where channel = 'sms'"

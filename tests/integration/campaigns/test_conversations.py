@@ -18,6 +18,7 @@ from messaging.outbox.concealment import Contents
 from messaging.outbox.transactional import KEEPS_MENU, MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason
 from messaging.suppression import active_suppressions, suppress
+from muster.operator import operator
 from tests.integration.campaigns.test_email_replies import answer, reply_address
 from tests.support.electorate import NOW, add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, Recipient, make_campaign
@@ -93,7 +94,7 @@ async def test_words_of_thanks_to_an_answer_by_hand_are_no_vote(campaign: Campai
     assert answered.answer_id is None
     assert (answered.reading, answered.why_open) == ("unclear", "unclear")
     await campaign.db.execute("update reply set rule_version = 'older'")
-    looked, otherwise = await reclassify(campaign.db, actor="olga", at=NOON)
+    looked, otherwise = await reclassify(campaign.db, actor=operator("olga"), at=NOON)
     assert (looked, otherwise) == (1, [])
     assert await campaign.status(ann) is None
 
@@ -138,7 +139,13 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     first = await says(campaign, "how do I vote, and by when?")
     assert first.reply_id is not None
     by_hand = await send_staff_reply(
-        db, runtime.settings, first.reply_id, "By post. Have you done it?", thread=MailThread(), actor="olga", at=BEFORE
+        db,
+        runtime.settings,
+        first.reply_id,
+        "By post. Have you done it?",
+        thread=MailThread(),
+        actor=operator("olga"),
+        at=BEFORE,
     )
     await sent(db, by_hand.message_id)
     second = await says(campaign, "yes", 2)
@@ -147,12 +154,12 @@ async def test_staff_read_a_vote_in_the_conversation_that_their_answer_belongs_t
     shown = (await reply_thread(db, second.reply_id)).reply
     assert (shown.message_id, shown.about) == (by_hand.message_id, "the ballot pay-2026")
     again = await send_staff_reply(
-        db, runtime.settings, second.reply_id, "Thank you!", thread=MailThread(), actor="olga", at=BEFORE
+        db, runtime.settings, second.reply_id, "Thank you!", thread=MailThread(), actor=operator("olga"), at=BEFORE
     )
     about = await db.fetchval("select about from transactional where message_id = $1", again.message_id)
     assert about == ann.message_id, "the conversation began with the campaign's message"
 
-    assert await read_by_staff(db, second.reply_id, reading="voted", actor="olga", at=NOON)
+    assert await read_by_staff(db, second.reply_id, reading="voted", actor=operator("olga"), at=NOON)
     assert await campaign.status(ann) == "voted"
     assert await db.fetchval("select message_id from claim") == ann.message_id
 
@@ -163,7 +170,7 @@ async def test_a_reply_to_a_sign_in_text_is_about_nothing(campaign: Campaign, an
     assert answered.reply_id is not None
     assert (await reply_thread(campaign.db, answered.reply_id)).reply.about == ""
     with pytest.raises(Conflict, match="no message of a campaign"):
-        await read_by_staff(campaign.db, answered.reply_id, reading="voted", actor="olga", at=NOON)
+        await read_by_staff(campaign.db, answered.reply_id, reading="voted", actor=operator("olga"), at=NOON)
 
 
 async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, campaign: Campaign) -> None:
@@ -171,7 +178,13 @@ async def test_who_was_unknown_is_still_unknown_when_answered(runtime: Runtime, 
     assert (first.why_open, first.reply_id is None) == ("unknown_sender", False)
     assert first.reply_id is not None
     by_hand = await send_staff_reply(
-        campaign.db, runtime.settings, first.reply_id, "Your union.", thread=MailThread(), actor="olga", at=BEFORE
+        campaign.db,
+        runtime.settings,
+        first.reply_id,
+        "Your union.",
+        thread=MailThread(),
+        actor=operator("olga"),
+        at=BEFORE,
     )
     await sent(campaign.db, by_hand.message_id)
     assert (await says(campaign, "1", 2)).why_open == "unknown_sender"
@@ -189,7 +202,7 @@ async def test_a_mail_to_an_answer_by_hand_is_no_vote(room: MailroomSetup) -> No
     first = await answer(room, reply_address(room, asked), "What is this ballot about?")
     by_hand = await send_staff_reply(
         room.campaign.db, room.runtime.settings, first["reply_id"], "Pay. Have you voted?",
-        thread=MailThread(), actor="olga", at=BEFORE,
+        thread=MailThread(), actor=operator("olga"), at=BEFORE,
     )  # fmt: skip
     ours = [f"<{room.sign_id(number, 'bounce')}@{BOUNCES}>" for number in (asked.message_id, by_hand.message_id)]
     by_address = await answer(room, f"r+{room.sign_id(by_hand.message_id, 'reply')}@{REPLIES}", "I have voted")

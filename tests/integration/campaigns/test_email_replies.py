@@ -21,6 +21,7 @@ from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import SQL, Composer
 from messaging.outbox.history import history
 from messaging.suppression import suppress
+from muster.operator import operator
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import Moving, Recipient
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
@@ -115,9 +116,9 @@ async def test_a_reading_by_staff_applies_to_the_address_we_wrote_to(room: Mailr
     words = "enough already with these"
     reply = await answer(room, reply_address(room, recipient), words, sender=elsewhere, envelope=elsewhere)
     assert await room.campaign.suppressed() == set()
-    await read_by_staff(db, reply["reply_id"], reading="opt_out", actor="eve", at=NOON)
+    await read_by_staff(db, reply["reply_id"], reading="opt_out", actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    await read_by_staff(db, reply["reply_id"], reading="opt_in", actor="eve", at=NOON)
+    await read_by_staff(db, reply["reply_id"], reading="opt_in", actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "somebody else's wish"
 
 
@@ -159,7 +160,7 @@ async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Mail
     assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
     assert "Unsubscribe" in reply["text"]
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, actor="eve", at=NOON) == (0, [])
+    assert await reclassify(db, actor=operator("eve"), at=NOON) == (0, [])
     assert await room.campaign.suppressed() == set()
 
 
@@ -197,7 +198,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(
     recipient = await room.campaign.ask(email=ANN)
     alone = await answer(room, reply_address(room, recipient), "Please stop emailing me\n\nThanks,\nAnn")
     assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
-    await undo_opt_out(db, alone["reply_id"], actor="eve", at=NOON)
+    await undo_opt_out(db, alone["reply_id"], actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == set()
     reply = await answer(
         room, reply_address(room, recipient), "Please unsubscribe me. Sue Smith has the keys of the hall on Monday"
@@ -205,12 +206,12 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(
     assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
     assert reply["reply_id"] in [reply.reply_id for reply in await open_replies(db)]
-    assert await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON) == ANN
+    assert await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON) == ANN
     assert await room.campaign.suppressed() == set()
     assert (await last_reply(db))["why_open"] == "unclear"
-    assert await db.fetchval("select actor from audit where action = 'undo_opt_out' limit 1") == "eve"
+    assert await db.fetchval("select actor from audit_shown where action = 'reply.opt_out_undone' limit 1") == "eve"
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON)
+        await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
 
 
 async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: MailroomSetup, db: Connection) -> None:
@@ -218,7 +219,7 @@ async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: M
     await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=recipient.message_id)
     reply = await answer(room, reply_address(room, recipient), "Voted, unsubscribe me from this")
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON)
+        await undo_opt_out(db, reply["reply_id"], actor=operator("eve"), at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
@@ -299,7 +300,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ma
     digit = await answer(room, reply_address(room, recipient), "1")
     unproven = await answer(room, "ballot@union.test", "STOP")
     await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
-    looked, _ = await reclassify(db, actor="test", at=NOON)
+    looked, _ = await reclassify(db, actor=operator("test"), at=NOON)
     assert looked == 2
     assert await room.campaign.status(recipient) is None
     assert await room.campaign.suppressed() == set()
@@ -347,7 +348,7 @@ async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await room.campaign.status(recipient) is None
     await db.execute("update reply set rule_version = 'older' where rule = 'list'")
-    assert await reclassify(db, actor="test", at=NOON) == (0, [])
+    assert await reclassify(db, actor=operator("test"), at=NOON) == (0, [])
 
 
 async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
@@ -376,7 +377,7 @@ async def test_a_subject_of_the_members_own_is_read_and_shown(
     assert (reply["reading"], reply["text"]) == (reading, text)
     assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
     await db.execute("update reply set rule_version = 'older'")
-    _, otherwise = await reclassify(db, actor="test", at=NOON)
+    _, otherwise = await reclassify(db, actor=operator("test"), at=NOON)
     assert otherwise == []
 
 
@@ -400,7 +401,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     assert reply["text"].endswith("Which of the two envelopes is it?")
     assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, actor="eve", at=NOON) == (0, [])
+    assert await reclassify(db, actor=operator("eve"), at=NOON) == (0, [])
 
 
 async def test_an_opt_out_below_a_picture_is_obeyed(room: MailroomSetup) -> None:
@@ -447,7 +448,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: MailroomSetup,
     assert await db.fetchval("select state from message where message_id = $1", recipient.message_id) != "bounced"
     # newer rules do not read what a machine may have written, either
     await db.execute("update reply set rule_version = 'older' where rule = 'subject'")
-    assert await reclassify(db, actor="test", at=NOON) == (0, [])
+    assert await reclassify(db, actor=operator("test"), at=NOON) == (0, [])
 
 
 async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: MailroomSetup, db: Connection) -> None:

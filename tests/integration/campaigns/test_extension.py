@@ -13,6 +13,7 @@ from core.db import Connection
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
+from muster.operator import operator
 from services.questions.questions import get_question
 from tests.integration.campaigns.test_campaign_commands import muster
 from tests.support.electorate import NOW, add_person
@@ -33,7 +34,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
     link = await room.link_to(ann)
     before = await db.fetch("select * from step order by position")
 
-    done = await extend(db, runtime.settings, "question", "visit", LATER, actor="olga", now=NOW)
+    done = await extend(db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=NOW)
     assert (done.closed, done.subject.closes_at) == (question.closes_at, LATER)
     assert (done.deadlines, done.renewed, done.started) == (2, 2, 1)
     first, with_deadline, last = await db.fetch("select * from step order by position")
@@ -42,7 +43,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
     assert first["constants"] == before[0]["constants"], "what has gone out stays as it was said"
     for step in (with_deadline, last):
         assert step["constants"]["question"]["closes"] == done.subject.local(LATER) != ""
-    noted = await row_of(db, "select actor, subject, detail from audit where action = 'question.extended'")
+    noted = await row_of(db, "select actor, subject, detail from audit_shown where action = 'question.extended'")
     assert (noted["actor"], noted["subject"]) == ("olga", "question visit")
     assert noted["detail"] == {"from": question.closes_at.isoformat(), "to": LATER.isoformat()}
 
@@ -60,12 +61,12 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
 async def test_only_an_open_question_is_extended_and_never_shortened(runtime: Runtime, db: Connection) -> None:
     question = await add_question(db)
     with pytest.raises(Conflict, match="which is not earlier"):
-        await extend(db, runtime.settings, "question", "visit", question.closes_at, actor="olga", now=NOW)
+        await extend(db, runtime.settings, "question", "visit", question.closes_at, actor=operator("olga"), now=NOW)
     with pytest.raises(Conflict, match="closed Monday 7 December") as error:
-        await extend(db, runtime.settings, "question", "visit", LATER, actor="olga", now=question.closes_at)
+        await extend(db, runtime.settings, "question", "visit", LATER, actor=operator("olga"), now=question.closes_at)
     assert "another name" in (error.value.remedy or "")
     with pytest.raises(NotFound):
-        await extend(db, runtime.settings, "question", "visits", LATER, actor="olga", now=NOW)
+        await extend(db, runtime.settings, "question", "visits", LATER, actor=operator("olga"), now=NOW)
     assert (await get_question(db, "visit")).closes_at == question.closes_at
 
 

@@ -21,6 +21,7 @@ from core.frequency_caps import parse_caps
 from core.runtime import Runtime
 from messaging.states import Reason
 from messaging.suppression import suppress
+from muster.operator import operator
 from tests.support.electorate import NOW, STEPS, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
 
 
@@ -34,7 +35,7 @@ async def _campaign(runtime: Runtime, **changes: object) -> Campaign:
     async with connected(runtime) as db:
         if not await db.fetchval("select count(*) from ballot"):
             await create_ballot(db, ballot_spec())
-    return await create_campaign(runtime, campaign_spec(**changes), "staff")
+    return await create_campaign(runtime, campaign_spec(**changes), operator("staff"))
 
 
 async def _people(runtime: Runtime, n: int) -> None:
@@ -76,7 +77,7 @@ async def test_everybody_in_the_audience_has_a_row_and_a_reason(muster: Runtime)
 
     async with connected(muster) as db:
         planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
-    [launched] = await launch(muster, campaign.campaign_id, "staff")
+    [launched] = await launch(muster, campaign.campaign_id, operator("staff"))
 
     expected = {
         "both": ("email", "queued", None),
@@ -120,7 +121,7 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
             await person_variables(db, person + 2)
     campaign = await _campaign(muster)
 
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
 
     async with connected(muster) as db:
         await db.execute("update person set first_name = 'Zoe'")
@@ -141,7 +142,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
             " when (new.address = 'm25@x.test') execute function stop()"
         )
     with pytest.raises(asyncpg.RaiseError, match="killed"):
-        await launch(muster, campaign.campaign_id, "staff")
+        await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         assert await db.fetchval("select state from step where position = 1") == "launching"
         assert len(await _rows(db)) == 20, "whole pages only"
@@ -165,7 +166,7 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
         for name in ("first", "second"):
             await add_person(db, name, sms="+447700900001")
     campaign = await _campaign(muster)
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute("delete from message where person_id = (select max(person_id) from person)")
         first = await db.fetchval("select min(person_id) from person")
@@ -188,7 +189,7 @@ async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
         planned = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[0]
     assert (planned.by_channel, planned.not_sent) == ({"sms": 3}, {"shared_address": 6})
 
-    [launched] = await launch(muster, campaign.campaign_id, "staff")
+    [launched] = await launch(muster, campaign.campaign_id, operator("staff"))
 
     assert (launched.by_channel, launched.not_sent) == (planned.by_channel, planned.not_sent)
     async with connected(muster) as db:
@@ -201,7 +202,7 @@ async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: 
     campaign = await _campaign(muster)
 
     results = await asyncio.gather(
-        *(launch(muster, campaign.campaign_id, f"staff {n}") for n in range(3)), launch_due_steps(muster),
+        *(launch(muster, campaign.campaign_id, operator(f"staff {n}")) for n in range(3)), launch_due_steps(muster),
         return_exceptions=True,
     )  # fmt: skip
 
@@ -211,9 +212,9 @@ async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: 
     async with connected(muster) as db:
         assert len(await _rows(db)) == 40
         assert await db.fetchval("select count(*) from message_event") == 40
-        assert await db.fetchval("select count(*) from audit where action = 'launch'") == 1
+        assert await db.fetchval("select count(*) from audit_shown where action = 'campaign.launched'") == 1
     with pytest.raises(Conflict, match="launched already"):
-        await launch(muster, campaign.campaign_id, "staff")
+        await launch(muster, campaign.campaign_id, operator("staff"))
 
 
 async def test_a_manual_launch_waits_for_the_worker_that_has_the_step(muster: Runtime) -> None:
@@ -223,7 +224,7 @@ async def test_a_manual_launch_waits_for_the_worker_that_has_the_step(muster: Ru
     async with connected(muster) as db:
         step_id = await db.fetchval("select step_id from step where position = 1")
         async with exclusive(muster.settings.database_url, f"launch:{step_id}"):
-            officer = asyncio.create_task(launch(muster, campaign.campaign_id, "staff"))
+            officer = asyncio.create_task(launch(muster, campaign.campaign_id, operator("staff")))
             while not await db.fetchval("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
                 assert not officer.done(), officer.result()
                 await asyncio.sleep(0.01)
@@ -234,7 +235,7 @@ async def test_a_manual_launch_waits_for_the_worker_that_has_the_step(muster: Ru
 async def test_later_steps_start_when_their_time_comes_and_skip_who_has_answered(muster: Runtime) -> None:
     await _people(muster, 4)
     campaign = await _campaign(muster)
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         voter = await db.fetchval("select person_id from person where external_id = 'M1'")
         await record_claim(
@@ -262,26 +263,26 @@ async def test_a_step_can_be_launched_before_its_time(muster: Runtime) -> None:
     await _people(muster, 2)
     campaign = await _campaign(muster)
     with pytest.raises(Conflict, match="is draft"):
-        await launch_step_now(muster, campaign.campaign_id, 2)
-    await launch(muster, campaign.campaign_id, "staff")
+        await launch_step_now(muster, campaign.campaign_id, 2, actor=operator("test"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
 
-    assert (await launch_step_now(muster, campaign.campaign_id, 2)).by_channel == {"sms": 2}
+    assert (await launch_step_now(muster, campaign.campaign_id, 2, actor=operator("test"))).by_channel == {"sms": 2}
 
     with pytest.raises(Conflict, match="launched already"):
-        await launch_step_now(muster, campaign.campaign_id, 2)
+        await launch_step_now(muster, campaign.campaign_id, 2, actor=operator("test"))
     with pytest.raises(NotFound, match="no step 3"):
-        await launch_step_now(muster, campaign.campaign_id, 3)
+        await launch_step_now(muster, campaign.campaign_id, 3, actor=operator("test"))
     with pytest.raises(NotFound):
-        await launch(muster, 10**6, "staff")
+        await launch(muster, 10**6, operator("staff"))
 
 
 async def test_members_imported_between_two_steps_get_the_second(muster: Runtime) -> None:
     await _people(muster, 1)
     campaign = await _campaign(muster)
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await add_person(db, "late", sms="+447700900999")
-    await launch_step_now(muster, campaign.campaign_id, 2)
+    await launch_step_now(muster, campaign.campaign_id, 2, actor=operator("test"))
     async with connected(muster) as db:
         assert set(await _rows(db, 1)) == {"M0"}
         assert set(await _rows(db, 2)) == {"M0", "late"}
@@ -296,11 +297,11 @@ async def test_pausing_in_the_middle_of_a_launch_stops_it_and_resuming_goes_on(
     async with connected(muster) as db:  # as if a launch had been killed after the first page
         await db.execute("update campaign set state = 'running'")
         await db.execute("update step set state = 'launching' where position = 1")
-        await lifecycle.pause(db, campaign.name, "amy")
+        await lifecycle.pause(db, campaign.name, operator("amy"))
     assert await launch_due_steps(muster) == 0
 
     async with connected(muster) as db:
-        await lifecycle.resume(db, campaign.name, "amy")
+        await lifecycle.resume(db, campaign.name, operator("amy"))
     assert await launch_due_steps(muster) == 1
     async with connected(muster) as db:
         assert len(await _rows(db)) == 20
@@ -312,7 +313,7 @@ async def test_a_step_that_cannot_be_launched_raises_an_alert_until_it_can(muste
     async with connected(muster) as db:
         await db.execute("update unit set name = 'Bradford'")
     with pytest.raises(Exception, match="cannot be found"):
-        await launch(muster, campaign.campaign_id, "staff")
+        await launch(muster, campaign.campaign_id, operator("staff"))
     assert await launch_due_steps(muster) == 0
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from alert where resolved_at is null and key like 'launch:%'") == 1
@@ -353,7 +354,7 @@ async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
         had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
         await create_ballot(db, ballot_spec())
     earlier = await _campaign(muster, name="earlier", steps=STEPS[:1])
-    await launch(muster, earlier.campaign_id, "staff")
+    await launch(muster, earlier.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute(
             "update message set state = 'delivered', sent_at = $2 where person_id = any ($1)",

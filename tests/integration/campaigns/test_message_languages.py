@@ -26,6 +26,7 @@ from messaging.content.templates import Template
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
 from muster.cli.campaign_tables import plan_table
+from muster.operator import operator
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
 
 STEPS = [
@@ -74,8 +75,8 @@ async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster
     async with connected(muster) as db:
         await people(db)
         await create_ballot(db, ballot_spec())
-    campaign = await create_campaign(muster, campaign_spec(steps=STEPS), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
 
     first = await said(muster)
     assert first["1"].startswith("Hi Ann, ")
@@ -95,7 +96,7 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
         await people(db)
         await create_ballot(db, ballot_spec())
     campaign = await create_campaign(
-        muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), "staff"
+        muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), operator("staff")
     )
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -121,7 +122,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
         await people(db)
         await db.execute("update person set external_id = '0' || external_id where language = 'en'")
         await create_ballot(db, ballot_spec())
-    campaign = await create_campaign(muster, campaign_spec(steps=STEPS), "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     async with connected(muster) as db:
         first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     kinds = [(example.channel, example.language, example.messages) for example in first.examples]
@@ -140,7 +141,7 @@ async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec())
-    campaign = await create_campaign(muster, campaign_spec(), "staff")
+    campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     screen = StringIO()
@@ -158,7 +159,7 @@ async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pyt
             if n % 20 == 0:
                 await db.execute("update person set language = 'cy' where person_id = $1", person)
         await create_ballot(db, ballot_spec())
-    campaign = await create_campaign(muster, campaign_spec(), "staff")
+    campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         _, texts = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     english, welsh = texts.languages
@@ -178,8 +179,8 @@ async def test_a_digit_means_what_the_text_in_ones_own_language_offered(muster: 
         await people(db)
         await create_ballot(db, ballot_spec())
     steps = [{"template": "nudge", "channels": ["sms"]}]
-    campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         await db.execute(
             "update message set state = 'delivered', sent_at = $1, wire_at = $1 where channel = 'sms'", NOW

@@ -27,6 +27,7 @@ from core.errors import Conflict
 from core.link_lifetime import LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
+from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from tests.support.command import run_command
 from tests.support.console_site import console_site
@@ -209,9 +210,9 @@ async def test_a_notice_from_its_file_to_the_archive(
     for finished in (None, datetime.now(UTC) - timedelta(days=60)):
         await db.execute("update campaign set finished_at = $1", finished)
         with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be forgotten yet"):
-            await db.execute("select drop_archive_year($1, 'ada')", year)
+            await db.execute("select drop_archive_year($1, $2)", year, operator("ada").to_json())
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
-    assert await db.fetchval("select drop_archive_year($1, 'ada')", year) == 3
+    assert await db.fetchval("select drop_archive_year($1, $2)", year, operator("ada").to_json()) == 3
     assert {words: of_a_ballot(words) for words in texts if of_a_ballot(words)} == {}
 
 
@@ -268,8 +269,8 @@ async def replies_wait_and_stop_works(here: Runtime, db: Connection, client: Cli
         "select count(*) from suppression where address = '+447400900002' and reason = 'opted_out'"
     ) == 1  # fmt: skip
     with pytest.raises(Conflict, match="no answer to a notice"):
-        await read_by_staff(db, waiting[0].reply_id, reading="voted", actor="ada", at=here.clock())
-    await read_by_staff(db, waiting[0].reply_id, reading="call_me", actor="ada", at=here.clock())
+        await read_by_staff(db, waiting[0].reply_id, reading="voted", actor=operator("ada"), at=here.clock())
+    await read_by_staff(db, waiting[0].reply_id, reading="call_me", actor=operator("ada"), at=here.clock())
     assert (await reply_thread(db, waiting[0].reply_id)).state == "closed"
 
 

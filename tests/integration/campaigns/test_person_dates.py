@@ -25,6 +25,7 @@ from messaging.outbox.history import history, message_status
 from messaging.outbox.reconcile import reconcile
 from messaging.suppression import suppress
 from muster.cli.campaign_tables import plan_table, status_table
+from muster.operator import operator
 from tests.support.appointments import (
     REMINDER,
     Clock,
@@ -99,7 +100,7 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
     assert planned.dates is not None
     assert planned.dates.shared == 2
     assert "of them share a phone or mailbox, and each gets their own" in as_text(plan_table(planned))
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         found = await rows(db)
         assert {one: row["address"] for one, row in found.items()} == {
@@ -312,7 +313,7 @@ async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, l
     await load("1,Ann,+447700900001,,,,2026-11-24 09:00", "2,Bo,+447700900002,,,,2026-12-24 09:00")
     campaign = await launched(muster)
     async with connected(muster) as db:
-        await lifecycle.pause(db, campaign.name, "staff")
+        await lifecycle.pause(db, campaign.name, operator("staff"))
     clock.now = utc(24, 9)
     await reconcile(muster, dispatcher_id=None)
     now = await outcomes(muster)
@@ -376,7 +377,7 @@ async def test_a_date_that_changes_while_a_step_is_launched_is_not_lost(muster: 
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     campaign = await made(muster)
     await load("1,Ann,+447700900001,,,,2026-11-26 14:30")  # noted before the launch, as one during it is
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     await follow_dates(muster)
     assert (await outcomes(muster))["1"] == ("queued", None, utc(25, 14, 30))
     async with connected(muster) as db:
@@ -398,7 +399,7 @@ async def test_a_cancelled_campaign_follows_nothing(muster: Runtime, load: Load)
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     campaign = await launched(muster)
     async with connected(muster) as db:
-        await lifecycle.cancel(db, campaign.name, "staff")
+        await lifecycle.cancel(db, campaign.name, operator("staff"))
     await load("1,Ann,+447700900001,,,,2026-11-27 14:30")
     assert await follow_dates(muster) == 0
     assert (await outcomes(muster))["1"] == ("cancelled", "campaign_cancelled", None)
@@ -485,7 +486,7 @@ async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster:
         assert (await forecast("2")).endswith(
             "they get nothing: The date that says when to send it to them cannot be read."
         )
-        await launch(muster, campaign.campaign_id, "staff")
+        await launch(muster, campaign.campaign_id, operator("staff"))
         now = await rows(db)
         assert (await message_status(db, now["1"]["message_id"])).words == (
             "It waits until Tuesday 15 January 2199, 14:30, by their date, which is Wednesday 16 January 2199, 14:30."

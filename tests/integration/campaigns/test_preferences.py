@@ -144,8 +144,9 @@ async def test_fewer_messages_are_granted_at_once_and_queued_ones_withdrawn(
     assert page.choices.popitem()[1] == "service"
     assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
     assert await campaign.waiting(reader.ann) == ("suppressed", "opted_out")
-    audit = await row_of(campaign.db, "select actor, action, detail from audit")
-    assert (audit["actor"], audit["action"]) == ("member", "preferences.changed")
+    audit = await row_of(campaign.db, "select actor_kind, actor_id, action, detail from audit_shown")
+    assert (audit["actor_kind"], audit["actor_id"]) == ("member", reader.ann.person_id)
+    assert audit["action"] == "preferences.changed"
     assert audit["detail"]["changes"] == [
         {"channel": "sms", "address": "+44 ••• 456", "from": "service", "to": "nothing"}
     ]
@@ -223,7 +224,7 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     assert await suppressions(campaign.db) == [("sms", PHONE, "all")]
     await text(campaign.db, "START", 2, "START")
     assert await suppressions(campaign.db) == []
-    audit = await row_of(campaign.db, "select actor, action, subject, detail from audit")
+    audit = await row_of(campaign.db, "select actor_kind, action, subject, detail from audit_shown")
     lifted = await campaign.db.fetchval("select event_id from suppression_event where action = 'lift'")
     assert tuple(audit) == ("member", "messages.resumed", f"suppression_event {lifted}", {"source": "sms_reply"})
     assert "service" in (await reader.look()).choices.values()

@@ -14,6 +14,7 @@ from core.db import Connection
 from core.errors import Conflict, InputError, SpecError
 from core.runtime import Runtime
 from messaging.suppression import active_suppressions
+from muster.operator import operator
 from services.questions.counts import answer_counts
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.questions import AskedQuestion, add_question, ask
@@ -166,16 +167,16 @@ async def test_staff_read_an_unclear_reply_as_an_answer_and_its_words_are_kept(r
     assert unclear.reply_id is not None
     assert unclear.why_open is None, "they are asked back first"
     with pytest.raises(InputError, match="is not a reading") as error:
-        await read_by_staff(room.db, unclear.reply_id, reading="awful", actor="olga", at=NOW)
+        await read_by_staff(room.db, unclear.reply_id, reading="awful", actor=operator("olga"), at=NOW)
     assert "fair, good" in (error.value.remedy or "")
     with pytest.raises(Conflict, match="no answer to the question visit"):
-        await read_by_staff(room.db, unclear.reply_id, reading="voted", actor="olga", at=NOW)
+        await read_by_staff(room.db, unclear.reply_id, reading="voted", actor=operator("olga"), at=NOW)
 
-    assert await read_by_staff(room.db, unclear.reply_id, reading="poor", actor="olga", at=NOW)
+    assert await read_by_staff(room.db, unclear.reply_id, reading="poor", actor=operator("olga"), at=NOW)
     assert await room.answer_of(ann) == ("poor", "It was not good, to be honest")
     assert (await reply_thread(room.db, unclear.reply_id)).reply.answer == "Poor"
 
-    await read_by_staff(room.db, unclear.reply_id, reading="unclear", actor="olga", at=NOW)
+    await read_by_staff(room.db, unclear.reply_id, reading="unclear", actor=operator("olga"), at=NOW)
     assert await room.answer_of(ann) == (None, None)
 
 
@@ -183,7 +184,7 @@ async def test_reclassifying_reads_the_same_again(room: AskedQuestion, ann: int)
     await room.says("1 nice staff", PHONE)
     await room.says("what a mess", PHONE)
     await room.db.execute("update reply set rule_version = 'older'")
-    looked, otherwise = await reclassify(room.db, actor="olga", at=NOW)
+    looked, otherwise = await reclassify(room.db, actor=operator("olga"), at=NOW)
     assert (looked, otherwise) == (2, [])
     assert await room.answer_of(ann) == ("good", "nice staff")
 
@@ -191,7 +192,7 @@ async def test_reclassifying_reads_the_same_again(room: AskedQuestion, ann: int)
 async def test_the_history_of_a_person_says_what_they_answered(room: AskedQuestion, ann: int) -> None:
     first = await room.says("1", PHONE)
     assert first.reply_id is not None
-    await read_by_staff(room.db, first.reply_id, reading="unclear", actor="olga", at=NOW)
+    await read_by_staff(room.db, first.reply_id, reading="unclear", actor=operator("olga"), at=NOW)
     answers = [answer.words for answer in await answers_by(room.db, [ann], [])]
     assert "In the question visit they are counted as: Good (from a text)." in answers
     assert "In the question visit they are no longer counted as: Good (taken back from a text)." in answers
@@ -355,7 +356,7 @@ async def test_staff_who_read_a_digit_make_no_comment_of_it(
 ) -> None:
     unclear = await room.says(text, PHONE)
     assert unclear.reply_id is not None
-    await read_by_staff(room.db, unclear.reply_id, reading="poor", actor="olga", at=NOW)
+    await read_by_staff(room.db, unclear.reply_id, reading="poor", actor=operator("olga"), at=NOW)
     assert await room.answer_of(ann) == ("poor", comment)
 
 

@@ -18,6 +18,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.claim import StepChannel, claim
 from muster.cli.campaign_tables import plan_table
+from muster.operator import operator
 from tests.support.electorate import STEPS, add_person, at_noon, ballot_spec, connected
 from tests.support.outbox_rows import NOON, add_messages, add_step, dispatcher, message
 
@@ -39,7 +40,7 @@ async def made(muster: Runtime, **changes: object) -> Campaign:
         await db.execute("update person set time_zone = $2 where person_id = $1", abroad, KOLKATA)
         await create_ballot(db, ballot_spec())
     given: dict[str, object] = {"name": "nudges", "title": "Nudges", "about": {"ballot": "pay"}, "steps": STEPS}
-    return await create_campaign(muster, CampaignSpec.model_validate(given | changes), "staff")
+    return await create_campaign(muster, CampaignSpec.model_validate(given | changes), operator("staff"))
 
 
 async def planned(muster: Runtime, campaign: Campaign) -> list[StepPlan]:
@@ -55,7 +56,7 @@ def told(step: StepPlan) -> str:
 
 async def test_texts_wait_for_the_morning_and_emails_do_not(muster: Runtime) -> None:
     campaign = await made(muster)
-    await launch(muster, campaign.campaign_id, "staff")
+    await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
         step = await db.fetchrow("select * from step where position = 1")
         assert step is not None
@@ -169,8 +170,8 @@ async def test_a_step_is_launched_at_the_same_hour_after_the_clocks_have_changed
         await add_person(db, "1", sms="+447700900001")
         await create_ballot(db, ballot_spec(opens="2026-10-01"))
     spec = CampaignSpec.model_validate({"name": "nudges", "title": "N", "about": {"ballot": "pay"}, "steps": STEPS})
-    campaign = await create_campaign(muster, spec, "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, spec, operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
     [second] = await planned(muster, campaign)
     monday = datetime(2026, 10, 26, 10, tzinfo=UTC)
     assert second.starts_at == monday

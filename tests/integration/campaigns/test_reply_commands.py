@@ -16,6 +16,7 @@ from campaigns.replies.reply_inbox import read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
+from muster.operator import operator
 from tests.support.command import run_command
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
@@ -74,7 +75,7 @@ async def test_commands_list_show_read_and_close_replies(
     told = muster(settings, "show", str(hm)).stdout
     assert "Closed by eve" in told
     assert f"read as unclear by a rule (none, version {load_rules().version})" in told
-    audit = await campaign.db.fetch("select actor, action, subject from audit order by audit_id")
+    audit = await campaign.db.fetch("select actor, action, subject from audit_shown order by audit_id")
     assert [tuple(row) for row in audit] == [
         ("eve", "read_reply", f"reply:{hm}"),
         ("bob", "close_reply", f"reply:{ring}"),
@@ -141,7 +142,7 @@ async def test_newer_rules_read_what_older_ones_could_not(
     )
     assert await campaign.status(ann) == "voted"
     assert tuple(await row_of(campaign.db, "select state, why_open from reply")) == ("closed", None)
-    assert await campaign.db.fetchval("select actor from audit where action = 'reclassify_reply'") == "eve"
+    assert await campaign.db.fetchval("select actor from audit_shown where action = 'reply.reclassified'") == "eve"
     assert muster(settings, "reclassify").stdout == "0 replies read again, 0 otherwise.\n"
 
 
@@ -149,7 +150,7 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     reply = await say(campaign, "Voted")
     await campaign.db.execute("update reply set text = 'voted with my feet'")
     await pretend_old(campaign.db, reply, "voted", None)
-    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    _, (reclassified,) = await reclassify(campaign.db, actor=operator("eve"), at=NOW)
     assert (reclassified.after, reclassified.why_open) == ("unclear", "unclear")
     assert await campaign.status(ann) is None
     rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by classification_id")
@@ -159,9 +160,9 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
 
 async def test_replies_read_or_closed_by_staff_are_unchanged(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
-    await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=NOW)
+    await read_by_staff(campaign.db, reply, reading="not_voted", actor=operator("eve"), at=NOW)
     await campaign.db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(campaign.db, actor="bob", at=NOW) == (0, [])
+    assert await reclassify(campaign.db, actor=operator("bob"), at=NOW) == (0, [])
     assert await campaign.status(ann) == "not_voted"
 
 
@@ -171,17 +172,17 @@ async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign:
         if text == "hm":
             await campaign.db.execute("update reply set text = 'take me off your list' where reply_id = $1", reply)
             await pretend_old(campaign.db, reply, "unclear", "unclear")
-            await reclassify(campaign.db, actor="eve", at=NOW)
+            await reclassify(campaign.db, actor=operator("eve"), at=NOW)
             assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
             first = reply
     assert await campaign.suppressed() == set()
     await pretend_old(campaign.db, first, "unclear", "unclear")
-    await reclassify(campaign.db, actor="eve", at=NOW + timedelta(hours=1))
+    await reclassify(campaign.db, actor=operator("eve"), at=NOW + timedelta(hours=1))
     assert await campaign.suppressed() == set()
     earlier = NOW - timedelta(minutes=5)  # it only came in later
     await campaign.db.execute("update reply set received_at = $1 where reply_id <> $2", earlier, first)
     await pretend_old(campaign.db, first, "unclear", "unclear")
-    await reclassify(campaign.db, actor="eve", at=NOW + timedelta(hours=2))
+    await reclassify(campaign.db, actor=operator("eve"), at=NOW + timedelta(hours=2))
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
@@ -189,7 +190,7 @@ async def test_a_reply_from_a_shared_phone_keeps_waiting(campaign: Campaign, ann
     await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
-    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    _, (reclassified,) = await reclassify(campaign.db, actor=operator("eve"), at=NOW)
     assert (reclassified.after, reclassified.answer_id, reclassified.why_open) == ("voted", None, "shared_address")
 
 
@@ -201,7 +202,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     said_at = NOW + timedelta(days=days)
     await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
     await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    _, (reclassified,) = await reclassify(campaign.db, actor=operator("eve"), at=NOW)
     assert (reclassified.after, reclassified.answer_id, reclassified.why_open) == ("voted", None, why)
     assert await campaign.status(ann) is None
 
@@ -213,7 +214,7 @@ async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign,
     await campaign.db.execute("update reply set message_id = null where reply_id = $1", replies[1])
     for reply in replies:
         await pretend_old(campaign.db, reply, "opt_out", None)
-    assert await reclassify(campaign.db, actor="eve", at=NOW) == (2, [])
+    assert await reclassify(campaign.db, actor=operator("eve"), at=NOW) == (2, [])
     assert await campaign.db.fetchval("select count(*) from claim_status") == 0
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
@@ -223,7 +224,7 @@ async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign,
     await campaign.db.execute("delete from link")
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
     await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
-    assert await reclassify(campaign.db, actor="eve", at=NOW) == (0, [])
+    assert await reclassify(campaign.db, actor=operator("eve"), at=NOW) == (0, [])
     assert await campaign.status(ann) == "voted"
 
 
@@ -235,6 +236,6 @@ async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign:
     await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
     for reply in (stuck, other):
         await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (reclassified,) = await reclassify(campaign.db, actor="eve", at=NOW)
+    _, (reclassified,) = await reclassify(campaign.db, actor=operator("eve"), at=NOW)
     assert (reclassified.reply_id, reclassified.after) == (other, "voted")
     assert await campaign.db.fetchval("select rule_version from reply where reply_id = $1", stuck) == "older"

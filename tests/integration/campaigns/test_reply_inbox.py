@@ -11,6 +11,7 @@ from campaigns.replies.reply_inbox import close_reply, open_replies, read_by_sta
 from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
 from tests.support.rows import row_of
@@ -51,31 +52,31 @@ async def test_waiting_replies_are_listed_oldest_first(campaign: Campaign, ann: 
 
 async def test_a_reply_is_closed_once(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "who is this")
-    assert await close_reply(campaign.db, reply, actor="eve", at=LATER)
-    assert not await close_reply(campaign.db, reply, actor="bob", at=LATER)
+    assert await close_reply(campaign.db, reply, actor=operator("eve"), at=LATER)
+    assert not await close_reply(campaign.db, reply, actor=operator("bob"), at=LATER)
     assert await open_replies(campaign.db) == []
     assert tuple(await row_of(campaign.db, "select closed_by, closed_at from reply")) == ("eve", LATER)
-    assert [row["action"] for row in await campaign.db.fetch("select action from audit")] == ["close_reply"]
+    assert [row["action"] for row in await campaign.db.fetch("select action from audit_shown")] == ["reply.closed"]
 
 
 async def test_a_reading_by_staff_becomes_a_claim(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Aye, it's away in the post box hen")
     assert await campaign.status(ann) is None
-    claim = await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
+    claim = await read_by_staff(campaign.db, reply, reading="voted", actor=operator("eve"), at=LATER)
     assert await campaign.status(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     row = await row_of(campaign.db, "select recorder, source, confidence, at from claim where claim_id = $1", claim)
     assert tuple(row) == ("eve", "sms_reply", pytest.approx(0.9), NOW)
     assert tuple(await row_of(campaign.db, "select reading, rule, state from reply")) == ("voted", "staff", "closed")
-    detail = await campaign.db.fetchval("select detail from audit where action = 'read_reply'")
+    detail = await campaign.db.fetchval("select detail from audit_shown where action = 'reply.corrected'")
     assert detail == {"from": "unclear", "to": "voted", "rule": "none"}
 
 
 async def test_a_wrong_claim_of_a_rule_is_retracted(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "Voted")
-    await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="not_voted", actor=operator("eve"), at=LATER)
     assert await campaign.status(ann) == "not_voted"
-    await read_by_staff(campaign.db, reply, reading="unclear", actor="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="unclear", actor=operator("eve"), at=LATER)
     assert await campaign.status(ann) is None
     kinds = [row["kind"] for row in await campaign.db.fetch("select kind from claim order by claim_id")]
     assert kinds == ["voted", "retracted", "not_voted", "retracted"]
@@ -85,8 +86,8 @@ async def test_staff_name_the_member_on_a_shared_phone(campaign: Campaign, ann: 
     bob = await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "This is Bob, voted")
     with pytest.raises(Conflict):
-        await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
-    await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=bob)
+        await read_by_staff(campaign.db, reply, reading="voted", actor=operator("eve"), at=LATER)
+    await read_by_staff(campaign.db, reply, reading="voted", actor=operator("eve"), at=LATER, person_id=bob)
     assert await campaign.status(ann) is None
     assert await campaign.db.fetchval("select kind from claim_status where person_id = $1", bob) == "voted"
 
@@ -97,25 +98,27 @@ async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Cam
     reply = await say(campaign, "Voted")
     for person_id in (None, ann.person_id):
         with pytest.raises(Conflict, match="answers no message") as refused:
-            await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=person_id)
+            await read_by_staff(
+                campaign.db, reply, reading="voted", actor=operator("eve"), at=LATER, person_id=person_id
+            )
         assert f"--source import --apply; then: muster replies close {reply}" in refused.value.remedy
     assert await campaign.status(ann) is None
 
 
 async def test_staff_may_read_an_opt_out_and_a_start(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "enough already with these")
-    await read_by_staff(campaign.db, reply, reading="opt_out", actor="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_out", actor=operator("eve"), at=LATER)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
-    await read_by_staff(campaign.db, reply, reading="opt_in", actor="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_in", actor=operator("eve"), at=LATER)
     assert await campaign.suppressed() == set()
 
 
 async def test_wrong_commands_are_explained_and_change_nothing(campaign: Campaign, ann: Recipient) -> None:
     reply = await say(campaign, "who is this")
     with pytest.raises(InputError):
-        await read_by_staff(campaign.db, reply, reading="maybe", actor="eve", at=LATER)
+        await read_by_staff(campaign.db, reply, reading="maybe", actor=operator("eve"), at=LATER)
     with pytest.raises(NotFound):
-        await read_by_staff(campaign.db, 999, reading="voted", actor="eve", at=LATER)
+        await read_by_staff(campaign.db, 999, reading="voted", actor=operator("eve"), at=LATER)
     with pytest.raises(NotFound):
-        await close_reply(campaign.db, 999, actor="eve", at=LATER)
+        await close_reply(campaign.db, 999, actor=operator("eve"), at=LATER)
     assert len(await open_replies(campaign.db)) == 1

@@ -38,6 +38,7 @@ from core.settings import Settings
 from messaging.outbox.dispatcher import Dispatcher
 from muster.jobs import TIDY_AFTER, TIDY_EVERY, Jobs
 from muster.metrics import MESSAGES_BY_STATE
+from muster.operator import operator
 from tests.support.command import run_command
 from tests.support.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.support.past_rows import CLOSED, NOW, Past, add_past, rows_in
@@ -66,7 +67,7 @@ async def worker(runtime: Runtime) -> AsyncIterator[Jobs]:
 
 async def archive(db: Connection, past: Past, *, limit: int = 30) -> int:
     (due,) = await due_campaigns(db, LATEST, name=past.name)
-    return (await archive_campaign(db, due, PageViews(), actor="ada", now=NOW, limit=limit)).messages
+    return (await archive_campaign(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=limit)).messages
 
 
 async def test_links_are_unknown_before_their_messages_may_move(db: Connection) -> None:
@@ -99,10 +100,10 @@ async def test_campaigns_due_for_archiving_are_found(
 
 async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connection, past: Past) -> None:
     (due,) = await due_campaigns(db, LATEST)
-    assert (await archive_next(db, due, PageViews(), actor="ada", now=NOW, limit=50)).messages == 50
-    assert not await db.fetchval("select count(*) from audit where actor <> 'database'")
+    assert (await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=50)).messages == 50
+    assert not await db.fetchval("select count(*) from audit_shown where actor <> 'database'")
     assert await archive(db, past) == 30
-    rows = await db.fetch("select actor, action, subject from audit where actor <> 'database'")
+    rows = await db.fetch("select actor, action, subject from audit_shown where actor <> 'database'")
     assert [tuple(row) for row in rows] == [("ada", "archive", "campaign pay-2025")]
     assert await due_campaigns(db, LATEST) == []
 
@@ -116,13 +117,13 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
     before = await totals(db, past.ballot_id)
     assert before["contacted"] == 36, "delivered and sent: three of each eight"
     (due, _) = await due_campaigns(db, LATEST)
-    await archive_next(db, due, PageViews(), actor="ada", now=NOW, limit=10)
+    await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=10)
     for name in (past, twin):
         await refresh(db, past.ballot_id)
         await archive(db, name)
     await refresh(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
-    await delete_year(db, await summarise_year(db, 2026), actor="ada")
+    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
     await refresh(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
@@ -143,11 +144,11 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
 
     before = await said()
     (due,) = await due_campaigns(db, LATEST)
-    await archive_next(db, due, PageViews(), actor="ada", now=NOW, limit=33)
+    await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=33)
     assert await said() == before
     await archive(db, past)
     assert await said() == before
-    await delete_year(db, await summarise_year(db, 2026), actor="ada")
+    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
     assert await said() == before
 
 
@@ -176,7 +177,7 @@ async def test_a_reply_a_year_late_reaches_a_person_who_sees_what_it_answers(db:
     )
     claim_id = await record_answer(
         db, message_id=recipient["message_id"], person_id=recipient["person_id"], meaning="voted", channel="sms",
-        actor="ada", at=NOW,
+        actor=operator("ada"), at=NOW,
     )  # fmt: skip
     assert await db.fetchval("select ballot_id from claim where claim_id = $1", claim_id) == past.ballot_id
 
@@ -233,7 +234,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
         assert worker.tidy_at < time.monotonic() + 60
     await worker.tidying.ask()
     assert worker.tidy_at > time.monotonic() + TIDY_EVERY - 60
-    assert await db.fetchval("select actor from audit where action = 'archive'") == "worker"
+    assert await db.fetchval("select actor from audit_shown where action = 'campaign.archived'") == "worker"
 
 
 async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
@@ -326,7 +327,7 @@ async def test_the_command_deletes_a_year(settings: Settings, db: Connection, pa
     shown = muster(settings, "forget", "--year", "2026", "--actor", "ada", answer="y\n")
     assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
-    row = await db.fetchrow("select actor, subject, detail from audit where action = 'forget'")
+    row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.forgotten'")
     detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "postgres"}
     assert tuple(row or ()) == ("ada", "messages of 2026", detail)
     nobody = muster(settings, "why", "pay-2025-7")

@@ -14,6 +14,7 @@ from console import attention
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import active_suppressions
+from muster.operator import operator
 from tests.support.appointments import Clock
 from tests.support.electorate import NOW, add_person
 from tests.support.questions import AskedQuestion, add_question, ask
@@ -55,7 +56,7 @@ async def test_no_reply_counts_for_either_and_staff_see_both_names(
 async def test_it_counts_for_whom_staff_name_and_for_nobody_else(room: AskedQuestion, ann: int, kit: int) -> None:
     answered = await room.says("3 waited two hours", PHONE)
     assert answered.reply_id is not None
-    await read_by_staff(room.db, answered.reply_id, reading="poor", actor="eve", at=NOW, person_id=kit)
+    await read_by_staff(room.db, answered.reply_id, reading="poor", actor=operator("eve"), at=NOW, person_id=kit)
     assert [(await room.answer_of(one))[0] for one in (ann, kit)] == [None, "poor"]
     assert (await reply_thread(room.db, answered.reply_id)).state == "closed"
 
@@ -113,7 +114,7 @@ async def test_an_answer_by_staff_is_about_the_date_of_whom_they_name(
     answered = await room.says("1", PHONE)
     assert answered.reply_id is not None
     whose = {"P1": ann, "P2": kit}[named]
-    await read_by_staff(db, answered.reply_id, reading="good", actor="eve", at=NOW, person_id=whose)
+    await read_by_staff(db, answered.reply_id, reading="good", actor=operator("eve"), at=NOW, person_id=whose)
     assert (await room.answer_of(whose))[0] == "good"
     stands = []
     for hours, date in enumerate(["2026-11-23 15:00", dates[named]], 2):

@@ -23,6 +23,7 @@ from campaigns.replies.reply_inbox import close_reply
 from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
+from muster.operator import operator
 from tests.support.command import run_command
 from tests.support.inbound_rows import Moving, Recipient
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
@@ -83,7 +84,7 @@ async def test_a_mail_without_readable_words_is_named_and_kept_until_its_reply_i
     await delete_stale_rows(db, later - timedelta(days=30), now=later)
     raw = await db.fetchval("select raw from inbound_mail where inbound_id = $1", reply["inbound_id"])
     assert message_from_bytes(raw)["From"] == f"Ann Jones <{ANN}>"
-    await close_reply(db, reply["reply_id"], actor="eve", at=later)
+    await close_reply(db, reply["reply_id"], actor=operator("eve"), at=later)
     await delete_stale_rows(db, later - timedelta(days=30), now=later)
     assert await db.fetchval("select count(*) from inbound_mail") == 0
     assert await db.fetchval("select count(*) from inbound_log") == 0, "and its row goes like every other"
@@ -143,7 +144,9 @@ async def test_a_reaction_is_known_by_its_part_in_any_language(room: MailroomSet
     reply = await write(room, recipient, marked)
     assert (reply["reading"], reply["state"], reply["note"]) == ("reaction", "closed", None)
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, actor="eve", at=NOON) == (0, []), "no rule read it, so none reads it otherwise"
+    assert await reclassify(db, actor=operator("eve"), at=NOON) == (0, []), (
+        "no rule read it, so none reads it otherwise"
+    )
     assert await room.campaign.status(recipient) is None
 
 
@@ -165,8 +168,8 @@ async def test_staff_can_export_a_mail_as_it_came(room: MailroomSetup, settings:
     assert muster("mail", number, str(file), "--actor", "eve").returncode == 0
     assert b"/9j/4AAQ" in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
-    assert await db.fetchval("select actor from audit where action = 'reply_mail'") == "eve"
-    await close_reply(db, reply["reply_id"], actor="eve", at=NOON)
+    assert await db.fetchval("select actor from audit_shown where action = 'reply.mail_exported'") == "eve"
+    await close_reply(db, reply["reply_id"], actor=operator("eve"), at=NOON)
     await delete_stale_rows(db, NOON - timedelta(days=30), now=NOON)
     gone = muster("mail", number, str(tmp_path / "again.eml"))
     assert gone.returncode == 1

@@ -86,11 +86,11 @@ async def test_only_digests_are_stored_and_a_sign_in_is_audited(site: Site) -> N
     )
     assert len(stored) == 2
     assert not {link.rpartition("/")[2], cookie} & {row["text"] for row in stored}
-    audit = await site.runtime.pool.fetch("select actor, action from audit order by audit_id")
+    audit = await site.runtime.pool.fetch("select actor, action from audit_shown order by audit_id")
     assert [tuple(row) for row in audit] == [
-        ("an operator", "added"),
-        ("an operator", "sign-in link made"),
-        ("ada@union.test", "signed in"),
+        ("an operator", "staff.added"),
+        ("an operator", "staff.link_made"),
+        ("ada@union.test", "staff.signed_in"),
     ]
 
 
@@ -136,7 +136,7 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
     assert (answer.status, answer.headers["Location"]) == (303, "/console/sign-in")
     assert not list(site.client.session.cookie_jar)
     assert await site.get_with(token) == (401, False)
-    noted = await site.runtime.pool.fetchval("select actor from audit where action = 'signed out'")
+    noted = await site.runtime.pool.fetchval("select actor from audit_shown where action = 'staff.signed_out'")
     assert noted == "ada@union.test"
 
 

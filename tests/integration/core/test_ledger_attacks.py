@@ -12,6 +12,7 @@ from tests.support.intruder import as_intruder, as_owner, erasing, refused, supp
 from tests.support.past_rows import add_past
 from webhooks.members.page_views import PageViews
 
+ME = """'{"kind": "operator", "name": "me"}'"""
 SOURCES = (
     "claim", "response", "audit", "suppression_event", "consent_event", "reply_classification", "message_event",
     "message_event_archive",
@@ -109,16 +110,16 @@ async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(intru
         past = await add_past(intruder, "pay-2025", people=8)
         await ready_year(intruder, past.step_id)
         await archive_chunk(intruder, past.step_id, PageViews())
-    assert "no year 2031" in await refused(intruder, "select drop_archive_year(2031, 'me')")
+    assert "no year 2031" in await refused(intruder, f"select drop_archive_year(2031, {ME})")
     closed = "update ballot set opens_at = now() - interval '90 days', closes_at = now() - interval '{} days'"
-    forget = "select drop_archive_year(2026, 'me')"
+    forget = f"select drop_archive_year(2026, {ME})"
     assert "cannot be forgotten yet" in await refused(intruder, closed.format(60), forget)
     assert "were not launched in that year" in await refused(
         intruder, closed.format(62), "update step set launched_at = launched_at - interval '1 year'", forget
     )
     await intruder.execute(closed.format(62))
     await intruder.execute(forget)
-    detail = await intruder.fetchval("select detail from audit where action = 'forget'")
+    detail = await intruder.fetchval("select detail from audit_shown where action = 'messages.forgotten'")
     assert (detail["campaigns"]["pay-2025"], detail["login"]) == (8, await intruder.fetchval("select session_user"))
 
 

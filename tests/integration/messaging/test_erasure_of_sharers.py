@@ -19,6 +19,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import Reason, State
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
+from muster.operator import operator
 from people.lists.suppression_lookup import find_suppression
 from tests.integration.campaigns.test_email_replies import letter, reply_address
 from tests.integration.muster.test_erasure import found_in
@@ -41,7 +42,7 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]
 
 async def erase(room: MailroomSetup, who: str = "P1", *, may_return: bool = False) -> None:
     traces = await erasure.look_for(room.runtime, who)
-    await erasure.erase(room.runtime, traces, actor="olga", may_return=may_return)
+    await erasure.erase(room.runtime, traces, actor=operator("olga"), may_return=may_return)
 
 
 def farewell_address(room: MailroomSetup, recipient: Recipient) -> str:
@@ -143,7 +144,7 @@ async def test_an_opt_out_read_by_staff_counts(room: MailroomSetup, db: Connecti
     assert await room.hand_over(letter("enough already with these"), reply_address(room, recipient), ANN) == 250
     await process_inbound(room.runtime, 10)
     reply_id = await db.fetchval("select max(reply_id) from reply")
-    await read_by_staff(db, reply_id, reading="opt_out", actor="eve", at=room.clock())
+    await read_by_staff(db, reply_id, reading="opt_out", actor=operator("eve"), at=room.clock())
     assert OPT_OUT in await room.campaign.suppressed()
 
 

@@ -30,6 +30,7 @@ from messaging.outbox.manual_review import settle_held
 from messaging.outbox.outcomes import Intent, record
 from messaging.outbox.reconcile import Reconciled
 from muster.app import make_app
+from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (
     NOON,
@@ -212,7 +213,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
         await sandbox.vonage.notify(replace(sent, webhook=str(web.make_url("/webhooks/vonage/status"))), "delivered")
     await process_inbound(away, 10)
     assert (await message(db, ids[0]))["state"] == "delivered"
-    assert await settle_held(db, again=True, actor="ann", now=NOON) == 1
+    assert await settle_held(db, again=True, actor=operator("ann"), now=NOON) == 1
     assert (await message(db, ids[1]))["state"] == "queued"
 
 
@@ -318,7 +319,7 @@ async def test_a_killed_worker_loses_and_doubles_no_text(
     held = {row["address"] for row in await db.fetch("select address from message where reason = 'held'")}
     assert len(held) <= 2 * connections
     assert not held & set(by_vonage(sandbox))
-    await settle_held(db, again=True, actor="ann", now=runtime.clock())
+    await settle_held(db, again=True, actor=operator("ann"), now=runtime.clock())
     await deliver(runtime, channels)
     assert await states(db, step) == {"accepted": total}
     assert by_either(sandbox) == Counter(numbers(total))

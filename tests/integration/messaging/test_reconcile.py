@@ -19,6 +19,7 @@ from messaging.outbox.reconcile import Reconciled
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
 from messaging.states import Reason, State
+from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (
     NOON,
@@ -175,7 +176,7 @@ async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db
         "held": "1 message may or may not have been sent, and waits for a decision.",
         "workers": "A worker stopped without finishing: w1.",
     }
-    assert await settle_held(db, [only], again=False, actor="ann", now=NOON) == 1
+    assert await settle_held(db, [only], again=False, actor=operator("ann"), now=NOON) == 1
     row = await message(db, only)
     assert (row["state"], row["reason"]) == ("accepted", None)
     assert "held" not in await alerts(db)
@@ -187,7 +188,7 @@ async def test_the_setting_may_hold_every_unanswered_email(settings: Settings, d
     async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
         assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
     assert (await message(db, only))["reason"] == "held"
-    assert await settle_held(db, [only], again=True, actor="ann", now=NOON) == 1
+    assert await settle_held(db, [only], again=True, actor=operator("ann"), now=NOON) == 1
     assert await states(db, step) == {"queued": 1}
 
 

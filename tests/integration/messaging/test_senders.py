@@ -21,6 +21,7 @@ from messaging.outbox.senders import (
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.outbox.unknown_rate import LAST, MANY, UnknownRate
 from messaging.states import OUR_FAULT, State
+from muster.operator import operator
 from tests.support.outbox_rows import NOON, SMS_FROM, Step, add_messages, add_step, events, later, message, states
 
 
@@ -182,6 +183,6 @@ async def test_a_message_settled_as_unsent_does_not_come_back_to_a_cancelled_cam
     (message_id,) = await fill(db, over, 1, "ambiguous", reason="held")
     await fill(db, on, 1, "ambiguous", reason="held")
     await cancel_steps(db, over.campaign_id)
-    assert await settle_held(db, again=True, actor="ann", now=NOON) == 1
+    assert await settle_held(db, again=True, actor=operator("ann"), now=NOON) == 1
     assert (await states(db, over), await states(db, on)) == ({"cancelled": 1}, {"queued": 1})
     assert (await message(db, message_id))["reason"] == "campaign_cancelled"

@@ -25,6 +25,7 @@ from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import State
 from muster import erasure
 from muster.metrics import MESSAGES_BY_STATE
+from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
@@ -143,7 +144,7 @@ async def test_an_erasure_reads_what_staff_answered_others(runtime: Runtime, db:
     person, _ = await fill(db)
     told = await ask(db, "+447700900999", text=f"We will ring Zed on 07700 900471, or write to {MAILBOX}.")
     theirs = await ask(db, "+447700900888", text="Dear turquoise,", person_id=person)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert (await message_status(db, told)).says == "We will ring Zed on erased, or write to erased."
     assert (await message_status(db, theirs)).says is None
 
@@ -171,7 +172,7 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert (applied.moved, applied.state) == (False, State.DELIVERED)
     held = await summarise_year(db, OLD.year)
     assert (held.campaigns, held.not_archived) == ({"transactional messages": 2}, 2)
-    await delete_year(db, held, actor="olga")
+    await delete_year(db, held, actor=operator("olga"))
     assert await db.fetchval("select array_agg(message_id order by message_id) from transactional") == [waits, young]
 
 
@@ -184,7 +185,7 @@ async def test_an_erasure_takes_them_too_also_those_to_the_bare_address(runtime:
     theirs = await ask(db, "+447700900888", text="Dear Zebedee,", person_id=person, reference=NUMBER)
     stranger = await ask(db, "+447700900999", text="Dear stranger,")
     assert "transactional" in await found_in(db)
-    done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert await found_in(db) == set()
     assert (done["messages"], done["archived_messages"], done["withdrawn"]) == (4, 2, 3)
     assert (await message(db, theirs))["reason"] == "erased"
@@ -197,5 +198,5 @@ async def test_whoever_is_known_by_an_address_alone_is_erased_with_their_message
     stranger = "+447700900777"
     await ask(db, stranger, text="turquoise")
     await add_person(db, "N1", sms="+447700900778")
-    await erasure.erase(runtime, await erasure.look_for(runtime, stranger), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, stranger), actor=operator("olga"))
     assert await found_in(db, ("7700900777", "turquoise")) == set()

@@ -138,7 +138,9 @@ def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Server
         )
         == 0
     )
-    assert ask(servers.database_url, "select drop_archive_year(2025, 'ada')", made) == 0
+    assert (
+        ask(servers.database_url, 'select drop_archive_year(2025, \'{"kind": "operator", "name": "ada"}\')', made) == 0
+    )
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")

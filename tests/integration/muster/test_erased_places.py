@@ -11,6 +11,7 @@ import pytest
 from campaigns.date_changes import follow_dates
 from core.runtime import Runtime
 from muster import erasure
+from muster.operator import operator
 from tests.support.appointments import Clock, add_visit, launched, loader, rows
 from tests.support.electorate import at_noon, connected
 
@@ -24,7 +25,7 @@ async def test_a_dated_message_of_somebody_erased_gets_no_address_again(runtime:
     )
     await launched(muster)
     for number in ("1", "2"):
-        await erasure.erase(muster, await erasure.look_for(muster, number), actor="olga")
+        await erasure.erase(muster, await erasure.look_for(muster, number), actor=operator("olga"))
     async with connected(muster) as db:
         ids = [row["message_id"] for row in await db.fetch("select message_id from message order by person_id")]
         back = "update message set channel = 'sms', address = '+447700900666', state = 'queued' where message_id = $1"

@@ -24,6 +24,7 @@ from messaging.outbox.counts import step_counts
 from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
+from muster.operator import operator
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.lists.suppression_lookup import find_suppression
@@ -35,7 +36,7 @@ from tests.support.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, fill
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
+        "address", "alert", "audit_detail", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
         "inbound_mail", "inbound_malformed", "message", "message_archive_2026", "message_event",
         "message_event_archive_2026", "sent_once", "page_view", "person", "reply", "response", "response_comment",
         "soft_bounce", "suppression", "suppression_event", "transactional", "webhook_delivery", "webhook_event",
@@ -44,9 +45,10 @@ SPEAKS: frozenset[str] = frozenset(
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "backfill_position", "ballot", "ballot_unit", "claim_status", "consent", "count_change",
-        "date_change", "dated_step", "dispatcher", "elector", "erased_message", "erased_subject", "erasure",
-        "event_source_position", "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import",
+        "api_key", "attribute", "audit", "audit_seal", "backfill_position", "ballot", "ballot_unit", "claim_status",
+        "consent", "count_change", "date_change", "dated_step", "dispatcher", "elector", "erased_message",
+        "erased_subject", "erasure", "event_source_position", "feed_backlog", "goal", "goal_met",
+        "inbound_digest", "link", "member_import",
         "message_archive", "message_event_archive", "message_try", "notice", "question", "question_answer",
         "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
         "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
@@ -123,16 +125,16 @@ async def test_nothing_leads_to_an_erased_person_and_every_count_stays(runtime: 
     assert await found_in(db) == SPEAKS
     before = await counted(db, step.campaign_id)
 
-    done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
 
     assert await found_in(db) == set()
     before["ledgers"]["suppression_event"] += 1  # that they were erased
     assert await counted(db, step.campaign_id) == before
     assert (done["messages"], done["archived_messages"], done["replies"], done["withdrawn"]) == (2, 1, 2, 1)
-    row = await db.fetchrow("select * from audit where action = 'people.erased'")
+    row = await db.fetchrow("select * from audit_shown where action = 'people.erased'")
     assert row is not None
     assert (row["actor"], row["subject"], row["detail"]["messages"]) == ("olga", f"person {person}", 2)
-    assert await db.fetchval("select subject from audit where subject = 'campaign nudges'")
+    assert await db.fetchval("select subject from audit_shown where subject = 'campaign nudges'")
     assert [tuple(row) for row in await db.fetch("select state::text, reason from message order by message_id")] == [
         ("delivered", None), ("suppressed", "erased"),
     ]  # fmt: skip
@@ -148,7 +150,7 @@ async def test_ledgers_refuse_every_other_change(db: Connection) -> None:
     refused = [
         "update claim set kind = 'refused'", "update claim set recorder = 'x'", "delete from claim",
         "update response set recorder = 'x'", "delete from response", "update response_comment set comment = 'x'",
-        "update audit set detail = '{}'", "update audit set actor = 'x'", "delete from audit",
+        "update audit_detail set detail = '{}'", "update audit set actor = 'x'", "delete from audit",
         "update suppression_event set address = 'x'", "delete from suppression_event where false",
         "update consent_event set wording = ''", "delete from consent_event", "update message_event set code = 'x'",
         "delete from message_event", "update message_event_archive set code = 'x'", "delete from message_event_archive",
@@ -169,10 +171,10 @@ async def test_nobody_but_the_owner_of_a_ledger_can_pass_for_an_erasure(db: Conn
     await fill(db)
     transaction = db.transaction()
     await transaction.start()
-    await db.execute("create role intruder; grant select, update on audit to intruder")
+    await db.execute("create role intruder; grant select, update on audit_detail to intruder")
     await db.execute("set local role intruder; set local muster.erasing = 'on'")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
-        await db.execute("update audit set detail = '{}'")
+        await db.execute("update audit_detail set detail = '{}'")
     await transaction.rollback()
 
 
@@ -185,14 +187,14 @@ FILE = (
 async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
     path = folder / "members.csv"
     path.write_text(FILE, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, keys=keys, opt_ins=last_opt_ins)
+    return await import_people(pool, path, reserved=RESERVED, keys=keys, opt_ins=last_opt_ins, actor=operator("test"))
 
 
 async def test_an_erased_member_who_returns_is_new_and_gets_no_messages(
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     person, _ = await fill(db)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     keys = DigestKeys(runtime.settings.secret_key)
     report = await load(runtime.pool, tmp_path, keys)
     assert (report.created, report.restored, list(report.returned)) == (1, 3, [NUMBER])
@@ -207,13 +209,13 @@ async def test_an_erased_member_who_returns_is_new_and_gets_no_messages(
     again = await load(runtime.pool, tmp_path, keys)
     assert (again.unchanged, again.restored) == (2, 0)
 
-    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor=operator("olga"))
     left = await active_suppressions(db, channel="email", address=WORK)
     assert [suppression.reason for suppression in left] == ["opted_out"], (
         "what they opted out of is theirs to take back"
     )
     assert not await active_suppressions(db, channel="sms", address=PHONE)
-    assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor=operator("olga"))
 
 
 async def test_an_erased_member_allowed_back_gets_messages_except_after_an_opt_out(
@@ -221,7 +223,7 @@ async def test_an_erased_member_allowed_back_gets_messages_except_after_an_opt_o
 ) -> None:
     await fill(db)
     traces = await erasure.look_for(runtime, NUMBER)
-    await erasure.erase(runtime, traces, actor="olga", may_return=True)
+    await erasure.erase(runtime, traces, actor=operator("olga"), may_return=True)
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
     assert not await active_suppressions(db, channel="sms", address=PHONE)
     assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=WORK)] == [
@@ -233,7 +235,7 @@ async def test_an_erased_member_who_consented_since_gets_messages_there(
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     await fill(db)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     for n, (channel, address, reading) in enumerate((("sms", PHONE, "opt_in"), ("email", WORK, "unclear"))):
         await db.execute(
             "insert into reply (inbound_id, channel, address, sender, text, reading, rule, rule_version, received_at)"
@@ -251,7 +253,7 @@ async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_th
     runtime: Runtime, db: Connection, tmp_path: Path
 ) -> None:
     await fill(db)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     new = SecretStr("another secret for tests only")
     with pytest.raises(SettingsError, match="MUSTER_SECRET_KEY that is not in the list"):
         await load(runtime.pool, tmp_path, DigestKeys([new]))
@@ -261,13 +263,13 @@ async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_th
 
 async def listed(runtime: Runtime, path: Path, keys: DigestKeys) -> SuppressionReport:
     return await import_suppressions(
-        runtime.pool, path, actor="ann", region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
+        runtime.pool, path, actor=operator("ann"), region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
     )
 
 
 async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
     await fill(db)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     path, keys = tmp_path / "list.csv", DigestKeys(runtime.settings.secret_key)
     path.write_text(f"address\n{PHONE}\n+447700900999\n")
     report = await listed(runtime, path, keys)
@@ -277,7 +279,7 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
     assert [suppression.reason for suppression in known.active_suppressions] == ["opted_out"]
     assert (await listed(runtime, path, keys)).standing == 2
     await load(runtime.pool, tmp_path, keys)
-    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor=operator("olga"))
     assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
         "opted_out"
     ]
@@ -295,7 +297,7 @@ async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime,
         "insert into reply (inbound_id, channel, address, sender, text, reading, rule, rule_version)"
         " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbound_id, stranger,
     )  # fmt: skip
-    await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor=operator("olga"))
     assert await found_in(db, ("7700900777", "who is this")) == set()
     suppressed = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
     assert [suppression.reason for suppression in suppressed.active_suppressions] == ["opted_out"]
@@ -316,7 +318,7 @@ async def test_a_shared_phone_is_kept_for_the_others(runtime: Runtime, db: Conne
     await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="twilio")
     traces = await find_traces(db, NUMBER, region="GB")
     assert traces.shared == (("sms", PHONE),)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
         "opted_out"
     ]
@@ -336,7 +338,9 @@ async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connec
     before = await totals(db, ballot_id)
     assert before["reachable"] == 4
     await erasure.erase(
-        replace(runtime, clock=lambda: NOW + timedelta(days=1)), await erasure.look_for(runtime, NUMBER), actor="olga"
+        replace(runtime, clock=lambda: NOW + timedelta(days=1)),
+        await erasure.look_for(runtime, NUMBER),
+        actor=operator("olga"),
     )
     await refresh(db, ballot_id)
     assert await totals(db, ballot_id) == before
@@ -348,8 +352,8 @@ async def test_an_import_in_progress_is_not_disturbed(runtime: Runtime, pool: Po
     async with pool.acquire() as other, other.transaction():
         await other.execute("select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))")
         with pytest.raises(Conflict, match="being imported"):
-            await erasure.erase(runtime, traces, actor="olga")
-    await erasure.erase(runtime, traces, actor="olga")
+            await erasure.erase(runtime, traces, actor=operator("olga"))
+    await erasure.erase(runtime, traces, actor=operator("olga"))
     assert await found_in(db) == set()
 
 
@@ -367,7 +371,7 @@ async def test_an_erasure_waits_for_message_locks_without_a_deadlock(
         with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
             async with db.transaction():
                 await begin_erasure(db, traces.traces)
-        going = asyncio.create_task(erasure.erase(runtime, traces, actor="olga"))
+        going = asyncio.create_task(erasure.erase(runtime, traces, actor=operator("olga")))
         await other.execute("select from message where message_id = $1 for update", min(ids))
         await transaction.commit()
     await going
@@ -376,7 +380,7 @@ async def test_an_erasure_waits_for_message_locks_without_a_deadlock(
 
 async def test_late_words_of_a_provider_are_removed_by_the_next_look(runtime: Runtime, db: Connection) -> None:
     await fill(db)
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     message_id = await db.fetchval("select max(message_id) from message")
     await db.execute(
         "insert into message_event (message_id, source, code, detail) values ($1, 'ses', '5.1.1', $2)",
@@ -412,5 +416,5 @@ async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Run
     )
     words = [f"%{one}%" for one in (MAILBOX, PHONE, NUMBER)]
     assert await db.fetchval(kept, words), "otherwise this shows nothing"
-    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert not await db.fetchval(kept, words)

@@ -9,18 +9,19 @@ from typing import Final
 import pytest
 
 from core.db import Connection, Pool
+from core.db.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 from core.errors import Conflict
 from core.runtime import Runtime
 from messaging.channels.channel import Accepted, OutboundMessage, Refused, Retry, SendResult, Trace
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.states import Reason
 from muster import erasure
+from muster.operator import operator
 from people.people_lock import lock_people_shared
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import look, make_campaign, serve
 from tests.support.outbox_rows import add_messages, add_step, until
-from webhooks.subscriptions.high_water_mark import WRITERS_TIMEOUT, find_high_water_mark
 
 MAILBOX = "zeb.q@example.org"
 WORDS = ("zeb.q", "M-4711", "quackenbush")
@@ -97,7 +98,7 @@ async def _erased(db: Connection) -> bool:
 
 
 async def _erase(runtime: Runtime) -> None:
-    await erasure.erase(runtime, await erasure.look_for(runtime, "M-4711"), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, "M-4711"), actor=operator("olga"))
 
 
 async def waiting(db: Connection, count: int) -> bool:
@@ -122,7 +123,7 @@ async def test_a_press_that_waits_for_an_erasure_finds_no_recipient(
             transaction = other.transaction()
             await transaction.start()
             await lock_people_shared(other)
-            erasing = asyncio.create_task(erasure.erase(runtime, traces, actor="olga"))
+            erasing = asyncio.create_task(erasure.erase(runtime, traces, actor=operator("olga")))
             await until(lambda: waiting(db, 1))
             answer = {"preferences": "stop_all", "unsubscribe": "unsubscribe_here"}.get(page, "voted")
             pressing = asyncio.create_task(client.post(path, data={**shown.fields, "answer": answer}))
@@ -158,11 +159,11 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
             "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')"
         )
         with pytest.raises(Conflict, match="being written to all the time") as refused:
-            await erasure.erase(runtime, traces, actor="olga")
+            await erasure.erase(runtime, traces, actor=operator("olga"))
         await transaction.rollback()
     assert "campaign list" not in refused.value.remedy
     assert len(waits) == 6
     assert all((patience == 0) == holds for holds, patience in waits)
     assert await db.fetchval("select external_id from person") == "M-4711", "nothing was done"
-    await erasure.erase(runtime, traces, actor="olga")
+    await erasure.erase(runtime, traces, actor=operator("olga"))
     assert await found_in(db, WORDS) == set()

@@ -15,6 +15,7 @@ from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.outbox.dispatcher import Dispatcher
 from muster import erasure
 from muster.jobs import Jobs
+from muster.operator import operator
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import NOW, add_person
 from tests.support.outbox_rows import add_messages, add_step, message
@@ -52,7 +53,7 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
             "insert into message_try (message_id, attempt, provider_id, ended_by) values ($1, $2, $3, 'receipt')",
             moving, attempt, sid,
         )  # fmt: skip
-    await erasure.erase(runtime, await erasure.look_for(runtime, who), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, who), actor=operator("olga"))
     await receipt(db, "SM1", "delivered", final)
     await receipt(db, "SM3", "delivered", moving)
     await receipt(db, "SM4", "undelivered", moving, ErrorCode="30005")
@@ -74,7 +75,7 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
 async def test_the_digests_of_an_erasure_are_deleted_when_receipts_end(runtime: Runtime, db: Connection) -> None:
     person = await add_person(db, "A1", sms=PHONE)
     await add_messages(db, await add_step(db), "sms", [PHONE], first_person=person, state="sent", provider_id="SM3")
-    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor=operator("olga"))
     assert await db.fetchval("select count(*) from erased_subject") == 3  # the message, and its id at either provider
     await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
     assert await db.fetchval("select count(*) from erased_subject") == 3
@@ -91,8 +92,8 @@ async def test_a_deleted_archive_year_does_not_stop_the_tidying(runtime: Runtime
     (later,) = await add_messages(db, recent, "sms", [PHONE], first_person=person, state="sent", provider_id="SM2")
     await ready_year(db, old.step_id)
     await archive_chunk(db, old.step_id, PageViews())
-    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
-    await delete_year(db, await summarise_year(db, 2024), actor="olga")
+    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor=operator("olga"))
+    await delete_year(db, await summarise_year(db, 2024), actor=operator("olga"))
     await db.execute(
         "insert into message_event (message_id, state, source, code, detail) values ($1, null, 'twilio', 'x', $2)",
         later, {"reply": f"turquoise {PHONE}"},

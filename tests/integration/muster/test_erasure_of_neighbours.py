@@ -16,6 +16,7 @@ from core.runtime import Runtime
 from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
+from muster.operator import operator
 from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.returning import lift_erased
@@ -28,7 +29,9 @@ from webhooks.sms.twilio_texts import INBOUND
 
 
 async def erase(runtime: Runtime, who: str, *, may_return: bool = False) -> dict[str, int]:
-    return await erasure.erase(runtime, await erasure.look_for(runtime, who), actor="olga", may_return=may_return)
+    return await erasure.erase(
+        runtime, await erasure.look_for(runtime, who), actor=operator("olga"), may_return=may_return
+    )
 
 
 async def test_words_of_others_are_kept_without_the_address(runtime: Runtime, db: Connection) -> None:
@@ -66,9 +69,11 @@ async def test_a_text_of_somebody_else_is_still_obeyed(runtime: Runtime, db: Con
 async def test_the_audit_keeps_that_opt_outs_were_taken_back(runtime: Runtime, db: Connection) -> None:
     person, _ = await fill(db)
     await erase(runtime, NUMBER)
-    resumed = await db.fetch("select detail from audit where action = 'messages.resumed'")
+    resumed = await db.fetch("select detail from audit_shown where action = 'messages.resumed'")
     assert [row["detail"] for row in resumed] == [{"source": "sms_reply"}] * 2
-    changed = await db.fetch("select subject, detail from audit where action in ('preferences.changed', 'people.left')")
+    changed = await db.fetch(
+        "select subject, detail from audit_shown where action in ('preferences.changed', 'people.left')"
+    )
     assert [tuple(row) for row in changed] == [(f"person {person}", {})] * 2
 
 
@@ -97,15 +102,15 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
     path = tmp_path / "list.csv"
     path.write_text(f"phone,member_id,reason\n{PHONE},,opted_out\n{PHONE},,complained\n,A1,deceased\n,A3,opted_out\n")
     report = await import_suppressions(
-        pool, path, actor="ann", region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
+        pool, path, actor=operator("ann"), region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
     )
     assert (report.added, report.standing, report.rejected) == (2, 1, 1)
     assert report.by_reason == {"opted_out": 1, "deceased": 1}
     assert await found_in(db, (PHONE[1:],)) == set()
     path = tmp_path / "members.csv"
     path.write_text(f"member id,mobile,email\nA1,{PHONE},anna@example.org\n")
-    await import_people(pool, path, reserved=RESERVED, keys=keys)
-    assert await lift_erased(db, "A1", region="GB", keys=keys, actor="olga")
+    await import_people(pool, path, reserved=RESERVED, keys=keys, actor=operator("test"))
+    assert await lift_erased(db, "A1", region="GB", keys=keys, actor=operator("olga"))
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
     assert [suppression.reason for suppression in await active_suppressions(db, channel="person", address=back)] == [
         "deceased"
@@ -122,7 +127,7 @@ async def test_a_digest_is_deleted_for_one_purpose_alone(runtime: Runtime, db: C
     await suppress(db, channel="sms", address=stranger, purpose="marketing", reason="opted_out", source="twilio")
     await erase(runtime, stranger)
     keys = DigestKeys(runtime.settings.secret_key)
-    assert await lift_erased(db, stranger, region="GB", keys=keys, actor="olga")
+    assert await lift_erased(db, stranger, region="GB", keys=keys, actor=operator("olga"))
     assert await db.fetchval("select array_agg(reason || ' ' || purpose) from suppression_digest") == [
         "opted_out marketing"
     ]
@@ -132,7 +137,9 @@ async def test_a_stop_after_the_return_is_kept_when_the_erasure_is_lifted(runtim
     await add_person(db, "A1", sms=PHONE)
     await suppress(db, channel="sms", address=PHONE, reason="erased", source="before erasure")
     assert await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="sms_reply")
-    assert not await lift_erased(db, "A1", region="GB", keys=DigestKeys(runtime.settings.secret_key), actor="olga")
+    assert not await lift_erased(
+        db, "A1", region="GB", keys=DigestKeys(runtime.settings.secret_key), actor=operator("olga")
+    )
     assert [suppression.reason for suppression in await active_suppressions(db, channel="sms", address=PHONE)] == [
         "opted_out"
     ]
@@ -168,5 +175,5 @@ async def test_an_arrival_that_is_committed_after_a_later_one_is_found(
         await db.execute(store, "late", {"about": PHONE})
         traces = await erasure.look_for(runtime, "A1")
         await transaction.commit()
-    await erasure.erase(runtime, traces, actor="olga")
+    await erasure.erase(runtime, traces, actor=operator("olga"))
     assert await found_in(db, (PHONE[1:],)) == set()

@@ -21,6 +21,7 @@ from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_
 from messaging.states import Reason, State
 from messaging.suppression import suppress
 from muster import erasure
+from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
@@ -85,7 +86,7 @@ async def test_somebody_is_erased_whatever_single_messages_they_got(
     archived = await db.fetchval("select count(*) from message_archive")
     assert archived == len(MessageKind)
     traces = await erasure.look_for(runtime, "M-1" if named else PHONE)
-    erasing = asyncio.create_task(erasure.erase(runtime, traces, actor="olga"))
+    erasing = asyncio.create_task(erasure.erase(runtime, traces, actor=operator("olga")))
 
     async def erased() -> bool:
         return erasing.done() or await db.fetchval("select count(*) from message where address = $1", PHONE) == 0

@@ -24,6 +24,7 @@ from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.schedule import CLAIMED
+from muster.operator import operator
 from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq, work
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.effort import effort_of_async
@@ -61,8 +62,8 @@ async def launched(runtime: Runtime, people: int) -> None:
         {"template": "ballot-reminder", "channels": ["email"]},
         {"template": "ballot-last-days", "channels": ["email"], "when": {"after": "3 days"}},
     ]
-    campaign = await create_campaign(runtime, campaign_spec(steps=steps), "staff")
-    await launch(runtime, campaign.campaign_id, "staff")
+    campaign = await create_campaign(runtime, campaign_spec(steps=steps), operator("staff"))
+    await launch(runtime, campaign.campaign_id, operator("staff"))
 
 
 @asynccontextmanager
@@ -118,8 +119,8 @@ async def test_moves_a_message_when_the_date_of_its_person_moves(muster: Runtime
         await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"))
     when = {"before": "24 hours", "of": "visit_at"}
     steps = [{"template": "ballot-reminder", "channels": ["email"], "when": when}]
-    campaign = await create_campaign(muster, campaign_spec(steps=steps), "staff")
-    await launch(muster, campaign.campaign_id, "staff")
+    campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
+    await launch(muster, campaign.campaign_id, operator("staff"))
 
     async def is_due(at: datetime) -> bool:
         return bool(await muster.pool.fetchval("select not_before = $1 from message", at))

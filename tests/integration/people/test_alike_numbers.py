@@ -11,6 +11,7 @@ import pytest
 from campaigns.variables import RESERVED
 from core.db import Pool
 from core.settings import Settings
+from muster.operator import operator
 from people.exports import export_people
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
@@ -88,7 +89,7 @@ def saved_by_excel(cell: str) -> str:
 
 async def test_an_export_for_excel_comes_back_as_it_was(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path, "member_id,name,mobile,pay point,job\n0021006,Zoe 2 Ash,07400 123801,012,=1+2\n")
-    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, for_excel=True)
+    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, for_excel=True, actor=operator("test"))
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert {'="0021006"', '="+447400123801"', '="Zoe 2 Ash"', "'=1+2"} <= {*rows[1], '="Zoe 2 Ash"'}
@@ -97,7 +98,7 @@ async def test_an_export_for_excel_comes_back_as_it_was(pool: Pool, tmp_path: Pa
         path = tmp_path / ("saved.csv" if text else "out.csv")
         if text:
             path.write_text(text, encoding="utf-8")
-        report = await import_people(pool, path, reserved=RESERVED)
+        report = await import_people(pool, path, reserved=RESERVED, actor=operator("test"))
         assert (report.unchanged, report.problems) == (1, [])
 
 

@@ -15,6 +15,7 @@ import pytest
 from core.db import Connection, Pool
 from core.errors import InputError
 from core.settings import Settings
+from muster.operator import operator
 from people.lists.consents import FIELDS, ConsentDefaults, ConsentReport, export_consents, import_consents
 from people.lists.lists import open_list
 from tests.support.command import run_command
@@ -102,8 +103,8 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     await add_person(db, "1")
     await take_in(pool, tmp_path, f"{HEAD}1,yes,,,\n1,no,sms,,2026-05-03\n")
     path = tmp_path / "out.csv"
-    assert await export_consents(pool, path, actor="ada") == 3
-    report = await import_consents(pool, path, ConsentDefaults(), actor="eve", zone=LONDON, now=NOON)
+    assert await export_consents(pool, path, actor=operator("ada")) == 3
+    report = await import_consents(pool, path, ConsentDefaults(), actor=operator("eve"), zone=LONDON, now=NOON)
     assert (report.rejected, report.known) == (0, 3)
 
 

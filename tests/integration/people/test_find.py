@@ -181,7 +181,10 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     assert "Zebedee Quackenbush" in asked.stdout
     assert muster(settings, "people", "erase", NUMBER, "--yes", "--actor", "olga").returncode == 0
     assert (
-        await db.fetchval("select actor from audit where action = 'people.erased' and subject = $1", f"person {person}")
+        await db.fetchval(
+            "select actor from audit_shown where action = 'people.erased' and subject = $1",
+            f"person {person}",
+        )
         == "olga"
     )
     assert muster(settings, "people", "erase", NUMBER, "--yes").returncode == 1

@@ -8,6 +8,7 @@ import pytest
 
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
+from muster.operator import operator
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.lists.consents import ConsentDefaults, import_consents
@@ -172,7 +173,7 @@ async def test_a_suppression_list_with_a_wrong_prefix_stops_the_real_number(
 ) -> None:
     path = tmp_path / "stops.csv"
     path.write_text("Opt-outs 2026\n\nphone,reason\n0447410000050,opted_out\n+44 44 7410 000051,opted_out\n#N/A,\n")
-    report = await import_suppressions(pool, path, actor="ada", region="GB", zone=LONDON, now=NOON)
+    report = await import_suppressions(pool, path, actor=operator("ada"), region="GB", zone=LONDON, now=NOON)
     suppressed = await db.fetch("select address from suppression order by 1")
     assert [row["address"] for row in suppressed] == ["+447410000050", "+447410000051"]
     assert told(report) == [(6, "phone", "error_cell")]
@@ -186,7 +187,7 @@ async def test_an_unreadable_cell_gives_no_consent(pool: Pool, db: Connection, t
     rows = rows_xml([["member id", "consent"], ["1001", NO_RESULT], ["1002", ""]])
     otherwise = ConsentDefaults("form", "", NOON)
     path = write_xlsx(tmp_path / "consents.xlsx", rows)
-    report = await import_consents(pool, path, otherwise, actor="ada", zone=LONDON, now=NOON)
+    report = await import_consents(pool, path, otherwise, actor=operator("ada"), zone=LONDON, now=NOON)
     assert told(report) == [(2, "consent", "no_result")]
     assert report.problems[0].member_id == "1001"
     assert {

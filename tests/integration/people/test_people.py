@@ -13,6 +13,7 @@ from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, InputError, NotFound
 from core.settings import Settings
+from muster.operator import operator
 from people.exports import export_people
 from people.imports.imports import import_people
 from people.imports.mapping import Mapping
@@ -83,8 +84,8 @@ async def test_everybody_is_counted_by_how_they_can_be_reached(pool: Pool, db: C
 async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connection, tmp_path: Path, name: str) -> None:
     await load(pool, tmp_path)
     before = await snapshot(db)
-    assert await export_people(pool, tmp_path / name, reserved=RESERVED, actor="amy") == 3
-    report = await import_people(pool, tmp_path / name, reserved=RESERVED)
+    assert await export_people(pool, tmp_path / name, reserved=RESERVED, actor=operator("amy")) == 3
+    report = await import_people(pool, tmp_path / name, reserved=RESERVED, actor=operator("test"))
     assert (report.created, report.updated, report.unchanged, report.problems) == (0, 0, 3, [])
     assert await snapshot(db) == before
     assert await db.fetchval("select actor || ' ' || action from audit where action = 'people.exported'") == (
@@ -94,11 +95,11 @@ async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connecti
 
 async def test_an_export_makes_the_same_people_in_an_empty_database(pool: Pool, db: Connection, tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=500, branches=20)
-    await import_people(pool, union.path, reserved=RESERVED)
+    await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
     before = await snapshot(db)
-    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED)
+    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     await db.execute("truncate person, unit, attribute restart identity cascade")
-    report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED)
+    report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     assert (report.created, report.problems) == (500, [])
     assert await snapshot(db) == before
 
@@ -109,8 +110,8 @@ async def test_attributes_with_misleading_labels_come_back_as_themselves(
     mapping = Mapping(attributes={"band": "Grade / band", "old_phone": "Phone"})
     await load(pool, tmp_path, "id,Grade / band,Phone,№ 4\n1,AO,x,y\n", mapping=mapping)
     before = await snapshot(db)
-    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED)
-    assert (await import_people(pool, tmp_path / "out.csv", reserved=RESERVED)).unchanged == 1
+    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
+    assert (await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))).unchanged == 1
     assert await snapshot(db) == before
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file))
@@ -119,7 +120,7 @@ async def test_attributes_with_misleading_labels_come_back_as_themselves(
 
 async def test_no_cell_of_an_export_is_a_formula(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path)
-    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED)
+    await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "@", "-")) or (cell[:1] == "+" and cell[1:2] != "4")]
@@ -128,13 +129,13 @@ async def test_no_cell_of_an_export_is_a_formula(pool: Pool, tmp_path: Path) -> 
 async def test_an_export_is_private_complete_or_not_there(pool: Pool, tmp_path: Path) -> None:
     await load(pool, tmp_path)
     target = tmp_path / "out.csv"
-    await export_people(pool, target, reserved=RESERVED)
+    await export_people(pool, target, reserved=RESERVED, actor=operator("test"))
     assert target.stat().st_mode & 0o777 == 0o600
     with pytest.raises(Conflict, match="exists already"):
-        await export_people(pool, target, reserved=RESERVED)
-    await export_people(pool, target, reserved=RESERVED, replace=True)
+        await export_people(pool, target, reserved=RESERVED, actor=operator("test"))
+    await export_people(pool, target, reserved=RESERVED, replace=True, actor=operator("test"))
     with pytest.raises(InputError, match="cannot be written"):
-        await export_people(pool, tmp_path / "nowhere" / "out.csv", reserved=RESERVED)
+        await export_people(pool, tmp_path / "nowhere" / "out.csv", reserved=RESERVED, actor=operator("test"))
     assert names_in(tmp_path) == ["members.csv", "out.csv"]
 
 

@@ -44,6 +44,13 @@ async def test_a_path_is_made_once_whatever_its_case_and_spacing(db: Connection)
     }  # fmt: skip
 
 
+async def test_a_name_in_capitals_is_the_same_with_letters_beyond_a_to_z(db: Connection) -> None:
+    first = await place(db, [("Tŷ Siân", "Łódź", "Østfold")])
+    again = await place(db, [("TŶ SIÂN", "ŁÓDŹ", "ØSTFOLD")])
+    assert again["TŶ SIÂN", "ŁÓDŹ", "ØSTFOLD"] == first["Tŷ Siân", "Łódź", "Østfold"]
+    assert await db.fetchval("select show_trgm('Siân') && show_trgm('siâ')"), "â is a letter in a search"
+
+
 async def test_lineages_lead_from_the_root_to_the_unit_itself(db: Connection) -> None:
     unit_id = (await place(db, [("Wales", "Cardiff", "Tŷ Glas")]))["Wales", "Cardiff", "Tŷ Glas"]
     rows = await db.fetch("select unit_id, parent_id, lineage from unit order by unit_id")

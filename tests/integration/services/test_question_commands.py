@@ -84,7 +84,7 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
     assert [(row["member_id"], row["label"], row["comment"]) for row in rows] == [
         ("R1", "Good", "nice staff"), ("R2", "Poor", "'=waited two hours"),
     ]  # fmt: skip
-    assert await db.fetchval("select actor from audit where action = 'answers.exported'") == "olga"
+    assert await db.fetchval("select actor from audit_shown where action = 'answers.exported'") == "olga"
 
 
 async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Connection, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from yarl import URL
 
 from core.db import Connection
 from core.runtime import Runtime
-from staff.accounts import Actor
+from muster.operator import operator
 from staff.sign_in import make_sign_in_link, use_link
 from tests.support.inbound_rows import COUNTED, serve
 from webhooks import process_inbound
@@ -92,7 +92,7 @@ class Site:
             self.db,
             email="ada@union.test",
             name="Ada",
-            by=Actor("a test", "root"),
+            by=operator("a test"),
             now=self.runtime.clock(),
             create=True,
             minutes=15,

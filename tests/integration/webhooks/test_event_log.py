@@ -16,6 +16,7 @@ from core.db import Connection, Pool
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from messaging.suppression import lift, suppress
+from muster.operator import operator
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.inbound_rows import make_campaign
 from tests.support.receivers import Receiver, WebhookWorker
@@ -139,13 +140,13 @@ async def test_replies_are_sent_without_their_text(worker: WebhookWorker, db: Co
 async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: Connection) -> None:
     await make_campaign(worker.runtime, db, now=NOW)
     await worker.add(RECEIVER, "campaign.*")
-    await pause(db, "pay", "ada", "the wrong date")
-    await resume(db, "pay", "ada")
+    await pause(db, "pay", operator("ada"), "the wrong date")
+    await resume(db, "pay", operator("ada"))
     await db.execute("update step set state = 'finished', reopens_as = 'running'")
     await launch_due_steps(worker.runtime)
     await db.execute("update step set state = 'running' where position = 1")
     await launch_due_steps(worker.runtime)
-    await cancel(db, "pay", "ada")
+    await cancel(db, "pay", operator("ada"))
     await worker.notice()
     assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
     rows_stored = (await events(db))[0][1]

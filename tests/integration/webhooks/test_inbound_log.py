@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from core.access import SYSTEM
+from core.audit import AuditAction, record
 from core.db import Connection, open_pool
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
@@ -54,7 +56,7 @@ class Noting:
     async def __call__(self, db: Connection, items: Sequence[Item]) -> None:
         for item in items:
             key = str(item.payload["key"])
-            await db.execute("insert into audit (actor, action, subject) values ('t', 'saw', $1)", key)
+            await record(db, SYSTEM, AuditAction.PEOPLE_SEEN, key)
             if key in self.bad:
                 raise self.error
             self.seen.append(key)
@@ -185,7 +187,7 @@ async def test_a_bad_item_delays_no_other_and_leaves_nothing_half_done(here: Run
         await put(here, key)
     await process(here, 10, {"t": Noting("b")})
     assert await states(db) == {"a": "done", "b": "new", "c": "done"}
-    done = [row["subject"] for row in await db.fetch("select subject from audit order by subject")]
+    done = [row["subject"] for row in await db.fetch("select subject from audit_shown order by subject")]
     assert done == ["a", "c"]
 
 

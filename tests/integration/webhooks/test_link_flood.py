@@ -16,6 +16,7 @@ from core.db import Connection
 from core.http.rate_limit import FLOOD, PER_NETWORK, RateLimit
 from core.keyring import ALPHABET, LENGTH
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.support.inbound_rows import PHONE, Campaign, Moving, Recipient, look, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
@@ -78,7 +79,7 @@ async def test_a_flood_of_bad_links_shuts_out_no_neighbour(campaign: Campaign, c
             assert answer.status == 200, path
     assert await stop_by_one_click(client, ann) == 200
     assert ("sms", PHONE, "opted_out") in await campaign.suppressed()
-    key = await make_key(db, "crm", actor="ada", now=NOW)
+    key = await make_key(db, "crm", actor=operator("ada"), now=NOW)
     async with client.get(CHANGES, headers=MEMBER) as answer:
         assert answer.status == 401
     async with client.get(CHANGES, headers=MEMBER | {"Authorization": f"Bearer {key}"}) as answer:
@@ -102,7 +103,7 @@ async def test_a_flood_of_keys_refuses_no_key_that_works_and_no_link(
 ) -> None:
     monkeypatch.setattr("core.http.rate_limit.FLOOD", 100)
     ann = await campaign.ask(sms=PHONE)
-    key = await make_key(db, "crm", actor="ada", now=NOW)
+    key = await make_key(db, "crm", actor=operator("ada"), now=NOW)
     forged = f"Bearer {key[:-32]}{'a' * 32}"
     seen = set()
     for number in range(150):

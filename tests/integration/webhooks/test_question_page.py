@@ -10,6 +10,7 @@ import pytest
 from campaigns.replies.reply_inbox import open_replies, read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.integration.campaigns.test_notices import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import BROWSER, HEADLESS, Forms, Moving, look, press, read, serve
@@ -117,7 +118,7 @@ async def test_an_answer_that_came_otherwise_is_taken_back_on_the_page(
     answered = await room.says("3 nobody came" if by == "a text" else "it was not good", PHONE)
     if by == "staff":
         assert answered.reply_id is not None
-        await read_by_staff(room.db, answered.reply_id, reading="poor", actor="olga", at=NOW)
+        await read_by_staff(room.db, answered.reply_id, reading="poor", actor=operator("olga"), at=NOW)
     path = await room.link_to(ann)
     page = await look(client, path)
     assert "undo" in page.shown

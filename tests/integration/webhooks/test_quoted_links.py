@@ -15,7 +15,7 @@ from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.history import history
-from staff.accounts import Actor
+from muster.operator import operator
 from staff.sign_in import link_works, make_sign_in_link
 from tests.integration.muster.test_erasure import found_in
 from tests.integration.webhooks.test_question_page import tap, write
@@ -41,7 +41,7 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]
 
 async def made(db: Connection, at: datetime = NOON) -> tuple[str, str]:
     """A link for a member of staff, and its token."""
-    path = await make_sign_in_link(db, email=BOSS, now=at, by=Actor("olga", "root"), create=True)
+    path = await make_sign_in_link(db, email=BOSS, now=at, by=operator("olga"), create=True)
     return f"https://muster.test{path}", path.rpartition("/")[2]
 
 
@@ -53,7 +53,7 @@ async def assert_spent(db: Connection, token: str, at: datetime = NOON) -> None:
     assert [alert.title for alert in await open_alerts(db) if alert.key.startswith("sign-in:")] == [
         f"A sign-in link for {BOSS} came back from outside, and works no longer."
     ]
-    assert await db.fetchval("select count(*) from audit where action = 'sign-in link revoked'") == 1
+    assert await db.fetchval("select count(*) from audit_shown where action = 'staff.link_revoked'") == 1
 
 
 @pytest.mark.parametrize(

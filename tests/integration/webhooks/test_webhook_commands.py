@@ -70,9 +70,9 @@ async def test_commands_add_test_pause_and_remove_a_subscription(
     assert "crm" in listed
     assert "opt_out.*" in listed
     assert [word in logged for word in ("opt_out.added", "webhook.test", "resend", "taken (204)")] == [True] * 4
-    actions = await db.fetch("select action from audit where subject = 'webhook crm' order by audit_id")
+    actions = await db.fetch("select action from audit_shown where subject = 'webhook crm' order by audit_id")
     assert (await run(muster, "remove", "crm")).returncode == 0
-    assert [row["action"] for row in actions] == ["add", "rotate"]
+    assert [row["action"] for row in actions] == ["webhook.added", "webhook.rotated"]
     assert await db.fetchval("select count(*) from webhook_subscription") == 0
 
 

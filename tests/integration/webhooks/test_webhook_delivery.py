@@ -17,6 +17,7 @@ from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.integration.core.test_schema import ROOT
 from tests.support.inbound_rows import Moving
 from tests.support.outbox_rows import until
@@ -143,7 +144,7 @@ async def test_after_three_days_a_subscription_is_paused_with_an_alert_and_nothi
     assert len(receiver.got) == 4, "paused means that it is left alone"
 
     receiver.answer = take
-    await resume(db, "crm", now=clock.now, actor="ada")
+    await resume(db, "crm", now=clock.now, actor=operator("ada"))
     await worker.deliver()
     assert sources(receiver)[4:] == ["0", "1"]
     assert await open_alerts(db) == []
@@ -157,7 +158,7 @@ async def test_a_410_stops_a_subscription_for_good(worker: WebhookWorker, receiv
     assert (await get_subscription(db, "crm")).state == "gone"
     assert "gone for good" in (await open_alerts(db))[0].title
     with pytest.raises(Conflict, match="gone"):
-        await resume(db, "crm", now=worker.runtime.clock(), actor="ada")
+        await resume(db, "crm", now=worker.runtime.clock(), actor=operator("ada"))
 
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: Connection) -> None:
@@ -263,7 +264,7 @@ async def test_a_worker_without_the_lease_moves_no_cursor(
     await worker.deliver()
 
     async def replayed_meanwhile(_got: Got) -> web.Response:
-        await replay(db, "crm", after=0, now=worker.runtime.clock(), actor="ada")
+        await replay(db, "crm", after=0, now=worker.runtime.clock(), actor=operator("ada"))
         receiver.answer = take
         return web.Response()
 
@@ -280,12 +281,12 @@ async def test_replay_sends_again_from_a_cursor_under_the_same_ids(
     await worker.add(receiver)
     await happen(db, 4)
     await worker.deliver()
-    await replay(db, "crm", after=receiver.cursors[1], now=worker.runtime.clock(), actor="ada")
+    await replay(db, "crm", after=receiver.cursors[1], now=worker.runtime.clock(), actor=operator("ada"))
     await worker.deliver()
     assert sources(receiver) == ["0", "1", "2", "3", "2", "3"]
     assert [request.body for request in receiver.got[2:4]] == [request.body for request in receiver.got[4:]]
     with pytest.raises(InputError, match="nothing to replay after 99"):
-        await replay(db, "crm", after=99, now=worker.runtime.clock(), actor="ada")
+        await replay(db, "crm", after=99, now=worker.runtime.clock(), actor=operator("ada"))
 
 
 async def test_resend_and_test_do_not_move_the_cursor(
@@ -294,7 +295,7 @@ async def test_resend_and_test_do_not_move_the_cursor(
     _, secret = await worker.add(receiver)
     await happen(db, 2)
     await worker.deliver()
-    await pause(db, "crm", actor="ada")
+    await pause(db, "crm", actor=operator("ada"))
     first = receiver.cursors[0]
     again = await resend(worker.runtime, worker.outside, "crm", first)
     tested = await send_test(worker.runtime, worker.outside, "crm")

@@ -15,6 +15,7 @@ from core.clock import system_clock
 from core.db import Connection
 from core.errors import InputError
 from core.runtime import Runtime
+from muster.operator import operator
 from tests.support.inbound_rows import Moving
 from tests.support.receivers import (
     Got,
@@ -35,10 +36,12 @@ async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
 ) -> None:
     with pytest.raises(InputError, match="may not include addresses here"):
         await add_subscription(
-            worker.runtime, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada"
+            worker.runtime, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor=operator("ada")
         )
     allowed = on_loopback(runtime, webhook_include=("addresses",))
-    await add_subscription(allowed, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada")
+    await add_subscription(
+        allowed, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor=operator("ada")
+    )
     await happen(db, 1)
     async with webhook_worker(allowed) as free:
         await free.deliver()
@@ -54,7 +57,7 @@ async def test_both_secrets_sign_for_a_while_after_a_rotation(
     clock = Moving(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     _, old = await worker.add(receiver)
-    new = (await rotate(worker.runtime, "crm", overlap=timedelta(minutes=2), actor="ada")).get_secret_value()
+    new = (await rotate(worker.runtime, "crm", overlap=timedelta(minutes=2), actor=operator("ada"))).get_secret_value()
     await happen(db, 1)
     await worker.deliver()
     clock.wait(minutes=3)
@@ -134,6 +137,6 @@ async def test_a_receiver_that_answers_without_end_is_disconnected(
 
 async def test_plain_http_needs_a_network_that_is_allowed(runtime: Runtime) -> None:
     with pytest.raises(InputError, match="http://"):
-        await add_subscription(runtime, name="crm", url="http://x.test/", events=["*"], actor="ada")
+        await add_subscription(runtime, name="crm", url="http://x.test/", events=["*"], actor=operator("ada"))
     with pytest.raises(InputError, match="http://"):
-        await add_subscription(runtime, name="crm", url="HTTP://x.test/", events=["*"], actor="ada")
+        await add_subscription(runtime, name="crm", url="HTTP://x.test/", events=["*"], actor=operator("ada"))

@@ -59,6 +59,10 @@ NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
 """The sandbox's record of what really happened."""
+SEAL_THE_AUDIT: Final = {
+    "core/audit.py", "core/audit.sql", "core/migrations/20261129100000_core.sql", "muster/jobs.py"
+}  # fmt: skip
+"""An audit is sealed, as everybody calls it; sealing anything else is of the old dialect."""
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 MAX_LINES: Final = 400
@@ -117,6 +121,7 @@ def test_nothing_else_has_a_name_of_the_old_dialect() -> None:
         for path in files
         for name in identifiers(path)
         if set(name.lower().strip("_").split("_")) & IDENTIFIERS
+        and not ("seal" in name.lower() and str(path.relative_to(ROOT)) in SEAL_THE_AUDIT)
     }
     assert found == set()
 

@@ -14,8 +14,6 @@ from core.db import load_queries
 from core.settings import ROOT
 from tests.unit.core.test_names import PACKAGES
 
-SHARED: Final = {"audit"}
-"""Ledgers of core that every package writes a line into, with its own words: who did what."""
 OWNERS_FUNCTIONS: Final = {"empty_ledgers", "finish_erasure"}
 """Erasure takes personal detail out of every package's tables in one transaction, by the one function that triggers let
 through. Split by package it would be as many functions with the owner's rights, each to be guarded by itself."""
@@ -134,10 +132,7 @@ def test_a_table_is_written_by_its_own_package_alone() -> None:
     strange = [
         f"{use.where} writes {use.name} of {known[use.name]}"
         for use in uses()
-        if use.writes
-        and use.package != known[use.name]
-        and use.name not in SHARED
-        and use.where not in OWNERS_FUNCTIONS
+        if use.writes and use.package != known[use.name] and use.where not in OWNERS_FUNCTIONS
     ]
     assert strange == []
 
@@ -168,5 +163,4 @@ def test_names_are_found_wherever_a_statement_may_have_them() -> None:
 
 def test_the_exceptions_are_still_needed() -> None:
     written = [use for use in uses() if use.writes and use.package != owners()[use.name]]
-    assert {use.name for use in written if use.where not in OWNERS_FUNCTIONS} == SHARED
-    assert {use.where for use in written} & OWNERS_FUNCTIONS == OWNERS_FUNCTIONS
+    assert {use.where for use in written} == OWNERS_FUNCTIONS

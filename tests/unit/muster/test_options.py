@@ -21,9 +21,11 @@ OF_TWO_MEANINGS: Final = {
     "--dry-run": "turnout imports change nothing unless told otherwise",
     "--file": "a member file for the demo, or a list of messages",
     "--json": "check reads JSON, too",
+    "--on": "the day on which people left, or what something was done to",
     "--members": "how many the demo makes up, or who receives the sandbox's messages",
     "--person": "whose messages to preview, or who wrote a reply",
     "--reason": "why staff do something, or the reason of a message",
+    "--since": "when an event happened, or something was done",
     "--smtp": "where the mail server listens, or the sandbox",
     "--source": "who a turnout file is from, or where members consented",
     "--step": "the step to launch, or whose messages to decide about",
@@ -34,10 +36,9 @@ OF_TWO_MEANINGS: Final = {
 def declared() -> Iterator[str]:
     for path in sorted((ROOT / "muster" / "cli").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "option":
-                assert isinstance(node.args[0], ast.Constant) or path.name == "template.py", path
-                if isinstance(node.args[0], ast.Constant):  # the preview has one for each kind of subject
-                    yield str(node.args[0].value)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.option":
+                assert isinstance(node.args[0], ast.Constant), path
+                yield str(node.args[0].value)
 
 
 def commands(command: click.Command, context: click.Context) -> Iterator[click.Command]:

@@ -7,6 +7,8 @@ import re
 from datetime import datetime
 from typing import Final
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.http.request_bodies import without_nul
@@ -93,9 +95,9 @@ async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
     return raw
 
 
-async def record_look(db: Connection, reply_id: int, *, actor: str, at: datetime) -> None:
+async def record_look(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> None:
     """Record in the audit who took out the mail of a reply."""
-    await db.execute(SQL["record_look"], actor, f"reply:{reply_id}", at)
+    await record(db, actor, AuditAction.REPLY_MAIL_EXPORTED, f"reply:{reply_id}", at=at)
 
 
 def fingerprint(raw: bytes, recipient: str) -> str:

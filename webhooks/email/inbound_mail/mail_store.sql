@@ -13,7 +13,3 @@ insert into unread_mail (inbound_id) select inbound_id from inbound_mail where i
 -- name: find_reply_mail
 -- The mail that became a reply, as far as it is kept.
 select m.raw from reply r join inbound_mail m using (inbound_id) where r.reply_id = $1;
-
--- name: record_look
--- Records which member of staff took out a mail as it came.
-insert into audit (actor, action, subject, detail, at) values ($1, 'reply_mail', $2, '{}', $3);

@@ -1,0 +1,106 @@
+"""Access: who acts, what they are permitted to do, and in which units.
+
+An `Actor` is passed to everything that changes or shows personal data, and the audit names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class ActorKind(StrEnum):
+    """Kind of an actor."""
+
+    OPERATOR = "operator"
+    """A person at a shell of the server: `muster …`."""
+    STAFF = "staff"
+    """An account, signed in to the console."""
+    KEY = "key"
+    """An API key of another program."""
+    MEMBER = "member"
+    """A person who opened a link of theirs, or wrote to us."""
+    SYSTEM = "system"
+    """Muster itself: a worker's job, or a function of the database."""
+
+
+class Permission(StrEnum):
+    """Permission of a role: what an actor may do in the units of a grant."""
+
+    SEE = "see"
+    """See people, campaigns and lists, without their addresses."""
+    SEE_CONTACTS = "see contacts"
+    """See people's numbers, mailboxes and what was written to them."""
+    RECORD = "record"
+    """Record what people said: votes, calls, answers."""
+    EDIT = "edit"
+    """Change people's details, units and lists."""
+    EXPORT = "export"
+    """Take personal data out in files."""
+    ERASE = "erase"
+    """Erase people."""
+    WRITE = "write"
+    """Write templates, audiences and campaigns, up to the check page."""
+    APPROVE = "approve"
+    """Approve another's campaign, or send it back."""
+    LAUNCH = "launch"
+    """Launch, pause and cancel what is approved."""
+    REPLY = "reply"
+    """Answer conversations."""
+    VET = "vet"
+    """See and record findings about applicants."""
+    INTERVIEW = "interview"
+    """Keep slots, and see the candidates in them."""
+    GRANT = "grant"
+    """Give and take away access."""
+    CONFIGURE = "configure"
+    """Change settings, senders, keys and webhooks."""
+    SEE_AUDIT = "see audit"
+    """Read the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Role of an account in a unit and everything below it.
+
+    Attributes:
+        role: its name.
+        unit_id: the unit; None for the whole organisation.
+    """
+
+    role: str
+    unit_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Person or program that does something, as the audit names it.
+
+    Attributes:
+        kind: what it is.
+        name: as it is shown: an account's mailbox, a key's name, what an operator calls themselves; empty for a member.
+        actor_id: the account, key or person; None where there is no row of it.
+        came_from: network address of a browser or program, or the system's account of an operator; empty for a member.
+        grants: of an account, those in force.
+    """
+
+    kind: ActorKind
+    name: str
+    actor_id: int | None = None
+    came_from: str = ""
+    grants: tuple[Grant, ...] = ()
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what the audit keeps: kind, name, id and came_from."""
+        return {"kind": self.kind, "name": self.name, "id": self.actor_id, "came_from": self.came_from}
+
+
+SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")
+"""Muster itself."""
+
+
+def member(person_id: int | None) -> Actor:
+    """Return the actor for a person who answers, presses or writes; None where it is not known who it is."""
+    return Actor(ActorKind.MEMBER, "", person_id)

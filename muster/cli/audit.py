@@ -1,0 +1,163 @@
+"""`muster audit`: who did what, and whether the record of it is whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from core.audit import AuditAction
+from core.control_characters import without_controls
+from core.errors import Conflict, InputError
+from core.plurals import plural
+from muster.cli.noun import Noun
+from muster.cli.options import json_option, limit_option
+from muster.cli.output import json_text, print_json
+from muster.cli.session import open_session, run
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from core.audit import Head, Verification
+
+_ACTIONS = tuple(AuditAction)
+_GROUPS = tuple(dict.fromkeys(action.partition(".")[0] for action in _ACTIONS))
+
+
+@click.group(cls=Noun)
+def command() -> None:
+    """Read who did what, check that nothing of it was changed, and take its head to keep elsewhere (docs/audit.md)."""
+
+
+@command.command("list")
+@click.option("--by", "actor", metavar="NAME", help="Only what this person, key or member of staff did.")
+@click.option(
+    "--action", metavar="ACTION", help="Only this action, such as campaign.launched; or all of a kind: campaign."
+)
+@click.option("--on", "subject", metavar="SUBJECT", help="Only what was done to this, such as “campaign pay-2026”.")
+@click.option("--since", type=click.DateTime(), help="Only from this time on (UTC).")
+@click.option("--until", type=click.DateTime(), help="Only before this time (UTC).")
+@click.option("--before", type=click.IntRange(min=1), metavar="NUMBER", help="The next page: rows before this number.")
+@limit_option(100)
+@json_option
+def list_(
+    actor: str | None, action: str | None, subject: str | None, since: datetime | None, until: datetime | None,
+    before: int | None, limit: int, *, as_json: bool,
+) -> None:  # fmt: skip
+    """List what was done, the newest first."""
+    from core.audit import list_audit
+
+    if action is not None and action not in _ACTIONS and action not in _GROUPS:
+        raise InputError(f"There is no action {action!r}.", remedy=f"There are: {', '.join(_ACTIONS)}.")
+
+    async def work() -> list[asyncpg.Record]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await list_audit(
+                db, actor=actor, action=action, subject=subject, since=_utc(since), until=_utc(until), before=before,
+                limit=limit,
+            )  # fmt: skip
+
+    rows = run(work())
+    if as_json:
+        print_json([_plain(row) for row in rows])
+        return
+    if not rows:
+        click.echo("Nothing was done that fits.")
+        return
+    table = Table("", "when (UTC)", "who", "from", "did", "to", "particulars", box=None, header_style="bold")
+    for row in rows:
+        particulars = "erased" if row["erased"] else (json_text(row["detail"]) if row["detail"] else "")
+        cells = (
+            str(row["audit_id"]), f"{row['at']:%Y-%m-%d %H:%M:%S}", _who(row), row["came_from"], row["action"],
+            row["subject"], particulars,
+        )  # fmt: skip
+        table.add_row(*(without_controls(cell) for cell in cells))
+    Console().print(table)
+    if len(rows) == limit:
+        click.echo(f"Older ones: --before {rows[-1]['audit_id']}")
+
+
+@command.command()
+@click.option(
+    "--head", "kept", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A head that was taken earlier and kept elsewhere: the record must still contain it.",
+)  # fmt: skip
+@json_option
+def verify(kept: Path | None, *, as_json: bool) -> None:
+    """Check that no row was changed, added or taken away since it was sealed."""
+    from core.audit import verify as verify_audit
+
+    head = None if kept is None else _read_head(kept)
+
+    async def work() -> Verification:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await verify_audit(db, kept=head)
+
+    verification = run(work())
+    if as_json:
+        print_json(verification)
+    else:
+        click.echo(
+            f"{plural(verification.seals, 'seal')} over {plural(verification.rows, 'row')} checked; "
+            f"{plural(verification.unsealed, 'row')} not sealed yet; "
+            f"{plural(verification.erased, 'row')} with particulars erased."
+        )
+    if verification.problems:
+        raise Conflict(
+            " ".join(verification.problems),
+            remedy="Keep a copy of the database as it is, and find out who could write to it.",
+        )
+    if not as_json:
+        click.echo("Everything fits.")
+
+
+@command.command("head")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this new file.")
+def head_(out: Path | None) -> None:
+    """Print the newest seal, to keep where nobody who can change the database can change it: print it, or mail it."""
+    from core.audit import head
+
+    async def work() -> Head | None:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await head(db)
+
+    newest = run(work())
+    if newest is None:
+        raise Conflict("Nothing is sealed yet.", remedy="A worker does that every few minutes: is one running?")
+    text = json_text(newest.to_json())
+    if out is None:
+        click.echo(text)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except FileExistsError as error:
+        raise Conflict(f"{out} exists.", remedy="Name a new file, so that no head that was kept is lost.") from error
+    click.echo(f"Written to {out}. Later: muster audit verify --head {out}")
+
+
+def _read_head(path: Path) -> dict[str, Any]:
+    try:
+        head = orjson.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path} holds no head.", remedy="It is written by: muster audit head --out FILE") from error
+    if not isinstance(head, dict) or {"seal", "digest"} - head.keys():
+        raise InputError(f"{path} holds no head.", remedy="It is written by: muster audit head --out FILE")
+    return head
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _who(row: asyncpg.Record) -> str:
+    return row["actor"] or f"{row['actor_kind']} {row['actor_id']}"
+
+
+def _plain(row: asyncpg.Record) -> dict[str, Any]:
+    return {**row, "at": row["at"].isoformat()}
