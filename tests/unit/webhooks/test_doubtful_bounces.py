@@ -307,4 +307,4 @@ def test_a_mail_of_lines_that_look_like_headers_is_read_in_little_time(line: str
         answer.own(())
 
     read(100)
-    assert effort_of(lambda: read(20_000)) < 25  # 0.3 to 0.4 of a second
+    assert effort_of(lambda: read(20_000)) < 60  # 20 to 28; thousands, where lines are gone over again and again
