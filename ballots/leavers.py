@@ -227,7 +227,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: Actor, 
             await enrol(db, row["ballot_id"])
         numbers = [row["external_id"] for row in back]
         await db.execute(
-            SQL["record_audit"], actor.to_json(), AuditAction.PEOPLE_CAME_BACK, numbers, [{} for _ in numbers]
+            SQL["record_audit"], actor.to_json(), AuditAction.PEOPLE_LEAVE_UNDONE, numbers, [{} for _ in numbers]
         )
     return numbers
 

@@ -73,5 +73,5 @@ async def extend(
             else:
                 started += 1
         detail = {"from": closed.isoformat(), "to": closes.isoformat()}
-        await record(db, actor, AuditAction.QUESTION_EXTENDED, f"{kind} {name}", detail, at=now)
+        await record(db, actor, AuditAction.SUBJECT_EXTENDED, f"{kind} {name}", detail, at=now)
     return Extended(subject, closed, deadlines, renewed, started)

@@ -90,7 +90,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[Launc
         if name is None:
             await _refuse_second_launch(db, campaign_id, due)
     # a worker may see the campaign running, and take up a step, before we do: then its result is ours
-    launched = [await _launch_step(runtime, step_id, wait=name is not None) for step_id in due]
+    launched = [await _launch_step(runtime, step_id, actor, wait=name is not None) for step_id in due]
     await runtime.wake("deliver")
     return launched
 
@@ -119,8 +119,7 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
             raise _not_running(name, step["campaign_state"])
         if step["state"] not in {"planned", "launching"}:
             raise Conflict(f"Step {position} of {name} has been launched already; it is {step['state']}.")
-        await record(db, actor, AuditAction.STEP_LAUNCHED, f"campaign {name}", {"step": position})
-    launched = await _launch_step(runtime, step["step_id"])
+    launched = await _launch_step(runtime, step["step_id"], actor)
     await runtime.wake("deliver")
     return launched
 
@@ -142,7 +141,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     done = 0
     for step_id in due:
         try:
-            await _launch_step(runtime, step_id)
+            await _launch_step(runtime, step_id, SYSTEM)
         except Conflict:
             continue  # another worker is launching it
         except MusterError as error:
@@ -161,10 +160,10 @@ async def launch_due_steps(runtime: Runtime) -> int:
     return done
 
 
-async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> Launched:
+async def _launch_step(runtime: Runtime, step_id: int, actor: Actor, *, wait: bool = False) -> Launched:
     async with lock_step(runtime, step_id, wait=wait) as db:
         step = await find_placed_step(db, step_id)
-        if await _begin(db, step_id):
+        if await _begin(db, step, actor):
             await _note_past_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
             await step.subject.prepare(db)
@@ -176,10 +175,15 @@ async def _launch_step(runtime: Runtime, step_id: int, *, wait: bool = False) ->
         return await _launched(db, step)
 
 
-async def _begin(db: Connection, step_id: int) -> bool:
-    """Begin or resume the launch of a step; only while its campaign runs."""
+async def _begin(db: Connection, step: PlacedStep, actor: Actor) -> bool:
+    """Begin or resume the launch of a step; only while its campaign runs. The audit names who began it."""
     async with db.transaction():
-        return await db.fetchval(SQL["lock_running"], step_id) is not None and await begin_step(db, step_id)
+        if await db.fetchval(SQL["lock_running"], step.step_id) is None:
+            return False
+        before = await begin_step(db, step.step_id)
+        if before == "planned":
+            await record(db, actor, AuditAction.STEP_LAUNCHED, f"campaign {step.campaign}", {"step": step.position})
+        return before is not None
 
 
 async def _note_past_dates(db: Connection, step: PlacedStep, now: datetime) -> None:

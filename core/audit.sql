@@ -30,16 +30,30 @@ cross join lateral audit_batch(c.after_audit_id, c.last_audit_id, c.before) as b
 order by c.seal_id;
 
 -- name: check_details
--- Rows whose particulars are no longer those of their digest, or are gone; those that an erasure took out; rows without a seal.
+-- Rows whose particulars are no longer those of their digest, or are gone; those that an erasure took out, which its own row
+-- must say; rows without a seal.
+with known as (
+  select a.audit_id, a.action, d.salt, d.detail, d.salt is not null and audit_digest(d.salt, d.subject, d.detail) = a.digest as holds
+  from audit a
+  left join audit_detail d using (audit_id)
+), emptied as (
+  select distinct ids.audit_id::bigint
+  from known
+  cross join lateral jsonb_array_elements_text(
+    case jsonb_typeof(known.detail -> 'audit') when 'array' then known.detail -> 'audit' else '[]' end
+  ) as ids (audit_id)
+  where known.holds and known.action = 'ledgers.emptied'
+), checked as (
+  select known.audit_id, known.holds, not known.holds and known.salt is null and emptied.audit_id is not null as erased
+  from known
+  left join emptied using (audit_id)
+)
 select
-  count(*) filter (where d.audit_id is null or d.salt is not null and audit_digest(d.salt, d.subject, d.detail) <> a.digest) as changed,
-  min(a.audit_id) filter (
-    where d.audit_id is null or d.salt is not null and audit_digest(d.salt, d.subject, d.detail) <> a.digest
-  ) as first,
-  count(*) filter (where d.audit_id is not null and d.salt is null) as erased,
-  count(*) filter (where a.audit_id > coalesce((select max(last_audit_id) from audit_seal), 0)) as unsealed
-from audit a
-left join audit_detail d using (audit_id);
+  count(*) filter (where not holds and not erased) as changed,
+  min(audit_id) filter (where not holds and not erased) as first,
+  count(*) filter (where erased) as erased,
+  count(*) filter (where audit_id > coalesce((select max(last_audit_id) from audit_seal), 0)) as unsealed
+from checked;
 
 -- name: list
 -- Rows by number, newest first: filters narrow a walk down the primary key.

@@ -5,8 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+from typing import Final
 
-from core.access import Actor, ActorKind
+from core.access import SYSTEM, Actor, ActorKind
+from core.errors import InputError
+
+RESERVED: Final = frozenset({"member", SYSTEM.name, "database", "erased"})
+"""Names that ledgers give to others than operators."""
 
 
 def this_user() -> str:
@@ -30,5 +35,10 @@ def operator(name: str) -> Actor:
 
     Args:
         name: what they call themselves; the account the command runs as is kept beside it.
+
+    Raises:
+        InputError: the name is that of no operator: ledgers name by it what people and Muster did themselves.
     """
+    if name.strip().lower() in RESERVED or not name.strip():
+        raise InputError(f"“{name}” is no name of an operator.", remedy="Say who you are: --actor NAME")
     return Actor(ActorKind.OPERATOR, name, None, system_user())

@@ -124,7 +124,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         await drop_digests(db, digests)
         if lifted or digests:
             subject = f"person {person['person_id']}" if person else f"an address ({channel})"
-            await record(db, actor, AuditAction.PEOPLE_RETURNED, subject)
+            await record(db, actor, AuditAction.PERSON_READMITTED, subject)
         return lifted or bool(digests)
 
 

@@ -404,7 +404,8 @@ create function impersonal_source(source text) returns text language sql immutab
 $$;
 grant execute on function impersonal_source to public;
 
--- Takes out of the ledgers what names a person and leaves what happened, when, and who did it; returns how many rows it changed.
+-- Takes out of the ledgers what names a person and leaves what happened, when, and who did it; returns how many rows it changed,
+-- and which of the audit, since `muster audit verify` takes no other for emptied.
 -- It is of use to its owner alone, whose triggers let nobody else change a ledger: finish_erasure calls it.
 create function empty_ledgers(
   who       bigint,   -- the person; null for somebody known by an address alone
@@ -413,8 +414,9 @@ create function empty_ledgers(
   addresses text[],   -- that are theirs alone, by channel
   hot       bigint[], -- their messages in the outbox
   cold      bigint[], -- those in the archive
-  others    bigint[]  -- messages for other people at the address: only the address goes from their history
-) returns bigint language plpgsql set search_path = public, pg_temp as $$
+  others    bigint[], -- messages for other people at the address: only the address goes from their history
+  out rows bigint, out audit_ids bigint[]
+) language plpgsql set search_path = public, pg_temp as $$
 declare
   -- what is only a few digits is a count as well
   sought constant text[] := array(select own.address from unnest(addresses) as own (address) where own.address !~ '^[0-9]');
@@ -425,21 +427,24 @@ declare
       and not exists (select from audit a where lower(a.actor) = own.address)
   );
   likes constant text[] := address_likes(outside);
-  rows bigint := 0;
   these bigint;
 begin
   perform set_config('muster.erasing', 'on', true);
 
   -- The audit speaks of people by their id and of opt-outs by their place in the ledger.
-  update audit_detail set salt = null, detail = '{}' where subject = 'person ' || who and detail <> '{}';
-  get diagnostics these = row_count;
-  rows := rows + these;
-  update audit_detail
-  set salt = null, subject = without_addresses(subject, outside), detail = jsonb_without(detail, outside)
-  where squeezed(subject || ' ' || detail::text) like any (likes)
-    and (names_address(subject, outside) or names_address(jsonb_words(detail), outside));
-  get diagnostics these = row_count;
-  rows := rows + these;
+  with emptied as (
+    update audit_detail set salt = null, detail = '{}' where subject = 'person ' || who and detail <> '{}' returning audit_id
+  )
+  select coalesce(array_agg(audit_id), '{}') into audit_ids from emptied;
+  with emptied as (
+    update audit_detail
+    set salt = null, subject = without_addresses(subject, outside), detail = jsonb_without(detail, outside)
+    where squeezed(subject || ' ' || detail::text) like any (likes)
+      and (names_address(subject, outside) or names_address(jsonb_words(detail), outside))
+    returning audit_id
+  )
+  select audit_ids || coalesce(array_agg(audit_id), '{}') into audit_ids from emptied;
+  rows := cardinality(audit_ids);
 
   update suppression_event e set address = 'erased', message_id = null, source = impersonal_source(e.source)
   from unnest(channels, addresses) as a (channel, address)
@@ -515,7 +520,6 @@ begin
   rows := rows + these;
 
   perform set_config('muster.erasing', 'off', true);
-  return rows;
 end $$;
 
 -- Finishes the erasure that this transaction has begun: the one way to change a ledger, and to erase a person. It is told nothing:
@@ -530,7 +534,7 @@ declare
   hot bigint[] := '{}';
   cold bigint[] := '{}';
   others bigint[] := '{}'; -- to living people: that an address was theirs once makes their history nobody else's
-  emptied bigint;
+  emptied record;
 begin
   delete from erasure e where e.transaction = pg_current_xact_id() returning * into it;
   if not found then
@@ -598,7 +602,9 @@ begin
   emptied := empty_ledgers(it.person_id, it.number, it.channels, it.addresses, hot, cold, others);
   perform record_own_action(
     'ledgers.emptied', coalesce('person ' || it.person_id, 'an address'),
-    jsonb_build_object('rows', emptied, 'addresses', cardinality(it.addresses), 'login', session_user)
+    jsonb_build_object(
+      'rows', emptied.rows, 'addresses', cardinality(it.addresses), 'audit', emptied.audit_ids, 'login', session_user
+    )
   );
   return anew;
 end $$;

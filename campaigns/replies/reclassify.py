@@ -1,8 +1,9 @@
 """Reclassification of replies by newer rules: corrects wrong readings and reads replies that were unclear.
 
 Only readings by rules are redone, and only until staff have dealt with the reply: a reading by staff stays. The new
-reading has the same effects as if it had been the first, with two exceptions: an opt-out is never lifted because a
-reply is read otherwise, and none is made where the address has sent START since.
+reading has the same effects as if it had been the first, but nobody hears of it so late: nobody is asked back, no
+answer is taken back by a reply, no opt-out is confirmed. An opt-out is never lifted because a reply is read otherwise,
+and none is made where the address has sent START since.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ async def _correct(
         subject.kind if subject else None, answer_id, why,
     )  # fmt: skip
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
-    await record(db, actor, AuditAction.REPLY_RECLASSIFIED, f"reply:{reply['reply_id']}", detail, at=at)
+    await record(db, actor, AuditAction.REPLY_RECLASSIFIED, f"reply {reply['reply_id']}", detail, at=at)
     return Reclassified(
         reply["reply_id"],
         without_controls(reply["text"]),

@@ -209,7 +209,7 @@ async def close_reply(db: Connection, reply_id: int, *, actor: Actor, at: dateti
         if reply["state"] == "closed":
             return False
         await db.execute(SQL["close_reply"], reply_id, at, actor.name)
-        await record(db, actor, AuditAction.REPLY_CLOSED, f"reply:{reply_id}", at=at)
+        await record(db, actor, AuditAction.REPLY_CLOSED, f"reply {reply_id}", at=at)
     return True
 
 
@@ -260,7 +260,7 @@ async def read_by_staff(
         kind = subject.kind if subject is not None and answer_id is not None else None
         await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor.name)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
-        await record(db, actor, AuditAction.REPLY_CORRECTED, f"reply:{reply_id}", detail, at=at)
+        await record(db, actor, AuditAction.REPLY_CORRECTED, f"reply {reply_id}", detail, at=at)
     return answer_id
 
 
@@ -298,7 +298,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datet
             )
         await lift_opt_out(db, reply["channel"], address, "staff", actor)
         await db.execute(SQL["reopen_reply"], reply_id)
-        await record(db, actor, AuditAction.REPLY_OPT_OUT_UNDONE, f"reply:{reply_id}", {"rule": reply["rule"]}, at=at)
+        await record(db, actor, AuditAction.REPLY_OPT_OUT_UNDONE, f"reply {reply_id}", {"rule": reply["rule"]}, at=at)
     return address
 
 

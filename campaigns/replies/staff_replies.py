@@ -106,7 +106,7 @@ async def send_staff_reply(
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor.name)
-    await record(db, actor, AuditAction.REPLY_ANSWERED, f"reply:{reply_id}", {"message_id": message_id}, at=at)
+    await record(db, actor, AuditAction.REPLY_ANSWERED, f"reply {reply_id}", {"message_id": message_id}, at=at)
     return next(answer for answer in await staff_replies_to(db, reply_id) if answer.message_id == message_id)
 
 

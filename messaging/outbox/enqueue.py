@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from core.db import Connection, load_queries
 
@@ -37,9 +37,10 @@ class QueuedStep:
     dated: bool = False
 
 
-async def begin_step(db: Connection, step_id: int) -> bool:
-    """Set a step to launching; return False where it has been launched, or ended, already."""
-    return await db.fetchval(SQL["begin_step"], step_id) is not None
+async def begin_step(db: Connection, step_id: int) -> Literal["planned", "launching"] | None:
+    """Set a step to launching; return its state before, or None where it has been launched, or ended, already."""
+    state: Literal["planned", "launching"] | None = await db.fetchval(SQL["begin_step"], step_id)
+    return state
 
 
 async def set_constants(db: Connection, step_id: int, constants: Mapping[str, Any]) -> None:

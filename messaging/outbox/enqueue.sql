@@ -1,6 +1,9 @@
 -- name: begin_step
--- Moves a step from planned to launching; a step that was interrupted is launching already.
-update step set state = 'launching' where step_id = $1 and state in ('planned', 'launching') returning step_id;
+-- Moves a step from planned to launching, and returns its state before; a step that was interrupted is launching already.
+with before as (
+  select step_id, state from step where step_id = $1 and state in ('planned', 'launching') for update
+)
+update step s set state = 'launching' from before where s.step_id = before.step_id returning before.state;
 
 -- name: begin_page
 -- Lets a page commit without waiting for the disk: rows and cursor commit together, and the commit of `end_step` is

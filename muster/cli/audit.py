@@ -53,7 +53,7 @@ def list_(
     from core.audit import list_audit
 
     if action is not None and action not in _ACTIONS and action not in _GROUPS:
-        raise InputError(f"There is no action {action!r}.", remedy=f"There are: {', '.join(_ACTIONS)}.")
+        raise InputError(f"There is no action {action!r}.", remedy="See those that there are: muster audit actions")
 
     async def work() -> list[asyncpg.Record]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -80,6 +80,16 @@ def list_(
     Console().print(table)
     if len(rows) == limit:
         click.echo(f"Older ones: --before {rows[-1]['audit_id']}")
+
+
+@command.command()
+@json_option
+def actions(*, as_json: bool) -> None:
+    """List the actions that the audit records."""
+    if as_json:
+        print_json(_ACTIONS)
+    else:
+        click.echo("\n".join(_ACTIONS))
 
 
 @command.command()
@@ -128,7 +138,7 @@ def head_(out: Path | None) -> None:
 
     newest = run(work())
     if newest is None:
-        raise Conflict("Nothing is sealed yet.", remedy="A worker does that every few minutes: is one running?")
+        raise Conflict("Nothing is sealed yet.", remedy="A worker does that each minute: is one running?")
     text = json_text(newest.to_json())
     if out is None:
         click.echo(text)

@@ -177,7 +177,8 @@ async def _list(
         listed = await list_messages(
             db, campaign_id=campaign_id, states=states, reason=reason, after=after, limit=limit
         )
-        detail = {"campaign": name, "after": after, "shown": len(listed)}
+        people = sorted({message.person_id for message in listed if message.person_id is not None})
+        detail = {"campaign": name, "after": after, "shown": len(listed), "people": people}
         await record(db, actor, AuditAction.PEOPLE_SEEN, "messages", detail)
         return listed, await names_of(db, {message.person_id for message in listed})
 

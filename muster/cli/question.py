@@ -227,7 +227,8 @@ async def _answers(
         people = await list_respondents(
             db, question, unit_id=await _unit(db, unit), answer=answer, commented=commented, limit=limit
         )
-        await record(db, actor, AuditAction.PEOPLE_SEEN, f"question {name}", {"shown": len(people)})
+        shown = sorted({person.person_id for person in people})
+        await record(db, actor, AuditAction.PEOPLE_SEEN, f"question {name}", {"people": shown})
         return question, people
 
 

@@ -41,7 +41,7 @@ from muster.cli.output import print_json
 from muster.cli.plain_arguments import PLAIN_TEXT
 from muster.cli.session import open_session, run
 from people.people import find_person
-from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_look
+from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_mail_export
 from webhooks.email.inbound_mail.threads import thread_of
 
 _MAX_HOLDERS = 8
@@ -211,7 +211,7 @@ async def _list(
 ) -> tuple[list[ShownReply], int, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         replies = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
-        detail = {"why": why, "reading": reading, "shown": len(replies)}
+        detail = {"why": why, "reading": reading, "replies": [reply.reply_id for reply in replies]}
         await record(db, actor, AuditAction.REPLIES_SEEN, "replies", detail)
         unanswered = 0 if why or reading else await count_asked(db)
         return replies, unanswered, ZoneInfo(runtime.settings.time_zone)
@@ -221,7 +221,7 @@ async def _thread(reply_id: int, actor: Actor) -> tuple[ReplyThread, list[StaffR
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         shown = await reply_thread(db, reply_id)
         has_mail = await find_reply_mail(db, reply_id) is not None
-        await record(db, actor, AuditAction.REPLY_SEEN, f"reply:{reply_id}")
+        await record(db, actor, AuditAction.REPLY_SEEN, f"reply {reply_id}")
         return shown, await staff_replies_to(db, reply_id), has_mail, ZoneInfo(runtime.settings.time_zone)
 
 
@@ -247,7 +247,7 @@ async def _mail(reply_id: int, file: Path, actor: Actor, *, force: bool) -> int:
             )
         with complete_or_not_at_all(file, replace=force) as beside:
             beside.write_bytes(raw)
-        await record_look(db, reply_id, actor=actor, at=runtime.clock())
+        await record_mail_export(db, reply_id, actor=actor, at=runtime.clock())
         return len(raw)
 
 

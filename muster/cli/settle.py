@@ -16,6 +16,7 @@ from rich.table import Table
 
 from campaigns.campaigns import get_campaign, name_of
 from core.access import Actor
+from core.audit import AuditAction, record
 from core.errors import NotFound
 from core.plurals import plural
 from messaging.outbox.manual_review import HeldMessage, NamedMessages, Selection, list_held, read_names, settle_held
@@ -109,7 +110,7 @@ def command(
     lines = file.read().splitlines() if file is not None else ()
     names = [*((0, name) for name in messages), *enumerate(lines, start=1)]
     request = SettleRequest(names if messages or file is not None else None, campaign, step, channel, after, before)
-    selection = run(_find(request))
+    selection = run(_find(request, actor))
     _show(selection)
     if not selection.messages:
         return
@@ -122,7 +123,7 @@ def command(
     click.echo(f"{plural(settled, 'message')} {'to be sent again' if again else 'taken for sent'}.")
 
 
-async def _find(request: SettleRequest) -> HeldMessages:
+async def _find(request: SettleRequest, actor: Actor) -> HeldMessages:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
         named = (
@@ -141,6 +142,8 @@ async def _find(request: SettleRequest) -> HeldMessages:
             raise NotFound(
                 "None of these messages is held.", remedy="See those that are: muster messages list --reason held"
             )
+        shown = {"messages": [message.message_id for message in messages]}
+        await record(db, actor, AuditAction.PEOPLE_SEEN, "held messages", shown)
         return HeldMessages(messages, campaigns, _others(named, messages), zone)
 
 

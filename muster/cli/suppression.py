@@ -192,7 +192,8 @@ async def _show(who: str, actor: Actor) -> tuple[AddressSuppressions | MemberSup
         settings, keys = runtime.settings, DigestKeys(runtime.settings.secret_key)
         member = await find_members_suppressions(db, who, keys=keys)
         known = member or await find_suppression(db, who, region=settings.sms_region, keys=keys)
-        await record(db, actor, AuditAction.PEOPLE_SEEN, "suppressions")
+        people = [int(known.everywhere.address)] if isinstance(known, MemberSuppressions) else []
+        await record(db, actor, AuditAction.PEOPLE_SEEN, "suppressions", {"people": people})
         return known, ZoneInfo(settings.time_zone)
 
 

@@ -76,7 +76,7 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
     assert not await active_suppressions(db, channel="person", address=str(people[0]))
     noted = await db.fetch("select actor, action, subject from audit_shown order by audit_id")
     person = f"person {people[0]}"
-    assert [tuple(row) for row in noted] == [("olga", "people.left", person), ("olga", "people.came_back", person)]
+    assert [tuple(row) for row in noted] == [("olga", "people.left", person), ("olga", "people.leave_undone", person)]
 
 
 async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: Connection) -> None:

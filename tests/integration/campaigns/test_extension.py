@@ -43,7 +43,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
     assert first["constants"] == before[0]["constants"], "what has gone out stays as it was said"
     for step in (with_deadline, last):
         assert step["constants"]["question"]["closes"] == done.subject.local(LATER) != ""
-    noted = await row_of(db, "select actor, subject, detail from audit_shown where action = 'question.extended'")
+    noted = await row_of(db, "select actor, subject, detail from audit_shown where action = 'subject.extended'")
     assert (noted["actor"], noted["subject"]) == ("olga", "question visit")
     assert noted["detail"] == {"from": question.closes_at.isoformat(), "to": LATER.isoformat()}
 

@@ -79,6 +79,7 @@ select -1, at, 'system', 1, '', '', '', action, digest from audit limit 1"""
         (FORGED, None),
         ("update audit_detail set detail = '{}' where audit_id = 2", "particulars of 1 row were changed"),
         ("update audit_detail set subject = 'campaign 9' where audit_id = 2", "the first is row 2"),
+        ("update audit_detail set salt = null, subject = 'campaign 9' where audit_id = 2", "the first is row 2"),
         ("delete from audit_detail where audit_id = 2", "particulars of 1 row were changed"),
         ("update audit_seal set digest = sha256('x') where seal_id = 1", "Seal 1"),
         ("delete from audit_seal where seal_id = 1", "Seal 2"),

@@ -17,6 +17,7 @@ from ballots.counts import recount, refresh, totals
 from campaigns.erasure import begin_erasure, find_traces, renamed
 from campaigns.replies.opt_ins import last_opt_ins
 from campaigns.variables import RESERVED
+from core.audit import seal, verify
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
 from core.runtime import Runtime
@@ -124,10 +125,13 @@ async def test_nothing_leads_to_an_erased_person_and_every_count_stays(runtime: 
     person, step = await fill(db)
     assert await found_in(db) == SPEAKS
     before = await counted(db, step.campaign_id)
+    await seal(db)
 
     done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
 
     assert await found_in(db) == set()
+    audit = await verify(db)
+    assert (audit.problems, audit.erased > 2) == ((), True), "emptied rows are known by the row of the erasure"
     before["ledgers"]["suppression_event"] += 1  # that they were erased
     assert await counted(db, step.campaign_id) == before
     assert (done["messages"], done["archived_messages"], done["replies"], done["withdrawn"]) == (2, 1, 2, 1)

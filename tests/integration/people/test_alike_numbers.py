@@ -25,7 +25,7 @@ SAVED = "member_id,name,mobile\n21006,Zoe Ashe,447400123801\n21007,Yan Ash,44740
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, **options)
+    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
 
 
 async def numbers(pool: Pool) -> list[str]:

@@ -32,7 +32,7 @@ HEAD = "member_id,consent,channel,purpose,at\n"
 async def take_in(pool: Pool, folder: Path, text: str, otherwise: ConsentDefaults = FORM, **more: Any) -> ConsentReport:
     path = folder / "consents.csv"
     path.write_text(text, encoding="utf-8")
-    options: dict[str, Any] = {"actor": "ada", "zone": LONDON, "now": NOON} | more
+    options: dict[str, Any] = {"actor": operator("ada"), "zone": LONDON, "now": NOON} | more
     return await import_consents(pool, path, otherwise, **options)
 
 

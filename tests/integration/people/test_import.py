@@ -31,7 +31,7 @@ def write(tmp_path: Path, text: str, name: str = "members.csv") -> Path:
 
 
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
-    return await import_people(pool, write(tmp_path, text), reserved=RESERVED, **options)
+    return await import_people(pool, write(tmp_path, text), reserved=RESERVED, **{"actor": operator("test")} | options)
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int]:
@@ -75,7 +75,7 @@ async def test_a_person_is_made_of_every_column(pool: Pool, tmp_path: Path) -> N
         pool,
         tmp_path,
         HEADER + "007,Siân,Ŵyn,07700 900001,Sian@Example.org,Wales,Cardiff,Tŷ Glas,Welsh,Europe/Paris,AO\n",
-        actor="amy",
+        actor=operator("amy"),
     )
     assert counts(report) == (1, 0, 0, 0)
     assert report.problems == []

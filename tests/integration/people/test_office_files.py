@@ -26,9 +26,8 @@ NO_RESULT = "<><f>A2</f><v></v>"
 
 
 async def load_sheet(pool: Pool, tmp_path: Path, *rows: list[str], **options: Any) -> ImportReport:
-    return await import_people(
-        pool, write_xlsx(tmp_path / "members.xlsx", rows_xml(rows)), reserved=RESERVED, **options
-    )
+    path = write_xlsx(tmp_path / "members.xlsx", rows_xml(rows))
+    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
 
 
 def told(report: Any) -> list[tuple[int, str, str]]:

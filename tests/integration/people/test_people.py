@@ -33,7 +33,7 @@ MEMBERS = (
 async def load(pool: Pool, tmp_path: Path, text: str = MEMBERS, **options: Any) -> None:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    await import_people(pool, path, reserved=RESERVED, **options)
+    await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
 
 
 def names_in(folder: Path) -> list[str]:

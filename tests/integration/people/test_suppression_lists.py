@@ -30,7 +30,7 @@ LONDON = ZoneInfo("Europe/London")
 async def take_in(pool: Pool, folder: Path, text: str, **more: Any) -> SuppressionReport:
     path = folder / "list.csv"
     path.write_text(text, encoding="utf-8")
-    options: dict[str, Any] = {"actor": "ada", "region": "GB", "zone": LONDON, "now": NOON} | more
+    options: dict[str, Any] = {"actor": operator("ada"), "region": "GB", "zone": LONDON, "now": NOON} | more
     return await import_suppressions(pool, path, **options)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
+from muster.operator import operator
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.units import count_by_unit, place, unit_names
@@ -15,7 +16,7 @@ from people.units import count_by_unit, place, unit_names
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, reserved=RESERVED, **options)
+    return await import_people(pool, path, reserved=RESERVED, **{"actor": operator("test")} | options)
 
 
 async def units_of(pool: Pool, external_id: str) -> dict[str, str]:

@@ -95,9 +95,9 @@ async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
     return raw
 
 
-async def record_look(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> None:
+async def record_mail_export(db: Connection, reply_id: int, *, actor: Actor, at: datetime) -> None:
     """Record in the audit who took out the mail of a reply."""
-    await record(db, actor, AuditAction.REPLY_MAIL_EXPORTED, f"reply:{reply_id}", at=at)
+    await record(db, actor, AuditAction.REPLY_MAIL_EXPORTED, f"reply {reply_id}", at=at)
 
 
 def fingerprint(raw: bytes, recipient: str) -> str:
