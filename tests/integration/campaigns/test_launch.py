@@ -272,6 +272,11 @@ async def test_a_step_can_be_launched_before_its_time(muster: Runtime) -> None:
         await launch_step_now(muster, campaign.campaign_id, 2, actor=operator("test"))
     with pytest.raises(NotFound, match="no step 3"):
         await launch_step_now(muster, campaign.campaign_id, 3, actor=operator("test"))
+    async with connected(muster) as db:
+        launched = await db.fetch(
+            "select actor, detail from audit_shown where action = 'step.launched' order by audit_id"
+        )
+    assert [(row["actor"], row["detail"]) for row in launched] == [("staff", {"step": 1}), ("test", {"step": 2})]
     with pytest.raises(NotFound):
         await launch(muster, 10**6, operator("staff"))
 

@@ -1,0 +1,69 @@
+"""`muster audit`, as people type it: what was done, that nobody changed it, and a head to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from core.audit import AuditAction, record, seal
+from core.db import Connection
+from core.settings import Settings
+from muster.operator import operator
+from tests.integration.campaigns.test_campaign_commands import muster
+
+
+@pytest.fixture
+async def recorded(db: Connection) -> None:
+    for number, who in enumerate(("olga", "ada", "olga")):
+        await record(db, operator(who), AuditAction.CAMPAIGN_LAUNCHED, f"campaign {number}", {"step": number})
+    await record(db, operator("ada"), AuditAction.PERSON_SEEN, "person 17\x1b[31m")
+    await seal(db)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_who_did_what_is_found_by_name_action_and_subject(settings: Settings) -> None:
+    everything, olgas, kind, one, page = muster(
+        settings, "audit list", "audit list --by olga --json", "audit list --action campaign --json",
+        "audit list --on 'campaign 1' --json", "audit list --limit 1 --before 2 --json",
+    )  # fmt: skip
+    assert everything.out.index("person 17") < everything.out.index("campaign 0"), "the newest first"
+    assert "\x1b" not in everything.out
+    assert [row["subject"] for row in olgas.json()] == ["campaign 2", "campaign 0"]
+    assert [row["action"] for row in kind.json()] == ["campaign.launched"] * 3
+    assert [(row["actor"], row["detail"]) for row in one.json()] == [("ada", {"step": 1})]
+    assert [row["audit_id"] for row in page.json()] == [1]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_cannot_be_meant_is_refused_in_words(settings: Settings, tmp_path: Path) -> None:
+    no_head = tmp_path / "head.json"
+    no_head.write_text("[]")
+    action, head, as_member, as_muster, actions = muster(
+        settings, "audit list --action xyz", f"audit verify --head {no_head}", "people find ann --actor member",
+        "people find ann --actor Muster", "audit actions",
+    )  # fmt: skip
+    assert (action.code, "muster audit actions" in action.err) == (1, True)
+    assert (head.code, "holds no head" in head.err) == (1, True)
+    for done in (as_member, as_muster):
+        assert done.code != 0
+        assert "is no name of an operator" in done.err
+    assert actions.out.split() == list(AuditAction)
+
+
+@pytest.mark.usefixtures("recorded")
+async def test_a_head_that_was_kept_shows_later_what_the_owner_changed(
+    settings: Settings, db: Connection, tmp_path: Path
+) -> None:
+    kept = tmp_path / "head.json"
+    written, again, fits = muster(
+        settings, f"audit head --out {kept}", f"audit head --out {kept}", f"audit verify --head {kept}"
+    )
+    assert (written.code, orjson.loads(kept.read_bytes())["rows"]) == (0, 4)
+    assert (again.code, "exists" in again.err) == (1, True), "no head that was kept is lost"
+    assert (fits.code, "Everything fits." in fits.out) == (0, True)
+    await db.execute("set session_replication_role = replica; update audit set actor = 'ada' where audit_id = 1")
+    [changed] = muster(settings, f"audit verify --head {kept}")
+    assert changed.code == 1
+    assert "does not fit" in changed.err
