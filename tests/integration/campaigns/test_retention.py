@@ -104,7 +104,7 @@ async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connecti
     assert not await db.fetchval("select count(*) from audit_shown where actor <> 'database'")
     assert await archive(db, past) == 30
     rows = await db.fetch("select actor, action, subject from audit_shown where actor <> 'database'")
-    assert [tuple(row) for row in rows] == [("ada", "archive", "campaign pay-2025")]
+    assert [tuple(row) for row in rows] == [("ada", "campaign.archived", "campaign pay-2025")]
     assert await due_campaigns(db, LATEST) == []
 
 
@@ -234,7 +234,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
         assert worker.tidy_at < time.monotonic() + 60
     await worker.tidying.ask()
     assert worker.tidy_at > time.monotonic() + TIDY_EVERY - 60
-    assert await db.fetchval("select actor from audit_shown where action = 'campaign.archived'") == "worker"
+    assert await db.fetchval("select actor from audit_shown where action = 'campaign.archived'") == "muster"
 
 
 async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
