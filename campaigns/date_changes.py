@@ -51,7 +51,7 @@ COMPARE_FIRST: Final = timedelta(minutes=1)
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 """Errors that one person's details, or one message, can cause for all who are looked at together."""
-_SOUGHT: Final = 20
+_MAX_SOUGHT_PEOPLE: Final = 20
 """Most people with such errors who are looked for at a time: where all have them, each costs many attempts."""
 _MAY_COME_BACK: Final = frozenset(
     {
@@ -162,8 +162,8 @@ class _DatedStep:
     async def update(self, people: Sequence[int]) -> int:
         """Do for some people what follows from what is known of them now; returns how many messages changed.
 
-        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After `_SOUGHT` of
-        them, others may be left with them.
+        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After
+        `_MAX_SOUGHT_PEOPLE` of them, others may be left with them.
         """
         if not people:
             return 0
@@ -171,8 +171,10 @@ class _DatedStep:
             async with self.db.transaction():
                 return await self._update(people)
         except _OF_ONE as error:
-            if len(people) == 1 or len(self.left) >= _SOUGHT:
-                log.warning("dates of people could not be followed", people=list(people[:_SOUGHT]), error=repr(error))
+            if len(people) == 1 or len(self.left) >= _MAX_SOUGHT_PEOPLE:
+                log.warning(
+                    "dates of people could not be followed", people=list(people[:_MAX_SOUGHT_PEOPLE]), error=repr(error)
+                )
                 self.left.update(people)
                 await self.db.execute(SQL["note_changes_again"], self.step.step_id, people)
                 return 0

@@ -16,7 +16,7 @@ from core.errors import AddressError
 
 SQL: Final = load_queries(__file__)
 
-_WORDS: Final = 3
+_MAX_WORDS: Final = 3
 """Most words that are searched one by one; a text with more is searched as it stands."""
 _MIN_DIGITS: Final = 4
 """Fewest digits by which part of a phone number is searched."""
@@ -81,9 +81,9 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     if not text:
         return []
     words = _folded(text).split()
-    if len(words) > _WORDS:
+    if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
-    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
+    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_MAX_WORDS - len(words))
     parts = [*_parts_of_address(text), None, None][:2]
     rows = await db.fetch(SQL["search_people"], *patterns, text, _addresses(text, region), *parts, limit)
     return [FoundPerson(**row) for row in rows]

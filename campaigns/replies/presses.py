@@ -22,7 +22,7 @@ from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
 
-PRESSED: Final = 0.95
+PRESSED_CONFIDENCE: Final = 0.95
 PRESSED_TWICE: Final = 0.8
 PRESSED_IN_HASTE: Final = 0.5
 
@@ -89,7 +89,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     comment = await without_links(db, without_controls(words).strip(), now=at)
     if (same := await db.fetchrow(SQL["find_same_comment"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
-    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message.campaign_id, comment)
+    answer = Answer(person_id, "", "link", "member", PRESSED_CONFIDENCE, message_id, at, message.campaign_id, comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":

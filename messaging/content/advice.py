@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from messaging.content.templates import Template
     from messaging.content.vocabulary import SubjectVariable
 
-_LONG: Final = 3
+_MAX_SEGMENTS: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
 STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
 """Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
@@ -42,7 +42,7 @@ _OPTS_OUT: Final = re.compile(
     r"|not want (?:any|these|to)|dad-?danysgrifio|optio allan|eithrio|i stopio|i beidio|beidio â)",
     re.IGNORECASE,
 )
-_NEAR: Final = 34
+_MAX_NEARBY_LENGTH: Final = 34
 _AS_AN_ANSWER: Final = re.compile(r"\W*(?:if|once|when|after|os|pan|ar ôl)\b", re.IGNORECASE)
 _UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
 
@@ -129,7 +129,7 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
         )
     if dear := beyond_gsm7(cleaned.text):
         yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
-    if (counted := count(cleaned.text)).segments > _LONG:
+    if (counted := count(cleaned.text)).segments > _MAX_SEGMENTS:
         yield f"Before any name is filled in, the text already costs {plural(counted.segments, 'segment')}."
 
 
@@ -182,7 +182,7 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
     if _AS_AN_ANSWER.match(after):
         return False
     rest = _UNTIL_THE_END.match(after)
-    beside = f"{before[-_NEAR:]} | {rest[0] if rest else ''}"
+    beside = f"{before[-_MAX_NEARBY_LENGTH:]} | {rest[0] if rest else ''}"
     return bool(_OPTS_OUT.search(beside)) or word == "STOP"
 
 

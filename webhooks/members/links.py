@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from campaigns.replies.opt_outs import opt_in
-from campaigns.replies.presses import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
+from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
@@ -21,7 +21,7 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import HASTY, AnsweredView, ViewStage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
@@ -137,8 +137,8 @@ class _Press:
         if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
-            return await self._accept(PRESSED, signals)
-        in_haste = self._now - used.at < HASTY or self._agent != "browser"
+            return await self._accept(PRESSED_CONFIDENCE, signals)
+        in_haste = self._now - used.at < MAX_HASTY_TIME or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
     def _signals(self, used: AnsweredView) -> list[str]:

@@ -24,7 +24,7 @@ from webhooks.subscriptions.state_changes import state_changes, wants_state_chan
 
 SQL: Final = load_queries(__file__)
 
-PAGE: Final = 5000
+PAGE_SIZE: Final = 5000
 """Rows of a source table read in one look."""
 STATE_CHANGES_EVERY: Final = 10.0
 """Seconds between two looks for state changes of ballots and alerts."""
@@ -70,7 +70,7 @@ class EventLog:
         for table, head in heads.items():
             start = before.get(table, head)
             if table in wanted and head > start:
-                now[table] = min(head, start + PAGE)
+                now[table] = min(head, start + PAGE_SIZE)
                 more = more or head > now[table]
                 events += await read(db, table, start, now[table], types)
             else:

@@ -104,7 +104,7 @@ async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connecti
     assert not await db.fetchval("select count(*) from audit_shown where actor <> 'database'")
     assert await archive(db, past) == 30
     rows = await db.fetch("select actor, action, subject from audit_shown where actor <> 'database'")
-    assert [tuple(row) for row in rows] == [("ada", "archive", "campaign pay-2025")]
+    assert [tuple(row) for row in rows] == [("ada", "campaign.archived", "campaign pay-2025")]
     assert await due_campaigns(db, LATEST) == []
 
 
@@ -241,7 +241,7 @@ async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settin
     assert settings.database_url is not None
     async with alone(settings.database_url) as first:
         assert first is not None
-        async with alone(settings.database_url, patience=0.3) as second:
+        async with alone(settings.database_url, chunk_timeout=0.3) as second:
             assert second is None
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (0,)
