@@ -27,6 +27,7 @@ from core.alerts import resolve_alert
 from core.db import Connection, load_queries
 from core.db.away import is_away
 from core.errors import Conflict, MusterError, Unavailable
+from core.plurals import plural
 from core.runtime import Runtime
 from messaging.outbox.dated_messages import (
     DatedMessage,
@@ -113,8 +114,10 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
         changed += await _compare(dated_step)
         await db.execute(SQL["note_comparison"], step_id, runtime.clock())
     if dated_step.left:
+        number = await db.fetchval(SQL["find_number"], sorted(dated_step.left))
         trouble = Unavailable(
-            f"Nothing could be done for {len(dated_step.left)} people, such as the person {min(dated_step.left)}.",
+            f"The messages of {plural(len(dated_step.left), 'person', 'people')} could not follow their changed date"
+            + (f", such as those of {number}." if number else "."),
             remedy="The log says why. All others are done, and these are tried again every second.",
         )
         await raise_step_alert(runtime, _alert_key(step_id), _NOT_FOLLOWED, trouble)

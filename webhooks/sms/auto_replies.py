@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from campaigns.replies.answered_messages import find_answered
+from campaigns.replies.answered_messages import find_answered_message
 from campaigns.replies.classification import Classification
 from campaigns.replies.text_classification import classify_text, to_json
 from core.db import Connection, load_queries
@@ -120,7 +120,7 @@ def _words(reply: AutoReply) -> str:
 
 async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], text: str, *, pictures: bool) -> NewText:
     async with runtime.pool.acquire() as db:
-        answered = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
+        answered = await find_answered_message(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
         read = classify_text(text, answered)
         what = _answer_to(read, pictures=pictures)
         if what is None or await _has_opted_out(db, phone):
