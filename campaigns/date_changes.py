@@ -115,9 +115,9 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
         await db.execute(SQL["note_comparison"], step_id, runtime.clock())
     if dated_step.left:
         number = await db.fetchval(SQL["find_number"], sorted(dated_step.left))
+        such_as = "" if number is None else f", {'such as ' * (len(dated_step.left) > 1)}number {number}"
         trouble = Unavailable(
-            f"The messages of {plural(len(dated_step.left), 'person', 'people')} could not follow their changed date"
-            + (f", such as those of {number}." if number else "."),
+            f"Nothing could be done for {plural(len(dated_step.left), 'person', 'people')}{such_as}.",
             remedy="The log says why. All others are done, and these are tried again every second.",
         )
         await raise_step_alert(runtime, _alert_key(step_id), _NOT_FOLLOWED, trouble)

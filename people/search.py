@@ -100,6 +100,12 @@ async def find_holders(db: Connection, places: Collection[tuple[str, str]]) -> l
     return [Holder(**row) for row in rows]
 
 
+async def only_holder(db: Connection, channel: str, address: str) -> int | None:
+    """Return the person who has an address, by their id; None where nobody has it, or several do."""
+    holders = {holder.person_id for holder in await find_holders(db, [(channel, address)])}
+    return holders.pop() if len(holders) == 1 else None
+
+
 def _addresses(text: str, region: str) -> list[str]:
     """Read the text as an address, if it is one."""
     try:

@@ -12,6 +12,7 @@ from messaging.content.expressions import Piece, TemplateSource
 from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.translations import languages
+from messaging.stop_words import NETWORK_WORDS, WAYS_OUT
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_SEGMENTS: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
-STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
-"""Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
-_WAYS_OUT: Final = (*STOP_WORDS, "stop all")
-NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
-"""Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
 _WORD: Final = rf"(?P<word>{'|'.join(NETWORK_WORDS)})"
 _INVITED: Final = re.compile(
     r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
@@ -174,7 +170,7 @@ def network_words(text: str) -> list[str]:
 
 
 def _is_way_out(word: str, before: str, after: str) -> bool:
-    if word.lower() not in _WAYS_OUT:
+    if word.lower() not in WAYS_OUT:
         # `for help text HELP` is what networks mean by it
         return word.upper() in {"HELP", "INFO"} and bool(
             re.match(r"\W*(?:for|to get|am)\W+(?:help|info)", after, re.IGNORECASE)

@@ -81,7 +81,7 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     shown = muster(settings, "show", number).stdout
     assert f"olga answered, message {message_id} (accepted): {words}" in shown
     assert "Closed by olga" in shown
-    muster(settings, "staff_reply", number, "-", said=b"Another word.\n")
+    muster(settings, "answer", number, "-", said=b"Another word.\n")
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
 
 
