@@ -201,7 +201,7 @@ class _DatedStep:
         if new:
             await place_messages(self.db, self.step, new, self.used, now)
         if changes:
-            targets = [_target(decision, message) for decision, message, _ in changes]
+            targets = [_moved_decision(decision, message) for decision, message, _ in changes]
             query, parameters = await recipients_query(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
             await update_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
@@ -305,7 +305,7 @@ def _why_queued(decision: Decision, message: DatedMessage, *, same_date: bool) -
     return Reason.MOVED if message.waits and elsewhere else None
 
 
-def _target(decision: Decision, message: DatedMessage) -> Decision:
+def _moved_decision(decision: Decision, message: DatedMessage) -> Decision:
     """Return what a message becomes: one that is withdrawn, and has not left, leaves its address to others."""
     if decision.state is State.QUEUED or message.movable:
         return decision

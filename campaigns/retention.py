@@ -24,7 +24,7 @@ from core.access import SYSTEM, Actor
 from core.audit import AuditAction, record
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, InputError, NotFound
-from core.link_lifetime import ARCHIVE_DELAY
+from core.member_link_lifetime import ARCHIVE_DELAY
 from messaging.outbox.archive import (
     CHUNK_SIZE,
     Moved,

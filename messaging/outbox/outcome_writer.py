@@ -19,7 +19,7 @@ from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
 from messaging.outbox.concealment import wipe_secrets
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import pause_if_refused
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
 from messaging.suppression import Medium, suppress
@@ -106,9 +106,9 @@ class OutcomeWriter:
         now = self._runtime.clock()
         secret_ids = [outcome.message_id for outcome in outcomes if outcome.has_secrets]
         if not refusals and not secret_ids:
-            return await record(db, outcomes, intents, source=self._source, now=now)
+            return await record_outcomes(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():
-            granted = await record(db, outcomes, intents, source=self._source, now=now)
+            granted = await record_outcomes(db, outcomes, intents, source=self._source, now=now)
             if secret_ids:
                 await wipe_secrets(db, secret_ids)
             for refusal in refusals:

@@ -13,7 +13,7 @@ import asyncpg
 from core.db import Connection, connect, load_queries, open_pool
 from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.claim import claim as take
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from tests.bench.bulk import UNLOGGED, emptied, settle
@@ -42,7 +42,7 @@ class _Place:
 
 
 async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
-    """Time `claim` and `record` by turns in two databases of one server; only the tables' size tells them apart.
+    """Time `claim` and `record_outcomes` by turns in two databases of one server, which differ in size.
 
     Args:
         quick: a million finished messages instead of ten.
@@ -135,7 +135,7 @@ async def _work(place: _Place) -> None:
         outcomes = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
         intents = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
         began = time.perf_counter()
-        granted = await record(place.db, outcomes, intents, source="smtp", now=now)
+        granted = await record_outcomes(place.db, outcomes, intents, source="smtp", now=now)
         if last:
             place.records.append(time.perf_counter() - began)
         if len(granted) != len(batch):

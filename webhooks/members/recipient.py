@@ -14,7 +14,7 @@ from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
 from core.keyring import LinkAction, digest
-from core.link_lifetime import LINK_LIFETIME
+from core.member_link_lifetime import LINK_LIFETIME
 from core.written_dates import WrittenDate, read_written_date
 from messaging.erased_address import is_erased
 from webhooks.inbound_log.inbound_log import store_done

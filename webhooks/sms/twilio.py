@@ -86,8 +86,8 @@ class _Endpoint:
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
-        came = await _read_new_text(runtime, form)
-        await self._intake.store(runtime, **inbound_row(form, came.to_json() if came else {}))
+        new_text = await _read_new_text(runtime, form)
+        await self._intake.store(runtime, **inbound_row(form, new_text.to_json() if new_text else {}))
         return web.Response(text=EMPTY, content_type="text/xml")
 
 

@@ -31,7 +31,7 @@ from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
-from webhooks.subscriptions.event_log import head
+from webhooks.subscriptions.event_log import newest_position
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
 from webhooks.subscriptions.secret_box import decrypt
@@ -169,7 +169,7 @@ class WebhookDelivery:
             if row is None:
                 return False
             delivery = delivery_state_of(row, self.runtime.settings, self.runtime.clock())
-            upto = await head(db)
+            upto = await newest_position(db)
             events = [
                 WebhookEvent(**event_row)
                 for event_row in await db.fetch(SQL["list_events"], delivery.cursor, upto, delivery.types, BATCH_SIZE)

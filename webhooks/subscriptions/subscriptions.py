@@ -233,7 +233,7 @@ async def replay(
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = await event_log.before_oldest(db), await event_log.head(db)
+        oldest, head = await event_log.before_oldest(db), await event_log.newest_position(db)
         cursor = max(await event_log.last_before(db, since), oldest) if since is not None else after or oldest
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(

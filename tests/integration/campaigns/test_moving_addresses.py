@@ -10,7 +10,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from messaging.channels.channel import Retry
 from messaging.outbox.claim import StepChannel, claim, hand_back
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.states import Reason, State
 from tests.support.appointments import (
@@ -43,9 +43,11 @@ async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
         done = await claim(db, await queue(db), limit=9, now=clock.now, dispatcher_id=await dispatcher(db))
         deploy, busy, gone = done.messages
         assert await hand_back(db, [deploy, gone]) == 2
-        await record(db, [], [Intent(busy.message_id, busy.attempt, None, None)], source="worker", now=clock.now)
+        await record_outcomes(
+            db, [], [Intent(busy.message_id, busy.attempt, None, None)], source="worker", now=clock.now
+        )
         too_busy = outcome_of(busy, Retry(Reason.BUSY, "429", "Too many requests"), send_before=None)
-        await record(db, [too_busy], [], source="worker", now=clock.now)
+        await record_outcomes(db, [too_busy], [], source="worker", now=clock.now)
     await load(
         f"deploy,Ann,{NEW},,,,2026-11-25 14:30",
         "busy,Bo,+447700900098,,,,2026-11-25 14:30",
@@ -72,8 +74,10 @@ async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
     async with connected(muster) as db:
         done = await claim(db, await queue(db), limit=9, now=clock.now, dispatcher_id=await dispatcher(db))
         [it] = done.messages
-        await record(db, [], [Intent(it.message_id, it.attempt, None, None)], source="worker", now=clock.now)
-        await record(db, [Outcome(it.message_id, it.attempt, State.AMBIGUOUS)], [], source="worker", now=clock.now)
+        await record_outcomes(db, [], [Intent(it.message_id, it.attempt, None, None)], source="worker", now=clock.now)
+        await record_outcomes(
+            db, [Outcome(it.message_id, it.attempt, State.AMBIGUOUS)], [], source="worker", now=clock.now
+        )
         await db.execute("update message set state = 'queued', wire_at = null")  # no trace of it at the provider
     await load(f"1,Ann,{NEW},,,,2026-11-25 14:30")
     await follow_dates(muster)
@@ -96,7 +100,7 @@ async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is
     assert await follow_dates(muster) == 1
     late = [handed_back(done.messages[0]), Outcome(done.messages[1].message_id, done.messages[1].attempt, State.FAILED)]
     async with connected(muster) as db:
-        await record(db, late, [], source="worker", now=clock.now)
+        await record_outcomes(db, late, [], source="worker", now=clock.now)
         assert await outcomes(muster) == {
             "moves": ("queued", None, utc(28, 14, 30)), "renamed": ("queued", None, utc(24, 14, 30)),
         }  # fmt: skip

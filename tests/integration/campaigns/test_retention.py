@@ -32,7 +32,7 @@ from core.db import Connection
 from core.errors import InputError
 from core.http.outbound_http import open_outbound_http
 from core.keyring import digest
-from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
+from core.member_link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.outbox.dispatcher import Dispatcher

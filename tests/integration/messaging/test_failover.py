@@ -27,7 +27,7 @@ from messaging.channels.twilio.channel import TwilioChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
 from messaging.outbox.manual_review import settle_held
-from messaging.outbox.outcomes import Intent, record
+from messaging.outbox.outcomes import Intent, record_outcomes
 from messaging.outbox.reconcile import Reconciled
 from muster.app import make_app
 from muster.operator import operator
@@ -252,7 +252,7 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     intents = [
         Intent(message.message_id, message.attempt, None, None, "vonage", VONAGE_FROM) for message in taken.messages
     ]
-    await record(db, [], intents, source="sms", now=NOON)
+    await record_outcomes(db, [], intents, source="sms", now=NOON)
     await stop_hearts(db)
     assert (await reconcile_steadily(runtime)).ambiguous == 1
     # Vonage has been taken out of the settings meanwhile: Twilio's list says nothing about it

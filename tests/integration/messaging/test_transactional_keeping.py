@@ -14,7 +14,7 @@ import pytest
 
 from campaigns.retention import archive_due, delete_year, summarise_year
 from core.db import Connection
-from core.link_lifetime import ARCHIVE_DELAY
+from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.outbox.concealment import Contents

@@ -317,6 +317,17 @@ def test_the_architecture_names_modules_that_exist() -> None:
     assert missing == set()
 
 
+def test_a_function_says_what_it_records_or_verifies() -> None:
+    bare = {
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in sources("py")
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name in {"record", "seal", "head", "verify"}
+    }
+    assert {name for name in bare if not name.startswith(("core/audit.py", "muster/cli/audit.py"))} == set()
+
+
 def test_no_module_is_longer_than_one_noun_needs() -> None:
     long = {str(path.relative_to(ROOT)): count for path in modules() if (count := lines(path)) > MAX_LINES}
     assert long == {}
