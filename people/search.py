@@ -89,14 +89,16 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     return [FoundPerson(**row) for row in rows]
 
 
-async def find_holders(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
+async def find_holders(db: Connection, addresses: Collection[tuple[str, str]]) -> list[Holder]:
     """List the people who have some addresses.
 
     Args:
         db: a connection.
-        places: addresses, by channel.
+        addresses: pairs of a channel and an address.
     """
-    rows = await db.fetch(SQL["find_holders"], [place[0] for place in places], [place[1] for place in places])
+    rows = await db.fetch(
+        SQL["find_holders"], [channel for channel, _ in addresses], [address for _, address in addresses]
+    )
     return [Holder(**row) for row in rows]
 
 

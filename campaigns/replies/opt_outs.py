@@ -29,7 +29,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         NotFound: no such message; or its person was erased, and the address with them.
     """
     message = await find_campaign_message(db, message_id)
-    if await suppression.find_place(db, message.channel, message.address, message_id) is None:
+    if await suppression.find_kept_address(db, message.channel, message.address, message_id) is None:
         raise NotFound(f"The address of message {message_id} is no longer kept.")
     everywhere = everywhere and not is_erased(message_id, message.address)  # sharers: the address alone
     for channel, address in _where(message, everywhere=everywhere):

@@ -84,7 +84,7 @@ def _page(
     note: str | None = None, undo: bool = False, status: int = 200,
 ) -> web.Response:  # fmt: skip
     say = speak(request, recipient)
-    places = [
+    shown_points = [
         {
             "id": contact_point.address_id,
             "name": _name(say, contact_point),
@@ -103,7 +103,7 @@ def _page(
     some = any(contact_point.choice != "nothing" for contact_point in contact_points)
     return show(
         request, recipient, "member/preferences.html", status,
-        places=places, choosable=choosable, note=note, undo=undo, some=some, nonce=nonce,
+        contact_points=shown_points, choosable=choosable, note=note, undo=undo, some=some, nonce=nonce,
     )  # fmt: skip
 
 
