@@ -57,7 +57,7 @@ class ClaimSource(StrEnum):
 
 RETRACTED: Final = "retracted"
 
-_OFFICIAL: Final = 4
+_OFFICIAL_STRENGTH: Final = 4
 _VOTED_BY: Final = {
     ClaimSource.LINK: 3,
     ClaimSource.SMS_REPLY: 3,
@@ -71,7 +71,7 @@ _VOTED_BY: Final = {
 def strength(kind: ClaimKind, source: ClaimSource) -> int:
     """Return how strong a claim is, by the table in this module's docstring."""
     if source is ClaimSource.SCRUTINEER:
-        return _OFFICIAL
+        return _OFFICIAL_STRENGTH
     return _VOTED_BY[source] if kind is ClaimKind.VOTED else 0
 
 

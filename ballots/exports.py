@@ -100,7 +100,7 @@ async def _deliver(runtime: Runtime, outbound_http: OutboundHttp, ballot: Ballot
         headers = {"Content-Type": MEDIA[settings.turnout_export_format], "Muster-Cursor": str(taken.cursor)}
         if settings.turnout_export_token is not None:
             headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"
-        reply = await outbound_http.send("PUT", place, file.file, headers, patience=UPLOAD_TIMEOUT)
+        reply = await outbound_http.send("PUT", place, file.file, headers, request_timeout=UPLOAD_TIMEOUT)
         if reply.problem is not None:
             raise Unavailable(f"{place} did not accept the file. {reply.problem}", remedy=reply.text[:200].strip())
         return place, taken

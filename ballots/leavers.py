@@ -34,7 +34,7 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "member_id": ("membership number", "member number", "external id", "member ref"),
     "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
 }
-_MANY: Final = 4
+_MAX_SIMILAR_NUMBERS: Final = 4
 """Most similar numbers: where there are so many, none is suggested."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -159,7 +159,7 @@ async def _instead(db: Connection, leaver: Leaver) -> str:
     """Suggest membership numbers similar to an unknown one that was typed; "" where there are none, or too many."""
     close = await db.fetch(SQL["list_similar_numbers"], leaver.member_id) if not leaver.line else []
     near = [row["external_id"] for row in close]
-    return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
+    return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MAX_SIMILAR_NUMBERS else ""
 
 
 async def strike_off(db: Connection, now: datetime) -> LeaversReport:

@@ -52,7 +52,7 @@ WORDS: Final[Mapping[str, ClaimKind | None]] = {
 _DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
 _MIN_CONFIDENCE: Final = 0.001
 """Lowest confidence accepted."""
-_EARLIEST: Final = 2000
+_EARLIEST_YEAR: Final = 2000
 """First year accepted; an earlier date is taken for a typing error."""
 _SPACES: Final = re.compile(r"[\s_]+")
 
@@ -252,7 +252,7 @@ class _Reads:
         if not text:
             return None
         at = _moment(text)
-        if at is None or at.year < _EARLIEST:
+        if at is None or at.year < _EARLIEST_YEAR:
             raise _Unreadable("no_time", f"“{text[:40]}” is no time such as 2026-11-25 14:30 or 25/11/2026.")
         day_only = at.time() == time() and len(text) <= len("2026-11-25")
         at = at.replace(tzinfo=self.zone) if at.tzinfo is None else at

@@ -38,10 +38,10 @@ from core.errors import NotFound
 
 SQL = load_queries(__file__)
 
-WINDOW: Final = timedelta(days=7)
+PACE_WINDOW: Final = timedelta(days=7)
 """Period over which the present rate is measured."""
 
-_DAY: Final = timedelta(days=1)
+_ONE_DAY: Final = timedelta(days=1)
 _SPOKEN_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
 
 
@@ -135,7 +135,7 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     if ballot is None:
         raise NotFound(f"There is no ballot {ballot_id}.")
     terms = _terms(ballot, now)
-    rows = await db.fetch(SQL["count_recent_confirmations"], ballot_id, now - WINDOW)
+    rows = await db.fetch(SQL["count_recent_confirmations"], ballot_id, now - PACE_WINDOW)
     recent = {row["unit_id"]: row["n"] for row in rows}
     whole = assess(await totals(db, ballot_id), sum(recent.values()), terms)
     if not ballot["disaggregated"]:
@@ -231,8 +231,8 @@ def _terms(ballot: asyncpg.Record, now: datetime) -> ScoreTerms:
     return ScoreTerms(
         threshold=float(ballot["threshold"]),
         over_report=float(ballot["over_report"]),
-        days_left=max(0.0, (end - max(now, opens)) / _DAY),
-        window=min(WINDOW, max(now - opens, _DAY)) / _DAY,
+        days_left=max(0.0, (end - max(now, opens)) / _ONE_DAY),
+        window=min(PACE_WINDOW, max(now - opens, _ONE_DAY)) / _ONE_DAY,
     )
 
 

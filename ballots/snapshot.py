@@ -30,7 +30,7 @@ MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "ap
 COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
 """Columns of a snapshot: ids and statuses, no names or addresses."""
 
-_PAGE: Final = 5000
+_PAGE_SIZE: Final = 5000
 
 Rows = list[tuple[Any, ...]]
 
@@ -77,7 +77,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
                     row["unit_id"]: row["path"] for row in await db.fetch(SQL["list_units"], timeout=STATEMENT_TIMEOUT)
                 }
                 members, pages = 0, await db.cursor(SQL["list_members"], ballot.ballot_id, timeout=STATEMENT_TIMEOUT)
-                while page := await pages.fetch(_PAGE, timeout=STATEMENT_TIMEOUT):
+                while page := await pages.fetch(_PAGE_SIZE, timeout=STATEMENT_TIMEOUT):
                     rows = [
                         (
                             member["member_id"], units.get(member["unit_id"], ""), member["elector"],

@@ -24,7 +24,7 @@ from messaging.states import Reason, State
 
 SQL = load_queries(__file__)
 
-PAGE: Final = 10_000
+PAGE_SIZE: Final = 10_000
 """People on a page: enough that round trips do not matter, few enough that little is redone after a crash."""
 
 
@@ -92,7 +92,7 @@ async def decide(
     """
     taken: set[tuple[str, str]] = set()
     when = dated_when(step.spec, step.position) if step.dated else None
-    while people := await audience.page(db, after=after, limit=PAGE):
+    while people := await audience.page(db, after=after, limit=PAGE_SIZE):
         after = people[-1]
         page = await candidates(db, people=people, channels=step.channels, goal_id=step.goal_id, purpose=step.purpose)
         taken |= await addresses_taken(db, step.step_id, page)

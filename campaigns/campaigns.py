@@ -139,9 +139,9 @@ async def create_campaign(
                 f" with: muster campaign status {spec.name}",
             )
         senders = await _senders(db, runtime.settings, spec)
-        made = _Made(runtime, spec, subject, campaign_id, senders, now)
+        parts = _CampaignParts(runtime, spec, subject, campaign_id, senders, now)
         for position, (step, template) in enumerate(zip(spec.steps, templates, strict=True), start=1):
-            step_id = await add_step(db, made.step(position, step, template))
+            step_id = await add_step(db, parts.step(position, step, template))
             if step.when.of is not None:
                 await db.execute(SQL["follow_dates"], step_id, step.when.of)
         await record(db, actor, AuditAction.CAMPAIGN_CREATED, f"campaign {spec.name}", {kind: name})
@@ -294,7 +294,7 @@ async def _change(
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _CampaignParts:
     """Campaign being created, for making its steps."""
 
     runtime: Runtime

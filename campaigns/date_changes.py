@@ -27,6 +27,7 @@ from core.alerts import resolve_alert
 from core.db import Connection, load_queries
 from core.db.away import is_away
 from core.errors import Conflict, MusterError, Unavailable
+from core.plurals import plural
 from core.runtime import Runtime
 from messaging.outbox.dated_messages import (
     DatedMessage,
@@ -51,7 +52,7 @@ COMPARE_FIRST: Final = timedelta(minutes=1)
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 """Errors that one person's details, or one message, can cause for all who are looked at together."""
-_SOUGHT: Final = 20
+_MAX_SOUGHT_PEOPLE: Final = 20
 """Most people with such errors who are looked for at a time: where all have them, each costs many attempts."""
 _MAY_COME_BACK: Final = frozenset(
     {
@@ -113,8 +114,10 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
         changed += await _compare(dated_step)
         await db.execute(SQL["note_comparison"], step_id, runtime.clock())
     if dated_step.left:
+        number = await db.fetchval(SQL["find_number"], sorted(dated_step.left))
+        such_as = "" if number is None else f", {'such as ' * (len(dated_step.left) > 1)}number {number}"
         trouble = Unavailable(
-            f"Nothing could be done for {len(dated_step.left)} people, such as the person {min(dated_step.left)}.",
+            f"Nothing could be done for {plural(len(dated_step.left), 'person', 'people')}{such_as}.",
             remedy="The log says why. All others are done, and these are tried again every second.",
         )
         await raise_step_alert(runtime, _alert_key(step_id), _NOT_FOLLOWED, trouble)
@@ -162,8 +165,8 @@ class _DatedStep:
     async def update(self, people: Sequence[int]) -> int:
         """Do for some people what follows from what is known of them now; returns how many messages changed.
 
-        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After `_SOUGHT` of
-        them, others may be left with them.
+        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After
+        `_MAX_SOUGHT_PEOPLE` of them, others may be left with them.
         """
         if not people:
             return 0
@@ -171,8 +174,10 @@ class _DatedStep:
             async with self.db.transaction():
                 return await self._update(people)
         except _OF_ONE as error:
-            if len(people) == 1 or len(self.left) >= _SOUGHT:
-                log.warning("dates of people could not be followed", people=list(people[:_SOUGHT]), error=repr(error))
+            if len(people) == 1 or len(self.left) >= _MAX_SOUGHT_PEOPLE:
+                log.warning(
+                    "dates of people could not be followed", people=list(people[:_MAX_SOUGHT_PEOPLE]), error=repr(error)
+                )
                 self.left.update(people)
                 await self.db.execute(SQL["note_changes_again"], self.step.step_id, people)
                 return 0
@@ -196,7 +201,7 @@ class _DatedStep:
         if new:
             await place_messages(self.db, self.step, new, self.used, now)
         if changes:
-            targets = [_target(decision, message) for decision, message, _ in changes]
+            targets = [_moved_decision(decision, message) for decision, message, _ in changes]
             query, parameters = await recipients_query(self.db, self.step, targets, self.used, now, dated=True)
             codes = {message.person_id: code for _, message, code in changes}
             await update_messages(self.db, self.step.queued(), query, *parameters, codes=codes, at=now)
@@ -300,7 +305,7 @@ def _why_queued(decision: Decision, message: DatedMessage, *, same_date: bool) -
     return Reason.MOVED if message.waits and elsewhere else None
 
 
-def _target(decision: Decision, message: DatedMessage) -> Decision:
+def _moved_decision(decision: Decision, message: DatedMessage) -> Decision:
     """Return what a message becomes: one that is withdrawn, and has not left, leaves its address to others."""
     if decision.state is State.QUEUED or message.movable:
         return decision

@@ -61,3 +61,7 @@ update dated_step set compared_at = $2 where step_id = $1;
 -- People between two others whose message waits: some may have left the audience.
 select person_id from message
 where step_id = $1 and state = 'queued' and person_id > $2 and ($3::bigint is null or person_id <= $3);
+
+-- name: find_number
+-- The number, as in the file of people, of the first of some people who has not been erased: staff look them up by it.
+select external_id from person where person_id = any($1::bigint[]) and erased_at is null order by person_id limit 1;

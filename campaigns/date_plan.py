@@ -18,7 +18,7 @@ from messaging.states import Reason, State
 
 SQL: Final = load_queries(__file__)
 
-_EXAMPLES: Final = 3
+_MAX_EXAMPLES: Final = 3
 _MAX_EXAMPLE_LENGTH: Final = 40
 
 
@@ -87,6 +87,6 @@ async def plan_dates(
             times,
             [decision.due and decision.due.date_at for decision in waiting],
         ),
-        unreadable=tuple(text[:_MAX_EXAMPLE_LENGTH] for text in list(strange)[:_EXAMPLES]),
+        unreadable=tuple(text[:_MAX_EXAMPLE_LENGTH] for text in list(strange)[:_MAX_EXAMPLES]),
         shared=sum(n for n in places.values() if n > 1),
     )

@@ -20,7 +20,7 @@ from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
-LATE: Final = timedelta(days=7)
+MAX_LATENESS: Final = timedelta(days=7)
 """How late a message after a date may still go, where the date came to be known after that time."""
 
 
@@ -119,7 +119,8 @@ def due_by(when: DatedWhen, text: str, zone: tzinfo, *, since: datetime, now: da
     """Return when a message is due by a date.
 
     What should have gone before the present goes at once: before a date, as long as that is to come and no later
-    message before it is due as well; after a date, if that was not due before the launch, nor longer ago than `LATE`.
+    message before it is due as well; after a date, if that was not due before the launch, nor longer
+    ago than `MAX_LATENESS`.
 
     Args:
         when: of its step.
@@ -135,7 +136,7 @@ def due_by(when: DatedWhen, text: str, zone: tzinfo, *, since: datetime, now: da
         return Due(text, reason=Reason.UNREADABLE_DATE)
     date = _on_their_clock(written, zone)
     due, date_at = when.at(date, when.pause), date.astimezone(UTC)
-    if date_at <= now if when.side == "before" else due < max(since, now - LATE):
+    if date_at <= now if when.side == "before" else due < max(since, now - MAX_LATENESS):
         return Due(text, date_at, reason=Reason.PAST_DATE)
     if due <= now and any(when.at(date, other) <= now for other in when.later):
         return Due(text, date_at, reason=Reason.LATER_REMINDER)

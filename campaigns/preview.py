@@ -30,7 +30,7 @@ from messaging.states import ChannelName
 
 SQL = load_queries(__file__)
 
-SAMPLE: Final = 4_000
+SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""
 
 
@@ -277,7 +277,7 @@ async def _step(db: Connection, step: WaitingStep, times: StepTimes, public_url:
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step.frequency_caps, caps))
     template = Template.from_json(step.content)
     renderer = Renderer(template, step.subject.constants_at(step.constants, times.goes_at))
-    languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
+    languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE_SIZE)
     segments = sum(language.segments for language in languages)
     price = step.spec.get("price")
     opens_at = times.opens_at

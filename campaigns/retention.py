@@ -24,9 +24,9 @@ from core.access import SYSTEM, Actor
 from core.audit import AuditAction, record
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, InputError, NotFound
-from core.link_lifetime import ARCHIVE_DELAY
+from core.member_link_lifetime import ARCHIVE_DELAY
 from messaging.outbox.archive import (
-    CHUNK,
+    CHUNK_SIZE,
     Moved,
     PageViewArchive,
     archive_chunk,
@@ -83,17 +83,17 @@ class ArchiveYear:
 
 
 @asynccontextmanager
-async def alone(url: str, *, patience: float = CHUNK_TIMEOUT) -> AsyncIterator[Connection | None]:
+async def alone(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> AsyncIterator[Connection | None]:
     """Hold the lock, across all hosts, under which messages are archived or deleted.
 
     Args:
         url: the database.
-        patience: seconds to wait for another holder, who releases it after each chunk.
+        chunk_timeout: seconds to wait for another holder, who releases it after each chunk.
 
     Yields:
         A connection of its own; None where the lock was not free in time.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + chunk_timeout
     async with AsyncExitStack() as stack:
         while True:
             db = await stack.enter_async_context(exclusive(url, "retention"))
@@ -173,7 +173,13 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 
 
 async def archive_next(
-    db: Connection, due: DueCampaign, page_views: PageViewArchive, *, actor: Actor, now: datetime, limit: int = CHUNK
+    db: Connection,
+    due: DueCampaign,
+    page_views: PageViewArchive,
+    *,
+    actor: Actor,
+    now: datetime,
+    limit: int = CHUNK_SIZE,
 ) -> Moved:
     """Archive the next messages of a campaign, in one transaction.
 
@@ -238,7 +244,7 @@ async def archive_campaign(
     *,
     actor: Actor,
     now: datetime,
-    limit: int = CHUNK,
+    limit: int = CHUNK_SIZE,
     tell: Callable[[Moved], None] = lambda _moved: None,
 ) -> Moved:
     """Archive all messages of a campaign that can be archived now.

@@ -9,7 +9,7 @@ from typing import Final
 
 from campaigns.addressing import Decision
 from campaigns.launching_step import LaunchingStep
-from campaigns.letters import letters_for
+from campaigns.subject_letters import letters_for
 from campaigns.variables import personal_variables
 from core.db import Connection, load_queries
 from messaging.content.templates import Template

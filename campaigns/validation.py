@@ -29,7 +29,7 @@ from messaging.content.templates import Template
 from messaging.states import ChannelName, State, sentence
 from people.attributes import missing_attribute
 
-_PAGE: Final = 20_000
+_PAGE_SIZE: Final = 20_000
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _UNSET: Final = {
@@ -229,7 +229,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subje
     channels = sorted({channel for step in spec.steps for channel in step.channels})
     why: Counter[str] = Counter()
     after = 0
-    while people := await audience.page(db, after=after, limit=_PAGE):
+    while people := await audience.page(db, after=after, limit=_PAGE_SIZE):
         after = people[-1]
         page = await candidates(
             db, people=people, channels=channels, goal_id=subject.goal_id, purpose=templates[0].purpose

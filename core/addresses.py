@@ -48,7 +48,7 @@ _PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0()-.\u2010\u2011\u2012\u20
 _GB_MOBILE: Final = re.compile(r"7[1-57-9][0-9]{8}")
 _GB_MOBILE_TYPED: Final = re.compile(r"(?:(?:\+|00)?44)?0?(7[1-57-9][0-9]{8})")
 _GB_LANDLINE: Final = re.compile(r"(?:(?:\+|00)?44)?0?[12][0-9]{9}")
-_GB: Final = 44
+_GB_CODE: Final = 44
 _FLOAT: Final = re.compile(r"(\+?[0-9]+)[.,]0+")
 _SCIENTIFIC: Final = re.compile(r"\+?([0-9](?:[.,][0-9]+)?)[eE]\+?([0-9]{1,2})")
 _THOUSANDS: Final = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){2,}")
@@ -218,7 +218,7 @@ def _is_mobile(number: PhoneNumber) -> bool:
 
 
 def _is_gb_mobile(number: PhoneNumber) -> bool:
-    if number.country_code != _GB or number.italian_leading_zero:
+    if number.country_code != _GB_CODE or number.italian_leading_zero:
         return False
     return bool(_GB_MOBILE.fullmatch(str(number.national_number)))
 

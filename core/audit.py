@@ -170,7 +170,7 @@ async def seal(db: Connection, *, patience: float = 1.0) -> int:
         db: outside any transaction.
         patience: seconds to wait for transactions that are just recording something; then the next run seals it.
     """
-    marks = await find_high_water_mark(db, {"audit": "audit_id"}, patience=patience)
+    marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=patience)
     if marks is None:
         return 0
     sealed = 0

@@ -1,8 +1,9 @@
 """Find sign-in links of ours in words from outside, in whatever notation these repeat them, and mask them.
 
 A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: a secret must not lie
-where others read. A link is known by its path, whatever follows; its token also alone, in pieces of `PIECE` characters,
-by digests of these: nothing else is taken for one, and a token whose end is cut off is found as well.
+where others read. A link is known by its path, whatever follows; its token also alone, in pieces of
+`MIN_PIECE_LENGTH` characters, by digests of these: nothing else is taken for one, and a token whose end is cut off is
+found as well.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ MASK: Final = "••••••"
 """Stands for a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
 """The same in mails as they came, which may be in any encoding."""
-PIECE: Final = 20
+MIN_PIECE_LENGTH: Final = 20
 """Characters of a token that are recognised without the others; fewer are too few to guess the rest by."""
-TOKEN: Final = 43
+TOKEN_LENGTH: Final = 43
 """Characters of a whole token."""
-_CUT: Final = 12
+_MIN_CUT_LENGTH: Final = 12
 """Least characters behind the path of a link that are taken for a token, or for the beginning of one."""
-_DIGEST: Final = 12
-_BLOCK: Final = 60
+_DIGEST_LENGTH: Final = 12
+_MIN_BLOCK_LENGTH: Final = 60
 """Least characters of a block of base64: shorter than the link with its token in it."""
 _MAX_BLOCK_SIZE: Final = 4 * 1024 * 1024
 """Characters of a base64 block that is decoded."""
@@ -69,7 +70,7 @@ def pieces_of(secret: str) -> set[bytes]:
 
 def might_hold(text: str) -> bool:
     """Return whether it is worth while to look for tokens, in a text or in JSON; quick, as much comes in."""
-    if len(text) < _CUT:
+    if len(text) < _MIN_CUT_LENGTH:
         return False
     if not text.isascii():
         seen = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) not in {"Cf", "Mn"})
@@ -77,7 +78,7 @@ def might_hold(text: str) -> bool:
     text = _BREAKS.sub("", text)
     if "sign" in text.lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
         return True
-    return any(len(run) >= PIECE and (_is_mixed(run) or _is_folded(run)) for run in _WORD.findall(text))
+    return any(len(run) >= MIN_PIECE_LENGTH and (_is_mixed(run) or _is_folded(run)) for run in _WORD.findall(text))
 
 
 def document_might_hold(document: object) -> bool:
@@ -93,7 +94,7 @@ def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[b
         known: digests of pieces of tokens, as `pieces_of` returns them.
         recognised: gets those of the digests whose pieces stand in the text.
     """
-    return _without(text, _spans(text, known, recognised, bare=True), MASK) if len(text) >= _CUT else text
+    return _without(text, _spans(text, known, recognised, bare=True), MASK) if len(text) >= _MIN_CUT_LENGTH else text
 
 
 def mask_document(value: Any, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> Any:
@@ -115,7 +116,7 @@ def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] |
     """Mask links and tokens in a mail as it came, or in any other bytes; what is in base64 is decoded for it."""
     text, parts, upto = raw.decode("latin-1"), list[str](), 0
     for block in _BASE64.finditer(text):
-        if len(block[0]) >= _BLOCK:
+        if len(block[0]) >= _MIN_BLOCK_LENGTH:
             parts += [
                 _masked_text(text[upto : block.start()], known, recognised),
                 _masked_block(block[0], known, recognised),
@@ -226,11 +227,11 @@ def _places(
     for link in _LINK.finditer(plain):
         first, last = link.span(1)
         last = _end_of_token(plain, first, last)
-        if sum(map(len, _WORD.findall(plain, first, last))) >= _CUT:
+        if sum(map(len, _WORD.findall(plain, first, last))) >= _MIN_CUT_LENGTH:
             yield first, last
     if bare:
         for word in _WORD.finditer(plain):
-            if len(word[0]) == TOKEN and _is_mixed(word[0]):
+            if len(word[0]) == TOKEN_LENGTH and _is_mixed(word[0]):
                 yield word.span()
     if known:
         for run in _RUNS.finditer(plain):
@@ -242,7 +243,7 @@ def _end_of_token(plain: str, first: int, last: int) -> int:
     size = 0
     for word in _WORD.finditer(plain, first, last):
         size += len(word[0])
-        if size >= TOKEN:
+        if size >= TOKEN_LENGTH:
             return word.end()
     return last
 
@@ -256,13 +257,13 @@ def _known_places(
         if piece in known:
             if recognised is not None:
                 recognised.add(piece)
-            yield origins[at], origins[at + PIECE - 1] + 1
+            yield origins[at], origins[at + MIN_PIECE_LENGTH - 1] + 1
 
 
 def _pieces(letters: str) -> Iterator[tuple[int, bytes]]:
     letters = letters.lower()
-    for at in range(len(letters) - PIECE + 1):
-        yield at, hashlib.sha256(letters[at : at + PIECE].encode()).digest()[:_DIGEST]
+    for at in range(len(letters) - MIN_PIECE_LENGTH + 1):
+        yield at, hashlib.sha256(letters[at : at + MIN_PIECE_LENGTH].encode()).digest()[:_DIGEST_LENGTH]
 
 
 def _is_mixed(word: str) -> bool:

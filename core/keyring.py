@@ -21,12 +21,12 @@ from core.errors import SettingsError
 LinkAction = Literal["confirm", "unsubscribe"]
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-LENGTH: Final = 13
+TOKEN_LENGTH: Final = 13
 _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 """Pairs of characters, for ten bits at a time: half the steps of single characters."""
 _READ_AS: Final = str.maketrans("oil", "011")
 _TAG_LENGTH: Final = 8
-_GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{LENGTH}}})(?![0-9A-Za-z])")
+_GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{TOKEN_LENGTH}}})(?![0-9A-Za-z])")
 """Token and what is glued to it; anything may follow it but a letter or digit, which might belong to it."""
 
 
@@ -55,7 +55,7 @@ class Keyring:
                 was rotated out gives way to the current one.
         """
         bits = int.from_bytes(self._mac(secret, f"link:{message_id}:{action}")[:9], "big") >> 7
-        return _base32(bits, LENGTH)
+        return _base32(bits, TOKEN_LENGTH)
 
     def sign_id(self, message_id: int, purpose: str, *, secret: str | None = None) -> str:
         """Sign a message's id, so that it needs no look-up and cannot be forged: for bounce addresses, callbacks.
@@ -103,7 +103,7 @@ def example_token() -> str:
 def read_token(text: str) -> str | None:
     """Read the token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
     token = text.lower().translate(_READ_AS)
-    return token if len(token) == LENGTH and all(char in ALPHABET for char in token) else None
+    return token if len(token) == TOKEN_LENGTH and all(char in ALPHABET for char in token) else None
 
 
 def find_token(text: str) -> str | None:
@@ -141,7 +141,7 @@ def _base32(number: int, length: int = 1) -> str:
 
 
 def _number(text: str) -> int:
-    if not text or len(text) > LENGTH:
+    if not text or len(text) > TOKEN_LENGTH:
         raise ValueError(text)
     number = 0
     for char in text:

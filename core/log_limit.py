@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-EVERY: Final = 60.0
+LOG_EVERY: Final = 60.0
 """Seconds between two lines about the same thing."""
 
 LogKind = tuple[str, str]
@@ -28,7 +28,7 @@ class LogLimit:
         every: seconds between two lines about the same thing.
     """
 
-    every: float = EVERY
+    every: float = LOG_EVERY
     _since: dict[LogKind, int] = field(default_factory=dict)
     _timers: dict[LogKind, asyncio.TimerHandle] = field(default_factory=dict)
     _levels: dict[LogKind, int] = field(default_factory=dict)

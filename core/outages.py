@@ -26,7 +26,7 @@ PROBE_TIMEOUT: Final = 5.0
 """Seconds a server has to answer a probe."""
 REMIND_EVERY: Final = 60.0
 """Seconds between two log lines while a server stays away."""
-ECHO: Final = 15.0
+ECHO_LASTS: Final = 15.0
 """Seconds after an outage in which an error may still be part of it, such as a broken connection used only now."""
 
 _MEANWHILE: Final[Mapping[str, str]] = {
@@ -87,7 +87,7 @@ class Outages:
         if self._closed:
             return
         outage = self._open[server] = _Outage(time.monotonic())
-        is_echo = outage.began < self._back_at.get(server, -ECHO) + ECHO
+        is_echo = outage.began < self._back_at.get(server, -ECHO_LASTS) + ECHO_LASTS
         if not is_echo:
             _log_away(server, outage, error)
         outage.watch = asyncio.create_task(

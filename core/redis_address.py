@@ -21,8 +21,8 @@ SENTINEL: Final = re.compile(
     r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?(?P<hosts>[^/@]+)/(?P<service>[^/]+)(?:/(?P<db>\d+))?"
 )
 _HOST: Final = re.compile(r"(?P<name>[^:\s]+)(?::(?P<port>\d{1,5}))?")
-PORT: Final = 26379
-CONNECTIONS: Final = 20
+SENTINEL_PORT: Final = 26379
+MAX_CONNECTIONS: Final = 20
 ANSWER_TIMEOUT: Final = 5.0
 CONNECT_TIMEOUT: Final = 2.0
 
@@ -62,7 +62,7 @@ def read_sentinels(url: str) -> Sentinels | None:
             remedy="It looks like redis+sentinel://:password@one:26379,two:26379/service/0.",
         )
     return Sentinels(
-        tuple((host["name"], int(host["port"] or PORT)) for host in hosts if host),
+        tuple((host["name"], int(host["port"] or SENTINEL_PORT)) for host in hosts if host),
         unquote(match["service"]),
         int(match["db"] or 0),
         unquote(match["user"]) if match["user"] else None,
@@ -81,7 +81,7 @@ def open_redis_pool(url: str) -> ConnectionPool:
     if sentinels is None:
         try:
             pool: ConnectionPool = BlockingConnectionPool.from_url(
-                url, max_connections=CONNECTIONS, timeout=ANSWER_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
+                url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
             )
         except ValueError as error:
             raise SettingsError(

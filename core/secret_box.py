@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 __all__ = ["InvalidToken", "SecretBox"]
 
-_KEY: Final = 32
+_KEY_LENGTH: Final = 32
 """Bytes of a key that Fernet takes."""
 
 
@@ -44,4 +44,6 @@ class SecretBox:
 
 
 def _derive(key: SecretStr, use: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=use.encode()).derive(key.get_secret_value().encode())
+    return HKDF(algorithm=SHA256(), length=_KEY_LENGTH, salt=None, info=use.encode()).derive(
+        key.get_secret_value().encode()
+    )

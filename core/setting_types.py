@@ -32,7 +32,7 @@ STRONG_SECRET: Final = (32, 7)
 
 Of 32 random hexadecimal digits, less than seven differ once in 5,000,000,000 times: C(16, 6) * (6 / 16) ** 32.
 """
-_SURPRISES: Final = 16
+_MIN_SURPRISES: Final = 16
 """Characters that must not follow from the ones before …"""
 _SURPRISES_OF_SINGLES: Final = 12
 """… and those without doubled ones (`112233`). Of 32 random characters, fewer do so less than once in 1,000,000,000."""
@@ -241,7 +241,7 @@ def is_guessable(secret: str) -> bool:
     return (
         len(secret) < STRONG_SECRET[0]
         or len(set(secret)) < STRONG_SECRET[1]
-        or _surprises(secret) < _SURPRISES
+        or _surprises(secret) < _MIN_SURPRISES
         or _surprises("".join(character for character, _ in groupby(secret.lower()))) < _SURPRISES_OF_SINGLES
     )
 

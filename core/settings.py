@@ -12,7 +12,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
-from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
+from core.member_link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.setting_types import (
     DEFAULT_ZONE,
     NEAR_PROXIES,

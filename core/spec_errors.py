@@ -13,7 +13,7 @@ _INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<wor
 """Complaint about a whole table that starts with the key it is really about."""
 
 _LOOKED_AT: Final = 3
-_BEGINNING: Final = 3
+_MIN_BEGINNING_LENGTH: Final = 3
 """Letters that a close name has in common at its beginning: `closing` is a slip of `closes`, though `last_posting` has
 more letters in common with it."""
 _PLAIN: Final = {
@@ -45,7 +45,7 @@ def _closest(word: str, known: Iterable[str]) -> str:
     """Find the closest word, preferring one that begins alike; "" where nothing is close."""
     by_key = {name.lower(): name for name in sorted(known, reverse=True)}
     close = get_close_matches(word.lower(), by_key, n=_LOOKED_AT, cutoff=0.6)
-    begins_alike = [key for key in close if key[:_BEGINNING] == word.lower()[:_BEGINNING]]
+    begins_alike = [key for key in close if key[:_MIN_BEGINNING_LENGTH] == word.lower()[:_MIN_BEGINNING_LENGTH]]
     return by_key[next(iter(begins_alike or close))] if close else ""
 
 

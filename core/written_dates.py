@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 
-MORNING: Final = 9
+MORNING_HOUR: Final = 9
 """Hour of a date that names none, or midnight on the reader's clock, as systems write a date that has no time."""
 # offsets from UTC that places have: from Baker Island's to Kiribati's
 _ZONES_BEHIND: Final = timedelta(hours=12)
@@ -43,7 +43,7 @@ class WrittenDate:
     """Date that was read.
 
     Attributes:
-        at: aware; at `MORNING` where no time was written.
+        at: aware; at `MORNING_HOUR` where no time was written.
         timed: whether a time was written; midnight on the reader's clock is none, in whatever zone it is written.
     """
 
@@ -74,7 +74,7 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
     try:
         written = datetime(
             year, month, day,
-            MORNING if hour is None else _on_the_clock(int(hour), half),
+            MORNING_HOUR if hour is None else _on_the_clock(int(hour), half),
             int(match["minute"] or 0), int(match["second"] or 0),
             tzinfo=_offset(match["zone"]) or zone,
         )  # fmt: skip
@@ -84,7 +84,7 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
         return None
     here = written if hour is None else written.astimezone(zone)
     if half is None and here.time() == time():
-        return WrittenDate(here.replace(hour=MORNING), timed=False)
+        return WrittenDate(here.replace(hour=MORNING_HOUR), timed=False)
     return WrittenDate(written, hour is not None)
 
 

@@ -62,7 +62,7 @@ async def suppress(
         Whether it is new; False where it existed already (then only newly queued messages are withdrawn), and where the
         address of the message is not known any more.
     """
-    known = await find_place(db, channel, address, message_id)
+    known = await find_kept_address(db, channel, address, message_id)
     if known is None:
         return False
     address = known
@@ -77,7 +77,7 @@ async def suppress(
     return event_id is not None
 
 
-async def find_place(db: Connection, channel: Medium, address: str, message_id: int | None) -> str | None:
+async def find_kept_address(db: Connection, channel: Medium, address: str, message_id: int | None) -> str | None:
     """Find the address a message went to; once its person is erased, only if other people share it.
 
     Args:
@@ -91,8 +91,8 @@ async def find_place(db: Connection, channel: Medium, address: str, message_id: 
     """
     if message_id is None or not is_erased(message_id, address):
         return address
-    place: str | None = await db.fetchval(SQL["find_place"], message_id, channel)
-    return place
+    kept: str | None = await db.fetchval(SQL["find_kept_address"], message_id, channel)
+    return kept
 
 
 async def lift(

@@ -27,7 +27,7 @@ on conflict (channel, address, purpose) do update
   where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 returning event_id;
 
--- name: find_place
+-- name: find_kept_address
 -- The address of a message whose person was erased: kept as long as other people have it.
 select address from erased_place where message_id = $1 and channel = $2;
 

@@ -15,7 +15,7 @@ HEADERS_TIMEOUT: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which a client has to read some of a waiting response; even a slow phone does."""
-RESERVED: Final = 200
+RESERVED_FILES: Final = 200
 """Open files kept for the database, Redis, outbound requests and files being read."""
 MIN_CONNECTIONS: Final = 64
 """Connections that are accepted even where the system allows hardly any open files."""
@@ -30,19 +30,19 @@ class Limits:
     Attributes:
         in_all: most connections to this process.
         per_network: most from one network, proxies excepted.
-        headers_within: seconds to the end of a request's headers.
-        takes_within: seconds in which a client has to read some of a response.
+        headers_timeout: seconds to the end of a request's headers.
+        write_timeout: seconds in which a client has to read some of a response.
     """
 
     in_all: int
     per_network: int
-    headers_within: float = HEADERS_TIMEOUT
-    takes_within: float = WRITE_TIMEOUT
+    headers_timeout: float = HEADERS_TIMEOUT
+    write_timeout: float = WRITE_TIMEOUT
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         """Return the configured limits, as far as the system allows enough open files."""
-        room = max(MIN_CONNECTIONS, raise_file_limit() - RESERVED)
+        room = max(MIN_CONNECTIONS, raise_file_limit() - RESERVED_FILES)
         return cls(min(settings.web_connections, room), settings.web_connections_per_network)
 
 

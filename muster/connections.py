@@ -19,10 +19,10 @@ from muster.connection_limits import Limits
 if TYPE_CHECKING:
     from muster.http_connection import Connection
 
-_CROWDED: Final = 0.5
+_CROWDED_SHARE: Final = 0.5
 """Share of the limit from which on clients that send no headers are worth a line in the log."""
-LOOKS: Final = 12
-"""Checks, within `Limits.takes_within`, of which responses are being read."""
+CHECKS_PER_TIMEOUT: Final = 12
+"""Checks, within `Limits.write_timeout`, of which responses are being read."""
 
 
 class Awaited(Enum):
@@ -109,13 +109,18 @@ class Connections:
         """
         self.count("slow_headers")
         peers = self._networks.get(connection.network or "", {})
-        crowded = len(self._open) >= self.limits.in_all * _CROWDED or len(peers) >= self.limits.per_network * _CROWDED
+        crowded = (
+            len(self._open) >= self.limits.in_all * _CROWDED_SHARE
+            or len(peers) >= self.limits.per_network * _CROWDED_SHARE
+        )
         write = self.log_limit.write if crowded else self.log_limit.note
-        write("a client did not send its headers in time", seconds=self.limits.headers_within)
+        write("a client did not send its headers in time", seconds=self.limits.headers_timeout)
         connection.hang_up()
 
     def _look_later(self) -> None:
-        self._look = asyncio.get_running_loop().call_later(self.limits.takes_within / LOOKS, self._end_stalled)
+        self._look = asyncio.get_running_loop().call_later(
+            self.limits.write_timeout / CHECKS_PER_TIMEOUT, self._end_stalled
+        )
 
     def _end_stalled(self) -> None:
         """End connections whose clients have read nothing of a response for too long; also ones aiohttp has closed.
@@ -125,9 +130,9 @@ class Connections:
         self._look = None
         now = asyncio.get_running_loop().time()
         for connection in tuple(self._open):
-            if connection.note_progress(now) >= self.limits.takes_within:
+            if connection.note_progress(now) >= self.limits.write_timeout:
                 self.count("slow_reading")
-                self.log_limit.write("a client did not read its response", seconds=self.limits.takes_within)
+                self.log_limit.write("a client did not read its response", seconds=self.limits.write_timeout)
                 connection.hang_up()
         if self._open:
             self._look_later()

@@ -49,11 +49,11 @@ from webhooks.erasure import (
 from webhooks.inbound_log.inbound_log import find_waiting
 from webhooks.late_arrivals import erased_messages, forget_late, note_erased
 
-TRIES: Final = 100
+MAX_TRIES: Final = 100
 """Most attempts at the transaction where locks are taken by others."""
-PAUSE: Final = 0.3
+MAX_PAUSE: Final = 0.3
 """Most seconds between two attempts; the first ones follow sooner."""
-PAGE: Final = 500
+PAGE_SIZE: Final = 500
 """Messages that are cleared again in one transaction."""
 IN_FLIGHT_TIMEOUT: Final = 30.0
 """Most seconds to wait for messages in flight."""
@@ -162,10 +162,10 @@ async def erase_late(db: Connection, since: datetime) -> None:
         since: people erased before then are not looked at.
     """
     ids = await erased_messages(db, since)
-    for first in range(0, len(ids), PAGE):
+    for first in range(0, len(ids), PAGE_SIZE):
         with contextlib.suppress(*_BUSY):  # it runs again in an hour
             async with db.transaction():
-                await _clear_late(db, ids[first : first + PAGE])
+                await _clear_late(db, ids[first : first + PAGE_SIZE])
     await forget_late(db)
 
 
@@ -185,7 +185,7 @@ def search_terms(traces: Traces) -> SearchTerms:
 async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaitable[T]]) -> T:
     """Run a function in one transaction, and start again while others hold locks it needs."""
     in_the_way: Exception | None = None
-    for attempt in range(TRIES):
+    for attempt in range(MAX_TRIES):
         try:
             async with db.transaction():
                 return await act()
@@ -197,7 +197,7 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
         elif isinstance(in_the_way, StillWritten):
             await wait_for_writers(db)
         else:
-            await asyncio.sleep(min(PAUSE, 0.02 * (attempt + 1)))
+            await asyncio.sleep(min(MAX_PAUSE, 0.02 * (attempt + 1)))
     if isinstance(in_the_way, StillWritten):
         raise Conflict(
             "The inbound log or the webhook events were being written to all the time.",
@@ -253,7 +253,7 @@ async def _wait_for_the_wire(runtime: Runtime, db: Connection, written: Written)
     waited = False
     while await in_flight(db, written) and asyncio.get_running_loop().time() < until:
         waited = True
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(MAX_PAUSE)
     if waited:
         await _until_free(runtime, db, partial(_clear_late, db, written.ids))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-GARBAGE: Final = 20_000
+GARBAGE_THRESHOLD: Final = 20_000
 """Objects allocated, less those freed, between two collections of the youngest generation."""
 
 
@@ -13,4 +13,4 @@ def tune_gc() -> None:
     """Freeze the objects there are, and collect seldom: hardly any objects here are in cycles."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(GARBAGE_THRESHOLD)

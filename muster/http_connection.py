@@ -190,7 +190,7 @@ class Connection(web.RequestHandler):
             self._start_deadline()
 
     def _start_deadline(self) -> None:
-        self._deadline = self._loop.call_later(self._connections.limits.headers_within, self._check_headers)
+        self._deadline = self._loop.call_later(self._connections.limits.headers_timeout, self._check_headers)
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

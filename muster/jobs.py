@@ -133,11 +133,11 @@ class Jobs:
         self.dispatcher.look_at_once()
         return [job.ask() for job in self.deliveries]
 
-    async def finish(self, patience: float) -> None:
+    async def finish(self, finish_timeout: float) -> None:
         """Start nothing new, finish what is in flight, hand the rest back.
 
         Args:
-            patience: seconds; what is not finished by then is cancelled.
+            finish_timeout: seconds; what is not finished by then is cancelled.
         """
         mine = (
             self.inbound,
@@ -154,8 +154,8 @@ class Jobs:
         jobs = (*self.deliveries, *mine)
         going = [task for job in jobs if (task := job.close()) is not None]
         self.dispatcher.stop()
-        going.append(asyncio.create_task(self.webhook_delivery.stop(patience), name="webhooks on their way"))
-        _, late = await asyncio.wait(going, timeout=patience)
+        going.append(asyncio.create_task(self.webhook_delivery.stop(finish_timeout), name="webhooks on their way"))
+        _, late = await asyncio.wait(going, timeout=finish_timeout)
         for task in late:
             log.warning("a job did not finish in time", job=task.get_name())
             task.cancel()
@@ -235,7 +235,7 @@ class Jobs:
     async def _tidy_alone(self) -> bool:
         settings, now = self.runtime.settings, self.runtime.clock()
         assert settings.database_url is not None
-        async with alone(settings.database_url, patience=0) as db:
+        async with alone(settings.database_url, chunk_timeout=0) as db:
             if db is None:
                 return False
             if await archive_due(db, last_close(now, settings.archive_after), PageViews(), now=now):

@@ -24,7 +24,7 @@ QUEUE_AGE = SQL["find_queue_age"]
 COUNT_INBOUND = SQL["count_inbound"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-FRESH: Final = 5.0
+MAX_METRICS_AGE: Final = 5.0
 """Seconds for which a count from the database is reused, so that scrapers do not load it."""
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class Metrics:
 
     async def count(self, runtime: Runtime) -> None:
         """Read the counts from the database, unless that was just done; a database that is away is reported as such."""
-        if time.monotonic() - self.counted_at < FRESH:
+        if time.monotonic() - self.counted_at < MAX_METRICS_AGE:
             return
         self.counted_at = time.monotonic()
         try:

@@ -44,7 +44,7 @@ _SANDBOX_TRIES: Final = 3
 """Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
 PORTS_TRIED: Final = 100
-START: Final = 60.0
+START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
 
 log = structlog.get_logger(__name__)
@@ -232,7 +232,7 @@ class _Start:
         self._stack.push_async_callback(child.stop)
         process = await child.start(output=asyncio.subprocess.PIPE)
         assert process.stdout is not None
-        return child, await asyncio.wait_for(process.stdout.readline(), START)
+        return child, await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
 
     async def _start(self, *words: str) -> Child:
         child = Child(words, self._environment)
@@ -307,7 +307,7 @@ async def _until_ready(url: str, server: Child) -> None:
     assert server.process is not None
     async with aiohttp.ClientSession() as http:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(START):
+            async with asyncio.timeout(START_TIMEOUT):
                 while server.process.returncode is None:
                     with contextlib.suppress(aiohttp.ClientError):
                         async with http.get(url) as answer:

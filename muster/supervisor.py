@@ -18,7 +18,7 @@ from muster.supervised import VARIABLE
 STOP_TIMEOUT: Final = 40.0
 """Seconds a process gets to stop in order before it is killed; longer than a worker gives its jobs."""
 MAX_PAUSE: Final = 30.0
-STEADY: Final = 60.0
+STEADY_AFTER: Final = 60.0
 """Seconds after which a process counts as started well, and its count of ends in a row begins again."""
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class Child:
         while True:
             began = time.monotonic()
             status = await self.process.wait()
-            self.ends = 1 if time.monotonic() - began > STEADY else self.ends + 1
+            self.ends = 1 if time.monotonic() - began > STEADY_AFTER else self.ends + 1
             pause = min(2.0 ** (self.ends - 1), MAX_PAUSE)
             log.warning("a process ended and is started again", process=self.name, status=status, pause=pause)
             await asyncio.sleep(pause)

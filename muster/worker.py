@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 QUEUE: Final = "muster:queue"
 DELIVER_CHANNEL: Final = "muster:deliver"
 """Deliver channel, shared by all databases of a Redis server: a worker with nothing to send looks once in vain."""
-POLL: Final = 0.1
+POLL_EVERY: Final = 0.1
 """Seconds between two polls for an arq job."""
-LOOK: Final = 1.0
+LOOK_EVERY: Final = 1.0
 """Seconds between two checks of the database without a wake-up."""
 JOB_LASTS: Final = 20.0
 """Seconds an arq job waits for its work, which goes on after it. A killed worker's job blocks its name for as long."""
 STOP_TIMEOUT: Final = 25.0
 """Seconds a job gets to finish when the worker stops."""
 
-MOMENT: Final = 0.05
+MERGE_SECONDS: Final = 0.05
 """Seconds after a wake-up in which further ones are merged into one."""
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
             while not stop.is_set():
                 _look(jobs, clock_too=not listener.connected)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK)
+                    await asyncio.wait_for(stop.wait(), LOOK_EVERY)
         finally:
             log.info("the worker finishes what is in flight")
             listener.stop()
@@ -147,7 +147,7 @@ class _Listener:
                     self.connected = False
                 finally:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(LOOK_EVERY)
         finally:
             self.connected = False
             listening.cancel()
@@ -168,7 +168,7 @@ class _Listener:
                 pass  # `listen` meets the same error, and logs it
             except Exception as error:  # noqa: BLE001  # without it every message would wait for the next check
                 self._outages.met(error)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK_EVERY)
 
     def stop(self) -> None:
         """Take no further arq job."""
@@ -186,7 +186,7 @@ class _Listener:
             max_jobs=20,
             job_timeout=JOB_LASTS + 5,
             keep_result=0,  # a result would block its job's name
-            poll_delay=POLL,
+            poll_delay=POLL_EVERY,
             retry_jobs=False,  # the next check does the work
             max_tries=1000,  # each worker that dies uses up a try, though the work is not at fault
             health_check_interval=30,
@@ -207,9 +207,9 @@ class _Listener:
 class ArqWake:
     """Wakes the workers: `await wake("deliver")`.
 
-    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one; those within `MOMENT`
-    seconds of one are sent as one after it. No caller waits for Redis: a wake-up that it does not take is dropped, and
-    so are those of the next second. That only costs time, as the workers check by themselves every second.
+    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one; those within
+    `MERGE_SECONDS` of one are sent as one after it. No caller waits for Redis: a wake-up that it does not take is
+    dropped, and so are those of the next second. That only costs time, as the workers check by themselves every second.
 
     Args:
         redis_url: the Redis on which the workers listen.
@@ -240,12 +240,12 @@ class ArqWake:
                     else:
                         await self._arq.enqueue_job(job, _job_id=job)
                 except (RedisError, OSError) as error:
-                    self._quiet_until = time.monotonic() + LOOK
+                    self._quiet_until = time.monotonic() + LOOK_EVERY
                     log.debug("Redis did not accept a wake-up", job=job, error=str(error))
                 except Exception:
-                    self._quiet_until = time.monotonic() + LOOK
+                    self._quiet_until = time.monotonic() + LOOK_EVERY
                     log.exception("a wake-up failed with an unexpected error", job=job)
-                await asyncio.sleep(MOMENT)
+                await asyncio.sleep(MERGE_SECONDS)
         finally:
             del self._sending[job]  # however it ends: while it is listed, further wake-ups only set `_again`
 

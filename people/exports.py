@@ -20,7 +20,7 @@ from people.units import UNIT_KINDS
 
 SQL = load_queries(__file__)
 
-_PAGE: Final = 2000
+_PAGE_SIZE: Final = 2000
 
 
 async def export_people(
@@ -65,7 +65,7 @@ async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: Actor, reser
         header, names = _header(widths["phones"], widths["emails"], attributes, reserved)
         sheet.writerow(header)
         cursor = await db.cursor(SQL["list_members"], timeout=STATEMENT_TIMEOUT)
-        while page := await cursor.fetch(_PAGE, timeout=STATEMENT_TIMEOUT):
+        while page := await cursor.fetch(_PAGE_SIZE, timeout=STATEMENT_TIMEOUT):
             rows = [_row(person, widths["phones"], widths["emails"], names) for person in page]
             # nothing guards a workbook's cells, but the import takes off what looks like a guard
             sheet.writerows([double_apostrophes(cell) for cell in row] if is_workbook else row for row in rows)

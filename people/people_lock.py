@@ -38,6 +38,6 @@ async def try_import_lock(db: Connection) -> bool:
     return free
 
 
-async def wait_import_lock(db: Connection, *, within: float) -> None:
+async def wait_import_lock(db: Connection, *, lock_timeout: float) -> None:
     """Keep every other import away, after the one that is running; `lock_timeout` says how long to wait for it."""
-    await db.execute(SQL["wait_import_lock"], timeout=within)
+    await db.execute(SQL["wait_import_lock"], timeout=lock_timeout)

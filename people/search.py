@@ -16,7 +16,7 @@ from core.errors import AddressError
 
 SQL: Final = load_queries(__file__)
 
-_WORDS: Final = 3
+_MAX_WORDS: Final = 3
 """Most words that are searched one by one; a text with more is searched as it stands."""
 _MIN_DIGITS: Final = 4
 """Fewest digits by which part of a phone number is searched."""
@@ -81,23 +81,31 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     if not text:
         return []
     words = _folded(text).split()
-    if len(words) > _WORDS:
+    if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
-    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
+    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_MAX_WORDS - len(words))
     parts = [*_parts_of_address(text), None, None][:2]
     rows = await db.fetch(SQL["search_people"], *patterns, text, _addresses(text, region), *parts, limit)
     return [FoundPerson(**row) for row in rows]
 
 
-async def find_holders(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
+async def find_holders(db: Connection, addresses: Collection[tuple[str, str]]) -> list[Holder]:
     """List the people who have some addresses.
 
     Args:
         db: a connection.
-        places: addresses, by channel.
+        addresses: pairs of a channel and an address.
     """
-    rows = await db.fetch(SQL["find_holders"], [place[0] for place in places], [place[1] for place in places])
+    rows = await db.fetch(
+        SQL["find_holders"], [channel for channel, _ in addresses], [address for _, address in addresses]
+    )
     return [Holder(**row) for row in rows]
+
+
+async def only_holder(db: Connection, channel: str, address: str) -> int | None:
+    """Return the person who has an address, by their id; None where nobody has it, or several do."""
+    holders = {holder.person_id for holder in await find_holders(db, [(channel, address)])}
+    return holders.pop() if len(holders) == 1 else None
 
 
 def _addresses(text: str, region: str) -> list[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SANDBOX: Final[web.AppKey[Sandbox]] = web.AppKey("sandbox")
 
-SHOWN: Final = 50
+MAX_SHOWN_ROWS: Final = 50
 MAX_SHOWN: Final = 10_000
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-src 'self'; base-uri 'none'"
 _MAIL_POLICY: Final = (
@@ -115,8 +115,8 @@ async def _overview(request: web.Request) -> web.Response:
         request,
         "overview.html",
         who=who,
-        mails=[(mail, _subject(mail)) for mail in _mails(sandbox, who, SHOWN)],
-        messages=[(message, message.stage(now)) for message in _messages(sandbox, who, SHOWN)],
+        mails=[(mail, _subject(mail)) for mail in _mails(sandbox, who, MAX_SHOWN_ROWS)],
+        messages=[(message, message.stage(now)) for message in _messages(sandbox, who, MAX_SHOWN_ROWS)],
         mail_counts=sandbox.mailbox.counts(),
         message_counts=sandbox.twilio.messages.counts(now),
         people=sandbox.record.summary(),

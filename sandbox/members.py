@@ -28,7 +28,7 @@ AGENTS: Final = (
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME}/138.0.0.0 Safari/537.36",
     f"Mozilla/5.0 (Linux; Android 5.0; SM-G900V) {_CHROME}/70.0.3538.64 Mobile Safari/537.36",
 )
-TRIES: Final = 3
+MAX_TRIES: Final = 3
 MAX_PRESSES: Final = 3
 NOTHING: Final = "nothing"
 """Value of the button by which somebody says that they pressed nothing; only a second question has it."""
@@ -144,7 +144,7 @@ class Members:
 
     async def _open(self, browser: Browser, url: str) -> Page | None:
         """Open a page, trying again when it does not load; None if it never does."""
-        for attempt in range(TRIES):
+        for attempt in range(MAX_TRIES):
             with suppress(aiohttp.ClientError, TimeoutError):
                 page = await browser.get(url)
                 if page.status < 500:

@@ -9,10 +9,12 @@ from email.message import Message as MimePart
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from core.keyring import ALPHABET, LENGTH
+from core.keyring import ALPHABET, TOKEN_LENGTH
 
 _URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
-_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_OURS = re.compile(
+    rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{TOKEN_LENGTH}}})"
+)
 _LINK_TAG = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
 _TRAILING = ".,;:!?…"
 

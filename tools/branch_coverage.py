@@ -17,7 +17,7 @@ from core.settings import ROOT
 
 MIN_COVERAGE: Final = {"messaging": 90.0, "campaigns": 90.0, "ballots": 90.0, "services": 90.0}
 """Per cent of a package's branches that tests must take."""
-SHOWN: Final = 10
+MAX_SHOWN_FILES: Final = 10
 """How many of its modules are named, those with most branches missing, where a package has too few."""
 
 
@@ -81,7 +81,7 @@ def report(modules: Iterable[Branches], least: Mapping[str, float] = MIN_COVERAG
         if package_branches.share < least.get(package, 0):
             enough = False
             lines.append(f"  too few: {least[package]:.0f} % are asked for; most are missing in")
-            worst = sorted(inside, key=lambda module: module.missing, reverse=True)[:SHOWN]
+            worst = sorted(inside, key=lambda module: module.missing, reverse=True)[:MAX_SHOWN_FILES]
             lines += [f"  {module}" for module in worst if module.missing]
     return lines, enough
 

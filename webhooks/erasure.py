@@ -22,7 +22,7 @@ from webhooks.late_arrivals import blank_arrivals, subjects_of
 
 SQL: Final = load_queries(__file__)
 
-_PAGE: Final = 50
+_PAGE_SIZE: Final = 50
 """Mails that are read at a time."""
 _LOGS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
 """Tables, with their id columns, that are read up to their high-water mark: ids committed late are searched again."""
@@ -92,7 +92,7 @@ async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | No
         StillWritten: a transaction may still add rows, and `seen` was given.
     """
     # with everything locked, don't wait for writers: see `wait_for_writers`
-    ends = await find_high_water_mark(db, _LOGS, patience=WRITERS_TIMEOUT if seen is None else 0.0)
+    ends = await find_high_water_mark(db, _LOGS, writers_timeout=WRITERS_TIMEOUT if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
@@ -139,7 +139,7 @@ async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[in
     likes = list(wanted.likes)
     long = await db.fetch(SQL["list_long_mails"], likes, upto, LOOKED_AT, timeout=STATEMENT_TIMEOUT)
     is_writer = dict.fromkeys((row["inbound_id"] for row in long), False)
-    while page := await db.fetch(SQL["list_mails"], upto, LOOKED_AT, _PAGE, timeout=STATEMENT_TIMEOUT):
+    while page := await db.fetch(SQL["list_mails"], upto, LOOKED_AT, _PAGE_SIZE, timeout=STATEMENT_TIMEOUT):
         texts = await asyncio.to_thread(_texts_of, page)
         columns = (
             [entry[0] for entry in texts],

@@ -24,7 +24,7 @@ from webhooks.sms import providers as sms
 
 SQL: Final = load_queries(__file__)
 
-PAGE: Final = 20_000
+PAGE_SIZE: Final = 20_000
 """Rows in one statement."""
 UNDATED: Final = (
     *sms.UNDATED,
@@ -35,7 +35,7 @@ UNDATED: Final = (
 KNOWN_FOR: Final = timedelta(days=400)
 
 
-async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, page: int = PAGE) -> int:
+async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, page: int = PAGE_SIZE) -> int:
     """Delete processed items that came in before a time, and expired bodies and digests.
 
     Args:

@@ -21,7 +21,7 @@ from core.http.web import RUNTIME, problem
 from core.runtime import Runtime
 
 EVENT_STREAM: Final = "text/event-stream"
-KEEPALIVE: Final = 15.0
+KEEPALIVE_AFTER: Final = 15.0
 """Seconds of silence after which a stream sends a keep-alive."""
 SEND_TIMEOUT: Final = 30.0
 """Seconds a reader has to take what it is sent; then it is disconnected, and comes again with its last position."""
@@ -70,7 +70,7 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
                         await response.send(change.model_dump_json(), id=str(change.seq), event="change")
                         after = change.seq
             if len(changes) < query.limit:
-                await long_poll.wait(ballot.ballot_id, after, KEEPALIVE)
+                await long_poll.wait(ballot.ballot_id, after, KEEPALIVE_AFTER)
             if runtime.clock() - checked > CHECK_EVERY:
                 checked = runtime.clock()
                 if not await still_admitted(request):

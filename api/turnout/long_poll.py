@@ -36,8 +36,8 @@ class LongPoll:
     _waiting: dict[asyncio.Future[None], tuple[int, int]] = field(default_factory=dict)
     _looking: asyncio.Task[None] | None = None
 
-    async def wait(self, ballot_id: int, after: int, patience: float) -> None:
-        """Return when there is a change after a position, when the patience has run out, or when the server stops.
+    async def wait(self, ballot_id: int, after: int, poll_timeout: float) -> None:
+        """Return when there is a change after a position, when `poll_timeout` has passed, or when the server stops.
 
         Raises:
             Unavailable: too many clients wait already.
@@ -51,7 +51,7 @@ class LongPoll:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="turnout feed")
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(poll_timeout):
                 await waiter
         except TimeoutError:
             pass

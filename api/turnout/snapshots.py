@@ -18,7 +18,7 @@ from core.http.client_network import client_network
 from core.http.web import RUNTIME, problem
 
 CURSOR: Final = "Muster-Cursor"
-_CHUNK: Final = 256 * 1024
+_CHUNK_SIZE: Final = 256 * 1024
 
 
 class Snapshots:
@@ -50,7 +50,7 @@ class Snapshots:
             response.content_length = file.seek(0, os.SEEK_END)
             file.seek(0)
             await response.prepare(request)
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_SIZE):
                 await response.write(chunk)
             await response.write_eof()
             return response

@@ -475,7 +475,7 @@ begin
   where squeezed(comment) like any (address_likes(sought)) and names_address(comment, sought);
   get diagnostics these = row_count;
   rows := rows + these;
-  -- as do answers of staff to others; those to the person themselves are emptied with their messages
+  -- as do staff replies to others; those to the person themselves are emptied with their messages
   update transactional t
   set content = jsonb_without(content, sought)
   where not has_secrets and squeezed(content::text) like any (address_likes(sought)) and names_address(jsonb_words(content), sought);

@@ -23,7 +23,10 @@ ReplyChannel = Literal["sms", "email"]
 
 @dataclass(frozen=True, slots=True)
 class CampaignMessage:
-    """Message of a campaign whose link is used, or whose reply staff read.
+    """Message of a campaign whose link is used, or whose reply staff read: nothing of it is missing.
+
+    Its person, campaign and subject are known, which an `AnsweredMessage` cannot promise; so neither is a kind of the
+    other, though fields have the same names.
 
     Attributes:
         message_id: its id.
@@ -91,7 +94,7 @@ class AnsweredMessage:
         return render_again(self.content, self.constants, self.channel, self.variables)
 
 
-async def find_answered(
+async def find_answered_message(
     db: Connection,
     *,
     channel: Literal["sms", "email"],
@@ -131,8 +134,8 @@ def asked_about(message: AnsweredMessage | None) -> Subject | None:
     return None if message is None or message.transactional else message.subject
 
 
-async def answered_message(db: Connection, message_id: int) -> CampaignMessage:
-    """Return the message that an answer is for.
+async def find_campaign_message(db: Connection, message_id: int) -> CampaignMessage:
+    """Return the message of a campaign whose link was used, or whose reply is read.
 
     Args:
         db: a connection.

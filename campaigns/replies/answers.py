@@ -27,7 +27,12 @@ from typing import Final, Literal
 
 import asyncpg
 
-from campaigns.replies.answered_messages import AnsweredMessage, answered_message, asked_about, find_answered
+from campaigns.replies.answered_messages import (
+    AnsweredMessage,
+    asked_about,
+    find_answered_message,
+    find_campaign_message,
+)
 from campaigns.replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
@@ -177,7 +182,7 @@ async def record_answer(
         NotFound: no such message or person.
         Conflict: it is no answer to what the message asked about.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     subject = message.subject
     if meaning not in subject.meanings:
         possible = ", ".join(sorted(GENERAL | subject.meanings))
@@ -199,7 +204,7 @@ async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: Actor)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
-    latest = await find_answered(
+    latest = await find_answered_message(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
         message_id=inbound.message_id,
     )  # fmt: skip

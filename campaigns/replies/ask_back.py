@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.replies.answered_messages import AnsweredMessage
-from campaigns.replies.automatic_texts import how_to_answer, menu_words, named, offered
+from campaigns.replies.automatic_texts import MAX_REPLY_AGE, how_to_answer, menu_words, named, offered
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
 from campaigns.replies.classification.take_back import may_take_back, says_something_else
@@ -28,8 +28,6 @@ from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 
 SQL: Final = load_queries(__file__)
 
-MAX_REPLY_AGE: Final = timedelta(days=1)
-"""Time after a reply in which asking back still makes sense."""
 ANSWER_TIMEOUT: Final = timedelta(hours=2)
 """Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
 reply at nine is read before noon, and one in the evening on the next morning."""

@@ -6,12 +6,15 @@ They are made anew to be known where a reply or a reaction repeats them: a membe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.subjects.subject import Subject
 from messaging.content.translations import languages, wording
 
+MAX_REPLY_AGE: Final = timedelta(days=1)
+"""Time after a reply in which an automatic text or mail still makes sense."""
 MIN_SHARED_WORDS: Final = 5
 """Fewest different words that a reply shares with one of them before that is looked for in it."""
 MIN_LENGTH: Final = 40

@@ -26,7 +26,7 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "help": "Asks for help",
         "shared_address": "Shared address: who is it?",
         "unknown_sender": "Unknown sender",
-        "answer_failed": "Our answer did not arrive",
+        "staff_reply_failed": "A staff reply did not arrive",
         "no_message": "Answers nothing we sent",
         "early": "Came before it opened",
         "late": "Came after it closed",

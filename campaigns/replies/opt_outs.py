@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from campaigns.replies.answered_messages import CampaignMessage, answered_message
+from campaigns.replies.answered_messages import CampaignMessage, find_campaign_message
 from core.access import Actor, member
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
@@ -28,8 +28,8 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
     Raises:
         NotFound: no such message; or its person was erased, and the address with them.
     """
-    message = await answered_message(db, message_id)
-    if await suppression.find_place(db, message.channel, message.address, message_id) is None:
+    message = await find_campaign_message(db, message_id)
+    if await suppression.find_kept_address(db, message.channel, message.address, message_id) is None:
         raise NotFound(f"The address of message {message_id} is no longer kept.")
     everywhere = everywhere and not is_erased(message_id, message.address)  # sharers: the address alone
     for channel, address in _where(message, everywhere=everywhere):
@@ -46,7 +46,7 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     Raises:
         NotFound: no such message.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     theirs = await db.fetchval(SQL["has_address"], message.person_id, message.channel, message.address)
     for channel, address in _where(message, everywhere=theirs):
         if await db.fetchval(SQL["was_stopped_by_link"], channel, address, message.person_id):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from campaigns.replies.answered_messages import answered_message
+from campaigns.replies.answered_messages import find_campaign_message
 from campaigns.replies.answers import AnswerResult
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL, read_words
@@ -22,7 +22,7 @@ from staff.quoted_links import without_links
 
 SQL: Final = load_queries(__file__)
 
-PRESSED: Final = 0.95
+PRESSED_CONFIDENCE: Final = 0.95
 PRESSED_TWICE: Final = 0.8
 PRESSED_IN_HASTE: Final = 0.5
 
@@ -46,7 +46,7 @@ async def answer_link(
     Raises:
         NotFound: no such message.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     subject = message.subject
     reading = _REQUESTS.get(press) or subject.presses[press]
     if reading == "opt_out":
@@ -84,12 +84,12 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
     Raises:
         NotFound: no such message.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     subject, person_id = message.subject, message.person_id
     comment = await without_links(db, without_controls(words).strip(), now=at)
     if (same := await db.fetchrow(SQL["find_same_comment"], message_id, comment)) is not None:
         return AnswerResult("comment", same["answer_id"], same["reply_id"], same["why_open"])
-    answer = Answer(person_id, "", "link", "member", PRESSED, message_id, at, message.campaign_id, comment)
+    answer = Answer(person_id, "", "link", "member", PRESSED_CONFIDENCE, message_id, at, message.campaign_id, comment)
     answer_id = await subject.record(db, answer)
     general = read_words(comment)
     if general.reading == "opt_out":

@@ -13,7 +13,7 @@ from core.access import member
 from core.db import Connection, load_queries
 from messaging import suppression
 from messaging.states import Reason
-from people.search import find_holders
+from people.search import only_holder
 
 SQL: Final = load_queries(__file__)
 
@@ -84,8 +84,7 @@ async def resume_by_reply(db: Connection, channel: suppression.Medium, address: 
         return
     if await db.fetchval(SQL["was_stopped_since"], channel, address, received_at, _DATED_LATE):
         return
-    holders = await find_holders(db, [(channel, address)])
-    person_id = holders[0].person_id if len(holders) == 1 else None
+    person_id = await only_holder(db, channel, address)
     await lift_opt_out(db, channel, address, f"{channel}_reply", member(person_id))
     if person_id is None:
         return

@@ -39,7 +39,7 @@ from core.errors import MusterError
 
 SQL: Final = load_queries(__file__)
 
-PAGE: Final = 500
+PAGE_SIZE: Final = 500
 """Replies fetched in one query."""
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ async def reclassify(
     """
     version = load_rules().version
     after, looked, otherwise = 0, 0, list[Reclassified]()
-    while rows := await db.fetch(SQL["list_stale"], version, after, PAGE):
+    while rows := await db.fetch(SQL["list_stale"], version, after, PAGE_SIZE):
         after = rows[-1]["reply_id"]
         for row in rows:
             try:

@@ -1,6 +1,6 @@
-"""Answers of staff to replies, sent to whoever replied, by the channel and from the sender that the reply came to.
+"""Staff replies: sent to whoever replied, by the channel and from the sender that the reply came to.
 
-An answer closes its reply. Where it fails for good, the reply opens again and says why.
+A staff reply closes the reply that it answers. Where it fails for good, that opens again and says why.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RE: Final = re.compile(r"\s*re\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MailThread:
-    """Fields of the mail that is answered, by which mail programs show the answer in its thread.
+    """Fields of the mail that is answered, by which mail programs show the staff reply in its thread.
 
     Attributes:
         message_id: the mail's own Message-ID; "" where it is not known.
@@ -47,7 +47,7 @@ class MailThread:
     subject: str = ""
 
     def reply_subject(self, organisation: str) -> str:
-        """Return the subject of an answer: with `Re:` once, or naming the organisation where there was none."""
+        """Return the subject of a staff reply: with `Re:` once, or naming the organisation where there was none."""
         subject = " ".join(self.subject.split())[:200]
         if not subject:
             return f"Your message to {organisation or 'us'}"
@@ -56,7 +56,7 @@ class MailThread:
 
 @dataclass(frozen=True, slots=True)
 class StaffReply:
-    """Answer to a reply, and what became of it; its text is None where that is no longer kept."""
+    """Staff reply, and what became of it; its text is None where that is no longer kept."""
 
     message_id: int
     at: datetime
@@ -68,13 +68,13 @@ class StaffReply:
 async def send_staff_reply(
     db: Connection, settings: Settings, reply_id: int, text: str, *, thread: MailThread, actor: Actor, at: datetime
 ) -> StaffReply:
-    """Queue an answer to a reply and close it. The same text twice is one answer.
+    """Queue a staff reply and close the reply that it answers. The same text twice is one staff reply.
 
     Args:
         db: in the caller's transaction.
         settings: has the sender of emails whose message is not known.
         reply_id: the reply.
-        text: what to answer, word for word.
+        text: what it says, word for word.
         thread: of the mail that the reply was; empty for a text.
         actor: the member of staff.
         at: the time; aware.
@@ -99,7 +99,7 @@ async def send_staff_reply(
     subject = thread.reply_subject(settings.named) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
-        MessageKind.ANSWER, channel, address, await _sender(db, settings, reply, channel),
+        MessageKind.STAFF_REPLY, channel, address, await _sender(db, settings, reply, channel),
         Contents(text.strip(), subject), actor.name, reply["person_id"],
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
         about=reply["about"],
@@ -107,17 +107,20 @@ async def send_staff_reply(
     message_id = await send_to(db, message, at=at)
     await db.execute(SQL["close_reply"], reply_id, at, actor.name)
     await record(db, actor, AuditAction.REPLY_ANSWERED, f"reply {reply_id}", {"message_id": message_id}, at=at)
-    return next(answer for answer in await staff_replies_to(db, reply_id) if answer.message_id == message_id)
+    return next(sent for sent in await staff_replies_to(db, reply_id) if sent.message_id == message_id)
 
 
 async def reopen_unanswered(db: Connection) -> int:
-    """Open the replies whose answer failed after it had closed them, with why; returns how many.
+    """Open the replies whose staff reply failed after it had closed them, with why; returns how many.
 
     Args:
         db: a connection without a transaction.
     """
     failed = [
-        (row["reply_id"], f"The answer to it, message {row['message_id']}, did not arrive. {sentence(row['reason'])}")
+        (
+            row["reply_id"],
+            f"The staff reply to it, message {row['message_id']}, did not arrive. {sentence(row['reason'])}",
+        )
         for row in await db.fetch(SQL["list_failed"])
     ]
     if failed:
@@ -126,8 +129,8 @@ async def reopen_unanswered(db: Connection) -> int:
 
 
 async def staff_replies_to(db: Connection, reply_id: int) -> list[StaffReply]:
-    """Return the answers of staff to a reply, oldest first."""
-    return [StaffReply(**row) for row in await db.fetch(SQL["list_answers"], f"reply {reply_id}: ")]
+    """Return the staff replies to a reply, oldest first."""
+    return [StaffReply(**row) for row in await db.fetch(SQL["list_staff_replies"], f"reply {reply_id}: ")]
 
 
 def _address(reply: asyncpg.Record) -> str:

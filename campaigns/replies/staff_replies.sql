@@ -1,5 +1,5 @@
 -- name: lock_reply
--- Locks a reply, for one answer at a time. A button is answered by the channel of the message that it answers.
+-- Locks a reply, for one staff reply at a time. To a button it goes by the channel of the message that it answers.
 select
   r.reply_id, case r.channel when 'link' then m.channel else r.channel end as channel, r.channel = 'link' as pressed,
   r.address, r.sender, r.person_id, m.sender_id,
@@ -14,26 +14,26 @@ for update of r;
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
 
 -- name: list_failed
--- The replies that an answer closed, or staff since it was asked for, and that have it no more. The index on transactional
+-- The replies that a staff reply closed, or staff since it was asked for, and that have it no more. The index on transactional
 -- messages that failed has few entries; a reply that has been opened or closed since is no longer one of these.
 select distinct on (r.reply_id) r.reply_id, m.message_id, coalesce(m.reason, '') as reason
 from message m
 join transactional t using (message_id)
 join reply r on r.reply_id = substring(t.reference from '^reply (\d+): ')::bigint
 where m.step_id is null and m.state in ('failed', 'undelivered', 'bounced', 'expired', 'suppressed', 'cancelled')
-  and t.kind = 'answer' and r.state = 'closed' and r.closed_at between m.created_at and m.changed_at
+  and t.kind = 'staff_reply' and r.state = 'closed' and r.closed_at between m.created_at and m.changed_at
 order by r.reply_id, m.changed_at desc;
 
 -- name: reopen_reply
--- Opens a reply again, with what is said of its answer behind what was noted before.
+-- Opens a reply again, with what became of the staff reply behind what was noted before.
 update reply
-set state = 'open', why_open = 'answer_failed', note = concat_ws(' ', note, $2::text), closed_at = null, closed_by = null
+set state = 'open', why_open = 'staff_reply_failed', note = concat_ws(' ', note, $2::text), closed_at = null, closed_by = null
 where reply_id = $1 and state = 'closed';
 
--- name: list_answers
--- Answers to a reply, oldest first; they are found by the beginning of their reference.
+-- name: list_staff_replies
+-- Staff replies to a reply, oldest first; they are found by the beginning of their reference.
 select t.message_id, m.created_at as at, t.asked_by as by, t.content ->> 'text' as text, m.state::text as state
 from transactional t
 join message_any m using (message_id)
-where t.kind = 'answer' and t.reference is not null and starts_with(t.reference, $1)
+where t.kind = 'staff_reply' and t.reference is not null and starts_with(t.reference, $1)
 order by t.message_id;

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from campaigns.replies.answered_messages import AnsweredMessage, answered_message
+from campaigns.replies.answered_messages import AnsweredMessage, find_campaign_message
 from campaigns.replies.ask_back import send_words
 from campaigns.replies.automatic_texts import how_to_answer
 from campaigns.subjects.answer import AnswerChannel
@@ -29,7 +29,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     Returns:
         Whether there was anything to undo.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     subject = message.subject
     answer = await subject.standing_answer(db, message_id, message.person_id)
     theirs = () if answer is None else (answer.answer_id, *answer.comment_ids)
@@ -51,7 +51,7 @@ async def undo_comment(db: Connection, *, message_id: int, at: datetime) -> bool
     Returns:
         Whether there was one.
     """
-    message = await answered_message(db, message_id)
+    message = await find_campaign_message(db, message_id)
     subject = message.subject
     answer = await subject.standing_answer(db, message_id, message.person_id)
     if answer is None or not answer.comment_ids:

@@ -54,7 +54,7 @@ def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str 
         undo="undo" if reader.said_here else resume_button(reader),
         greet=True,
         small_print="secret",
-        decoy=True,
+        has_decoys=True,
     )
 
 
@@ -84,7 +84,7 @@ def answered(reader: PageReader, phase: VotePhase, press: str, *, can_post: bool
         others=requests(reader, OTHERS, press),
         undo="undo",
         small_print="secret",
-        decoy=still_open,
+        has_decoys=still_open,
     )
 
 
@@ -95,7 +95,7 @@ def _voted(reader: PageReader, note: str | None) -> MemberPage:
         others=requests(reader, OTHERS),
         undo="undo" if reader.said_here else resume_button(reader),
         small_print="secret",
-        decoy=True,
+        has_decoys=True,
     )
 
 

@@ -85,7 +85,7 @@ class NoticeSubject(Subject):
             others=requests(reader, self.others),
             undo=resume_button(reader),
             greet=True,
-            decoy=True,
+            has_decoys=True,
         )
 
     def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:

@@ -89,7 +89,7 @@ class MemberPage:
         undo_beside: the key of the button that takes back only what was just pressed beside the answer.
         greet: whether it greets the reader by name.
         small_print: the key of a line at its end.
-        decoy: whether it contains the hidden link and button, which only machines use.
+        has_decoys: whether it contains the hidden link and button, which only machines use.
     """
 
     heading: str
@@ -104,7 +104,7 @@ class MemberPage:
     undo_beside: str | None = None
     greet: bool = False
     small_print: str | None = None
-    decoy: bool = False
+    has_decoys: bool = False
 
 
 def stopped_note(reader: PageReader) -> str | None:
@@ -146,7 +146,7 @@ def page_outside(
         note=note or answered or stopped_note(reader),
         others=requests(reader, offered),
         undo=resume_button(reader),
-        decoy=True,
+        has_decoys=True,
     )
 
 

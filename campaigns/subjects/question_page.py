@@ -52,7 +52,7 @@ def page(reader: PageReader, question: Question, now: datetime, *, note: str | N
         others=requests(reader, OTHERS),
         undo=resume_button(reader),
         greet=True,
-        decoy=True,
+        has_decoys=True,
     )
 
 
@@ -116,7 +116,7 @@ def _answered(reader: PageReader, question: Question, answer: str, note: str | N
         buttons=_buttons(question, without=(answer,)),
         others=requests(reader, OTHERS),
         undo="undo",
-        decoy=True,
+        has_decoys=True,
     )
 
 

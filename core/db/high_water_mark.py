@@ -17,21 +17,21 @@ from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-LOOK: Final = 0.02
+LOOK_EVERY: Final = 0.02
 """Seconds between two checks for open writers."""
 WRITERS_TIMEOUT: Final = 1.0
 """Seconds to wait for writers; after that the next round tries again."""
 
 
 async def find_high_water_mark(
-    db: Connection, sources: Mapping[str, str], *, patience: float = WRITERS_TIMEOUT
+    db: Connection, sources: Mapping[str, str], *, writers_timeout: float = WRITERS_TIMEOUT
 ) -> dict[str, int] | None:
     """Return the ids up to which each table is complete.
 
     Args:
         db: a connection outside any repeatable-read transaction.
         sources: tables, and the identity column of each.
-        patience: seconds to wait for open writers.
+        writers_timeout: seconds to wait for open writers.
 
     Returns:
         By table; None where a writer has not ended in that time (a long import, an archive run).
@@ -41,10 +41,10 @@ async def find_high_water_mark(
     writing = await _writers(db, tables)
     waited = 0.0
     while writing:
-        if waited >= patience:
+        if waited >= writers_timeout:
             return None
-        await asyncio.sleep(LOOK)
-        waited += LOOK
+        await asyncio.sleep(LOOK_EVERY)
+        waited += LOOK_EVERY
         writing &= await _writers(db, tables)
     return heads
 

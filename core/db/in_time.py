@@ -12,7 +12,7 @@ from core.errors import Unavailable
 
 T = TypeVar("T")
 
-SECONDS: Final = 8.0
+ANSWER_TIMEOUT: Final = 8.0
 """Seconds to wait; providers wait 10 to 15 seconds for our answer."""
 
 
@@ -23,7 +23,7 @@ async def answer_in_time(answer: Awaitable[T]) -> T:
         Unavailable: the database does not answer in time, or cannot.
     """
     with as_unavailable():
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(ANSWER_TIMEOUT):
             return await answer
 
 

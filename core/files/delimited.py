@@ -20,11 +20,11 @@ from core.files.odd_quotes import are_lines_quoted, quote_of, without_line_quote
 from core.files.tables import RawRow, RawTable, is_blank
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_CHUNK: Final = 1 << 20
-_HEAD: Final = 4096
+_CHUNK_SIZE: Final = 1 << 20
+_HEAD_SIZE: Final = 4096
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT: Final = 50
-_SAMPLE: Final = 1 << 18
+_SAMPLE_SIZE: Final = 1 << 18
 """Bytes of lines beyond ASCII by which an encoding is guessed."""
 _MAX_ROW_LENGTH: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
 _MAX_LINE_LENGTH: Final = 200_000
@@ -78,9 +78,9 @@ def _survey(path: Path, named: str | None) -> _Text:
     """Read the file once for its encoding, length and fingerprint, and to check that it is text."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        head = file.read(_HEAD)
+        head = file.read(_HEAD_SIZE)
         digest.update(head)
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_SIZE):
             digest.update(chunk)
     if named is not None:
         return _in_named(path, named, digest.hexdigest())
@@ -115,13 +115,13 @@ def _sample(path: Path, *, only_broken: bool = False) -> bytes:
     """Collect lines that are not plain ASCII, from the top; with `only_broken`, those that are not UTF-8 either."""
     lines, size = [], 0
     with path.open("rb") as file:
-        while size < _SAMPLE and (chunk := file.read(_CHUNK)):
+        while size < _SAMPLE_SIZE and (chunk := file.read(_CHUNK_SIZE)):
             for line in chunk.splitlines(keepends=True):
                 if line.isascii() or (only_broken and _is_utf_8(line)):
                     continue
                 lines.append(line)
                 size += len(line)
-    return b"".join(lines)[:_SAMPLE]
+    return b"".join(lines)[:_SAMPLE_SIZE]
 
 
 def _is_utf_8(line: bytes) -> bool:
@@ -154,8 +154,10 @@ def _count_lines(path: Path, encoding: str) -> int:
     lines = 0
     with path.open(encoding=encoding, newline="") as file:
         head = True
-        while chunk := file.read(_CHUNK):
-            if "\0" in chunk or (head and len(_CONTROL.findall(chunk, 0, _HEAD)) > min(len(chunk), _HEAD) / 10):
+        while chunk := file.read(_CHUNK_SIZE):
+            if "\0" in chunk or (
+                head and len(_CONTROL.findall(chunk, 0, _HEAD_SIZE)) > min(len(chunk), _HEAD_SIZE) / 10
+            ):
                 raise _not_text(path)
             head = False
             lines += chunk.count("\n") or chunk.count("\r")

@@ -13,7 +13,7 @@ from typing import Final
 from core.files.tables import FaultyCell, RawRow
 
 MAX_TIMES: Final = 3
-_SHOWN: Final = 3
+_MAX_SHOWN_WORDS: Final = 3
 
 _OLDER: Final = (
     ("cp1252", re.compile("[ÂÃÄÅÎÏÐÑáâð][^\x00-\x7f]")),
@@ -79,11 +79,11 @@ def with_mended_cells(records: Iterator[RawRow], notices: list[str]) -> Iterator
         better = [cell if cell.isascii() or isinstance(cell, FaultyCell) else mend(cell) for cell in cells]
         changed = [(old, new) for old, new in zip(cells, better, strict=True) if old != new]
         count += len(changed)
-        if len(shown) < _SHOWN:
-            shown.update(changed[:_SHOWN])
+        if len(shown) < _MAX_SHOWN_WORDS:
+            shown.update(changed[:_MAX_SHOWN_WORDS])
         yield line, better
     if count:
-        examples = ", ".join(f"“{old}” is “{new}”" for old, new in list(shown.items())[:_SHOWN])
+        examples = ", ".join(f"“{old}” is “{new}”" for old, new in list(shown.items())[:_MAX_SHOWN_WORDS])
         notices.append(
             f"Letters that had been converted to UTF-8 twice were mended in {count:,} cell{'s' if count > 1 else ''}:"
             f" {examples}."

@@ -43,10 +43,10 @@ _FOR_THE_SAME_NAMES: Final = frozenset({"mac-roman", "cp850"})
 _ENOUGH_WORDS: Final = 5
 """Fewest words whose letters show the language; with fewer, the likelier encoding is taken."""
 _TIMES_BETTER: Final = 4
-_SHOWN: Final = 3
+_MAX_SHOWN_WORDS: Final = 3
 _MAX_SHOWN_LENGTH: Final = 40
 
-_ASCII: Final = 0x7F
+_MAX_ASCII: Final = 0x7F
 _WORD: Final = re.compile(rb'[^\s,;|"\x00]+')
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _AFTER_LETTERS: Final = frozenset("’”»–—…®™©ªº°·\xa0")  # noqa: RUF001
@@ -116,7 +116,7 @@ def describe_mixed(sample: bytes) -> Guess:
         sample: the lines that are not UTF-8.
     """
     words = [word for word in _WORD.findall(sample) if not word.isascii()]
-    return Guess("mixed", [_read(word, WINDOWS) for word in words[:_SHOWN]])
+    return Guess("mixed", [_read(word, WINDOWS) for word in words[:_MAX_SHOWN_WORDS]])
 
 
 def named_encoding(name: str) -> str:
@@ -149,12 +149,12 @@ def meaning_of_ansi(name: str) -> str:
 def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
     """Build the guess, with example words that another encoding would read otherwise, where there are any."""
     for other in others:
-        differing = [word for word in words if _read(word, chosen) != _read(word, other)][:_SHOWN]
+        differing = [word for word in words if _read(word, chosen) != _read(word, other)][:_MAX_SHOWN_WORDS]
         if differing:
             return Guess(
                 chosen, [_read(word, chosen) for word in differing], (other, [_read(word, other) for word in differing])
             )
-    return Guess(chosen, [_read(word, chosen) for word in words[:_SHOWN]])
+    return Guess(chosen, [_read(word, chosen) for word in words[:_MAX_SHOWN_WORDS]])
 
 
 def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]) -> str:
@@ -166,7 +166,7 @@ def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]
         readings.setdefault(tuple(_read(word, encoding) for word in words), encoding)
     encodings = list(readings.values())
     small = {
-        encoding: sum(not _read(word, encoding)[0].isupper() for word in words if word[0] > _ASCII)
+        encoding: sum(not _read(word, encoding)[0].isupper() for word in words if word[0] > _MAX_ASCII)
         for encoding in encodings
     }  # names begin with capitals
     encodings = [encoding for encoding in encodings if small[encoding] == min(small.values())]

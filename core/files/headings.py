@@ -16,8 +16,8 @@ Judge = Callable[[Sequence[str]], tuple[int, bool]]
 MAX_COLUMNS: Final = 1_000
 _LOOKED_AT: Final = 50
 """Rows from the top among which the headings are looked for."""
-_FURTHEST: Final = 1_000
-_FEW: Final = 2
+_MAX_HEADING_ROW: Final = 1_000
+_MIN_COLUMNS: Final = 2
 
 
 def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None) -> Table:
@@ -36,7 +36,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     """
     notices = raw.notices
     records = with_mended_cells(raw.records, notices)
-    first = list(islice(records, _LOOKED_AT if header_row is None else _FURTHEST))
+    first = list(islice(records, _LOOKED_AT if header_row is None else _MAX_HEADING_ROW))
     if not first:
         raise InputError(f"{name} is empty.", remedy="A row names the columns, and the people follow below.")
     place = _most_likely(first, judge) if header_row is None else _place_of(first, header_row, name)
@@ -56,14 +56,18 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
 
 
 def _most_likely(rows: Sequence[RawRow], judge: Judge) -> int:
-    best, most, of_first = 0, 0, _FEW
-    likely, known_there = 0, _FEW - 1  # where none has what is needed, the error names the columns of this row
+    best, most, of_first = 0, 0, _MIN_COLUMNS
+    likely, known_there = 0, _MIN_COLUMNS - 1  # where none has what is needed, the error names the columns of this row
     for place, (_, cells) in enumerate(rows):
         known, has_needed = judge(cells) if cells is not None else (0, False)
         filled = sum(1 for cell in cells or () if cell and not cell.isspace())
         of_first = filled if place == 0 else of_first
         # one known word in a row of others may as well be what a cell holds, unless what stands above is but a title
-        if has_needed and known > most and (place == 0 or known >= _FEW or filled <= _FEW or of_first < _FEW):
+        if (
+            has_needed
+            and known > most
+            and (place == 0 or known >= _MIN_COLUMNS or filled <= _MIN_COLUMNS or of_first < _MIN_COLUMNS)
+        ):
             best, most = place, known
         if known > known_there:
             likely, known_there = place, known

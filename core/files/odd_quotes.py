@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 _QUOTED_LINE: Final = re.compile(r'"((?:[^"]|"")*)"[ \t]*')
-_FEW: Final = 2
+_MIN_LINES: Final = 2
 
 
 def quote_of(lines: Sequence[str], delimiter: str) -> str:
@@ -22,7 +22,7 @@ def quote_of(lines: Sequence[str], delimiter: str) -> str:
         delimiter: the character between its cells.
     """
     texts = [line.rstrip("\r\n") for line in lines if line.strip()]
-    if len(texts) < _FEW or "'" not in "".join(texts) or any('"' in text for text in texts):
+    if len(texts) < _MIN_LINES or "'" not in "".join(texts) or any('"' in text for text in texts):
         return '"'
     try:
         (width, *widths), as_usual = ([_width(text, delimiter, quote) for text in texts] for quote in ("'", '"'))
@@ -34,7 +34,7 @@ def quote_of(lines: Sequence[str], delimiter: str) -> str:
     if any(cells != width for cells in widths) or any(begun.search(quoted.sub("", text)) for text in texts):
         return '"'
     is_needed = any(cells != width for cells in as_usual)
-    many = sum(len(quoted.findall(text)) >= _FEW for text in texts[1:])
+    many = sum(len(quoted.findall(text)) >= _MIN_LINES for text in texts[1:])
     return "'" if is_needed or many > len(widths) / 2 else '"'
 
 
@@ -51,7 +51,7 @@ def are_lines_quoted(lines: Sequence[str], delimiters: Iterable[str]) -> bool:
         delimiters: characters that may separate cells.
     """
     matches = [_QUOTED_LINE.fullmatch(line.rstrip("\r\n")) for line in lines if line.strip()]
-    return len(matches) >= _FEW and any(
+    return len(matches) >= _MIN_LINES and any(
         all(line is not None and delimiter in line[1] for line in matches) for delimiter in delimiters
     )
 

@@ -19,12 +19,12 @@ import orjson
 from core.errors import InputError
 from core.files.tables import FaultyCell, RawRow, RawTable
 
-MEMORY: Final = 1 << 30
+MAX_MEMORY: Final = 1 << 30
 """Bytes of address space for the reader: a million members' texts fit, a workbook made to fill memory does not."""
 
 
 @contextmanager
-def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
+def open_spreadsheet(path: Path, *, memory: int = MAX_MEMORY) -> Iterator[RawTable]:
     """Open the first visible sheet that has anything in it.
 
     Args:

@@ -30,10 +30,10 @@ _MayAsk = Callable[[HostAddress], bool]
 
 REQUEST_TIMEOUT: Final = 15.0
 """Seconds for a whole request, connecting included."""
-KEEPS: Final = 4.0
+KEEPALIVE_TIMEOUT: Final = 4.0
 """Seconds a connection is kept for the next request: less than servers usually keep theirs, because a request fails
 when the server closes the connection at that moment."""
-READS: Final = 2048
+MAX_READ_SIZE: Final = 2048
 """Bytes of a response that are read."""
 _TRANSLATED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """IPv6 that a gateway turns into the IPv4 address in its last 32 bits (RFC 6052)."""
@@ -68,17 +68,21 @@ class OutboundHttp:
     Args:
         allowed: networks that requests may go to although they are not public.
         resolver: how names become addresses; default the system's way.
-        patience: seconds for a whole request.
+        request_timeout: seconds for a whole request.
 
     Attributes:
-        patience: the same.
+        request_timeout: the same.
     """
 
     def __init__(
-        self, allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = REQUEST_TIMEOUT
+        self,
+        allowed: Sequence[Network],
+        *,
+        resolver: AbstractResolver | None = None,
+        request_timeout: float = REQUEST_TIMEOUT,
     ) -> None:
         self._allowed = tuple(allowed)
-        self.patience = patience
+        self.request_timeout = request_timeout
         self._everywhere = self._session(resolver, lambda address: is_public(address) or self._is_allowed(address))
         self._inside = self._session(resolver, self._is_allowed)
 
@@ -89,7 +93,7 @@ class OutboundHttp:
         body: bytes | IO[bytes],
         headers: Mapping[str, str],
         *,
-        patience: float | None = None,
+        request_timeout: float | None = None,
     ) -> OutboundReply:
         """Send a request and return the result; whatever goes wrong is in the reply, never raised.
 
@@ -98,21 +102,21 @@ class OutboundHttp:
             url: `https://…`; `http://…` reaches only what is allowed although it is not public.
             body: what to send; a file is read to its end.
             headers: beside those every request has.
-            patience: seconds for this request, where it is not as usual.
+            request_timeout: seconds for this request, where it is not as usual.
         """
-        began, patience = time.monotonic(), patience or self.patience
+        began, request_timeout = time.monotonic(), request_timeout or self.request_timeout
         session = self._inside if is_open_to_read(url) else self._everywhere
         try:
             async with session.request(
                 method, url, data=body, headers=headers, allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=patience),
+                timeout=aiohttp.ClientTimeout(total=request_timeout),
             ) as answer:  # fmt: skip
                 text = (await _beginning(answer)).decode("utf-8", "replace").replace("\0", "\ufffd")
                 took = time.monotonic() - began
                 wait = read_retry_after(answer.headers.get("Retry-After"))
                 return OutboundReply(answer.status, _problem(answer.status), text, took, wait)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            return OutboundReply(None, _words(error, patience), "", time.monotonic() - began)
+            return OutboundReply(None, _words(error, request_timeout), "", time.monotonic() - began)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -135,7 +139,7 @@ class OutboundHttp:
             use_dns_cache=False,
             resolver=resolver,
             socket_factory=open_socket,
-            keepalive_timeout=KEEPS,
+            keepalive_timeout=KEEPALIVE_TIMEOUT,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -147,10 +151,10 @@ class OutboundHttp:
 
 @asynccontextmanager
 async def open_outbound_http(
-    allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = REQUEST_TIMEOUT
+    allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, request_timeout: float = REQUEST_TIMEOUT
 ) -> AsyncIterator[OutboundHttp]:
     """Open an `OutboundHttp`, and close it in the end."""
-    outside = OutboundHttp(allowed, resolver=resolver, patience=patience)
+    outside = OutboundHttp(allowed, resolver=resolver, request_timeout=request_timeout)
     try:
         yield outside
     finally:
@@ -207,10 +211,10 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
     kept = bytearray()
     async for chunk in answer.content.iter_any():
         kept += chunk
-        if len(kept) >= READS:
+        if len(kept) >= MAX_READ_SIZE:
             answer.close()
             break
-    return bytes(kept[:READS])
+    return bytes(kept[:MAX_READ_SIZE])
 
 
 def _problem(status: int) -> str | None:
@@ -221,13 +225,13 @@ def _problem(status: int) -> str | None:
     return f"It answered {status}."
 
 
-def _words(error: Exception, patience: float) -> str:
+def _words(error: Exception, request_timeout: float) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     match cause:
         case AddressRefused():
             return f"It was not asked: {cause}, and MUSTER_OUTGOING_ALLOW does not name it."
         case TimeoutError():
-            return f"It did not answer within {patience:g} seconds."
+            return f"It did not answer within {request_timeout:g} seconds."
         case socket.gaierror():
             return "Its name does not resolve."
         case _:

@@ -21,16 +21,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-MINUTE: Final = 60
+WINDOW_SECONDS: Final = 60
 PER_NETWORK: Final = 60
 """Misses in a minute that one network may have: an office that opens a mail cut off by its gateway stays below."""
 IN_ALL: Final = 3000
-FLOOD: Final = 1200
+FLOOD_MISSES: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""
 REDIS_TIMEOUT: Final = 0.25
-REST: Final = 5.0
+REDIS_PAUSE: Final = 5.0
 """Seconds without trying Redis after it did not answer; meanwhile this process counts for itself."""
-REMEMBERED: Final = 10_000
+MAX_REMEMBERED_NETWORKS: Final = 10_000
 """Networks one process remembers within a minute."""
 AT_ONCE: Final = 4
 """Look-ups at the same time for all flooding networks together: each takes a millisecond of one connection."""
@@ -62,7 +62,7 @@ class RateLimit:
             now: what time it is.
         """
         self._turn_over(now)
-        if self._counted.get(where, 0) <= FLOOD:
+        if self._counted.get(where, 0) <= FLOOD_MISSES:
             yield
             return
         async with self._few:
@@ -91,21 +91,21 @@ class RateLimit:
                 for key in (where, _ALL):
                     name = f"muster:misses:{self.use}:{self._minute}:{key}"
                     pipe.incr(name)
-                    pipe.expire(name, 2 * MINUTE)
+                    pipe.expire(name, 2 * WINDOW_SECONDS)
                 own, _, everybody, _ = await pipe.execute()
         except (RedisError, OSError) as error:
             log.warning("Redis is away; this process counts bad links by itself", error=type(error).__name__)
-            self._away_until = time.monotonic() + REST
+            self._away_until = time.monotonic() + REDIS_PAUSE
             return 0, 0
         return own, everybody
 
     def _add(self, key: str) -> int:
-        if key not in self._counted and len(self._counted) >= REMEMBERED:
+        if key not in self._counted and len(self._counted) >= MAX_REMEMBERED_NETWORKS:
             return 1
         self._counted[key] = self._counted.get(key, 0) + 1
         return self._counted[key]
 
     def _turn_over(self, now: datetime) -> None:
-        minute = int(now.timestamp()) // MINUTE
+        minute = int(now.timestamp()) // WINDOW_SECONDS
         if minute != self._minute:
             self._minute, self._counted = minute, {}

@@ -1,7 +1,7 @@
 """Circuit breaker for a provider that fails: one for each provider in each worker.
 
 ```
-closed ──THRESHOLD failures in a row──► open ──its pause is over──► one message as a probe ──it succeeded──► closed
+closed ──MAX_FAILURES failures in a row──► open ──its pause is over──► one message as a probe ──it succeeded──► closed
                                           ▲                                  │
                                           └───── twice the pause ◄───────────┘ it failed
 ```
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-THRESHOLD: Final = 5
+MAX_FAILURES: Final = 5
 """Failures in a row that open it."""
-PAUSE: Final = 15.0
+FIRST_PAUSE: Final = 15.0
 """Seconds before the first probe."""
 MAX_PAUSE: Final = 300.0
 PROBE_LASTS: Final = 150.0
@@ -32,7 +32,7 @@ class Breaker:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures = 0
-        self._pause = PAUSE
+        self._pause = FIRST_PAUSE
         self._probe: int | None = None
         self._probe_until = 0.0
         self.open_until: float | None = None
@@ -62,14 +62,14 @@ class Breaker:
     def went_well(self) -> bool:
         """Note a success of its provider; returns whether that closed it."""
         opened = not self.closed
-        self._failures, self._pause, self._probe, self.open_until = 0, PAUSE, None, None
+        self._failures, self._pause, self._probe, self.open_until = 0, FIRST_PAUSE, None, None
         return opened
 
     def failed(self, message_id: int) -> bool:
         """Note a failure of its provider; returns whether that opened it."""
         if self.closed:
             self._failures += 1
-            if self._failures < THRESHOLD:
+            if self._failures < MAX_FAILURES:
                 return False
             self.open_until = self._clock() + self._pause
             return True

@@ -33,7 +33,7 @@ from messaging.states import Reason, sentence
 
 THE_PROVIDERS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
 """Reasons of refusals that concern only one provider."""
-REMEMBERED: Final = 10_000
+MAX_REMEMBERED_MESSAGES: Final = 10_000
 """Messages for which the providers that declined them are remembered."""
 
 
@@ -197,7 +197,7 @@ class FailoverChannel:
 
     def _decline(self, candidate: TextProvider, message_id: int) -> None:
         self._declined.setdefault(message_id, set()).add(candidate.name)
-        if len(self._declined) > REMEMBERED:
+        if len(self._declined) > MAX_REMEMBERED_MESSAGES:
             del self._declined[next(iter(self._declined))]
 
     def _failed(self, candidate: TextProvider, message_id: int, reason: Reason) -> None:

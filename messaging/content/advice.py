@@ -12,18 +12,14 @@ from messaging.content.expressions import Piece, TemplateSource
 from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.translations import languages
+from messaging.stop_words import NETWORK_WORDS, WAYS_OUT
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template
     from messaging.content.vocabulary import SubjectVariable
 
-_LONG: Final = 3
+_MAX_SEGMENTS: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
-STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
-"""Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
-_WAYS_OUT: Final = (*STOP_WORDS, "stop all")
-NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
-"""Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
 _WORD: Final = rf"(?P<word>{'|'.join(NETWORK_WORDS)})"
 _INVITED: Final = re.compile(
     r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
@@ -42,7 +38,7 @@ _OPTS_OUT: Final = re.compile(
     r"|not want (?:any|these|to)|dad-?danysgrifio|optio allan|eithrio|i stopio|i beidio|beidio â)",
     re.IGNORECASE,
 )
-_NEAR: Final = 34
+_MAX_NEARBY_LENGTH: Final = 34
 _AS_AN_ANSWER: Final = re.compile(r"\W*(?:if|once|when|after|os|pan|ar ôl)\b", re.IGNORECASE)
 _UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
 
@@ -129,7 +125,7 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
         )
     if dear := beyond_gsm7(cleaned.text):
         yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
-    if (counted := count(cleaned.text)).segments > _LONG:
+    if (counted := count(cleaned.text)).segments > _MAX_SEGMENTS:
         yield f"Before any name is filled in, the text already costs {plural(counted.segments, 'segment')}."
 
 
@@ -174,7 +170,7 @@ def network_words(text: str) -> list[str]:
 
 
 def _is_way_out(word: str, before: str, after: str) -> bool:
-    if word.lower() not in _WAYS_OUT:
+    if word.lower() not in WAYS_OUT:
         # `for help text HELP` is what networks mean by it
         return word.upper() in {"HELP", "INFO"} and bool(
             re.match(r"\W*(?:for|to get|am)\W+(?:help|info)", after, re.IGNORECASE)
@@ -182,7 +178,7 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
     if _AS_AN_ANSWER.match(after):
         return False
     rest = _UNTIL_THE_END.match(after)
-    beside = f"{before[-_NEAR:]} | {rest[0] if rest else ''}"
+    beside = f"{before[-_MAX_NEARBY_LENGTH:]} | {rest[0] if rest else ''}"
     return bool(_OPTS_OUT.search(beside)) or word == "STOP"
 
 

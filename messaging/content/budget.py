@@ -19,7 +19,7 @@ from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
 
-STEPS: Final = 10_000
+MAX_STEPS: Final = 10_000
 """Most steps in one rendering: turns of loops, filters, compared values, and each 100 characters read."""
 MAX_SOURCE_LENGTH: Final = 100_000
 """Most bytes of a template's file."""
@@ -68,12 +68,12 @@ class _Budget:
     """Remaining steps of one rendering."""
 
     file: str
-    left: int = STEPS
+    left: int = MAX_STEPS
 
     def pay(self, characters: int = 0) -> None:
         self.left -= 1 + characters // _A_STEP
         if self.left < 0:
-            raise RunawayError(f"{self.file}: it takes more than {STEPS:,} steps")
+            raise RunawayError(f"{self.file}: it takes more than {MAX_STEPS:,} steps")
 
     def pay_for(self, characters: int) -> None:
         """Count the characters of a text that is about to be made."""

@@ -39,7 +39,7 @@ _WORD_BYTES: Final = 45
 _FIRST_WORD_BYTES: Final = 39
 """… in the first one, which follows `Subject: ` or `Reply-To: `."""
 _FEEDBACK_FIELDS: Final = 4
-_THREAD: Final = 10
+_MAX_REFERENCES: Final = 10
 """Message-IDs of a thread that are named, beside its first."""
 
 
@@ -232,7 +232,7 @@ def _threaded(answered: str, thread: Sequence[str]) -> str:
         return ""
     names = (name.strip("<>") for name in thread)
     before = [name for name in names if name and name != last and not _UNSAFE.search(name)]
-    references = "\r\n ".join(f"<{name}>" for name in dict.fromkeys([*before[:1], *before[-_THREAD:], last]))
+    references = "\r\n ".join(f"<{name}>" for name in dict.fromkeys([*before[:1], *before[-_MAX_REFERENCES:], last]))
     return f"In-Reply-To: <{last}>\r\nReferences: {references}\r\n"
 
 

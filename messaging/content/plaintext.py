@@ -7,7 +7,7 @@ from typing import Final
 
 from markdown_it.token import Token
 
-_RULE: Final = "-" * 40
+_RULE_LINE: Final = "-" * 40
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
@@ -38,14 +38,14 @@ class _Writer:
             case "inline":
                 self._block(_words(token.children or ()), apart=not before.hidden)
                 if before.type == "heading_open" and before.tag in {"h1", "h2"}:
-                    self._lines[-1:] = [f"{''.join(self._margin)}{_RULE}", ""]
+                    self._lines[-1:] = [f"{''.join(self._margin)}{_RULE_LINE}", ""]
             case "tr_close":
                 self._block(" | ".join(self._cells), apart=False)
                 self._cells.clear()
             case "fence" | "code_block":
                 self._block(token.content.rstrip("\n"))
             case "hr":
-                self._block(_RULE)
+                self._block(_RULE_LINE)
             case "html_block":  # statements, see markup.py
                 self._block(token.content.strip(), apart=False)
             case _:

@@ -1,4 +1,4 @@
-"""Translations of Muster's own texts for members, by language: `templates/pages/member/words.toml`."""
+"""Translations of Muster's own texts for members, by language: `templates/words.toml`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _formatted(form: str, here: datetime, language: str) -> str:
 @cache
 def _load() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Load the texts by language, and by kind of subject: a table inside a language's is that kind's."""
-    text = (TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8")
+    text = (TEMPLATES / "words.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     kinds = [name for name, value in tables[DEFAULT].items() if isinstance(value, dict)]
     return MappingProxyType(

@@ -173,7 +173,7 @@ $$;
 -- hand). What a step says of all its messages stands here for each.
 create table transactional (
   message_id  bigint      primary key,
-  kind        text        not null check (kind in ('sign_in', 'opt_out_confirmed', 'auto_reply', 'answer', 'test')),
+  kind        text        not null check (kind in ('sign_in', 'opt_out_confirmed', 'auto_reply', 'staff_reply', 'test')),
   purpose     text        not null check (purpose in ('service', 'marketing')),
   reference   text,                 -- whoever asks twice under the same one gets one message
   content     jsonb,                -- subject, text and HTML, with a mask for each secret; null: erased or archived

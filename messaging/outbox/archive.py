@@ -20,7 +20,7 @@ from core.errors import Conflict, NotFound
 
 SQL: Final = load_queries(__file__)
 
-CHUNK: Final = 20_000
+CHUNK_SIZE: Final = 20_000
 """Messages in one transaction: a second or two of work, during which late receipts for them wait."""
 
 
@@ -81,7 +81,7 @@ async def is_sending(db: Connection, now: datetime) -> bool:
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
-async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchive, *, limit: int = CHUNK) -> Moved:
+async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchive, *, limit: int = CHUNK_SIZE) -> Moved:
     """Move some of a step's messages into the archive, in one transaction.
 
     Args:
@@ -103,7 +103,7 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
         )
 
 
-async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK) -> Moved:
+async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK_SIZE) -> Moved:
     """Move some old transactional messages into the archive, without what they said, in one transaction.
 
     Args:

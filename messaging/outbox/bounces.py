@@ -3,7 +3,7 @@
 | weight of a bounce | cause | action |
 | --- | --- | --- |
 | hard | an address that does not exist | suppressed at once |
-| soft, full | a temporary failure | suppressed after `ENOUGH` messages over `OVER` with no delivery between |
+| soft, full | for a time | suppressed after `BOUNCES_TO_SUPPRESS` over `MIN_BOUNCE_SPAN`, none delivered between |
 | sender | us: our address, reputation, rate or text | never the recipient; enough of them pause the sender |
 | none | our rate at the moment, or the mailbox's | none, however often it comes |
 
@@ -23,15 +23,15 @@ from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)
 
-ENOUGH: Final = 3
+BOUNCES_TO_SUPPRESS: Final = 3
 """Messages with a soft bounce …"""
-OVER: Final = timedelta(days=3)
+MIN_BOUNCE_SPAN: Final = timedelta(days=3)
 """… with at least this much time between the first and the last …"""
 MAX_BOUNCE_AGE: Final = timedelta(days=30)
 """… and none of them longer ago than this."""
-UNREAD: Final = "bounces:unread"
+UNREAD_BOUNCES_ALERT: Final = "bounces:unread"
 """Key of the alert on bounces that Muster cannot read."""
-QUIET: Final = timedelta(days=7)
+ALERT_LASTS: Final = timedelta(days=7)
 """Time after the last of them until that alert is resolved."""
 
 
@@ -50,7 +50,7 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
     """
     address = await db.fetchval(SQL["note_bounce"], message_id, code, at)
     if address is None or not await db.fetchval(
-        SQL["has_enough_bounces"], address, at - MAX_BOUNCE_AGE, at, ENOUGH, OVER
+        SQL["has_enough_bounces"], address, at - MAX_BOUNCE_AGE, at, BOUNCES_TO_SUPPRESS, MIN_BOUNCE_SPAN
     ):
         return False
     return await suppress(
@@ -83,7 +83,7 @@ async def alert_unread_bounces(db: Connection, message_id: int) -> None:
     """
     await raise_alert(
         db,
-        key=UNREAD,
+        key=UNREAD_BOUNCES_ALERT,
         severity="notice",
         title="An email bounced with a report that Muster cannot read; it counts as a soft bounce.",
         remedy="See which: muster messages list --reason unread_bounce; then, with the number of each, what the server"
@@ -100,4 +100,4 @@ async def forget_soft_bounces(db: Connection, now: datetime) -> None:
         now: the time.
     """
     await db.execute(SQL["forget_old_bounces"], now - MAX_BOUNCE_AGE)
-    await resolve_quiet_alert(db, UNREAD, now - QUIET)
+    await resolve_quiet_alert(db, UNREAD_BOUNCES_ALERT, now - ALERT_LASTS)

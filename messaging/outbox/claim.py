@@ -21,7 +21,7 @@ from core.frequency_caps import Cap, effective
 SQL: Final = load_queries(__file__)
 
 
-TRANSACTIONAL: Final = 100_000
+TRANSACTIONAL_PRIORITY: Final = 100_000
 """Priority of transactional messages; higher than any step can have."""
 
 
@@ -111,7 +111,8 @@ async def due_queues(db: Connection, channels: Collection[str], now: datetime) -
 async def due_transactional(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """Return the senders' queues that have transactional messages due."""
     return [
-        StepChannel(**row) for row in await db.fetch(SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL)
+        StepChannel(**row)
+        for row in await db.fetch(SQL["list_due_transactional"], list(channels), now, TRANSACTIONAL_PRIORITY)
     ]
 
 

@@ -15,7 +15,7 @@ from messaging.states import STATE_GROUPS, State
 
 SQL: Final = load_queries(__file__)
 
-WINDOW: Final = 20.0
+RATE_WINDOW: Final = 20.0
 """Seconds the rate is measured over."""
 _WENT: Final = frozenset((*STATE_GROUPS["delivered"], *STATE_GROUPS["sent"]))
 """States of messages that went."""
@@ -30,7 +30,7 @@ class StepCounts:
         reasons: messages by reason, of those that were not sent, have not reached anybody, or wait.
         remarks: the same of those that were sent or delivered: they count as such.
         segments: SMS segments sent so far.
-        rate_per_second: messages sent a second, over the last `WINDOW` seconds.
+        rate_per_second: messages sent a second, over the last `RATE_WINDOW` seconds.
         seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
         sender: its sender that is paused, where one is.
         stopped: why it is paused.
@@ -58,7 +58,7 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     """Return the progress of each step of a campaign, in their order; planned steps have no counts."""
     steps = await db.fetch(SQL["list_steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
-    for group in await db.fetch(SQL["count_steps"], list(groups), WINDOW):
+    for group in await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW):
         groups[group["step_id"]].append(group)
     return [_count(step, groups[step["step_id"]]) for step in steps]
 
@@ -79,8 +79,8 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
         counts[State(group["state"])] += group["n"]
         if group["reason"]:
             (remarks if State(group["state"]) in _WENT else reasons)[group["reason"]] += group["n"]
-    age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else WINDOW
-    rate = sum(group["lately"] for group in groups) / min(WINDOW, max(age, 1.0))
+    age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else RATE_WINDOW
+    rate = sum(group["lately"] for group in groups) / min(RATE_WINDOW, max(age, 1.0))
     waiting = counts[State.QUEUED] + counts[State.SENDING]
     left = 0.0 if not waiting or step["dated"] else waiting / rate if rate and step["state"] == "running" else None
     return StepCounts(

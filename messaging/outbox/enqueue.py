@@ -16,7 +16,7 @@ from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-_FIXED: Final = 5
+_FIXED_ARGUMENTS: Final = 5
 """Number of parameters that `_statement` adds after those of the query."""
 
 
@@ -97,7 +97,7 @@ async def refresh_statistics(db: Connection) -> None:
 
 @cache
 def _statement(query: str, parameters: int, dated: bool) -> str:
-    step, campaign, sms, email, at = (f"${parameters + place}" for place in range(1, _FIXED + 1))
+    step, campaign, sms, email, at = (f"${parameters + place}" for place in range(1, _FIXED_ARGUMENTS + 1))
     date_column, times = (
         (", date_at, apart", f"coalesce(r.not_before, {at}), r.date_at, true") if dated else ("", f"{at}::timestamptz")
     )

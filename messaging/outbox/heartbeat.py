@@ -1,12 +1,13 @@
 """Heartbeat of a worker: its claimed messages belong to it as long as heartbeats arrive in the database.
 
 Claims do not expire by themselves, so a slow sender's queue can wait as long as it must. A worker that is killed, hangs
-or is cut off sends no heartbeats; `LEASE` seconds later, by PostgreSQL's clock, another worker declares it gone and
-takes over its messages. Only a worker with an unbroken heartbeat of at least `LEASE` seconds may do that, so an outage
-of the database makes nobody gone: every live worker sends a heartbeat again before any may declare others gone.
+or is cut off sends no heartbeats; `LEASE_LASTS` seconds later, by PostgreSQL's clock, another worker declares it gone
+and takes over its messages. Only a worker with an unbroken heartbeat of at least `LEASE_LASTS` seconds may do that, so
+an outage of the database makes nobody gone: every live worker sends a heartbeat again before any may declare others
+gone.
 
-The worker itself is stricter: `MARGIN` seconds before others may take over, it sends nothing any more (`holds`). It
-checks that right before each email's text or request is written, not only when it takes a message from the queue.
+The worker itself is stricter: `LEASE_MARGIN` seconds before others may take over, it sends nothing any more (`holds`).
+It checks that right before each email's text or request is written, not only when it takes a message from the queue.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from core.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
 
-LEASE: Final = 15.0
+LEASE_LASTS: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as gone."""
 BEAT_EVERY: Final = 3.0
 HEARTBEAT_TIMEOUT: Final = 5.0
@@ -36,7 +37,7 @@ RETRY_AFTER: Final = 0.5
 INTERRUPTED_AFTER: Final = 7.5
 """Seconds between two heartbeats after which they count as interrupted: half a lease, so that in a shorter gap no live
 worker can have missed a whole lease."""
-MARGIN: Final = 3.0
+LEASE_MARGIN: Final = 3.0
 """Seconds before the end of its lease from which on a worker sends nothing: more than the time between its check and
 the last byte."""
 SUSPENDED_AFTER: Final = 5.0
@@ -105,8 +106,8 @@ class Heartbeat:
 
     @property
     def is_sure(self) -> bool:
-        """Whether this worker has certainly not been declared gone, and cannot be within `MARGIN` seconds."""
-        return self.dispatcher_id is not None and now() - self._confirmed_at < LEASE - MARGIN
+        """Whether this worker has certainly not been declared gone, and cannot be within `LEASE_MARGIN` seconds."""
+        return self.dispatcher_id is not None and now() - self._confirmed_at < LEASE_LASTS - LEASE_MARGIN
 
     def holds(self, dispatcher_id: int) -> bool:
         """Return whether messages claimed under this id are certainly still this worker's."""
@@ -117,7 +118,7 @@ class Heartbeat:
         async with self._entering:  # channels claim at the same moment, under one id
             if self.dispatcher_id is None:
                 asked_at = now()
-                self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE)
+                self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE_LASTS)
                 self._confirmed_at = asked_at
             self._begin()
             assert self.dispatcher_id is not None
@@ -150,7 +151,7 @@ class Heartbeat:
                         await self.enter(db)
                     return True
                 dispatcher_id, asked_at = self.dispatcher_id, now()
-                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE, INTERRUPTED_AFTER)
+                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE_LASTS, INTERRUPTED_AFTER)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.met(error)
             await self._connection.drop()

@@ -19,13 +19,13 @@ from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
 from messaging.outbox.concealment import wipe_secrets
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import pause_if_refused
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
 from messaging.suppression import Medium, suppress
 
-PAUSE: Final = 0.5
-STATEMENT: Final = 30.0
+RETRY_PAUSE: Final = 0.5
+STATEMENT_TIMEOUT: Final = 30.0
 """Seconds a statement may take before the connection counts as lost."""
 
 
@@ -85,14 +85,14 @@ class OutcomeWriter:
         """
         while True:
             try:
-                async with asyncio.timeout(STATEMENT):
+                async with asyncio.timeout(STATEMENT_TIMEOUT):
                     granted = await self._write(await self._connection.get(), outcomes, intents, refusals)
             except TEMPORARY as error:
                 self._runtime.outages.met(error)
                 await self._connection.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be recorded.") from error
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(RETRY_PAUSE)
             else:
                 return granted
 
@@ -106,9 +106,9 @@ class OutcomeWriter:
         now = self._runtime.clock()
         secret_ids = [outcome.message_id for outcome in outcomes if outcome.has_secrets]
         if not refusals and not secret_ids:
-            return await record(db, outcomes, intents, source=self._source, now=now)
+            return await record_outcomes(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():
-            granted = await record(db, outcomes, intents, source=self._source, now=now)
+            granted = await record_outcomes(db, outcomes, intents, source=self._source, now=now)
             if secret_ids:
                 await wipe_secrets(db, secret_ids)
             for refusal in refusals:

@@ -54,7 +54,7 @@ class Outcome:
     has_secrets: bool = False
 
 
-async def record(
+async def record_outcomes(
     db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], *, source: str, now: datetime
 ) -> dict[int, State]:
     """Record outcomes, and record the next messages as on the wire.
@@ -71,7 +71,7 @@ async def record(
         last eligibility check. Those that are no longer this worker's are left out.
     """
     rows = await db.fetch(
-        SQL["record"],
+        SQL["record_outcomes"],
         [outcome.message_id for outcome in outcomes],
         [outcome.attempt for outcome in outcomes],
         [outcome.state for outcome in outcomes],

@@ -1,4 +1,4 @@
--- name: record
+-- name: record_outcomes
 -- One statement records the outcomes of the last messages, and records the next ones as on the wire after a last
 -- eligibility check. Each half is guarded by the attempt number, so a worker that was declared gone changes nothing.
 --

@@ -44,20 +44,20 @@ from messaging.channels.channel import (
 from messaging.outbox.compose import Composers
 from messaging.outbox.concealment import masked
 from messaging.outbox.heartbeat import Heartbeat
-from messaging.outbox.outcome_writer import PAUSE, BroadRefusal, OutcomeWriter
+from messaging.outbox.outcome_writer import RETRY_PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, outcome_of
-from messaging.outbox.schedule import LOOK, Dispatch, Schedule
+from messaging.outbox.schedule import LOOK_EVERY, Dispatch, Schedule
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
 from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
 
-STALE: Final = 10.0
+MAX_READY_AGE: Final = 10.0
 """Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""
-DRAIN: Final = 20.0
+DRAIN_TIMEOUT: Final = 20.0
 """Seconds that messages in flight get to finish when the worker stops."""
-LINGER: Final = 0.01
+MAX_OUTCOME_DELAY: Final = 0.01
 """Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_HOLD: Final = 8.0
 """Seconds of holding a sender from which on an alert is raised."""
@@ -123,7 +123,7 @@ class Pipeline:
         """Claim nothing more; `run` ends when messages in flight have finished and the rest is handed back."""
         if not self._stopping:
             self._stopping = True
-            self._outcome_writer.give_up_after(DRAIN)
+            self._outcome_writer.give_up_after(DRAIN_TIMEOUT)
             self._changed.set()
 
     def look_at_once(self) -> None:
@@ -207,7 +207,7 @@ class Pipeline:
             await self._schedule.refill(transactional=transactional)
         except TEMPORARY as error:
             self._runtime.outages.met(error)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_PAUSE)
         self._changed.set()
 
     async def _record(self) -> bool:
@@ -246,7 +246,7 @@ class Pipeline:
 
     def _longest_wait(self) -> float:
         """Return the seconds until there may be something to record, if nothing happens before."""
-        until_more = self._schedule.wait() if self._room > 0 else LOOK
+        until_more = self._schedule.wait() if self._room > 0 else LOOK_EVERY
         return min(until_more, self._write_by - time.monotonic()) if self._outcomes else until_more
 
     async def _send_ready(self) -> None:
@@ -255,7 +255,7 @@ class Pipeline:
             dispatch = await self._ready.get()
             outbound, dispatcher_id = dispatch.composed.outbound, dispatch.message.dispatcher_id
             waited = time.monotonic() - dispatch.ready_since
-            if self._stopping or waited > STALE or not self._heartbeat.holds(dispatcher_id):
+            if self._stopping or waited > MAX_READY_AGE or not self._heartbeat.holds(dispatcher_id):
                 self._give_back(dispatch)
                 continue
             outbound.still_ours = partial(self._heartbeat.holds, dispatcher_id)
@@ -310,7 +310,7 @@ class Pipeline:
 
     def _to_write(self, written: Outcome) -> None:
         if not self._outcomes:
-            self._write_by = time.monotonic() + LINGER
+            self._write_by = time.monotonic() + MAX_OUTCOME_DELAY
         self._outcomes.append(written)
         self._changed.set()
 
@@ -323,7 +323,7 @@ class Pipeline:
         """Wait for messages in flight, record their outcomes, and hand back everything else."""
         while not self._ready.empty():
             self._give_back(self._ready.get_nowait())
-        until = time.monotonic() + DRAIN
+        until = time.monotonic() + DRAIN_TIMEOUT
         while self._in_flight > len(self._outcomes) and time.monotonic() < until:
             self._changed.clear()
             await self._wait(until - time.monotonic())

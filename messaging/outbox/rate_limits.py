@@ -20,14 +20,14 @@ from core.outages import REDIS, Outages
 BucketKey = int | str
 """Key of a bucket: a sender's id, or the name of a group of domains."""
 
-BURST: Final = 0.1
+BURST_SECONDS: Final = 0.1
 """Seconds of sending that may go at once after a pause; at least one token."""
 ASSUMED_WORKERS: Final = 8
 """Number of workers assumed by one that has never reached Redis."""
 FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
 REDIS_TIMEOUT: Final = 0.5
-AWAY: Final = 1.0
+REDIS_PAUSE: Final = 1.0
 """Seconds before Redis is tried again after it did not answer."""
 
 _SCRIPT: Final = """
@@ -156,13 +156,13 @@ class RateLimits:
             try:
                 return await self._take_shared(key, sender, rate, wanted)
             except (RedisError, OSError, TimeoutError) as error:
-                self._redis_from = now + AWAY
+                self._redis_from = now + REDIS_PAUSE
                 self._outages.away(REDIS, error)
         return self._take_own(sender, rate / (self._seen or ASSUMED_WORKERS), wanted, now)
 
     async def _take_shared(self, key: BucketKey, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
-        args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
+        args: list[Any] = [rate, max(1.0, rate * BURST_SECONDS), wanted, self._worker, int(sender.slowed)]
         sender.slowed = False
         async with asyncio.timeout(REDIS_TIMEOUT):
             granted, wait, sharers = await self._script(keys=keys, args=args)
@@ -170,7 +170,7 @@ class RateLimits:
         return float(granted), float(wait)
 
     def _take_own(self, sender: _Sender, rate: float, wanted: float, now: float) -> tuple[float, float]:
-        burst = max(1.0, rate * BURST)
+        burst = max(1.0, rate * BURST_SECONDS)
         passed = now - sender.filled_at if sender.filled_at else 0.0
         sender.tokens, sender.filled_at = min(burst, sender.tokens + passed * rate), now
         granted = float(min(wanted, int(sender.tokens)))

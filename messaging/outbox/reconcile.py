@@ -25,7 +25,7 @@ from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
 from messaging.outbox.compose import Composers
 from messaging.outbox.concealment import wipe_secrets
-from messaging.outbox.heartbeat import LEASE
+from messaging.outbox.heartbeat import LEASE_LASTS
 from messaging.outbox.manual_review import alert_held
 from messaging.outbox.senders import alert_unknown_outcomes
 from messaging.outbox.steps import finish_drained
@@ -36,14 +36,14 @@ AT_ONCE: Final = 5_000
 WITHDRAWN_AT_ONCE: Final = 20_000
 ASKED_AT_ONCE: Final = 20
 """Texts looked up at the provider in one run: one request each."""
-SETTLE: Final = 15.0
+SETTLE_AFTER: Final = 15.0
 """Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
 provider's list needs a moment to show a new message."""
 RECEIPT_TIMEOUT: Final = 600.0
 """Seconds to wait for a receipt where the provider cannot say whether it has a text; then it is held for review."""
 EMAIL_TRIES: Final = 5
 """Tries without an answer after which an email is held for review."""
-NAMED: Final = 5
+MAX_NAMED_WORKERS: Final = 5
 """Number of lost workers that an alert names."""
 
 log = structlog.get_logger(__name__)
@@ -77,8 +77,8 @@ async def reconcile(
     channels: Mapping[str, Channel] | None = None,
     *,
     dispatcher_id: int | None,
-    settle: float = SETTLE,
-    patience: float = RECEIPT_TIMEOUT,
+    settle: float = SETTLE_AFTER,
+    receipt_timeout: float = RECEIPT_TIMEOUT,
 ) -> Reconciled:
     """Reconcile the outbox once.
 
@@ -88,20 +88,20 @@ async def reconcile(
         dispatcher_id: id of this worker's heartbeat row; None where it has none: then it takes nothing over and
             settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
-        patience: seconds a text waits for its receipt where its provider cannot be asked.
+        receipt_timeout: seconds a text waits for its receipt where its provider cannot be asked.
 
     Returns:
         The counts of what was done.
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
-        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE)
+        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE_LASTS)
         assert lost is not None
         settled = Counter[str]()
-        if await db.fetchval(SQL["is_steady"], dispatcher_id, LEASE):
+        if await db.fetchval(SQL["is_steady"], dispatcher_id, LEASE_LASTS):
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
-                settled += await _settle_texts(runtime, db, channels["sms"], settle, patience)
+                settled += await _settle_texts(runtime, db, channels["sms"], settle, receipt_timeout)
         await db.execute(SQL["forget_dispatchers"])
         await alert_unknown_outcomes(db)
         await alert_held(db)
@@ -132,7 +132,7 @@ async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Cou
 
 
 async def _settle_texts(
-    runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
+    runtime: Runtime, db: Connection, channel: Channel, settle: float, receipt_timeout: float
 ) -> Counter[str]:
     """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
     unknown = await db.fetch(SQL["list_unknown_texts"], ASKED_AT_ONCE, settle)
@@ -141,11 +141,11 @@ async def _settle_texts(
     assert runtime.settings.database_url is not None
     # one worker at a time; no transaction is open during requests to the provider
     async with exclusive(runtime.settings.database_url, "reconcile") as alone:
-        return await _ask_about(runtime, alone, channel, unknown, patience) if alone is not None else Counter()
+        return await _ask_about(runtime, alone, channel, unknown, receipt_timeout) if alone is not None else Counter()
 
 
 async def _ask_about(
-    runtime: Runtime, db: Connection, channel: Channel, unknown: Sequence[asyncpg.Record], patience: float
+    runtime: Runtime, db: Connection, channel: Channel, unknown: Sequence[asyncpg.Record], receipt_timeout: float
 ) -> Counter[str]:
     counts = Counter[str]()
     composers = Composers(runtime.settings, runtime.keyring)
@@ -154,7 +154,7 @@ async def _ask_about(
         if row["provider"] in away:
             continue
         try:
-            counts[await _ask(runtime, db, channel, composers, row, patience)] += 1
+            counts[await _ask(runtime, db, channel, composers, row, receipt_timeout)] += 1
         except Unavailable as error:
             log.warning(
                 "unknown outcomes cannot be looked up at the provider yet", provider=row["provider"], error=str(error)
@@ -166,7 +166,12 @@ async def _ask_about(
 
 
 async def _ask(
-    runtime: Runtime, db: Connection, channel: Channel, composers: Composers, row: asyncpg.Record, patience: float
+    runtime: Runtime,
+    db: Connection,
+    channel: Channel,
+    composers: Composers,
+    row: asyncpg.Record,
+    receipt_timeout: float,
 ) -> str:
     """Look for one text in the list of the provider that may have it.
 
@@ -187,7 +192,7 @@ async def _ask(
         outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
         traces = await channel.trace(outbound, row["wire_at"] or row["changed_at"])
     if traces is None:  # unknown: never sent again on a guess
-        is_held = await db.fetchval(SQL["hold_for_staff"], message.message_id, message.attempt, patience)
+        is_held = await db.fetchval(SQL["hold_for_staff"], message.message_id, message.attempt, receipt_timeout)
         return "held" if is_held else "waits"
     taken = await db.fetch(SQL["find_known_elsewhere"], [trace.provider_id for trace in traces])
     others = {other["provider_id"] for other in taken}
@@ -217,7 +222,8 @@ async def _alert_lost_workers(db: Connection) -> None:
         db,
         key="workers",
         severity="warning",
-        title=f"{workers} stopped without finishing: {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}.",
+        title=f"{workers} stopped without finishing: {', '.join(names[:MAX_NAMED_WORKERS])}"
+        f"{', …' * (len(names) > MAX_NAMED_WORKERS)}.",
         remedy="Other workers send their messages. Check that as many run as you intend; the log of each, and the"
         " system's, say why it stopped. This closes by itself after an hour.",
         detail={"workers": names},

@@ -11,21 +11,25 @@ from messaging.outbox.claim import Claimed
 from messaging.outbox.outcomes import Outcome
 from messaging.states import Reason, State
 
-FIRST: Final = 15.0
+FIRST_RETRY_PAUSE: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
 MAX_RETRY_PAUSE: Final = 3600.0
-FULL_FIRST: Final = 900.0
-MAX_FULL_PAUSE: Final = 4 * 3600.0
+FIRST_FULL_MAILBOX_PAUSE: Final = 900.0
+MAX_FULL_MAILBOX_PAUSE: Final = 4 * 3600.0
 """Pauses are longer for a full mailbox, which a person has to empty."""
-AGAIN_FIRST: Final = 1800.0
+FIRST_UNDELIVERED_PAUSE: Final = 1800.0
 """Seconds before a message that was accepted but not delivered is tried again; each further pause is four times it."""
-TRIES: Final = 20
+MAX_TRIES: Final = 20
 """Tries of a message without a deadline; one with a deadline is tried until then."""
 
 
 def pause(attempt: int, reason: Reason | None = None) -> float:
     """Return the seconds before the next try: exponential, with jitter so that failures do not all return at once."""
-    first, longest = (FULL_FIRST, MAX_FULL_PAUSE) if reason is Reason.MAILBOX_FULL else (FIRST, MAX_RETRY_PAUSE)
+    first, longest = (
+        (FIRST_FULL_MAILBOX_PAUSE, MAX_FULL_MAILBOX_PAUSE)
+        if reason is Reason.MAILBOX_FULL
+        else (FIRST_RETRY_PAUSE, MAX_RETRY_PAUSE)
+    )
     most = min(longest, first * 2.0 ** min(attempt - 1, 16))
     return most * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
@@ -36,7 +40,7 @@ def again_after(retried: int) -> timedelta:
     Args:
         retried: how often it has been tried again already.
     """
-    return timedelta(seconds=AGAIN_FIRST * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
+    return timedelta(seconds=FIRST_UNDELIVERED_PAUSE * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
 def outcome_of(
@@ -56,7 +60,7 @@ def outcome_of(
     if isinstance(result, Refused):
         return Outcome(*it, State.FAILED, result.reason, result.code or None, result.reply)
     if isinstance(result, Retry):
-        if send_before is None and message.attempt >= TRIES:
+        if send_before is None and message.attempt >= MAX_TRIES:
             return Outcome(*it, State.FAILED, Reason.GAVE_UP, result.code or None, result.reply)
         return Outcome(
             *it,

@@ -39,14 +39,14 @@ from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
 from messaging.outbox.rate_limits import RateLimits
-from messaging.outbox.step_queue import AHEAD, NextMessage, StepQueue
+from messaging.outbox.step_queue import CLAIMED_SECONDS, NextMessage, StepQueue
 from messaging.states import Reason, State
 
-CLAIMED: Final = 500
+CLAIM_SIZE: Final = 500
 """Messages of a queue claimed at once."""
-LOW: Final = 250
+REFILL_SIZE: Final = 250
 """Claimed messages left in a queue when more are claimed."""
-LOOK: Final = 0.25
+LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ class _Look:
         self.idle = False
 
     def is_due(self, *, empty: bool) -> bool:
-        return self.at_once or time.monotonic() - self.at >= LOOK or (empty and not self.idle)
+        return self.at_once or time.monotonic() - self.at >= LOOK_EVERY or (empty and not self.idle)
 
 
 class Schedule:
@@ -230,7 +230,7 @@ class Schedule:
         waits = [
             max(queue.wait(), self._rate_limits.wait(queue.step.sender_id)) for queue in self._queues.values() if queue
         ]
-        return min([LOOK, *waits])
+        return min([LOOK_EVERY, *waits])
 
     async def hand_back(self) -> int:
         """Put all claimed messages back into the outbox; returns how many were still this worker's."""
@@ -314,11 +314,11 @@ class Schedule:
     def _share(self, step: StepChannel) -> int:
         """Return how many messages of a queue to claim at once."""
         if step.pace is None:
-            return CLAIMED
-        return max(1, min(CLAIMED, int(step.pace * AHEAD / self._rate_limits.sharers)))
+            return CLAIM_SIZE
+        return max(1, min(CLAIM_SIZE, int(step.pace * CLAIMED_SECONDS / self._rate_limits.sharers)))
 
     def _low(self, step: StepChannel) -> int:
-        return min(LOW, self._share(step) // 2)
+        return min(REFILL_SIZE, self._share(step) // 2)
 
 
 async def _alert_broken(db: Connection, step: StepChannel, error: Exception) -> None:

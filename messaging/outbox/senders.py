@@ -1,9 +1,9 @@
 """Pause a sender whose messages are refused for its own sake, and resume it when staff have fixed the cause.
 
 Bad addresses of single recipients never pause anything. Refusals of the sender, the account or the content do, once
-there are `THRESHOLD` of them and they are `SHARE` of recent tries: the rest of the campaign waits. Refusals in the SMTP
-session and refusals that come back later as bounces count alike. Many messages of unknown outcome raise an alert, and
-the workers slow down by themselves (`unknown_rate`).
+there are `MIN_REFUSALS` of them and they are `MIN_REFUSED_SHARE` of recent tries: the rest of the campaign waits.
+Refusals in the SMTP session and refusals that come back later as bounces count alike. Many messages of unknown outcome
+raise an alert, and the workers slow down by themselves (`unknown_rate`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from messaging.states import MENDABLE, OUR_FAULT, Reason, sentence
 
 SQL: Final = load_queries(__file__)
 
-THRESHOLD: Final = 10
-SHARE: Final = 0.05
-WINDOW: Final = 900.0
+MIN_REFUSALS: Final = 10
+MIN_REFUSED_SHARE: Final = 0.05
+RECENT_SECONDS: Final = 900.0
 """Seconds that count as recent …"""
-TRIES: Final = 500
+MAX_RECENT_TRIES: Final = 500
 """… or tries, whichever is shorter: a fast sender is judged by its last seconds."""
-UNKNOWN: Final = 20
+UNKNOWN_FOR_ALERT: Final = 20
 """Messages of unknown outcome at one time that raise an alert: more than a slow moment leaves."""
 
 _REMEDIES: Final = {
@@ -79,7 +79,7 @@ async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[
         The ids of the senders that were paused now.
     """
     paused: list[int] = []
-    limits = (THRESHOLD, SHARE, WINDOW, TRIES)
+    limits = (MIN_REFUSALS, MIN_REFUSED_SHARE, RECENT_SECONDS, MAX_RECENT_TRIES)
     for row in await db.fetch(SQL["list_refused"], list(sender_ids), [*OUR_FAULT], *limits):
         reason = Reason(row["reasons"][0])
         were = verb(row["refused"], "was", "were")
@@ -106,7 +106,7 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
         The ids of the senders that have too many now.
     """
     many: list[int] = []
-    for row in await db.fetch(SQL["list_unknown"], UNKNOWN):
+    for row in await db.fetch(SQL["list_unknown"], UNKNOWN_FOR_ALERT):
         key = f"unknown:{row['sender_id']}"
         if not row["many"]:
             await resolve_alert(db, key)

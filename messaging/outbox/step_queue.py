@@ -16,9 +16,9 @@ from messaging.outbox.outcomes import Outcome
 from messaging.outbox.retries import handed_back
 from messaging.states import Reason, State
 
-AHEAD: Final = 10.0
+CLAIMED_SECONDS: Final = 10.0
 """Seconds of sending that all workers together may hold claimed. Short, for quiet hours are checked at claim time."""
-FRESH: Final = 60.0
+MAX_CLAIM_AGE: Final = 60.0
 """Seconds after which a claimed message is put back, to be checked and claimed again: a sender that had to slow down
 for long must not go on into people's quiet hours."""
 
@@ -97,7 +97,7 @@ class StepQueue:
 
     def is_stale(self, message: Claimed) -> bool:
         """Return whether a message was claimed too long ago; then put it back, to be claimed again."""
-        if time.monotonic() - message.claimed_at <= FRESH:
+        if time.monotonic() - message.claimed_at <= MAX_CLAIM_AGE:
             return False
         self.put_off.append(handed_back(message))
         return True
@@ -113,8 +113,8 @@ class StepQueue:
 
     def _hold(self, message: Claimed, group: DomainGroup) -> None:
         waiting_messages = self.limited.setdefault(group, deque())
-        if len(waiting_messages) < self.domains.most_waiting(group, AHEAD):
+        if len(waiting_messages) < self.domains.most_waiting(group, CLAIMED_SECONDS):
             waiting_messages.append(message)
             return
-        delay = self.domains.slot(group, AHEAD)
+        delay = self.domains.slot(group, CLAIMED_SECONDS)
         self.put_off.append(Outcome(message.message_id, message.attempt, State.QUEUED, Reason.DOMAIN_PACE, delay=delay))

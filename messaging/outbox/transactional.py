@@ -1,4 +1,4 @@
-"""Send a message to one person, or to an address alone, without a campaign: a code, a confirmation, an answer by hand.
+"""Send a message to one person, or to an address alone, without a campaign: a code, a confirmation, a staff reply.
 
 Such a message overtakes the messages of campaigns; it is claimed, sent, retried and reported on as they are. No quiet
 hours and no frequency caps apply to it, and it counts in neither. It says what it was given, word for word.
@@ -37,7 +37,7 @@ class MessageKind(StrEnum):
     SIGN_IN = "sign_in"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"
     AUTO_REPLY = "auto_reply"
-    ANSWER = "answer"
+    STAFF_REPLY = "staff_reply"
     TEST = "test"
 
 
@@ -45,7 +45,7 @@ KINDS: Final = {
     MessageKind.SIGN_IN: "a sign-in link for staff",
     MessageKind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
     MessageKind.AUTO_REPLY: "an automatic answer",
-    MessageKind.ANSWER: "an answer by a member of staff",
+    MessageKind.STAFF_REPLY: "a staff reply",
     MessageKind.TEST: "a test",
 }
 """Phrase for a message of each kind."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-LAST: Final = 50
+RECENT_TRIES: Final = 50
 """Number of recent tries that are counted."""
-MANY: Final = 10
+MIN_UNKNOWN_TRIES: Final = 10
 """Unknown outcomes among them from which on the sender slows down: too many to be chance."""
 
 
@@ -21,8 +21,8 @@ class UnknownRate:
         """Note the outcome of a try.
 
         Returns:
-            Whether to slow the sender down: this one was unknown, and there are `MANY` of them.
+            Whether to slow the sender down: this one was unknown, and there are `MIN_UNKNOWN_TRIES` of them.
         """
-        last = self._last.setdefault(sender_id, deque(maxlen=LAST))
+        last = self._last.setdefault(sender_id, deque(maxlen=RECENT_TRIES))
         last.append(unknown)
-        return unknown and sum(last) >= MANY
+        return unknown and sum(last) >= MIN_UNKNOWN_TRIES

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-WINDOW: Final = 1.0
+SHRINK_AFTER: Final = 1.0
 """Seconds after which the number shrinks if it was not used up."""
-KEPT: Final = 0.75
+MIN_KEPT_SHARE: Final = 0.75
 """Share of it that remains then, at least."""
 
 
@@ -32,7 +32,7 @@ class WaitingMessages:
         self._most = connections
         self._clock = clock
         self._peak = 0
-        self._until = clock() + WINDOW
+        self._until = clock() + SHRINK_AFTER
         self.size = 1
 
     def used(self, count: int) -> None:
@@ -41,5 +41,5 @@ class WaitingMessages:
         self.size = min(self._most, max(self.size, count + 1))
         now = self._clock()
         if now >= self._until:
-            self.size = min(self._most, max(self._peak + 1, int(self.size * KEPT)))
-            self._peak, self._until = 0, now + WINDOW
+            self.size = min(self._most, max(self._peak + 1, int(self.size * MIN_KEPT_SHARE)))
+            self._peak, self._until = 0, now + SHRINK_AFTER

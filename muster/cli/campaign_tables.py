@@ -22,9 +22,9 @@ from messaging.outbox.counts import StepCounts
 from messaging.states import STATE_GROUPS, sentence
 
 _EXAMPLE_LINES = 12
-_UNITS = 20
-_DEAR = 12
-_REASONS = 6
+_MAX_UNITS = 20
+_MAX_DEAR_CHARACTERS = 12
+_MAX_REASONS = 6
 _UNDER_WAY = ("launching", "running", "paused")
 
 
@@ -63,7 +63,7 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
 def _dear(step: StepPlan) -> str:
     """Say which characters make texts cost more, and how much those texts cost."""
     some = f"{step.ucs2:,} of {plural(step.rendered, 'text')}" + ("" if step.exact else " looked at")
-    shown = " ".join(step.dear[:_DEAR]) + (" …" if len(step.dear) > _DEAR else "")
+    shown = " ".join(step.dear[:_MAX_DEAR_CHARACTERS]) + (" …" if len(step.dear) > _MAX_DEAR_CHARACTERS else "")
     return (
         f"{some} {verb(step.ucs2, 'holds', 'hold')} 70 characters a segment, not 160, because of {shown}:"
         f" {plural(step.ucs2_segments, 'segment')} together"
@@ -236,9 +236,9 @@ def _answers(answers: AnswerTable) -> RenderableType:
         column.overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
-    for path, counts in (*answers.units[:_UNITS], ("everybody", answers.everybody)):
+    for path, counts in (*answers.units[:_MAX_UNITS], ("everybody", answers.everybody)):
         table.add_row(path or "(no unit)", *(f"{n:,}" for n in counts))
-    more = len(answers.units) - _UNITS
+    more = len(answers.units) - _MAX_UNITS
     return Group(table, Text(f"{plural(more, 'more unit')} in --json.", style="dim")) if more > 0 else table
 
 
@@ -284,7 +284,7 @@ def _left(step: StepCounts, zone: tzinfo) -> str:
 
 def _reasons(step: StepCounts) -> Text:
     words = [f"{n:,} {sentence(reason)}" for reason, n in sorted(step.reasons.items(), key=lambda item: -item[1])]
-    more = len(words) - _REASONS
-    words = words[:_REASONS] + ([f"{plural(more, 'more reason')} in --json"] if more > 0 else [])
+    more = len(words) - _MAX_REASONS
+    words = words[:_MAX_REASONS] + ([f"{plural(more, 'more reason')} in --json"] if more > 0 else [])
     words += [f"sent all the same: {n:,} {sentence(reason)}" for reason, n in step.remarks.items()]
     return Text("\n".join(f"  step {step.position}: {line}" for line in words), style="dim")

@@ -43,7 +43,7 @@ from people.lists.consents import in_words
 from people.units import UNIT_KINDS
 
 _MIN_WIDTH = 10
-_NAMED = 5
+_MAX_NAMED = 5
 """Most members who are listed by number where there may be many."""
 
 
@@ -178,7 +178,8 @@ def _show(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
 
 def _some(members: Sequence[str]) -> str:
     """Say how many there are, and name the first: `2 (0001024, 0001025)`."""
-    return f"{len(members):,} ({', '.join(members[:_NAMED])}{', …' if len(members) > _NAMED else ''})"
+    more = ", …" if len(members) > _MAX_NAMED else ""
+    return f"{len(members):,} ({', '.join(members[:_MAX_NAMED])}{more})"
 
 
 @command.command()

@@ -12,7 +12,7 @@ from core.files.row_problems import Problem, count_by_code
 from core.files.sheets import sheet_or_nothing
 from core.plurals import plural
 
-SHOWN: Final = 20
+MAX_SHOWN_PROBLEMS: Final = 20
 """Most problems on the screen; the file holds the rest."""
 
 
@@ -28,13 +28,13 @@ def show_problems(problems: Sequence[Problem], further: Mapping[str, int] | None
     counted = count_by_code(problems, further or {})
     counts = ", ".join(f"{count:,} {code}" for code, count in counted.most_common())
     click.echo(f"{plural(counted.total(), 'problem')}: {counts}")
-    for problem in problems[:SHOWN]:
+    for problem in problems[:MAX_SHOWN_PROBLEMS]:
         named = (f"line {problem.line}", f"{problem.member_id}" if problem.member_id else "", problem.column)
         where = ", ".join(filter(None, named))
         click.echo(f"  {where}: {problem.message} ({problem.code})")
-    if counted.total() > SHOWN:
+    if counted.total() > MAX_SHOWN_PROBLEMS:
         written = f"{len(problems):,} of them" if further else "them all"
-        click.echo(f"  … and {counted.total() - SHOWN:,} more; --problems FILE.csv writes {written}.")
+        click.echo(f"  … and {counted.total() - MAX_SHOWN_PROBLEMS:,} more; --problems FILE.csv writes {written}.")
 
 
 def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:

@@ -85,18 +85,19 @@ def list_(why: str | None, reading: str | None, actor: Actor, *, limit: int, as_
 @actor_option
 @json_option
 def show(reply_id: int, actor: Actor, *, as_json: bool) -> None:
-    """Show a reply: its author, the message it answers, its readings and the answers to it.
+    """Show a reply: its author, the message it answers, its readings and the staff replies to it.
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    shown, answers, has_mail, zone = run(_thread(reply_id, actor))
+    shown, staff_replies, has_mail, zone = run(_thread(reply_id, actor))
     if as_json:
         print_json(
-            asdict(shown) | {"has_mail": has_mail, "answers": [asdict(answer) for answer in answers]},
+            asdict(shown)
+            | {"has_mail": has_mail, "staff_replies": [asdict(staff_reply) for staff_reply in staff_replies]},
             indent=True,
         )
         return
-    _show_thread(shown, answers, zone, has_mail=has_mail)
+    _show_thread(shown, staff_replies, zone, has_mail=has_mail)
 
 
 @command.command()
@@ -303,7 +304,7 @@ def _without_words(reply: ShownReply) -> str:
 
 
 def _show_thread(
-    shown: ReplyThread, answers: Sequence[StaffReply], zone: ZoneInfo, *, has_mail: bool
+    shown: ReplyThread, staff_replies: Sequence[StaffReply], zone: ZoneInfo, *, has_mail: bool
 ) -> None:  # fmt: skip
     reply = shown.reply
     who = (
@@ -329,7 +330,7 @@ def _show_thread(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", answer {past.answer_id}" if past.answer_id else "")
         )
-    _show_answers(answers, zone)
+    _show_staff_replies(staff_replies, zone)
     for at, text, reading in shown.others:
         nothing = "(pressed on their page)" if reply.channel == "link" else "(no words)"
         click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
@@ -367,11 +368,11 @@ def _some(reply: ShownReply) -> str:
     return shown if len(named) <= _MAX_HOLDERS else f"{shown} and {len(named) - _MAX_HOLDERS} more"
 
 
-def _show_answers(answers: Sequence[StaffReply], zone: ZoneInfo) -> None:
-    for answer in answers:
-        words = "(no longer kept)" if answer.text is None else _short(without_controls(answer.text))
-        message = f"message {answer.message_id} ({answer.state})"
-        click.echo(f"  {_time(answer.at, zone)}  {answer.by} answered, {message}: {words}")
+def _show_staff_replies(staff_replies: Sequence[StaffReply], zone: ZoneInfo) -> None:
+    for sent in staff_replies:
+        words = "(no longer kept)" if sent.text is None else _short(without_controls(sent.text))
+        message = f"message {sent.message_id} ({sent.state})"
+        click.echo(f"  {_time(sent.at, zone)}  {sent.by} answered, {message}: {words}")
 
 
 def _time(at: datetime, zone: ZoneInfo) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 PREFIX: Final = "MUSTER_"
-NEAR: Final = 0.7
+MIN_LIKENESS: Final = 0.7
 """Similarity from which two names are alike, as difflib counts. Kubernetes sets variables of our prefix for a service
 called `muster`; those are less alike than this."""
 
@@ -25,7 +25,7 @@ def setting_hints(names: Iterable[str]) -> Iterator[str]:
         unprefixed = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or unprefixed in known:
             continue
-        if near := get_close_matches(unprefixed, known, n=1, cutoff=NEAR):
+        if near := get_close_matches(unprefixed, known, n=1, cutoff=MIN_LIKENESS):
             yield f"{name} is no setting and is ignored. Did you mean {PREFIX}{near[0]}?"
 
 

@@ -24,7 +24,7 @@ from muster.cli.numbers import STEP
 from muster.cli.options import actor_option, campaign_option, yes_option
 from muster.cli.session import open_session, run
 
-SHOWN = 20
+MAX_SHOWN_MESSAGES = 20
 """Most messages listed one by one; of more, their number by step and channel is shown."""
 
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
@@ -169,7 +169,7 @@ def _show(selection: HeldMessages) -> None:
         click.echo("No message is held.")
         return
     table = Table(box=None, pad_edge=False)
-    if len(selection.messages) <= SHOWN:
+    if len(selection.messages) <= MAX_SHOWN_MESSAGES:
         for header in ("message", "campaign", "step", "channel", "address", "was to leave"):
             table.add_column(header)
         for message in selection.messages:
@@ -190,8 +190,8 @@ def _show(selection: HeldMessages) -> None:
             span = f"#{of_kind[0]} … #{of_kind[-1]}" if count > 1 else f"#{of_kind[0]}"
             table.add_row(f"{count:,}", selection.campaigns[campaign_id], str(position or ""), channel, span)
     Console().print(table)
-    if len(selection.messages) > SHOWN:
+    if len(selection.messages) > MAX_SHOWN_MESSAGES:
         click.echo("One by one: muster messages list --reason held")
     if selection.others:
-        shown = ", ".join(selection.others[:SHOWN])
-        click.echo(f"Not held, so left unchanged: {shown}{', …' if len(selection.others) > SHOWN else ''}")
+        shown = ", ".join(selection.others[:MAX_SHOWN_MESSAGES])
+        click.echo(f"Not held, so left unchanged: {shown}{', …' if len(selection.others) > MAX_SHOWN_MESSAGES else ''}")

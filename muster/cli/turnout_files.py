@@ -23,7 +23,7 @@ from muster.cli.output import print_json
 from muster.cli.problems import show_notices
 from muster.cli.session import open_session, run
 
-_SHOWN = 20
+_MAX_SHOWN_PROBLEMS = 20
 
 
 @click.command()
@@ -167,14 +167,14 @@ def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     for name, n, words in rows:
         table.add_row(name, f"{n:,}", words)
     Console().print(table)
-    for contradiction in report.contradictions[:_SHOWN]:
+    for contradiction in report.contradictions[:_MAX_SHOWN_PROBLEMS]:
         ends = "the file prevails" if contradiction.prevails else "what was known stays"
         who = contradiction.member_id or "a member"
         click.echo(
             f"  line {contradiction.line}: {who} {contradiction.says}, "
             f"but {contradiction.status} by {contradiction.source}: {ends}"
         )
-    for fault in report.problems[:_SHOWN]:
+    for fault in report.problems[:_MAX_SHOWN_PROBLEMS]:
         click.echo(f"  line {fault.line}: {fault.message}")
     if report.problems:
         click.echo(f"{plural(len(report.problems), 'row to mend is', 'rows to mend are')} in {faulty}")

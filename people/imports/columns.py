@@ -69,7 +69,7 @@ _ATTRIBUTE_HEADER: Final = re.compile(
 )  # a header that says what it is, as exports write it
 _NUMBERS: Final = re.compile(r"(?:\b|_)(?:id|no|nr|number|ref|reference|code)\.?$", re.IGNORECASE)
 """End of the name of a column that may hold the number of each person."""
-_ALMOST: Final = 0.6
+_MIN_LIKENESS: Final = 0.6
 _VERY_LIKE: Final = 0.8
 _MAX_NAME_LENGTH: Final = 200
 """Characters; a longer cell is no heading."""
@@ -272,7 +272,7 @@ def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
     """List the known headers that look like a name, best first."""
     by_key = {header_key(label): label for label in known}
-    return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_ALMOST)]
+    return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_MIN_LIKENESS)]
 
 
 def _address_rank(key: str) -> tuple[str, int, int]:
@@ -341,7 +341,7 @@ def _no_membership_number(labels: Sequence[str], line: int) -> InputError:
     close += [
         label
         for label in labels
-        if label not in close and difflib.get_close_matches(header_key(label), names, 1, _ALMOST)
+        if label not in close and difflib.get_close_matches(header_key(label), names, 1, _MIN_LIKENESS)
     ]
     remedy = (
         f"Is it {_quoted(close, ' or ')}? Rename it to reference, or name it in a mapping file (--map)."

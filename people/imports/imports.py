@@ -42,7 +42,7 @@ Alike = Literal["refuse", "same", "new"]
 """Treatment of a new number that is like another but for zeros at its beginning or case: its row is left out, is about
 that member, or about somebody new."""
 
-_CHUNK: Final = 5000
+_CHUNK_SIZE: Final = 5000
 """Rows held at a time; a COPY of that size costs a fraction of a second."""
 
 
@@ -252,7 +252,7 @@ def _notices_of_alike(taken: int, left_out: int) -> Iterator[str]:
 
 async def _stage(db: Connection, rows: RowReader, table: Table, progress: Progress | None) -> None:
     people: Iterator[StagedPerson] = iter(rows)
-    while chunk := list(islice(people, _CHUNK)):
+    while chunk := list(islice(people, _CHUNK_SIZE)):
         await staging.stage(db, chunk)
         if progress:
             progress(rows.rows, max(table.total, rows.rows))

@@ -19,7 +19,7 @@ _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212."
 _NAMES: Final = {"Nil"}
 """Placeholders that are names where they are written in this way."""
 _LAST_NAMES: Final = {"Null"}
-_SHOWN: Final = 3
+_MAX_SHOWN_VALUES: Final = 3
 
 
 def is_placeholder(text: str) -> bool:
@@ -63,6 +63,6 @@ class PlaceholderCount:
     def notices(self) -> Iterator[str]:
         """Yield a notice for each column of what was read as an empty cell, and how often."""
         for label, words in self._words.items():
-            shown = ", ".join(f"“{word}” {count:,} ×" for word, count in words.most_common(_SHOWN))  # noqa: RUF001
-            more = " …" if len(words) > _SHOWN else ""
+            shown = ", ".join(f"“{word}” {count:,} ×" for word, count in words.most_common(_MAX_SHOWN_VALUES))  # noqa: RUF001
+            more = " …" if len(words) > _MAX_SHOWN_VALUES else ""
             yield f"Read as empty cells in the column “{label}”: {shown}{more}."

@@ -44,7 +44,7 @@ async def wait_for_turn(db: Connection) -> None:
         return
     await db.execute(f"set local lock_timeout = '{STATEMENT_TIMEOUT - 60}s'")
     try:
-        await wait_import_lock(db, within=STATEMENT_TIMEOUT)
+        await wait_import_lock(db, lock_timeout=STATEMENT_TIMEOUT)
     except asyncpg.LockNotAvailableError:
         raise Conflict("Another import is still running.", remedy="Try again when it has ended.") from None
 

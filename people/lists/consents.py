@@ -41,7 +41,7 @@ _ANSWERS: Final[Mapping[str, ConsentAction]] = {
     **dict.fromkeys(("", "yes", "y", "true", "1", "given", "give", "agreed", "optedin", "ie", "ydw"), "give"),
     **dict.fromkeys(("no", "n", "false", "0", "withdrawn", "withdraw", "refused", "optedout", "na"), "withdraw"),
 }
-_CHUNK: Final = 5000
+_CHUNK_SIZE: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def _import(
     rows: list[tuple[int, dict[str, str]]] = []
     for row in table:
         rows.append(row)
-        if len(rows) >= _CHUNK:
+        if len(rows) >= _CHUNK_SIZE:
             await _take(db, rows, table, report, otherwise, actor, zone, now)
             rows = []
     await _take(db, rows, table, report, otherwise, actor, zone, now)
@@ -237,7 +237,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: Actor, replace: bool
         sheet.writerow(["member_id", "channel", "purpose", "consent", "source", "wording", "at", "recorded_by"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
             cursor = await db.cursor(SQL["list_ledger"], timeout=STATEMENT_TIMEOUT)
-            while page := await cursor.fetch(_CHUNK, timeout=STATEMENT_TIMEOUT):
+            while page := await cursor.fetch(_CHUNK_SIZE, timeout=STATEMENT_TIMEOUT):
                 sheet.writerows(
                     [
                         row["external_id"], row["channel"], row["purpose"],

@@ -61,8 +61,8 @@ _REASONS: Final[Mapping[str, str]] = {
 _PURPOSES: Final = {"": "all", "all": "all", "everything": "all", "service": "all", "marketing": "marketing"}
 _CHANNELS: Final = {"sms": "sms", "text": "sms", "phone": "sms", "mobile": "sms", "email": "email", "mail": "email",
                     "person": "person", "member": "person", "everything": "person"}  # fmt: skip
-_CHUNK: Final = 5000
-_HEX: Final = 64
+_CHUNK_SIZE: Final = 5000
+_DIGEST_LENGTH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ async def _import(
             entries += _entries(line, row, report.file, region, zone, now)
         except BadRow as bad:
             table.reject(line, bad, row)
-        if len(entries) >= _CHUNK:
+        if len(entries) >= _CHUNK_SIZE:
             await _take(db, keys, entries, table, report)
             entries = []
     await _take(db, keys, entries, table, report)
@@ -270,7 +270,7 @@ def _named(name: str, row: Mapping[str, str], region: str) -> tuple[Literal["sms
     if channel == "":
         raise BadRow("unknown_channel", f"“{row['channel']}” is not a channel: sms, email or person.", "channel")
     if name == "sha256":
-        if len(text) != _HEX or not set(text.lower()) <= set("0123456789abcdef"):
+        if len(text) != _DIGEST_LENGTH or not set(text.lower()) <= set("0123456789abcdef"):
             raise BadRow("not_a_hash", "That is not a SHA-256 of 64 hexadecimal digits.", name)
         return "hash", text.lower()
     if name == "member_id" or (name == "address" and channel == "person"):
@@ -307,7 +307,7 @@ async def export_suppressions(
         sheet.writerow(["channel", "sha256" if hashed else "address", "purpose", "reason", "source", "since"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
             cursor = await db.cursor(SQL["list_suppressions"], hashed, timeout=STATEMENT_TIMEOUT)
-            while page := await cursor.fetch(_CHUNK, timeout=STATEMENT_TIMEOUT):
+            while page := await cursor.fetch(_CHUNK_SIZE, timeout=STATEMENT_TIMEOUT):
                 sheet.writerows(
                     [row[name] for name in ("channel", "address", "purpose", "reason", "source")]
                     + [row["since"].isoformat()]

@@ -28,7 +28,7 @@ _WARDS: Final = {
 }
 _OFFICES: Final = ("the Town Hall", "the One Stop Centre", "Merrion House")
 _WITH_APPOINTMENT: Final = 0.3
-_SOON: Final = 0.6
+_SOON_SHARE: Final = 0.6
 """Share of the appointments that are in the next 24 hours, so that their reminders are due at once."""
 _FIRST_HOUR, _LAST_HOUR, _MINUTES = 9, 17, 10
 
@@ -64,6 +64,6 @@ def _cells(
 ) -> list[str]:
     at, office = "", ""
     if dice.random() < _WITH_APPOINTMENT:
-        at = f"{dice.choice(soon if dice.random() < _SOON else later):%Y-%m-%d %H:%M}"
+        at = f"{dice.choice(soon if dice.random() < _SOON_SHARE else later):%Y-%m-%d %H:%M}"
         office = _OFFICES[number % len(_OFFICES)]
     return [place.region, place.unit, language, at, office]

@@ -42,7 +42,7 @@ _HOSTS: Final = tuple(
 _WITH_MOBILE, _WITH_LANDLINE, _WITH_BAD_PHONE = 0.62, 0.66, 0.68  # the rest have no phone in the file
 _WITH_EMAIL, _WITH_BAD_EMAIL = 0.60, 0.62
 _SHARED_PHONE: Final = 0.06  # of those with a mobile: shared with the previous member, who gets the same surname
-_BOUNCING: Final = 0.01  # of those with an email
+_BOUNCING_SHARE: Final = 0.01  # of those with an email
 _REPEATED, _CONTRADICTED, _NAMELESS = 0.005, 0.007, 0.0075
 
 _BAD_PHONES: Final = (
@@ -287,7 +287,7 @@ class _Writer:
         dice, draw = self._dice, self._dice.random()
         if draw < _WITH_EMAIL:
             local = f"{_plain(first)}.{_plain(last)}.{number}"
-            if dice.random() < _BOUNCING:
+            if dice.random() < _BOUNCING_SHARE:
                 self._count.bouncing += 1
                 local = f"bounce.{local}"
             email = f"{local}@{dice.choice(_HOSTS)}"

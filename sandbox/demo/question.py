@@ -216,7 +216,7 @@ async def _check_conversations(db: Connection, stage: Stage, expected: ExpectedA
             expected.asked_back,
         ),
         compare(
-            "answers by staff: each arrived",
+            "staff replies: each arrived",
             Counter({row["address"]: row["n"] for row in by_staff}),
             Counter(text.to for text in texts if text.body == STAFF_ANSWER),
         ),

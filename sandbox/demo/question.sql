@@ -34,8 +34,8 @@ select c.subject_id, m.person_id, count(*) as n
  group by c.subject_id, m.person_id
 
 -- name: staff_answers
--- Answers by staff that a provider took.
+-- Staff replies that a provider took.
 select m.address, count(*) as n
   from transactional t join message_any m using (message_id)
- where t.kind = 'answer' and m.sent_at is not null
+ where t.kind = 'staff_reply' and m.sent_at is not null
  group by m.address

@@ -22,7 +22,7 @@ from sandbox.demo.story import Story
 from sandbox.demo.summary import Summary
 
 Unit = TypeVar("Unit")
-_UNITS: Final = 8
+_MAX_UNITS: Final = 8
 
 
 @asynccontextmanager
@@ -122,7 +122,7 @@ def add_others(table: Table, summary: Summary) -> None:
 
 def ends(units: Sequence[Unit]) -> Sequence[Unit]:
     """Return the first and the last few of some units; all where there are not many."""
-    return units if len(units) <= _UNITS else (*units[: _UNITS // 2], *units[-_UNITS // 2 :])
+    return units if len(units) <= _MAX_UNITS else (*units[: _MAX_UNITS // 2], *units[-_MAX_UNITS // 2 :])
 
 
 def _steps(summary: Summary) -> Table:

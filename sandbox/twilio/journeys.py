@@ -11,8 +11,8 @@ from sandbox.twilio.config import TwilioConfig
 from sandbox.twilio.magic import Receipts, Trick
 from sandbox.twilio.messages import MessageStage
 
-_DEAD: Final = (30003, 30005, 30006, 30008)
-_SOON: Final[Delay] = (0.0, 0.02)
+_DEAD_CODES: Final = (30003, 30005, 30006, 30008)
+_SOON_DELAY: Final[Delay] = (0.0, 0.02)
 
 
 class Notice(NamedTuple):
@@ -39,7 +39,7 @@ def plan_journey(  # the parameters of a create
     stages = [MessageStage(now, "scheduled" if starts is not None else "accepted" if service else "queued")]
     at = starts if starts is not None else now
     if stages[0].status != "queued":
-        at += rng.uniform(*_SOON)
+        at += rng.uniform(*_SOON_DELAY)
         stages.append(MessageStage(at, "queued"))
     at += rng.uniform(*config.sent_after)
     ending, code = trick.ending or _fate(to, config)
@@ -54,7 +54,7 @@ def _fate(to: str, config: TwilioConfig) -> tuple[str, int | None]:
     """Return the last status and error code of a message to a number; the same numbers are always unreachable."""
     draw = crc32(f"{config.seed}:unreachable:{to}".encode())
     if draw / 2**32 < config.unreachable:
-        return "undelivered", _DEAD[draw % len(_DEAD)]
+        return "undelivered", _DEAD_CODES[draw % len(_DEAD_CODES)]
     return "delivered", None
 
 
@@ -69,7 +69,7 @@ def plan_notices(journey: list[MessageStage], receipts: Receipts, config: Twilio
     if receipts == "early":
         # the first was already posted, before the response to the create
         stages = stages[1:]
-    moments = [stage.at + rng.uniform(*_SOON) for stage in stages]
+    moments = [stage.at + rng.uniform(*_SOON_DELAY) for stage in stages]
     if receipts == "reversed" or (receipts == "usual" and rng.random() < config.shuffled):
         # no callback may come before its event, so a shuffle moves all of them after the last stage
         last = max(moments)

@@ -20,7 +20,7 @@ SQL: Final = load_queries(__file__)
 COLUMNS: Final = ("member_id", "unit", "answer", "label", "comment", "source", "at")
 """Columns of the file: ids, answers and words; no names, no addresses."""
 
-_PAGE: Final = 5000
+_PAGE_SIZE: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def write_answers(
     sheet.writerow(COLUMNS)
     async with db.transaction(isolation="repeatable_read"):
         while page := await list_respondents(
-            db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE
+            db, question, unit_id=unit_id, commented=commented, after=after, limit=_PAGE_SIZE
         ):
             sheet.writerows(_cells(question, person) for person in page)
             n, after = n + len(page), page[-1].person_id

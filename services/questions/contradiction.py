@@ -21,7 +21,7 @@ from services.questions.reading_words import reading_words
 
 _CLAUSE_END: Final = re.compile('[.,;:!?()="\u201c\u201d\r\n\u2013\u2014\u2026/|]+|\\s-+|-+\\s')
 _BARE_DIGIT: Final = re.compile(r"(?<![^\W_])(?<![$£€.:/])[0-9](?![^\W_]|[.,:/][0-9])")
-_REACH: Final = 4
+_MAX_REACH_WORDS: Final = 4
 """Words behind a negation among which it denies a phrase: "not a very good"; and between a correction and its digit."""
 
 
@@ -126,7 +126,7 @@ def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: AnswerOpti
     taken = {
         place
         for phrase in phrases
-        for place in range(phrase.start - (_REACH if _is_denied(words, phrase) else 0), phrase.end)
+        for place in range(phrase.start - (_MAX_REACH_WORDS if _is_denied(words, phrase) else 0), phrase.end)
     }
     beginning = list(takewhile(lambda place: place == 0 or words[place - 1] in known.speakers, range(len(words))))
     return not answer.low and any(_is_negation(words, place) for place in beginning if place not in taken)
@@ -141,7 +141,7 @@ def _is_negation(words: Sequence[str], place: int) -> bool:
 
 def _is_denied(words: Sequence[str], phrase: _Phrase) -> bool:
     """Tell whether words before a phrase deny it: "1 no need to change" goes with an answer that says the opposite."""
-    places = range(max(0, phrase.start - _REACH), phrase.start)
+    places = range(max(0, phrase.start - _MAX_REACH_WORDS), phrase.start)
     harmless = reading_words().harmless
     return any(_is_negation(words, place) or harmless.match(" ".join(words[place:])) for place in places)
 
@@ -158,7 +158,9 @@ def _corrects(clause: str, earlier: Sequence[str], others: set[str]) -> bool:
     around = known.before | known.after | known.corrects | known.announces | known.glue
     for digit, before, after in _digits(clause):
         words = (*earlier, *before)
-        if digit in others and (around.issuperset((*before, *after)) or not known.corrects.isdisjoint(words[-_REACH:])):
+        if digit in others and (
+            around.issuperset((*before, *after)) or not known.corrects.isdisjoint(words[-_MAX_REACH_WORDS:])
+        ):
             return True
     return False
 

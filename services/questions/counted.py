@@ -21,7 +21,7 @@ _MEASURE: Final = re.compile("[*+]|\\s*[$£¢€¥₹%‰°★☆⭐🌟]")
 _MARK: Final = re.compile(r"\s*[0-9]{2,3}\s?[/%]")
 _CLAUSE_END: Final = re.compile("[.,;:!?()\r\n\u2013\u2014\u2026/|]")
 _SPELT: Final = re.compile(r"[^\W_]+(?:['\u2018\u2019\u02bc`\u00b4][^\W_]+)*")
-_FARTHEST: Final = 3
+_MAX_DISTANCE_WORDS: Final = 3
 """Words behind a digit among which one in the plural is counted: "2 very rude nurses"."""
 
 
@@ -47,7 +47,7 @@ def counts(digit: str, rest: str) -> bool:
 
 def _counts_several(words: Sequence[str]) -> bool:
     """Tell whether one of the first words is in the plural, and all before it may describe it."""
-    for number, spelt in enumerate(words[:_FARTHEST]):
+    for number, spelt in enumerate(words[:_MAX_DISTANCE_WORDS]):
         word = folded(spelt)
         if _is_no_noun(word, spelt, number) or word.endswith(("ed", "ing")):
             return False
@@ -65,7 +65,7 @@ def _counts_one(words: Sequence[str]) -> bool:
     first = folded(described[0]) if described else ""
     if first in known.singular or first.endswith(known.endings):
         return True
-    for number, (spelt, behind) in enumerate(pairwise(described[:_FARTHEST])):
+    for number, (spelt, behind) in enumerate(pairwise(described[:_MAX_DISTANCE_WORDS])):
         word = folded(spelt)
         if _is_no_noun(word, spelt, number) or word in known.uncounted or word.endswith(("ed", "ing", "ly")):
             return False

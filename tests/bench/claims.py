@@ -13,8 +13,8 @@ import asyncpg
 from core.db import Connection, connect, load_queries, open_pool
 from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.claim import claim as take
-from messaging.outbox.outcomes import Intent, Outcome, record
-from messaging.outbox.schedule import CLAIMED
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
+from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
@@ -42,7 +42,7 @@ class _Place:
 
 
 async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
-    """Time `claim` and `record` by turns in two databases of one server; only the tables' size tells them apart.
+    """Time `claim` and `record_outcomes` by turns in two databases of one server, which differ in size.
 
     Args:
         quick: a million finished messages instead of ten.
@@ -54,7 +54,8 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         began = time.perf_counter()
         urls = [await ground.new_database(name) for name in ("fresh", "grown")]
         places = [
-            await _prepare(url, done, rounds * CLAIMED + CLAIMED) for url, done in zip(urls, (0, finished), strict=True)
+            await _prepare(url, done, rounds * CLAIM_SIZE + CLAIM_SIZE)
+            for url, done in zip(urls, (0, finished), strict=True)
         ]
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
@@ -75,9 +76,9 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
             "finished messages, each with an event and a link": finished,
             "rounds, of which the median": rounds,
             "seconds to fill the table": filling,
-            f"claim of {CLAIMED}, ms, none finished": claim_empty * 1e3,
-            f"claim of {CLAIMED}, ms, all those finished": claim_full * 1e3,
-            "claimed messages/s, all those finished": CLAIMED / claim_full,
+            f"claim of {CLAIM_SIZE}, ms, none finished": claim_empty * 1e3,
+            f"claim of {CLAIM_SIZE}, ms, all those finished": claim_full * 1e3,
+            "claimed messages/s, all those finished": CLAIM_SIZE / claim_full,
             f"record of {BATCH} and {BATCH}, ms, none finished": record_empty * 1e3,
             f"record of {BATCH} and {BATCH}, ms, all those finished": record_full * 1e3,
             "recorded messages/s, all those finished": BATCH / record_full,
@@ -124,9 +125,9 @@ async def _work(place: _Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()
-    taken = await take(place.db, place.step, limit=CLAIMED, now=now, dispatcher_id=place.dispatcher_id)
+    taken = await take(place.db, place.step, limit=CLAIM_SIZE, now=now, dispatcher_id=place.dispatcher_id)
     place.claims.append(time.perf_counter() - began)
-    if len(taken.messages) != CLAIMED:
+    if len(taken.messages) != CLAIM_SIZE:
         raise RuntimeError(f"{len(taken.messages)} were claimed")
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
     last: list[Claimed] = []
@@ -134,7 +135,7 @@ async def _work(place: _Place) -> None:
         outcomes = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
         intents = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
         began = time.perf_counter()
-        granted = await record(place.db, outcomes, intents, source="smtp", now=now)
+        granted = await record_outcomes(place.db, outcomes, intents, source="smtp", now=now)
         if last:
             place.records.append(time.perf_counter() - began)
         if len(granted) != len(batch):

@@ -168,11 +168,11 @@ class Outside:
 
     def idle(self) -> None:
         """Wait until every receipt has been posted."""
-        self.do(self.sandbox.idle(), patience=300)
+        self.do(self.sandbox.idle(), timeout=300)
 
-    def do(self, work: Coroutine[Any, Any, T], *, patience: float = 60) -> T:
+    def do(self, work: Coroutine[Any, Any, T], *, timeout: float = 60) -> T:
         """Have something done in the thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(patience)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     async def _open(self) -> None:
         self.sandbox = await self._stack.enter_async_context(

@@ -27,7 +27,7 @@ class Scale:
         cut_off: seconds a host has no network, or no way to PostgreSQL.
         silence: seconds a provider says nothing after taking an email, and after taking a text.
         bad: share of tries that go wrong where a provider is unwell.
-        patience: seconds until everything must have its end.
+        end_timeout: seconds until everything must have its end.
         pause: seconds between two messages to one person that staff and their sign-in page want sent.
     """
 
@@ -44,7 +44,7 @@ class Scale:
     cut_off: float
     silence: tuple[float, float]
     bad: float
-    patience: float
+    end_timeout: float
     pause: float
 
     def messages(self, steps: int) -> int:
@@ -55,9 +55,9 @@ class Scale:
 
 FULL = Scale(
     "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=(0.1, 0.2), pace=0.022,
-    away=30, long_away=50, frozen=40, cut_off=30, silence=(75.0, 40.0), bad=0.01, patience=900, pause=0.5,
+    away=30, long_away=50, frozen=40, cut_off=30, silence=(75.0, 40.0), bad=0.01, end_timeout=900, pause=0.5,
 )  # fmt: skip
 SHORT = Scale(
     "short", emails=120, texts=120, smtp_connections=4, sms_connections=4, latency=(0.04, 0.04), pace=0.2,
-    away=3, long_away=18, frozen=18, cut_off=5, silence=(0.4, 0.4), bad=0.08, patience=120, pause=0.15,
+    away=3, long_away=18, frozen=18, cut_off=5, silence=(0.4, 0.4), bad=0.08, end_timeout=120, pause=0.15,
 )  # fmt: skip

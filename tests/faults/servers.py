@@ -168,9 +168,9 @@ class Servers:
         self.valkey.stop()
 
 
-async def ask(url: str, what: Callable[[Any], Awaitable[T]], *, patience: float = 60) -> T:
+async def ask(url: str, what: Callable[[Any], Awaitable[T]], *, answer_timeout: float = 60) -> T:
     """Ask the database something on a connection of its own, which a server that was knocked over cannot spoil."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + answer_timeout
     while True:
         try:
             db = await asyncpg.connect(url, timeout=10)

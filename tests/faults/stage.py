@@ -227,7 +227,7 @@ class Stage:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Poll until something is so; what is waited for happens in other processes."""
-        deadline = time.monotonic() + self.scale.patience
+        deadline = time.monotonic() + self.scale.end_timeout
         while not true():
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not become so in time: {self.log()}")
@@ -235,7 +235,7 @@ class Stage:
 
     async def until_found(self, query: str) -> None:
         """Poll until a query finds something."""
-        deadline = time.monotonic() + self.scale.patience
+        deadline = time.monotonic() + self.scale.end_timeout
         while not await self.fetch(query):
             if time.monotonic() > deadline:
                 raise AssertionError(f"nothing was found in time by: {query}")
@@ -259,8 +259,8 @@ class Stage:
         await self.ask(all_three)
 
     async def until_settled(self, *, hurried: bool) -> None:
-        """Wait until no message is open any more, or patience ends; then the reckoning names what is."""
-        deadline = time.monotonic() + self.scale.patience
+        """Wait until no message is open any more, or time is out; then the reckoning names what is."""
+        deadline = time.monotonic() + self.scale.end_timeout
         while time.monotonic() < deadline:
             if hurried:
                 await self.hurry()
@@ -275,7 +275,7 @@ class Stage:
 
     async def until_heard(self, *, hurried: bool) -> None:
         """Wait until people have answered, and what they said has been read and, where need be, asked back."""
-        events, deadline = -1, time.monotonic() + self.scale.patience
+        events, deadline = -1, time.monotonic() + self.scale.end_timeout
         while time.monotonic() < deadline:
             await self.until_settled(hurried=hurried)
             before, events = events, (await self.fetch("select count(*) as n from message_event"))[0]["n"]

@@ -16,7 +16,7 @@ from campaigns.variables import RESERVED
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.claim import StepChannel, claim
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.states import State
 from muster.operator import operator
 from people.imports.imports import import_people
@@ -116,13 +116,13 @@ async def send_due(runtime: Runtime, step_id: int) -> dict[int, str]:
         intents = [Intent(one.message_id, one.attempt, None, None) for one in done.messages]
         sent = [
             one
-            for one, state in (await record(db, [], intents, source="worker", now=now)).items()
+            for one, state in (await record_outcomes(db, [], intents, source="worker", now=now)).items()
             if state == "sending"
         ]
         accepted = [
             Outcome(one.message_id, one.attempt, State.ACCEPTED) for one in done.messages if one.message_id in sent
         ]
-        await record(db, accepted, [], source="worker", now=now)
+        await record_outcomes(db, accepted, [], source="worker", now=now)
         found = await db.fetch("select person_id, variables from message where message_id = any ($1)", sent)
         return {row["person_id"]: row["variables"].get("appointment_at", "") for row in found}
 

@@ -85,7 +85,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
                      mail_id)  # fmt: skip
     await db.execute(
         "insert into transactional (message_id, kind, purpose, content, has_secrets, asked_by)"
-        " values ($1, 'answer', 'service', '{\"text\": \"Dear Zebedee\"}', false, 'olga')",
+        " values ($1, 'staff_reply', 'service', '{\"text\": \"Dear Zebedee\"}', false, 'olga')",
         mail_id,
     )
     await _fill_answers(db, person, ballot_id, mail_id)

@@ -10,7 +10,7 @@ from asyncpg import Record
 
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.replies.answered_messages import find_answered
+from campaigns.replies.answered_messages import find_answered_message
 from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
 from campaigns.replies.text_classification import classify_text
 from campaigns.spec import CampaignSpec
@@ -116,7 +116,7 @@ class AskedQuestion:
 
     async def says(self, text: str, sender: str, channel: str = "sms", **how: Any) -> AnswerResult:
         if channel == "sms" and "read" not in how:  # as it is read when it comes in
-            latest = await find_answered(self.db, channel="sms", address=sender, senders=(NUMBER,), at=NOW)
+            latest = await find_answered_message(self.db, channel="sms", address=sender, senders=(NUMBER,), at=NOW)
             how["read"] = classify_text(text, latest)
         senders = (NUMBER,) if channel == "sms" else ("hello@council.test",)
         number, at = how.pop("inbound_id", None) or next(_numbers), how.pop("at", NOW)

@@ -136,9 +136,11 @@ class WebhookWorker:
 
 @asynccontextmanager
 async def webhook_worker(
-    runtime: Runtime, *, patience: float = 15.0, resolver: AbstractResolver | None = None
+    runtime: Runtime, *, request_timeout: float = 15.0, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[WebhookWorker]:
-    async with open_outbound_http(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
+    async with open_outbound_http(
+        runtime.settings.outgoing_allow, resolver=resolver, request_timeout=request_timeout
+    ) as outside:
         sender = WebhookDelivery(runtime, outside)
         yield WebhookWorker(runtime, outside, EventLog(runtime, state_changes_every=0), sender)
         await sender.stop(0.2)

@@ -29,9 +29,9 @@ MAX_KEPT: Final = 8
 """Certificates in memory."""
 KEPT_FOR: Final = timedelta(days=800)
 """Amazon changes its certificates about once a year."""
-FETCHES: Final = 20
+MAX_FETCHES: Final = 20
 """Certificates of one topic that one network may make us fetch within a minute."""
-FETCHES_IN_ALL: Final = 200
+MAX_FETCHES_IN_ALL: Final = 200
 MAX_CERTIFICATE_SIZE: Final = 16 * 1024
 CERTIFICATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
@@ -100,7 +100,7 @@ class Certificates:
         minute = int(now.timestamp()) // 60
         if minute != self._minute:
             self._minute, self._fetched = minute, Counter()
-        if self._fetched[topic, where] >= FETCHES or self._fetched.total() >= FETCHES_IN_ALL:
+        if self._fetched[topic, where] >= MAX_FETCHES or self._fetched.total() >= MAX_FETCHES_IN_ALL:
             raise Unavailable("Too many certificates were named.", remedy="Please try again in a minute.")
         self._fetched[topic, where] += 1
 

@@ -36,7 +36,7 @@ MAX_AT_ONCE: Final = 8
 """Mails that are processed at the same time: in JSON or a form each may take twice its size."""
 MAX_UNKNOWN: Final = 2
 """… from one network and not verified yet."""
-WAITS: Final = 5.0
+SLOT_TIMEOUT: Final = 5.0
 """Seconds that a further mail waits for a slot."""
 MAX_RECIPIENTS: Final = 20
 MAX_HEADER_LENGTH: Final = 4000
@@ -146,7 +146,7 @@ class InboundReceiver:
         """Wait for a slot; a network that is not verified yet gets few, so that others get some too."""
         few = MAX_AT_ONCE if known or where == INSIDE else MAX_UNKNOWN
         try:
-            async with asyncio.timeout(WAITS):
+            async with asyncio.timeout(SLOT_TIMEOUT):
                 # weak: the semaphore disappears when no request of that network holds or awaits it
                 await unverified.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
                 await slot.enter_async_context(self._slots)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 MAX_REQUEST_SIZE: Final = 1024 * 1024
 """Bytes of a request; SendGrid sends up to 768 KB of events at once."""
-AHEAD: Final = timedelta(minutes=5)
+MAX_CLOCK_LEAD: Final = timedelta(minutes=5)
 """Maximum that a provider's clock may be ahead of ours."""
 
 
@@ -218,7 +218,7 @@ def check_time(signed_at: datetime | None, now: datetime) -> None:
     Raises:
         Forged: the request is too old, or from the future.
     """
-    if signed_at is None or not now - SIGNATURE_AGE <= signed_at <= now + AHEAD:
+    if signed_at is None or not now - SIGNATURE_AGE <= signed_at <= now + MAX_CLOCK_LEAD:
         raise Forged("signed too long ago, or in the future")
 
 

@@ -33,9 +33,9 @@ from webhooks.late_arrivals import forget_late
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
 
-BATCH: Final = 100
+BATCH_SIZE: Final = 100
 """Items in one transaction."""
-FEW: Final = 5
+SLOW_BATCH_SIZE: Final = 5
 """Slow items in one transaction: others wait for the rows it locks."""
 MAX_TRIES: Final = 15
 MAX_PAUSE: Final = timedelta(minutes=10)
@@ -115,7 +115,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
         row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
-        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.SECONDS))
+        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.ANSWER_TIMEOUT))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         with as_unavailable():  # the writer enforces the timeout
@@ -126,7 +126,7 @@ class Intake:
 
     async def _write(self, runtime: Runtime) -> None:
         while self._waiting:
-            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            taken, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             # clients that got an error will retry: stored now, that retry would look like a repetition
             batch = [arrival for arrival in taken if not arrival.stored.done()]
             if not batch:
@@ -288,7 +288,7 @@ async def process(
         How many items were processed or tried; fewer than `limit` where nothing else is due.
     """
     done = 0
-    left = {True: FEW, False: BATCH}
+    left = {True: SLOW_BATCH_SIZE, False: BATCH_SIZE}
     while done < limit and left:
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from campaigns.replies.opt_outs import opt_in
-from campaigns.replies.presses import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
+from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
 from core.db import Connection
@@ -21,13 +21,13 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import HASTY, AnsweredView, ViewStage, nonce_key, record_view, suspicions
+from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
 from webhooks.members.user_agents import classify, misfits
 
-TRAP: Final = "page"
+HONEYPOT_PATH: Final = "page"
 """Last path segment of the hidden link, and value of the hidden button."""
 
 _UNDOES: Final = {"undo": undo_link, "undo_comment": undo_comment, "undo_call": undo_call}
@@ -46,7 +46,7 @@ def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
     return [
         web.get(f"/{LINK}", links.show),
         web.post(f"/{LINK}", links.answer),
-        web.get(f"/{{token:[^/]{{1,64}}}}/{TRAP}", links.trap),
+        web.get(f"/{{token:[^/]{{1,64}}}}/{HONEYPOT_PATH}", links.honeypot),
     ]
 
 
@@ -74,9 +74,9 @@ class Links:
 
         return await self._link_access.press(request, take, nonce=nonce, answer=answer)
 
-    async def trap(self, request: web.Request) -> web.Response:
+    async def honeypot(self, request: web.Request) -> web.Response:
         """Record that the hidden link was followed; answer as for an unknown link."""
-        return await self._link_access.show_page(request, _fall_in, signals=["honeypot"])
+        return await self._link_access.show_page(request, _show_honeypot_page, signals=["honeypot"])
 
 
 def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Response:
@@ -84,13 +84,13 @@ def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Respons
     return respond(request, recipient, recipient.subject.page(recipient, now), nonce=nonce, honeypot=_honeypot(request))
 
 
-def _fall_in(request: web.Request, _recipient: Recipient, _nonce: str) -> web.Response:
+def _show_honeypot_page(request: web.Request, _recipient: Recipient, _nonce: str) -> web.Response:
     return respond_to_unknown_link(request, 404)
 
 
 def _honeypot(request: web.Request) -> str:
     """Return the relative URL of the hidden link."""
-    return f"{way_back(request)}{find_token(request.match_info['token'])}/{TRAP}"
+    return f"{way_back(request)}{find_token(request.match_info['token'])}/{HONEYPOT_PATH}"
 
 
 class _Press:
@@ -137,8 +137,8 @@ class _Press:
         if self._pressed not in self._presses or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
-            return await self._accept(PRESSED, signals)
-        in_haste = self._now - used.at < HASTY or self._agent != "browser"
+            return await self._accept(PRESSED_CONFIDENCE, signals)
+        in_haste = self._now - used.at < MAX_HASTY_TIME or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
     def _signals(self, used: AnsweredView) -> list[str]:
@@ -218,7 +218,7 @@ class _Press:
 
     async def _page(
         self,
-        view: MemberPage,
+        page: MemberPage,
         *,
         stage: ViewStage = 1,
         signals: Sequence[str] = (),
@@ -228,7 +228,7 @@ class _Press:
             self._db, message_id=self._recipient.message_id, action="confirm", agent=self._agent, at=self._now,
             stage=stage, signals=signals, earlier=pressed,
         )  # fmt: skip
-        return self._respond(self._recipient, view, nonce)
+        return self._respond(self._recipient, page, nonce)
 
-    def _respond(self, recipient: Recipient, view: MemberPage, nonce: str, *, status: int = 200) -> web.Response:
-        return respond(self._request, recipient, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))
+    def _respond(self, recipient: Recipient, page: MemberPage, nonce: str, *, status: int = 200) -> web.Response:
+        return respond(self._request, recipient, page, nonce=nonce, status=status, honeypot=_honeypot(self._request))

@@ -31,16 +31,16 @@ from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
 
-HASTY: Final = timedelta(seconds=1)
-FRESH: Final = timedelta(seconds=25)
-NEAR: Final = timedelta(minutes=2)
+MAX_HASTY_TIME: Final = timedelta(seconds=1)
+MAX_FRESH_AGE: Final = timedelta(seconds=25)
+MAX_NEARBY_TIME: Final = timedelta(minutes=2)
 MANY_VIEWS: Final = 4
 VIEW_LASTS: Final = timedelta(days=2)
 """Maximum age of a page that can still be answered."""
 
-MAX_LATELY: Final = 20
-"""Views of one page kept within `LATELY`; one more replaces the oldest, whose form stops working."""
-LATELY: Final = timedelta(minutes=10)
+MAX_RECENT_VIEWS: Final = 20
+"""Views of one page kept within `RECENT_TIME`; one more replaces the oldest, whose form stops working."""
+RECENT_TIME: Final = timedelta(minutes=10)
 
 ViewStage = Literal[1, 2]
 
@@ -66,7 +66,7 @@ class AnsweredView:
 
 @dataclass(frozen=True, slots=True)
 class NearbyUses:
-    """Other uses of a message's links within `NEAR`.
+    """Other uses of a message's links within `MAX_NEARBY_TIME`.
 
     Attributes:
         honeypot: the hidden link was followed.
@@ -95,7 +95,7 @@ async def record_view(
     """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
-    await db.execute(SQL["record_view"], *look, MAX_LATELY, LATELY)
+    await db.execute(SQL["record_view"], *look, MAX_RECENT_VIEWS, RECENT_TIME)
     return nonce
 
 
@@ -149,8 +149,8 @@ def suspicions(
     """
     seen = {
         "agent": agent != "browser" or used.agent != "browser",
-        "hasty": at - used.at < HASTY,
-        "fresh": sent_at is None or at - sent_at < FRESH,
+        "hasty": at - used.at < MAX_HASTY_TIME,
+        "fresh": sent_at is None or at - sent_at < MAX_FRESH_AGE,
         "every_link": nearby.every_link,
         "machine_near": nearby.machine,
         "looks": nearby.looks >= MANY_VIEWS,

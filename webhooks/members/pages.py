@@ -35,7 +35,7 @@ _WAITS: Final = {429: 60, 503: 30}
 def respond(
     request: web.Request,
     recipient: Recipient,
-    view: MemberPage,
+    page: MemberPage,
     *,
     nonce: str,
     status: int = 200,
@@ -46,29 +46,29 @@ def respond(
     Args:
         request: the request.
         recipient: the member, for their language and the subject's facts.
-        view: the content.
+        page: the content.
         nonce: the nonce of the page's form.
         status: HTTP status.
         honeypot: where the hidden link leads; None for none.
     """
     say = speak(request, recipient)
-    pressed = [say("pressed", button=say(view.pressed))] if view.pressed else []
+    pressed = [say("pressed", button=say(page.pressed))] if page.pressed else []
     return show(
         request, recipient, "member/page.html", status,
         name=recipient.first_name,
-        heading=say(view.heading),
-        note=say(view.note) if view.note else None,
+        heading=say(page.heading),
+        note=say(page.note) if page.note else None,
         details=_details(recipient, _spoken(request, recipient), say),
-        lines=[*pressed, *(say(line) for line in view.lines)],
-        choose=say(view.choose) if view.choose else None,
-        buttons=[(button.value, say(button.words), button.style) for button in view.buttons],
-        comment=say(view.comment) if view.comment else None,
-        others=[(value, say(key)) for value, key in view.others],
-        undos=[undo for undo in (view.undo_beside, view.undo) if undo],
+        lines=[*pressed, *(say(line) for line in page.lines)],
+        choose=say(page.choose) if page.choose else None,
+        buttons=[(button.value, say(button.words), button.style) for button in page.buttons],
+        comment=say(page.comment) if page.comment else None,
+        others=[(value, say(key)) for value, key in page.others],
+        undos=[undo for undo in (page.undo_beside, page.undo) if undo],
         nonce=nonce,
-        greet=view.greet,
-        small_print=say(view.small_print) if view.small_print else None,
-        decoy=view.decoy,
+        greet=page.greet,
+        small_print=say(page.small_print) if page.small_print else None,
+        decoy=page.has_decoys,
         honeypot=honeypot,
         preferences=None if recipient.erased else _preferences(request),
     )  # fmt: skip

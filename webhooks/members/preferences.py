@@ -33,6 +33,8 @@ from webhooks.members.paths import LINK
 from webhooks.members.recipient import Pressed, Recipient, store_press
 from webhooks.members.user_agents import classify, misfits
 
+CONSENT_WORDING: Final = "everything"
+"""The words that somebody agrees to who chooses marketing, in `templates/words.toml`: recorded with the consent."""
 HARMLESS: Final = frozenset({"every_link", "fresh"})
 """Signals that prove nothing here: many come from the unsubscribe page, and some as soon as a message arrives."""
 
@@ -82,7 +84,7 @@ def _page(
     note: str | None = None, undo: bool = False, status: int = 200,
 ) -> web.Response:  # fmt: skip
     say = speak(request, recipient)
-    places = [
+    shown_points = [
         {
             "id": contact_point.address_id,
             "name": _name(say, contact_point),
@@ -101,7 +103,7 @@ def _page(
     some = any(contact_point.choice != "nothing" for contact_point in contact_points)
     return show(
         request, recipient, "member/preferences.html", status,
-        places=places, choosable=choosable, note=note, undo=undo, some=some, nonce=nonce,
+        contact_points=shown_points, choosable=choosable, note=note, undo=undo, some=some, nonce=nonce,
     )  # fmt: skip
 
 
@@ -200,7 +202,7 @@ class _Press:
             self._db,
             message_id=self._recipient.message_id,
             changes=wished,
-            wording=str(say("everything")),
+            wording=str(say(CONSENT_WORDING)),
             at=self._now,
         )
         nonce = await self._open(

@@ -14,14 +14,14 @@ from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
 from core.db import Connection, Pool, load_queries
 from core.keyring import LinkAction, digest
-from core.link_lifetime import LINK_LIFETIME
+from core.member_link_lifetime import LINK_LIFETIME
 from core.written_dates import WrittenDate, read_written_date
 from messaging.erased_address import is_erased
 from webhooks.inbound_log.inbound_log import store_done
 from webhooks.members.page_views import (
-    LATELY,
-    MAX_LATELY,
-    NEAR,
+    MAX_NEARBY_TIME,
+    MAX_RECENT_VIEWS,
+    RECENT_TIME,
     VIEW_LASTS,
     AnsweredView,
     NearbyUses,
@@ -173,8 +173,8 @@ async def view_page(
         list(signals),
         page,
         alone,
-        MAX_LATELY,
-        LATELY,
+        MAX_RECENT_VIEWS,
+        RECENT_TIME,
     )
     return None if row is None else (_recipient(row), nonce)
 
@@ -201,7 +201,7 @@ async def press(
         nonce_digest(nonce),
         answer[:40],
         VIEW_LASTS,
-        NEAR,
+        MAX_NEARBY_TIME,
         page,
     )
     if row is None:

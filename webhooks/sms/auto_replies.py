@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
-from campaigns.replies.answered_messages import find_answered
+from campaigns.replies.answered_messages import find_answered_message
+from campaigns.replies.automatic_texts import MAX_REPLY_AGE
 from campaigns.replies.classification import Classification
+from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.text_classification import classify_text, to_json
 from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
@@ -24,15 +26,11 @@ from messaging.content.translations import wording
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import find_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import Reason
-from messaging.suppression import active_suppressions
-from people.search import find_holders
+from people.search import only_holder
 
 SQL: Final = load_queries(__file__)
 
 Automatic = Literal["sms_stopped", "sms_no_pictures"]
-MAX_REPLY_AGE: Final = timedelta(days=1)
-"""Time after a text in which an automatic answer still makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +94,11 @@ async def queue_reply(
     if payload.get("reply") is None:
         return
     reply = AutoReply(**payload["reply"])
-    holders = {holder.person_id for holder in await find_holders(db, [("sms", phone)])}
     confirms = reply.what == "sms_stopped"
     kind = MessageKind.OPT_OUT_CONFIRMED if confirms else MessageKind.AUTO_REPLY
     message = NewMessage(
         kind, "sms", phone, await find_sender(db, "sms", senders),
-        Contents(_words(reply)), "muster", holders.pop() if len(holders) == 1 else None,
+        Contents(_words(reply)), "muster", await only_holder(db, "sms", phone),
         send_before=received_at + MAX_REPLY_AGE,
     )  # fmt: skip
     if confirms:
@@ -120,10 +117,10 @@ def _words(reply: AutoReply) -> str:
 
 async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], text: str, *, pictures: bool) -> NewText:
     async with runtime.pool.acquire() as db:
-        answered = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
+        answered = await find_answered_message(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
         read = classify_text(text, answered)
         what = _answer_to(read, pictures=pictures)
-        if what is None or await _has_opted_out(db, phone):
+        if what is None or await is_opted_out(db, "sms", phone):
             return NewText(read, None)
         # the organisation that the member was last written to by
         theirs = answered.subject.organisation if answered is not None and answered.subject is not None else ""
@@ -139,10 +136,3 @@ def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:
     if read.reading == "opt_out":
         return "sms_stopped"
     return "sms_no_pictures" if pictures else None
-
-
-async def _has_opted_out(db: Connection, phone: str) -> bool:
-    return any(
-        suppression.reason == Reason.OPTED_OUT
-        for suppression in await active_suppressions(db, channel="sms", address=phone)
-    )

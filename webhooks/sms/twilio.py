@@ -27,8 +27,8 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from messaging.channels.twilio.codes import STATES, meaning_of, reason_of
 from messaging.channels.twilio.signature import Signatures
-from messaging.content.advice import STOP_WORDS
 from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.stop_words import STOP_WORDS
 from webhooks.errors import forged, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text
@@ -86,8 +86,8 @@ class _Endpoint:
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
-        came = await _read_new_text(runtime, form)
-        await self._intake.store(runtime, **inbound_row(form, came.to_json() if came else {}))
+        new_text = await _read_new_text(runtime, form)
+        await self._intake.store(runtime, **inbound_row(form, new_text.to_json() if new_text else {}))
         return web.Response(text=EMPTY, content_type="text/xml")
 
 

@@ -26,12 +26,12 @@ from webhooks.sms.twilio_texts import INBOUND, inbound_row
 
 SQL: Final = load_queries(__file__)
 
-OVERLAP: Final = timedelta(hours=1)
+MAX_LIST_DELAY: Final = timedelta(hours=1)
 """Maximum delay until a text appears in Twilio's list."""
-DAY: Final = timedelta(days=1)
-WINDOW: Final = timedelta(hours=6)
+LOG_MARGIN: Final = timedelta(days=1)
+READ_SPAN: Final = timedelta(hours=6)
 """Time span that is read at once: a week of missed texts is not held in memory together."""
-PAGE: Final = 500
+PAGE_SIZE: Final = 500
 """Messages in one answer of Twilio's."""
 
 log = structlog.get_logger(__name__)
@@ -55,12 +55,12 @@ async def backfill(runtime: Runtime) -> int:
         return 0
     client = open_client(settings, runtime.http)
     senders = {row["address"] for row in await runtime.pool.fetch(SQL["list_senders"])} | {settings.sms_from}
-    remembered = now - timedelta(days=settings.keep_inbox) + DAY
+    remembered = now - timedelta(days=settings.keep_inbox) + LOG_MARGIN
     if through < remembered:
         log.warning("older texts are not fetched again; they may have been processed", since=through, before=remembered)
-    intake, stored, start = Intake(), 0, max(through - OVERLAP, remembered)
+    intake, stored, start = Intake(), 0, max(through - MAX_LIST_DELAY, remembered)
     while start < now:
-        end = min(start + WINDOW, now)
+        end = min(start + READ_SPAN, now)
         for listed in await _listed(client, _numbers(senders), start, end):
             row = _row(listed, senders, settings.sms_from)
             if row is not None:
@@ -85,7 +85,7 @@ async def _listed(client: Client, numbers: list[str | None], start: datetime, en
         for number in numbers:
             to = {} if number is None else {"to": number}
             listed = await client.messages.stream_async(
-                date_sent_after=start, date_sent_before=end, page_size=PAGE, **to
+                date_sent_after=start, date_sent_before=end, page_size=PAGE_SIZE, **to
             )
             records += [
                 record async for record in listed if record.direction == "inbound" and record.date_sent is not None

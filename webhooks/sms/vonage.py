@@ -36,7 +36,7 @@ from webhooks.verification import SIGNATURE_AGE, missing_fields
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
-SKEW: Final = 300
+MAX_CLOCK_SKEW: Final = 300
 """Seconds Vonage's clock may be ahead of ours."""
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -218,7 +218,7 @@ def _signs(secret: str, token: str, digest: str, account: str | None, oldest: fl
             token,
             secret,
             algorithms=["HS256"],
-            leeway=SKEW,
+            leeway=MAX_CLOCK_SKEW,
             options={"require": ["iat", "payload_hash", "api_key"], "verify_aud": False},
         )
     except jwt.PyJWTError:

@@ -31,7 +31,7 @@ from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
-from webhooks.subscriptions.event_log import head
+from webhooks.subscriptions.event_log import newest_position
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
 from webhooks.subscriptions.secret_box import decrypt
@@ -39,9 +39,9 @@ from webhooks.subscriptions.subscriptions import alert_key
 
 SQL: Final = load_queries(__file__)
 
-LEASE: Final = 3 * REQUEST_TIMEOUT
+LEASE_SECONDS: Final = 3 * REQUEST_TIMEOUT
 """Seconds."""
-BATCH: Final = 100
+BATCH_SIZE: Final = 100
 """Events that are read at once."""
 AT_ONCE: Final = 50
 """Subscriptions a worker delivers to in parallel."""
@@ -95,7 +95,7 @@ class WebhookDelivery:
 
     runtime: Runtime
     outbound_http: OutboundHttp
-    lease: float = LEASE
+    lease: float = LEASE_SECONDS
     _going: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _stopping: bool = False
 
@@ -114,17 +114,17 @@ class WebhookDelivery:
         while self._going:
             await asyncio.wait(self._going.values())
 
-    async def stop(self, patience: float) -> None:
+    async def stop(self, stop_timeout: float) -> None:
         """Start no new requests, and wait for those in flight.
 
         Args:
-            patience: seconds; requests that take longer are cancelled, and sent again by another worker.
+            stop_timeout: seconds; requests that take longer are cancelled, and sent again by another worker.
         """
         self._stopping = True
         if not self._going:
             return
         tasks = list(self._going.values())
-        _, late = await asyncio.wait(tasks, timeout=patience)
+        _, late = await asyncio.wait(tasks, timeout=stop_timeout)
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -169,22 +169,22 @@ class WebhookDelivery:
             if row is None:
                 return False
             delivery = delivery_state_of(row, self.runtime.settings, self.runtime.clock())
-            upto = await head(db)
+            upto = await newest_position(db)
             events = [
                 WebhookEvent(**event_row)
-                for event_row in await db.fetch(SQL["list_events"], delivery.cursor, upto, delivery.types, BATCH)
+                for event_row in await db.fetch(SQL["list_events"], delivery.cursor, upto, delivery.types, BATCH_SIZE)
             ]
             texts = await bodies(db, events, delivery.include)
         for event, body in zip(events, texts, strict=True):
-            if self._stopping or time.monotonic() + self.outbound_http.patience > ours_until:
+            if self._stopping or time.monotonic() + self.outbound_http.request_timeout > ours_until:
                 return True
             ours_until = time.monotonic() + self.lease
             if not await self._send(delivery, token, event, body):
                 return False
             delivery = _fresh(delivery, event.seq)
-        if len(events) < BATCH:
+        if len(events) < BATCH_SIZE:
             await self.runtime.pool.execute(SQL["advance_cursor"], which, token, upto)
-        return len(events) == BATCH
+        return len(events) == BATCH_SIZE
 
     async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
         """Send one event; returns whether the next one may go."""

@@ -24,7 +24,7 @@ from webhooks.subscriptions.state_changes import state_changes, wants_state_chan
 
 SQL: Final = load_queries(__file__)
 
-PAGE: Final = 5000
+PAGE_SIZE: Final = 5000
 """Rows of a source table read in one look."""
 STATE_CHANGES_EVERY: Final = 10.0
 """Seconds between two looks for state changes of ballots and alerts."""
@@ -67,14 +67,14 @@ class EventLog:
         before = {row["source"]: row["position"] for row in await db.fetch(SQL["list_positions"])}
         heads = await _heads(db, wanted)
         events, now, more = [], {}, False
-        for table, head in heads.items():
-            start = before.get(table, head)
-            if table in wanted and head > start:
-                now[table] = min(head, start + PAGE)
-                more = more or head > now[table]
+        for table, newest_position in heads.items():
+            start = before.get(table, newest_position)
+            if table in wanted and newest_position > start:
+                now[table] = min(newest_position, start + PAGE_SIZE)
+                more = more or newest_position > now[table]
                 events += await read(db, table, start, now[table], types)
             else:
-                now[table] = max(head, start)
+                now[table] = max(newest_position, start)
         await db.execute(SQL["store_positions"], list(now), list(now.values()))
         return events, more
 
@@ -96,7 +96,7 @@ async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[t
             await db.execute(SQL["store_positions"], list(heads), list(heads.values()))
             if wants_state_changes(types) and not wants_state_changes(known):
                 await state_changes(db, runtime.clock())
-            yield db, await head(db)
+            yield db, await newest_position(db)
 
 
 async def wanted_types(db: Connection) -> set[str]:
@@ -106,7 +106,7 @@ async def wanted_types(db: Connection) -> set[str]:
     return set(expand(pattern for pattern in patterns if pattern == "*" or pattern in EVENTS or pattern in GROUPS))
 
 
-async def head(db: Connection) -> int:
+async def newest_position(db: Connection) -> int:
     """Return the number of the last event."""
     return int(await db.fetchval(SQL["last_event"]))
 

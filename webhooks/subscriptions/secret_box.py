@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from core.errors import SettingsError
 from core.secret_box import InvalidToken, SecretBox
 
-_SIZE: Final = 32
+_SECRET_SIZE: Final = 32
 """Bytes of a secret; Standard Webhooks requires 24 to 64."""
 _USE: Final = "muster webhook secrets"
 
 
 def make_secret() -> SecretStr:
     """Make a new secret in the form that receivers get: `whsec_` and base64."""
-    return SecretStr("whsec_" + base64.b64encode(secrets.token_bytes(_SIZE)).decode())
+    return SecretStr("whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_SIZE)).decode())
 
 
 def encrypt(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:

@@ -25,7 +25,7 @@ from webhooks.subscriptions.secret_box import encrypt, make_secret
 
 SQL: Final = load_queries(__file__)
 
-OVERLAP: Final = timedelta(hours=24)
+SECRET_OVERLAP: Final = timedelta(hours=24)
 """Time after a rotation during which the former secret signs as well, by default."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TYPES: Final = [name for name in EVENTS if name != "webhook.test"]
@@ -164,7 +164,7 @@ async def list_subscriptions(db: Connection) -> list[Subscription]:
     return [Subscription(**row) for row in await db.fetch(SQL["list_subscriptions"], None, _TYPES)]
 
 
-async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: Actor) -> SecretStr:
+async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = SECRET_OVERLAP, actor: Actor) -> SecretStr:
     """Give a subscription a new secret; for a while the former one signs as well.
 
     Returns:
@@ -233,7 +233,7 @@ async def replay(
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = await event_log.before_oldest(db), await event_log.head(db)
+        oldest, head = await event_log.before_oldest(db), await event_log.newest_position(db)
         cursor = max(await event_log.last_before(db, since), oldest) if since is not None else after or oldest
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(

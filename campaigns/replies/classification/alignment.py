@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from campaigns.replies.classification.plain import make_bare
 
-SEED: Final = 4
+MIN_SEED_WORDS: Final = 4
 """Fewest words in a row that may begin a run."""
-NEAR: Final = 8
+MAX_GAP_WORDS: Final = 8
 """Most words between two rows when the first rows of a quotation are joined."""
 MIN_BESIDE: Final = 3
 """Fewest words of each of two sentences that a run may have parts of."""
@@ -145,7 +145,7 @@ def has_long_sentence(run: Run, message: Words, least: int) -> bool:
 
 def leads_on(run: Run, following: Run) -> bool:
     """Tell whether a run follows another closely, in the message and in the reply."""
-    return 0 <= following.place - run.over <= NEAR and following.at - run.end <= NEAR
+    return 0 <= following.place - run.over <= MAX_GAP_WORDS and following.at - run.end <= MAX_GAP_WORDS
 
 
 def crosses_sentences(run: Run, reply: Words, message: Words) -> bool:

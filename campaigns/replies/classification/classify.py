@@ -33,12 +33,12 @@ COMPOUND: Final = "opt_out_beside"
 MAYBE: Final = "maybe_opt_out"
 """Rule of a reply that has a word of opting out that may be meant: a claim would close it, or the wish has limits."""
 
-WISHES: Final = 4
+MAX_WISHES: Final = 4
 """Most opt-out wishes in one reply that are removed to read the rest."""
-ALONE: Final = 8
+MAX_POLITE_WORDS: Final = 8
 """Most polite words beside the matched words of a reply that says nothing else."""
 
-ALONE_WISH: Final = 16
+MAX_POLITE_WORDS_OF_WISH: Final = 16
 """The same beside an opt-out, which people write in the form of a letter."""
 
 _LABEL: Final = re.compile(
@@ -286,7 +286,9 @@ def is_alone(rules: Rules, plain: Plain, matched: str, *, wish: bool) -> bool:
         polite |= rules.wishing
     else:
         wish = False
-    return all(word in polite or word in plain.names for word in rest) and len(rest) <= (ALONE_WISH if wish else ALONE)
+    return all(word in polite or word in plain.names for word in rest) and len(rest) <= (
+        MAX_POLITE_WORDS_OF_WISH if wish else MAX_POLITE_WORDS
+    )
 
 
 def _beside_wish(rules: Rules, plain: Plain, matched: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
@@ -296,7 +298,7 @@ def _beside_wish(rules: Rules, plain: Plain, matched: str, menu: Mapping[str, st
 
 def _reading_of_rest(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
     """Return the reading of a reply without a wish that was removed, however often the wish is repeated."""
-    for _ in range(WISHES):
+    for _ in range(MAX_WISHES):
         matched, rule = rules.read(rest)
         if rule is None or rule.reading != "opt_out":
             compound = find_compound(rules, rest, lambda part: _reading_of(rules, part, menu, sent))

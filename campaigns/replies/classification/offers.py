@@ -10,7 +10,7 @@ from campaigns.replies.classification.rules import load_rules
 
 MAX_LINES: Final = 60
 """Most lines that are read."""
-LISTED: Final = 7
+MIN_LIST_WORDS: Final = 7
 """Fewest words in a row that are a list of ours, "I have voted, not yet or no ballot paper has come"."""
 _OTHERWISE: Final = frozenset({"not_voted", "no_ballot_paper", "will_vote"})
 
@@ -19,12 +19,12 @@ def contradicts_itself(run: Run, message: Words) -> bool:
     """Tell whether consecutive lines of a message, or a list in a sentence, say both that somebody has voted and not.
 
     Args:
-        run: the words of the message that the reply repeats: whole lines, or at least `LISTED` words in a row.
+        run: the words of the message that the reply repeats: whole lines, or at least `MIN_LIST_WORDS` words in a row.
         message: the whole message.
     """
     if message.ends_sentence(run.place) and message.ends_sentence(run.over):
         breaks = "\n"
-    elif run.length >= LISTED:
+    elif run.length >= MIN_LIST_WORDS:
         breaks = "\n,;"
     else:
         return False

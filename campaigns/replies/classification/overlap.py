@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from campaigns.replies.classification.alignment import (
-    SEED,
+    MIN_SEED_WORDS,
     Run,
     Words,
     crosses_sentences,
@@ -26,19 +26,19 @@ from campaigns.replies.classification.alignment import (
 from campaigns.replies.classification.compound import says_something
 from campaigns.replies.classification.offers import contradicts_itself
 
-ENOUGH: Final = 12
+SURE_QUOTED_WORDS: Final = 12
 """Words in a row that are a quotation wherever they stand; for a shorter message, half of its words."""
 MIN_QUOTED_WORDS: Final = 5
 """Fewest words of a quotation, unless the message has fewer."""
-TIGHT: Final = 2
+MAX_MISSING_WORDS: Final = 2
 """Most words of the message that may be missing between two rows of one quotation."""
-LOST: Final = 20
+MAX_LOST_WORDS: Final = 20
 """Most words of the message between a quotation and a line of ours that says something."""
-UNLIKELY: Final = 7
+MIN_UNLIKELY_WORDS: Final = 7
 """Fewest words of a whole sentence of ours that nobody writes by chance, even if it says something."""
 MAX_RUNS: Final = 200
 """Most short rows that are examined."""
-PASSES: Final = 4
+PASS_COUNT: Final = 4
 """Passes over them, in alternating direction, because each row taken may lead to the next."""
 MAX_LINK_LENGTH: Final = 500
 """Most characters of a link above a row that belongs to it."""
@@ -78,7 +78,7 @@ class Overlap:
         """Find the words of the reply that are ours; none where there is no quotation."""
         if not len(self.message) or not len(self.reply):
             return
-        chosen = self._chosen(find_runs(self.reply, self.message, min(SEED, len(self.message))))
+        chosen = self._chosen(find_runs(self.reply, self.message, min(MIN_SEED_WORDS, len(self.message))))
         core = self._core(chosen)
         for run in core:
             self._take(run)
@@ -94,14 +94,14 @@ class Overlap:
         taken = [False] * len(self.message)
         chosen = list[Run]()
         for run in sorted(runs, key=lambda run: (-run.length, run.at)):
-            if run.length >= ENOUGH or not any(taken[run.place : run.over]):
+            if run.length >= SURE_QUOTED_WORDS or not any(taken[run.place : run.over]):
                 taken[run.place : run.over] = [True] * run.length
                 chosen += parted(run, self.reply, self.message)
         return sorted(chosen, key=lambda run: run.at)
 
     def _core(self, chosen: Sequence[Run]) -> list[Run]:
         """Choose the runs that are a quotation by themselves: long ones, or the longest with the adjoining ones."""
-        needed = min(len(self.message), max(MIN_QUOTED_WORDS, min(ENOUGH, len(self.message) // 2)))
+        needed = min(len(self.message), max(MIN_QUOTED_WORDS, min(SURE_QUOTED_WORDS, len(self.message) // 2)))
         core = [run for run in chosen if run.length >= needed or self._is_sentence(run)]
         if core or not chosen:
             return core
@@ -121,16 +121,16 @@ class Overlap:
         """
         if run.length < MIN_QUOTED_WORDS:
             return False
-        if not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
+        if not (self._is_whole(run) or has_long_sentence(run, self.message, MIN_UNLIKELY_WORDS)):
             if contradicts_itself(run, self.message):
                 return True
-            crosses = run.length >= UNLIKELY and crosses_sentences(run, self.reply, self.message)
+            crosses = run.length >= MIN_UNLIKELY_WORDS and crosses_sentences(run, self.reply, self.message)
             if crosses and self._says_something(run.at, run.end):
                 self._doubt(run.at)
             return crosses
         if not self._says_something(run.at, run.end) or contradicts_itself(run, self.message):
             return True
-        if run.over < len(self.message) and not has_long_sentence(run, self.message, UNLIKELY):
+        if run.over < len(self.message) and not has_long_sentence(run, self.message, MIN_UNLIKELY_WORDS):
             return False
         self._doubt(run.at)
         return True
@@ -138,14 +138,14 @@ class Overlap:
     def _grow(self, waiting: Sequence[Run]) -> None:
         """Take shorter rows: those adjoining words of ours, and whole lines that say nothing."""
         left = [run for run in waiting if not any(self.used[run.place : run.over])][:MAX_RUNS]
-        for _ in range(PASSES):
+        for _ in range(PASS_COUNT):
             for run in list(left):
                 if self._is_tight(run):
                     left.remove(run)
                     self._take(run)
             left.reverse()
         for run in left:
-            if run.length >= SEED and self._stands_alone(run) and not any(self.used[run.place : run.over]):
+            if run.length >= MIN_SEED_WORDS and self._stands_alone(run) and not any(self.used[run.place : run.over]):
                 self._take_alone(run)
 
     def _is_tight(self, run: Run) -> bool:
@@ -156,9 +156,9 @@ class Overlap:
         """
         before = next((self.ours[at] for at in range(run.at - 1, -1, -1) if self.ours[at] >= 0), None)
         after = next((self.ours[at] for at in range(run.end, len(self.ours)) if self.ours[at] >= 0), None)
-        goes_on = before is not None and 0 <= run.place - before - 1 <= TIGHT
-        leads_to = after is not None and 0 <= after - run.over <= TIGHT
-        return (goes_on and leads_to) or ((goes_on or leads_to) and run.length >= SEED)
+        goes_on = before is not None and 0 <= run.place - before - 1 <= MAX_MISSING_WORDS
+        leads_to = after is not None and 0 <= after - run.over <= MAX_MISSING_WORDS
+        return (goes_on and leads_to) or ((goes_on or leads_to) and run.length >= MIN_SEED_WORDS)
 
     def _take(self, run: Run) -> None:
         self.ours[run.at : run.end] = range(run.place, run.over)
@@ -205,7 +205,7 @@ class Overlap:
             return False
         segment = self._segments[edge - at_end]
         here = [at for at in range(row.at, row.end) if self._segments[at] == segment]
-        if len(here) >= SEED:
+        if len(here) >= MIN_SEED_WORDS:
             return False
         if at_end and "\n" in self.message.gap(row.place + here[0] - row.at):  # it may be the beginning of our line
             end = row.end
@@ -275,7 +275,7 @@ class Overlap:
                     or not self._says_something(first, end)
                 ):
                     continue
-                if end - first >= UNLIKELY or any(
+                if end - first >= MIN_UNLIKELY_WORDS or any(
                     "\n" not in self.message.gap(row.place + at - row.at) for at in breaks if at not in {first, end}
                 ):
                     self._doubt(first)
@@ -293,7 +293,7 @@ class Overlap:
             if not self.used[place]:
                 places.setdefault(word, []).append(place)
         for first, end in self._lines(begin):
-            if self.ours[first] >= 0 or end - first > ENOUGH:
+            if self.ours[first] >= 0 or end - first > SURE_QUOTED_WORDS:
                 continue
             before = first > 0 and self.ours[first - 1] >= 0
             after = end < len(self.reply) and self.ours[end] >= 0
@@ -341,7 +341,9 @@ class Overlap:
             or self.reply.is_marked(before) != self.reply.is_marked(run.at)
         ):
             return
-        if run.length >= SEED or (self._is_whole(run) and any(self.used[max(0, run.place - LOST) : run.over + LOST])):
+        if run.length >= MIN_SEED_WORDS or (
+            self._is_whole(run) and any(self.used[max(0, run.place - MAX_LOST_WORDS) : run.over + MAX_LOST_WORDS])
+        ):
             self._take(run)
             self._doubt(run.at)
 

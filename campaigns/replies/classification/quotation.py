@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.replies.classification.alignment import SEED, Words
+from campaigns.replies.classification.alignment import MIN_SEED_WORDS, Words
 from campaigns.replies.classification.overlap import Overlap
 
 MIN_SUBJECT_WORDS: Final = 3
@@ -77,7 +77,7 @@ def begins(text: str, sent: Iterable[str]) -> bool:
         same = message[: len(words)]
         if (
             words and same[:-1] == words[:-1] and len(same) == len(words) and same[-1].startswith(words[-1])
-            and len(words) >= min(SEED, len(message))
+            and len(words) >= min(MIN_SEED_WORDS, len(message))
         ):  # fmt: skip
             return True
     return False

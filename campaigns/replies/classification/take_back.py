@@ -18,7 +18,7 @@ from campaigns.replies.classification.plain import Plain
 TAKE_BACK: Final = "take_back"
 """Reading, and rule, of a reply that takes back the answer given before."""
 
-_MANY: Final = 4
+_MIN_OTHER_WORDS: Final = 4
 """Words without any of an answer, from which on a reply is no attempt at one."""
 _WORDS: Final = re.compile(r"[^\W_]+(?:[:.]\d+)?")
 _MARKS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4]")
@@ -78,8 +78,8 @@ def says_something_else(text: str, offered: Iterable[str]) -> bool:
         len(word) == 1 and word.isdigit() for word in words
     )
     if "?" in text:
-        return not tries or len(words) >= _MANY
-    return not tries and (len(words) >= _MANY or any(_OTHER_NUMBER.fullmatch(word) for word in words))
+        return not tries or len(words) >= _MIN_OTHER_WORDS
+    return not tries and (len(words) >= _MIN_OTHER_WORDS or any(_OTHER_NUMBER.fullmatch(word) for word in words))
 
 
 def _words(text: str) -> list[str]:

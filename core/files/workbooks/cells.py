@@ -227,11 +227,11 @@ def _with_zeros(number: int, pattern: str) -> str:
     return "".join(reversed(shown))
 
 
-def column_letters(place: int) -> str:
+def column_letters(column: int) -> str:
     """Return the name of a column: 0 is A, 16,383 XFD."""
     name = ""
-    place += 1
-    while place > 0:
-        place, rest = divmod(place - 1, 26)
+    column += 1
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
         name = chr(ord("A") + rest) + name
     return name

@@ -14,13 +14,13 @@ from core.errors import InputError
 
 MAX_PART_SIZE: Final = 1 << 30
 """Bytes that a part may have when it is unpacked: a million members with twenty columns."""
-_SUSPICIOUS: Final = 200
+_SUSPICIOUS_RATIO: Final = 200
 """Compression ratio that text seldom reaches."""
-_SMALL: Final = 20_000_000
+_SMALL_SIZE: Final = 20_000_000
 _MAX_PARTS: Final = 10_000
-_CHUNK: Final = 1 << 16
+_CHUNK_SIZE: Final = 1 << 16
 _MAX_TAG_LENGTH: Final = 1 << 20
-_ENCRYPTED: Final = 0x1
+_ENCRYPTED_FLAG: Final = 0x1
 
 
 Handlers = tuple[Callable[[str, dict[str, str]], Any], Callable[[str], Any], Callable[[str], Any]]
@@ -59,7 +59,7 @@ class Container:
         """
         try:
             with self._zip.open(self._parts[name]) as part:
-                while piece := part.read(_CHUNK):
+                while piece := part.read(_CHUNK_SIZE):
                     yield piece
         except (KeyError, BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError):
             raise damaged() from None
@@ -102,7 +102,7 @@ class Container:
         Raises:
             InputError: it is missing, damaged, declares entities, or is large.
         """
-        if name in self and self._parts[name].file_size > _SMALL:
+        if name in self and self._parts[name].file_size > _SMALL_SIZE:
             raise damaged()
         builder = TreeBuilder()
         for _ in self.parse(name, lambda _: (builder.start, builder.end, builder.data)):
@@ -143,10 +143,10 @@ def protected() -> InputError:
 
 
 def _judge(part: ZipInfo) -> None:
-    if part.flag_bits & _ENCRYPTED:
+    if part.flag_bits & _ENCRYPTED_FLAG:
         raise protected()
     ratio = part.file_size / max(part.compress_size, 1)
-    if part.file_size > MAX_PART_SIZE or (part.file_size > _SMALL and ratio > _SUSPICIOUS):
+    if part.file_size > MAX_PART_SIZE or (part.file_size > _SMALL_SIZE and ratio > _SUSPICIOUS_RATIO):
         raise InputError(
             f"The file unpacks to {part.file_size / 1e6:,.0f} MB from {part.compress_size / 1e6:,.1f} MB: that is no"
             " member file.",

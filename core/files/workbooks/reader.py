@@ -30,10 +30,10 @@ from core.plurals import plural
 MAX_COLUMNS: Final = 1_000
 MAX_ROWS: Final = 2_000_000
 MAX_CELLS: Final = 50_000_000
-_SECONDS: Final = 600
-_CHUNK: Final = 20_000
+_CPU_SECONDS: Final = 600
+_CHUNK_SIZE: Final = 20_000
 """Cells that are sent at once."""
-_NAMED: Final = 5
+_MAX_NAMED_SHEETS: Final = 5
 _BINARY: Final = "xl/workbook.bin"
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     gc.disable()  # nothing here is in cycles
     out = sys.stdout.buffer
     try:
@@ -72,7 +72,7 @@ def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
             continue
         yield {
             "sheet": sheet.name,
-            "others": sheet.others[:_NAMED],
+            "others": sheet.others[:_MAX_NAMED_SHEETS],
             "total": sheet.rows if sheet.rows <= MAX_ROWS else 0,
         }
         yield from _in_chunks(sheet, chain([first], filled))
@@ -157,11 +157,11 @@ def _in_chunks(sheet: Sheet, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
                 faults.append((len(chunk), place, cell.fault))
         if row.hidden:
             sheet.hidden_row_count += 1
-            if len(sheet.hidden_rows) < _NAMED:
+            if len(sheet.hidden_rows) < _MAX_NAMED_SHEETS:
                 sheet.hidden_rows.append(row.line)
         chunk.append((row.line, cells))
         size += len(cells)
-        if size > _CHUNK:
+        if size > _CHUNK_SIZE:
             yield {"rows": chunk, "faults": faults}
             chunk, faults, size = [], [], 0
     yield {"rows": chunk, "faults": faults}
@@ -170,16 +170,16 @@ def _in_chunks(sheet: Sheet, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
 def _notes(sheet: Sheet) -> Iterator[str]:
     """Yield notices about a sheet that is not as it looks."""
     if sheet.hidden_sheets:
-        names = ", ".join(f"“{name}”" for name in sheet.hidden_sheets[:_NAMED])
+        names = ", ".join(f"“{name}”" for name in sheet.hidden_sheets[:_MAX_NAMED_SHEETS])
         yield f"Hidden sheets were not read: {names}."
     if sheet.hidden_row_count:
         lines = ", ".join(map(str, sheet.hidden_rows))
-        more = " …" if sheet.hidden_row_count > _NAMED else ""
+        more = " …" if sheet.hidden_row_count > _MAX_NAMED_SHEETS else ""
         are = plural(sheet.hidden_row_count, "row is", "rows are")
         yield f"{are} hidden, perhaps by a filter, and read all the same: {lines}{more}."
     if columns := sorted(place for place in sheet.hidden_columns if place < MAX_COLUMNS):
-        letters = ", ".join(map(column_letters, columns[:_NAMED]))
-        yield f"Hidden columns are read all the same: {letters}{' …' if len(columns) > _NAMED else ''}."
+        letters = ", ".join(map(column_letters, columns[:_MAX_NAMED_SHEETS]))
+        yield f"Hidden columns are read all the same: {letters}{' …' if len(columns) > _MAX_NAMED_SHEETS else ''}."
 
 
 def _end_with_parent() -> None:

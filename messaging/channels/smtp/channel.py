@@ -30,20 +30,20 @@ from messaging.channels.channel import (
 from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.dkim import open_signer
 from messaging.channels.smtp.provider_headers import reference_header
-from messaging.channels.smtp.smtp_connection import CLOSING, SmtpConnection
+from messaging.channels.smtp.smtp_connection import CLOSING_CODE, SmtpConnection
 from messaging.channels.smtp.smtp_transport import connect, read_smtp_url, trusted
 from messaging.content.mime import ascii_domain, seven_bit
 from messaging.states import Reason
 
-TIMEOUT: Final = 60.0
+EMAIL_TIMEOUT: Final = 60.0
 """Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs sends nothing."""
 MAILS_PER_CONNECTION: Final = 1000
 """Most emails on one connection. Relays limit this; new connections also spread over a relay's hosts."""
-PROMPT: Final = 5.0
+NOOP_TIMEOUT: Final = 5.0
 """Seconds an idle connection gets to answer NOOP."""
-QUIET: Final = 5.0
+NOOP_AFTER: Final = 5.0
 """Seconds after which an unused connection is tested by NOOP before it is reused."""
-IDLE: Final = 60.0
+MAX_IDLE_TIME: Final = 60.0
 """Seconds after which an unused connection is closed."""
 QUIT_TIMEOUT: Final = 2.0
 """Seconds a relay gets to answer QUIT."""
@@ -74,7 +74,7 @@ class SmtpChannel:
     name: Final = "email"
     provider: Final = "smtp"
 
-    def __init__(self, settings: Settings, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, settings: Settings, *, timeout: float = EMAIL_TIMEOUT) -> None:
         assert settings.smtp_url is not None
         self._relay = read_smtp_url(settings.smtp_url.get_secret_value())
         self._context = trusted(settings.smtp_ca_file)
@@ -148,9 +148,11 @@ class SmtpChannel:
         while self._idle:
             session = self._idle.pop()
             unused_for = time.monotonic() - session.used_at
-            fit = session.connection.is_sound and unused_for < QUIET
+            fit = session.connection.is_sound and unused_for < NOOP_AFTER
             try:
-                fit = fit or (session.connection.is_sound and unused_for < IDLE and await _answers(session.connection))
+                fit = fit or (
+                    session.connection.is_sound and unused_for < MAX_IDLE_TIME and await _answers(session.connection)
+                )
             finally:
                 if not fit:
                     session.connection.close()
@@ -161,7 +163,7 @@ class SmtpChannel:
     def _keep(self, session: _Session) -> None:
         session.mails += 1
         session.used_at = now = time.monotonic()
-        while self._idle and now - self._idle[0].used_at > IDLE:  # the one used last is taken first
+        while self._idle and now - self._idle[0].used_at > MAX_IDLE_TIME:  # the one used last is taken first
             self._dismiss(self._idle.pop(0))
         if session.mails < MAILS_PER_CONNECTION:
             self._idle.append(session)
@@ -219,7 +221,7 @@ async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Ret
                 continue
             if code < 400:
                 raise ConnectionResetError(f"the server answered {code}")
-            if code == CLOSING and phase is SmtpPhase.MAIL and session.mails:
+            if code == CLOSING_CODE and phase is SmtpPhase.MAIL and session.mails:
                 raise ConnectionResetError("the server takes no more on this connection")
             await _start_over(connection, text_awaited=phase is SmtpPhase.RCPT and replies[-1][0] == 354)
             return result_of(code, words, phase)
@@ -264,7 +266,7 @@ async def _start_over(connection: SmtpConnection, *, text_awaited: bool) -> None
 async def _answers(connection: SmtpConnection) -> bool:
     """Return whether an unused connection still works."""
     try:
-        async with asyncio.timeout(PROMPT):
+        async with asyncio.timeout(NOOP_TIMEOUT):
             connection.send_commands(b"NOOP")
             ((code, _),) = await connection.read_replies()
     except OSError:

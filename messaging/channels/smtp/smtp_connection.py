@@ -18,7 +18,7 @@ Reply = tuple[int, str]
 
 MAX_REPLY_SIZE: Final = 64 * 1024
 """Most bytes of a reply; no server sends more."""
-CLOSING: Final = 421
+CLOSING_CODE: Final = 421
 
 
 class SmtpConnection(asyncio.Protocol):
@@ -124,13 +124,13 @@ class SmtpConnection(asyncio.Protocol):
         self._lines.clear()
         self._length = 0
         if not self._expected:
-            if len(self._replies) > 1 and reply[0] != CLOSING:
+            if len(self._replies) > 1 and reply[0] != CLOSING_CODE:
                 self._replies.clear()  # it is no longer known which reply answers which command
             self._fail(ConnectionResetError(f"nobody had asked: {line[:80]!r}"))
             return
         self._expected -= 1
         self._replies.append(reply)
-        if reply[0] == CLOSING:
+        if reply[0] == CLOSING_CODE:
             self._fail(ConnectionResetError("the server said that it is closing"))
 
     def _measure(self, more: int = 0) -> None:

@@ -90,7 +90,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 
 
 async def connect(
-    relay: SmtpTransport, context: ssl.SSLContext, local_name: str, patience: float
+    relay: SmtpTransport, context: ssl.SSLContext, local_name: str, setup_timeout: float
 ) -> SmtpConnection | Retry | Refused:
     """Open a connection that is ready for an email, or return why not.
 
@@ -98,7 +98,7 @@ async def connect(
         relay: the relay's address.
         context: TLS context with the trusted authorities.
         local_name: our host name in EHLO.
-        patience: seconds for everything.
+        setup_timeout: seconds for everything.
     """
     smtp = SMTP(
         hostname=relay.host,
@@ -112,7 +112,7 @@ async def connect(
         timeout=None,
     )
     try:
-        async with asyncio.timeout(min(CONNECT_TIMEOUT, patience)):
+        async with asyncio.timeout(min(CONNECT_TIMEOUT, setup_timeout)):
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await _greet(smtp)

@@ -29,7 +29,7 @@ from messaging.channels.channel import (
     Withheld,
 )
 from messaging.channels.twilio.client import (
-    TIMEOUT,
+    TWILIO_TIMEOUT,
     UNREADABLE,
     NotHandedOver,
     SessionClient,
@@ -42,9 +42,9 @@ from messaging.states import Reason
 RETRIES: Final = "#rc=5&rp=all"
 """Fragment of the callback URL that makes Twilio repeat a callback after a 5xx; it is neither sent nor signed.
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
-SKEW: Final = timedelta(minutes=2)
+MAX_CLOCK_SKEW: Final = timedelta(minutes=2)
 """Allowed difference between Twilio's clock and ours when its list is searched."""
-SEARCHED: Final = 50
+MAX_SEARCHED_MESSAGES: Final = 50
 """Number of newest messages to a number that are searched."""
 
 
@@ -60,7 +60,7 @@ class TwilioChannel:
     name: Final = "sms"
     provider: Final = "twilio"
 
-    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TWILIO_TIMEOUT) -> None:
         self.connections: Final = settings.sms_connections
         client = open_client(settings, http, timeout=timeout)
         self._http: SessionClient = client.http_client
@@ -112,7 +112,7 @@ class TwilioChannel:
         # DateSent is empty until a message has left, so the list is not filtered by it
         from_ = {} if outbound.sender.startswith("MG") else {"from_": outbound.sender}
         try:
-            listed = await self._messages.list_async(to=outbound.to, limit=SEARCHED, **from_)
+            listed = await self._messages.list_async(to=outbound.to, limit=MAX_SEARCHED_MESSAGES, **from_)
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             raise Unavailable(f"Twilio's list of messages could not be read: {describe_failure(error)}.") from error
         return [
@@ -120,7 +120,7 @@ class TwilioChannel:
             for message in listed
             if message.body == outbound.body
             and message.date_created is not None
-            and message.date_created >= since - SKEW
+            and message.date_created >= since - MAX_CLOCK_SKEW
         ]
 
     async def close(self) -> None:

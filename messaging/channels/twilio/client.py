@@ -17,14 +17,14 @@ from core.http.http_answers import read_retry_after
 from core.settings import Settings
 from messaging.channels.guarded_body import GuardedBody
 
-TIMEOUT: Final = 30.0
+TWILIO_TIMEOUT: Final = 30.0
 """Seconds a request may take. Longer than Twilio ever takes: a shorter one would only make outcomes unknown."""
 UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
 """Errors the SDK raises for an answer that Twilio does not document, such as that of a proxy."""
 _QUERY: Final = URL("/")
 
 
-def open_client(settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> Client:
+def open_client(settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TWILIO_TIMEOUT) -> Client:
     """Open the client of the account in the settings.
 
     Args:

@@ -36,11 +36,11 @@ from messaging.channels.vonage.codes import code_of, reason_of
 from messaging.states import Reason
 
 BASE_URL: Final = "https://api.nexmo.com"
-TIMEOUT: Final = 30.0
+VONAGE_TIMEOUT: Final = 30.0
 """Seconds a request may take; a shorter timeout would only make outcomes unknown."""
-SKEW: Final = timedelta(minutes=2)
+MAX_CLOCK_SKEW: Final = timedelta(minutes=2)
 """Allowed difference between Vonage's clock and ours when its records are searched."""
-PERIOD: Final = timedelta(hours=24)
+MAX_SEARCH_PERIOD: Final = timedelta(hours=24)
 """Longest period of its records that one request can search; the end is exclusive."""
 NO_LIST: Final = frozenset({400, 401, 402, 403, 404, 422})
 """HTTP statuses that a repeated request would not change: the Reports API costs extra, and not all accounts have it."""
@@ -58,7 +58,7 @@ class VonageChannel:
     name: Final = "sms"
     provider: Final = "vonage"
 
-    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = VONAGE_TIMEOUT) -> None:
         self._http = http
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
         self._url = (settings.vonage_base_url or BASE_URL).rstrip("/")
@@ -109,14 +109,14 @@ class VonageChannel:
             Unavailable: the records could not be read.
         """
         assert isinstance(outbound, OutboundText)
-        begin = since.astimezone(UTC) - SKEW
+        begin = since.astimezone(UTC) - MAX_CLOCK_SKEW
         query = {
             "account_id": self._account,
             "product": "MESSAGES",
             "direction": "outbound",
             "to": outbound.to.removeprefix("+"),
             "date_start": begin.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "date_end": (begin + PERIOD).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "date_end": (begin + MAX_SEARCH_PERIOD).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
         try:
             async with self._http.get(

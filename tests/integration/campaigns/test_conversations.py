@@ -89,7 +89,7 @@ async def test_a_digit_answers_the_campaign_only_if_nothing_else_was_said_since(
 
 @pytest.mark.parametrize("text", ["1", "yes", "Yes.", "thanks", "I have voted", "3", "not yet", "👍"])
 async def test_words_of_thanks_to_an_answer_by_hand_are_no_vote(campaign: Campaign, ann: Recipient, text: str) -> None:
-    await write(campaign, ann, MessageKind.ANSWER)
+    await write(campaign, ann, MessageKind.STAFF_REPLY)
     answered = await says(campaign, text)
     assert answered.answer_id is None
     assert (answered.reading, answered.why_open) == ("unclear", "unclear")
@@ -111,7 +111,7 @@ async def test_words_of_thanks_to_an_answer_by_hand_are_no_vote(campaign: Campai
 async def test_stop_and_requests_mean_what_they_always_do(
     campaign: Campaign, ann: Recipient, text: str, reading: str, why: str | None
 ) -> None:
-    await write(campaign, ann, MessageKind.ANSWER)
+    await write(campaign, ann, MessageKind.STAFF_REPLY)
     answered = await says(campaign, text)
     assert (answered.reading, answered.why_open) == (reading, why)
     stopped = await active_suppressions(campaign.db, channel="sms", address=PHONE)
@@ -121,7 +121,7 @@ async def test_stop_and_requests_mean_what_they_always_do(
 async def test_before_the_answer_was_sent_and_after_the_next_message_digits_count(
     campaign: Campaign, ann: Recipient
 ) -> None:
-    await write(campaign, ann, MessageKind.ANSWER)
+    await write(campaign, ann, MessageKind.STAFF_REPLY)
     assert (await says(campaign, "2", 1, BEFORE - timedelta(minutes=1))).reading == "not_voted"
     assert (await says(campaign, "1", 2)).answer_id is None
     later = await campaign.db.fetchval(

@@ -131,7 +131,7 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
 
 
 async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaigns.addressing, "PAGE", 10)
+    monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 10)
     await _people(muster, 35)
     campaign = await _campaign(muster)
     async with connected(muster) as db:
@@ -161,7 +161,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
 async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
     muster: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(campaigns.addressing, "PAGE", 1)
+    monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 1)
     async with connected(muster) as db:
         for name in ("first", "second"):
             await add_person(db, name, sms="+447700900001")
@@ -180,7 +180,7 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
 async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
     muster: Runtime, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr(campaigns.addressing, "PAGE", page)
+    monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", page)
     async with connected(muster) as db:
         for n in range(9):
             await add_person(db, f"P{n}", sms=f"+44770090000{n % 3}")
@@ -197,7 +197,7 @@ async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
 
 
 async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaigns.addressing, "PAGE", 5)
+    monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 5)
     await _people(muster, 40)
     campaign = await _campaign(muster)
 
@@ -296,7 +296,7 @@ async def test_members_imported_between_two_steps_get_the_second(muster: Runtime
 async def test_pausing_in_the_middle_of_a_launch_stops_it_and_resuming_goes_on(
     muster: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(campaigns.addressing, "PAGE", 5)
+    monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 5)
     await _people(muster, 20)
     campaign = await _campaign(muster)
     async with connected(muster) as db:  # as if a launch had been killed after the first page

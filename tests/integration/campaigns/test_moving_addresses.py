@@ -10,7 +10,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from messaging.channels.channel import Retry
 from messaging.outbox.claim import StepChannel, claim, hand_back
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.states import Reason, State
 from tests.support.appointments import (
@@ -43,9 +43,11 @@ async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
         done = await claim(db, await queue(db), limit=9, now=clock.now, dispatcher_id=await dispatcher(db))
         deploy, busy, gone = done.messages
         assert await hand_back(db, [deploy, gone]) == 2
-        await record(db, [], [Intent(busy.message_id, busy.attempt, None, None)], source="worker", now=clock.now)
+        await record_outcomes(
+            db, [], [Intent(busy.message_id, busy.attempt, None, None)], source="worker", now=clock.now
+        )
         too_busy = outcome_of(busy, Retry(Reason.BUSY, "429", "Too many requests"), send_before=None)
-        await record(db, [too_busy], [], source="worker", now=clock.now)
+        await record_outcomes(db, [too_busy], [], source="worker", now=clock.now)
     await load(
         f"deploy,Ann,{NEW},,,,2026-11-25 14:30",
         "busy,Bo,+447700900098,,,,2026-11-25 14:30",
@@ -72,8 +74,10 @@ async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
     async with connected(muster) as db:
         done = await claim(db, await queue(db), limit=9, now=clock.now, dispatcher_id=await dispatcher(db))
         [it] = done.messages
-        await record(db, [], [Intent(it.message_id, it.attempt, None, None)], source="worker", now=clock.now)
-        await record(db, [Outcome(it.message_id, it.attempt, State.AMBIGUOUS)], [], source="worker", now=clock.now)
+        await record_outcomes(db, [], [Intent(it.message_id, it.attempt, None, None)], source="worker", now=clock.now)
+        await record_outcomes(
+            db, [Outcome(it.message_id, it.attempt, State.AMBIGUOUS)], [], source="worker", now=clock.now
+        )
         await db.execute("update message set state = 'queued', wire_at = null")  # no trace of it at the provider
     await load(f"1,Ann,{NEW},,,,2026-11-25 14:30")
     await follow_dates(muster)
@@ -96,7 +100,7 @@ async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is
     assert await follow_dates(muster) == 1
     late = [handed_back(done.messages[0]), Outcome(done.messages[1].message_id, done.messages[1].attempt, State.FAILED)]
     async with connected(muster) as db:
-        await record(db, late, [], source="worker", now=clock.now)
+        await record_outcomes(db, late, [], source="worker", now=clock.now)
         assert await outcomes(muster) == {
             "moves": ("queued", None, utc(28, 14, 30)), "renamed": ("queued", None, utc(24, 14, 30)),
         }  # fmt: skip
@@ -148,7 +152,7 @@ async def test_one_message_that_cannot_be_changed_is_left_for_later_and_stops_no
         due = [row["not_before"] for row in await db.fetch("select not_before from message order by message_id")]
         assert due == [*[utc(25, 14, 30)] * 2, utc(24, 14, 30), *[utc(25, 14, 30)] * 2, *[utc(26, 2, 30)] * 5]
         title = await db.fetchval("select title from alert where resolved_at is null")
-        assert "Nothing could be done for 1 people, such as the person 3" in title
+        assert "Nothing could be done for 1 person, number 2." in title
         assert await db.fetchval("select count(*) from date_change") == 1
         await db.execute("drop trigger stuck on message")
     assert await follow_dates(muster) == 1
@@ -170,7 +174,7 @@ async def test_where_no_message_can_be_changed_a_look_ends_and_all_are_done_late
         await load(*lines(26))
         assert await follow_dates(muster) == 0
         title = await db.fetchval("select title from alert where resolved_at is null")
-        assert "Nothing could be done for 60 people" in title
+        assert "Nothing could be done for 60 people, such as number 10." in title
         await db.execute("drop trigger stuck on message")
     assert await follow_dates(muster) == 60
 

@@ -24,7 +24,7 @@ from campaigns.replies.classification import OwnMail
 from campaigns.replies.reply_inbox import open_replies, read_by_staff, reply_thread
 from core.db import Connection
 from core.errors import Conflict
-from core.link_lifetime import LINK_LIFETIME
+from core.member_link_lifetime import LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator

@@ -32,7 +32,7 @@ from core.db import Connection
 from core.errors import InputError
 from core.http.outbound_http import open_outbound_http
 from core.keyring import digest
-from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
+from core.member_link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.outbox.dispatcher import Dispatcher
@@ -241,7 +241,7 @@ async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settin
     assert settings.database_url is not None
     async with alone(settings.database_url) as first:
         assert first is not None
-        async with alone(settings.database_url, patience=0.3) as second:
+        async with alone(settings.database_url, chunk_timeout=0.3) as second:
             assert second is None
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (0,)

@@ -72,7 +72,12 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     [sent] = [message for message in sandbox.twilio.messages if message.direction == "outbound-api"]
     assert (sent.to, sent.sender, sent.body) == (PHONE, NUMBER, "We ring you at six - is that right?")
     status = await message_status(campaign.db, message_id)
-    assert (status.person_id, status.kind, status.asked_by, status.says) == (ann.person_id, "answer", "olga", words)
+    assert (status.person_id, status.kind, status.asked_by, status.says) == (
+        ann.person_id,
+        "staff_reply",
+        "olga",
+        words,
+    )
     shown = muster(settings, "show", number).stdout
     assert f"olga answered, message {message_id} (accepted): {words}" in shown
     assert "Closed by olga" in shown
@@ -106,7 +111,7 @@ async def test_a_reply_whose_answer_fails_opens_again_and_says_why(campaign: Cam
     )
     assert (await reopen_unanswered(db), await reopen_unanswered(db)) == (1, 0)
     [shown] = await open_replies(db)
-    assert (shown.why_open, shown.reply_id) == ("answer_failed", said.reply_id)
+    assert (shown.why_open, shown.reply_id) == ("staff_reply_failed", said.reply_id)
     assert "did not arrive. The provider refused the text of the message." in str(shown.note)
     muster(settings, "close", number)
     assert await reopen_unanswered(db) == 0, "staff have dealt with it since"

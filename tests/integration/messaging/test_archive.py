@@ -326,7 +326,7 @@ async def test_nothing_is_archived_while_anything_is_sent(db: Connection, past: 
 
 HOT = {
     "messaging/outbox/claim": ("list_due_queues", "claim", "hand_back"),
-    "messaging/outbox/outcomes": ("record",),
+    "messaging/outbox/outcomes": ("record_outcomes",),
     "messaging/outbox/receipts": ("find_receipted", "move_states", "record_receipts"),
     "messaging/outbox/steps": ("finish_drained", "cancel_steps"),
     "messaging/outbox/counts": ("count_steps",),

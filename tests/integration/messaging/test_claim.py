@@ -9,7 +9,7 @@ import pytest
 from core.db import Connection, Pool
 from messaging.goals import meet
 from messaging.outbox.claim import claim, due_queues, hand_back
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
 from messaging.states import State
 from messaging.suppression import suppress
@@ -208,12 +208,12 @@ async def test_an_unsent_message_is_handed_back_as_if_never_claimed(db: Connecti
 
 async def mark(db: Connection, message_id: int, attempt: int = 1, *, now: datetime = NOON) -> State | None:
     intents = [Intent(message_id, attempt, b"c" * 15 + bytes([message_id]), None)]
-    return (await record(db, [], intents, source="test", now=now)).get(message_id)
+    return (await record_outcomes(db, [], intents, source="test", now=now)).get(message_id)
 
 
 async def accept(db: Connection, message_id: int, attempt: int, provider_id: str) -> None:
     outcome_of = Outcome(message_id, attempt, State.ACCEPTED, code="201 queued", provider_id=provider_id, segments=1)
-    await record(db, [outcome_of], [], source="twilio", now=NOON)
+    await record_outcomes(db, [outcome_of], [], source="twilio", now=NOON)
 
 
 async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
@@ -334,7 +334,7 @@ async def test_a_retry_waits_and_clears_its_intent(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     outcome_of = Outcome(only, 1, State.QUEUED, code="20429", delay=60.0)
-    await record(db, [outcome_of], [], source="twilio", now=NOON)
+    await record_outcomes(db, [outcome_of], [], source="twilio", now=NOON)
     row = await message(db, only)
     assert (row["state"], row["wire_at"], row["not_before"]) == ("queued", None, later(minutes=1))
 

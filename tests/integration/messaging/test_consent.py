@@ -9,7 +9,7 @@ from campaigns.addressing import candidates
 from core.db import Connection
 from messaging.consent import Consent, consents_of, current_consent, record_consents
 from messaging.outbox.claim import claim
-from messaging.outbox.outcomes import Intent, record
+from messaging.outbox.outcomes import Intent, record_outcomes
 from messaging.states import State, sentence
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, agree, dispatcher, events, message, states
@@ -48,7 +48,7 @@ async def test_the_last_eligibility_check_sees_a_withdrawn_consent(db: Connectio
     (taken,) = (await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))).messages
     await agree(db, 1, action="withdraw", at=now)
     mark = Intent(only, taken.attempt, b"c", b"u")
-    assert await record(db, [], [mark], source="twilio", now=now) == {only: State.SUPPRESSED}
+    assert await record_outcomes(db, [], [mark], source="twilio", now=now) == {only: State.SUPPRESSED}
     assert (await message(db, only))["reason"] == "no_consent"
 
 

@@ -9,7 +9,7 @@ from core.db import Connection
 from core.frequency_caps import parse_caps
 from messaging.goals import create_goal, meet
 from messaging.outbox.claim import claim, due_queues, hand_back
-from messaging.outbox.outcomes import Intent, record
+from messaging.outbox.outcomes import Intent, record_outcomes
 from messaging.states import State
 from messaging.suppression import suppress
 from tests.support.outbox_rows import NOON, Step, add_messages, add_step, agree, dispatcher, later, message, states
@@ -34,7 +34,7 @@ async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def leaves(db: Connection, message_id: int, now: datetime = NOON) -> bool:
     """Whether a taken message may go on the wire."""
-    recorded = await record(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
+    recorded = await record_outcomes(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
     return recorded[message_id] is State.SENDING
 
 

@@ -21,13 +21,13 @@ from core.errors import SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.channels import Channel, open_channels
-from messaging.channels.breaker import MAX_PAUSE, THRESHOLD
+from messaging.channels.breaker import MAX_FAILURES, MAX_PAUSE
 from messaging.channels.failover import FailoverChannel
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
 from messaging.outbox.manual_review import settle_held
-from messaging.outbox.outcomes import Intent, record
+from messaging.outbox.outcomes import Intent, record_outcomes
 from messaging.outbox.reconcile import Reconciled
 from muster.app import make_app
 from muster.operator import operator
@@ -50,7 +50,7 @@ from webhooks import process_inbound
 
 ANN = "+447700900123"
 MANY = 60
-UNKNOWN_AT_MOST = THRESHOLD + 4
+UNKNOWN_AT_MOST = MAX_FAILURES + 4
 """Until a provider is left out: as many as that takes, and one more on each connection."""
 
 
@@ -161,7 +161,7 @@ async def test_a_text_the_first_provider_may_have_never_goes_by_the_second(
     weather(sandbox, dropped=1.0)  # accepted, and then the connection drops
     step, _ = await queue(runtime, db)
     delivered = await deliver(runtime, channels)
-    assert THRESHOLD <= delivered.ambiguous <= UNKNOWN_AT_MOST
+    assert MAX_FAILURES <= delivered.ambiguous <= UNKNOWN_AT_MOST
     assert delivered.accepted == MANY - delivered.ambiguous
     assert by_either(sandbox) == Counter(numbers(MANY))
     reconciled = await reconcile_steadily(runtime, channels, settle=0)
@@ -183,7 +183,7 @@ async def test_a_text_the_first_provider_never_had_goes_by_a_working_one(
     weather(sandbox, broken=1.0)  # 500, and nothing stored
     step, _ = await queue(runtime, db)
     delivered = await deliver(runtime, channels)
-    assert THRESHOLD <= delivered.ambiguous <= UNKNOWN_AT_MOST
+    assert MAX_FAILURES <= delivered.ambiguous <= UNKNOWN_AT_MOST
     assert (await reconcile_steadily(runtime, channels, settle=0)).again == delivered.ambiguous
     assert (await deliver(runtime, channels)).accepted == delivered.ambiguous
     assert by_vonage(sandbox) == Counter(numbers(MANY))
@@ -203,10 +203,10 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     assert (await deliver(away, channels)).ambiguous == 2
     assert await reconcile_steadily(away, channels, settle=0) == Reconciled()
     assert await states(db, step) == {"ambiguous": 2}
-    assert (await reconcile_steadily(away, channels, settle=0, patience=0)).held_for_staff == 2
+    assert (await reconcile_steadily(away, channels, settle=0, receipt_timeout=0)).held_for_staff == 2
     assert (await events(db, ids[1]))[-1] == (None, "reconcile", "held")
     assert "held" in {alert.key for alert in await open_alerts(db)}
-    assert await reconcile_steadily(away, channels, settle=0, patience=0) == Reconciled()
+    assert await reconcile_steadily(away, channels, settle=0, receipt_timeout=0) == Reconciled()
     # the receipt of the one that was taken comes at last, and settles it; the other one is a person's to decide
     async with TestServer(make_app(away)) as web:
         (sent,) = sandbox.vonage.sent_to(taken)
@@ -252,13 +252,13 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     intents = [
         Intent(message.message_id, message.attempt, None, None, "vonage", VONAGE_FROM) for message in taken.messages
     ]
-    await record(db, [], intents, source="sms", now=NOON)
+    await record_outcomes(db, [], intents, source="sms", now=NOON)
     await stop_hearts(db)
     assert (await reconcile_steadily(runtime)).ambiguous == 1
     # Vonage has been taken out of the settings meanwhile: Twilio's list says nothing about it
     async with open_channels(with_settings(runtime, vonage_api_key=None).settings, runtime.http) as channels:
         assert isinstance(channels["sms"], TwilioChannel)
-        assert (await reconcile_steadily(runtime, channels, settle=0, patience=0)).held_for_staff == 1
+        assert (await reconcile_steadily(runtime, channels, settle=0, receipt_timeout=0)).held_for_staff == 1
     assert (await message(db, only))["state"] == "ambiguous"
 
 
@@ -309,7 +309,7 @@ async def test_a_killed_worker_loses_and_doubles_no_text(
     clock.now += MAX_PAUSE
 
     async def settled() -> bool:
-        await reconcile_steadily(runtime, channels, settle=0, patience=0)
+        await reconcile_steadily(runtime, channels, settle=0, receipt_timeout=0)
         await deliver(runtime, channels)
         left: int = await db.fetchval("select count(*) from message where state <> 'accepted' and reason <> 'held'")
         return left == 0

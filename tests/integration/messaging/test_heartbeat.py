@@ -17,7 +17,7 @@ from messaging.channels.smtp.channel import SmtpChannel
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from messaging.outbox.claim import claim
-from messaging.outbox.heartbeat import LEASE, Heartbeat
+from messaging.outbox.heartbeat import LEASE_LASTS, Heartbeat
 from messaging.outbox.reconcile import AT_ONCE, SQL, Reconciled, reconcile
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
@@ -66,7 +66,7 @@ async def silent_for(db: Connection, dispatcher_id: int, seconds: float) -> None
     await db.execute(
         "update dispatcher set until = clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second'"
         " where dispatcher_id = $1",
-        dispatcher_id, LEASE, seconds,
+        dispatcher_id, LEASE_LASTS, seconds,
     )  # fmt: skip
 
 
@@ -86,9 +86,9 @@ async def test_only_a_worker_steady_for_a_lease_declares_others_lost(runtime: Ru
         "a worker without a heartbeat declares nobody lost"
     )
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "a new worker declares nobody lost"
-    await steady_for(db, dispatcher_id, LEASE - 1)
+    await steady_for(db, dispatcher_id, LEASE_LASTS - 1)
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
-    await steady_for(db, dispatcher_id, LEASE + 1)
+    await steady_for(db, dispatcher_id, LEASE_LASTS + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).returned == 1
 
 
@@ -110,7 +110,7 @@ async def test_after_an_outage_no_worker_is_declared_lost(runtime: Runtime, db: 
         assert await heartbeat._beat_once()
         assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "it has only just beaten again"
         assert await other._beat_once()
-        await steady_for(db, first_id, LEASE + 1)
+        await steady_for(db, first_id, LEASE_LASTS + 1)
         assert await reconcile(runtime, dispatcher_id=first_id) == Reconciled(), "and by now the other has, too"
         assert other.holds(holder)
     assert await states(db, step) == {"sending": 1}
@@ -139,7 +139,7 @@ async def test_unknown_outcomes_wait_until_the_reconciler_is_steady(runtime: Run
     )
     dispatcher_id = await dispatcher(db, "reconciler")
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
-    await steady_for(db, dispatcher_id, LEASE + 1)
+    await steady_for(db, dispatcher_id, LEASE_LASTS + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
     assert (await events(db, only))[-1] == ("queued", "reconcile", "no_answer")
 
@@ -153,7 +153,7 @@ async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) 
     await silent_for(db, dead, 60)
     async with db.transaction():
         began = await db.fetchval("select now()")
-        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE)
+        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE_LASTS)
         assert row is not None
         assert row["ambiguous"] == 1
         assert await db.fetchval("select changed_at from message") > began
@@ -286,7 +286,7 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
             return bool(await db.fetchval("select wire_at is not null from message"))
 
         await until(marked)
-        sender._heartbeat._confirmed_at -= LEASE
+        sender._heartbeat._confirmed_at -= LEASE_LASTS
         done = await running
     assert (done.handed_back, done.accepted) == (1, 1)
     assert len(sandbox.mailbox) == 1

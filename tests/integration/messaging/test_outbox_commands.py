@@ -10,7 +10,7 @@ from core.db import Connection
 from core.frequency_caps import parse_caps
 from core.settings import Settings
 from messaging.outbox.claim import claim
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import SENTENCES, Reason, State
 from messaging.suppression import suppress
@@ -66,9 +66,9 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     for now in (NOON, later(hours=2), later(hours=23), later(hours=26)):
         taken = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=host, caps=caps)
     attempt = taken.messages[0].attempt
-    await record(db, [], [Intent(only, attempt, None, None)], source="twilio", now=NOON)
+    await record_outcomes(db, [], [Intent(only, attempt, None, None)], source="twilio", now=NOON)
     done = Outcome(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)
-    await record(db, [done], [], source="twilio", now=NOON)
+    await record_outcomes(db, [done], [], source="twilio", now=NOON)
     undelivered = Receipt(
         None, "SM1", State.UNDELIVERED, "twilio", "30003", NOON, reason=Reason.UNREACHABLE, again=2
     )  # fmt: skip

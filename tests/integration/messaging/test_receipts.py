@@ -7,7 +7,7 @@ import pytest
 
 from core.alerts import open_alerts
 from core.db import Connection
-from messaging.outbox.outcomes import Outcome, record
+from messaging.outbox.outcomes import Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
@@ -71,7 +71,7 @@ async def test_a_receipt_may_come_before_the_request_returned(db: Connection) ->
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("sent", "SM1")
     accepted = Outcome(only, 1, State.ACCEPTED, code="201 queued", provider_id="SM1", segments=2)
-    await record(db, [accepted], [], source="twilio", now=NOON)
+    await record_outcomes(db, [accepted], [], source="twilio", now=NOON)
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("sent", "SM1")
 

@@ -14,7 +14,7 @@ from messaging.channels import Channel, open_channels
 from messaging.channels.channel import Trace
 from messaging.outbox.claim import claim
 from messaging.outbox.manual_review import settle_held
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.reconcile import Reconciled
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
@@ -65,7 +65,7 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     (only,) = await add_messages(db, step, channel, [address])
     taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     intents = [Intent(message.message_id, message.attempt, None, None) for message in taken.messages]
-    await record(db, [], intents, source="test", now=NOON)
+    await record_outcomes(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
     return step, only
 
@@ -202,7 +202,7 @@ async def test_messages_waiting_beyond_their_deadline_expire(runtime: Runtime, d
 async def test_messages_returned_to_a_cancelled_campaign_are_withdrawn(runtime: Runtime, db: Connection) -> None:
     step, only = await left_behind(db)
     await cancel_steps(db, step.campaign_id)
-    await record(db, [Outcome(only, 1, State.QUEUED, Reason.BUSY, delay=0.0)], [], source="test", now=NOON)
+    await record_outcomes(db, [Outcome(only, 1, State.QUEUED, Reason.BUSY, delay=0.0)], [], source="test", now=NOON)
     assert await states(db, step) == {"queued": 1}
     assert (await reconcile_steadily(runtime)).withdrawn == 1
     row = await message(db, only)
@@ -246,7 +246,7 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
         assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
         assert (await alerts(db))["held"].startswith("2 messages may")
         for one in (first, second):  # what came of them is known after all
-            await record(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
+            await record_outcomes(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
         await reconcile_steadily(runtime)
         assert "held" not in await alerts(db)
 
@@ -258,7 +258,7 @@ async def test_only_retried_messages_are_counted_as_retried(
     await reconcile_steadily(runtime)
 
     async def settled_meanwhile(*_: object) -> list[Trace]:
-        await record(db, [Outcome(only, 1, State.ACCEPTED)], [], source="test", now=NOON)
+        await record_outcomes(db, [Outcome(only, 1, State.ACCEPTED)], [], source="test", now=NOON)
         return []
 
     monkeypatch.setattr(channels["sms"], "trace", settled_meanwhile)

@@ -14,7 +14,7 @@ from core.db import Connection, open_pool
 from messaging.channels.channel import Retry
 from messaging.channels.twilio.codes import meaning_of
 from messaging.outbox.claim import Claimed, claim
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.retries import outcome_of, pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
@@ -50,9 +50,9 @@ async def send(db: Connection, step: Step, sid: str, now: datetime) -> int:
     """Claim, mark and have taken what is due; how many there were."""
     claimed = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
     for each in claimed.messages:
-        await record(db, [], [Intent(each.message_id, each.attempt, None, None)], source="twilio", now=now)
+        await record_outcomes(db, [], [Intent(each.message_id, each.attempt, None, None)], source="twilio", now=now)
         done = Outcome(each.message_id, each.attempt, State.ACCEPTED, code="201 queued", provider_id=sid, segments=1)
-        await record(db, [done], [], source="twilio", now=now)
+        await record_outcomes(db, [done], [], source="twilio", now=now)
     return len(claimed.messages)
 
 
@@ -126,7 +126,9 @@ async def test_a_late_delivery_stops_a_second_try_that_is_claimed_and_not_on_the
     await say(db, State.UNDELIVERED, "SM1", 30003)
     (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
     assert (await say(db, State.DELIVERED, "SM1", message_id=only)).state is State.DELIVERED
-    granted = await record(db, [], [Intent(only, again.attempt, b"x" * 16, None)], source="twilio", now=tomorrow())
+    granted = await record_outcomes(
+        db, [], [Intent(only, again.attempt, b"x" * 16, None)], source="twilio", now=tomorrow()
+    )
     assert granted == {}
     assert (await message(db, only))["state"] == "delivered"
 
@@ -135,10 +137,10 @@ async def test_a_second_try_on_the_wire_is_known_by_both_its_names(db: Connectio
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
     (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
-    await record(db, [], [Intent(only, again.attempt, None, None)], source="twilio", now=tomorrow())
+    await record_outcomes(db, [], [Intent(only, again.attempt, None, None)], source="twilio", now=tomorrow())
     await say(db, State.DELIVERED, "SM1")
     done = Outcome(only, again.attempt, State.ACCEPTED, code="201 queued", provider_id="SM2", segments=1)
-    await record(db, [done], [], source="twilio", now=tomorrow())
+    await record_outcomes(db, [done], [], source="twilio", now=tomorrow())
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("delivered", "SM2")
     for sid in ("SM1", "SM2"):
@@ -165,11 +167,11 @@ async def test_a_late_outcome_of_an_ended_try_changes_nothing(db: Connection) ->
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
     (first,) = (await claim(db, step.step("sms"), limit=1, now=NOW, dispatcher_id=await dispatcher(db))).messages
-    await record(db, [], [Intent(only, first.attempt, None, None)], source="twilio", now=NOW)
+    await record_outcomes(db, [], [Intent(only, first.attempt, None, None)], source="twilio", now=NOW)
     await say(db, State.SENT, "SM1", message_id=only)
     await say(db, State.UNDELIVERED, "SM1", 30003, message_id=only)
     done = Outcome(only, first.attempt, State.ACCEPTED, code="201 queued", provider_id="SM1", segments=1)
-    await record(db, [done], [], source="twilio", now=NOW)
+    await record_outcomes(db, [done], [], source="twilio", now=NOW)
     row = await message(db, only)
     assert (row["state"], row["provider_id"]) == ("queued", None)
     assert await send(db, step, "SM2", tomorrow()) == 1
@@ -234,7 +236,7 @@ class Race:
         if self.held is None:
             return
         mark = Intent(self.only, self.held.attempt, None, None)
-        granted = await record(self.db, [], [mark], source="twilio", now=self.now)
+        granted = await record_outcomes(self.db, [], [mark], source="twilio", now=self.now)
         if granted.get(self.only) is State.SENDING:
             assert not self.arrived, "it had arrived, and left again"
             self.wired = self.held
@@ -246,7 +248,7 @@ class Race:
             return
         attempt, self.wired = self.wired.attempt, None
         done = Outcome(self.only, attempt, State.ACCEPTED, code="201", provider_id=self.sids[-1], segments=1)
-        await record(self.db, [done], [], source="twilio", now=self.now)
+        await record_outcomes(self.db, [done], [], source="twilio", now=self.now)
 
     async def receive(self, which: int, state: State) -> None:
         if not self.sids:

@@ -8,18 +8,18 @@ from core.db import Connection
 from messaging.outbox.manual_review import settle_held
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import (
-    SHARE,
+    MAX_RECENT_TRIES,
+    MIN_REFUSALS,
+    MIN_REFUSED_SHARE,
+    RECENT_SECONDS,
     SQL,
-    THRESHOLD,
-    TRIES,
-    UNKNOWN,
-    WINDOW,
+    UNKNOWN_FOR_ALERT,
     alert_unknown_outcomes,
     pause_if_refused,
     resume_sender,
 )
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
-from messaging.outbox.unknown_rate import LAST, MANY, UnknownRate
+from messaging.outbox.unknown_rate import MIN_UNKNOWN_TRIES, RECENT_TRIES, UnknownRate
 from messaging.states import OUR_FAULT, State
 from muster.operator import operator
 from tests.support.outbox_rows import NOON, SMS_FROM, Step, add_messages, add_step, events, later, message, states
@@ -50,7 +50,7 @@ async def stopped(db: Connection, step: Step) -> str | None:
 async def test_a_sender_that_sent_well_for_hours_stops_as_soon_as_a_new_one(db: Connection) -> None:
     step = await add_step(db)
     await fill(db, step, 5_000, "delivered", minutes=60)
-    await fill(db, step, THRESHOLD, "undelivered", reason="filtered", first=10_000)
+    await fill(db, step, MIN_REFUSALS, "undelivered", reason="filtered", first=10_000)
     reason = await stopped(db, step)
     assert reason == "10 of the last 10 messages were refused. A network filtered the message as unwanted."
     (alert,) = await open_alerts(db)
@@ -61,8 +61,8 @@ async def test_a_fast_sender_is_judged_by_its_last_tries(db: Connection) -> None
     step = await add_step(db)
     await fill(db, step, 20_000, "accepted", minutes=1)
     assert await stopped(db, step) is None
-    await fill(db, step, TRIES, "accepted", first=30_000)
-    few = int(SHARE * TRIES)
+    await fill(db, step, MAX_RECENT_TRIES, "accepted", first=30_000)
+    few = int(MIN_REFUSED_SHARE * MAX_RECENT_TRIES)
     await fill(db, step, few, "failed", reason="account_refused", first=40_000)
     assert await stopped(db, step) is None
     await fill(db, step, 3, "failed", reason="account_refused", first=50_000)
@@ -71,8 +71,8 @@ async def test_a_fast_sender_is_judged_by_its_last_tries(db: Connection) -> None
 
 async def test_old_refusals_do_not_count(db: Connection) -> None:
     step = await add_step(db)
-    await fill(db, step, 50, "failed", reason="sender_refused", minutes=WINDOW / 60 + 1)
-    await fill(db, step, THRESHOLD - 1, "failed", reason="sender_refused", first=100)
+    await fill(db, step, 50, "failed", reason="sender_refused", minutes=RECENT_SECONDS / 60 + 1)
+    await fill(db, step, MIN_REFUSALS - 1, "failed", reason="sender_refused", first=100)
     assert await stopped(db, step) is None
     await fill(db, step, 1, "failed", reason="sender_refused", first=200)
     assert await stopped(db, step)
@@ -82,7 +82,7 @@ async def test_one_sender_is_not_measured_by_anothers_failures(db: Connection) -
     good = await add_step(db, campaign_id=1)
     bad = await add_step(db, campaign_id=2, sms_from="+447480222222")
     await fill(db, good, 1_000, "accepted")
-    await fill(db, bad, THRESHOLD, "failed", reason="sender_refused", first=5_000)
+    await fill(db, bad, MIN_REFUSALS, "failed", reason="sender_refused", first=5_000)
     assert await stopped(db, good) is None
     assert await stopped(db, bad)
     assert await stopped(db, good) is None
@@ -94,7 +94,7 @@ async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection)
     await db.execute("analyze message")
     rows = await db.fetch(
         "explain (analyze, costs off, timing off, buffers) " + SQL["list_refused"],
-        [step.step_id], [*OUR_FAULT], THRESHOLD, SHARE, WINDOW, TRIES,
+        [step.step_id], [*OUR_FAULT], MIN_REFUSALS, MIN_REFUSED_SHARE, RECENT_SECONDS, MAX_RECENT_TRIES,
     )  # fmt: skip
     plan = "\n".join(row[0] for row in rows)
     assert "message_sent" in plan, plan
@@ -107,14 +107,14 @@ async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection)
 
 async def test_many_unknown_outcomes_raise_one_alert_that_passes_with_them(db: Connection) -> None:
     step = await add_step(db)
-    await fill(db, step, UNKNOWN - 1, "ambiguous", reason="no_answer")
+    await fill(db, step, UNKNOWN_FOR_ALERT - 1, "ambiguous", reason="no_answer")
     await fill(db, step, 50, "ambiguous", reason="worker_lost", first=100)  # a lost worker says nothing of a provider
     assert await alert_unknown_outcomes(db) == []
     await fill(db, step, 1, "ambiguous", reason="no_answer", first=200)
     assert await alert_unknown_outcomes(db) == await alert_unknown_outcomes(db) == [step.senders["sms"]]
     (alert,) = await open_alerts(db)
     assert (alert.severity, alert.times) == ("warning", 1)
-    assert f"whether {UNKNOWN} messages from {SMS_FROM} were sent" in alert.title
+    assert f"whether {UNKNOWN_FOR_ALERT} messages from {SMS_FROM} were sent" in alert.title
     await db.execute("update message set state = 'accepted'")
     assert await alert_unknown_outcomes(db) == []
     assert await open_alerts(db) == []
@@ -122,11 +122,11 @@ async def test_many_unknown_outcomes_raise_one_alert_that_passes_with_them(db: C
 
 def test_a_worker_goes_slower_only_when_many_of_the_last_got_no_answer() -> None:
     doubts = UnknownRate()
-    assert not any(doubts.note(1, unknown=True) for _ in range(MANY - 1))
+    assert not any(doubts.note(1, unknown=True) for _ in range(MIN_UNKNOWN_TRIES - 1))
     assert not doubts.note(1, unknown=False)
     assert doubts.note(1, unknown=True)
     assert not doubts.note(2, unknown=True), "each sender for itself"
-    for _ in range(LAST):
+    for _ in range(RECENT_TRIES):
         doubts.note(1, unknown=False)
     assert not doubts.note(1, unknown=True)
 

@@ -156,13 +156,13 @@ async def test_a_connection_left_alone_is_asked_first_or_given_up(monkeypatch: p
     async with serving(Relay()) as relay, channel_to(relay.url) as channel:
         assert isinstance(await channel.send(mail()), Accepted)
         assert relay.count("NOOP") == 0
-        monkeypatch.setattr(smtp_channel, "QUIET", 0.0)
+        monkeypatch.setattr(smtp_channel, "NOOP_AFTER", 0.0)
         assert isinstance(await channel.send(mail()), Accepted)
         assert (relay.count("NOOP"), relay.connections) == (1, 1)
         relay.answers["NOOP"] = [b"451 4.3.0 not well\r\n"]
         assert isinstance(await channel.send(mail()), Accepted)
         assert (relay.count("NOOP"), relay.connections) == (2, 2)
-        monkeypatch.setattr(smtp_channel, "IDLE", 0.0)
+        monkeypatch.setattr(smtp_channel, "MAX_IDLE_TIME", 0.0)
         assert isinstance(await channel.send(mail()), Accepted)
         assert (relay.count("NOOP"), relay.connections) == (2, 3)
 
@@ -171,7 +171,7 @@ async def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> N
     async with serving(Relay()) as relay, channel_to(relay.url) as channel:
         await asyncio.gather(channel.send(mail()), channel.send(mail()))
         assert len(channel._idle) == 2
-        monkeypatch.setattr(smtp_channel, "IDLE", 0.0)
+        monkeypatch.setattr(smtp_channel, "MAX_IDLE_TIME", 0.0)
         assert isinstance(await channel.send(mail()), Accepted)
         assert len(channel._idle) == 1
 

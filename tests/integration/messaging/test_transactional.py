@@ -61,7 +61,7 @@ async def new(
     db: Connection,
     text: str,
     *,
-    kind: MessageKind = MessageKind.ANSWER,
+    kind: MessageKind = MessageKind.STAFF_REPLY,
     channel: ChannelName = "sms",
     address: str = "",
     **more: Any,
@@ -97,9 +97,9 @@ async def test_two_messages_to_one_person_are_two(runtime: Runtime, sandbox: San
         assert applied.moved
         told = await message_status(db, first)
         assert (told.state, told.kind, told.says, told.campaign_id) == (
-            "delivered", "answer", "Your code is 1111.", None,
+            "delivered", "staff_reply", "Your code is 1111.", None,
         )  # fmt: skip
-        assert [one.kind for one in await list_messages(db)] == ["answer", "answer"]
+        assert [one.kind for one in await list_messages(db)] == ["staff_reply", "staff_reply"]
         assert [one.state for one in await history(db, first)] == ["queued", "sending", "accepted", "delivered"]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from campaigns.retention import archive_due, delete_year, summarise_year
 from core.db import Connection
-from core.link_lifetime import ARCHIVE_DELAY
+from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.outbox.concealment import Contents
@@ -56,7 +56,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 async def ask(
-    db: Connection, address: str, *, text: str = "An answer", kind: MessageKind = MessageKind.ANSWER,
+    db: Connection, address: str, *, text: str = "An answer", kind: MessageKind = MessageKind.STAFF_REPLY,
     person_id: int | None = None, at: datetime | None = None, reference: str | None = None,
 ) -> int:  # fmt: skip
     channel = "email" if "@" in address else "sms"
@@ -162,7 +162,7 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert not await archive_due(db, NOW - ARCHIVE_DELAY, PageViews(), now=NOW)
     assert [row["message_id"] for row in await db.fetch("select message_id from message order by 1")] == [waits, young]
     told = await message_status(db, old)
-    assert (told.state, told.kind, told.says, told.address) == ("delivered", "answer", None, "+447700900001")
+    assert (told.state, told.kind, told.says, told.address) == ("delivered", "staff_reply", None, "+447700900001")
     assert [one.state for one in await history(db, old)] == ["queued"]
     assert [one.message_id for one in await list_messages(db)] == [old, test, waits, young]
     assert await found_in(db, ("turquoise",)) == set()

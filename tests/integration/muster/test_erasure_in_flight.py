@@ -145,13 +145,13 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
     waits: list[tuple[bool, float]] = []
 
     async def seen(
-        db: Connection, ledgers: Mapping[str, str], *, patience: float = WRITERS_TIMEOUT
+        db: Connection, ledgers: Mapping[str, str], *, writers_timeout: float = WRITERS_TIMEOUT
     ) -> dict[str, int] | None:
-        waits.append((db.is_in_transaction(), patience))
-        return await find_high_water_mark(db, ledgers, patience=min(patience, 0.1))
+        waits.append((db.is_in_transaction(), writers_timeout))
+        return await find_high_water_mark(db, ledgers, writers_timeout=min(writers_timeout, 0.1))
 
     monkeypatch.setattr("webhooks.erasure.find_high_water_mark", seen)
-    monkeypatch.setattr(erasure, "TRIES", 3)
+    monkeypatch.setattr(erasure, "MAX_TRIES", 3)
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
@@ -163,7 +163,7 @@ async def test_an_erasure_waits_for_writers_of_the_inbound_log_without_locks(
         await transaction.rollback()
     assert "campaign list" not in refused.value.remedy
     assert len(waits) == 6
-    assert all((patience == 0) == holds for holds, patience in waits)
+    assert all((writers_timeout == 0) == holds for holds, writers_timeout in waits)
     assert await db.fetchval("select external_id from person") == "M-4711", "nothing was done"
     await erasure.erase(runtime, traces, actor=operator("olga"))
     assert await found_in(db, WORDS) == set()

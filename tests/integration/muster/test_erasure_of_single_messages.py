@@ -11,11 +11,11 @@ import pytest
 
 from campaigns.retention import archive_due
 from core.db import Connection
-from core.link_lifetime import ARCHIVE_DELAY
+from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.outbox.concealment import Contents
-from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
 from messaging.states import Reason, State
@@ -100,7 +100,7 @@ async def test_somebody_is_erased_whatever_single_messages_they_got(
         for (_, state), number in ids.items()
         if state == "wired"
     ]
-    granted = await record(db, put_off, intents, source="worker", now=datetime.now(UTC))
+    granted = await record_outcomes(db, put_off, intents, source="worker", now=datetime.now(UTC))
     assert granted == dict.fromkeys(claimed, State.SUPPRESSED)
     done = await erasing
     assert done["messages"] + done["archived_messages"] == len(ids)

@@ -78,14 +78,14 @@ async def hear_of(ended: asyncio.Queue[str]) -> None:
 )
 async def test_a_client_that_reads_nothing_is_disconnected(words: bytes) -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
-    async with slow_site(count=ended.put_nowait, takes_within=0.3) as (where, _), deaf(where, words) as client:
+    async with slow_site(count=ended.put_nowait, write_timeout=0.3) as (where, _), deaf(where, words) as client:
         await hear_of(ended)
         assert len(await read_all(client)) < len(MUCH)
 
 
 async def test_a_slow_client_gets_the_whole_answer() -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
-    async with slow_site(count=ended.put_nowait, takes_within=0.5) as (where, _), deaf(where, LARGE) as slow:
+    async with slow_site(count=ended.put_nowait, write_timeout=0.5) as (where, _), deaf(where, LARGE) as slow:
         loop, got = asyncio.get_running_loop(), 1
         for _ in range(3):
             async with deaf(where, LARGE):  # tells when the time that a client has is over
@@ -100,7 +100,7 @@ async def test_a_slow_client_gets_the_whole_answer() -> None:
 
 async def test_a_quiet_stream_is_kept() -> None:
     ended: asyncio.Queue[str] = asyncio.Queue()
-    async with slow_site(count=ended.put_nowait, takes_within=0.2) as (where, go_on):
+    async with slow_site(count=ended.put_nowait, write_timeout=0.2) as (where, go_on):
         streams = [await call(where, SLOW.replace(b"/slow", b"/stream")), await call(where, SLOW)]
         assert b"begun" in await streams[0][0].readuntil(b"begun\n")
         async with deaf(where, LARGE):
@@ -161,7 +161,7 @@ async def test_idle_ones_make_room_before_bodies_and_bodies_before_answers_that_
 
 async def test_the_one_that_has_taken_nothing_for_longest_makes_room_before_one_that_reads() -> None:
     async with (
-        slow_site(in_all=2, takes_within=3) as (where, _),
+        slow_site(in_all=2, write_timeout=3) as (where, _),
         deaf(where, LARGE) as reads,
         deaf(where, LARGE) as not_,
     ):

@@ -178,13 +178,13 @@ async def narrow(runtime: Runtime, **limits: Any) -> AsyncIterator[str]:
 
 
 async def test_a_client_that_sends_no_headers_is_disconnected(runtime: Runtime) -> None:
-    async with narrow(runtime, headers_within=0.2) as where:
+    async with narrow(runtime, headers_timeout=0.2) as where:
         for begun in (b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: "):
             assert await rest(await call(where, begun)) == b""
 
 
 async def test_slow_headers_do_not_extend_the_deadline(runtime: Runtime) -> None:
-    async with narrow(runtime, headers_within=0.3) as where:
+    async with narrow(runtime, headers_timeout=0.3) as where:
         reader, writer = await call(where, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         try:
             async with asyncio.timeout(20):
@@ -199,7 +199,7 @@ async def test_slow_headers_do_not_extend_the_deadline(runtime: Runtime) -> None
 
 
 async def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(runtime: Runtime) -> None:
-    async with narrow(runtime, headers_within=0.2) as where:
+    async with narrow(runtime, headers_timeout=0.2) as where:
         stream = await call(where, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200" in await stream[0].readline()
         stream[1].write(b"GET /healthz HTTP/1.1\r\nHost: ")
@@ -214,7 +214,7 @@ SLOW_WITH_A_BODY = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n
 async def test_headers_that_begin_behind_a_request_have_a_deadline_from_its_answer_on(
     request_: bytes, *, together: bool
 ) -> None:
-    async with slow_site(headers_within=0.2) as (where, go_on):
+    async with slow_site(headers_timeout=0.2) as (where, go_on):
         stream = await call(where, request_ + NEXT if together else request_)
         if not together:
             assert await rest(await call(where)) == b"", "long enough for the first to be under way"
@@ -226,7 +226,7 @@ async def test_headers_that_begin_behind_a_request_have_a_deadline_from_its_answ
 
 
 async def test_headers_that_begin_behind_a_request_and_end_in_time_are_answered() -> None:
-    async with slow_site(headers_within=0.2) as (where, go_on):
+    async with slow_site(headers_timeout=0.2) as (where, go_on):
         stream = await call(where, SLOW + NEXT)
         go_on.set()
         assert await answered(stream)
@@ -258,7 +258,7 @@ async def test_the_one_idle_for_longest_makes_room_however_long_ago_the_others_a
 
 async def test_silence_between_requests_is_no_slowness(runtime: Runtime) -> None:
     assert IDLE_FOR > 120, "proxies keep connections for two minutes, and send into one that is being closed"
-    async with narrow(runtime, headers_within=0.1) as where:
+    async with narrow(runtime, headers_timeout=0.1) as where:
         reader, writer = await call(where, HEALTH)
         assert b"alive" in await reader.readuntil(b"alive\n")
         await rest(await call(where))  # as long as headers may take

@@ -128,13 +128,13 @@ async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
 ) -> None:
     sender_id = await use_sender(db, "email", "ballot@union.test")
     asked = NewMessage(
-        MessageKind.ANSWER, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
+        MessageKind.STAFF_REPLY, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
     )  # fmt: skip
     await send_to(db, asked, at=NOW)
     why, rows, nobody = muster(
         settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"
     )
-    assert why.out.startswith("nobody in your people file\nMessage 1: an answer by a member of staff")
+    assert why.out.startswith("nobody in your people file\nMessage 1: a staff reply")
     assert (rows.json()[0]["external_id"], rows.json()[0]["name"]) == (None, "")
     assert (nobody.code, nobody.out) == (1, "")
     assert "bob@x.test, nothing was sent there, and nothing came from it." in nobody.err

@@ -23,7 +23,7 @@ from ballots.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
 from core.runtime import Runtime
-from messaging.outbox.schedule import CLAIMED
+from messaging.outbox.schedule import CLAIM_SIZE
 from muster.operator import operator
 from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq, work
 from sandbox import Sandbox, SandboxConfig, open_sandbox
@@ -143,10 +143,10 @@ async def test_every_worker_heeds_a_wake_up_at_once(
     assert muster.settings.redis_url is not None
     async with working(muster), working(muster), ArqWake(muster.settings.redis_url) as wake:
         await until(listeners(muster.redis, 2))
-        await launched(muster, 2 * CLAIMED)
+        await launched(muster, 2 * CLAIM_SIZE)
         await wake("deliver")
-        await until(all_sent(muster, 2 * CLAIMED))
-    assert recipients(sandbox) == everybody_once(2 * CLAIMED)
+        await until(all_sent(muster, 2 * CLAIM_SIZE))
+    assert recipients(sandbox) == everybody_once(2 * CLAIM_SIZE)
     assert await muster.pool.fetchval("select count(distinct dispatcher_id) from message") == 2
 
 

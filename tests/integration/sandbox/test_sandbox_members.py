@@ -14,7 +14,7 @@ import aiosmtplib
 import pytest
 from aiohttp import web
 
-from core.keyring import ALPHABET, LENGTH
+from core.keyring import ALPHABET, TOKEN_LENGTH
 from sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from sandbox.scanners import KINDS
 
@@ -100,7 +100,7 @@ async def asker() -> AsyncIterator[Asker]:
 
 
 def token() -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    return "".join(secrets.choice(ALPHABET) for _ in range(TOKEN_LENGTH))
 
 
 async def mail(sandbox: Sandbox, asker: Asker, people: int) -> None:

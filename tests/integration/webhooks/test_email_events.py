@@ -13,7 +13,7 @@ import pytest
 
 from core.db import Connection, open_pool
 from core.runtime import Runtime
-from messaging.outbox.bounces import ENOUGH
+from messaging.outbox.bounces import BOUNCES_TO_SUPPRESS
 from messaging.outbox.history import history
 from tests.support.email_events import NOW, Keys, World, open_world
 from tests.support.inbound_rows import Campaign, make_campaign, serve
@@ -191,13 +191,13 @@ async def test_soft_bounces_suppress_after_repeats_over_days_from_any_provider(
     world: World, campaign: Campaign, db: Connection
 ) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
-    for day, (provider, name) in enumerate(SOFT[:ENOUGH]):
+    for day, (provider, name) in enumerate(SOFT[:BOUNCES_TO_SUPPRESS]):
         message_id = await another(campaign, person, day)
         await two_days_pass(db)
         for _ in range(2):  # told twice, it counts once
             await world.tell(provider, name, message_id)
         suppressed = {(a, r) for _, a, r in await campaign.suppressed()}
-        assert suppressed == ({(ANN, "soft_bounced")} if day == ENOUGH - 1 else set())
+        assert suppressed == ({(ANN, "soft_bounced")} if day == BOUNCES_TO_SUPPRESS - 1 else set())
 
 
 async def two_days_pass(db: Connection) -> None:
@@ -221,18 +221,18 @@ async def another(campaign: Campaign, person_id: int, position: int) -> int:
 
 async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
-    ids = [await another(campaign, person, position) for position in range(ENOUGH + 2)]
+    ids = [await another(campaign, person, position) for position in range(BOUNCES_TO_SUPPRESS + 2)]
     output = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
     assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(output).encode())) == 200  # many at once
     await process_inbound(world.runtime, 100)
     assert {(await state_of(db, message_id))[0] for message_id in ids} == {"bounced"}
     assert await campaign.suppressed() == set()
-    assert await db.fetchval("select count(*) from soft_bounce") == ENOUGH + 2
+    assert await db.fetchval("select count(*) from soft_bounce") == BOUNCES_TO_SUPPRESS + 2
 
 
 async def test_a_delivery_clears_earlier_soft_bounces(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
-    for day in range(ENOUGH + 1):
+    for day in range(BOUNCES_TO_SUPPRESS + 1):
         await two_days_pass(db)
         if day == 1:
             await world.tell("sendgrid", "delivered", await another(campaign, person, 90))

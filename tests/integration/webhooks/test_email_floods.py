@@ -19,7 +19,7 @@ from tests.support.email_events import NOW, SNS_HOST, Keys, Request, World, open
 from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
 from webhooks import delete_stale_rows
-from webhooks.email.certificates import FETCHES
+from webhooks.email.certificates import MAX_FETCHES
 from webhooks.email.uploads import IN_ALL, OF_A_NETWORK
 
 MB = 1024 * 1024
@@ -113,7 +113,7 @@ def certificate(number: int) -> str:
     return f"https://{SNS_HOST}/SimpleNotificationService-{number:04}456789abcdef.pem"
 
 
-async def name_certificates(world: World, where: str, *, times: int = FETCHES + 5) -> list[int]:
+async def name_certificates(world: World, where: str, *, times: int = MAX_FETCHES + 5) -> list[int]:
     """As anybody can who knows the topic."""
     seen = []
     for number in range(times):
@@ -134,7 +134,7 @@ async def test_requests_with_made_up_certificates_delay_no_event_of_amazons(worl
     assert await tell(world) == 200
     asked = len(world.amazon.asked)
     assert 503 in await name_certificates(world, NETWORKS[0])
-    assert len(world.amazon.asked) == asked + FETCHES
+    assert len(world.amazon.asked) == asked + MAX_FETCHES
     assert await tell(world) == 200
     assert await tell(world, SigningCertURL=certificate(9999)) == 200, "a new one, named from elsewhere"
     kept = {row["url"] for row in await db.fetch("select url from sns_certificate")}

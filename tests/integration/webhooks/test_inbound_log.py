@@ -16,7 +16,7 @@ from core.db import Connection, open_pool
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
 from tests.support.inbound_rows import Moving
-from webhooks.inbound_log.inbound_log import FEW, MAX_PAUSE, MAX_TRIES, Intake, Item, process
+from webhooks.inbound_log.inbound_log import MAX_PAUSE, MAX_TRIES, SLOW_BATCH_SIZE, Intake, Item, process
 
 
 class Waking:
@@ -178,7 +178,7 @@ async def test_slow_items_share_small_transactions_and_delay_no_others(here: Run
         await put(here, f"slow {number}", source="slow")
         await put(here, f"quick {number}")
     assert await process(here, 100, {"slow": count, "t": count}, slow={"slow"}) == 24
-    assert together == {"slow": [FEW, FEW, 2], "t": [12]}
+    assert together == {"slow": [SLOW_BATCH_SIZE, SLOW_BATCH_SIZE, 2], "t": [12]}
     assert set((await states(db)).values()) == {"done"}
 
 

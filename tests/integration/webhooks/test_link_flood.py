@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestClient
 
 from api.keys import make_key
 from core.db import Connection
-from core.http.rate_limit import FLOOD, PER_NETWORK, RateLimit
-from core.keyring import ALPHABET, LENGTH
+from core.http.rate_limit import FLOOD_MISSES, PER_NETWORK, RateLimit
+from core.keyring import ALPHABET, TOKEN_LENGTH
 from core.runtime import Runtime
 from muster.operator import operator
 from tests.support.inbound_rows import PHONE, Campaign, Moving, Recipient, look, make_campaign, serve
@@ -45,7 +45,7 @@ async def client(campaign: Campaign) -> AsyncIterator[Client]:
 def guess(number: int) -> str:
     """A link of the right form that leads nowhere."""
     digits = ""
-    for _ in range(LENGTH):
+    for _ in range(TOKEN_LENGTH):
         number, digit = divmod(number * 7 + 3, len(ALPHABET))
         digits += ALPHABET[digit]
     return f"/{digits}"
@@ -73,7 +73,7 @@ async def stop_by_one_click(client: Client, recipient: Recipient) -> int:
 
 async def test_a_flood_of_bad_links_shuts_out_no_neighbour(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    assert await flood(client, FLOOD + 100) == {404, 429}
+    assert await flood(client, FLOOD_MISSES + 100) == {404, 429}
     for path in (ann.confirm, ann.unsubscribe, ann.preferences):
         async with client.get(path, headers=MEMBER) as answer:
             assert answer.status == 200, path

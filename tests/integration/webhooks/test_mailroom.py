@@ -19,8 +19,8 @@ from core.alerts import open_alerts
 from core.db import Connection, open_pool
 from core.errors import Conflict, InputError, SettingsError
 from core.runtime import Runtime
-from messaging.outbox.bounces import ENOUGH, QUIET, forget_soft_bounces
-from messaging.outbox.senders import THRESHOLD, resume_sender
+from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, forget_soft_bounces
+from messaging.outbox.senders import MIN_REFUSALS, resume_sender
 from tests.support.inbound_rows import Moving
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
@@ -80,18 +80,18 @@ async def test_each_bounce_is_applied_by_its_code(room: MailroomSetup, db: Conne
 async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
     room: MailroomSetup, db: Connection
 ) -> None:
-    recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
+    recipients = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(MIN_REFUSALS + 2)]
     await room.tell("dsn-hard", recipients[0])  # a bad address stops nobody
-    for recipient in recipients[1:THRESHOLD]:
+    for recipient in recipients[1:MIN_REFUSALS]:
         await room.tell("dsn-policy", recipient)
     assert await open_alerts(db) == []
-    await room.tell("dsn-policy", recipients[THRESHOLD])
+    await room.tell("dsn-policy", recipients[MIN_REFUSALS])
     (alert,) = await open_alerts(db)
     assert alert.title.startswith("Sending from")
     assert "refused our sender" in alert.title
     sender_id = await db.fetchval("select sender_id from message where message_id = $1", recipients[1].message_id)
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
-    assert await resume_sender(db, sender_id, now=room.clock()) == THRESHOLD
+    assert await resume_sender(db, sender_id, now=room.clock()) == MIN_REFUSALS
     assert await state_of(db, recipients[1].message_id) == ("queued", None)
     assert (await state_of(db, recipients[0].message_id))[0] == "bounced"
     assert await open_alerts(db) == []
@@ -108,7 +108,7 @@ async def test_an_unreadable_bounce_counts_as_soft_and_is_shown(room: MailroomSe
     now = datetime.now(UTC)
     await forget_soft_bounces(db, now)
     assert await open_alerts(db) != []
-    await forget_soft_bounces(db, now + QUIET + timedelta(minutes=1))
+    await forget_soft_bounces(db, now + ALERT_LASTS + timedelta(minutes=1))
     assert await open_alerts(db) == []
 
 
@@ -144,7 +144,7 @@ async def test_soft_bounces_suppress_after_repeats_over_days(room: MailroomSetup
     from tests.integration.webhooks.test_email_events import another
 
     person = (await room.campaign.ask(email="first@member.test")).person_id
-    for day in range(ENOUGH):
+    for day in range(BOUNCES_TO_SUPPRESS):
         assert await room.campaign.suppressed() == set()
         room.clock.wait(days=2)
         message_id = await another(room.campaign, person, day)
@@ -326,7 +326,7 @@ async def test_mail_is_read_beside_the_event_loop(room: MailroomSetup, monkeypat
 async def test_slow_silent_and_too_many_clients_are_turned_away(
     room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "WHOLE_MAIL", 0.3)
+    monkeypatch.setattr(listener, "MAIL_TIMEOUT", 0.3)
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     reader, writer = await asyncio.open_connection(room.host, room.port)
@@ -372,7 +372,7 @@ async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]
 async def test_clients_that_read_no_answer_keep_nobody_out(
     room: MailroomSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "QUIET", 0.3)
+    monkeypatch.setattr(listener, "SILENCE_TIMEOUT", 0.3)
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
 
     async def is_let_in() -> bool:

@@ -15,7 +15,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from tests.support.inbound_rows import BROWSER, HEADLESS, PHONE, Campaign, Moving, look, make_campaign, press, serve
 from webhooks import delete_stale_rows
-from webhooks.members.page_views import MAX_LATELY
+from webhooks.members.page_views import MAX_RECENT_VIEWS
 
 Client = TestClient[web.Request, web.Application]
 
@@ -55,7 +55,7 @@ async def test_a_good_link_asked_for_a_thousand_times_leaves_few_rows(
     await asyncio.gather(*(ask(worker) for worker in range(20)))
     for action in ("confirm", "unsubscribe", "preferences"):
         # those that came at the very moment when the twentieth was being written may be more
-        assert await looks(db, action) <= MAX_LATELY + 20, action
+        assert await looks(db, action) <= MAX_RECENT_VIEWS + 20, action
     await look(client, bob.confirm)
     page = await look(client, bob.confirm)
     clock.wait(seconds=5)
@@ -81,7 +81,7 @@ async def test_endless_presses_leave_few_rows(
                 page = await press(client, ann.confirm, page, "nothing")
             case _:
                 await press(client, ann.confirm, await look(client, ann.confirm), "page")
-    assert await looks(db) + await looks(db, "unsubscribe") <= MAX_LATELY + 1
+    assert await looks(db) + await looks(db, "unsubscribe") <= MAX_RECENT_VIEWS + 1
 
 
 async def test_of_many_looks_the_latest_can_be_answered_and_machines_among_them_are_seen(
@@ -89,7 +89,7 @@ async def test_of_many_looks_the_latest_can_be_answered_and_machines_among_them_
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     first = await look(client, ann.confirm)
-    for _ in range(2 * MAX_LATELY):
+    for _ in range(2 * MAX_RECENT_VIEWS):
         clock.wait(seconds=1)
         await look(client, ann.confirm, agent=HEADLESS)
     page = await look(client, ann.confirm)

@@ -317,8 +317,8 @@ async def test_a_reply_to_an_answer_by_hand_is_none_to_the_campaign(
     ann = await campaign.ask(sms=PHONE)
     await by_vonage(db, ann.message_id)
     answer = NewMessage(
-        MessageKind.ANSWER, "sms", PHONE, await find_sender(db, "sms", [VONAGE_FROM]), Contents("We ring you."), "olga",
-        ann.person_id, about=ann.message_id,
+        MessageKind.STAFF_REPLY, "sms", PHONE, await find_sender(db, "sms", [VONAGE_FROM]), Contents("We ring you."),
+        "olga", ann.person_id, about=ann.message_id,
     )  # fmt: skip
     await send_to(db, answer, at=here.clock())
     await deliver(here)

@@ -181,7 +181,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: 
 async def test_an_answer_that_comes_too_late_counts_as_failed(
     runtime: Runtime, receiver: Receiver, db: Connection
 ) -> None:
-    async with webhook_worker(on_loopback(runtime), patience=0.3) as worker:
+    async with webhook_worker(on_loopback(runtime), request_timeout=0.3) as worker:
         receiver.answer = hang
         await worker.add(receiver)
         await happen(db, 1)

@@ -8,12 +8,12 @@ import pytest
 
 from campaigns.replies.classification import classify_reply
 from campaigns.replies.classification.rules import Rule, load_rules
+from messaging.stop_words import STOP_WORDS
 from tests.support.reply_cases import Case, cases
 
 DOCS = Path(__file__).parents[3] / "docs" / "replies.md"
 STANDARD = list(cases("replies_standard.tsv"))
 PARTS = ["rules", "held", "probe"]
-KEYWORDS = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
 
 
 def read(case: Case) -> str:
@@ -37,7 +37,7 @@ def test_no_other_reply_is_read_as_a_vote() -> None:
 
 
 def test_every_word_of_opting_out_is_obeyed() -> None:
-    single = [case for case in STANDARD if case.text.strip(" .!\"'").lower() in KEYWORDS]
+    single = [case for case in STANDARD if case.text.strip(" .!\"'").lower() in STOP_WORDS]
     assert len(single) >= 8
     assert [case.text for case in single if read(case) != "opt_out"] == []
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.person_dates import LATE, DatedWhen, dated_when, due_by
+from campaigns.person_dates import MAX_LATENESS, DatedWhen, dated_when, due_by
 from campaigns.sending_windows import Pause
 from campaigns.spec import CampaignSpec
 from messaging.states import Reason
@@ -70,7 +70,7 @@ def test_a_message_due_in_the_past_goes_at_once_or_not_at_all(
 
 def test_a_date_that_comes_to_be_known_late_is_still_followed_for_some_days() -> None:
     when, text = dated("after", Pause(0, timedelta(hours=2))), "2026-01-01 10:00"
-    for late, is_due in ((timedelta(hours=12), True), (LATE + timedelta(hours=13), False)):
+    for late, is_due in ((timedelta(hours=12), True), (MAX_LATENESS + timedelta(hours=13), False)):
         due = due_by(when, text, LONDON, since=NOW, now=NOW + late)
         assert due.not_before == (NOW + late if is_due else None)
 

@@ -37,7 +37,7 @@ def test_every_reason_to_read_a_reply_has_words() -> None:
         COMMENT,
         "asked_back",
         CANCEL,
-        "answer_failed",
+        "staff_reply_failed",
         "opt_out",
         "shared_address",
         "unknown_sender",

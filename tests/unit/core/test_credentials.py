@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from core.credentials import MASK, PIECE, mask_credentials, mask_document, mask_raw, might_hold, pieces_of
+from core.credentials import MASK, MIN_PIECE_LENGTH, mask_credentials, mask_document, mask_raw, might_hold, pieces_of
 
 TOKEN = "LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
 LINK = f"https://muster.example.org/console/sign-in/{TOKEN}"
@@ -44,7 +44,7 @@ TOKENS = {
     "alone": TOKEN,
     "alone in lines": f"{TOKEN[:15]}\r\n> {TOKEN[15:30]}\r\n> {TOKEN[30:]}",
     "without its beginning": TOKEN[12:],
-    "a piece of it": TOKEN[9 : 9 + PIECE],
+    "a piece of it": TOKEN[9 : 9 + MIN_PIECE_LENGTH],
     "a piece in small letters": TOKEN[9:40].lower(),
     "a piece, percent-encoded": "".join(f"%{ord(sign):02X}" for sign in TOKEN[:30]),
 }
@@ -54,7 +54,7 @@ def _left(text: str) -> list[str]:
     """Pieces of the token that stand in a text, whatever stands between their letters."""
     bare = re.sub("[^a-z0-9_-]", "", re.sub(r"\\u00|%|=(\r?\n)?|&#x?|;", "", html.unescape(text)).lower())
     codes = "".join(f"{ord(sign):02x}" for sign in TOKEN)
-    pieces = [TOKEN[at : at + PIECE].lower() for at in range(len(TOKEN) - PIECE + 1)]
+    pieces = [TOKEN[at : at + MIN_PIECE_LENGTH].lower() for at in range(len(TOKEN) - MIN_PIECE_LENGTH + 1)]
     return [piece for piece in pieces if piece in bare] + [codes[:40]] * (codes[:40] in bare)
 
 

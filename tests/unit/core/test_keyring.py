@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from core.errors import SettingsError
-from core.keyring import ALPHABET, LENGTH, Keyring, LinkAction, digest, read_token
+from core.keyring import ALPHABET, TOKEN_LENGTH, Keyring, LinkAction, digest, read_token
 
 OLD, NEW = SecretStr("the old secret of this union"), SecretStr("the new secret of this union")
 ids = st.integers(min_value=1, max_value=2**63 - 1)
@@ -28,7 +28,7 @@ def test_there_is_no_keyring_without_a_secret() -> None:
 def test_a_token_is_the_same_on_every_try_and_reads_back(message_id: int, action: LinkAction) -> None:
     token = keyring().token(message_id, action)
     assert token == keyring().token(message_id, action)
-    assert len(token) == LENGTH
+    assert len(token) == TOKEN_LENGTH
     assert set(token) <= set(ALPHABET)
     assert read_token(token) == token
     assert len(digest(token)) == 16
@@ -73,7 +73,7 @@ def test_a_token_reads_as_people_write_it(message_id: int, data: st.DataObject) 
 @given(st.text(max_size=20))
 def test_other_text_is_no_token(text: str) -> None:
     read = read_token(text)
-    assert read is None or (len(read) == LENGTH and set(read) <= set(ALPHABET))
+    assert read is None or (len(read) == TOKEN_LENGTH and set(read) <= set(ALPHABET))
 
 
 @pytest.mark.parametrize("text", ["", "0" * 12, "0" * 14, "u" * 13, "../../../etc/x", "00000 0000000", "０" * 13])

@@ -55,6 +55,16 @@ LIMITS: Final = frozenset(
     {"MOST", "LONGEST", "LARGEST", "FEWEST", "SHORTEST", "SMALLEST", "LEAST", "PATIENCE", "WITHIN"}
 )
 """Words for the limits of something, which are named MAX_…, MIN_… and …_TIMEOUT."""
+STILL_PATIENT: Final = {
+    "core/audit.py: patience", "console/live.py: patience", "muster/embedded/orphans.py: patience",
+    "muster/embedded/removal.py: patience",
+}  # fmt: skip
+"""Timeouts that are yet to be called so."""
+WITHOUT_A_NOUN: Final = {
+    "core/audit.py: BATCH", "console/attention.py: SHOWN", "console/live.py: REST", "muster/embedded/daemon.py: GRACE",
+    "staff/sign_in.py: _GRACE",
+}  # fmt: skip
+"""Numbers that are yet to say what they count."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
@@ -171,6 +181,61 @@ def test_limits_are_max_and_min_and_timeouts_timeouts() -> None:
     assert otherwise == set()
 
 
+def numbers(path: Path) -> Iterator[str]:
+    """Names of arguments and fields that hold a number."""
+    for node in nodes(path):
+        match node:
+            case (
+                ast.arg(arg=name, annotation=ast.AST() as kind)
+                | ast.AnnAssign(target=ast.Name(id=name), annotation=kind)
+            ) if "float" in ast.unparse(kind) or "int" in ast.unparse(kind):
+                yield name
+
+
+def test_an_argument_that_limits_a_time_is_a_timeout() -> None:
+    limits = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("py")
+        for name, words in (
+            *((name, {"patience"}) for name in bound(path)),
+            *((name, {"within"}) for name in numbers(path)),
+        )
+        if set(name.strip("_").lower().split("_")) & words
+    }
+    assert limits == STILL_PATIENT
+
+
+def amounts(path: Path) -> Iterator[str]:
+    """Constants of a module that are a number, or a length of time."""
+    for node in tree(path).body:
+        match node:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value)
+                | ast.Assign(targets=[ast.Name(id=name)], value=value)
+            ) if name.isupper() and is_amount(value):
+                yield name
+
+
+def is_amount(value: ast.AST) -> bool:
+    match value:
+        case ast.Constant(value=int() | float()) | ast.Call(func=ast.Name(id="timedelta")):
+            return True
+        case ast.BinOp(op=ast.Mult() | ast.Add(), left=left, right=right) if "'" not in ast.unparse(value):
+            return is_amount(left) or is_amount(right)
+    return False
+
+
+def test_a_constant_says_what_it_counts() -> None:
+    assert sum(1 for path in sources("py") for _ in amounts(path)) > 200
+    bare = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("py")
+        for name in amounts(path)
+        if "_" not in name.strip("_")
+    }
+    assert bare == WITHOUT_A_NOUN
+
+
 def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
     vague = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -250,6 +315,17 @@ def test_the_architecture_names_modules_that_exist() -> None:
         if name not in EXPLAINED and not any(path.stem == name for path in (ROOT / package).rglob("*"))
     }
     assert missing == set()
+
+
+def test_a_function_says_what_it_records_or_verifies() -> None:
+    bare = {
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in sources("py")
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name in {"record", "seal", "head", "verify"}
+    }
+    assert {name for name in bare if not name.startswith(("core/audit.py", "muster/cli/audit.py"))} == set()
 
 
 def test_no_module_is_longer_than_one_noun_needs() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import TemplateError
-from messaging.content.budget import MAX_OUTPUT_LENGTH, MAX_SOURCE_LENGTH, MAX_VALUE_LENGTH, STEPS, RunawayError
+from messaging.content.budget import MAX_OUTPUT_LENGTH, MAX_SOURCE_LENGTH, MAX_STEPS, MAX_VALUE_LENGTH, RunawayError
 from messaging.content.expressions import TemplateSource, compiled
 from messaging.content.render import Renderer
 from messaging.content.template_files import load_template
@@ -96,8 +96,8 @@ def test_comparisons_of_an_ordinary_text_change_nothing() -> None:
 def test_a_long_attribute_stops_the_template_for_that_person_alone() -> None:
     renderer = Renderer(Template("nudge", "service", sms="{% for letter in note %}{{ letter }}.{% endfor %}"), {})
     assert renderer.sms({"note": "ab"}).text == "a.b."
-    with pytest.raises(RunawayError, match=f"more than {STEPS:,} steps"):
-        renderer.sms({"note": "x" * (STEPS + 1)})
+    with pytest.raises(RunawayError, match=f"more than {MAX_STEPS:,} steps"):
+        renderer.sms({"note": "x" * (MAX_STEPS + 1)})
     assert renderer.sms({"note": "cd"}).text == "c.d.", "each rendering has a budget of its own"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from core.errors import Unavailable
-from messaging.channels.breaker import MAX_PAUSE, PAUSE, THRESHOLD, Breaker
+from messaging.channels.breaker import FIRST_PAUSE, MAX_FAILURES, MAX_PAUSE, Breaker
 from messaging.channels.channel import (
     Accepted,
     OutboundMessage,
@@ -99,21 +99,21 @@ async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
 
 def test_a_breaker_opens_after_failures_in_a_row_only() -> None:
     breaker = Breaker(Clock())
-    for number in range(THRESHOLD * 3):
+    for number in range(MAX_FAILURES * 3):
         assert not breaker.failed(number)
         breaker.went_well()
-    opened = [breaker.failed(number) for number in range(THRESHOLD)]
-    assert opened == [False] * (THRESHOLD - 1) + [True]
+    opened = [breaker.failed(number) for number in range(MAX_FAILURES)]
+    assert opened == [False] * (MAX_FAILURES - 1) + [True]
     assert not breaker.closed
 
 
 def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
     clock = Clock()
     breaker = Breaker(clock)
-    for number in range(THRESHOLD):
+    for number in range(MAX_FAILURES):
         breaker.failed(number)
     at_once = breaker.wants_probe
-    clock.now += PAUSE
+    clock.now += FIRST_PAUSE
     after_its_pause = breaker.wants_probe
     breaker.probe_with(77)
     assert (at_once, after_its_pause, breaker.wants_probe) == (False, True, False)
@@ -126,7 +126,7 @@ def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
 def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
     clock = Clock()
     breaker = Breaker(clock)
-    for number in range(THRESHOLD):
+    for number in range(MAX_FAILURES):
         breaker.failed(number)
     pauses = []
     for number in range(10):
@@ -135,24 +135,24 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
         clock.now = breaker.open_until
         breaker.probe_with(number)
         assert not breaker.failed(number)
-    assert pauses[:3] == [PAUSE, 2 * PAUSE, 4 * PAUSE]
+    assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
     assert max(pauses) == MAX_PAUSE
 
 
 def test_messages_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
     clock = Clock()
     breaker = Breaker(clock)
-    for number in range(THRESHOLD + 30):
+    for number in range(MAX_FAILURES + 30):
         breaker.failed(number)
-    assert breaker.open_until == clock.now + PAUSE
+    assert breaker.open_until == clock.now + FIRST_PAUSE
 
 
 def test_a_probe_without_an_answer_is_given_up() -> None:
     clock = Clock()
     breaker = Breaker(clock)
-    for number in range(THRESHOLD):
+    for number in range(MAX_FAILURES):
         breaker.failed(number)
-    clock.now += PAUSE
+    clock.now += FIRST_PAUSE
     breaker.probe_with(1)
     clock.now += 200
     assert breaker.wants_probe
@@ -190,7 +190,7 @@ async def test_a_text_certainly_not_sent_may_go_by_another_provider_at_once(outc
 async def test_a_text_without_an_answer_never_goes_by_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
-    for number in range(THRESHOLD):
+    for number in range(MAX_FAILURES):
         assert await give(channel, number) == ("twilio", NO_ANSWER)
     assert vonage.given == []
     assert (await give(channel, 99))[0] == "vonage"  # others need not go the same way
@@ -200,7 +200,7 @@ async def test_a_text_without_an_answer_never_goes_by_another_provider() -> None
 async def test_a_refusal_of_the_message_is_not_tried_by_another_provider(outcome: SendResult) -> None:
     twilio, vonage = Provider("twilio", outcome), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
-    for number in range(2 * THRESHOLD):
+    for number in range(2 * MAX_FAILURES):
         assert await give(channel, number) == ("twilio", outcome)
     assert vonage.given == []
 
@@ -208,9 +208,9 @@ async def test_a_refusal_of_the_message_is_not_tried_by_another_provider(outcome
 async def test_a_failing_provider_is_left_out_and_reported_once() -> None:
     twilio, vonage = Provider("twilio", ACCOUNT), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
-    for number in range(3 * THRESHOLD):
+    for number in range(3 * MAX_FAILURES):
         await give(channel, number)
-    assert len(twilio.given) == THRESHOLD
+    assert len(twilio.given) == MAX_FAILURES
     [status_reports] = alarms(channel)
     assert (status_reports.provider, status_reports.severity) == ("twilio", "error")
     assert (
@@ -231,30 +231,30 @@ async def test_the_first_success_resolves_an_earlier_workers_alert() -> None:
 async def test_a_text_with_an_intent_is_not_handed_to_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
-    marked = [text(number) for number in range(2 * THRESHOLD)]
+    marked = [text(number) for number in range(2 * MAX_FAILURES)]
     for outbound in marked:
         channel.route(outbound)
     outcomes = [await channel.send(outbound) for outbound in marked]
-    assert outcomes[:THRESHOLD] == [NO_ANSWER] * THRESHOLD
-    assert all(isinstance(outcome, Retry) and outcome.elsewhere for outcome in outcomes[THRESHOLD:])
-    assert len(twilio.given) == THRESHOLD
+    assert outcomes[:MAX_FAILURES] == [NO_ANSWER] * MAX_FAILURES
+    assert all(isinstance(outcome, Retry) and outcome.elsewhere for outcome in outcomes[MAX_FAILURES:])
+    assert len(twilio.given) == MAX_FAILURES
 
 
 async def test_one_success_closes_a_providers_breaker() -> None:
     clock = Clock()
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage")
     channel = make(clock, twilio, vonage)
-    for number in range(THRESHOLD):
+    for number in range(MAX_FAILURES):
         await give(channel, number)
     channel.status_reports()
-    clock.now += PAUSE
+    clock.now += FIRST_PAUSE
     assert (await give(channel, 50))[0] == "twilio"  # still away: this one goes by the other next
     assert await give(channel, 50) == ("vonage", YES)
     assert channel.status_reports() == [StatusReport("vonage", None)]
     twilio.says = YES
-    clock.now += PAUSE
+    clock.now += FIRST_PAUSE
     assert (await give(channel, 51))[0] == "vonage"  # the pause has doubled
-    clock.now += PAUSE
+    clock.now += FIRST_PAUSE
     assert await give(channel, 52) == ("twilio", YES)
     assert channel.status_reports() == [StatusReport("twilio", None)]
     assert await give(channel, 53) == ("twilio", YES)
@@ -264,7 +264,7 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
     clock = Clock()
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
     channel = make(clock, twilio, vonage)
-    for number in range(4 * THRESHOLD):
+    for number in range(4 * MAX_FAILURES):
         await give(channel, number)
     twilio.says = vonage.says = YES
     clock.now += MAX_PAUSE
@@ -279,7 +279,7 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
 async def test_the_sender_slows_down_where_no_provider_works() -> None:
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
     channel = make(Clock(), twilio, vonage)
-    for number in range(6 * THRESHOLD):
+    for number in range(6 * MAX_FAILURES):
         await give(channel, number)
     outcomes = [(await give(channel, number))[1] for number in range(900, 905)]
     assert all(isinstance(outcome, Retry) and outcome.slow and not outcome.elsewhere for outcome in outcomes)

@@ -27,6 +27,7 @@ CONSTANTS = {
     "organisation": "Muster & Sons' Union",
     "contact": "0800 000 000",
     "ballot": {"title": "Pay <2026>", "opens": "1 June", "closes": "Friday 5 June, noon", "last_posting": "2 June"},
+    "question": {"title": "your visit", "asks": "How did we do?", "closes": "Friday 5 June, noon"},
 }
 LINKS = {
     "confirm_link": "https://m.test/0123456789abc",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from messaging.outbox.waiting_messages import WINDOW, WaitingMessages
+from messaging.outbox.waiting_messages import SHRINK_AFTER, WaitingMessages
 
 
 class Clock:
@@ -28,7 +28,7 @@ def test_the_stock_of_waiting_messages_shrinks_to_its_use() -> None:
     ahead.used(32)
     sizes = []
     for _ in range(12):
-        clock.now += WINDOW
+        clock.now += SHRINK_AFTER
         ahead.used(2)
         sizes.append(ahead.size)
     assert sizes == sorted(sizes, reverse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.files.row_problems import Problem
-from muster.cli.problems import SHOWN, show_problems, write_problems
+from muster.cli.problems import MAX_SHOWN_PROBLEMS, show_problems, write_problems
 
 
 def landlines(count: int) -> list[Problem]:
@@ -23,8 +23,8 @@ def test_one_problem_is_printed_in_the_singular(tmp_path: Path, capsys: pytest.C
 
 def test_counted_problems_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
-    show_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
-    write_problems(path, landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
+    show_problems(landlines(MAX_SHOWN_PROBLEMS + 2), {"landline": 3, "not_an_email": 1})
+    write_problems(path, landlines(MAX_SHOWN_PROBLEMS + 2), {"landline": 3, "not_an_email": 1})
     printed = capsys.readouterr()
     assert printed.out.startswith("26 problems: 25 landline, 1 not_an_email\n")
     assert printed.out.endswith("  … and 6 more; --problems FILE.csv writes 22 of them.\n")

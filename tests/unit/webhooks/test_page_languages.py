@@ -12,7 +12,7 @@ from core.settings import TEMPLATES
 from messaging.content.translations import languages, wording
 from webhooks.members.page_languages import local_time
 
-TABLES = tomllib.loads((TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8"))
+TABLES = tomllib.loads((TEMPLATES / "words.toml").read_text(encoding="utf-8"))
 
 
 def fields(line: object) -> set[str | None]:

@@ -29,9 +29,9 @@ Protocol = Literal["lmtp", "smtp"]
 MAX_CONNECTIONS: Final = 50
 MAX_RECIPIENTS: Final = 20
 """Recipients of one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
-QUIET: Final = 60.0
+SILENCE_TIMEOUT: Final = 60.0
 """Seconds a client may be silent."""
-WHOLE_MAIL: Final = 300.0
+MAIL_TIMEOUT: Final = 300.0
 """Seconds a client has for a whole mail, however steadily it sends."""
 STOP_TIMEOUT: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
@@ -48,7 +48,7 @@ class _Limits:
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
         """Receive a mail, within its time."""
         taking: Callable[[str | None], Awaitable[None]] = super().smtp_DATA  # type: ignore[misc]
-        clock = asyncio.get_running_loop().call_later(WHOLE_MAIL, self._end_mail)
+        clock = asyncio.get_running_loop().call_later(MAIL_TIMEOUT, self._end_mail)
         try:
             await taking(arg)
         finally:
@@ -118,7 +118,12 @@ class _Receiver:
         kind = _Lmtp if self._protocol == "lmtp" else _Smtp
         largest = self._runtime.settings.mailroom_largest * 1024 * 1024
         session: SMTP = kind(
-            self, data_size_limit=largest, enable_SMTPUTF8=True, hostname="muster", ident="Muster", timeout=QUIET
+            self,
+            data_size_limit=largest,
+            enable_SMTPUTF8=True,
+            hostname="muster",
+            ident="Muster",
+            timeout=SILENCE_TIMEOUT,
         )
         self.talking.add(session)
         return session  # type: ignore[no-any-return]

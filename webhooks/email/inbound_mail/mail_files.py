@@ -20,7 +20,7 @@ from webhooks.email.inbound_mail.classify import Origin
 from webhooks.email.inbound_mail.mail_store import store_mail
 from webhooks.email.inbound_mail.parsed_mail import ParsedMail, header, mailboxes, parse_mail
 
-HEAD: Final = 64 * 1024
+HEAD_SIZE: Final = 64 * 1024
 _DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
 """Headers in which servers write the recipient, the most reliable first."""
 _WRITTEN: Final = ("To", "Cc", "Resent-To")
@@ -60,7 +60,7 @@ async def read_mailbox(runtime: Runtime, path: Path) -> MailboxCounts:
         if len(raw) > largest:
             counted.too_large += 1
             continue
-        head = BytesHeaderParser(policy=compat32).parsebytes(raw[:HEAD])
+        head = BytesHeaderParser(policy=compat32).parsebytes(raw[:HEAD_SIZE])
         addressed = _recipient(runtime, head)
         if addressed is None:
             counted.strange += 1
@@ -85,7 +85,7 @@ def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
         at: when it came; aware.
         recipient: where the message had been sent that it answers, or that bounced; "" where it is unknown.
     """
-    parsed = parse_mail(raw[:HEAD])
+    parsed = parse_mail(raw[:HEAD_SIZE])
     addresses = (address for _, address in _recipients(parsed.message))
     purpose = next((named for address in addresses if (named := purpose_of(address)) is not None), None)
     sender = _sender(parsed)
@@ -123,7 +123,7 @@ def _with_sender(raw: bytes) -> bytes:
     """Return an mbox entry as a mail; the sender in its "From " line becomes a Return-Path."""
     line, _, mail = raw.partition(b"\n")
     sender = line.split(b" ")[1].strip() if line.startswith(b"From ") else b""
-    if b"\nreturn-path:" in b"\n" + mail[:HEAD].partition(b"\n\n")[0].lower():
+    if b"\nreturn-path:" in b"\n" + mail[:HEAD_SIZE].partition(b"\n\n")[0].lower():
         return mail
     if sender.upper() == b"MAILER-DAEMON":
         return b"Return-Path: <>\n" + mail

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from core.errors import InputError
 from webhooks.email.inbound_mail.markup import read_html
 from webhooks.email.inbound_mail.parsed_mail import (
-    DEEPEST,
     LOOKED_AT,
+    MAX_PART_DEPTH,
     MAX_PARTS,
     UNREADABLE,
     ParsedMail,
@@ -74,7 +74,7 @@ def _texts(parsed: ParsedMail) -> Iterator[str]:
 def _parts(message: Message) -> Iterator[Message]:
     level = [message]
     count = depth = 0
-    while level and count < MAX_PARTS and depth <= DEEPEST:
+    while level and count < MAX_PARTS and depth <= MAX_PART_DEPTH:
         yield from level
         count, depth = count + len(level), depth + 1
         payloads = [part.get_payload() for part in level]

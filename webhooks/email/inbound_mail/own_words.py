@@ -17,7 +17,7 @@ from webhooks.email.inbound_mail.endings import without_ending
 from webhooks.email.inbound_mail.marked_lines import own_marked, unmarked
 from webhooks.email.inbound_mail.quoted_text import DRAWN, NAMES, beginning, lines_of, parted
 
-WHOLE: Final = 0.8
+WHOLE_MESSAGE_SHARE: Final = 0.8
 """Share of our message that a mail must repeat for the rest of its quotation to count as the writer's own words."""
 
 _PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
@@ -142,7 +142,7 @@ def _written_inside(
     after = tuple(number for number in theirs if number > ours[-1])
     written = sum(len(left[number].split()) for number in (*between, *after))
     quoted = sum(len(lines[number].split()) - len(left[number].split()) for number in ours)
-    if (share < WHOLE and written > quoted / 2) or classify_reply(before).reading != "unclear":
+    if (share < WHOLE_MESSAGE_SHARE and written > quoted / 2) or classify_reply(before).reading != "unclear":
         return None
     return between, after
 

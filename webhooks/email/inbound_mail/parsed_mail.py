@@ -30,7 +30,7 @@ MAX_TEXT_LENGTH: Final = 20_000
 """Characters of text taken from a mail."""
 MAX_HEADER_LENGTH: Final = 2000
 MAX_PARTS: Final = 100
-DEEPEST: Final = 30
+MAX_PART_DEPTH: Final = 30
 """Levels of nested parts; a mail that was forwarded again and again has a dozen."""
 MAX_SIGNATURES: Final = 2
 """Signatures around each other that are taken off."""
@@ -148,7 +148,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         parts = tuple(_leaves(message))
     except UNREADABLE as error:
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
-    if _depth(message) > DEEPEST:
+    if _depth(message) > MAX_PART_DEPTH:
         raise InputError("A mail that cannot be read: it is nested too deeply.")
     return ParsedMail(message, parts, len(raw))
 
@@ -186,11 +186,11 @@ def mailboxes(header_text: str) -> list[tuple[str, str]]:
     """
     header_text = header_text[:MAX_HEADER_LENGTH]
     rest = header_text
-    for _ in range(DEEPEST):
+    for _ in range(MAX_PART_DEPTH):
         rest, removed = _COMMENT.subn(" ", rest)
         if not removed:
             break
-    return [] if rest.count("(") > DEEPEST else getaddresses([header_text])
+    return [] if rest.count("(") > MAX_PART_DEPTH else getaddresses([header_text])
 
 
 def text_of(part: Message, *, most: int = MAX_TEXT_LENGTH) -> str:
@@ -282,7 +282,7 @@ def _leaves(message: Message) -> list[Message]:
 def _depth(message: Message) -> int:
     """Return how deeply parts are nested, attached mails included."""
     depth, level = 0, [message]
-    while level and depth <= DEEPEST:
+    while level and depth <= MAX_PART_DEPTH:
         payloads = [part.get_payload() for part in level]
         level = [part for inner in payloads if isinstance(inner, list) for part in inner if isinstance(part, Message)]
         depth += 1

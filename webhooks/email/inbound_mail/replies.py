@@ -29,7 +29,7 @@ from webhooks.email.inbound_mail.quoted_text import marks_quotation, names_of
 from webhooks.email.inbound_mail.subjects import own_subject
 from webhooks.inbound_log.inbound_log import Item
 
-KEPT: Final = 4000
+MAX_KEPT_LENGTH: Final = 4000
 """Characters of a mail that are kept where none of it is known to be the writer's own."""
 MAX_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
@@ -77,7 +77,7 @@ class MailReply:
         Args:
             mail: their own words; a subject that says what they want is enough.
         """
-        read, whole = read_mail(mail, self.doubt), self.text[:KEPT].strip()
+        read, whole = read_mail(mail, self.doubt), self.text[:MAX_KEPT_LENGTH].strip()
         if self.reacts:
             return reaction(), whole or mail.text
         if mail.words or not whole or (mail.subject and read.reading != "unclear"):

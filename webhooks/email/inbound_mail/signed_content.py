@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-DEEPEST: Final = 12
+MAX_DEPTH: Final = 12
 """Levels of nested values; a signed mail has eight."""
 MAX_VALUES: Final = 5_000
 """Values in one mail; a long text comes in pieces of a kilobyte or more."""
 
-_SEQUENCE: Final = 0x30
+_SEQUENCE_TAG: Final = 0x30
 _OBJECT_ID: Final = 0x06
-_EXPLICIT: Final = 0xA0
-_BYTES: Final = 0x04
+_EXPLICIT_TAG: Final = 0xA0
+_BYTES_TAG: Final = 0x04
 _BYTES_IN_PIECES: Final = 0x24
-_CONSTRUCTED: Final = 0x20
-_INDEFINITE: Final = 0x80
+_CONSTRUCTED_FLAG: Final = 0x20
+_INDEFINITE_LENGTH: Final = 0x80
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")
 _DATA: Final = bytes.fromhex("2a864886f70d010701")
 _END: Final = b"\x00\x00"
@@ -60,9 +60,9 @@ class _Reader:
 
     def bytes_of(self, value: _Value, depth: int = 0) -> bytes:
         """Return a byte string, put together where it comes in pieces."""
-        if value.tag == _BYTES:
+        if value.tag == _BYTES_TAG:
             return self._data[value.start : value.end]
-        if value.tag != _BYTES_IN_PIECES or depth > DEEPEST:
+        if value.tag != _BYTES_IN_PIECES or depth > MAX_DEPTH:
             raise _NotSigned
         return b"".join(self.bytes_of(piece, depth + 1) for piece in self.values(value.start, value.end))
 
@@ -72,16 +72,16 @@ class _Reader:
 
     def _value(self, start: int, end: int, depth: int) -> tuple[_Value, int]:
         self._left -= 1
-        if self._left < 0 or depth > DEEPEST or start + 2 > end:
+        if self._left < 0 or depth > MAX_DEPTH or start + 2 > end:
             raise _NotSigned
         tag, length, start = self._data[start], self._data[start + 1], start + 2
-        if length == _INDEFINITE:
-            if not tag & _CONSTRUCTED:
+        if length == _INDEFINITE_LENGTH:
+            if not tag & _CONSTRUCTED_FLAG:
                 raise _NotSigned
             stop = self._end_of(start, end, depth)
             return _Value(tag, start, stop), min(stop + len(_END), end)
-        if length > _INDEFINITE:
-            size = length - _INDEFINITE
+        if length > _INDEFINITE_LENGTH:
+            size = length - _INDEFINITE_LENGTH
             length = int.from_bytes(self._data[start : start + size])
             start += size
         stop = min(start + length, end)  # of a long mail only the beginning is read
@@ -101,16 +101,16 @@ def signed_content(data: bytes) -> bytes | None:
     """
     reader = _Reader(data)
     try:
-        whole = _first(reader.values(0, len(data)), _SEQUENCE)
+        whole = _first(reader.values(0, len(data)), _SEQUENCE_TAG)
         kind, wrapped = reader.inside(whole)[:2]
-        if kind.tag != _OBJECT_ID or reader.content(kind) != _SIGNED_DATA or wrapped.tag != _EXPLICIT:
+        if kind.tag != _OBJECT_ID or reader.content(kind) != _SIGNED_DATA or wrapped.tag != _EXPLICIT_TAG:
             return None
-        signed = _first(reader.inside(wrapped), _SEQUENCE)
-        signed_in = next((element for element in reader.inside(signed) if element.tag == _SEQUENCE), None)
+        signed = _first(reader.inside(wrapped), _SEQUENCE_TAG)
+        signed_in = next((element for element in reader.inside(signed) if element.tag == _SEQUENCE_TAG), None)
         if signed_in is None:
             return None
         what, content = reader.inside(signed_in)[:2]
-        if what.tag != _OBJECT_ID or reader.content(what) != _DATA or content.tag != _EXPLICIT:
+        if what.tag != _OBJECT_ID or reader.content(what) != _DATA or content.tag != _EXPLICIT_TAG:
             return None
         return b"".join(reader.bytes_of(element) for element in reader.inside(content)) or None
     except (_NotSigned, ValueError, IndexError):  # ValueError: fewer values than such a structure has

@@ -9,9 +9,9 @@ from typing import Final
 
 MAX_SHEET_LENGTH: Final = 40_000
 """Characters of style sheets that are read."""
-PALE: Final = 245
+MIN_PALE_VALUE: Final = 245
 """Least value of each of red, green and blue, 0 to 255, of a colour that cannot be read on white."""
-NEAR: Final = 10
+MAX_UNSEEN_DIFFERENCE: Final = 10
 """Most difference of each from the background's for a text that cannot be seen on it."""
 
 Colour = tuple[float, float, float]
@@ -105,14 +105,14 @@ def ground_of(style: str) -> Colour | None:
 
 def is_pale(colour: Colour | None) -> bool:
     """Tell whether a text of a colour cannot be read on white."""
-    return colour is not None and min(colour) >= PALE
+    return colour is not None and min(colour) >= MIN_PALE_VALUE
 
 
 def is_unseen(colour: Colour | None, ground: Colour | None) -> bool:
     """Tell whether a text of a colour cannot be seen on a background; never where either is not known."""
     if colour is None or ground is None:
         return False
-    return all(abs(part - other) <= NEAR for part, other in zip(colour, ground, strict=True))
+    return all(abs(part - other) <= MAX_UNSEEN_DIFFERENCE for part, other in zip(colour, ground, strict=True))
 
 
 def _colour(pattern: re.Pattern[str], style: str) -> Colour | None:

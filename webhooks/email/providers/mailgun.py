@@ -68,7 +68,7 @@ class Mailgun:
             posted = read_object(body)
         except Malformed as error:  # not verified yet, so nothing of it is kept
             raise Forged(str(error)) from None
-        token = verify(runtime, table(posted.get("signature")))
+        token = verify_signature(runtime, table(posted.get("signature")))
         event = table(posted.get("event-data"))
         word = text(event.get("event"))
         if not word:
@@ -94,7 +94,9 @@ class Mailgun:
         https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
         """
         form = _form(request.headers.get("Content-Type", ""), body)
-        token = verify(runtime, {name: form_field(form, name) for name in ("timestamp", "token", "signature")})
+        token = verify_signature(
+            runtime, {name: form_field(form, name) for name in ("timestamp", "token", "signature")}
+        )
         raw = form.get("body-mime")
         if raw is None:
             attached = form_field(form, "attachment-count")
@@ -159,7 +161,7 @@ def _failed(event: Mapping[str, Any], when: datetime) -> EmailEvent:
     return bounced(judged, when, word=why or "failed", words=words)
 
 
-def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
+def verify_signature(runtime: Runtime, signature: Mapping[str, Any]) -> str:
     """Verify that Mailgun signed a request recently.
 
     Args:

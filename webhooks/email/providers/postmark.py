@@ -83,7 +83,7 @@ class Postmark:
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
         """Read the one event of a request."""
-        verify(runtime, request)
+        verify_request(runtime, request)
         event = read_object(body)
         kind = text(event.get("RecordType"))
         if not kind:
@@ -96,7 +96,7 @@ class Postmark:
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
         """Return True: the password is in the headers, and is verified here."""
-        verify(runtime, request)
+        verify_request(runtime, request)
         return True
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
@@ -104,7 +104,7 @@ class Postmark:
 
         https://postmarkapp.com/developer/webhooks/inbound-webhook
         """
-        verify(runtime, request)
+        verify_request(runtime, request)
         mail = read_object(body)
         recipient = text(mail.get("OriginalRecipient"))
         if not recipient:
@@ -176,7 +176,7 @@ def _subscription(event: Mapping[str, Any], when: datetime) -> EmailEvent:
     return EmailEvent("noted", when, "SubscriptionChange", reason)
 
 
-def verify(runtime: Runtime, request: web.Request) -> None:
+def verify_request(runtime: Runtime, request: web.Request) -> None:
     """Verify that a request carries one of our passwords.
 
     Raises:

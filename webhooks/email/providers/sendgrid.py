@@ -81,7 +81,7 @@ class SendGrid:
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
         """Read the events of one request."""
-        verify(runtime, request, body)
+        verify_signature(runtime, request, body)
         events = read_json(body)
         if not isinstance(events, list) or len(events) > MAX_EVENTS:
             raise Malformed("not a list of events, or too long a one")
@@ -97,7 +97,7 @@ class SendGrid:
 
         https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
         """
-        verify(runtime, request, body)
+        verify_signature(runtime, request, body)
         try:
             form = parse_multipart(request.headers.get("Content-Type", ""), body)
         except ValueError as error:
@@ -148,7 +148,7 @@ def _arrival(runtime: Runtime, event: Mapping[str, Any]) -> Arrival:
     return Arrival(key, find_message(runtime.keyring, event.get(NAME), event.get("smtp-id")), event)
 
 
-def verify(runtime: Runtime, request: web.Request, body: bytes) -> None:
+def verify_signature(runtime: Runtime, request: web.Request, body: bytes) -> None:
     """Verify that SendGrid signed a request recently: events, and mail of inbound parse.
 
     Raises:

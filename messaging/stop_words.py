@@ -1,0 +1,16 @@
+"""STOP words: what networks and providers act on by themselves when somebody texts it.
+
+What members say in their own words to the same end is data of the classification of replies (`rules/<language>.toml`),
+which reads every one of these as well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+STOP_WORDS: Final = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
+"""Words that Twilio confirms as opt-outs by itself. https://help.twilio.com/articles/223134027"""
+WAYS_OUT: Final = (*STOP_WORDS, "stop all")
+"""The same, and as people write one of them."""
+NETWORK_WORDS: Final = (*WAYS_OUT, "start", "yes", "unstop", "help", "info")
+"""Words that are acted on before we see them, so that a reply with one never means what our text says it does."""
