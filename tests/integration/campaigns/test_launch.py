@@ -348,7 +348,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
         assert second.segments == 29 * 1 + 3, "one segment each, three for the one beyond GSM-7"
         assert second.cost == pytest.approx(second.segments * 0.05)
 
-        monkeypatch.setattr("campaigns.preview.SAMPLE", 10)
+        monkeypatch.setattr("campaigns.preview.SAMPLE_SIZE", 10)
         sampled = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[1]
         assert (sampled.rendered, sampled.exact) == (10, False)
         assert await db.fetchval("select count(*) from message") == 0, "planning changes nothing"

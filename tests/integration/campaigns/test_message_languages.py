@@ -152,7 +152,7 @@ async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -
 
 
 async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("campaigns.preview.SAMPLE", 20)
+    monkeypatch.setattr("campaigns.preview.SAMPLE_SIZE", 20)
     async with connected(muster) as db:
         for n in range(60):
             person = await add_person(db, f"{n}", sms=f"+4477009001{n:02}", first_name="Ŵil" if n % 20 == 0 else "Ann")

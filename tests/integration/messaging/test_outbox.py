@@ -357,7 +357,7 @@ async def test_an_unforeseen_error_leaves_no_message_behind(
     runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection's task that ends ends the run, and no heartbeat that goes on keeps its messages from others."""
-    monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
+    monkeypatch.setattr("messaging.outbox.pipeline.DRAIN_TIMEOUT", 0.2)
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(40))

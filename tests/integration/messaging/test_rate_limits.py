@@ -111,7 +111,7 @@ async def test_messages_for_a_slow_provider_go_back_until_their_turn(settings: S
 async def test_messages_that_waited_long_are_checked_again(
     paced: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.outbox.step_queue.FRESH", 0.5)
+    monkeypatch.setattr("messaging.outbox.step_queue.MAX_CLAIM_AGE", 0.5)
     async with paced.pool.acquire() as db:
         step = await add_step(db, secret=paced.keyring.current)
         await db.execute("update sender set pace = 4 where channel = 'email'")

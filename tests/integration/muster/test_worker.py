@@ -138,7 +138,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
     muster: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing else tells them that there is something to send: they neither look by themselves nor by the clock."""
-    monkeypatch.setattr("muster.worker.LOOK", 3600.0)
+    monkeypatch.setattr("muster.worker.LOOK_EVERY", 3600.0)
     monkeypatch.setattr("muster.jobs.Jobs.tick", lambda _jobs: [])
     assert muster.settings.redis_url is not None
     async with working(muster), working(muster), ArqWake(muster.settings.redis_url) as wake:
@@ -336,7 +336,7 @@ async def _queued(redis: Redis) -> bool:
 async def test_a_wake_up_that_failed_in_an_unforeseen_way_keeps_none_of_the_next_from_going(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.worker.LOOK", 0.0)
+    monkeypatch.setattr("muster.worker.LOOK_EVERY", 0.0)
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
         with monkeypatch.context() as broken:

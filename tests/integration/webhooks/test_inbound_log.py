@@ -118,7 +118,7 @@ async def test_a_database_that_is_away_is_unavailable(here: Runtime) -> None:
 async def test_no_request_waits_longer_than_a_provider_when_the_database_hangs(
     here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.db.in_time.SECONDS", 0.5)
+    monkeypatch.setattr("core.db.in_time.ANSWER_TIMEOUT", 0.5)
     intake = Intake()
 
     async def store(key: str) -> int | None:

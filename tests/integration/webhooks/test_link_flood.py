@@ -89,7 +89,7 @@ async def test_a_flood_of_bad_links_shuts_out_no_neighbour(campaign: Campaign, c
 async def test_while_the_flood_goes_on_good_links_are_answered_in_turn(
     campaign: Campaign, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.http.rate_limit.FLOOD", 100)
+    monkeypatch.setattr("core.http.rate_limit.FLOOD_MISSES", 100)
     members = [await campaign.ask(sms=f"+4474001234{number:02}") for number in range(8)]
     await flood(client, 150)
     going_on = asyncio.create_task(flood(client, 400))
@@ -101,7 +101,7 @@ async def test_while_the_flood_goes_on_good_links_are_answered_in_turn(
 async def test_a_flood_of_keys_refuses_no_key_that_works_and_no_link(
     campaign: Campaign, client: Client, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.http.rate_limit.FLOOD", 100)
+    monkeypatch.setattr("core.http.rate_limit.FLOOD_MISSES", 100)
     ann = await campaign.ask(sms=PHONE)
     key = await make_key(db, "crm", actor=operator("ada"), now=NOW)
     forged = f"Bearer {key[:-32]}{'a' * 32}"
@@ -128,7 +128,7 @@ async def test_links_and_keys_are_counted_apart_by_all_processes(runtime: Runtim
 
 async def test_few_links_of_a_flooding_network_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     misses = RateLimit("links")
-    monkeypatch.setattr("core.http.rate_limit.FLOOD", 0)
+    monkeypatch.setattr("core.http.rate_limit.FLOOD_MISSES", 0)
     misses._turn_over(NOW)
     misses._counted["198.51.100.0/24"] = 1
     most = inside = 0
