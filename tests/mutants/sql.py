@@ -204,7 +204,7 @@ MUTANTS: Final = (
     ),
     *_in_query(
         OUTCOMES,
-        "record",
+        "record_outcomes",
         ("an answer stops nothing any more", "stops_of(s.goal_id, m", "stops_of(null, m"),
         ("an opt-out stops nothing any more", "m.person_id, m.channel, m", "m.person_id, 'none', m"),
         (

@@ -96,7 +96,7 @@ PINS = (
     Pin("messaging/outbox/claim", "hand_back", ("message_pkey",)),
     Pin(
         "messaging/outbox/outcomes",
-        "record",
+        "record_outcomes",
         ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey", "transactional_pkey"),
     ),
     Pin("messaging/outbox/concealment", "wipe_secrets", ("transactional_concealed",)),
