@@ -68,10 +68,29 @@ class Grant:
     Attributes:
         role: its name.
         unit_id: the unit; None for the whole organisation.
+        permissions: those of the role.
     """
 
     role: str
     unit_id: int | None = None
+    permissions: frozenset[Permission] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Units in which an actor holds a permission.
+
+    Attributes:
+        is_everywhere: whether it is the whole organisation, people without a unit included.
+        unit_ids: the units of the grants, each with everything below it; empty where `is_everywhere`.
+    """
+
+    is_everywhere: bool = False
+    unit_ids: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether there is any unit at all."""
+        return self.is_everywhere or bool(self.unit_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,13 @@ class Actor:
     def to_json(self) -> Mapping[str, Any]:
         """Return what the audit keeps: kind, name, id and came_from."""
         return {"kind": self.kind, "name": self.name, "id": self.actor_id, "came_from": self.came_from}
+
+    def scope(self, permission: Permission) -> Scope:
+        """Return the units in which an account or key holds a permission; nothing for whoever has no grants."""
+        units = {grant.unit_id for grant in self.grants if permission in grant.permissions}
+        if None in units:
+            return Scope(is_everywhere=True)
+        return Scope(unit_ids=tuple(sorted(unit for unit in units if unit is not None)))
 
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")
