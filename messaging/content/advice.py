@@ -12,7 +12,7 @@ from messaging.content.expressions import Piece, TemplateSource
 from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.translations import languages
-from messaging.stop_words import NETWORK_WORDS, WAYS_OUT
+from messaging.network_words import NETWORK_WORDS, WAYS_OUT
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template

@@ -7,7 +7,7 @@
 | sender | us: our address, reputation, rate or text | never the recipient; enough of them pause the sender |
 | none | our rate at the moment, or the mailbox's | none, however often it comes |
 
-`messaging.reports.diagnostics` decides the weight, from the server's code and words.
+`messaging.reports.bounce_classification` decides the weight, from the server's code and words.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from messaging.content.sent import words_of_html
-from messaging.reports.diagnostics import RefusalClass, Weight
+from messaging.reports.bounce_classification import RefusalClass, Weight
 from messaging.settings import load_settings
 from muster.cli.output import json_text
 from webhooks.email.events import EmailEvent

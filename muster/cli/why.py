@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from campaigns.campaigns import name_of
-from campaigns.other_steps import OtherStep, other_steps
 from campaigns.person_dates import written_date
 from campaigns.replies.answer_history import AnswerEvent, answers_by, answers_to
+from campaigns.skipped_steps import SkippedStep, skipped_steps
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.control_characters import without_controls
@@ -65,7 +65,7 @@ class PersonHistory:
     """
 
     stories: list[MessageStory]
-    people: list[tuple[PersonName, list[OtherStep]]]
+    people: list[tuple[PersonName, list[SkippedStep]]]
     others: list[AnswerEvent]
     zone: ZoneInfo
     note: str = ""
@@ -95,10 +95,10 @@ def command(who: Sequence[str], actor: Actor, *, as_json: bool) -> None:
         click.secho(str(person), bold=True)
         for story in stories:
             _show_story(story, whole.zone)
-        _show_other_steps(untold.pop(person, []))
+        _show_skipped_steps(untold.pop(person, []))
     for person, steps in untold.items():
         click.secho(str(person), bold=True)
-        _show_other_steps(steps)
+        _show_skipped_steps(steps)
     if whole.others:
         click.echo("In answer to no message:")
         for event in whole.others:
@@ -151,8 +151,9 @@ async def _of_people(
     answers = await answers_by(db, person_ids, ids, addresses)
     names = await names_of(db, person_ids)
     people = [
-        (names[person_id], await other_steps(db, person_id, now=runtime.clock(), zone=zone)) for person_id in person_ids
-    ]  # fmt: skip
+        (names[person_id], await skipped_steps(db, person_id, now=runtime.clock(), zone=zone))
+        for person_id in person_ids
+    ]
     if not (ids or answers or any(steps for _, steps in people)):
         return None
     shown = set(ids)
@@ -255,7 +256,7 @@ def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     click.echo()
 
 
-def _show_other_steps(steps: Sequence[OtherStep]) -> None:
+def _show_skipped_steps(steps: Sequence[SkippedStep]) -> None:
     for step in steps:
         click.echo(f"No message: {step.campaign}, step {step.step}, {step.template}\n  {step.words}")
     if steps:

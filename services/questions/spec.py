@@ -14,7 +14,7 @@ from core.setting_types import Zone
 from core.spec_errors import near_miss
 from core.spec_file import Moment, Name, OneLine, SpecTable, Text, at_zone, read_document, read_many, read_table
 from messaging.content.languages import DEFAULT, code
-from messaging.stop_words import NETWORK_WORDS
+from messaging.network_words import NETWORK_WORDS
 from services.questions.phrases import folded
 
 MAX_ANSWERS: Final = 10

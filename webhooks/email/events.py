@@ -17,7 +17,7 @@ from core.db import Connection
 from core.keyring import Keyring
 from messaging.outbox.bounces import discount_soft_bounces, note_soft_bounce
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.reports.diagnostics import RefusalClass
+from messaging.reports.bounce_classification import RefusalClass
 from messaging.states import Reason, State
 
 T = TypeVar("T", bound=datetime | None)

@@ -27,8 +27,8 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from messaging.channels.twilio.codes import STATES, meaning_of, reason_of
 from messaging.channels.twilio.signature import Signatures
+from messaging.network_words import STOP_WORDS
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.stop_words import STOP_WORDS
 from webhooks.errors import forged, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text

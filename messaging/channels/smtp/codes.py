@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from messaging.channels.channel import Refused, Retry
-from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
+from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
 from messaging.states import OUR_FAULT, Reason
 
 _MAX_LENGTH: Final = 200

@@ -14,8 +14,8 @@ from rich.console import Console, RenderableType
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
-from campaigns.other_steps import other_steps
 from campaigns.preview import plan
+from campaigns.skipped_steps import skipped_steps
 from console import progress
 from console.rendering import render
 from core.errors import SpecError
@@ -477,7 +477,7 @@ async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster:
         people = {row["external_id"]: row["person_id"] for row in await db.fetch("select * from person")}
 
         async def forecast(member: str) -> str:
-            [step] = await other_steps(db, people[member], now=NOW, zone=UTC)
+            [step] = await skipped_steps(db, people[member], now=NOW, zone=UTC)
             return step.words
 
         assert (await forecast("1")).endswith(
@@ -497,7 +497,7 @@ async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster:
         await add_person(db, "3")
         await follow_dates(muster)
         third = await db.fetchval("select person_id from person where external_id = '3'")
-        [step] = await other_steps(db, third, now=NOW, zone=UTC)
+        [step] = await skipped_steps(db, third, now=NOW, zone=UTC)
         assert "get it if they come into it and have a date" in step.words
 
 

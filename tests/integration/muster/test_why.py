@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.other_steps import other_steps
+from campaigns.skipped_steps import skipped_steps
 from core.db import Connection
 from core.settings import Settings
 from messaging.outbox.concealment import Contents
@@ -79,13 +79,13 @@ async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Se
         await add_step(db, campaign_id=campaign_id, position=position, state="planned", due_at=due, launched_at=None)
     zone = NOW.tzinfo
     assert zone
-    second, third = await other_steps(db, person, now=NOW, zone=zone)
+    second, third = await skipped_steps(db, person, now=NOW, zone=zone)
     assert (second.campaign, second.step, second.starts_at) == ("reminders", 2, due)
     assert second.words == (
         "It is planned for Wednesday 25 November 2026, 12:00. As things stand now, they get it by email."
     )
     assert third.words.endswith("As things stand now, they are not in its audience.")
-    backfill, unreached, _ = await other_steps(db, other, now=NOW, zone=zone)
+    backfill, unreached, _ = await skipped_steps(db, other, now=NOW, zone=zone)
     assert backfill.words == "It was launched on Sunday 22 November 2026, 12:00; they were not in its audience."
     assert unreached.words.endswith(
         "As things stand now, they get nothing: There is no usable address on any channel of this step."
@@ -112,7 +112,7 @@ async def test_every_obstacle_to_a_step_is_named(db: Connection, state: str, bef
     await add_step(db, campaign_id=campaign_id, state="planned", due_at=due, launched_at=None)
     await db.execute(before)
     assert NOW.tzinfo
-    (only,) = await other_steps(db, person, now=NOW, zone=NOW.tzinfo)
+    (only,) = await skipped_steps(db, person, now=NOW, zone=NOW.tzinfo)
     assert words in only.words
 
 

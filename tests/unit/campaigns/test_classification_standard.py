@@ -8,7 +8,7 @@ import pytest
 
 from campaigns.replies.classification import classify_reply
 from campaigns.replies.classification.rules import Rule, load_rules
-from messaging.stop_words import STOP_WORDS
+from messaging.network_words import STOP_WORDS
 from tests.support.reply_cases import Case, cases
 
 DOCS = Path(__file__).parents[3] / "docs" / "replies.md"

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from core.keyring import Keyring
 from messaging.channels.channel import Refused
 from messaging.channels.smtp.codes import SmtpPhase, result_of
-from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
+from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from messaging.states import Reason
 from webhooks.email.inbound_mail.addresses import Purpose

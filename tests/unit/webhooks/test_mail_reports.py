@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
-from messaging.reports.diagnostics import RefusalClass, judge_bounce
+from messaging.reports.bounce_classification import RefusalClass, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.addresses import Destination, read_destination

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from messaging.reports.diagnostics import Weight, judge_bounce
+from messaging.reports.bounce_classification import Weight, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from messaging.reports.diagnostics import RefusalClass
+from messaging.reports.bounce_classification import RefusalClass
 from webhooks.email.events import EmailEvent
 from webhooks.email.providers.mailgun import Mailgun
 from webhooks.email.providers.postmark import Postmark

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.keyring import Keyring
-from messaging.reports.diagnostics import RefusalClass, Weight
+from messaging.reports.bounce_classification import RefusalClass, Weight
 from webhooks.email.inbound_mail.classify import MessageEvent, Origin, classify_mail
 from webhooks.email.inbound_mail.delivery_words import outcome_in, says_arrived, says_delayed
 from webhooks.email.inbound_mail.refused_names import names_another

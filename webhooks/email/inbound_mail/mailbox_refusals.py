@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
+from messaging.reports.bounce_classification import UNKNOWN, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from webhooks.email.inbound_mail.delivery_words import says_arrived
 from webhooks.email.inbound_mail.named_mailboxes import (

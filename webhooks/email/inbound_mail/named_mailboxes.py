@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
+from messaging.reports.bounce_classification import UNKNOWN, Weight, judge_bounce
 from webhooks.email.inbound_mail.addresses import purpose_of
 from webhooks.email.inbound_mail.refused_names import no_names
 

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from flufl.bounce import all_failures
 
 from core.keyring import Keyring
-from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
+from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.inbound_mail.addresses import purpose_of

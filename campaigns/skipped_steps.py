@@ -25,7 +25,7 @@ _CHANNELS: Final = {"sms": "text", "email": "email"}
 
 
 @dataclass(frozen=True, slots=True)
-class OtherStep:
+class SkippedStep:
     """Step that has no message for a person.
 
     Attributes:
@@ -45,7 +45,7 @@ class OtherStep:
     words: str
 
 
-async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tzinfo) -> list[OtherStep]:
+async def skipped_steps(db: Connection, person_id: int, *, now: datetime, zone: tzinfo) -> list[SkippedStep]:
     """List the steps without a message for somebody, of campaigns that are not over or that wrote to them.
 
     Args:
@@ -60,7 +60,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
         for campaign_id in dict.fromkeys(row["campaign_id"] for row in rows if row["waits"])
         for step, times in await waiting_steps(db, campaign_id, now)
     }
-    others = []
+    skipped = []
     for row in rows:
         step, times = waiting.get(row["step_id"], (None, None))
         if step is None or times is None:
@@ -68,8 +68,8 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
         else:
             starts_at, words = await _to_come(db, row, step, times, person_id, zone, now)
         state = "draft" if row["campaign_state"] == "draft" else row["state"]
-        others.append(OtherStep(row["campaign"], row["position"], row["template"], state, starts_at, words))
-    return others
+        skipped.append(SkippedStep(row["campaign"], row["position"], row["template"], state, starts_at, words))
+    return skipped
 
 
 async def _never(db: Connection, row: asyncpg.Record, person_id: int, zone: tzinfo) -> str:

@@ -1,7 +1,7 @@
-"""STOP words: what networks and providers act on by themselves when somebody texts it.
+"""Network words: what networks and providers act on by themselves when somebody texts it, such as STOP.
 
-What members say in their own words to the same end is data of the classification of replies (`rules/<language>.toml`),
-which reads every one of these as well.
+What members say in their own words, in any language, is data: `campaigns/replies/classification/rules/<language>.toml`,
+which has each of these as well.
 """
 
 from __future__ import annotations
