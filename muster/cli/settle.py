@@ -131,12 +131,12 @@ async def _find(request: SettleRequest, actor: Actor) -> HeldMessages:
             if request.names is None
             else read_names(request.names, runtime.keyring, region=runtime.settings.sms_region)
         )
-        campaign_id = (await get_campaign(db, request.campaign)).campaign_id if request.campaign else None
+        only = (await get_campaign(db, request.campaign)).campaign_id if request.campaign else None
         after, before = (moment.replace(tzinfo=zone) if moment else None for moment in (request.after, request.before))
-        messages = await list_held(db, Selection(named, campaign_id, request.step, request.channel, after, before))
+        messages = await list_held(db, Selection(named, only, request.step, request.channel, after, before))
         ids = {message.campaign_id for message in messages if message.campaign_id is not None}
         campaigns: dict[int | None, str] = {
-            message_id: await name_of(db, message_id) or f"campaign {message_id}" for message_id in sorted(ids)
+            campaign_id: await name_of(db, campaign_id) or f"campaign {campaign_id}" for campaign_id in sorted(ids)
         } | {None: "none"}
         if named is not None and not messages:
             raise NotFound(

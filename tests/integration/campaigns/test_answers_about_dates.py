@@ -161,7 +161,7 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
         )  # fmt: skip
     async with connected(visit.runtime) as db:
         told = await history(db, (await rows(db, 2))["1"]["message_id"])
-    late = "Their date changed after this had gone, and they have not been told again."
+    late = "Their date changed after this was sent, and nothing has told them the new one."
     assert [one.words for one in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
 
 

@@ -89,7 +89,9 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     assert lines[6] == (
         "The network could not deliver it. Their phone was off or out of reach for too long. (code 30003)"
     )
-    assert lines[7].startswith("What stopped it often passes, so it is tried again. Not before Sunday 22 November 2026")
+    assert lines[7].startswith(
+        "The problem is often temporary, so it is tried again. Not before Sunday 22 November 2026"
+    )
     assert lines[7].endswith("retry 1 of at most 2.")
     assert lines[8].startswith("Of an earlier try was said “undelivered”, which changes nothing any more.")
     assert lines[9] == "It was delivered. This was said of an earlier try."
@@ -105,7 +107,7 @@ async def test_unknown_outcomes_are_listed_and_decided(settings: Settings, db: C
 
     lines = muster(settings, "list", "--state", "ambiguous", "--state", "failed", "--json").stdout.splitlines()
     assert [orjson.loads(line)["message_id"] for line in lines] == ids
-    assert "waits for a person to decide" in muster(settings, "list", "--reason", "held").stdout
+    assert "a member of staff has to decide" in muster(settings, "list", "--reason", "held").stdout
     assert "no such messages" in muster(settings, "list", "--state", "read").stdout
 
     assert "1 message taken for sent" in muster(settings, "settle", "--as", "sent").stdout
