@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from core.db import Connection, Pool, open_pool
+from core.db.logins import Login
 from core.db.migrate import migrate
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
@@ -59,10 +60,8 @@ def postgres(home: Path) -> Iterator[Postgres]:
 
 
 async def _make_template(server: Postgres) -> None:
-    admin = await asyncpg.connect(server.url("postgres"))
-    await admin.execute(f"create database {TEMPLATE}")
-    await admin.close()
-    await migrate(server.url(TEMPLATE))
+    server.roles.provide(TEMPLATE)
+    await migrate(server.url(TEMPLATE, role=Login.OWNER))
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,11 @@ from core.errors import Unavailable
 
 SUPERUSER: Final = "postgres"
 """Makes databases and roles; only the daemon and tests use it."""
-OWNER: Final = "muster_owner"
-"""Owns the tables and changes them: `muster migrate`."""
-APPLICATION: Final = "muster"
-"""Reads and writes rows."""
 
 _HEAD: Final = "# Written by Muster at every start of the server: muster/embedded/roles.py\n"
 _ROLES: Final = Path(__file__).with_suffix(".psql")
 _DATABASE: Final = (
-    "select 'create database muster' where not exists (select from pg_database where datname = 'muster') \\gexec"
+    "select 'create database {0}' where not exists (select from pg_database where datname = '{0}') \\gexec"
 )
 
 
@@ -57,15 +53,18 @@ class Roles:
         self._psql = psql
         self._place = ("--host", str(socket_dir), "--port", str(port))
 
-    def provide(self) -> None:
-        """Ensure the roles, the database and their rights.
+    def provide(self, database: str = "muster") -> None:
+        """Ensure the roles, a database and the roles' rights in it.
+
+        Args:
+            database: another database than Muster's, for tests.
 
         Raises:
             Conflict: a version before 0.1.0 made the server, with one role for everything; it is as it was.
             Unavailable: it cannot be done.
         """
-        self._run("postgres", _DATABASE)
-        self._run("muster", _ROLES.read_text(encoding="utf-8"))
+        self._run("postgres", _DATABASE.format(database))
+        self._run(database, _ROLES.read_text(encoding="utf-8"))
 
     def _run(self, database: str, sql: str) -> None:
         done = self._call(database, sql)

@@ -19,11 +19,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from core.db.logins import Login
 from core.db.migrate import migrate
 from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.embedded.removal import erase
-from muster.embedded.roles import APPLICATION, OWNER
+from muster.embedded.roles import Roles
 from muster.embedded.valkey import start_valkey
 
 AS_ROOT = os.geteuid() == 0
@@ -88,8 +89,8 @@ def psql(servers_url: str, role: str, user: str | None) -> subprocess.CompletedP
 
 
 def test_the_working_role_owns_nothing_and_is_no_superuser(servers: Servers) -> None:
-    assert ask(servers.database_url, "select current_user::text") == APPLICATION
-    assert ask(servers.owner_url, "select current_user::text") == OWNER
+    assert ask(servers.database_url, "select current_user::text") == Login.WORKER
+    assert ask(servers.owner_url, "select current_user::text") == Login.OWNER
     powers = (
         "select rolsuper or rolcreatedb or rolcreaterole or rolbypassrls from pg_roles where rolname = current_user"
     )
@@ -146,7 +147,7 @@ def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Server
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
 @pytest.mark.parametrize("user", ["nobody", "daemon"])
 def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user: str) -> None:
-    for role in ("muster", "muster_owner", "postgres", "nobody"):
+    for role in (*Login, "postgres", "nobody"):
         tried = psql(servers.database_url, role, user)
         assert tried.returncode != 0, role
         assert "Peer authentication failed" in tried.stderr or "Permission denied" in tried.stderr, tried.stderr
@@ -154,7 +155,7 @@ def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user
         assert (shared / file).is_file()
         shown = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
         assert shown.returncode != 0, file
-    assert psql(servers.database_url, "muster", None).stdout == "1\n"
+    assert psql(servers.database_url, Login.WORKER, None).stdout == "1\n"
 
 
 def test_no_other_user_reads_the_home(shared: Path, servers: Servers) -> None:
@@ -244,7 +245,7 @@ def start_as_before(home: Path) -> Postgres:
     while run("pg_isready", "-h", str(place))[0] != 0:
         assert time.monotonic() < deadline, "it did not start"
         time.sleep(0.05)
-    server = Postgres(process, place, data)
+    server = Postgres(process, place, data, Roles(programs / "psql", place, 5432))
     if makes:
         ask(server.url("postgres", role="muster"), "create database muster", "select 1")
     return server
