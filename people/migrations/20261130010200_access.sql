@@ -52,4 +52,108 @@ alter view template_variables set (security_invoker = true);
 
 grant execute on function folded, number_key, unit_path to muster_staff, muster_staff_all;
 
+-- People of some units whose names are most like some words, the likest first; nobody where the server has no pg_trgm. What is much
+-- less like them than the likest is left out.
+create function people_alike(everywhere boolean, units bigint[], words text[], most bigint) returns bigint[]
+language plpgsql stable set search_path = public, pg_temp as $$
+declare
+  threshold constant text := current_setting('pg_trgm.word_similarity_threshold', true);
+  found_ids bigint[];
+begin
+  if not exists (select from pg_operator where oprname = '<%' and pg_operator_is_visible(oid)) then
+    return '{}';
+  end if;
+  perform set_config('pg_trgm.word_similarity_threshold', '0.3', true); -- two letters changed places in "Pirce"
+  found_ids := array(
+    select s.person_id
+    from (
+      select m.person_id, m.likeness, max(m.likeness) over () as likest
+      from (
+        select
+          p.person_id,
+          (select min(word_similarity(w, folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id))) from unnest(words) w)
+            as likeness
+        from person p
+        where words[1] <% folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id)
+          and coalesce(words[2], words[1]) <% folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id)
+          and coalesce(words[3], words[1]) <% folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id)
+          and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+      ) m
+    ) s
+    where s.likeness > s.likest - 0.15
+    order by s.likeness desc, s.person_id
+    limit most
+  );
+  perform set_config('pg_trgm.word_similarity_threshold', coalesce(threshold, '0.6'), true);
+  return found_ids;
+end $$;
+
+-- Members who match a search, in some units: with every word in their name or number; with this very number; with one of these
+-- addresses or parts of one, as far as addresses may be seen. Each by an index of its own. Where nobody matches, those whose names
+-- are most like the words: a letter wrong, missing, or in another's place. Whoever calls it says in which units: operators by
+-- muster_worker, and find_people below.
+create function people_matching(
+  everywhere boolean, units bigint[], contacts_everywhere boolean, contact_units bigint[],
+  patterns text[], words text[], number text, whole_addresses text[], address_parts text[], most bigint
+) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
+language plpgsql stable set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare
+  hits bigint[];
+  alike boolean := false;
+begin
+  hits := array(
+    select p.person_id from person p
+    where folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[1]
+      and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[2]
+      and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[3]
+      and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+    union
+    select p.person_id from person p
+    where p.external_id = number and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+    union
+    select p.person_id from address a join person p using (person_id)
+    where a.address = any (whole_addresses) and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+      and (contacts_everywhere or p.unit_id = any (contact_units))
+    union
+    select p.person_id from address a join person p using (person_id)
+    where a.address like address_parts[1] and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+      and (contacts_everywhere or p.unit_id = any (contact_units))
+    union
+    select p.person_id from address a join person p using (person_id)
+    where a.address like address_parts[2] and (everywhere or p.unit_id = any (units)) and p.erased_at is null
+      and (contacts_everywhere or p.unit_id = any (contact_units))
+  );
+  if cardinality(hits) = 0 and cardinality(words) > 0 then
+    hits := people_alike(everywhere, units, words, most);
+    alike := true;
+  end if;
+  return query
+  select
+    p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name), coalesce(u.name, ''), p.left_at,
+    case when contacts_everywhere or p.unit_id = any (contact_units) then array(
+      select a.address from address a where a.person_id = p.person_id order by a.channel desc, a.rank, a.address_id
+    ) else '{}' end
+  from person p
+  left join unit u using (unit_id)
+  where p.person_id = any (hits)
+  order by p.external_id <> number, case when alike then array_position(hits, p.person_id) end, p.last_name, p.first_name, p.person_id
+  limit most;
+end $$;
+
+-- The search of staff: by the index, which no query under a policy can use, as `like` might tell of rows that it does not return.
+-- So it has its owner's rights, and the scope inside: what it finds is what its caller may see.
+create function find_people(
+  patterns text[], words text[], number text, whole_addresses text[], address_parts text[], most bigint
+) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+  return query
+  select * from people_matching(
+    scope_is_everywhere(), scope_units(), contacts_are_everywhere(), contact_units(),
+    patterns, words, number, whole_addresses, address_parts, most
+  );
+end $$;
+grant execute on function find_people to muster_staff, muster_staff_all;
+
 -- migrate:down
