@@ -50,9 +50,10 @@ SILENT: frozenset[str] = frozenset(
         "consent", "count_change", "date_change", "dated_step", "dispatcher", "elector", "erased_message",
         "erased_subject", "erasure", "event_source_position", "feed_backlog", "goal", "goal_met",
         "inbound_digest", "link", "member_import",
-        "message_archive", "message_event_archive", "message_try", "notice", "question", "question_answer",
+        "message_archive", "message_event_archive", "message_try", "notice", "passkey_challenge", "question", "question_answer",
         "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
-        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
+        "sender", "sign_in", "sign_in_backoff", "sns_certificate", "staff", "staff_grant", "staff_invitation", "staff_passkey",
+        "staff_recovery_code", "staff_session", "staff_totp", "staged_person", "staged_unit", "step",
         "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
         "webhook_subscription",
     }
