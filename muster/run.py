@@ -29,6 +29,7 @@ from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
 from muster.operator import operator
+from muster.outside_database import migrate_outside
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
@@ -147,8 +148,8 @@ class _Start:
 
     async def _open_servers(self) -> str:
         """Open the configured servers, or embedded ones, with the newest schema."""
-        url = owner = self.settings.database_url
-        if url is None or owner is None:
+        url = self.settings.database_url
+        if url is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
             self._servers = await asyncio.to_thread(connect_to_servers, home)
@@ -157,9 +158,11 @@ class _Start:
             self._stack.callback(staying.cancel)
             self._environment["MUSTER_HOME"] = str(home)
             kept_secret(home)
-            url, owner = self._servers.database_url, self._servers.owner_url
-        if await pending(owner):
-            await migrate(owner)
+            if await pending(self._servers.owner_url):
+                await migrate(self._servers.owner_url)
+            return self._servers.database_url
+        if await pending(url):
+            await migrate_outside(self.settings)
         return url
 
     async def _stay_attached(self, home: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from core.db.login_script import roles
 from core.db.migrate import made_before_release
 from core.errors import Unavailable
 
@@ -24,6 +25,10 @@ _ROLES: Final = Path(__file__).with_suffix(".psql")
 _DATABASE: Final = (
     "select 'create database {0}' where not exists (select from pg_database where datname = '{0}') \\gexec"
 )
+_OWNED: Final = """
+select format('alter database %I owner to muster_owner', datname)
+from pg_database where datname = current_database() and datdba <> 'muster_owner'::regrole \\gexec
+"""
 
 
 def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
@@ -64,7 +69,7 @@ class Roles:
             Unavailable: it cannot be done.
         """
         self._run("postgres", _DATABASE.format(database))
-        self._run(database, _ROLES.read_text(encoding="utf-8"))
+        self._run(database, f"{_ROLES.read_text(encoding='utf-8')}\nbegin;\n{roles()}{_OWNED}commit;\n")
 
     def _run(self, database: str, sql: str) -> None:
         done = self._call(database, sql)
