@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 from yarl import URL
 
-from console.rendering import STAFF, render_page
+from console.rendering import ACTOR, STAFF, render_page
+from core.access import Actor
 from core.db import AWAY
 from core.errors import NotFound
+from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
-from staff.sign_in import SESSION_LASTS, admit
+from staff.grants import grants_of
+from staff.sign_in import SESSION_LASTS, Admission, admit
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,25 +64,51 @@ def for_staff(handler: PageHandler, *, opens_page: bool = True) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
     Args:
-        handler: the handler; it finds the person signed in at `request[STAFF]`.
+        handler: the handler; it finds the person signed in at `request[STAFF]`, and what they may at `request[ACTOR]`.
         opens_page: see `staff.sign_in.admit`.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         runtime = request.app[RUNTIME]
-        async with runtime.pool.acquire() as db:
-            admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
-        if admission is None:
+        admitted = await admit_actor(request, opens_page=opens_page)
+        if admitted is None:
             response: web.StreamResponse = render_page(request, "sign_in", status=401)
             response.headers["WWW-Authenticate"] = 'Sign-In-Link realm="Muster console"'
             return response
-        request[STAFF] = admission.staff
-        response = await handler(request)
+        admission, actor = admitted
+        request[STAFF], request[ACTOR] = admission.staff, actor
+        if actor.sight().people:
+            response = await handler(request)
+        else:
+            response = render_page(
+                request, "failed", status=403, message="Your account may not see anything here.",
+                remedy="Ask an administrator for a role in your branch or region; then load this page again.",
+            )  # fmt: skip
         if admission.cookie is not None and not response.prepared:
             set_session(response, admission.cookie, runtime.settings)
         return response
 
     return for_anyone(guarded)
+
+
+async def admit_actor(request: web.Request, *, opens_page: bool) -> tuple[Admission, Actor] | None:
+    """Admit whoever holds the session of a request, with the grants that they have now.
+
+    Args:
+        request: the request, with its cookie.
+        opens_page: see `staff.sign_in.admit`.
+
+    Returns:
+        Their session, and who they are for row-level security and the audit; None where nobody is signed in.
+    """
+    runtime = request.app[RUNTIME]
+    now = runtime.clock()
+    async with runtime.pool.acquire() as db:  # sessions and grants are for no login of staff
+        admission = await admit(db, session_token(request), now=now, opens_page=opens_page)
+        if admission is None:
+            return None
+        grants = await grants_of(db, admission.staff.staff_id, now)
+    return admission, replace(admission.staff.actor(client_network(request)), grants=grants)
 
 
 def from_our_own_page(request: web.Request) -> bool:

@@ -8,12 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
+from console import attention
 from console.assets import PATH as ASSETS
 from console.assets import get_asset
 from console.ballot_status import DEFAULT_ORDER
 from console.guard import for_anyone, for_staff, forget_session, session_token, set_session
 from console.live import LIVE, stream
-from console.rendering import render_page
+from console.rendering import ACTOR, render_page
 from console.views import BallotView, CampaignView, OverviewView, View, read_page_state
 from core.errors import NotFound
 from core.http.client_network import client_network
@@ -71,9 +72,12 @@ def ballot(request: web.Request) -> View:
 
 
 async def show(make: MakeView, request: web.Request) -> web.Response:
-    """Answer with the page in its current state."""
-    view = make(request)
-    page_state = await read_page_state(view, request.app[LIVE].figures)
+    """Answer with the page in its current state, and record whose replies are on it."""
+    view, actor, runtime = make(request), request[ACTOR], request.app[RUNTIME]
+    page_state = await read_page_state(view, request.app[LIVE].figures, actor.sight())
+    if page_state.replies:
+        async with runtime.pool.acquire() as db:
+            await attention.record_seen(db, actor, page_state.replies, runtime.clock())
     return render_page(request, view.template, page_state=page_state, stream=view.stream, **page_state.facts)
 
 

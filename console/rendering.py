@@ -16,6 +16,7 @@ from ballots import figures
 from campaigns.replies.open_reasons import WHY_OPEN
 from console import words
 from console.assets import asset_url
+from core.access import Actor
 from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
@@ -25,6 +26,9 @@ from staff.sign_in import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
 """Person signed in: `request[STAFF]`, in every handler behind `console.guard.for_staff`."""
+
+ACTOR: Final = web.RequestKey("actor", Actor)
+"""The same as the audit and row-level security know them, with their grants: `request[ACTOR]`."""
 
 _WORTH_COMPRESSING: Final = 2_000
 

@@ -1,8 +1,8 @@
 """Scope: the rows that staff see. A transaction on a login of staff, with what its actor may see in a signed setting.
 
-Row-level security (docs/access.md) goes by the setting `muster.scope`. Anybody who can run SQL can set a setting, so the
-database believes it only with a signature: HMAC-SHA256 over the scope and the transaction it is for, by a key that no
-login of staff can read. SQL that was injected into a page can take no other scope, and one that it has seen is worth
+Row-level security (docs/access.md) goes by the setting `muster.scope`. Anybody who can run SQL can set a setting, so
+the database believes it only with a signature: HMAC-SHA256 over the scope and the transaction it is for, by a key that
+no login of staff can read. SQL that was injected into a page can take no other scope, and one that it has seen is worth
 nothing in another transaction, be it the next of the same connection. Nothing set means that nothing is seen.
 """
 
@@ -85,5 +85,3 @@ def sign(key: bytes, people: str, contacts: str, place: str) -> str:
         The signature in hexadecimal.
     """
     return hmac.new(key, f"{people}|{contacts}|{place}".encode(), hashlib.sha256).hexdigest()
-
-

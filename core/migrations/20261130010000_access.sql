@@ -3,21 +3,7 @@
 -- Staff read by logins of their own, muster_staff and muster_staff_all, which are granted table by table and see by row-level
 -- security what their actor may (docs/access.md). A table that they are granted and that speaks of people has three policies,
 -- named for the logins they are for: `worker` lets all rows through, `staff` those of the units in the scope, `staff_all` all of
--- them once a scope of the whole organisation is set. Whoever owns the tables is not asked. A database of one's own has one
--- login for all; there the roles only make these files apply.
-do $$
-declare
-  login text;
-begin
-  foreach login in array array['muster_worker', 'muster_staff', 'muster_staff_all', 'muster_reports'] loop
-    if not exists (select from pg_roles where rolname = login) then
-      execute format('create role %I noinherit', login);
-    end if;
-  end loop;
-exception when insufficient_privilege then
-  raise exception 'the roles muster_worker, muster_staff, muster_staff_all and muster_reports are missing'
-    using hint = 'An administrator of the server makes them: create role muster_worker noinherit; and so on. Then migrate again.';
-end $$;
+-- them once a scope of the whole organisation is set. The owner of the tables is not asked.
 
 -- The key that scopes are signed with: the application reads it as muster_worker, and no login of staff can.
 create table scope_key (

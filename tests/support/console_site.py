@@ -19,6 +19,12 @@ from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 
 BY = operator("an operator")
+GIVE = """
+insert into staff_grant (staff_id, role, unit_id, starts_at, given_by, given_at)
+select s.staff_id, $2, $3, $4, 'an operator', $4
+from staff s
+where s.email = $1 and not exists (select from staff_grant g where g.staff_id = s.staff_id)
+"""
 
 
 class Clock:
@@ -69,8 +75,14 @@ class Site:
     async def post(self, path: str, **headers: str) -> aiohttp.ClientResponse:
         return await self.client.post(path, headers=headers or self.own, allow_redirects=False)
 
-    async def sign_in(self) -> None:
-        answer = await self.post(await self.link())
+    async def sign_in(
+        self, email: str = "ada@union.test", *, role: str | None = "administrator", unit_id: int | None = None
+    ) -> None:
+        """Sign somebody in, who gets a role in a unit, or in the whole organisation, if they have none yet."""
+        link = await self.link(email)
+        if role is not None:
+            await self.runtime.pool.execute(GIVE, email, role, unit_id, self.clock())
+        answer = await self.post(link)
         assert (answer.status, answer.headers["Location"]) == (303, "/console/")
 
 
