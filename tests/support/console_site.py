@@ -53,11 +53,23 @@ class Site:
         """What a browser says when it sends a form of our own page."""
         return {"Origin": self.runtime.settings.public_url}
 
-    async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
+    async def link(
+        self,
+        email: str = "ada@union.test",
+        *,
+        create: bool = True,
+        minutes: int = 15,
+        role: str | None = "administrator",
+        unit_id: int | None = None,
+    ) -> str:
+        """Make a sign-in link for somebody, who gets a role, in a unit or in the whole organisation, if they have none."""
         async with self.runtime.pool.acquire() as db:
-            return await make_sign_in_link(
+            link = await make_sign_in_link(
                 db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
             )
+            if role is not None:
+                await db.execute(GIVE, email, role, unit_id, self.clock())
+        return link
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.client.get(path, allow_redirects=False) as response:
@@ -78,11 +90,8 @@ class Site:
     async def sign_in(
         self, email: str = "ada@union.test", *, role: str | None = "administrator", unit_id: int | None = None
     ) -> None:
-        """Sign somebody in, who gets a role in a unit, or in the whole organisation, if they have none yet."""
-        link = await self.link(email)
-        if role is not None:
-            await self.runtime.pool.execute(GIVE, email, role, unit_id, self.clock())
-        answer = await self.post(link)
+        """Sign somebody in; see `link`."""
+        answer = await self.post(await self.link(email, role=role, unit_id=unit_id))
         assert (answer.status, answer.headers["Location"]) == (303, "/console/")
 
 
