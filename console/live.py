@@ -20,7 +20,7 @@ from core.db import AWAY
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.runtime import Runtime
-from staff.sign_in import admit
+from staff.sessions import admit
 
 log = structlog.get_logger(__name__)
 

@@ -17,6 +17,7 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 BY = operator("an operator")
 
@@ -47,10 +48,12 @@ class Site:
         """What a browser says when it sends a form of our own page."""
         return {"Origin": self.runtime.settings.public_url}
 
-    async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
+    async def link(
+        self, email: str = "ada@union.test", *, create_as: str | None = EVERYDAY_ROLE, minutes: int = 15
+    ) -> str:
         async with self.runtime.pool.acquire() as db:
             return await make_sign_in_link(
-                db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
+                db, email=email, name="Ada Price", now=self.clock(), by=BY, create_as=create_as, minutes=minutes
             )
 
     async def get(self, path: str) -> tuple[int, str]:

@@ -21,7 +21,8 @@ from core.settings import Settings
 from messaging.suppression import suppress
 from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.sign_in import admit, link_works, use_link
+from staff.sessions import admit
+from staff.sign_in import link_works, use_link
 from tests.integration.muster.test_erasure import found_in
 from tests.support.command import run_command
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
