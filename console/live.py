@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from console import attention
-from console.guard import HEADERS, admit_actor
+from console.guard import HEADERS, session_token
 from console.rendering import ACTOR
 from console.views import Figures, PageState, Section, View, read_page_state
 from core.access import Sight
@@ -23,6 +23,7 @@ from core.db import AWAY
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.runtime import Runtime
+from staff.sessions import admit
 
 log = structlog.get_logger(__name__)
 
@@ -208,7 +209,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
                 return response
             if runtime.clock() - checked > CHECK_EVERY:
                 checked = runtime.clock()
-                seen = await _sees_now(request, sight)
+                seen = await _sees_now(request, runtime, sight)
                 if seen is None:
                     await response.send("{}", event="over")
                 if seen != sight:
@@ -216,10 +217,11 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
     return response
 
 
-async def _sees_now(request: web.Request, sight: Sight) -> Sight | None:
+async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
     """Return what the reader of a stream sees now; None where they are signed in no more."""
     try:
-        admitted = await admit_actor(request, opens_page=False)
+        async with runtime.pool.acquire() as db:
+            admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)
     except AWAY:
         return sight  # the page shows that it is not live; signing out would only hide the reason
-    return None if admitted is None else admitted[1].sight()
+    return None if admission is None else admission.staff.actor("").sight()

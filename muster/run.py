@@ -34,6 +34,7 @@ from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
+from staff.roles import ADMINISTRATOR
 from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
@@ -141,7 +142,7 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        console = await _sign_in_link(database_url, public)
+        console = await _sign_in_link(database_url, public, is_proof=sandbox is not None)
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
         page = None if sandbox is None else sandbox.page
         return Addresses(web, public, console, page, home, tuple(self._moved), demo)
@@ -320,12 +321,25 @@ async def _until_ready(url: str, server: Child) -> None:
     raise Unavailable("The web server did not start.", remedy="Its output is above.")
 
 
-async def _sign_in_link(database_url: str, public: str) -> str | None:
-    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose."""
+async def _sign_in_link(database_url: str, public: str, *, is_proof: bool) -> str | None:
+    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose.
+
+    Args:
+        database_url: where.
+        public: what to put before the path.
+        is_proof: whether it counts as a second factor too: where messages go to the sandbox, somebody is trying Muster
+            out on their own machine; elsewhere what this prints may end up in logs.
+    """
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(
-            db, email=STAFF, name="Staff", now=system_clock(), by=operator("muster run"), create=True
+            db,
+            email=STAFF,
+            name="Staff",
+            now=system_clock(),
+            by=operator("muster run"),
+            create_as=ADMINISTRATOR,
+            is_proof=is_proof,
         )
     except Conflict:
         return None

@@ -40,6 +40,9 @@ alter table staff_session
   add column came_from        text not null default '', -- the network, not the address
   add column second_factor_at timestamptz;
 
+-- A link that `muster run` prints to whoever tries Muster out on their own machine.
+alter table sign_in add column is_proof boolean not null default false; -- counts as a second factor
+
 alter table staff add column passkey_handle uuid; -- names the account to passkeys, and tells nothing about it
 
 -- An invitation becomes an account with a grant when it is accepted; only digests of its link are stored.

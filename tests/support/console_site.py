@@ -17,13 +17,13 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 BY = operator("an operator")
-GIVE = """
+ADD = """
+with added as (insert into staff (email, name) values ($1, 'Ada Price') returning staff_id)
 insert into staff_grant (staff_id, role, unit_id, starts_at, given_by, given_at)
-select s.staff_id, $2, $3, $4, 'an operator', $4
-from staff s
-where s.email = $1 and not exists (select from staff_grant g where g.staff_id = s.staff_id)
+select staff_id, $2, $3, $4, 'an operator', $4 from added
 """
 
 
@@ -54,22 +54,12 @@ class Site:
         return {"Origin": self.runtime.settings.public_url}
 
     async def link(
-        self,
-        email: str = "ada@union.test",
-        *,
-        create: bool = True,
-        minutes: int = 15,
-        role: str | None = "administrator",
-        unit_id: int | None = None,
+        self, email: str = "ada@union.test", *, create_as: str | None = EVERYDAY_ROLE, minutes: int = 15
     ) -> str:
-        """Make a sign-in link for somebody, who gets a role, in a unit or in the whole organisation, if they have none."""
         async with self.runtime.pool.acquire() as db:
-            link = await make_sign_in_link(
-                db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
+            return await make_sign_in_link(
+                db, email=email, name="Ada Price", now=self.clock(), by=BY, create_as=create_as, minutes=minutes
             )
-            if role is not None:
-                await db.execute(GIVE, email, role, unit_id, self.clock())
-        return link
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.client.get(path, allow_redirects=False) as response:
@@ -88,10 +78,12 @@ class Site:
         return await self.client.post(path, headers=headers or self.own, allow_redirects=False)
 
     async def sign_in(
-        self, email: str = "ada@union.test", *, role: str | None = "administrator", unit_id: int | None = None
+        self, email: str = "ada@union.test", *, role: str = EVERYDAY_ROLE, unit_id: int | None = None
     ) -> None:
-        """Sign somebody in; see `link`."""
-        answer = await self.post(await self.link(email, role=role, unit_id=unit_id))
+        """Sign somebody in, who has or gets a role, in a unit or in the whole organisation."""
+        if unit_id is not None:
+            await self.runtime.pool.execute(ADD, email, role, unit_id, self.clock())
+        answer = await self.post(await self.link(email, create_as=role))
         assert (answer.status, answer.headers["Location"]) == (303, "/console/")
 
 

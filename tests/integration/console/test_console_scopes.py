@@ -70,14 +70,14 @@ def coordinator(unit_id: int, role: str = "coordinator") -> Sight:
 async def names(site: Site, kind: str, unit_id: int, *, inside: bool) -> set[str]:
     """Names of the branches inside or outside of a region that have electors."""
     rows = await site.runtime.pool.fetch(
-        "select name from unit u where kind = $1 and ($2 = any (lineage)) = $3"
+        "select coalesce(name, '') as name from unit u where kind = $1 and ($2 = any (lineage)) = $3"
         " and exists (select from elector e where e.unit_id = u.unit_id)", kind, unit_id, inside,
     )  # fmt: skip
     return {row["name"] for row in rows}
 
 
 async def test_a_coordinator_sees_the_region_only(site: Site, union: Union, regions: Regions) -> None:
-    await site.sign_in("north@union.test", role="coordinator", unit_id=regions.north)
+    await site.sign_in("north@union.test", role="rep", unit_id=regions.north)
     status, overview = await site.get("/console/")
     assert status == 200
     assert f'<p class="figure-number">{regions.confirmed}</p>' in overview
@@ -108,17 +108,18 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     everybody = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in shown.steps][:2] == expected
     assert all(0 < mine < step.total for mine, step in zip(expected, everybody.steps, strict=False))
-    assert [sum(one.total for one in step.by_channel) for step in shown.steps][:2] == expected
+    by_channel = [sum(one.total for one in step.by_channel) for step in shown.steps][:2]
+    assert 0 < by_channel[0] <= expected[0], "whoever got nothing has no channel"
     # archived messages are counted where they are: the totals are of everybody
     async with site.runtime.pool.acquire() as db:
         await ready_year(db, union.step_ids[0])
-        while await archive_chunk(db, union.step_ids[0], PageViews()):
+        while (await archive_chunk(db, union.step_ids[0], PageViews())).messages:
             pass
         assert await db.fetchval("select count(*) from message_archive") > 0
     await asyncio.sleep(1.1)  # figures are kept for a second
     again = await figures.campaign("pay-nudge", coordinator(regions.north))
     assert [step.total for step in again.steps][:2] == expected
-    assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == expected
+    assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == by_channel
     whole = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in whole.steps] == [step.total for step in everybody.steps]
 
@@ -142,8 +143,8 @@ async def test_replies_are_those_of_the_region_and_not_for_a_viewer(site: Site, 
     assert every.waiting == await site.runtime.pool.fetchval("select count(*) from reply where state = 'open'")
 
 
-async def test_an_account_without_a_role_sees_no_page(site: Site, union: Union) -> None:
-    await site.sign_in("nobody@union.test", role=None)
+async def test_a_role_that_sees_nobody_opens_no_page(site: Site, union: Union) -> None:
+    await site.sign_in("caller@union.test", role="caller")
     for path in ("/console/", "/console/ballots/pay-2026", "/console/campaigns/pay-nudge", "/console/live/overview"):
         status, page = await site.get(path)
         assert status == 403
@@ -190,7 +191,7 @@ async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, uni
 
     pairs = [(view, sight) for view in views for sight in sights for _ in range(3)]
     async with asyncio.timeout(60):
-        *pages, _ = await asyncio.gather(*(follow(view, sight, 6) for view, sight in pairs), vote())
+        pages, _ = await asyncio.gather(asyncio.gather(*(follow(view, sight, 6) for view, sight in pairs)), vote())
     here = {unit: await names(site, "branch", unit, inside=True) for unit in (regions.north, regions.wales)}
     for (view, sight), sections in zip(pairs, pages, strict=True):
         text = " ".join(sections)
@@ -203,7 +204,7 @@ async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, uni
 
 
 async def test_a_stream_ends_when_the_grant_is_revoked(site: Site, union: Union, regions: Regions) -> None:
-    await site.sign_in("north@union.test", role="coordinator", unit_id=regions.north)
+    await site.sign_in("north@union.test", role="rep", unit_id=regions.north)
     async with site.client.get("/console/live/overview") as response:
         assert response.status == 200
         assert await response.content.readline()
