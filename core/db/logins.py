@@ -28,7 +28,7 @@ class Login(StrEnum):
     """Reads views of totals only."""
 
 
-def address_as(url: str, login: Login) -> str:
+def address_as(url: str, login: str) -> str:
     """Return the address of the same database for another login: only the user name differs.
 
     Args:
@@ -63,7 +63,7 @@ def database_in(url: str) -> str:
 async def check_login(db: Connection, login: Login) -> None:
     """Refuse to work as somebody with more rights than a login's work needs.
 
-    No policy holds for superusers, owners and those with BYPASSRLS, and a member of another role can become that role: an
+    No policy holds for superusers, owners and those with BYPASSRLS, and a member of another role can become it: an
     error in a query would show everything.
 
     Args:

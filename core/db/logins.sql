@@ -24,7 +24,7 @@ with wanted as (
 ), strangers as (
   select c.relowner::regrole::text as owner, count(*) as n
   from pg_class c
-  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
     and c.relowner <> coalesce((select oid from wanted where name = 'muster_owner'), 0)
     and not exists (
       select from pg_depend d
@@ -49,7 +49,7 @@ union all
 select format('%s can become %s.', w.name, held.rolname)
 from wanted w join pg_auth_members m on m.member = w.oid join pg_roles held on held.oid = m.roleid
 union all
-select format('%s tables, views and sequences belong to %s and not to muster_owner.', n, owner) from strangers
+select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all
 select 'muster_owner may not make tables in this database.' from wanted
 where name = 'muster_owner' and oid is not null
