@@ -333,7 +333,7 @@ def test_a_home_from_before_the_first_release_is_refused_by_whatever_starts_it(h
         " where relkind = 'r' and relowner = 'muster_owner'::regrole"
     )
     assert ask(servers.owner_url, tables) == ["person", "schema_migrations"]
-    assert ask(servers.database_url, "select external_id from person") == "100001"
+    assert ask(servers.owner_url, "select external_id from person") == "100001"
     servers.close_and_wait()
 
 
