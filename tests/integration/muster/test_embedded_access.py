@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,7 @@ import pytest
 
 from core.db.logins import Login, address_as
 from core.db.migrate import migrate, pending
+from core.errors import Conflict
 from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.embedded.removal import erase
@@ -160,6 +164,27 @@ def test_the_former_role_of_the_worker_keeps_its_rights_under_its_new_name(home:
     assert ask(servers.owner_url, "select count(*) from pg_roles where rolname = 'muster'") == 0
     assert asyncio.run(pending(servers.owner_url)) == []
     servers.close_and_wait()
+
+
+def test_servers_that_an_earlier_version_started_are_not_used(home: Path, tmp_path: Path) -> None:
+    home.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "sock"))
+        daemon.listen()
+        (home / "daemon.json").write_text(json.dumps({"pid": 1, "socket": str(tmp_path / "sock"), "folders": []}))
+        urls = {"database_url": "postgresql://muster@/muster?host=/x", "owner_url": "x", "redis_url": "x"}
+
+        def answer() -> None:
+            line, _ = daemon.accept()
+            with line:
+                line.sendall(json.dumps(urls).encode() + b"\n")
+                line.recv(1)
+
+        told = threading.Thread(target=answer)
+        told.start()
+        with pytest.raises(Conflict, match=r"started by an earlier version.*Stop its processes"):
+            connect_to_servers(home)
+        told.join()
 
 
 def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Servers) -> None:
