@@ -77,7 +77,7 @@ async def database_url(postgres: Postgres) -> AsyncIterator[str]:
     """A fresh database with every migration, cloned from the template, for the login that works with it."""
     name = f"test_{next(_numbers)}"
     admin = await asyncpg.connect(postgres.url("postgres"))
-    await admin.execute(f"create database {name} template {TEMPLATE}")
+    await admin.execute(f"create database {name} template {TEMPLATE} owner {Login.OWNER}")
     yield postgres.url(name, role=Login.WORKER)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

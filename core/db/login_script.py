@@ -23,7 +23,7 @@ _HEAD: Final = """\
 --   psql --no-psqlrc --dbname 'the database' --file this-file.sql
 -- It holds digests of passwords (SCRAM), not the passwords.
 """
-_ITERATIONS: Final = 4096
+_SCRAM_ITERATIONS: Final = 4096
 """PostgreSQL's own number; its clients compute as many at each sign-in."""
 
 
@@ -81,8 +81,8 @@ def _verifier(login: Login, password: str) -> str:
             remedy="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'.",
         )
     salt = secrets.token_bytes(16)
-    salted = pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
+    salted = pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
     stored = sha256(digest(salted, b"Client Key", "sha256")).digest()
     server = digest(salted, b"Server Key", "sha256")
     words = [b64encode(part).decode() for part in (salt, stored, server)]
-    return f"SCRAM-SHA-256${_ITERATIONS}:{words[0]}${words[1]}:{words[2]}"
+    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{words[0]}${words[1]}:{words[2]}"

@@ -5,9 +5,10 @@ do $logins$
 declare
   login text;
   role pg_roles;
-  held record;
+  granted record;
   newer constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
+  perform pg_advisory_xact_lock(hashtextextended('logins of Muster', 0));  -- several may run this at once
   foreach login in array array['muster_owner', 'muster_worker', 'muster_staff', 'muster_staff_all', 'muster_reports'] loop
     if not exists (select from pg_roles where rolname = login) then
       execute format('create role %I login noinherit', login);
@@ -20,13 +21,13 @@ begin
     if role.rolcreaterole then execute format('alter role %I nocreaterole', login); end if;
     if role.rolinherit or not role.rolcanlogin then execute format('alter role %I login noinherit', login); end if;
     -- whoever is a member of another role can become it
-    for held in
+    for granted in
       select r.rolname as name, g.rolname as grantor
       from pg_auth_members m join pg_roles r on r.oid = m.roleid left join pg_roles g on g.oid = m.grantor
       where m.member = role.oid
     loop
-      execute format('revoke %I from %I', held.name, login)
-        || case when newer then format(' granted by %I', held.grantor) else '' end || ' cascade';
+      execute format('revoke %I from %I', granted.name, login)
+        || case when newer then format(' granted by %I', granted.grantor) else '' end || ' cascade';
     end loop;
     execute format('grant connect on database %I to %I', current_database(), login);
     execute format('grant usage on schema public to %I', login);
@@ -41,7 +42,7 @@ begin
     and has_database_privilege('muster_owner', current_database(), 'create')
     and has_database_privilege('muster_worker', current_database(), 'connect')
   ) then
-    raise insufficient_privilege using message = 'only the owner of the database may grant rights to it';
+    raise exception 'only the owner of the database may grant rights to it' using errcode = 'insufficient_privilege';
   end if;
 end $logins$;
 
@@ -52,7 +53,8 @@ do $ownership$
 declare
   statements text[];
   formers text[];
-  one text;
+  former text;
+  statement text;
   joins boolean;
 begin
   select
@@ -91,11 +93,11 @@ begin
   if joins then  -- only who can become the new owner may give it something
     execute format('grant muster_owner to %I', current_user);
   end if;
-  foreach one in array coalesce(formers, '{}') loop
-    execute format('grant muster_worker to %I', one);
+  foreach former in array coalesce(formers, '{}') loop
+    execute format('grant muster_worker to %I', former);
   end loop;
-  foreach one in array statements loop
-    execute one;
+  foreach statement in array statements loop
+    execute statement;
   end loop;
   if joins then
     execute format('revoke muster_owner from %I', current_user);

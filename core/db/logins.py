@@ -28,7 +28,7 @@ class Login(StrEnum):
     """Reads views of totals only."""
 
 
-def address_as(url: str, login: Login) -> str:
+def address_as(url: str, login: str) -> str:
     """Return the address of the same database for another login: only the user name differs.
 
     Args:
@@ -44,8 +44,14 @@ def address_as(url: str, login: Login) -> str:
 
 
 def user_in(url: str) -> str:
-    """Return the user name that an address gives; empty where it gives none."""
+    """Return the user name that an address gives; empty where it gives none.
+
+    Raises:
+        ValueError: it is not an address of PostgreSQL.
+    """
     parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path:  # a password that is not percent-encoded
+        raise ValueError("not an address of PostgreSQL")
     return unquote(parts.username or dict(parse_qsl(parts.query)).get("user", ""))
 
 
@@ -63,7 +69,7 @@ def database_in(url: str) -> str:
 async def check_login(db: Connection, login: Login) -> None:
     """Refuse to work as somebody with more rights than a login's work needs.
 
-    No policy holds for superusers, owners and those with BYPASSRLS, and a member of another role can become that role: an
+    No policy holds for superusers, owners and those with BYPASSRLS, and a member of another role can become it: an
     error in a query would show everything.
 
     Args:
@@ -80,7 +86,7 @@ async def check_login(db: Connection, login: Login) -> None:
         (row["bypassrls"], ", who passes by row-level security (BYPASSRLS)"),
         (row["createrole"], ", who may make other logins (CREATEROLE)"),
         (row["owns"] and login is not Login.OWNER, ", who owns tables"),
-        (row["held"], f", who can become {row['held']}"),
+        (row["memberships"], f", who can become {row['memberships']}"),
         (row["name"] != login, ""),
     ):
         if is_so:

@@ -9,10 +9,10 @@ select
   exists (select from pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace)
     or exists (select from pg_database d where d.datname = current_database() and d.datdba = r.oid) as owns,
   (
-    select string_agg(held.rolname, ', ' order by held.rolname)
-    from pg_auth_members m join pg_roles held on held.oid = m.roleid
+    select string_agg(granted.rolname, ', ' order by granted.rolname)
+    from pg_auth_members m join pg_roles granted on granted.oid = m.roleid
     where m.member = r.oid
-  ) as held
+  ) as memberships
 from pg_roles r
 where r.rolname = session_user;
 
@@ -24,7 +24,7 @@ with wanted as (
 ), strangers as (
   select c.relowner::regrole::text as owner, count(*) as n
   from pg_class c
-  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
     and c.relowner <> coalesce((select oid from wanted where name = 'muster_owner'), 0)
     and not exists (
       select from pg_depend d
@@ -46,10 +46,10 @@ select name || ' may make databases (CREATEDB).' from wanted where rolcreatedb
 union all
 select name || ' may copy the whole server (REPLICATION).' from wanted where rolreplication
 union all
-select format('%s can become %s.', w.name, held.rolname)
-from wanted w join pg_auth_members m on m.member = w.oid join pg_roles held on held.oid = m.roleid
+select format('%s can become %s.', w.name, granted.rolname)
+from wanted w join pg_auth_members m on m.member = w.oid join pg_roles granted on granted.oid = m.roleid
 union all
-select format('%s tables, views and sequences belong to %s and not to muster_owner.', n, owner) from strangers
+select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all
 select 'muster_owner may not make tables in this database.' from wanted
 where name = 'muster_owner' and oid is not null

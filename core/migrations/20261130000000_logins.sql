@@ -15,10 +15,10 @@ grant execute on all functions in schema public to muster_worker;
 create function refresh_statistics(variadic tables regclass[]) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  one regclass;
+  known regclass;
 begin
-  foreach one in array tables loop
-    execute format('analyze %s', one);
+  foreach known in array tables loop
+    execute format('analyze %s', known);
   end loop;
 end $$;
 

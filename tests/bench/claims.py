@@ -11,11 +11,13 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, connect, load_queries, open_pool
+from core.db.logins import address_as
 from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.claim import claim as take
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
+from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
@@ -92,7 +94,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
 
 async def _prepare(url: str, finished: int, due: int) -> StepChannel:
     """Fill a database; returns the due queue."""
-    db = await connect(url)
+    db = await connect(address_as(url, SUPERUSER))
     await db.execute(SQL["steps"], 1 + finished // 120_000)
     sender_id = await db.fetchval(SQL["sender"])
     if finished:
