@@ -147,10 +147,15 @@ create function find_people(
   patterns text[], words text[], number text, whole_addresses text[], address_parts text[], most bigint
 ) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
 language plpgsql stable security definer set search_path = public, pg_temp as $$
+declare
+  sight constant record := signed_scope();
 begin
   return query
   select * from people_matching(
-    scope_is_everywhere(), scope_units(), contacts_are_everywhere(), contact_units(),
+    coalesce(sight.people = 'everywhere', false),
+    coalesce(string_to_array(nullif(sight.people, 'everywhere'), ',')::bigint[], '{}'),
+    coalesce(sight.contacts = 'everywhere', false),
+    coalesce(string_to_array(nullif(sight.contacts, 'everywhere'), ',')::bigint[], '{}'),
     patterns, words, number, whole_addresses, address_parts, most
   );
 end $$;
