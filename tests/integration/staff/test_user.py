@@ -56,7 +56,9 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
-    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n"
+    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n", (
+        "two administrators"
+    )
     assert await link_works(db, token, now=system_clock())
 
     again = user("add", "ada@union.example.com")
@@ -85,10 +87,16 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
 
 
 async def test_the_audit_names_the_actor_beside_the_system_user(user: Muster, db: Connection) -> None:
-    for words in (("add", "ada@union.example.com"), ("link",), ("sign-out",), ("disable",), ("enable",)):
+    for words in (
+        ("add", "ada@union.example.com", "--role", "rep"),
+        ("link",),
+        ("sign-out",),
+        ("disable",),
+        ("enable",),
+    ):
         assert user(*words, *(["ada@union.example.com"] if len(words) == 1 else []), "--actor", "Grace").returncode == 0
     audit = await db.fetch("select actor, came_from from audit_shown")
-    assert len(audit) == 6
+    assert len(audit) == 7
     assert {row["actor"] for row in audit} == {"Grace"}
     assert {row["came_from"] for row in audit} == {pwd.getpwuid(os.getuid()).pw_name}
 
