@@ -21,6 +21,7 @@ from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
 from messaging.states import STATE_NAMES, sentence
+from staff.browsers import network_in_words
 from staff.sessions import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
@@ -51,6 +52,7 @@ def environment() -> jinja2.Environment:
         plural=plural,
         verb=verb,
         ago=words.ago,
+        network=network_in_words,
     )
     made.filters.update(
         number=figures.number,
