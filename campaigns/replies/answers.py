@@ -25,8 +25,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
-import asyncpg
-
 from campaigns.replies.answered_messages import (
     AnsweredMessage,
     asked_about,
@@ -40,7 +38,7 @@ from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import obey, resume_by_reply
-from campaigns.replies.replies import NewReply, add_reply
+from campaigns.replies.replies import NewReply, StoredReply, add_reply
 from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
@@ -191,16 +189,16 @@ async def record_answer(
     return await subject.record(db, Answer(person_id, meaning, channel, actor.name, READ_BY_STAFF, *answered, comment))
 
 
-async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: Actor) -> None:
+async def retract_answer(db: Connection, reply: StoredReply, *, actor: Actor) -> None:
     """Take back the answer that a reply became, if it did.
 
     Args:
-        db: in the caller's transaction.
-        reply: has `answer_kind`, `answer_id` and `channel`.
+        db: in the transaction that locked it.
+        reply: the reply.
         actor: who takes it back.
     """
-    if reply["answer_id"] is not None:
-        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor.name, channel=reply["channel"])
+    if reply.answer_kind is not None and reply.answer_id is not None:
+        await KINDS[reply.answer_kind].retract(db, reply.answer_id, recorder=actor.name, channel=reply.channel)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:

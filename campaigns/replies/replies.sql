@@ -11,3 +11,20 @@ select
   $14, case when $15 is not null then $14 end, case when author.is_awaited then $15 end
 from (select coalesce($15::timestamptz > $14::timestamptz, false) as is_awaited) as author
 returning reply_id;
+
+-- name: lock_reply
+-- Locks a reply, with the address of the message it answers, and what that asked about.
+select
+  r.reply_id, r.channel, r.address, r.sender, r.text, r.received_at, r.person_id, r.message_id, m.address as written_to,
+  to_jsonb(subject) as subject, r.reading, r.rule, r.why_open, r.state, r.answer_kind, r.answer_id
+from reply r
+left join message_any m on m.message_id = r.message_id
+left join message_any began on began.message_id = conversation_of(r.message_id)
+left join campaign c on c.campaign_id = began.campaign_id
+left join subject using (subject_kind, subject_id)
+where r.reply_id = $1
+for update of r;
+
+-- name: close_reply
+-- Closes a reply, with who did it and when; a second close changes nothing.
+update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
