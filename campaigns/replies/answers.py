@@ -31,7 +31,7 @@ from campaigns.replies.answered_messages import (
     find_answered_message,
     find_campaign_message,
 )
-from campaigns.replies.ask_back import ask_back
+from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
 from campaigns.replies.classification.take_back import TAKE_BACK
