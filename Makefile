@@ -60,6 +60,7 @@ unit-on-%: .venv-%/.dev
 test: check ## every check and every test
 	@bash .ci/chromium
 	@bash .ci/postfix
+	@bash .ci/postgresql
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 coverage: $(VENV)/.dev ## run the unit and integration tests and print which branches they take, by package

@@ -11,6 +11,7 @@ from aiohttp import web
 from console.live import LIVE, Live
 from console.pages import routes
 from console.rendering import render_page
+from console.sign_in_pages import REQUESTS, LinkRequests, finish_requests
 from core.http.web import RUNTIME
 
 __all__ = ["explain", "routes", "setup"]
@@ -24,7 +25,9 @@ def setup(app: web.Application) -> None:
         await live.close()
 
     app[LIVE] = live
+    app[REQUESTS] = LinkRequests()
     app.on_shutdown.append(close)
+    app.on_shutdown.append(finish_requests)
     app.add_routes(routes())
 
 

@@ -8,15 +8,23 @@ from typing import Final
 from aiohttp import web
 from yarl import URL
 
-from console.rendering import STAFF, render_page
+from console.rendering import ACTOR, STAFF, render_page
+from core.access import Permission
 from core.db import AWAY
 from core.errors import NotFound
+from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
-from staff.sign_in import SESSION_LASTS, admit
+from staff.browsers import browser_in_words
+from staff.passkeys import Site, site_of
+from staff.sessions import SESSION_LASTS, Device, admit
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SECOND_FACTOR_PATH: Final = "/console/second-factor"
+TOKEN: Final = web.RequestKey("token", str)
+"""Token of the session: `request[TOKEN]`, in every handler behind `for_staff`."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -56,29 +64,77 @@ def for_anyone(handler: PageHandler) -> PageHandler:
     return guarded
 
 
-def for_staff(handler: PageHandler, *, opens_page: bool = True) -> PageHandler:
+def for_staff(
+    handler: PageHandler, *, permission: Permission | None = None, opens_page: bool = True, is_proof: bool = False
+) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
+    Whoever needs a second factor and has not proven it is sent to that page first, and whoever has no grant in force
+    sees no page.
+
     Args:
-        handler: the handler; it finds the person signed in at `request[STAFF]`.
-        opens_page: see `staff.sign_in.admit`.
+        handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
+            and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
+        permission: what they need in one unit at least; None where any grant will do.
+        opens_page: see `staff.sessions.admit`.
+        is_proof: whether it is of the pages on which a second factor is proven or set up.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         runtime = request.app[RUNTIME]
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
-        if admission is None:
-            response: web.StreamResponse = render_page(request, "sign_in", status=401)
+        if admission is None or (admission.staff.awaits_second_factor and not opens_page):
+            response: web.StreamResponse = sign_in_page(request, status=401)
             response.headers["WWW-Authenticate"] = 'Sign-In-Link realm="Muster console"'
             return response
-        request[STAFF] = admission.staff
-        response = await handler(request)
-        if admission.cookie is not None and not response.prepared:
+        actor = admission.staff.actor(client_network(request))
+        request[STAFF], request[ACTOR] = admission.staff, actor
+        request[TOKEN] = admission.cookie or session_token(request) or ""
+        if not is_proof and admission.staff.awaits_second_factor:
+            response = web.Response(status=303, headers={"Location": SECOND_FACTOR_PATH, "Cache-Control": "no-store"})
+        elif not is_proof and not admission.staff.grants:
+            response = render_page(request, "no_access", status=403)
+        elif permission is not None and not actor.scope(permission):
+            response = render_page(
+                request, "failed", status=403, message="Your role does not open this page.",
+                remedy="Ask an administrator for a role that does, in your branch or region.",
+            )  # fmt: skip
+        else:
+            response = await handler(request)
+        if (
+            admission.cookie is not None
+            and not response.prepared
+            and cookie_name(runtime.settings) not in response.cookies
+        ):
             set_session(response, admission.cookie, runtime.settings)
         return response
 
     return for_anyone(guarded)
+
+
+def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", problem: str = "") -> web.Response:
+    """Render the sign-in page.
+
+    Args:
+        request: the request.
+        status: HTTP status.
+        email: what was typed.
+        problem: why that is no mailbox; empty where nothing was typed.
+    """
+    passkeys = site(request) is not None
+    return render_page(request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys)
+
+
+def site(request: web.Request) -> Site | None:
+    """Return the site that passkeys are bound to; None where browsers have none."""
+    settings = request.app[RUNTIME].settings
+    return site_of(settings.public_url, settings.named or "Muster")
+
+
+def device(request: web.Request) -> Device:
+    """Return the browser of a request, as "signed in on" shows it."""
+    return Device(browser_in_words(request.headers.get("User-Agent", "")), client_network(request))
 
 
 def from_our_own_page(request: web.Request) -> bool:

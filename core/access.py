@@ -94,6 +94,19 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What somebody sees: two who see the same can share what is read for them.
+
+    Attributes:
+        people: where they see people, and what belongs to people.
+        contacts: where they see these people's addresses and replies.
+    """
+
+    people: Scope
+    contacts: Scope
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Person or program that does something, as the audit names it.
 
@@ -121,6 +134,10 @@ class Actor:
         if None in units:
             return Scope(is_everywhere=True)
         return Scope(unit_ids=tuple(sorted(unit for unit in units if unit is not None)))
+
+    def sight(self, permission: Permission = Permission.SEE) -> Sight:
+        """Return what an account or key sees by a permission."""
+        return Sight(self.scope(permission), self.scope(Permission.SEE_CONTACTS))
 
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")

@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 
 from core.clock import Clock, system_clock
 from core.db import Pool, open_pool, probe
+from core.db.logins import Login, address_as
+from core.db.scope import ScopedPools
 from core.errors import SettingsError
 from core.keyring import Keyring
 from core.outages import POSTGRES, REDIS, Outages
@@ -32,7 +34,10 @@ class Runtime:
 
     Attributes:
         settings: the configuration.
-        pool: PostgreSQL, which holds all data.
+        pool: PostgreSQL, which holds all data; its login may read and write every row.
+        staff_pool: the same for a member of staff, who sees what the actor of the transaction may.
+        staff_all_pool: the same for staff whose grant is the whole organisation.
+        scoped: opens transactions on these two that see what an actor may.
         redis: wake-ups and rate limits; flushing it loses nothing.
         http: one shared session for every outgoing request.
         keyring: derives and checks the tokens in members' links.
@@ -43,6 +48,9 @@ class Runtime:
 
     settings: Settings
     pool: Pool
+    staff_pool: Pool
+    staff_all_pool: Pool
+    scoped: ScopedPools
     redis: Redis
     http: aiohttp.ClientSession
     keyring: Keyring
@@ -75,6 +83,16 @@ async def open_runtime(
         outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
         pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
         stack.push_async_callback(pool.close)
+        # no connection before the first request of staff: most processes never have one
+        staff_pool, staff_all_pool = [
+            await open_pool(
+                address_as(settings.database_url, login),
+                size=max(2, pool_size // 4), when_away=partial(outages.away, POSTGRES), lazily=True,
+            )
+            for login in (Login.STAFF, Login.STAFF_ALL)
+        ]  # fmt: skip
+        for opened in (staff_pool, staff_all_pool):
+            stack.push_async_callback(opened.close)
         stack.push_async_callback(outages.close)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -83,7 +101,9 @@ async def open_runtime(
                 cookie_jar=aiohttp.DummyCookieJar(),  # no provider's API keeps any
             )
         )
-        yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake, outages)
+        keyring = Keyring(settings.secret_key)
+        scoped = ScopedPools(pool, staff_pool, staff_all_pool)
+        yield Runtime(settings, pool, staff_pool, staff_all_pool, scoped, redis, http, keyring, clock, wake, outages)
 
 
 async def _ping(redis: Redis) -> None:

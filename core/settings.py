@@ -55,7 +55,15 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".muster"), description="Where the embedded servers keep their data.")
     database_url: str | None = Field(
         None,
-        description="PostgreSQL to use instead of the embedded one: `postgresql://user:password@host:5432/muster`.",
+        description="PostgreSQL to use instead of the embedded one, for the login `muster_worker`: `postgresql://muster_worker:password@host:5432/muster`. The logins `muster_staff` and `muster_staff_all` use the same address and password, with their own names (docs/logins.md).",
+    )
+    owner_database_url: SecretStr | None = Field(
+        None,
+        description="The same database for `muster migrate`, as the login that owns its tables: `postgresql://muster_owner:another-password@host:5432/muster`. Default: MUSTER_DATABASE_URL with that user name, where it has no password. Nothing else reads it; keep it from the servers' environment.",
+    )
+    admin_database_url: SecretStr | None = Field(
+        None,
+        description="The same database for `muster migrate` the first time, as a superuser, or as its owner with CREATEROLE: makes and mends Muster's logins, with the passwords of the other two addresses. Without it the SQL for that is written, to be run by an administrator. Nothing else reads it; keep it from the servers' environment.",
     )
     redis_url: str | None = Field(
         None,

@@ -30,7 +30,7 @@ from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from services.questions.counts import compact as compact_answers
-from staff.sign_in import forget_expired
+from staff.retention import forget_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery

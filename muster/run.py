@@ -29,10 +29,12 @@ from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
 from muster.operator import operator
+from muster.outside_database import migrate_outside
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
+from staff.roles import ADMINISTRATOR
 from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
@@ -140,15 +142,15 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        console = await _sign_in_link(database_url, public)
+        console = await _sign_in_link(database_url, public, is_proof=sandbox is not None)
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
         page = None if sandbox is None else sandbox.page
         return Addresses(web, public, console, page, home, tuple(self._moved), demo)
 
     async def _open_servers(self) -> str:
         """Open the configured servers, or embedded ones, with the newest schema."""
-        url = owner = self.settings.database_url
-        if url is None or owner is None:
+        url = self.settings.database_url
+        if url is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
             self._servers = await asyncio.to_thread(connect_to_servers, home)
@@ -157,9 +159,11 @@ class _Start:
             self._stack.callback(staying.cancel)
             self._environment["MUSTER_HOME"] = str(home)
             kept_secret(home)
-            url, owner = self._servers.database_url, self._servers.owner_url
-        if await pending(owner):
-            await migrate(owner)
+            if await pending(self._servers.owner_url):
+                await migrate(self._servers.owner_url)
+            return self._servers.database_url
+        if await pending(url):
+            await migrate_outside(self.settings)
         return url
 
     async def _stay_attached(self, home: Path) -> None:
@@ -317,12 +321,25 @@ async def _until_ready(url: str, server: Child) -> None:
     raise Unavailable("The web server did not start.", remedy="Its output is above.")
 
 
-async def _sign_in_link(database_url: str, public: str) -> str | None:
-    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose."""
+async def _sign_in_link(database_url: str, public: str, *, is_proof: bool) -> str | None:
+    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose.
+
+    Args:
+        database_url: where.
+        public: what to put before the path.
+        is_proof: whether it counts as a second factor too: where messages go to the sandbox, somebody is trying Muster
+            out on their own machine; elsewhere what this prints may end up in logs.
+    """
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(
-            db, email=STAFF, name="Staff", now=system_clock(), by=operator("muster run"), create=True
+            db,
+            email=STAFF,
+            name="Staff",
+            now=system_clock(),
+            by=operator("muster run"),
+            create_as=ADMINISTRATOR,
+            is_proof=is_proof,
         )
     except Conflict:
         return None

@@ -65,27 +65,48 @@ class Holder:
 
 
 async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
-    """Search for members.
+    """Search all members, for an operator.
 
     Args:
-        db: a connection.
+        db: a connection that may read all of them.
         text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
             phone number in any notation, or at least four digits of one; a mailbox or a part of it.
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         limit: the most to find.
 
     Returns:
-        The member with exactly that membership number first, then by name.
+        The member with exactly that membership number first, then by name. Where nobody has all that, those whose
+        names are most like it, the likest first.
     """
+    return await _search(db, "search_people", text, region, limit)
+
+
+async def find_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
+    """Search the members in the scope of a transaction, for staff.
+
+    Args:
+        db: a connection in a transaction of `core.db.scope.ScopedPools`.
+        text: see `search_people`.
+        region: see `search_people`.
+        limit: the most to find.
+
+    Returns:
+        See `search_people`; with their addresses, and found by them, where the scope has these.
+    """
+    return await _search(db, "find_people", text, region, limit)
+
+
+async def _search(db: Connection, query: str, text: str, region: str, limit: int) -> list[FoundPerson]:
     text = " ".join(text.split())
     if not text:
         return []
     words = _folded(text).split()
+    # what is neither a name nor a part of one is not like any
+    alike = words if len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text) else []
     if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
     patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_MAX_WORDS - len(words))
-    parts = [*_parts_of_address(text), None, None][:2]
-    rows = await db.fetch(SQL["search_people"], *patterns, text, _addresses(text, region), *parts, limit)
+    rows = await db.fetch(SQL[query], patterns, alike, text, _addresses(text, region), _parts_of_address(text), limit)
     return [FoundPerson(**row) for row in rows]
 
 

@@ -10,6 +10,7 @@ import asyncpg
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
+from staff.grants import keeping_an_administrator
 
 SQL: Final = load_queries(__file__)
 
@@ -42,13 +43,23 @@ async def add_staff(
 
 
 async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
-    """List the staff: email, name, created_at, disabled_at and signed_in_at; those whose access was taken away last."""
+    """List the staff; those whose access was taken away last.
+
+    Returns:
+        Each with staff_id, email, name, phone, created_at, disabled_at, signed_in_at, has_totp (an authenticator app),
+        passkeys and recovery_codes (how many are left).
+    """
     return await db.fetch(SQL["list_accounts"])
 
 
 async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:
-    """Take somebody's access away; what they have open is ended by `sign_in.end_access`."""
-    await db.execute(SQL["disable"], staff_id, now)
+    """Take somebody's access away; what they have open is ended by `sign_in.end_access`.
+
+    Raises:
+        Conflict: nobody would be administrator any more.
+    """
+    async with keeping_an_administrator(db, now):
+        await db.execute(SQL["disable"], staff_id, now)
 
 
 async def enable_staff(db: Connection, staff_id: int) -> None:

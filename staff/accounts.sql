@@ -14,10 +14,18 @@ returning staff_id, name, email, phone, disabled_at;
 update staff set phone = $2 where staff_id = $1;
 
 -- name: list_accounts
--- All accounts, with the last sign-in, so that staff who left long ago stand out.
-select s.email, s.name, s.phone, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at
-from staff s left join sign_in l using (staff_id)
-group by s.staff_id
+-- All accounts, with the last sign-in, so that staff who left long ago stand out, and the second factors they have set up.
+select
+  s.staff_id, s.email, s.name, s.phone, s.created_at, s.disabled_at, greatest(link.used_at, passkey.used_at) as signed_in_at,
+  app.staff_id is not null as has_totp, coalesce(passkey.passkeys, 0) as passkeys,
+  coalesce(code.recovery_codes, 0) as recovery_codes
+from staff s
+left join (select staff_id, max(used_at) as used_at from sign_in group by staff_id) link using (staff_id)
+left join (select staff_id, max(used_at) as used_at, count(*) as passkeys from staff_passkey group by staff_id) passkey
+  using (staff_id)
+left join staff_totp app on app.staff_id = s.staff_id and app.confirmed_at is not null
+left join (select staff_id, count(*) as recovery_codes from staff_recovery_code where used_at is null group by staff_id) code
+  on code.staff_id = s.staff_id
 order by s.disabled_at is not null, s.email;
 
 -- name: disable

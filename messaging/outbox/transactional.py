@@ -42,7 +42,7 @@ class MessageKind(StrEnum):
 
 
 KINDS: Final = {
-    MessageKind.SIGN_IN: "a sign-in link for staff",
+    MessageKind.SIGN_IN: "a sign-in link, invitation or warning for staff",
     MessageKind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
     MessageKind.AUTO_REPLY: "an automatic answer",
     MessageKind.STAFF_REPLY: "a staff reply",

@@ -7,10 +7,12 @@ from contextlib import closing
 
 import click
 
+from core.db.login_script import LoginsError
 from core.db.migrate import migrate
 from messaging.settings import load_settings
 from muster.cli.session import run
 from muster.embedded.client import connect_to_servers
+from muster.outside_database import migrate_outside
 
 
 @click.command()
@@ -19,8 +21,15 @@ def command() -> None:
 
     Safe to run at any time, from several machines at once, and again: what is done is not done twice. The embedded
     database is made by this where there is none yet, and otherwise brought up to date by whatever starts it.
+
+    On a PostgreSQL of yours it needs MUSTER_OWNER_DATABASE_URL, and the first time MUSTER_ADMIN_DATABASE_URL, to make
+    Muster's logins. Without that it writes the SQL for an administrator, and changes nothing.
     """
-    applied = run(_migrate())
+    try:
+        applied = run(_migrate())
+    except LoginsError as error:
+        click.echo(error.script, nl=False)
+        raise
     for name in applied:
         click.echo(f"applied  {name}")
     click.echo("The database has the newest schema." if applied else "Nothing to do: the schema is the newest.")
@@ -29,6 +38,6 @@ def command() -> None:
 async def _migrate() -> list[str]:
     settings = load_settings()
     if settings.database_url is not None:
-        return await migrate(settings.database_url)
+        return await migrate_outside(settings)
     with closing(await asyncio.to_thread(connect_to_servers, settings.home)) as servers:
         return await migrate(servers.owner_url)

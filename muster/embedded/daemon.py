@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from core.db.logins import Login
 from core.errors import MusterError, Unavailable
 from muster.embedded.client import BYE, START_TIMEOUT, contact
 from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import Postgres, start_postgres
-from muster.embedded.roles import APPLICATION, OWNER
 from muster.embedded.valkey import Valkey, start_valkey
 
 GRACE: Final = 2.0
@@ -148,8 +148,8 @@ async def _server_addresses(servers: asyncio.Task[Pair]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001  # waiting clients need the error, whatever it is
         return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
     return {
-        "database_url": postgres.url(role=APPLICATION),
-        "owner_url": postgres.url(role=OWNER),
+        "database_url": postgres.url(role=Login.WORKER),
+        "owner_url": postgres.url(role=Login.OWNER),
         "redis_url": valkey.url,
     }
 

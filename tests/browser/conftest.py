@@ -19,6 +19,7 @@ from muster.app import make_app
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 from tests.browser.union import Union, write_union
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 FLAGS = [
     "--headless",
@@ -96,7 +97,7 @@ class Site:
                 name="Ada Price",
                 by=operator("a test"),
                 now=self.runtime.clock(),
-                create=True,
+                create_as=EVERYDAY_ROLE,
             )
 
     @asynccontextmanager

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
-from core.db import open_pool
+from core.db import connect, open_pool
+from core.db.logins import Login, address_as
 from core.http.rate_limit import PER_NETWORK
 from core.runtime import Runtime
 from messaging.suppression import suppress
@@ -185,10 +186,11 @@ async def _goes_wrong(tour: Tour) -> None:
     await tour.see("missing", "/0000000000000", 404)
     await tour.send("not so", ann.confirm, {}, 405, "PUT")
     await tour.send("too large", ann.confirm, {"answer": "x" * 100_000}, 413)
-    db = tour.campaign.db
-    await db.execute("alter table link rename to nowhere")
+    owner = await connect(address_as(tour.campaign.runtime.settings.database_url or "", Login.OWNER))
+    await owner.execute("alter table link rename to nowhere")
     await tour.see("broken", ann.confirm, 500)
-    await db.execute("alter table nowhere rename to link")
+    await owner.execute("alter table nowhere rename to link")
+    await owner.close()
     for _ in range(PER_NETWORK):
         await tour.client.get("/0000000000000")
     await tour.see("waiting", "/0000000000000", 429)

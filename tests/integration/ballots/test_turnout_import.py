@@ -176,8 +176,10 @@ async def test_a_retracted_vote_can_be_imported_again(
     assert (await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\n")).recorded == 1
 
 
-async def test_a_failed_import_leaves_nothing(here: Runtime, db: Connection, ballot: int, tmp_path: Path) -> None:
-    await db.execute(
+async def test_a_failed_import_leaves_nothing(
+    here: Runtime, db: Connection, owner: Connection, ballot: int, tmp_path: Path
+) -> None:
+    await owner.execute(
         "create function stumble() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;"
         "create trigger stumble before insert on count_change for each row execute function stumble()"
     )
@@ -212,7 +214,7 @@ async def test_unknown_ballots_and_sources_are_refused(here: Runtime, ballot: in
 
 
 async def test_counts_are_the_same_after_export_and_import(
-    here: Runtime, db: Connection, ballot: int, tmp_path: Path
+    here: Runtime, db: Connection, owner: Connection, ballot: int, tmp_path: Path
 ) -> None:
     chance = random.Random(26)
     kinds = ["voted", "will_vote", "not_voted", "no_ballot_paper", "replacement_requested", "refused"]
@@ -225,7 +227,7 @@ async def test_counts_are_the_same_after_export_and_import(
     )
     before, members = await totals(db, ballot), len(await db.fetch("select from claim_status"))
 
-    await db.execute("truncate claim, feed_backlog, turnout_change, claim_status, goal_met, count_change cascade")
+    await owner.execute("truncate claim, feed_backlog, turnout_change, claim_status, goal_met, count_change cascade")
     await db.execute("delete from elector; delete from person where external_id = 'LATE'")
     await enrol(db, ballot)  # as if this were elsewhere: the same members, and nothing said
     there = await import_claims(

@@ -130,17 +130,18 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
     assert all(row["sender_id"] and row["time_zone"] == "Europe/London" and row["not_before"] == NOW for row in rows)
 
 
-async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_killed_launch_goes_on_where_it_stopped(
+    muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 10)
     await _people(muster, 35)
     campaign = await _campaign(muster)
-    async with connected(muster) as db:
-        # the third page cannot be written
-        await db.execute("create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$")
-        await db.execute(
-            "create trigger stop before insert on message for each row"
-            " when (new.address = 'm25@x.test') execute function stop()"
-        )
+    # the third page cannot be written
+    await owner.execute(
+        "create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$;"
+        "create trigger stop before insert on message for each row"
+        " when (new.address = 'm25@x.test') execute function stop()"
+    )
     with pytest.raises(asyncpg.RaiseError, match="killed"):
         await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
@@ -148,7 +149,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
         assert len(await _rows(db)) == 20, "whole pages only"
         planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
         assert planned.steps[0].audience == 15, "what is left"
-        await db.execute("drop trigger stop on message")
+        await owner.execute("drop trigger stop on message")
 
     assert await launch_due_steps(muster) == 1
 
@@ -159,7 +160,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
 
 
 async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
-    muster: Runtime, monkeypatch: pytest.MonkeyPatch
+    muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 1)
     async with connected(muster) as db:
@@ -168,7 +169,7 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
     campaign = await _campaign(muster)
     await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
-        await db.execute("delete from message where person_id = (select max(person_id) from person)")
+        await owner.execute("delete from message where person_id = (select max(person_id) from person)")
         first = await db.fetchval("select min(person_id) from person")
         await db.execute("update step set state = 'launching', launch_cursor = $1 where position = 1", first)
     await launch_due_steps(muster)

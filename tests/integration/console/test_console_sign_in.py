@@ -12,8 +12,10 @@ from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
-from staff.sign_in import SESSION_ENDS, admit, end_access, end_session, make_sign_in_link
+from staff.sessions import SESSION_ENDS, admit, end_session
+from staff.sign_in import end_access, make_sign_in_link
 from tests.support.console_site import BY, Site, console_site
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 
 @pytest.fixture
@@ -89,6 +91,7 @@ async def test_only_digests_are_stored_and_a_sign_in_is_audited(site: Site) -> N
     audit = await site.runtime.pool.fetch("select actor, action from audit_shown order by audit_id")
     assert [tuple(row) for row in audit] == [
         ("an operator", "staff.added"),
+        ("an operator", "grant.given"),
         ("an operator", "staff.link_made"),
         ("ada@union.test", "staff.signed_in"),
     ]
@@ -309,12 +312,12 @@ async def test_a_disabled_account_is_signed_out_at_once(site: Site) -> None:
 
 async def test_unknown_mailboxes_become_no_staff_unless_enabled(db: Connection, site: Site) -> None:
     with pytest.raises(NotFound, match="muster user add"):
-        await site.link("new@union.test", create=False)
+        await site.link("new@union.test", create_as=None)
     await site.link("new@union.test")
-    await site.link(" NEW@union.test ", create=False)
+    await site.link(" NEW@union.test ", create_as=None)
     assert await db.fetchval("select count(*) from staff") == 1
     with pytest.raises(InputError):
-        await make_sign_in_link(db, email="nobody", now=site.clock(), by=BY, create=True)
+        await make_sign_in_link(db, email="nobody", now=site.clock(), by=BY, create_as=EVERYDAY_ROLE)
 
 
 async def test_links_are_256_bits_and_never_the_same(site: Site) -> None:

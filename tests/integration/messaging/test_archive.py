@@ -104,13 +104,13 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
 
 @pytest.mark.parametrize("table", MOVES)
 async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
-    db: Connection, own: Connection, database_url: str, past: Past, table: str
+    db: Connection, owner: Connection, own: Connection, database_url: str, past: Past, table: str
 ) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     counts = await step_counts(db, past.campaign_id)
     await ready_year(db, past.step_id)
     await archive_chunk(db, past.step_id, PageViews(), limit=25)
-    await db.execute(
+    await owner.execute(
         "create function die() returns trigger language plpgsql as $$"
         " begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;"
         f"create trigger die after insert or update or delete on {table} for each statement execute function die()"
@@ -121,7 +121,7 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     assert await messages(db, "message_any", past.step_id) == before
     assert await step_counts(db, past.campaign_id) == counts
 
-    await db.execute(f"drop trigger die on {table}")
+    await owner.execute(f"drop trigger die on {table}")
     again = await connect(database_url)
     await archive_all(again, past, limit=25)
     await again.close()
@@ -340,29 +340,29 @@ HOT = {
 """Queries that run for every message, receipt, page view, press and reply."""
 
 
-async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection) -> None:
+async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection, owner: Connection) -> None:
     past = await add_past(db, people=6000)
     running = await add_past(db, "pay-2026", people=3000, campaign_state="running", step_state="running")
-    await db.execute("vacuum analyze")
+    await owner.execute("vacuum analyze")
     counts = await step_counts(db, running.campaign_id)
     first = await messages(db, "message", running.step_id)
-    plans = await hot_plans(db)
+    plans = await hot_plans(db, owner)
 
     assert (await archive_all(db, past, limit=2500)).messages == 6000
-    await db.execute("vacuum analyze")
+    await owner.execute("vacuum analyze")
 
     assert (await step_counts(db, running.campaign_id))[0].counts == counts[0].counts
     assert await messages(db, "message", running.step_id) == first
     assert await rows_in(db, "message", "message_archive") == (3000, 6000)
-    after = await hot_plans(db)
+    after = await hot_plans(db, owner)
     assert [name for name, plan in after.items() if "archive" in plan] == []
     indexes = {name: used(plan) for name, plan in plans.items()}
     assert {name: used(plan) for name, plan in after.items()} == indexes
 
 
-async def hot_plans(db: Connection) -> dict[str, str]:
+async def hot_plans(db: Connection, owner: Connection) -> dict[str, str]:
     """The plan of each hot query, as a pooled connection keeps it prepared."""
-    await db.execute(
+    await owner.execute(
         "create or replace function plan_of(query text) returns setof text language plpgsql as $$"
         " begin return query execute 'explain (generic_plan, costs off) ' || query; end $$"
     )

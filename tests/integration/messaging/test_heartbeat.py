@@ -172,7 +172,7 @@ async def beats(db: Connection, heartbeat: Heartbeat) -> None:
 
 @pytest.mark.parametrize("trouble", ["read only", "unforeseen"])
 async def test_a_heartbeat_outlives_every_error_and_logs_it(
-    runtime: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
+    runtime: Runtime, db: Connection, owner: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """A failover to a standby, and a statement that fails as nobody foresaw."""
     monkeypatch.setattr("messaging.outbox.heartbeat.BEAT_EVERY", 0.05)
@@ -184,14 +184,14 @@ async def test_a_heartbeat_outlives_every_error_and_logs_it(
             if trouble == "read only":
                 await (await heartbeat._connection.get()).execute("set default_transaction_read_only = on")
             else:
-                await db.execute("alter table dispatcher rename to lost")
+                await owner.execute("alter table dispatcher rename to lost")
 
             async def met() -> bool:
                 return any("server is away" in line["event"] or "refuses" in line["event"] for line in logs)
 
             await until(met)
             if trouble == "unforeseen":
-                await db.execute("alter table lost rename to dispatcher")
+                await owner.execute("alter table lost rename to dispatcher")
             await beats(db, heartbeat)
             assert heartbeat.is_sure
 

@@ -132,13 +132,13 @@ async def output(house: Path, variables: Mapping[str, str], *words: str) -> tupl
 
 
 async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_taken(
-    house: Path, runtime: Runtime, db: Connection, loft: Loft, unused_tcp_port: int
+    house: Path, runtime: Runtime, db: Connection, owner: Connection, loft: Loft, unused_tcp_port: int
 ) -> None:
     here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
     campaign = await make_campaign(here, db, now=datetime.now(UTC))
     recipient = await campaign.ask(sms=PHONE)
     email = (await campaign.ask(email="ann@example.org")).message_id
-    await db.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
+    await owner.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
     await db.execute("update message set variables = $1", {"first_name": "Ann"})
     later = await db.fetchval("select message_id from message where step_id = $1", campaign.later_id)
     variables = environment(house, runtime.settings, loft, unused_tcp_port)

@@ -88,10 +88,10 @@ async def test_one_sender_is_not_measured_by_anothers_failures(db: Connection) -
     assert await stopped(db, good) is None
 
 
-async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection) -> None:
+async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection, owner: Connection) -> None:
     step = await add_step(db)
     await fill(db, step, 20_000, "delivered", minutes=60)
-    await db.execute("analyze message")
+    await owner.execute("analyze message")
     rows = await db.fetch(
         "explain (analyze, costs off, timing off, buffers) " + SQL["list_refused"],
         [step.step_id], [*OUR_FAULT], MIN_REFUSALS, MIN_REFUSED_SHARE, RECENT_SECONDS, MAX_RECENT_TRIES,

@@ -54,7 +54,7 @@ def test_what_cannot_be_meant_is_refused_in_words(settings: Settings, tmp_path: 
 
 @pytest.mark.usefixtures("recorded")
 async def test_a_head_that_was_kept_shows_later_what_the_owner_changed(
-    settings: Settings, db: Connection, tmp_path: Path
+    settings: Settings, superuser: Connection, tmp_path: Path
 ) -> None:
     kept = tmp_path / "head.json"
     written, again, fits = muster(
@@ -63,7 +63,7 @@ async def test_a_head_that_was_kept_shows_later_what_the_owner_changed(
     assert (written.code, orjson.loads(kept.read_bytes())["rows"]) == (0, 4)
     assert (again.code, "exists" in again.err) == (1, True), "no head that was kept is lost"
     assert (fits.code, "Everything fits." in fits.out) == (0, True)
-    await db.execute("set session_replication_role = replica; update audit set actor = 'ada' where audit_id = 1")
+    await superuser.execute("set session_replication_role = replica; update audit set actor = 'ada' where audit_id = 1")
     [changed] = muster(settings, f"audit verify --head {kept}")
     assert changed.code == 1
     assert "does not fit" in changed.err

@@ -50,9 +50,11 @@ SILENT: frozenset[str] = frozenset(
         "consent", "count_change", "date_change", "dated_step", "dispatcher", "elector", "erased_message",
         "erased_subject", "erasure", "event_source_position", "feed_backlog", "goal", "goal_met",
         "inbound_digest", "link", "member_import",
-        "message_archive", "message_event_archive", "message_try", "notice", "question", "question_answer",
+        "message_archive", "message_event_archive", "message_try", "notice", "passkey_challenge",
+        "question", "question_answer",
         "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
-        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
+        "sender", "sign_in", "sign_in_backoff", "sns_certificate", "staff", "staff_grant", "staff_invitation",
+        "staff_passkey", "staff_recovery_code", "staff_session", "staff_totp", "staged_person", "staged_unit", "step",
         "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
         "webhook_subscription",
     }
@@ -175,8 +177,7 @@ async def test_nobody_but_the_owner_of_a_ledger_can_pass_for_an_erasure(db: Conn
     await fill(db)
     transaction = db.transaction()
     await transaction.start()
-    await db.execute("create role intruder; grant select, update on audit_detail to intruder")
-    await db.execute("set local role intruder; set local muster.erasing = 'on'")
+    await db.execute("set local muster.erasing = 'on'")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await db.execute("update audit_detail set detail = '{}'")
     await transaction.rollback()
@@ -405,15 +406,18 @@ def test_only_what_names_members_is_renamed() -> None:
     assert renamed(spec, "7", "x") == {"members": ["x", "8"], "unit": ["7"], "not": {"members": ["x"]}, "title": "7"}
 
 
-async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Runtime, db: Connection) -> None:
+async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(
+    runtime: Runtime, db: Connection, owner: Connection
+) -> None:
     await fill(db)
     await db.execute(
         "insert into person (external_id) select 'S' || n from generate_series(1, 9) as n;"
         "insert into address (person_id, channel, address) select person_id, 'email', external_id || '@union.test'"
         " from person where external_id like 'S%';"
         "insert into suppression_event (channel, address, action, reason, purpose, source)"
-        " select channel, address, 'suppress', 'left', 'all', 'staff' from address; analyze"
+        " select channel, address, 'suppress', 'left', 'all', 'staff' from address"
     )
+    await owner.execute("analyze")
     kept = (
         "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
         " where s.schemaname = 'public' and to_jsonb(s)::text like any ($1)"

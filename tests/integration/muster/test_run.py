@@ -24,7 +24,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import Settings
-from muster.cli.user import _sandbox_page
+from muster.cli.user_messages import sandbox_page
 from muster.embedded.running import only_run, sandbox_at, served_at
 from muster.embedded.valkey import Valkey
 from muster.run import SandboxPorts, _Start
@@ -161,7 +161,7 @@ def test_other_commands_work_beside_muster_run(up: Up) -> None:
 
 
 def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
-    sent = muster(up.home, "user", "add", "bob@union.example.com", "--send")
+    sent = muster(up.home, "user", "add", "bob@union.example.com", "--role", "viewer", "--send")
     assert sent.returncode == 0, sent.stderr
     sandbox = up.address("Sandbox")
     assert f"it goes to the sandbox: {sandbox}" in sent.stdout
@@ -174,7 +174,7 @@ def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
 
 def test_without_a_sandbox_that_is_up_nobody_is_added_for_a_mail_that_cannot_go(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="that is not up"):
-        _sandbox_page(Settings(home=tmp_path), "email")
+        sandbox_page(Settings(home=tmp_path), "email", way_out="leave out --send")
     with only_run(tmp_path) as running:
         running.serves_at("http://127.0.0.1:8000", 8000)
         assert sandbox_at(tmp_path) is None, "texts or emails really go out"

@@ -10,10 +10,12 @@ import pytest
 
 from ballots.claims import record_claim, retract_claim
 from campaigns.replies.answer_history import answers_by, answers_to
+from core.access import Scope, Sight
 from core.db import Connection
+from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import lift, suppress
-from people.search import search_people
+from people.search import find_people, search_people
 from tests.integration.campaigns.test_campaign_commands import muster as at_once
 from tests.support.command import run_command
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
@@ -46,12 +48,53 @@ async def members(db: Connection) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("indexed", [True, False])
 async def test_a_person_is_found_by_any_part_of_their_data(
-    db: Connection, text: str, found: list[str], *, indexed: bool
+    db: Connection, owner: Connection, text: str, found: list[str], *, indexed: bool
 ) -> None:
     await members(db)
     if not indexed:
-        await db.execute("drop index person_search, address_search")
+        await owner.execute("drop index person_search, address_search")
     assert sorted(hit.external_id for hit in await search_people(db, text, region="GB")) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("jnoes", ["0001", "0002"]), ("Ahmad", ["0003"]), ("o'brian", ["0003"]), ("wynn joness", ["0001"]),
+        ("Amy Johnes", ["0002"]), ("xyzzy", []), ("07400 123450", []), ("amy@exmple.org", []),
+    ],
+)  # fmt: skip
+async def test_letters_that_are_wrong_are_forgiven_in_names_alone(db: Connection, text: str, found: list[str]) -> None:
+    await members(db)
+    assert sorted(hit.external_id for hit in await search_people(db, text, region="GB")) == found
+    threshold = "select coalesce(current_setting('pg_trgm.word_similarity_threshold', true), '0.6')"
+    assert await db.fetchval(threshold) == "0.6"
+
+
+async def test_staff_find_the_people_of_their_scope(runtime: Runtime, db: Connection) -> None:
+    await members(db)
+    leeds = await db.fetchval("select unit_id from unit where name = 'Leeds'")
+    york = await add_unit(db, "York")
+    await add_person(db, "Y001", unit=york, sms="+447400123458", email="sian@york.example", first_name="Siân")
+    await add_person(db, "Z001", sms="+447400123459", first_name="Siân")
+
+    async def found(text: str, people: Scope, contacts: Scope) -> dict[str, int]:
+        async with runtime.scoped.within(Sight(people, contacts)) as scoped:
+            return {hit.external_id: len(hit.addresses) for hit in await find_people(scoped, text, region="GB")}
+
+    everywhere, nowhere = Scope(is_everywhere=True), Scope()
+    in_leeds, in_york = Scope(unit_ids=(leeds,)), Scope(unit_ids=(york,))
+    assert await found("sian", everywhere, everywhere) == {"0001": 2, "Y001": 2, "Z001": 1}
+    assert await found("sian", in_york, in_york) == {"Y001": 2}
+    assert await found("sain", in_leeds, in_leeds) == {"0001": 2}, "also where letters are wrong"
+    assert await found("sian", nowhere, nowhere) == {}
+    assert await found("sian", everywhere, in_york) == {"0001": 0, "Y001": 2, "Z001": 0}
+    # an address finds nobody where addresses are not seen
+    assert await found("sian@york.example", in_york, nowhere) == {}
+    assert await found("07400 123458", in_york, nowhere) == await found("123458", in_york, nowhere) == {}
+    assert await found("07400 123458", in_leeds, in_york) == {}
+    assert await found("07400 123458", in_york, in_york) == {"Y001": 2}
+    async with runtime.staff_all_pool.acquire() as raw:
+        assert await find_people(raw, "sian", region="GB") == [], "nobody said who looks"
 
 
 async def test_a_search_is_answered_by_its_indexes(db: Connection) -> None:

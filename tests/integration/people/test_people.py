@@ -93,12 +93,14 @@ async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connecti
     )
 
 
-async def test_an_export_makes_the_same_people_in_an_empty_database(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_an_export_makes_the_same_people_in_an_empty_database(
+    pool: Pool, db: Connection, owner: Connection, tmp_path: Path
+) -> None:
     union = write_union(tmp_path / "union.csv", members=500, branches=20)
     await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
-    await db.execute("truncate person, unit, attribute restart identity cascade")
+    await owner.execute("truncate person, unit, attribute restart identity cascade")
     report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     assert (report.created, report.problems) == (500, [])
     assert await snapshot(db) == before

@@ -21,7 +21,8 @@ from core.settings import Settings
 from messaging.suppression import suppress
 from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.sign_in import admit, link_works, use_link
+from staff.sessions import admit
+from staff.sign_in import link_works, use_link
 from tests.integration.muster.test_erasure import found_in
 from tests.support.command import run_command
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
@@ -49,8 +50,9 @@ def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
 
 async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None:
     assert "muster user add" in user("list").stdout
+    assert user("add", "olga@union.example.com").returncode == 0
 
-    added = user("add", "Ada@Union.example.com", "--name", "Ada")
+    added = user("add", "Ada@Union.example.com", "--name", "Ada", "--role", "administrator")
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
@@ -69,12 +71,14 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
 
     assert user("enable", "ada@union.example.com").returncode == 0
     assert user("link", "ada@union.example.com").stdout.startswith("https://vote.example.org/console/sign-in/")
-    [ada] = json.loads(user("list", "--json").stdout)
+    ada, olga = json.loads(user("list", "--json").stdout)
     assert (ada["email"], ada["name"], ada["disabled_at"]) == ("ada@union.example.com", "Ada", None)
+    assert [grant["role"] for grant in olga["grants"]] == ["administrator"], "the first of all"
     me = pwd.getpwuid(os.getuid()).pw_name
     audit = await db.fetch("select actor, action, came_from from audit_shown order by audit_id")
     assert [row["action"] for row in audit] == [
-        "staff.added", "staff.link_made", "staff.disabled", "staff.enabled", "staff.link_made",
+        "staff.added", "grant.given", "staff.link_made", "staff.added", "grant.given", "staff.link_made",
+        "staff.disabled", "staff.enabled", "staff.link_made",
     ]  # fmt: skip
     assert {row["came_from"] for row in audit} == {me}
     assert {row["actor"] for row in audit} == {me}
@@ -166,7 +170,7 @@ async def send(settings: Settings, sandbox: Sandbox) -> None:
 async def test_without_a_relay_no_link_is_made_and_nobody_added(user: Muster, db: Connection) -> None:
     user("add", "ada@union.example.com")
     await db.execute("delete from sign_in")
-    for words in (("link", "ada@union.example.com"), ("add", "eve@union.example.com")):
+    for words in (("link", "ada@union.example.com"), ("add", "eve@union.example.com", "--role", "viewer")):
         failed = user(*words, "--send")
         assert (failed.returncode, failed.stdout) == (1, "")
         assert "No mail relay is set up" in failed.stderr

@@ -24,6 +24,7 @@ from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import NUMBER, PHONE, Moving, look, serve
 from tests.support.mail_rows import MailroomSetup, open_room
 from tests.support.questions import add_question, ask
+from tests.support.staff_accounts import EVERYDAY_ROLE
 from webhooks import process_inbound
 from webhooks.inbound_log.inbound_log import store_malformed
 
@@ -41,7 +42,7 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]
 
 async def made(db: Connection, at: datetime = NOON) -> tuple[str, str]:
     """A link for a member of staff, and its token."""
-    path = await make_sign_in_link(db, email=BOSS, now=at, by=operator("olga"), create=True)
+    path = await make_sign_in_link(db, email=BOSS, now=at, by=operator("olga"), create_as=EVERYDAY_ROLE)
     return f"https://muster.test{path}", path.rpartition("/")[2]
 
 

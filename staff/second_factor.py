@@ -1,0 +1,328 @@
+"""Second factor: set up, proven in a session, asked for afresh before what matters, and reset by somebody else.
+
+A code of an app, a recovery code or a passkey proves it. Whoever has none yet sets one up; whoever has one needs it to
+change anything about it, so that a stolen link or an open browser does not replace it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from core.access import Actor
+from core.audit import AuditAction, record
+from core.db import Connection, atomic, load_queries
+from core.errors import Conflict, NotFound
+from staff import passkeys
+from staff.backoff import ALL_CODES, CODES, forget_tries, take_try
+from staff.passkeys import Purpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
+from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
+from staff.sessions import Device, Staff, end_others, note_second_factor, open_session
+from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
+
+SQL: Final = load_queries(__file__)
+
+FRESH: Final = timedelta(minutes=10)
+"""How long a proof is fresh enough to launch, export, approve, make keys or grant."""
+_CODE_LENGTH: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Outcome of proving a second factor, or of setting one up.
+
+    Attributes:
+        token: the session's new token; the one before has proven nothing.
+        recovery_codes: new ones, to be shown once; empty where there are some already.
+    """
+
+    token: str
+    recovery_codes: tuple[str, ...] = ()
+
+
+def is_fresh(session: Staff, now: datetime) -> bool:
+    """Return whether a second factor was proven in this session in the last ten minutes.
+
+    Args:
+        session: who is signed in.
+        now: the time, aware.
+    """
+    return session.second_factor_at is not None and now - session.second_factor_at < FRESH
+
+
+def may_set_up(session: Staff, now: datetime) -> bool:
+    """Return whether second factors may be set up or changed: the first without more ado, others with a fresh proof."""
+    return not session.has_second_factor or is_fresh(session, now)
+
+
+async def prove_by_code(
+    db: Connection, session: Staff, token: str, code: str, *, keys: Sequence[SecretStr], came_from: str, now: datetime
+) -> Proof | None:
+    """Prove the second factor by a code of the app, or by a recovery code.
+
+    Args:
+        db: outside any transaction.
+        session: who is signed in.
+        token: the session's.
+        code: as it was typed.
+        keys: MUSTER_SECRET_KEY.
+        came_from: network of the browser.
+        now: the time, aware.
+
+    Returns:
+        None where the code is wrong, was used before, or the session has just changed.
+
+    Raises:
+        TooManyTries: they have to wait.
+    """
+    is_recovery = sum(char.isalnum() for char in code) > _CODE_LENGTH
+    await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
+    if not is_recovery:  # nobody guesses 80 bits, and these are the way in where the app's codes are slowed down
+        await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
+    actor, subject = session.actor(came_from), f"staff {session.staff_id}"
+    async with db.transaction():
+        await db.execute(SQL["lock_account"], session.staff_id)
+        if is_recovery:
+            good = await use_recovery_code(db, session.staff_id, code, now=now)
+        else:
+            good = await accept_totp(db, session.staff_id, code, keys=keys, now=now)
+        if not good:
+            await record(db, actor, AuditAction.STAFF_SECOND_FACTOR_FAILED, subject, {"by": "code"}, at=now)
+            return None
+        if is_recovery:
+            left = await count_recovery_codes(db, session.staff_id)
+            await record(db, actor, AuditAction.STAFF_RECOVERY_CODE_USED, subject, {"left": left}, at=now)
+        proof = await _proven(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
+    await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
+    await forget_tries(db, ALL_CODES, f"{session.staff_id}")
+    return proof
+
+
+async def prove_by_passkey(
+    db: Connection, site: Site, session: Staff, token: str, answer: Mapping[str, Any], *, came_from: str, now: datetime
+) -> Proof | None:
+    """Prove the second factor by a passkey of the account.
+
+    Args:
+        db: outside any transaction.
+        site: ours.
+        session: who is signed in.
+        token: the session's.
+        answer: what the browser sent.
+        came_from: network of the browser.
+        now: the time, aware.
+    """
+    if not await take_challenge(db, answer, Purpose.PROVE, now=now, session=session.session):
+        return None
+    async with db.transaction():
+        await db.execute(SQL["lock_account"], session.staff_id)
+        if await accept_passkey(db, site, answer, now=now) != session.staff_id:
+            raise NotFound("That passkey is not one of this account.", remedy="Use another one.")
+        return await _proven(db, session, token, "passkey", came_from, now)
+
+
+async def sign_in_by_passkey(
+    db: Connection, site: Site, answer: Mapping[str, Any], *, device: Device, replaces: str | None, now: datetime
+) -> str | None:
+    """Sign the owner of a passkey in: it is both factors.
+
+    Args:
+        db: outside any transaction.
+        site: ours.
+        answer: what the browser sent.
+        device: the browser.
+        replaces: the session token it held until now, which ends.
+        now: the time, aware.
+
+    Returns:
+        The session's token; None where the answer is not in order.
+    """
+    if not await take_challenge(db, answer, Purpose.SIGN_IN, now=now):
+        return None
+    async with db.transaction():
+        staff_id = await accept_passkey(db, site, answer, now=now)
+        if staff_id is None:
+            return None
+        return await open_session(db, staff_id, now=now, device=device, replaces=replaces, is_proven=True)
+
+
+async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr], now: datetime) -> None:
+    """Make the secret for an authenticator app.
+
+    Raises:
+        Conflict: there is a second factor, which must be proven first.
+    """
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        await begin_totp(db, session.staff_id, keys=keys, now=now)
+
+
+async def confirm_app(
+    db: Connection, session: Staff, token: str, code: str, *, keys: Sequence[SecretStr], came_from: str, now: datetime
+) -> Proof | None:
+    """Take the app into use that shows the code; None where it is wrong.
+
+    Raises:
+        Conflict: there is a second factor, which must be proven first.
+        TooManyTries: they have to wait.
+    """
+    await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        if not await confirm_totp(db, session.staff_id, code, keys=keys, now=now):
+            return None
+        actor, subject = session.actor(came_from), f"staff {session.staff_id}"
+        await record(db, actor, AuditAction.STAFF_TOTP_ADDED, subject, at=now)
+        proof = await _set_up(db, session, token, "app", came_from, now)
+    await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
+    return proof
+
+
+async def passkey_options(db: Connection, site: Site, session: Staff, *, now: datetime) -> str:
+    """Make what a browser needs to set up a passkey, as JSON.
+
+    Raises:
+        Conflict: there is a second factor, which must be proven first.
+    """
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        return await passkeys.registration_options(db, site, session.staff_id, session=session.session, now=now)
+
+
+async def add_passkey(
+    db: Connection,
+    site: Site,
+    session: Staff,
+    token: str,
+    answer: Mapping[str, Any],
+    *,
+    device: Device,
+    now: datetime,
+) -> Proof | None:
+    """Add the passkey that a browser has made; None where its answer is not in order.
+
+    Raises:
+        Conflict: there is a second factor, which must be proven first.
+    """
+    if not await take_challenge(db, answer, Purpose.REGISTER, now=now, session=session.session):
+        return None
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        passkey_id = await passkeys.add_passkey(db, site, session.staff_id, answer, name=device.browser, now=now)
+        if passkey_id is None:
+            return None
+        await record(
+            db, session.actor(device.came_from), AuditAction.STAFF_PASSKEY_ADDED, f"staff {session.staff_id}",
+            {"passkey": passkey_id}, at=now,
+        )  # fmt: skip
+        return await _set_up(db, session, token, "passkey", device.came_from, now)
+
+
+async def remove_passkey(db: Connection, session: Staff, passkey_id: int, *, came_from: str, now: datetime) -> bool:
+    """Remove a passkey of the account; return whether it had it.
+
+    Raises:
+        Conflict: a second factor must be proven first.
+    """
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        if await passkeys.remove_passkey(db, session.staff_id, passkey_id) is None:
+            return False
+        await record(
+            db, session.actor(came_from), AuditAction.STAFF_PASSKEY_REMOVED, f"staff {session.staff_id}",
+            {"passkey": passkey_id}, at=now,
+        )  # fmt: skip
+        if not await has_second_factor(db, session.staff_id):
+            await drop_recovery_codes(db, session.staff_id)  # they stand in for a factor that there is no longer
+        return True
+
+
+async def renew_recovery_codes(db: Connection, session: Staff, *, came_from: str, now: datetime) -> list[str]:
+    """Make new recovery codes, to be shown once; those of before work no longer.
+
+    Raises:
+        Conflict: a second factor must be proven first, or there is none.
+    """
+    async with db.transaction():
+        await _lock_to_set_up(db, session, now)
+        if not await has_second_factor(db, session.staff_id):
+            raise Conflict("There is no second factor yet.", remedy="Set one up first.")
+        return await _new_codes(db, session, came_from, now)
+
+
+async def has_second_factor(db: Connection, staff_id: int) -> bool:
+    """Return whether an account has an app or a passkey set up."""
+    return await has_totp(db, staff_id) or bool(await list_passkeys(db, staff_id))
+
+
+async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now: datetime) -> dict[str, int]:
+    """Remove all second factors of somebody who has lost them, and end their sessions, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction, which also queues the messages that tell them.
+        staff_id: whose.
+        by: who does it; nobody can reset their own.
+        now: the time, aware.
+
+    Returns:
+        What was removed: `apps`, `passkeys`, `recovery_codes`, and `sessions` that ended.
+
+    Raises:
+        Conflict: it is their own.
+    """
+    if by.actor_id == staff_id:
+        raise Conflict("Nobody resets their own second factors.", remedy="Ask another administrator.")
+    async with atomic(db):
+        await db.execute(SQL["lock_account"], staff_id)
+        removed = {
+            "apps": int(await drop_totp(db, staff_id)),
+            "passkeys": await drop_passkeys(db, staff_id),
+            "recovery_codes": await count_recovery_codes(db, staff_id),
+        }
+        await drop_recovery_codes(db, staff_id)
+        removed["sessions"] = await end_others(db, staff_id, but=None, by=by, now=now)
+        await record(db, by, AuditAction.STAFF_SECOND_FACTORS_RESET, f"staff {staff_id}", removed, at=now)
+        return removed
+
+
+async def _lock_to_set_up(db: Connection, session: Staff, now: datetime) -> None:
+    """Lock the account, and refuse where a second factor is to be proven first, as it is now."""
+    await db.execute(SQL["lock_account"], session.staff_id)
+    if not is_fresh(session, now) and await has_second_factor(db, session.staff_id):
+        raise Conflict("Your second factor must be proven first.", remedy="Enter a code, or use your passkey.")
+
+
+async def _set_up(db: Connection, session: Staff, token: str, what: str, came_from: str, now: datetime) -> Proof:
+    """Make recovery codes where there are none, and note that the factor was proven with its set-up."""
+    codes = [] if await count_recovery_codes(db, session.staff_id) else await _new_codes(db, session, came_from, now)
+    proof = await _proven(db, session, token, what, came_from, now)
+    return Proof(proof.token, tuple(codes))
+
+
+async def _new_codes(db: Connection, session: Staff, came_from: str, now: datetime) -> list[str]:
+    codes = await make_recovery_codes(db, session.staff_id, now=now)
+    await record(
+        db, session.actor(came_from), AuditAction.STAFF_RECOVERY_CODES_MADE, f"staff {session.staff_id}",
+        {"codes": len(codes)}, at=now,
+    )  # fmt: skip
+    return codes
+
+
+async def _proven(db: Connection, session: Staff, token: str, what: str, came_from: str, now: datetime) -> Proof:
+    """Note the proof in the session.
+
+    Raises:
+        Conflict: another request has just changed the session's token; nothing is used up.
+    """
+    renewed = await note_second_factor(db, token, now=now)
+    if renewed is None:
+        raise Conflict("This page was opened twice, and the session has just changed.", remedy="Try again.")
+    await record(
+        db, session.actor(came_from), AuditAction.STAFF_SECOND_FACTOR_PROVEN, f"staff {session.staff_id}",
+        {"by": what}, at=now,
+    )  # fmt: skip
+    return Proof(renewed)
