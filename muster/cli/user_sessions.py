@@ -17,6 +17,7 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.user_grants import find_account
 from muster.cli.user_messages import remarks, sandbox_page, sender_of
+from staff.browsers import network_in_words
 
 _SHOWN: Final = 8
 """Characters of a session's name that are shown, and typed to end it."""
@@ -44,8 +45,8 @@ def sessions(email: str, which: str | None, end_all: bool, actor: Actor, as_json
         click.echo(f"{email} is signed in nowhere.")
     for row in rows:
         began, seen = f"{row['began_at']:%Y-%m-%d %H:%M}", f"{row['seen_at']:%Y-%m-%d %H:%M}"
-        browser, network = row["browser"] or "a browser", row["came_from"] or "not known"
-        click.echo(f"{row['session'][:_SHOWN]}  {browser:<24} {network:<20} since {began}, last seen {seen} UTC")
+        browser, network = row["browser"] or "a browser", network_in_words(row["came_from"])
+        click.echo(f"{row['session'][:_SHOWN]}  {browser:<24} {network:<26} since {began}, last seen {seen} UTC")
 
 
 @click.command()
