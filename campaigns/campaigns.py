@@ -118,7 +118,7 @@ async def create_campaign(
         kind, name = spec.subject
         if in_place:
             await _remove_draft(db, spec.name)
-        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, now=now)
+        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, actor=actor, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
         if subject.outside(now) == "late":

@@ -25,21 +25,20 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
-import asyncpg
-
 from campaigns.replies.answered_messages import (
     AnsweredMessage,
     asked_about,
     find_answered_message,
     find_campaign_message,
 )
-from campaigns.replies.ask_back import ask_back
+from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.named_answers import unsure
 from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import obey, resume_by_reply
+from campaigns.replies.replies import NewReply, StoredReply, add_reply
 from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
@@ -150,16 +149,15 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
         asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)
-    patient = asked_until is not None and asked_until > inbound.received_at
-    if patient:
+    if asked_until is not None and asked_until > inbound.received_at:
         why = None
-    reply_id = await db.fetchval(
-        SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        message.message_id if message else None, inbound.text, read.reading, read.rule, read.version,
-        subject.kind if subject else None, answer_id, why, inbound.received_at,
-        inbound.received_at if asked_until else None, asked_until if patient else None,
+    new = NewReply(
+        inbound_id=inbound.inbound_id, channel=inbound.channel, address=inbound.address, sender=inbound.senders[0],
+        person_id=person_id, message_id=message.message_id if message else None, text=inbound.text, read=read,
+        subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
+        received_at=inbound.received_at, asked_until=asked_until,
     )  # fmt: skip
-    return AnswerResult(read.reading, answer_id, reply_id, why)
+    return AnswerResult(read.reading, answer_id, await add_reply(db, new), why)
 
 
 async def record_answer(
@@ -191,16 +189,16 @@ async def record_answer(
     return await subject.record(db, Answer(person_id, meaning, channel, actor.name, READ_BY_STAFF, *answered, comment))
 
 
-async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: Actor) -> None:
+async def retract_answer(db: Connection, reply: StoredReply, *, actor: Actor) -> None:
     """Take back the answer that a reply became, if it did.
 
     Args:
-        db: in the caller's transaction.
-        reply: has `answer_kind`, `answer_id` and `channel`.
+        db: in the transaction that locked it.
+        reply: the reply.
         actor: who takes it back.
     """
-    if reply["answer_id"] is not None:
-        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor.name, channel=reply["channel"])
+    if reply.answer_kind is not None and reply.answer_id is not None:
+        await KINDS[reply.answer_kind].retract(db, reply.answer_id, recorder=actor.name, channel=reply.channel)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
-from campaigns.replies.automatic_texts import automatic_texts
+from campaigns.replies.auto_replies.words import possible_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 
@@ -24,7 +24,7 @@ def classify_text(text: str, message: AnsweredMessage | None) -> Classification:
         return about_nothing(classify_reply(text), message)
     if subject.reads_answers:
         menu = message.menu
-        sent = (*message.sent_words(), *automatic_texts(text, subject, message))
+        sent = (*message.sent_words(), *possible_texts(text, subject, message))
         return read_named_answer(text, sent, lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
     return restrict(classify_reply(text, message.menu, message.sent_words(), possible), possible)

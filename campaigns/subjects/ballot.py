@@ -25,6 +25,7 @@ from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, Sub
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf, Population
 from campaigns.subjects.subject import Subject
+from core.access import Actor
 from core.db import Connection
 from core.errors import Conflict
 from core.plurals import verb
@@ -90,13 +91,14 @@ class BallotSubject(Subject):
         *,
         name: str,
         title: str,
+        actor: Actor,
         now: datetime,
     ) -> None:
         """Make the file's ballot, or check that the one of that name is the same."""
         if not isinstance(own, BallotSpec) or own.name != name:
             return
         if name not in await ballot_names(db):
-            await create_ballot(db, own, time_zone=settings.time_zone)
+            await create_ballot(db, own, actor=actor, time_zone=settings.time_zone)
         elif not (await get_ballot(db, name)).is_made_from(own, time_zone=settings.time_zone):
             raise Conflict(
                 f"There is already a ballot {name}, with other dates or another threshold than in the file.",

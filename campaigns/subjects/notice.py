@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.subjects.page import MemberPage, PageReader, after_stop, requests, resume_button, stopped_note
 from campaigns.subjects.subject import Subject
+from core.access import Actor
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.setting_types import Zone
@@ -63,7 +64,15 @@ class NoticeSubject(Subject):
 
     @classmethod
     async def ensure(
-        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
+        cls,
+        db: Connection,
+        own: SpecTable | None,
+        settings: Settings,
+        *,
+        name: str,
+        title: str,
+        actor: Actor,
+        now: datetime,
     ) -> None:
         """Make the notice of a campaign; what its file leaves out is the campaign's, or the organisation's."""
         spec = own if isinstance(own, NoticeSpec) else NoticeSpec()

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from campaigns.subjects.answer import Answer, AnswerChannel, NamedAnswer, StandingAnswer, SubjectStatus
 from campaigns.subjects.page import MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf, Population
+from core.access import Actor
 from core.db import Connection
 from core.errors import Conflict
 from core.settings import Settings
@@ -140,8 +141,9 @@ class Subject(ABC):
     @classmethod
     @abstractmethod
     async def ensure(
-        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
-    ) -> None:
+        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, actor: Actor,
+        now: datetime,
+    ) -> None:  # fmt: skip
         """Make the subject that a campaign's file describes, or check that the one of its name is the same.
 
         Args:
@@ -150,6 +152,7 @@ class Subject(ABC):
             settings: have the time zone of dates that name none.
             name: what the campaign calls it.
             title: the campaign's.
+            actor: who creates it, for the audit.
             now: the time.
 
         Raises:

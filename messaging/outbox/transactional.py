@@ -23,6 +23,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import InputError
 from messaging.outbox.concealment import Contents, conceal
@@ -110,6 +112,27 @@ async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Se
     if message.kind is MessageKind.OPT_OUT_CONFIRMED:
         raise ValueError("Only confirm_opt_out queues the confirmation of an opt-out: once, and for what it is.")
     return await _add(db, message, message.reference, at, keys)
+
+
+async def queue_test(db: Connection, message: NewMessage, template: str, *, actor: Actor, at: datetime) -> int:
+    """Queue a preview of a template as a test message, and record who sent it.
+
+    Args:
+        db: in a transaction of the caller's.
+        message: the message, of the kind `TEST`.
+        template: the template's name, for the audit.
+        actor: who sends it, for the audit.
+        at: the time; aware.
+
+    Returns:
+        Its id.
+
+    Raises:
+        InputError: an email without a subject.
+    """
+    message_id = await send_to(db, message, at=at)
+    await record(db, actor, AuditAction.TEST_SENT, f"message {message_id}", {"template": template}, at=at)
+    return message_id
 
 
 async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) -> int | None:

@@ -186,8 +186,7 @@ async def _list(
 async def _resume(sender: str, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
-            again = await resume_by_address(db, sender, now=runtime.clock())
-            await record(db, actor, AuditAction.SENDER_RESUMED, f"sender {sender}", {"messages": again})
+            again = await resume_by_address(db, sender, actor=actor, now=runtime.clock())
         await runtime.wake("deliver")
         return again
 

@@ -196,9 +196,8 @@ async def _create(file: Path, actor: Actor) -> dict[str, Any]:
     spec = load_question_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         async with db.transaction():
-            made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
+            made = await create_question(db, spec, runtime.clock(), actor=actor, time_zone=runtime.settings.time_zone)
             check_phrases(await find_subject(db, QuestionSubject.kind, made.name))
-            await record(db, actor, AuditAction.QUESTION_CREATED, f"question {made.name}")
         return await _described(runtime, db, made)
 
 

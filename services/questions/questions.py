@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.setting_types import DEFAULT_ZONE
@@ -131,7 +133,7 @@ class Question:
 
 
 async def create_question(
-    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = DEFAULT_ZONE
+    db: Connection, spec: QuestionSpec, now: datetime, *, actor: Actor, time_zone: str = DEFAULT_ZONE
 ) -> Question:
     """Create a question.
 
@@ -139,6 +141,7 @@ async def create_question(
         db: a connection; a transaction is opened if there is none.
         spec: its file.
         now: the time: its letter differs from those of questions that are still open then.
+        actor: who creates it, for the audit.
         time_zone: the zone of local times where the file names none.
 
     Raises:
@@ -159,6 +162,7 @@ async def create_question(
                 remedy=f"Choose another name, or see it with: muster question show {spec.name}",
             )
         await db.execute(SQL["add_answers"], question_id, [answer.model_dump(mode="json") for answer in spec.answers])
+        await record(db, actor, AuditAction.QUESTION_CREATED, f"question {spec.name}")
         return await get_question(db, spec.name)
 
 

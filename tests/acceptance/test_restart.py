@@ -55,7 +55,7 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
         words = shifted(CAMPAIGN.read_text(encoding="utf-8"), stage.runtime.clock().date())
         spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")
         async with stage.runtime.pool.acquire() as db:
-            ballot = await create_ballot(db, load_ballot_spec(spec))
+            ballot = await create_ballot(db, load_ballot_spec(spec), actor=operator("staff"))
         campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), operator("test"))
         await launch(stage.runtime, campaign.campaign_id, operator("test"))
         mailbox = stage.sandbox.mailbox

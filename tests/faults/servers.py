@@ -240,7 +240,7 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
                 "name": "pay", "title": "Pay", "time_zone": "UTC",
                 "opens": (today - timedelta(days=2)).isoformat(), "closes": (today + timedelta(days=20)).isoformat(),
             }  # fmt: skip
-            await create_ballot(db, BallotSpec.model_validate(ballot))
+            await create_ballot(db, BallotSpec.model_validate(ballot), actor=operator("staff"))
             by = operator("the harness")
             await add_staff(db, STAFF, "Ada", by=by, now=runtime.clock(), phone=STAFF_PHONE)
         steps = [

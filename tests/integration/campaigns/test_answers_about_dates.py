@@ -63,7 +63,7 @@ class Visit:
     async def begins(self, **changes: Any) -> None:
         await self.on(FIRST, follow=False)
         async with connected(self.runtime) as db:
-            await create_question(db, QuestionSpec.model_validate(SHIPPED["question"]), NOW)
+            await create_question(db, QuestionSpec.model_validate(SHIPPED["question"]), NOW, actor=operator("staff"))
         audience = SHIPPED["campaign"]["audience"]
         given = {"name": "visits", "title": "Visits", "about": {"question": "appointments-2026"}, "quiet_hours": "none"}
         # the shorter one comes first, so that it is followed first as well
@@ -249,7 +249,7 @@ async def test_a_vote_stands_whatever_becomes_of_a_date_and_its_voter_is_listed(
 ) -> None:
     load = loader(muster, tmp_path)
     async with connected(muster) as db:
-        ballot = await create_ballot(db, ballot_spec(closes="2027-03-01"))
+        ballot = await create_ballot(db, ballot_spec(closes="2027-03-01"), actor=operator("staff"))
     await load(f"1,Ann,{PHONE},,,,{FIRST}")
     steps = [{**step, "template": "ballot-reminder"} for step in (DAY, HOURS)]
     await launched(muster, *steps, about={"ballot": ballot.name}, audience={"answered": False})

@@ -34,7 +34,7 @@ def muster(runtime: Runtime) -> Runtime:
 async def _campaign(runtime: Runtime, **changes: object) -> Campaign:
     async with connected(runtime) as db:
         if not await db.fetchval("select count(*) from ballot"):
-            await create_ballot(db, ballot_spec())
+            await create_ballot(db, ballot_spec(), actor=operator("staff"))
     return await create_campaign(runtime, campaign_spec(**changes), operator("staff"))
 
 
@@ -66,7 +66,7 @@ async def test_everybody_in_the_audience_has_a_row_and_a_reason(muster: Runtime)
         await add_person(db, "out", unit=unit, sms="+447700900004")
         await add_person(db, "out-by-mail", unit=unit, sms="+447700900005", email="h@x.test")
         gone = await add_person(db, "gone", unit=unit, sms="+447700900006")
-        ballot = await create_ballot(db, ballot_spec())
+        ballot = await create_ballot(db, ballot_spec(), actor=operator("staff"))
         await suppress(db, channel="sms", address="+447700900004", reason="opted_out", source="sms_reply")
         await suppress(db, channel="email", address="h@x.test", reason="hard_bounced", source="smtp")
         await suppress(db, channel="person", address=str(gone), reason="deceased", source="staff")
@@ -358,7 +358,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
 async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
     async with connected(muster) as db:
         had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     earlier = await _campaign(muster, name="earlier", steps=STEPS[:1])
     await launch(muster, earlier.campaign_id, operator("staff"))
     async with connected(muster) as db:

@@ -74,7 +74,7 @@ async def said(muster: Runtime) -> dict[str, str]:
 async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster: Runtime) -> None:
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))
 
@@ -94,7 +94,7 @@ async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster
 async def test_the_plan_counts_by_language_and_names_those_that_are_missing(muster: Runtime) -> None:
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(
         muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), operator("staff")
     )
@@ -121,7 +121,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
     async with connected(muster) as db:
         await people(db)
         await db.execute("update person set external_id = '0' || external_id where language = 'en'")
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     async with connected(muster) as db:
         first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -140,7 +140,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
 async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -> None:
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -158,7 +158,7 @@ async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pyt
             person = await add_person(db, f"{n}", sms=f"+4477009001{n:02}", first_name="Ŵil" if n % 20 == 0 else "Ann")
             if n % 20 == 0:
                 await db.execute("update person set language = 'cy' where person_id = $1", person)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         _, texts = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -177,7 +177,7 @@ async def test_a_digit_means_what_the_text_in_ones_own_language_offered(muster: 
     muster = replace(muster, settings=muster.settings.model_copy(update={"templates": tmp_path}))
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     steps = [{"template": "nudge", "channels": ["sms"]}]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))

@@ -83,6 +83,8 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     do(f"people import {tmp_path / 'people.csv'}")
     texts.clear()  # that is about a member file, whatever comes of it
     do(f"campaign create {path}")
+    made = await db.fetch("select action from audit_shown where action like '%.created' order by action")
+    assert [row["action"] for row in made] == ["campaign.created", "question.created"]
     do("template check feedback-request --about question:visit-2026")
     plan = do("campaign launch visit-2026-feedback --yes")
     assert "2  get it by text" in plan

@@ -38,7 +38,7 @@ async def made(muster: Runtime, **changes: object) -> Campaign:
         await add_person(db, "2", email="b@x.test")
         abroad = await add_person(db, "3", sms="+447700900003")
         await db.execute("update person set time_zone = $2 where person_id = $1", abroad, KOLKATA)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     given: dict[str, object] = {"name": "nudges", "title": "Nudges", "about": {"ballot": "pay"}, "steps": STEPS}
     return await create_campaign(muster, CampaignSpec.model_validate(given | changes), operator("staff"))
 
@@ -168,7 +168,7 @@ async def test_a_step_is_launched_at_the_same_hour_after_the_clocks_have_changed
     muster = replace(at_noon(runtime), clock=lambda: friday)
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec(opens="2026-10-01"))
+        await create_ballot(db, ballot_spec(opens="2026-10-01"), actor=operator("staff"))
     spec = CampaignSpec.model_validate({"name": "nudges", "title": "N", "about": {"ballot": "pay"}, "steps": STEPS})
     campaign = await create_campaign(muster, spec, operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))

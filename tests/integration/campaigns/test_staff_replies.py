@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.presses import PRESSED_CONFIDENCE, answer_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
@@ -151,3 +152,18 @@ async def test_a_mail_is_answered_in_its_thread(room: MailroomSetup, sandbox: Sa
     assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=ANN)] == [
         "opted_out"
     ]
+
+
+async def test_a_button_whose_message_is_no_longer_kept_is_not_answered(
+    campaign: Campaign, settings: Settings, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    pressed = await answer_link(
+        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_CONFIDENCE, inbound_id=1, at=NOON
+    )
+    await db.execute("delete from message where message_id = $1", ann.message_id)
+    refused = muster(settings, "answer", str(pressed.reply_id), "We ring you at six", "--actor", "olga", status=1)
+    assert refused.stderr == (
+        "Error: The message with this button is no longer kept.\n"
+        f"Answer in another way, and then: muster replies close {pressed.reply_id}\n"
+    )

@@ -189,7 +189,7 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
     async with own.transaction():
         moved = await archive_chunk(own, past.step_id, PageViews(), limit=40)
         assert moved.messages == 40
-        resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW))
+        resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW, actor=operator("staff")))
         await asyncio.sleep(0)
     assert await resuming == 5, "those of the other forty"
     assert await archive_chunk(own, past.step_id, PageViews()) == Moved(), "the step is open again"

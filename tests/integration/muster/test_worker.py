@@ -57,7 +57,7 @@ async def launched(runtime: Runtime, people: int) -> None:
         unit = await add_unit(db, "Leeds")
         for n in range(people):
             await add_person(db, f"M{n}", unit=unit, email=f"m{n}@union.example.com")
-        await create_ballot(db, ballot_spec(**dates))
+        await create_ballot(db, ballot_spec(**dates), actor=operator("staff"))
     steps = [
         {"template": "ballot-reminder", "channels": ["email"]},
         {"template": "ballot-last-days", "channels": ["email"], "when": {"after": "3 days"}},
@@ -116,7 +116,7 @@ async def test_moves_a_message_when_the_date_of_its_person_moves(muster: Runtime
     visit = (datetime.now(UTC) + timedelta(days=9)).replace(second=0, microsecond=0)
     async with connected(muster) as db:
         await add_person(db, "M1", email="m1@union.example.com", visit_at=f"{visit:%Y-%m-%dT%H:%MZ}")
-        await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"))
+        await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"), actor=operator("staff"))
     when = {"before": "24 hours", "of": "visit_at"}
     steps = [{"template": "ballot-reminder", "channels": ["email"], "when": when}]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))

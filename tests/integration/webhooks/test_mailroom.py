@@ -21,6 +21,7 @@ from core.errors import Conflict, InputError, SettingsError
 from core.runtime import Runtime
 from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, forget_soft_bounces
 from messaging.outbox.senders import MIN_REFUSALS, resume_sender
+from muster.operator import operator
 from tests.support.inbound_rows import Moving
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
@@ -91,7 +92,7 @@ async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tr
     assert "refused our sender" in alert.title
     sender_id = await db.fetchval("select sender_id from message where message_id = $1", recipients[1].message_id)
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
-    assert await resume_sender(db, sender_id, now=room.clock()) == MIN_REFUSALS
+    assert await resume_sender(db, sender_id, now=room.clock(), actor=operator("staff")) == MIN_REFUSALS
     assert await state_of(db, recipients[1].message_id) == ("queued", None)
     assert (await state_of(db, recipients[0].message_id))[0] == "bounced"
     assert await open_alerts(db) == []

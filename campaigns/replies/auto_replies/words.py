@@ -1,4 +1,4 @@
-"""Texts that we send by ourselves in answer to replies: asking back how to answer, and confirming an opt-out.
+"""Words of auto replies: how to answer, and our own texts made anew.
 
 They are made anew to be known where a reply or a reaction repeats them: a member's own words are what is left.
 """
@@ -6,15 +6,12 @@ They are made anew to be known where a reply or a reaction repeats them: a membe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.subjects.subject import Subject
 from messaging.content.translations import languages, wording
 
-MAX_REPLY_AGE: Final = timedelta(days=1)
-"""Time after a reply in which an automatic text or mail still makes sense."""
 MIN_SHARED_WORDS: Final = 5
 """Fewest different words that a reply shares with one of them before that is looked for in it."""
 MIN_LENGTH: Final = 40
@@ -61,8 +58,8 @@ def menu_words(subject: Subject, message: AnsweredMessage, language: str, *, let
     return subject.menu_words(language, offered(message), letter)
 
 
-def automatic_texts(text: str, subject: Subject, message: AnsweredMessage) -> Iterator[str]:
-    """Yield what we may have texted by ourselves about a message, in every language, if a reply is long enough for it.
+def possible_texts(text: str, subject: Subject, message: AnsweredMessage) -> Iterator[str]:
+    """Yield the auto replies that we may have texted about a message, in every language, if a reply is long enough.
 
     Args:
         text: the reply.

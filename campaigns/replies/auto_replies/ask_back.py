@@ -13,18 +13,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.replies.answered_messages import AnsweredMessage
-from campaigns.replies.automatic_texts import MAX_REPLY_AGE, how_to_answer, menu_words, named, offered
+from campaigns.replies.auto_replies.sending import send_auto_reply
+from campaigns.replies.auto_replies.words import how_to_answer, menu_words, offered
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
 from campaigns.replies.classification.take_back import may_take_back, says_something_else
 from campaigns.replies.open_asks import OpenAsk
 from campaigns.sending_windows import NIGHT
-from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording
-from messaging.outbox.concealment import Contents
-from messaging.outbox.senders import find_sender
-from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 
 SQL: Final = load_queries(__file__)
 
@@ -78,13 +75,15 @@ async def ask_back(
         if not may_take_back(text):
             return None
         label = subject.words(known["language"])[f"answer_{known['answered']}"]
-        await send_words(db, message, subject, words["will_read"].format(answer=label), words["took_back_subject"], at)
+        await send_auto_reply(
+            db, message, subject, words["will_read"].format(answer=label), words["took_back_subject"], at
+        )
         return at
     asks = _asks_which(unsure, known["language"]) if unsure else how_to_answer(subject, message, known["language"])
     if asks is None:
         return None
     question = words["ask_which" if unsure else "ask_back"].format(asks=asks)
-    await send_words(db, message, subject, question, words["ask_back_subject"], at)
+    await send_auto_reply(db, message, subject, question, words["ask_back_subject"], at)
     known_words = [*subject.phrases(), *offered(message)]
     return at if says_something_else(text, known_words) else patient_until(at, ZoneInfo(subject.time_zone))
 
@@ -100,32 +99,6 @@ def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
             return (local + left).replace(tzinfo=zone).astimezone(at.tzinfo)
         left -= max(awake, timedelta())
         local = datetime.combine(local.date() + timedelta(days=1), morning)
-
-
-async def send_words(
-    db: Connection, message: AnsweredMessage, subject: Subject, text: str, mail_subject: str, at: datetime
-) -> None:
-    """Send words to the author of a reply, by the channel of the message it answers, in the name of its organisation.
-
-    Args:
-        db: in the transaction that stores the reply.
-        message: the message that the reply answers.
-        subject: what it asked about.
-        text: the words.
-        mail_subject: the subject of a mail.
-        at: when the reply came; aware.
-    """
-    organisation = subject.organisation
-    if message.channel == "sms":
-        contents = Contents(named(organisation, text))
-    else:
-        contents = Contents(f"{text}\n\n{organisation}".strip(), subject=str(mail_subject))
-    new = NewMessage(
-        MessageKind.AUTO_REPLY, message.channel, message.address,
-        await find_sender(db, message.channel, [message.sender or ""]), contents, "muster", message.person_id,
-        send_before=at + MAX_REPLY_AGE, about=message.message_id,
-    )  # fmt: skip
-    await send_to(db, new, at=at)
 
 
 def _asks_which(unsure: Sequence[OpenAsk], language: str) -> str | None:
