@@ -101,7 +101,8 @@ async def test_the_policies_are_those_of_the_list(db: Connection) -> None:
     assert guarded == {name for name, line in listed().items() if line.rows != EVERYONE}
     for name in guarded:
         policies = await db.fetch(
-            "select roles::text[], permissive, cmd, lower(qual) as asks, with_check from pg_policies where tablename = $1",
+            "select roles::text[], permissive, cmd, lower(qual) as asks, with_check from pg_policies"
+            " where tablename = $1",
             name,
         )
         for login in (Login.WORKER, *READERS):
