@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from aiohttp import web
@@ -10,12 +11,13 @@ from yarl import URL
 
 from console.rendering import ACTOR, STAFF, render_page
 from core.access import Permission
-from core.db import AWAY
+from core.db import AWAY, Connection
 from core.errors import NotFound
 from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
+from people.scope import ScopedPools
 from staff.browsers import browser_in_words
 from staff.passkeys import Site, site_of
 from staff.sessions import SESSION_LASTS, Device, admit
@@ -25,6 +27,9 @@ PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECOND_FACTOR_PATH: Final = "/console/second-factor"
 TOKEN: Final = web.RequestKey("token", str)
 """Token of the session: `request[TOKEN]`, in every handler behind `for_staff`."""
+
+SCOPED: Final = web.AppKey("scoped", ScopedPools)
+"""Opens transactions that see what an actor may: `as_reader` is for one of a request's own."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -111,6 +116,16 @@ def for_staff(
         return response
 
     return for_anyone(guarded)
+
+
+def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> AbstractAsyncContextManager[Connection]:
+    """Open a transaction that sees what the reader of a page may, and cannot write.
+
+    Args:
+        request: of a handler behind `for_staff`.
+        permission: what they look by.
+    """
+    return request.app[SCOPED].as_actor(request[ACTOR], permission)
 
 
 def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", problem: str = "") -> web.Response:

@@ -23,6 +23,7 @@ from core.db import AWAY
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.runtime import Runtime
+from people.scope import ScopedPools
 from staff.sessions import admit
 
 log = structlog.get_logger(__name__)
@@ -96,12 +97,13 @@ class Live:
     """Reads the database while any page is open, and sends every page what has changed on it.
 
     Args:
-        runtime: has the database to read.
+        runtime: has the settings and the clock.
+        pools: open the transactions that see what a viewer may.
         every: seconds between two reads.
     """
 
-    def __init__(self, runtime: Runtime, *, every: float = LOOK_EVERY) -> None:
-        self.figures = Figures(runtime, max_age=every / 2)
+    def __init__(self, runtime: Runtime, pools: ScopedPools, *, every: float = LOOK_EVERY) -> None:
+        self.figures = Figures(runtime, pools, max_age=every / 2)
         self._runtime = runtime
         self._zone = ZoneInfo(runtime.settings.time_zone)
         self._every = every

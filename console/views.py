@@ -21,6 +21,7 @@ from core.alerts import open_alerts
 from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
+from people.scope import ScopedPools
 
 T = TypeVar("T")
 _Key = tuple[str, str, Sight]
@@ -84,12 +85,14 @@ class Figures:
     What is read for one scope is shown to nobody of another.
 
     Args:
-        runtime: has the database to read.
+        runtime: has the settings and the clock.
+        pools: open the transactions that see what a reader may.
         max_age: seconds for which figures are reused.
     """
 
-    def __init__(self, runtime: Runtime, *, max_age: float = 1.0) -> None:
+    def __init__(self, runtime: Runtime, pools: ScopedPools, *, max_age: float = 1.0) -> None:
         self.runtime = runtime
+        self._pools = pools
         self._max_age = max_age
         self._kept: dict[_Key, tuple[float, Any]] = {}
         self._reading: dict[_Key, asyncio.Task[Any]] = {}
@@ -133,7 +136,7 @@ class Figures:
         return cast("T", await asyncio.shield(reading))
 
     async def _read(self, sight: Sight, read: Callable[[Connection], Awaitable[Any]]) -> Any:
-        async with self.runtime.scoped.within(sight) as db:
+        async with self._pools.within(sight) as db:
             return await read(db)
 
     def _keep(self, key: _Key, done: asyncio.Task[Any]) -> None:

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from core.clock import Clock, system_clock
 from core.db import Pool, open_pool, probe
 from core.db.logins import Login, address_as
-from core.db.scope import ScopedPools
 from core.errors import SettingsError
 from core.keyring import Keyring
 from core.outages import POSTGRES, REDIS, Outages
@@ -37,7 +36,6 @@ class Runtime:
         pool: PostgreSQL, which holds all data; its login may read and write every row.
         staff_pool: the same for a member of staff, who sees what the actor of the transaction may.
         staff_all_pool: the same for staff whose grant is the whole organisation.
-        scoped: opens transactions on these two that see what an actor may.
         redis: wake-ups and rate limits; flushing it loses nothing.
         http: one shared session for every outgoing request.
         keyring: derives and checks the tokens in members' links.
@@ -50,7 +48,6 @@ class Runtime:
     pool: Pool
     staff_pool: Pool
     staff_all_pool: Pool
-    scoped: ScopedPools
     redis: Redis
     http: aiohttp.ClientSession
     keyring: Keyring
@@ -102,8 +99,7 @@ async def open_runtime(
             )
         )
         keyring = Keyring(settings.secret_key)
-        scoped = ScopedPools(pool, staff_pool, staff_all_pool)
-        yield Runtime(settings, pool, staff_pool, staff_all_pool, scoped, redis, http, keyring, clock, wake, outages)
+        yield Runtime(settings, pool, staff_pool, staff_all_pool, redis, http, keyring, clock, wake, outages)
 
 
 async def _ping(redis: Redis) -> None:

@@ -32,71 +32,60 @@ end $$;
 create trigger scope_key_stays before insert or update or delete on scope_key for each row execute function only_owner();
 
 -- The transaction that a scope is for: a signature is worth nothing in any other, also not a later one of the same connection.
-create function scope_place() returns text language sql stable parallel restricted set search_path = public, pg_temp as $$
-  select pg_backend_pid() || '/' || (extract(epoch from now()) * 1000000)::bigint
-$$;
+-- This function and the small ones below have no settings of their own, so that PostgreSQL puts their bodies, which were parsed
+-- here, into the query: a policy calls one function.
+create function scope_place() returns text language sql stable parallel restricted
+return pg_backend_pid() || '/' || (extract(epoch from now()) * 1000000)::bigint;
 
 -- The scope in the setting muster.scope, `people|contacts|signature`: the units whose people the actor may see, and those whose
 -- addresses; each is `everywhere` or a list of ids with everything below them. Null where nothing is set, or the signature is not
 -- of this scope and this transaction. Anybody can set the setting; only who has the key can sign.
-create function signed_scope(out people text, out contacts text)
+create function signed_scope() returns text[]
 language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
 declare
-  parts constant text[] := string_to_array(nullif(current_setting('muster.scope', true), ''), '|');
-  found_key scope_key;
-  signature bytea;
+  parts constant text[] := string_to_array(current_setting('muster.scope', true), '|');
+  inner_key bytea;
+  outer_key bytea;
 begin
   if coalesce(cardinality(parts), 0) <> 3 then
-    return;
+    return null;
   end if;
-  select * into found_key from scope_key;
-  signature := sha256(
-    found_key.outer_pad
-    || sha256(found_key.inner_pad || convert_to(concat_ws('|', parts[1], parts[2], scope_place()), 'UTF8'))
-  );
+  select k.inner_pad, k.outer_pad into inner_key, outer_key from scope_key k;
   -- digests are compared: how long it takes says nothing of the signature
-  if sha256(found_key.outer_pad || convert_to(encode(signature, 'hex'), 'UTF8'))
-    = sha256(found_key.outer_pad || convert_to(parts[3], 'UTF8')) then
-    people := parts[1];
-    contacts := parts[2];
+  if sha256(outer_key || convert_to(parts[3], 'UTF8')) = sha256(
+    outer_key || convert_to(
+      encode(
+        sha256(
+          outer_key || sha256(inner_key || convert_to(parts[1] || '|' || parts[2] || '|' || scope_place(), 'UTF8'))
+        ), 'hex'
+      ), 'UTF8'
+    )
+  ) then
+    return parts[1:2];
   end if;
+  return null;
 end $$;
 
 -- What policies ask. They stand there in a sub-select each, `(select scope_units())`, so that they are called once a query and not
 -- once a row; with an array, units are looked up by the index.
-create function scope_is_everywhere() returns boolean
-language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
-begin
-  return coalesce((signed_scope()).people = 'everywhere', false);
-end $$;
+create function scope_is_everywhere() returns boolean language sql stable parallel restricted
+return coalesce((signed_scope())[1] = 'everywhere', false);
 
-create function scope_units() returns bigint[]
-language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
-begin
-  return coalesce(string_to_array(nullif((signed_scope()).people, 'everywhere'), ',')::bigint[], '{}');
-end $$;
+create function scope_units() returns bigint[] language sql stable parallel restricted
+return coalesce(string_to_array(nullif((signed_scope())[1], 'everywhere'), ',')::bigint[], '{}');
 
-create function contacts_are_everywhere() returns boolean
-language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
-begin
-  return coalesce((signed_scope()).contacts = 'everywhere', false);
-end $$;
+create function contacts_are_everywhere() returns boolean language sql stable parallel restricted
+return coalesce((signed_scope())[2] = 'everywhere', false);
 
-create function contact_units() returns bigint[]
-language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
-begin
-  return coalesce(string_to_array(nullif((signed_scope()).contacts, 'everywhere'), ',')::bigint[], '{}');
-end $$;
+create function contact_units() returns bigint[] language sql stable parallel restricted
+return coalesce(string_to_array(nullif((signed_scope())[2], 'everywhere'), ',')::bigint[], '{}');
 
 -- Whether a scope is set that is not the whole organisation: sums of everybody are then no answer.
-create function scope_is_partial() returns boolean
-language plpgsql stable parallel restricted security definer set search_path = public, pg_temp as $$
-begin
-  return coalesce((signed_scope()).people <> 'everywhere', false);
-end $$;
+create function scope_is_partial() returns boolean language sql stable parallel restricted
+return coalesce((signed_scope())[1] <> 'everywhere', false);
 
 grant execute on function
-  scope_place, scope_is_everywhere, scope_units, contacts_are_everywhere, contact_units, scope_is_partial
+  scope_place, signed_scope, scope_is_everywhere, scope_units, contacts_are_everywhere, contact_units, scope_is_partial
   to muster_worker, muster_staff, muster_staff_all;
 
 -- Views read with the rights of whoever asks, so that policies hold behind them, too.

@@ -123,31 +123,38 @@ create function people_matching(
 language plpgsql stable set search_path = public, pg_temp as $$
 #variable_conflict use_column
 declare
+  -- addresses are searched of people who are seen themselves: one condition, as the planner would take two for independent
+  contacts constant bigint[] := case
+    when everywhere then contact_units
+    when contacts_everywhere then units
+    else array(select unnest(units) intersect select unnest(contact_units))
+  end;
   hits bigint[];
   alike boolean := false;
 begin
-  hits := array(
-    select p.person_id from person p
-    where folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[1]
-      and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[2]
-      and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like patterns[3]
-      and (everywhere or p.unit_id = any (units)) and p.erased_at is null
-    union
-    select p.person_id from person p
-    where p.external_id = number and (everywhere or p.unit_id = any (units)) and p.erased_at is null
-    union
-    select p.person_id from address a join person p using (person_id)
-    where a.address = any (whole_addresses) and (everywhere or p.unit_id = any (units)) and p.erased_at is null
-      and (contacts_everywhere or p.unit_id = any (contact_units))
-    union
-    select p.person_id from address a join person p using (person_id)
-    where a.address like address_parts[1] and (everywhere or p.unit_id = any (units)) and p.erased_at is null
-      and (contacts_everywhere or p.unit_id = any (contact_units))
-    union
-    select p.person_id from address a join person p using (person_id)
-    where a.address like address_parts[2] and (everywhere or p.unit_id = any (units)) and p.erased_at is null
-      and (contacts_everywhere or p.unit_id = any (contact_units))
-  );
+  -- planned anew each time: whether the index of names or that of units is the shorter way depends on the words and the scope
+  execute $query$
+    select array(
+      select p.person_id from person p
+      where folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like ($5)[1]
+        and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like ($5)[2]
+        and folded(p.first_name || ' ' || p.last_name || ' ' || p.external_id) like ($5)[3]
+        and ($1 or p.unit_id = any ($2)) and p.erased_at is null
+      union
+      select p.person_id from person p
+      where p.external_id = $6 and ($1 or p.unit_id = any ($2)) and p.erased_at is null
+      union
+      select p.person_id from address a join person p using (person_id)
+      where a.address = any ($7) and ($3 or p.unit_id = any ($4)) and p.erased_at is null
+      union
+      select p.person_id from address a join person p using (person_id)
+      where a.address like ($8)[1] and ($3 or p.unit_id = any ($4)) and p.erased_at is null
+      union
+      select p.person_id from address a join person p using (person_id)
+      where a.address like ($8)[2] and ($3 or p.unit_id = any ($4)) and p.erased_at is null
+    )
+  $query$ into hits
+  using everywhere, units, everywhere and contacts_everywhere, contacts, patterns, number, whole_addresses, address_parts;
   if cardinality(hits) = 0 and cardinality(words) > 0 then
     hits := people_alike(everywhere, units, words, most);
     alike := true;
@@ -172,14 +179,14 @@ create function find_people(
 ) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
-  sight constant record := signed_scope();
+  scope constant text[] := signed_scope();
 begin
   return query
   select * from people_matching(
-    coalesce(sight.people = 'everywhere', false),
-    coalesce(string_to_array(nullif(sight.people, 'everywhere'), ',')::bigint[], '{}'),
-    coalesce(sight.contacts = 'everywhere', false),
-    coalesce(string_to_array(nullif(sight.contacts, 'everywhere'), ',')::bigint[], '{}'),
+    coalesce(scope[1] = 'everywhere', false),
+    coalesce(string_to_array(nullif(scope[1], 'everywhere'), ',')::bigint[], '{}'),
+    coalesce(scope[2] = 'everywhere', false),
+    coalesce(string_to_array(nullif(scope[2], 'everywhere'), ',')::bigint[], '{}'),
     patterns, words, number, whole_addresses, address_parts, most
   );
 end $$;

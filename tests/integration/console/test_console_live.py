@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -14,10 +14,11 @@ from console.live import LIVE, Live
 from console.views import OverviewView, read_page_state
 from core.access import Scope, Sight
 from core.alerts import raise_alert
-from core.db.scope import ScopedPools
 from core.runtime import Runtime
+from people.scope import ScopedPools
 from tests.browser.union import Union, write_union
 from tests.support.console_site import Site, console_site
+from tests.support.scoped import scoped_pools
 
 WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
 
@@ -124,8 +125,8 @@ class CountingPools:
 
 
 async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
-    pools = CountingPools(runtime.scoped)
-    live = Live(replace(runtime, scoped=pools), every=0.1)  # type: ignore[arg-type]
+    pools = CountingPools(scoped_pools(runtime))
+    live = Live(runtime, pools, every=0.1)  # type: ignore[arg-type]
 
     async def look(rounds: int) -> None:
         async with live.watch(OverviewView(), WHOLE) as viewer:
@@ -140,7 +141,7 @@ async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
 
 
 async def test_a_slow_viewer_gets_the_latest_only(runtime: Runtime) -> None:
-    live = Live(runtime, every=0.05)
+    live = Live(runtime, scoped_pools(runtime), every=0.05)
     async with live.watch(OverviewView(), WHOLE) as slow, live.watch(OverviewView(), WHOLE) as quick:
         await slow.updates(patience=5)
         for number in range(3):
@@ -156,8 +157,8 @@ async def test_a_slow_viewer_gets_the_latest_only(runtime: Runtime) -> None:
 
 
 async def test_nothing_is_read_without_viewers(runtime: Runtime) -> None:
-    pools = CountingPools(runtime.scoped)
-    live = Live(replace(runtime, scoped=pools), every=0.05)  # type: ignore[arg-type]
+    pools = CountingPools(scoped_pools(runtime))
+    live = Live(runtime, pools, every=0.05)  # type: ignore[arg-type]
     async with live.watch(OverviewView(), WHOLE) as viewer:
         await viewer.updates(patience=5)
     async with asyncio.timeout(10):

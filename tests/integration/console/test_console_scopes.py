@@ -17,6 +17,7 @@ from messaging.outbox.archive import archive_chunk, ready_year
 from staff.roles import permissions_of
 from tests.browser.union import Union, write_union
 from tests.support.console_site import Site, console_site
+from tests.support.scoped import scoped_pools
 from webhooks.members.page_views import PageViews
 
 WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
@@ -169,7 +170,7 @@ async def test_figures_of_one_scope_are_never_shown_to_another(site: Site, union
 
 async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, union: Union, regions: Regions) -> None:
     """Viewers of all scopes watch the same pages while votes come in; each update is compared with its scope's own."""
-    live = Live(site.runtime, every=0.05)
+    live = Live(site.runtime, scoped_pools(site.runtime), every=0.05)
     sights = (WHOLE, coordinator(regions.north), coordinator(regions.wales))
     views = (OverviewView(), BallotView("pay-2026"), CampaignView("pay-nudge"))
 

@@ -12,7 +12,7 @@ import pytest
 from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
 from core.db import Connection, Pool, open_pool
 from core.db.logins import Login, address_as
-from core.db.scope import ScopedPools, sign
+from people.scope import ScopedPools, sign
 from tests.integration.core.test_table_access import EVERYONE, TABLES, listed
 from tests.support.electorate import add_person, add_unit
 from tests.support.known_person import fill
@@ -165,7 +165,6 @@ ATTACKS = (
     "update scope_key set key = key",
     "select * from people_matching(true, '{}', true, '{}', array['%','%','%'], '{}', '', '{}', '{}', 1000)",
     "select people_alike(true, '{}', array['e'], 1000)",
-    "select signed_scope()",
     "select record_audit('{\"kind\": \"system\", \"name\": \"muster\"}', 'people.erased', 'person 1')",
     "select begin_erasure(1)",
     "select refresh_statistics('person')",

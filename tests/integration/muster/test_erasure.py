@@ -53,7 +53,7 @@ SILENT: frozenset[str] = frozenset(
         "message_archive", "message_event_archive", "message_try", "notice", "passkey_challenge",
         "question", "question_answer",
         "reply_classification", "reported_status", "response_count", "response_status", "schema_migrations",
-        "sender", "sign_in", "sign_in_backoff", "sns_certificate", "staff", "staff_grant", "staff_invitation",
+        "scope_key", "sender", "sign_in", "sign_in_backoff", "sns_certificate", "staff", "staff_grant", "staff_invitation",
         "staff_passkey", "staff_recovery_code", "staff_session", "staff_totp", "staged_person", "staged_unit", "step",
         "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
         "webhook_subscription",

@@ -21,6 +21,7 @@ from tests.support.command import run_command
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NUMBER, PHONE, fill
 from tests.support.outbox_rows import add_messages, add_step
+from tests.support.scoped import scoped_pools
 
 
 async def members(db: Connection) -> None:
@@ -78,7 +79,7 @@ async def test_staff_find_the_people_of_their_scope(runtime: Runtime, db: Connec
     await add_person(db, "Z001", sms="+447400123459", first_name="Siân")
 
     async def found(text: str, people: Scope, contacts: Scope) -> dict[str, int]:
-        async with runtime.scoped.within(Sight(people, contacts)) as scoped:
+        async with scoped_pools(runtime).within(Sight(people, contacts)) as scoped:
             return {hit.external_id: len(hit.addresses) for hit in await find_people(scoped, text, region="GB")}
 
     everywhere, nowhere = Scope(is_everywhere=True), Scope()

@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from core.access import Actor, Permission, Sight
-from core.db.pool import Connection, Pool
-from core.db.queries import load_queries
+from core.db import Connection, Pool, load_queries
 
 SQL: Final = load_queries(__file__)
 
