@@ -19,14 +19,14 @@ from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from staff import passkeys
 from staff.backoff import ALL_CODES, CODES, forget_tries, take_try
-from staff.passkeys import Purpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
+from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
 from staff.sessions import Device, Staff, end_others, note_second_factor, open_session
 from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
 
 SQL: Final = load_queries(__file__)
 
-FRESH: Final = timedelta(minutes=10)
+FRESH_TIME: Final = timedelta(minutes=10)
 """How long a proof is fresh enough to launch, export, approve, make keys or grant."""
 _CODE_LENGTH: Final = 6
 
@@ -51,7 +51,7 @@ def is_fresh(session: Staff, now: datetime) -> bool:
         session: who is signed in.
         now: the time, aware.
     """
-    return session.second_factor_at is not None and now - session.second_factor_at < FRESH
+    return session.second_factor_at is not None and now - session.second_factor_at < FRESH_TIME
 
 
 def may_set_up(session: Staff, now: datetime) -> bool:
@@ -116,7 +116,7 @@ async def prove_by_passkey(
         came_from: network of the browser.
         now: the time, aware.
     """
-    if not await take_challenge(db, answer, Purpose.PROVE, now=now, session=session.session):
+    if not await take_challenge(db, answer, ChallengePurpose.PROVE, now=now, session=session.session):
         return None
     async with db.transaction():
         await db.execute(SQL["lock_account"], session.staff_id)
@@ -141,7 +141,7 @@ async def sign_in_by_passkey(
     Returns:
         The session's token; None where the answer is not in order.
     """
-    if not await take_challenge(db, answer, Purpose.SIGN_IN, now=now):
+    if not await take_challenge(db, answer, ChallengePurpose.SIGN_IN, now=now):
         return None
     async with db.transaction():
         staff_id = await accept_passkey(db, site, answer, now=now)
@@ -208,7 +208,7 @@ async def add_passkey(
     Raises:
         Conflict: there is a second factor, which must be proven first.
     """
-    if not await take_challenge(db, answer, Purpose.REGISTER, now=now, session=session.session):
+    if not await take_challenge(db, answer, ChallengePurpose.REGISTER, now=now, session=session.session):
         return None
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
