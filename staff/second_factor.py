@@ -19,9 +19,10 @@ from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from staff import passkeys
 from staff.backoff import ALL_CODES, CODES, forget_tries, take_try
+from staff.grants import require_authority
 from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
-from staff.sessions import Device, Staff, end_others, note_second_factor, open_session
+from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
 from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
 
 SQL: Final = load_queries(__file__)
@@ -147,7 +148,10 @@ async def sign_in_by_passkey(
         staff_id = await accept_passkey(db, site, answer, now=now)
         if staff_id is None:
             return None
-        return await open_session(db, staff_id, now=now, device=device, replaces=replaces, is_proven=True)
+        token = await open_session(db, staff_id, now=now, device=device, is_proven=True)
+    if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
+        await end_session(db, replaces, now=now, came_from=device.came_from)
+    return token
 
 
 async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr], now: datetime) -> None:
@@ -265,18 +269,19 @@ async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now:
     Args:
         db: in the caller's transaction, which also queues the messages that tell them.
         staff_id: whose.
-        by: who does it; nobody can reset their own.
+        by: who does it: an administrator of the whole organisation, or an operator; nobody resets their own.
         now: the time, aware.
 
     Returns:
         What was removed: `apps`, `passkeys`, `recovery_codes`, and `sessions` that ended.
 
     Raises:
-        Conflict: it is their own.
+        Conflict: it is their own, or not for them to decide.
     """
     if by.actor_id == staff_id:
         raise Conflict("Nobody resets their own second factors.", remedy="Ask another administrator.")
     async with atomic(db):
+        await require_authority(db, by, staff_id, None, frozenset(), now=now)
         await db.execute(SQL["lock_account"], staff_id)
         removed = {
             "apps": int(await drop_totp(db, staff_id)),
