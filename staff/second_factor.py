@@ -14,11 +14,12 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from core.access import Actor
+from core.alerts import raise_alert, resolve_alert
 from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from staff import passkeys
-from staff.backoff import ALL_CODES, CODES, forget_tries, take_try
+from staff.backoff import ALL_CODES, CODES, TooManyTries, forget_tries, take_try
 from staff.grants import require_authority
 from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
@@ -83,7 +84,18 @@ async def prove_by_code(
     is_recovery = sum(char.isalnum() for char in code) > _CODE_LENGTH
     await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
     if not is_recovery:  # nobody guesses 80 bits, and these are the way in where the app's codes are slowed down
-        await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
+        try:
+            await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
+        except TooManyTries:
+            await raise_alert(
+                db,
+                key=f"codes:{session.staff_id}",
+                severity="warning",
+                title=f"Somebody is guessing codes of {session.email}, after signing in by a link of theirs.",
+                remedy="Their mailbox may be in the wrong hands. Ask them, and end what is open with:"
+                f" muster user sign-out {session.email}",
+            )
+            raise
     actor, subject = session.actor(came_from), f"staff {session.staff_id}"
     async with db.transaction():
         await db.execute(SQL["lock_account"], session.staff_id)
@@ -100,6 +112,7 @@ async def prove_by_code(
         proof = await _proven(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     await forget_tries(db, ALL_CODES, f"{session.staff_id}")
+    await resolve_alert(db, f"codes:{session.staff_id}")
     return proof
 
 

@@ -191,6 +191,7 @@ async def test_codes_guessed_from_many_networks_are_slowed_down_but_recovery_cod
         assert await prove(db, token, "000000", at=NOW, came_from=f"198.51.{n}.0/24") is None
     with pytest.raises(TooManyTries):
         await prove(db, token, "000000", at=NOW, came_from="203.0.113.0/24")
+    assert "guessing codes of ada@union.test" in await db.fetchval("select title from alert")
     assert await prove(db, token, codes[0], at=NOW, came_from="203.0.113.0/24") is not None
 
 
