@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.access import Actor, ActorKind
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from staff.backoff import TooManyTries
@@ -190,6 +191,7 @@ async def test_codes_guessed_from_many_networks_are_slowed_down_but_recovery_cod
         assert await prove(db, token, "000000", at=NOW, came_from=f"198.51.{n}.0/24") is None
     with pytest.raises(TooManyTries):
         await prove(db, token, "000000", at=NOW, came_from="203.0.113.0/24")
+    assert "guessing codes of ada@union.test" in await db.fetchval("select title from alert")
     assert await prove(db, token, codes[0], at=NOW, came_from="203.0.113.0/24") is not None
 
 
@@ -239,6 +241,15 @@ async def test_an_answer_of_a_passkey_counts_once(pool: Pool, db: Connection) ->
     late = device.get(await asked(db))
     assert await by_passkey(db, late, at=NOW + timedelta(minutes=5)) is None, "the challenge ran out"
     assert await by_passkey(db, device.get({"challenge": "A" * 43, "rpId": SITE.host})) is None, "not one of ours"
+
+
+async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "eve@union.test", "viewer", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    planted = await sign_in(db, "eve@union.test", now=NOW)
+    assert await by_passkey(db, device.get(await asked(db)), replaces=planted) is not None
+    assert await admit(db, planted, now=NOW) is None
 
 
 async def test_a_passkey_is_bound_to_its_site(db: Connection) -> None:
@@ -346,6 +357,9 @@ async def test_a_reset_removes_everything_and_signs_out(db: Connection) -> None:
     session = await who(db, token, now=NOW)
     with pytest.raises(Conflict, match="their own"):
         await reset_second_factors(db, ada, by=session.actor(NETWORK), now=NOW)
+    eve = await add_account(db, "eve@union.test", "coordinator", now=NOW)
+    with pytest.raises(Conflict, match="lack the permission"):
+        await reset_second_factors(db, ada, by=Actor(ActorKind.STAFF, "eve@union.test", eve), now=NOW)
     removed = await reset_second_factors(db, ada, by=BY, now=NOW)
     assert removed == {"apps": 1, "passkeys": 1, "recovery_codes": HOW_MANY, "sessions": 1}
     assert await admit(db, token, now=NOW) is None
