@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -29,7 +28,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.console_site import console_site
 from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serve
 from tests.support.member_states import Client
@@ -123,14 +122,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-def muster(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+def run_for_council(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> subprocess.CompletedProcess[str]:
+    more = {
         **sandbox.environment,
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
         "MUSTER_SMS_FROM": SMS_FROM,
         "MUSTER_EMAIL_FROM": "Northtown Council <hello@council.test>",
         "MUSTER_ORGANISATION": "Northtown Council",
@@ -138,7 +132,7 @@ def muster(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> su
         "MUSTER_TEMPLATES": str(folder),
         "COLUMNS": "120",
     }
-    return run_command(shlex.split(words), environment)
+    return muster(settings, *shlex.split(words), more=more)
 
 
 async def test_a_notice_from_its_file_to_the_archive(
@@ -147,7 +141,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     texts: list[str] = []
 
     def do(words: str, code: int = 0) -> str:
-        done = muster(settings, sandbox, templates, words)
+        done = run_for_council(settings, sandbox, templates, words)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         texts.append(done.stdout + done.stderr)
         return done.stdout if code == 0 else done.stderr
@@ -297,12 +291,12 @@ async def a_mail_stops_mails(db: Connection) -> None:
 async def test_a_notice_with_keys_of_other_subjects_is_refused(
     settings: Settings, sandbox: Sandbox, templates: Path, change: str, problem: str
 ) -> None:
-    muster(settings, sandbox, templates, f"people import {templates / 'people.csv'}")
+    run_for_council(settings, sandbox, templates, f"people import {templates / 'people.csv'}")
     key = change.partition(" ")[0]
     kept = [line for line in FILE.splitlines() if not line.startswith(f"{key} ")]
     (templates / "bins.toml").write_text(
         "\n".join([*kept, change]).replace('"email"', '"sms"').replace('["sms", "sms"]', '["sms"]')
     )
-    refused = muster(settings, sandbox, templates, f"campaign create {templates / 'bins.toml'}")
+    refused = run_for_council(settings, sandbox, templates, f"campaign create {templates / 'bins.toml'}")
     assert refused.returncode == 1
     assert problem in refused.stderr

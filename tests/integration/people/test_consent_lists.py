@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from core.settings import Settings
 from muster.operator import operator
 from people.lists.consents import FIELDS, ConsentDefaults, ConsentReport, export_consents, import_consents
 from people.lists.lists import open_list
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON
 from tests.support.rows import row_of
@@ -106,17 +104,6 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     assert await export_consents(pool, path, actor=operator("ada")) == 3
     report = await import_consents(pool, path, ConsentDefaults(), actor=operator("eve"), zone=LONDON, now=NOON)
     assert (report.rejected, report.known) == (0, 3)
-
-
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    return run_command(words, environment)
 
 
 async def test_the_commands_import_show_and_export(settings: Settings, db: Connection, tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import lift, suppress
 from people.search import find_people, search_people
-from tests.integration.campaigns.test_campaign_commands import muster as at_once
-from tests.support.command import run_command
+from tests.support.command import muster, run_commands
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NUMBER, PHONE, fill
 from tests.support.outbox_rows import add_messages, add_step
@@ -142,19 +141,6 @@ async def test_answers_are_listed_in_order_with_their_messages(db: Connection) -
     assert {answer.kind for answer in await answers_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
-def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    if stdin is not None:
-        return run_command(words, environment, stdin=stdin)
-    return run_command(words, environment, said=b"n\n")
-
-
 def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.CompletedProcess[str]:
     ours, theirs = os.openpty()
     os.write(ours, typed)
@@ -167,7 +153,7 @@ def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.C
 
 async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings, db: Connection) -> None:
     await members(db)
-    tried, found = at_once(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
+    tried, found = run_commands(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
     assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
     assert "nothing was changed" in tried.err
     assert "left" not in found.out
@@ -185,7 +171,7 @@ async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings,
 
 async def test_an_unknown_number_gets_near_misses(settings: Settings, db: Connection) -> None:
     await add_person(db, "0001040")
-    near, far, dated, ballots = at_once(
+    near, far, dated, ballots = run_commands(
         settings,
         "people leave 40 --yes",
         "people leave 777 --yes",
@@ -220,7 +206,7 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     unknown = muster(settings, "messages", "why", "07400123437").stderr
     assert "Nobody has the number or the phone number 07400123437" in unknown
 
-    asked = muster(settings, "people", "erase", NUMBER)
+    asked = muster(settings, "people", "erase", NUMBER, said=b"n\n")
     assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)
     assert "Zebedee Quackenbush" in asked.stdout
     assert muster(settings, "people", "erase", NUMBER, "--yes", "--actor", "olga").returncode == 0

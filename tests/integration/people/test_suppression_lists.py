@@ -18,7 +18,7 @@ from messaging.suppression import lift, suppress
 from muster.operator import operator
 from people.lists.suppression_lookup import find_suppression
 from people.lists.suppressions import SuppressionReport, export_suppressions, import_suppressions
-from tests.integration.campaigns.test_campaign_commands import muster as at_once
+from tests.support.command import run_commands
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, states
 from tests.support.rows import row_of
@@ -184,7 +184,7 @@ def test_a_row_that_is_left_out_though_it_names_somebody_fails_the_command(setti
     bored, dead = tmp_path / "bored.csv", tmp_path / "dead.csv"
     bored.write_text(f"phone,reason\n{ANN},stop\n{BOB},banana\n")
     dead.write_text(f"phone,reason\n{ANN},stop\n07400 12,stop\n")
-    still, taken = at_once(settings, f"suppression import {bored}", f"suppression import {dead}")
+    still, taken = run_commands(settings, f"suppression import {bored}", f"suppression import {dead}")
     assert (still.code, "1 row left out, and the people named there still get messages" in still.err) == (
         1,
         True,
@@ -196,7 +196,7 @@ async def test_suppressions_of_a_member_are_found_by_their_number(settings: Sett
     person = await add_person(db, "0001024", sms=ANN, email="ann@x.test")
     await suppress(db, channel="person", address=str(person), reason="do_not_contact", source="list")
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
-    shown, told = at_once(settings, "suppression show 0001024", "suppression show 0001024 --json")
+    shown, told = run_commands(settings, "suppression show 0001024", "suppression show 0001024 --json")
     assert "Nothing is sent to 0001024" in shown.out
     assert f"Nothing is sent to {ANN}. They asked not to receive these messages." in shown.out
     assert "ann@x.test is not suppressed." in shown.out
