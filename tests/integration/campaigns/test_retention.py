@@ -328,7 +328,7 @@ async def test_the_command_deletes_a_year(settings: Settings, db: Connection, pa
     assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
     row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.forgotten'")
-    detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "postgres"}
+    detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "muster_worker"}
     assert tuple(row or ()) == ("ada", "messages of 2026", detail)
     nobody = muster(settings, "why", "pay-2025-7")
     assert (nobody.returncode, "pay-2025, step" in nobody.stdout) == (0, False), "what is forgotten is not guessed at"
