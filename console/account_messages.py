@@ -84,8 +84,8 @@ async def queue_reset_notice(
         contents = Contents(
             f"Hello {name},\n\n{by} has reset the second factors of your account at {where}: authenticator app,"
             " passkeys and recovery codes work no longer, and you were signed out everywhere. When you sign in next,"
-            " you set up new ones.\n\nIf you did not ask for this, tell an administrator at once: somebody may be trying to get"
-            " into your account.\n",
+            " you set up new ones.\n\nIf you did not ask for this, tell an administrator at once: somebody may be"
+            " trying to get into your account.\n",
             f"Your second factors at {where} were reset",
         )
     return await _queue(db, settings, channel, sender, address, contents, by, now, None)

@@ -22,6 +22,7 @@ from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
 from messaging.states import STATE_NAMES, sentence
+from staff.browsers import network_in_words
 from staff.sessions import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
@@ -55,6 +56,7 @@ def environment() -> jinja2.Environment:
         plural=plural,
         verb=verb,
         ago=words.ago,
+        network=network_in_words,
     )
     made.filters.update(
         number=figures.number,

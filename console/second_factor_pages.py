@@ -36,7 +36,7 @@ SET_UP: Final = f"{SECOND_FACTOR_PATH}/set-up"
 APP: Final = f"{SECOND_FACTOR_PATH}/app"
 _THEN: Final = {"account": ACCOUNT, "set-up": SET_UP}
 """Pages to go on to after a proof, as the query names them; the overview for anything else."""
-_GROUP: Final = 4
+_GROUP_LENGTH: Final = 4
 
 
 def second_factor_routes() -> list[web.RouteDef]:
@@ -225,7 +225,7 @@ async def _app_page(request: web.Request, *, problem: str = "", status: int = 20
     secret = await _pending(request)
     if secret is None:
         return to(SET_UP)
-    letters = [secret[at : at + _GROUP] for at in range(0, len(secret), _GROUP)]
+    letters = [secret[at : at + _GROUP_LENGTH] for at in range(0, len(secret), _GROUP_LENGTH)]
     return render_page(
         request, "app", status=status, problem=problem, letters=letters, uri=_uri(request, secret), picture=f"{APP}.svg"
     )

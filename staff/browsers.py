@@ -1,8 +1,10 @@
-"""Browsers in plain words, as "signed in on" shows them; nothing else of what a browser says of itself is kept."""
+"""Browsers and networks in plain words, as "signed in on" shows them; nothing else that a browser says is kept."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from core.http.client_network import INSIDE
 
 # the first that fits: most browsers also name those that they are like
 _BROWSERS: Final = (
@@ -29,3 +31,12 @@ def browser_in_words(user_agent: str) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or (f"A browser on {system}" if system else UNKNOWN)
+
+
+def network_in_words(came_from: str) -> str:
+    """Name the network of a session: `network 192.0.2.0/24`.
+
+    Args:
+        came_from: as `client_network` names it; empty where it was not kept.
+    """
+    return f"network {came_from}" if came_from not in {"", INSIDE} else "unknown network"

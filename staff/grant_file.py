@@ -25,7 +25,7 @@ FIELDS: Final = {
     "until": ("end", "ends"),
 }
 """Columns of the file, with other names that they go by."""
-_MOST_SHOWN: Final = 50
+_MAX_SHOWN: Final = 50
 
 
 async def give_from_file(pool: Pool, path: Path, *, by: Actor, zone: ZoneInfo, now: datetime) -> int:
@@ -56,8 +56,8 @@ async def give_from_file(pool: Pool, path: Path, *, by: Actor, zone: ZoneInfo, n
                     problems.append(f"Row {line}: {error.message}")
             problems = [f"Row {bad.line}: {bad.message}" for bad in rows.problems.kept] + problems
             if problems:
-                shown = problems[:_MOST_SHOWN]
-                more = [f"… and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []
+                shown = problems[:_MAX_SHOWN]
+                more = [f"… and {len(problems) - _MAX_SHOWN} more"] if len(problems) > _MAX_SHOWN else []
                 raise InputError(
                     f"{path.name} cannot be used as it is; nothing was changed.", problems=[*shown, *more],
                     remedy="Mend these rows and load it again.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -70,8 +71,8 @@ async def give_grant(
     if ends_at is not None and ends_at <= max(begins, now):
         raise InputError("The grant would end before it begins.", remedy="Choose a later end.")
     async with atomic(db):
-        await require_authority(db, by, staff_id, unit_id, kind.permissions)
         await db.execute(SQL["lock"])
+        await require_authority(db, by, staff_id, unit_id, kind.permissions, now=now)
         if await db.fetchrow(SQL["find_same"], staff_id, kind.name, unit_id, now, ends_at, begins) is not None:
             raise Conflict(
                 f"They are {kind.name} there already.", remedy="To change from when or until when, revoke that first."
@@ -120,7 +121,7 @@ async def revoke_grant(
         if not rows:
             raise NotFound(f"They are not {name} there.", remedy="See: muster user list")
         for row in rows:
-            await require_authority(db, by, staff_id, row["unit_id"], frozenset())
+            await require_authority(db, by, staff_id, row["unit_id"], frozenset(), now=now)
             await record(
                 db, by, AuditAction.GRANT_REVOKED, f"staff {staff_id}",
                 _detail(name, row["unit_id"], row["starts_at"], row["ends_at"]), permission=_permission(by), at=now,
@@ -165,7 +166,13 @@ async def list_grants(db: Connection | Pool, *, now: datetime) -> list[asyncpg.R
 
 
 async def require_authority(
-    db: Connection, by: Actor, staff_id: int | None, unit_id: int | None, permissions: frozenset[Permission]
+    db: Connection,
+    by: Actor,
+    staff_id: int | None,
+    unit_id: int | None,
+    permissions: frozenset[Permission],
+    *,
+    now: datetime,
 ) -> None:
     """Refuse staff who decide about themselves, about units that they do not answer for, or give what they lack.
 
@@ -175,6 +182,7 @@ async def require_authority(
         staff_id: about whom; None for somebody who has no account yet.
         unit_id: where; None for the whole organisation.
         permissions: what they would get.
+        now: the time, aware.
 
     Raises:
         Conflict: that is not theirs to decide.
@@ -183,6 +191,8 @@ async def require_authority(
         return
     if by.kind is not ActorKind.STAFF or by.actor_id == staff_id:
         raise Conflict("Nobody changes their own grants.", remedy="Ask another administrator.")
+    if by.actor_id is not None:  # as they are now: what was revoked while a page was open gives nothing
+        by = replace(by, grants=await grants_of(db, by.actor_id, now))
     for permission in sorted({Permission.GRANT, *permissions} - _given_unheld(by)):
         if not await _covers(db, by, permission, unit_id):
             raise Conflict(

@@ -17,7 +17,7 @@ from core.errors import Conflict, InputError, NotFound
 from staff.accounts import add_staff, find_staff
 from staff.grants import give_grant, require_authority
 from staff.roles import find_role, permissions_of
-from staff.sessions import Device, open_session
+from staff.sessions import Device, end_session, open_session
 from staff.tokens import digest_of, is_token, new_token
 
 SQL: Final = load_queries(__file__)
@@ -63,7 +63,7 @@ async def invite(
     if ends_at is not None and ends_at <= now:
         raise InputError("The grant would have ended already.", remedy="Choose a later end.")
     async with atomic(db):
-        await require_authority(db, by, None, unit_id, kind.permissions)
+        await require_authority(db, by, None, unit_id, kind.permissions, now=now)
         if await find_staff(db, email) is not None:
             raise Conflict(
                 f"{email} is on the staff already.", remedy=f"Give them a role: muster user grant {email} ROLE"
@@ -98,7 +98,7 @@ async def renew_invitation(
         row = await db.fetchrow(SQL["renew"], email, digest_of(token), sorted(pieces_of(token)), now + lasts)
         if row is None:
             raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
-        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]))
+        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
         await record(db, by, AuditAction.INVITATION_RESENT, f"invitation {row['invitation_id']}", at=now)
         await resolve_alert(db, f"invitation:{row['invitation_id']}")  # that the link before was revoked
     return f"{INVITATION_PATH}/{token}", row["name"]
@@ -114,7 +114,7 @@ async def withdraw_invitation(db: Connection, email: str, *, by: Actor, now: dat
         row = await db.fetchrow(SQL["withdraw"], email, now)
         if row is None:
             raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
-        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]))
+        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
         await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", at=now)
 
 
@@ -158,7 +158,10 @@ async def accept_invitation(
         await db.execute(SQL["note_account"], row["invitation_id"], staff_id)
         actor = Actor(ActorKind.STAFF, row["email"], staff_id, device.came_from)
         await record(db, actor, AuditAction.INVITATION_ACCEPTED, f"invitation {row['invitation_id']}", at=now)
-        return await open_session(db, staff_id, now=now, device=device, replaces=replaces)
+        session = await open_session(db, staff_id, now=now, device=device)
+    if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
+        await end_session(db, replaces, now=now, came_from=device.came_from)
+    return session
 
 
 async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:

@@ -40,14 +40,14 @@ from core.http.host_addresses import read_host_address
 
 SQL: Final = load_queries(__file__)
 
-_LASTS: Final = timedelta(minutes=5)
+_CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 _BAD_ANSWER: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
 """What the library raises for an answer that is not in order, or is none at all."""
 
 log = structlog.get_logger(__name__)
 
 
-class Purpose(StrEnum):
+class ChallengePurpose(StrEnum):
     """What a challenge is for; the values are those of the database's check."""
 
     SIGN_IN = "sign in"
@@ -103,7 +103,7 @@ async def registration_options(db: Connection, site: Site, staff_id: int, *, ses
             user_id=account["passkey_handle"].bytes,
             user_name=account["email"],
             user_display_name=account["name"],
-            challenge=await _challenge(db, Purpose.REGISTER, session, now),
+            challenge=await _challenge(db, ChallengePurpose.REGISTER, session, now),
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
             ),
@@ -164,7 +164,7 @@ async def authentication_options(
         staff_id: whose passkeys; None on the sign-in page, where the browser offers those that it has.
         session: in which a second factor is proven; None on the sign-in page.
     """
-    purpose = Purpose.SIGN_IN if session is None else Purpose.PROVE
+    purpose = ChallengePurpose.SIGN_IN if session is None else ChallengePurpose.PROVE
     return options_to_json(
         generate_authentication_options(
             rp_id=site.host,
@@ -176,7 +176,7 @@ async def authentication_options(
 
 
 async def take_challenge(
-    db: Connection, answer: Mapping[str, Any], purpose: Purpose, *, now: datetime, session: UUID | None = None
+    db: Connection, answer: Mapping[str, Any], purpose: ChallengePurpose, *, now: datetime, session: UUID | None = None
 ) -> bool:
     """Use the challenge of an answer up; return whether it was one of ours that nobody had answered.
 
@@ -248,9 +248,9 @@ async def forget_old_challenges(db: Connection, *, now: datetime) -> None:
     await db.execute(SQL["forget_old_challenges"], now)
 
 
-async def _challenge(db: Connection, purpose: Purpose, session: UUID | None, now: datetime) -> bytes:
+async def _challenge(db: Connection, purpose: ChallengePurpose, session: UUID | None, now: datetime) -> bytes:
     challenge = secrets.token_bytes(32)
-    await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _LASTS, now)
+    await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _CHALLENGE_LIFETIME, now)
     return challenge
 
 

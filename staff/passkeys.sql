@@ -1,6 +1,6 @@
 -- name: add_challenge
 -- Adds a challenge; what ran out goes first.
-with gone as (delete from passkey_challenge where expires_at < $5)
+with expired as (delete from passkey_challenge where expires_at < $5)
 insert into passkey_challenge (challenge, purpose, family, expires_at) values ($1, $2, $3, $4);
 
 -- name: use_challenge

@@ -15,10 +15,10 @@ SQL: Final = load_queries(__file__)
 HOW_MANY: Final = 10
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: nothing in it looks like something else."""
-_LENGTH: Final = 16
+_CODE_LENGTH: Final = 16
 """Characters: 80 bits, which no number of tries guesses, so that a plain digest keeps them."""
 _ALIKE: Final = str.maketrans("oil", "011")
-_GROUP: Final = 4
+_GROUP_LENGTH: Final = 4
 
 
 async def make_recovery_codes(db: Connection, staff_id: int, *, now: datetime) -> list[str]:
@@ -32,10 +32,10 @@ async def make_recovery_codes(db: Connection, staff_id: int, *, now: datetime) -
     Returns:
         The codes, to be shown once.
     """
-    codes = ["".join(secrets.choice(_LETTERS) for _ in range(_LENGTH)) for _ in range(HOW_MANY)]
+    codes = ["".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH)) for _ in range(HOW_MANY)]
     await db.execute(SQL["drop_codes"], staff_id)
     await db.execute(SQL["add_codes"], staff_id, [_digest(staff_id, code) for code in codes], now)
-    return ["-".join(code[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP)) for code in codes]
+    return ["-".join(code[at : at + _GROUP_LENGTH] for at in range(0, _CODE_LENGTH, _GROUP_LENGTH)) for code in codes]
 
 
 async def use_recovery_code(db: Connection, staff_id: int, code: str, *, now: datetime) -> bool:
@@ -48,7 +48,7 @@ async def use_recovery_code(db: Connection, staff_id: int, code: str, *, now: da
         now: the time, aware.
     """
     typed = re.sub(r"[\s-]", "", code.lower()).translate(_ALIKE)
-    if len(typed) != _LENGTH or not set(typed) <= set(_LETTERS):
+    if len(typed) != _CODE_LENGTH or not set(typed) <= set(_LETTERS):
         return False
     return await db.fetchval(SQL["use_code"], staff_id, _digest(staff_id, typed), now) is not None
 

@@ -14,19 +14,21 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from core.access import Actor
+from core.alerts import raise_alert, resolve_alert
 from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from staff import passkeys
-from staff.backoff import ALL_CODES, CODES, forget_tries, take_try
-from staff.passkeys import Purpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
+from staff.backoff import ALL_CODES, CODES, TooManyTries, forget_tries, take_try
+from staff.grants import require_authority
+from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
-from staff.sessions import Device, Staff, end_others, note_second_factor, open_session
+from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
 from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
 
 SQL: Final = load_queries(__file__)
 
-FRESH: Final = timedelta(minutes=10)
+FRESH_TIME: Final = timedelta(minutes=10)
 """How long a proof is fresh enough to launch, export, approve, make keys or grant."""
 _CODE_LENGTH: Final = 6
 
@@ -51,7 +53,7 @@ def is_fresh(session: Staff, now: datetime) -> bool:
         session: who is signed in.
         now: the time, aware.
     """
-    return session.second_factor_at is not None and now - session.second_factor_at < FRESH
+    return session.second_factor_at is not None and now - session.second_factor_at < FRESH_TIME
 
 
 def may_set_up(session: Staff, now: datetime) -> bool:
@@ -82,7 +84,18 @@ async def prove_by_code(
     is_recovery = sum(char.isalnum() for char in code) > _CODE_LENGTH
     await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
     if not is_recovery:  # nobody guesses 80 bits, and these are the way in where the app's codes are slowed down
-        await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
+        try:
+            await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
+        except TooManyTries:
+            await raise_alert(
+                db,
+                key=f"codes:{session.staff_id}",
+                severity="warning",
+                title=f"Somebody is guessing codes of {session.email}, after signing in by a link of theirs.",
+                remedy="Their mailbox may be in the wrong hands. Ask them, and end what is open with:"
+                f" muster user sign-out {session.email}",
+            )
+            raise
     actor, subject = session.actor(came_from), f"staff {session.staff_id}"
     async with db.transaction():
         await db.execute(SQL["lock_account"], session.staff_id)
@@ -99,6 +112,7 @@ async def prove_by_code(
         proof = await _proven(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     await forget_tries(db, ALL_CODES, f"{session.staff_id}")
+    await resolve_alert(db, f"codes:{session.staff_id}")
     return proof
 
 
@@ -116,7 +130,7 @@ async def prove_by_passkey(
         came_from: network of the browser.
         now: the time, aware.
     """
-    if not await take_challenge(db, answer, Purpose.PROVE, now=now, session=session.session):
+    if not await take_challenge(db, answer, ChallengePurpose.PROVE, now=now, session=session.session):
         return None
     async with db.transaction():
         await db.execute(SQL["lock_account"], session.staff_id)
@@ -141,13 +155,16 @@ async def sign_in_by_passkey(
     Returns:
         The session's token; None where the answer is not in order.
     """
-    if not await take_challenge(db, answer, Purpose.SIGN_IN, now=now):
+    if not await take_challenge(db, answer, ChallengePurpose.SIGN_IN, now=now):
         return None
     async with db.transaction():
         staff_id = await accept_passkey(db, site, answer, now=now)
         if staff_id is None:
             return None
-        return await open_session(db, staff_id, now=now, device=device, replaces=replaces, is_proven=True)
+        token = await open_session(db, staff_id, now=now, device=device, is_proven=True)
+    if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
+        await end_session(db, replaces, now=now, came_from=device.came_from)
+    return token
 
 
 async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr], now: datetime) -> None:
@@ -208,7 +225,7 @@ async def add_passkey(
     Raises:
         Conflict: there is a second factor, which must be proven first.
     """
-    if not await take_challenge(db, answer, Purpose.REGISTER, now=now, session=session.session):
+    if not await take_challenge(db, answer, ChallengePurpose.REGISTER, now=now, session=session.session):
         return None
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
@@ -265,18 +282,19 @@ async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now:
     Args:
         db: in the caller's transaction, which also queues the messages that tell them.
         staff_id: whose.
-        by: who does it; nobody can reset their own.
+        by: who does it: an administrator of the whole organisation, or an operator; nobody resets their own.
         now: the time, aware.
 
     Returns:
         What was removed: `apps`, `passkeys`, `recovery_codes`, and `sessions` that ended.
 
     Raises:
-        Conflict: it is their own.
+        Conflict: it is their own, or not for them to decide.
     """
     if by.actor_id == staff_id:
         raise Conflict("Nobody resets their own second factors.", remedy="Ask another administrator.")
     async with atomic(db):
+        await require_authority(db, by, staff_id, None, frozenset(), now=now)
         await db.execute(SQL["lock_account"], staff_id)
         removed = {
             "apps": int(await drop_totp(db, staff_id)),

@@ -22,7 +22,7 @@ SQL: Final = load_queries(__file__)
 SIGN_IN_PATH: Final = "/console/sign-in"
 REQUESTED_LINK_MINUTES: Final = 10
 """How long a link works that somebody asked for on the sign-in page."""
-_MOST_REQUESTED: Final = 4
+_MAX_LIVE_LINKS: Final = 4
 """Live links an account may have before asking for another makes none."""
 
 
@@ -101,7 +101,7 @@ async def make_requested_link(db: Connection, email: str, *, now: datetime, by: 
     if row is None or row["disabled_at"] is not None:
         return None
     await db.execute(SQL["lock_account"], row["staff_id"])
-    if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MOST_REQUESTED:
+    if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MAX_LIVE_LINKS:
         return None
     return await make_sign_in_link(db, email=row["email"], now=now, by=by, minutes=REQUESTED_LINK_MINUTES)
 

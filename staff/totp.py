@@ -20,11 +20,11 @@ from core.secret_box import InvalidToken, SecretBox
 
 SQL: Final = load_queries(__file__)
 
-STEP: Final = 30
+STEP_SECONDS: Final = 30
 """Seconds for which an app shows one code."""
-_DRIFT: Final = (-1, 0, 1)
+_DRIFT_STEPS: Final = (-1, 0, 1)
 """Steps around the present one that are accepted: phones are late, and so are people."""
-_SET_UP_WITHIN: Final = timedelta(minutes=30)
+_SET_UP_TIMEOUT: Final = timedelta(minutes=30)
 _CODE: Final = re.compile(r"[0-9]{6}")
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ async def pending_secret(
     db: Connection, staff_id: int, *, keys: Sequence[SecretStr], now: datetime
 ) -> SecretStr | None:
     """Return the secret that is being set up; None where there is none, or it is half an hour old."""
-    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_WITHIN)
+    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_TIMEOUT)
     return None if row is None else _open(row, keys)
 
 
@@ -73,7 +73,7 @@ async def confirm_totp(db: Connection, staff_id: int, code: str, *, keys: Sequen
         keys: MUSTER_SECRET_KEY.
         now: the time, aware.
     """
-    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_WITHIN)
+    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_TIMEOUT)
     step = None if row is None else _step_of(row, code, keys, now)
     if row is None or step is None:
         return False
@@ -115,9 +115,11 @@ def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: dat
     typed, secret = re.sub(r"[\s-]", "", code), _open(row, keys)
     if secret is None or not _CODE.fullmatch(typed):
         return None
-    totp, present = pyotp.TOTP(secret.get_secret_value()), int(now.timestamp()) // STEP
+    totp, present = pyotp.TOTP(secret.get_secret_value()), int(now.timestamp()) // STEP_SECONDS
     fitting = [
-        present + drift for drift in _DRIFT if hmac.compare_digest(totp.at((present + drift) * STEP), typed)
+        present + drift
+        for drift in _DRIFT_STEPS
+        if hmac.compare_digest(totp.at((present + drift) * STEP_SECONDS), typed)
     ]  # all are compared: how long it takes tells nothing
     return next((step for step in fitting if step > row["last_step"]), None)
 

@@ -108,9 +108,10 @@ def list_(as_json: bool) -> None:
         seen = f"signed in {user['signed_in_at']:%Y-%m-%d %H:%M} UTC" if user["signed_in_at"] else "never signed in"
         click.echo(f"{user['email']:<40} {user['name']:<24} {'disabled' if user['disabled_at'] else seen}")
         click.echo(f"    {'; '.join(map(_grant_in_words, user['grants'])) or 'no role'} · {_factors_in_words(user)}")
-    for one in invited:
-        what = f"{one['role']} of {one['unit'] or 'the whole organisation'}"
-        click.echo(f"{one['email']:<40} {one['name']:<24} invited as {what}, until {one['expires_at']:%Y-%m-%d}")
+    for invitation in invited:
+        until = f"until {invitation['expires_at']:%Y-%m-%d}"
+        what = f"{invitation['role']} of {invitation['unit'] or 'the whole organisation'}, {until}"
+        click.echo(f"{invitation['email']:<40} {invitation['name']:<24} invited as {what}")
 
 
 def _grant_in_words(grant: Mapping[str, Any]) -> str:

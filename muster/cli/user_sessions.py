@@ -17,8 +17,9 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.user_grants import find_account
 from muster.cli.user_messages import remarks, sandbox_page, sender_of
+from staff.browsers import network_in_words
 
-_SHOWN: Final = 8
+_SHOWN_LENGTH: Final = 8
 """Characters of a session's name that are shown, and typed to end it."""
 _KINDS: Final = {"email": "mail", "sms": "text"}
 
@@ -44,8 +45,8 @@ def sessions(email: str, which: str | None, end_all: bool, actor: Actor, as_json
         click.echo(f"{email} is signed in nowhere.")
     for row in rows:
         began, seen = f"{row['began_at']:%Y-%m-%d %H:%M}", f"{row['seen_at']:%Y-%m-%d %H:%M}"
-        browser, network = row["browser"] or "a browser", row["came_from"] or "not known"
-        click.echo(f"{row['session'][:_SHOWN]}  {browser:<24} {network:<20} since {began}, last seen {seen} UTC")
+        browser, network = row["browser"] or "a browser", network_in_words(row["came_from"])
+        click.echo(f"{row['session'][:_SHOWN_LENGTH]}  {browser:<24} {network:<26} since {began}, last seen {seen} UTC")
 
 
 @click.command()
@@ -77,7 +78,7 @@ async def _end(email: str, which: str | None, by: Actor) -> int:
         named = [
             row["family"]
             for row in await list_sessions(db, staff_id, now=now)
-            if len(which) >= _SHOWN and str(row["family"]).startswith(which.lower())
+            if len(which) >= _SHOWN_LENGTH and str(row["family"]).startswith(which.lower())
         ]
         if len(named) != 1:
             raise NotFound(f"{email} has no session {which}.", remedy=f"See: muster user sessions {email}")
@@ -93,12 +94,12 @@ async def _reset(email: str, by: Actor) -> list[str]:
             staff, now = await find_account(db, email), runtime.clock()
             removed = await reset_second_factors(db, staff["staff_id"], by=by, now=now)
             await end_access(db, staff["staff_id"], now=now)  # links on their way, too, may be in the wrong hands
-            gone = [
+            removals = [
                 plural(removed["apps"], "authenticator app"),
                 plural(removed["passkeys"], "passkey"),
                 plural(removed["recovery_codes"], "recovery code"),
             ]
-            lines = [f"Removed: {', '.join(gone)}. Ended: {plural(removed['sessions'], 'session')}."]
+            lines = [f"Removed: {', '.join(removals)}. Ended: {plural(removed['sessions'], 'session')}."]
             channels: list[tuple[ChannelName, str]] = [("email", staff["email"])]
             channels += [("sms", staff["phone"])] if staff["phone"] else []
             for channel, address in channels:

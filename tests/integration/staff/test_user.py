@@ -7,9 +7,6 @@ import json
 import os
 import pwd
 import re
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -19,33 +16,12 @@ from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
 from messaging.suppression import suppress
-from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.sessions import admit
 from staff.sign_in import link_works, use_link
 from tests.integration.muster.test_erasure import found_in
-from tests.support.command import run_command
+from tests.integration.staff.conftest import Muster
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
-
-Muster = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    settings = {
-        "MUSTER_DATABASE_URL": database_url,
-        "MUSTER_REDIS_URL": valkey.url,
-        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
-        "MUSTER_PUBLIC_URL": "https://vote.example.org",
-        "MUSTER_ORGANISATION": "The Union",
-        "MUSTER_EMAIL_FROM": "The Union <ballot@union.test>",
-    }
-
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return run_command(["user", *words], rest | settings | more, cwd=tmp_path)
-
-    return run
 
 
 async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None:
@@ -56,7 +32,9 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
-    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n"
+    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n", (
+        "two administrators"
+    )
     assert await link_works(db, token, now=system_clock())
 
     again = user("add", "ada@union.example.com")
@@ -85,10 +63,16 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
 
 
 async def test_the_audit_names_the_actor_beside_the_system_user(user: Muster, db: Connection) -> None:
-    for words in (("add", "ada@union.example.com"), ("link",), ("sign-out",), ("disable",), ("enable",)):
+    for words in (
+        ("add", "ada@union.example.com", "--role", "rep"),
+        ("link",),
+        ("sign-out",),
+        ("disable",),
+        ("enable",),
+    ):
         assert user(*words, *(["ada@union.example.com"] if len(words) == 1 else []), "--actor", "Grace").returncode == 0
     audit = await db.fetch("select actor, came_from from audit_shown")
-    assert len(audit) == 6
+    assert len(audit) == 7
     assert {row["actor"] for row in audit} == {"Grace"}
     assert {row["came_from"] for row in audit} == {pwd.getpwuid(os.getuid()).pw_name}
 

@@ -62,7 +62,7 @@ STILL_PATIENT: Final = {
 """Timeouts that are yet to be called so."""
 WITHOUT_A_NOUN: Final = {
     "core/audit.py: BATCH", "console/attention.py: SHOWN", "console/live.py: REST", "muster/embedded/daemon.py: GRACE",
-    "staff/sign_in.py: _GRACE",
+    "staff/sessions.py: _GRACE",
 }  # fmt: skip
 """Numbers that are yet to say what they count."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}

@@ -1,0 +1,100 @@
+"""Asking for a sign-in link: one answer for every address, a link for the staff, and no way to lock anybody out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from console.sign_in_pages import REQUESTS
+from core.http.client_network import INSIDE
+from core.runtime import Runtime
+from tests.support.console_site import Site, console_site
+
+KEYS = (SecretStr("a quiet river of nine green otters at dawn"),)
+MOST_LINKS = 4
+FREE_REQUESTS = 30
+
+
+@pytest.fixture
+async def site(runtime: Runtime) -> AsyncIterator[Site]:
+    async with console_site(runtime, secret_key=KEYS) as site:
+        yield site
+
+
+async def ask(site: Site, email: str) -> tuple[int, str]:
+    answer = await site.client.post("/console/sign-in", data={"email": email}, headers=site.own, allow_redirects=False)
+    page = await answer.text()
+    assert site.client.app is not None
+    await site.client.app[REQUESTS].done()
+    return answer.status, page
+
+
+async def count(site: Site, table: str) -> int:
+    return int(await site.runtime.pool.fetchval(f"select count(*) from {table}"))
+
+
+async def test_whoever_is_on_the_staff_gets_a_link_and_nobody_else(site: Site) -> None:
+    await site.link("ada@union.test")
+    await site.link("gone@union.test")
+    await site.runtime.pool.execute("update staff set disabled_at = now() where email = 'gone@union.test'")
+    await site.runtime.pool.execute("delete from sign_in")
+    known, unknown, gone = [await ask(site, f"{name}@union.test") for name in ("ada", "eve", "gone")]
+    assert known[0] == unknown[0] == gone[0] == 200
+    pages = {page.replace(name, "X") for (_, page), name in ((known, "ada@"), (unknown, "eve@"), (gone, "gone@"))}
+    assert len(pages) == 1
+    assert await count(site, "sign_in") == 1
+    messages = await site.runtime.pool.fetch("select address, state from message")
+    assert [tuple(row) for row in messages] == [("ada@union.test", "queued")]
+    audit = await site.runtime.pool.fetch("select action, came_from from audit_shown where actor = 'sign-in page'")
+    assert [tuple(row) for row in audit] == [("staff.link_made", INSIDE)]
+
+
+async def test_the_link_stands_nowhere_in_clear(site: Site) -> None:
+    await site.link("ada@union.test")
+    await ask(site, " ADA@union.test ")
+    content = await site.runtime.pool.fetchval("select content::text from transactional")
+    assert not re.search(r"sign-in/[A-Za-z0-9_-]{43}", content)
+    assert "••••" in content
+    assert await count(site, "sign_in") == 2
+
+
+async def test_a_stranger_who_asks_again_and_again_locks_nobody_out(site: Site) -> None:
+    await site.link("ada@union.test")
+    await site.runtime.pool.execute("delete from sign_in")
+    for _ in range(MOST_LINKS + 3):
+        assert (await ask(site, "ada@union.test"))[0] == 200
+    assert await count(site, "sign_in") == MOST_LINKS, "each of them works, and Ada has them all"
+    site.clock.forward(minutes=10)
+    await ask(site, "ada@union.test")
+    assert await count(site, "sign_in") == MOST_LINKS + 1
+
+
+async def test_one_network_asks_for_a_limited_number_of_links(site: Site) -> None:
+    for n in range(FREE_REQUESTS):
+        assert (await ask(site, f"eve{n}@union.test"))[0] == 200
+    status, page = await ask(site, "ada@union.test")
+    assert status == 429
+    assert "Try again in 10 seconds." in page
+    assert 'value="ada@union.test"' in page
+    site.clock.forward(seconds=10)
+    assert (await ask(site, "ada@union.test"))[0] == 200
+
+
+@pytest.mark.parametrize("typed", ["", "ada", "ada@", "<b>@x", "a" * 300 + "@union.test"])
+async def test_what_is_no_address_is_said_to_be_none(site: Site, typed: str) -> None:
+    status, page = await ask(site, typed)
+    assert status == 422
+    assert 'aria-describedby="email-problem"' in page
+    assert "<b>" not in page
+
+
+async def test_another_sites_form_asks_for_nothing(site: Site) -> None:
+    await site.link("ada@union.test")
+    answer = await site.client.post(
+        "/console/sign-in", data={"email": "ada@union.test"}, headers={"Origin": "https://evil.test"}
+    )
+    assert answer.status == 403
+    assert await count(site, "message") == 0

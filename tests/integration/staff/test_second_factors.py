@@ -1,0 +1,390 @@
+"""Second factors: each proof counts once, for its account and session, and nobody replaces somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.access import Actor, ActorKind
+from core.db import Connection, Pool
+from core.errors import Conflict, NotFound
+from staff.backoff import TooManyTries
+from staff.grants import revoke_grant
+from staff.passkeys import Site, authentication_options, site_of
+from staff.recovery_codes import HOW_MANY, count_recovery_codes
+from staff.second_factor import (
+    add_passkey,
+    begin_app,
+    confirm_app,
+    is_fresh,
+    passkey_options,
+    prove_by_code,
+    prove_by_passkey,
+    remove_passkey,
+    renew_recovery_codes,
+    reset_second_factors,
+    sign_in_by_passkey,
+)
+from staff.sessions import Device, admit
+from staff.totp import accept_totp
+from tests.support.passkey_device import PasskeyDevice
+from tests.support.staff_accounts import BY, KEYS, NETWORK, add_account, set_up_app, sign_in, who
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SITE = Site("https://muster.union.test", "muster.union.test", "The Union")
+LAPTOP = Device("Firefox on Windows", NETWORK)
+
+
+async def prove(db: Connection, token: str, code: str, *, at: datetime, came_from: str = NETWORK) -> str | None:
+    staff = await who(db, token, now=at)
+    proof = await prove_by_code(db, staff, token, code, keys=KEYS, came_from=came_from, now=at)
+    return None if proof is None else proof.token
+
+
+async def make_passkey(db: Connection, token: str, *, at: datetime = NOW) -> tuple[PasskeyDevice, str]:
+    device, staff = PasskeyDevice(SITE.origin), await who(db, token, now=at)
+    options = json.loads(await passkey_options(db, SITE, staff, now=at))
+    proof = await add_passkey(db, SITE, staff, token, device.create(options), device=LAPTOP, now=at)
+    assert proof is not None
+    return device, proof.token
+
+
+async def asked(db: Connection, token: str | None = None, *, at: datetime = NOW) -> dict[str, Any]:
+    if token is None:
+        options = await authentication_options(db, SITE, now=at)
+    else:
+        staff = await who(db, token, now=at)
+        options = await authentication_options(db, SITE, now=at, staff_id=staff.staff_id, session=staff.session)
+    answer: dict[str, Any] = json.loads(options)
+    return answer
+
+
+async def by_passkey(db: Connection, answer: dict[str, Any], *, at: datetime = NOW, **more: Any) -> str | None:
+    return await sign_in_by_passkey(db, SITE, answer, device=LAPTOP, replaces=more.get("replaces"), now=at)
+
+
+async def test_a_role_decides_whether_a_link_is_enough(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "campaigner", now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    assert not (await who(db, token, now=NOW)).awaits_second_factor
+    assert ada
+    for role in ("administrator", "approver", "coordinator", "vetter"):
+        await add_account(db, f"{role}@union.test", role, now=NOW)
+        session = await who(db, await sign_in(db, f"{role}@union.test", now=NOW), now=NOW)
+        assert session.awaits_second_factor, role
+        assert not is_fresh(session, NOW)
+
+
+async def test_a_code_counts_once(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    assert await prove(db, token, app.at(NOW), at=NOW) is None, "the code of the set-up"
+    later = NOW + timedelta(minutes=1)
+    code = app.at(later)
+    proven = await prove(db, token, f"{code[:3]} {code[3:]}", at=later)
+    assert proven is not None
+    other = await sign_in(db, "ada@union.test", now=later)
+    assert await prove(db, other, code, at=later) is None, "replayed"
+    assert await prove(db, other, app.at(later - timedelta(seconds=30)), at=later) is None, "an earlier one"
+    assert await prove(db, other, app.at(later + timedelta(seconds=30)), at=later) is not None, "the clock may differ"
+
+
+async def test_a_code_that_arrives_twice_at_once_counts_once(pool: Pool, db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    later = NOW + timedelta(minutes=5)
+
+    async def enter() -> bool:
+        async with pool.acquire() as own:
+            return await accept_totp(own, ada, app.at(later), keys=KEYS, now=later)
+
+    assert sorted(await asyncio.gather(*(enter() for _ in range(4)))) == [False, False, False, True]
+
+
+async def test_the_secret_is_stored_encrypted_and_codes_as_digests(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    secret = await db.fetchval("select encode(secret, 'escape') from staff_totp")
+    assert app.secret not in secret
+    assert len(codes) == len(set(codes)) == HOW_MANY
+    digests = await db.fetch("select encode(digest, 'escape') as text from staff_recovery_code")
+    assert not {code.replace("-", "") for code in codes} & {row["text"] for row in digests}
+    details = await db.fetchval("select string_agg(detail::text, ' ') from audit_shown")
+    assert not [code for code in (app.secret, *codes) if code in details]
+
+
+async def test_a_recovery_code_lets_in_once(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "approver", now=NOW)
+    _, _, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    assert await prove(db, token, codes[0].upper().replace("-", " ").replace("0", "O"), at=NOW) is not None
+    other = await sign_in(db, "ada@union.test", now=NOW)
+    assert await prove(db, other, codes[0], at=NOW) is None
+    assert await count_recovery_codes(db, ada) == HOW_MANY - 1
+    used = await db.fetchval("select detail from audit_shown where action = 'staff.recovery_code_used'")
+    assert used == {"left": HOW_MANY - 1}
+    await add_account(db, "bob@union.test", "approver", now=NOW)
+    bob = await sign_in(db, "bob@union.test", now=NOW)
+    assert await prove(db, bob, codes[1], at=NOW) is None, "another account's"
+
+
+async def test_new_recovery_codes_end_the_old_ones(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    _, token, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    fresh = await renew_recovery_codes(db, await who(db, token, now=NOW), came_from=NETWORK, now=NOW)
+    assert not set(fresh) & set(codes)
+    assert await prove(db, await sign_in(db, "ada@union.test", now=NOW), codes[0], at=NOW) is None
+    late = NOW + timedelta(minutes=10)
+    with pytest.raises(Conflict, match="proven first"):
+        await renew_recovery_codes(db, await who(db, token, now=late), came_from=NETWORK, now=late)
+
+
+async def test_a_proof_is_fresh_for_ten_minutes(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, token, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    almost, after = NOW + timedelta(minutes=9, seconds=59), NOW + timedelta(minutes=10)
+    assert is_fresh(await who(db, token, now=almost), almost)
+    session = await who(db, token, now=after)
+    assert not is_fresh(session, after)
+    assert not session.awaits_second_factor, "every page opens still"
+    again = await prove(db, token, app.at(after), at=after)
+    assert again is not None
+    assert is_fresh(await who(db, again, now=after), after)
+
+
+async def test_the_token_from_before_the_proof_has_proven_nothing(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    planted, later = await sign_in(db, "ada@union.test", now=NOW), NOW + timedelta(seconds=45)
+    proven = await prove(db, planted, app.at(later), at=later)
+    assert proven not in {None, planted}
+    assert (await who(db, planted, now=later)).awaits_second_factor
+    assert await admit(db, planted, now=later + timedelta(minutes=2)) is None
+
+
+async def test_guessing_waits_longer_and_longer_but_from_elsewhere_nobody_waits(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    app, _, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    at, token = NOW + timedelta(minutes=5), await sign_in(db, "ada@union.test", now=NOW)
+    for _ in range(5):
+        assert await prove(db, token, "000000", at=at, came_from="198.51.100.0/24") is None
+    with pytest.raises(TooManyTries, match="2 seconds"):
+        await prove(db, token, app.at(at), at=at, came_from="198.51.100.0/24")
+    later = at + timedelta(seconds=2)
+    assert await prove(db, token, "000000", at=later, came_from="198.51.100.0/24") is None
+    with pytest.raises(TooManyTries, match="4 seconds"):
+        await prove(db, token, codes[0], at=later, came_from="198.51.100.0/24")
+    assert await prove(db, token, app.at(later), at=later) is not None
+    assert await db.fetchval("select count(*) from audit_shown where action = 'staff.second_factor_failed'") == 6
+
+
+async def test_codes_guessed_from_many_networks_are_slowed_down_but_recovery_codes_still_work(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    _, _, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    for n in range(20):
+        assert await prove(db, token, "000000", at=NOW, came_from=f"198.51.{n}.0/24") is None
+    with pytest.raises(TooManyTries):
+        await prove(db, token, "000000", at=NOW, came_from="203.0.113.0/24")
+    assert "guessing codes of ada@union.test" in await db.fetchval("select title from alert")
+    assert await prove(db, token, codes[0], at=NOW, came_from="203.0.113.0/24") is not None
+
+
+async def test_a_link_alone_does_not_replace_a_second_factor(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    stolen = await sign_in(db, "ada@union.test", now=NOW)
+    before = await who(db, stolen, now=NOW)  # as a page that was opened before the owner set anything up
+    await begin_app(db, before, keys=KEYS, now=NOW)
+    await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    for session in (before, await who(db, stolen, now=NOW)):
+        with pytest.raises(Conflict, match="proven first"):
+            await begin_app(db, session, keys=KEYS, now=NOW)
+        with pytest.raises(Conflict, match="proven first"):
+            await confirm_app(db, session, stolen, "123456", keys=KEYS, came_from=NETWORK, now=NOW)
+        with pytest.raises(Conflict, match="proven first"):
+            await passkey_options(db, SITE, session, now=NOW)
+        with pytest.raises(Conflict, match="proven first"):
+            await remove_passkey(db, session, 1, came_from=NETWORK, now=NOW)
+
+
+async def test_a_passkey_signs_in_and_is_both_factors(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, proven = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    assert not (await who(db, proven, now=NOW)).awaits_second_factor
+    options = await asked(db)
+    assert options.get("allowCredentials", []) == [], "nobody types an address"
+    token = await by_passkey(db, device.get(options))
+    assert token is not None
+    session = await who(db, token, now=NOW)
+    assert (session.staff_id, session.awaits_second_factor, is_fresh(session, NOW)) == (ada, False, True)
+    assert await db.fetchval("select sign_count from staff_passkey") == 1
+    assert await db.fetchval("select count(*) from passkey_challenge") == 0
+
+
+async def test_an_answer_of_a_passkey_counts_once(pool: Pool, db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    answer = device.get(await asked(db))
+
+    async def press() -> str | None:
+        async with pool.acquire() as own:
+            return await by_passkey(own, answer)
+
+    tokens = await asyncio.gather(*(press() for _ in range(4)))
+    assert sum(token is not None for token in tokens) == 1
+    assert await by_passkey(db, answer) is None
+    late = device.get(await asked(db))
+    assert await by_passkey(db, late, at=NOW + timedelta(minutes=5)) is None, "the challenge ran out"
+    assert await by_passkey(db, device.get({"challenge": "A" * 43, "rpId": SITE.host})) is None, "not one of ours"
+
+
+async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "eve@union.test", "viewer", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    planted = await sign_in(db, "eve@union.test", now=NOW)
+    assert await by_passkey(db, device.get(await asked(db)), replaces=planted) is not None
+    assert await admit(db, planted, now=NOW) is None
+
+
+async def test_a_passkey_is_bound_to_its_site(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    device.origin = "https://muster.union.test.evil.test"
+    assert await by_passkey(db, device.get(await asked(db))) is None
+    device.origin = SITE.origin
+    assert await by_passkey(db, device.get(await asked(db), host="evil.test")) is None
+    device.verifies = False
+    assert await by_passkey(db, device.get(await asked(db))) is None, "without a finger"
+    device.verifies = True
+    assert await by_passkey(db, device.get(await asked(db))) is not None
+
+
+async def test_a_copied_passkey_is_noticed_by_its_count(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    device.count = 5
+    assert await by_passkey(db, device.get(await asked(db))) is not None
+    device.count = 3
+    assert await by_passkey(db, device.get(await asked(db))) is None
+
+
+async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "eve@union.test", "approver", now=NOW)
+    await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    eves, evening = await make_passkey(db, await sign_in(db, "eve@union.test", now=NOW))
+    stolen = await sign_in(db, "ada@union.test", now=NOW)
+    staff = await who(db, stolen, now=NOW)
+    with pytest.raises(NotFound):
+        await prove_by_passkey(
+            db, SITE, staff, stolen, eves.get(await asked(db, stolen)), came_from=NETWORK, now=NOW
+        )  # fmt: skip
+    assert (await who(db, stolen, now=NOW)).awaits_second_factor
+    for elsewhere in (
+        await asked(db, evening),
+        await asked(db),
+    ):  # a challenge of another session, or of the sign-in page
+        answer = eves.get(elsewhere)
+        assert await prove_by_passkey(db, SITE, staff, stolen, answer, came_from=NETWORK, now=NOW) is None
+    eves.handle = b"\0" * 16
+    assert await by_passkey(db, eves.get(await asked(db))) is None, "it names another account"
+
+
+async def test_a_passkey_is_set_up_in_the_session_that_asked(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "eve@union.test", "approver", now=NOW)
+    ada, eve = await sign_in(db, "ada@union.test", now=NOW), await sign_in(db, "eve@union.test", now=NOW)
+    options = json.loads(await passkey_options(db, SITE, await who(db, ada, now=NOW), now=NOW))
+    device = PasskeyDevice(SITE.origin)
+    answer, session = device.create(options), await who(db, eve, now=NOW)
+    assert await add_passkey(db, SITE, session, eve, answer, device=LAPTOP, now=NOW) is None
+    device, _ = await make_passkey(db, ada)
+    again = json.loads(await passkey_options(db, SITE, session, now=NOW))
+    answer = device.create(again)
+    assert await add_passkey(db, SITE, session, eve, answer, device=LAPTOP, now=NOW) is None, "it is Ada's already"
+    assert await db.fetchval("select count(*) from staff_passkey") == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"response": None}, {"response": {"clientDataJSON": 7}}, {"response": {"clientDataJSON": "e30"}}]
+)
+async def test_nonsense_signs_nobody_in(db: Connection, answer: dict[str, Any]) -> None:
+    assert await by_passkey(db, answer) is None
+
+
+async def test_what_a_device_signed_may_be_damaged_anywhere(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    for name in ("authenticatorData", "signature", "userHandle", "clientDataJSON"):
+        for bad in ("", "AAAA", 5, None, ["x"]):
+            answer = device.get(await asked(db))
+            answer["response"][name] = bad
+            if name == "userHandle" and not bad:
+                continue  # a device may leave it out
+            assert await by_passkey(db, answer) is None, (name, bad)
+    for name in ("id", "rawId", "type"):
+        for bad in ("", "AAAA", 5, None):
+            assert await by_passkey(db, device.get(await asked(db)) | {name: bad}) is None, (name, bad)
+
+
+async def test_a_disabled_account_has_no_passkey(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "campaigner", now=NOW)
+    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    await db.execute("update staff set disabled_at = now()")
+    assert await by_passkey(db, device.get(await asked(db))) is None
+
+
+async def test_the_last_passkey_takes_the_recovery_codes_with_it(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
+    _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    passkey_id = await db.fetchval("select passkey_id from staff_passkey")
+    assert await count_recovery_codes(db, ada) == HOW_MANY
+    assert not await remove_passkey(db, await who(db, token, now=NOW), passkey_id + 1, came_from=NETWORK, now=NOW)
+    assert await remove_passkey(db, await who(db, token, now=NOW), passkey_id, came_from=NETWORK, now=NOW)
+    assert await count_recovery_codes(db, ada) == 0
+
+
+async def test_a_reset_removes_everything_and_signs_out(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
+    _, token, _ = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    device, token = await make_passkey(db, token)
+    session = await who(db, token, now=NOW)
+    with pytest.raises(Conflict, match="their own"):
+        await reset_second_factors(db, ada, by=session.actor(NETWORK), now=NOW)
+    eve = await add_account(db, "eve@union.test", "coordinator", now=NOW)
+    with pytest.raises(Conflict, match="lack the permission"):
+        await reset_second_factors(db, ada, by=Actor(ActorKind.STAFF, "eve@union.test", eve), now=NOW)
+    removed = await reset_second_factors(db, ada, by=BY, now=NOW)
+    assert removed == {"apps": 1, "passkeys": 1, "recovery_codes": HOW_MANY, "sessions": 1}
+    assert await admit(db, token, now=NOW) is None
+    assert await by_passkey(db, device.get(await asked(db))) is None
+    again = await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    assert (again.has_second_factor, again.awaits_second_factor) == (False, True)
+
+
+async def test_a_revoked_grant_counts_no_longer_in_an_open_session(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "rep", now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    assert [grant.role for grant in (await who(db, token, now=NOW)).grants] == ["rep"]
+    await revoke_grant(db, ada, "rep", by=BY, now=NOW)
+    assert (await who(db, token, now=NOW)).grants == ()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host"),
+    [
+        ("https://muster.union.test", "muster.union.test"), ("https://muster.union.test:8443", "muster.union.test"),
+        ("http://localhost:8000", "localhost"), ("http://muster.union.test", None), ("http://127.0.0.1:8000", None),
+        ("https://192.0.2.7", None), ("https://[2001:db8::1]", None),
+    ],
+)  # fmt: skip
+def test_browsers_have_passkeys_for_names_over_https(public_url: str, host: str | None) -> None:
+    site = site_of(public_url, "Muster")
+    assert (site and site.host) == host
+    assert site is None or public_url.startswith(site.origin)
