@@ -58,7 +58,8 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     """Return the progress of each step of a campaign, in their order; planned steps have no counts."""
     steps = await db.fetch(SQL["list_steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
-    for group in await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW):
+    counted = await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW)
+    for group in counted + await db.fetch(SQL["count_archived"], list(groups)):
         groups[group["step_id"]].append(group)
     return [_count(step, groups[step["step_id"]]) for step in steps]
 

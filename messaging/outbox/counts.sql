@@ -25,17 +25,19 @@ order by s.position;
 
 -- name: count_steps
 -- Counts messages, segments and rate in one pass over one index, without reading the table. Archived messages are a
--- few rows of totals, whose number never grows; but these are of everybody, so who may see a part of the organisation only
--- counts the messages in the archive.
+-- few rows of totals, whose number never grows.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message
 where step_id = any ($1::bigint[])
 group by step_id, state, reason
 union all
-select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[])
-union all
-select step_id, state, reason, count(*), coalesce(sum(segments), 0), 0
+select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
+
+-- name: count_archived
+-- The same of the archived messages, for whoever sees a part of the organisation only: totals are of everybody, and not theirs.
+-- For all others it finds nothing, and does not look.
+select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments, 0 as lately
 from message_archive
 where (select scope_is_partial()) and step_id = any ($1::bigint[])
 group by step_id, state, reason;
