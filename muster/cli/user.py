@@ -28,6 +28,7 @@ from muster.cli.user_grants import (
     grant,
     read_end,
     revoke,
+    role_option,
     unit_option,
     until_option,
     warn_of_few_administrators,
@@ -53,7 +54,7 @@ def command() -> None:
 @click.argument("email")
 @click.option("--name", help="What to call them; default the part before the @.")
 @click.option("--phone", metavar="NUMBER", help="Their mobile, for links by text.")
-@click.option("--role", metavar="ROLE", help="What they are; the first one of all is administrator.")
+@role_option
 @unit_option
 @until_option
 @_minutes

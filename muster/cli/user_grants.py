@@ -21,6 +21,7 @@ from people.unit_names import find_units
 unit_option = click.option(
     "--unit", metavar="NAME", help="Where, with everything below it; default: the whole organisation."
 )
+role_option = click.option("--role", metavar="ROLE", help="What they are to be; the first of all is administrator.")
 until_option = click.option("--until", metavar="DATE", default="", help="The last day; default: without an end.")
 
 

@@ -12,14 +12,14 @@ from core.db import Connection
 from core.runtime import Runtime
 from muster.cli.options import actor_option
 from muster.cli.session import open_session, run
-from muster.cli.user_grants import find_unit, read_end, unit_option, until_option
+from muster.cli.user_grants import find_unit, read_end, role_option, unit_option, until_option
 from muster.cli.user_messages import remarks, sandbox_page
 
 
 @click.command()
 @click.argument("email")
 @click.argument("name", required=False)
-@click.option("--role", metavar="ROLE", help="What they will be.")
+@role_option
 @unit_option
 @until_option
 @click.option("--days", type=click.IntRange(1, 60), default=7, show_default=True, help="How long the link works.")

@@ -170,7 +170,7 @@ async def test_signed_in_on_shows_each_browser_and_ends_it(site: Site) -> None:
         stored = await site.runtime.pool.fetch("select browser, came_from from staff_session order by began_at")
         assert {row["browser"] for row in stored} == {"A browser that does not say which", "Safari on an iPhone"}
         assert {row["came_from"] for row in stored} == {INSIDE}
-        assert "unknown network" in page
+        assert "Unknown network" in page
         assert (await send(site, path))[:2] == (303, "/console/account")
         assert await where(elsewhere, "/console/") == "401"
         assert await where(site, "/console/") == "200"

@@ -153,7 +153,7 @@ def test_every_service_listens_at_its_printed_address(up: Up) -> None:
 
 def test_other_commands_work_beside_muster_run(up: Up) -> None:
     assert muster(up.home, "migrate").returncode == 0
-    added = muster(up.home, "user", "add", "ada@union.example.com")
+    added = muster(up.home, "user", "add", "ada@union.example.com", "--role", "viewer")
     assert added.returncode == 0, added.stderr
     web = up.address("Health").removesuffix("/readyz")
     assert added.stdout.startswith(f"{web}/console/sign-in/"), "the link must lead to where it really listens"
@@ -321,7 +321,7 @@ def test_own_servers_without_their_secrets_are_refused(database_url: str) -> Non
 def test_muster_run_stops_everything_and_keeps_the_data(number: signal.Signals) -> None:
     home = new_home()
     running = start(home)
-    assert muster(home, "user", "add", "ada@union.example.com").returncode == 0
+    assert muster(home, "user", "add", "ada@union.example.com", "--role", "viewer").returncode == 0
     running.process.send_signal(number)
     running.process.communicate(timeout=60)
     assert running.process.returncode == 0

@@ -30,6 +30,7 @@ from staff.second_factor import (
     sign_in_by_passkey,
 )
 from staff.sessions import Device, admit
+from staff.sign_in import make_sign_in_link, use_link
 from staff.totp import accept_totp
 from tests.support.passkey_device import PasskeyDevice
 from tests.support.staff_accounts import BY, KEYS, NETWORK, add_account, set_up_app, sign_in, who
@@ -77,6 +78,16 @@ async def test_a_role_decides_whether_a_link_is_enough(db: Connection) -> None:
         session = await who(db, await sign_in(db, f"{role}@union.test", now=NOW), now=NOW)
         assert session.awaits_second_factor, role
         assert not is_fresh(session, NOW)
+
+
+@pytest.mark.parametrize("is_proof", [True, False])
+async def test_only_a_link_for_trying_muster_out_is_a_proof_by_itself(db: Connection, is_proof: bool) -> None:
+    link = await make_sign_in_link(
+        db, email="staff@union.test", now=NOW, by=BY, create_as="administrator", is_proof=is_proof
+    )
+    token = await use_link(db, link.rpartition("/")[2], now=NOW)
+    assert token is not None
+    assert (await who(db, token, now=NOW)).awaits_second_factor is not is_proof
 
 
 async def test_a_code_counts_once(db: Connection) -> None:
