@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from campaigns.person_dates import date_attributes
-from campaigns.replies.opt_ins import last_opt_ins
+from campaigns.replies.opt_outs import last_opt_ins
 from campaigns.variables import RESERVED
 from core.access import Actor
 from core.audit import AuditAction, record

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.opt_outs import opt_in
+from campaigns.replies.opt_outs import undo_opt_out
 from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
@@ -198,7 +198,7 @@ class _Press:
 
     async def _resume(self) -> web.Response:
         await self._keep({})
-        await opt_in(self._db, message_id=self._recipient.message_id, source="link")
+        await undo_opt_out(self._db, message_id=self._recipient.message_id, source="link")
         recipient, nonce = await self._look()
         return self._respond(recipient, self._subject.page(recipient, self._now, note="undone_stop"), nonce)
 

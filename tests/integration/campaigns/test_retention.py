@@ -14,7 +14,7 @@ import pytest
 
 from ballots.counts import refresh, totals
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
-from campaigns.replies.opt_outs import opt_in, opt_out
+from campaigns.replies.opt_outs import opt_out, undo_opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     alone,
@@ -204,7 +204,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     recipient = await find_recipient(db, token, "confirm", NOW)
     assert recipient is not None
     assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
-    await opt_in(db, message_id=later, source="link")
+    await undo_opt_out(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
 
