@@ -33,8 +33,8 @@ from campaigns.replies.answered_messages import (
 )
 from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
+from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import unsure
-from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import obey, resume_by_reply

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.classification import GENERAL, Classification, restrict
-from campaigns.replies.classification.take_back import TAKE_BACK
+from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import about_nothing

@@ -16,8 +16,8 @@ from campaigns.replies.answered_messages import AnsweredMessage
 from campaigns.replies.auto_replies.sending import send_auto_reply
 from campaigns.replies.auto_replies.words import how_to_answer, menu_words, offered
 from campaigns.replies.classification import Classification
+from campaigns.replies.classification.answer_corrections import may_take_back, says_something_else
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
-from campaigns.replies.classification.take_back import may_take_back, says_something_else
 from campaigns.replies.open_asks import OpenAsk
 from campaigns.sending_windows import NIGHT
 from core.db import Connection, load_queries

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from campaigns.replies.classification.answer_corrections import TAKE_BACK, corrected, takes_back
 from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
@@ -29,7 +30,6 @@ from campaigns.replies.classification.mail import OwnMail
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
-from campaigns.replies.classification.take_back import TAKE_BACK, corrected, takes_back
 from campaigns.subjects.answer import NamedAnswer
 
 WHICH: Final = "which_message"
