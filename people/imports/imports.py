@@ -25,7 +25,7 @@ from core.setting_types import DEFAULT_ZONE
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
 from people.imports.columns import Columns, heading_judge, map_columns
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
 from people.returning import OptIns, Restored, no_opt_ins, restore_suppressions
@@ -52,7 +52,7 @@ async def import_people(
     *,
     reserved: Collection[str],
     dates: Collection[str] = (),
-    mapping: Mapping | None = None,
+    mapping: ColumnMapping | None = None,
     header_row: int | None = None,
     encoding: str | None = None,
     alike: Alike = "refuse",
@@ -99,7 +99,8 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    with _open_members(path, mapping or Mapping(), reserved, dates, header_row, encoding, region, time_zone) as members:
+    columns = mapping or ColumnMapping()
+    with _open_members(path, columns, reserved, dates, header_row, encoding, region, time_zone) as members:
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
@@ -128,7 +129,7 @@ class _Members:
 @contextmanager
 def _open_members(
     path: Path,
-    mapping: Mapping,
+    mapping: ColumnMapping,
     reserved: Collection[str],
     dates: Collection[str],
     header_row: int | None,

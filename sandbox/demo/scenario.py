@@ -21,7 +21,7 @@ from campaigns.variables import RESERVED
 from core.access import Actor, ActorKind
 from core.db import Connection, connect
 from people.imports.imports import import_people
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from sandbox.demo.environment import Environment, Organisation, open_environment
 from sandbox.demo.home import new_demo_home
@@ -67,7 +67,7 @@ class Scenario(ABC):
     """How many people are made up, unless somebody says otherwise."""
     population_words: ClassVar[str]
     """All of them, in words: a union of 12,000 members."""
-    mapping: ClassVar[Mapping | None] = None
+    mapping: ClassVar[ColumnMapping | None] = None
     """Meaning of columns of the made-up file whose names do not say."""
 
     @abstractmethod
