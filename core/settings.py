@@ -273,6 +273,11 @@ class Settings(BaseSettings):
         return self.organisation if "organisation" in self.model_fields_set else ""
 
     @property
+    def is_https(self) -> bool:
+        """Return whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
+        return self.public_url.startswith("https://")
+
+    @property
     def template_roots(self) -> tuple[Path, ...]:
         """List the folders templates are looked up in, first match wins."""
         own = (self.templates,) if self.templates else ()

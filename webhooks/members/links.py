@@ -20,7 +20,7 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
-from webhooks.members.link_access import LinkAccess, is_secure
+from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
@@ -143,7 +143,7 @@ class _Press:
 
     def _signals(self, used: AnsweredView) -> list[str]:
         signals = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
-        signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
+        signals += misfits(self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True)
         return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
