@@ -1,4 +1,4 @@
-"""Dates in lists are read like those in member files: a day without a time begins at midnight, and nothing is to come."""
+"""Dates in lists are read like those in member files; one without a time is the beginning of that day."""
 
 from __future__ import annotations
 
