@@ -8,7 +8,7 @@ from typing import Final
 
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "wrong_number", "unclear"})
 """Readings that staff have to act on, whatever the message asked about."""
@@ -37,7 +37,7 @@ COMMENT: Final = "comment"
 """Why staff have to look at an answer that has a question in its words."""
 
 
-def reason_for(reading: str | None, subject: Subject | None) -> str | None:
+def reason_for(reading: str | None, subject: Answering | None) -> str | None:
     """Return why staff have to act on a reading; None where nobody has to.
 
     Args:
@@ -49,7 +49,7 @@ def reason_for(reading: str | None, subject: Subject | None) -> str | None:
     return None if subject is None else subject.why_open(reading)
 
 
-def why_open(read: Classification, subject: Subject | None, author_doubt: str | None, channel: str) -> str | None:
+def why_open(read: Classification, subject: Answering | None, author_doubt: str | None, channel: str) -> str | None:
     """Return why staff have to look at a reply that was read; None where nobody has to.
 
     Args:

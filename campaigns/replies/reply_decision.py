@@ -12,7 +12,7 @@ from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import about_nothing
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 BY_DIGIT: Final = 0.95
 READ_BY_RULE: Final = 0.85
@@ -57,7 +57,7 @@ def without_take_back(read: Classification) -> Classification:
 
 
 def decide_reply(
-    read: Classification, subject: Subject | None, author_doubt: str | None, channel: str, received_at: datetime
+    read: Classification, subject: Answering | None, author_doubt: str | None, channel: str, received_at: datetime
 ) -> ReplyDecision:
     """Decide which answer a reply is, if it is one, and whether staff have to look at it.
 
@@ -70,9 +70,9 @@ def decide_reply(
     """
     meaning = None
     if subject is not None and author_doubt is None and read.answer in subject.meanings:
-        outside = subject.outside(received_at)
-        if outside is not None:
-            return ReplyDecision(None, outside)
+        not_counted = subject.why_not_counted(received_at)
+        if not_counted is not None:
+            return ReplyDecision(None, not_counted)
         meaning = read.answer
     return ReplyDecision(meaning, why_open(read, subject, author_doubt, channel))
 

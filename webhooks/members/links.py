@@ -103,7 +103,7 @@ class _Press:
         self._db = db
         self._recipient = press.recipient
         self._subject = press.recipient.subject
-        self._presses = (*self._subject.presses, *self._subject.others)
+        self._presses = (*self._subject.presses, *self._subject.further_requests)
         self._used = press.used
         self._around = press.nearby
         self._nonce = nonce
@@ -155,7 +155,7 @@ class _Press:
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*self._presses, *UNDOS) else None
-        view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.others)
+        view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.further_requests)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
@@ -179,7 +179,7 @@ class _Press:
         One that asks for no more messages stops them like the button beside it, and the page says so and offers to take
         it back: whoever writes "stop texting me" wants it done, and whoever meant something else sees what happened.
         """
-        if not self._words or self._subject.outside(self._now) is not None:
+        if not self._words or self._subject.why_not_counted(self._now) is not None:
             return await self._nothing(used)
         inbound_id = await self._keep({})
         result = await comment_link(

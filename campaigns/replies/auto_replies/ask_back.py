@@ -57,7 +57,8 @@ async def ask_back(
         asked.
     """
     subject = message.subject
-    if subject is None or read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
+    takes_answers = subject is not None and subject.reads_answers and subject.why_not_counted(at) is None
+    if subject is None or not takes_answers or read.rule not in _UNREADABLE:
         return None
     known = await db.fetchrow(
         SQL["find_earlier_ask"],
