@@ -13,8 +13,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.replies.answered_messages import AnsweredMessage
+from campaigns.replies.asking_words import how_to_answer, menu_words, offered
 from campaigns.replies.auto_replies.sending import send_auto_reply
-from campaigns.replies.auto_replies.words import how_to_answer, menu_words, offered
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.answer_corrections import may_take_back, says_something_else
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
