@@ -30,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 
 setup: $(VENV)/.dev ## create .venv with the locked packages
 
-demo: $(VENV)/.runtime ## run a whole story on embedded servers, from member file to turnout; ARGS=question: to answers
+demo: $(VENV)/.runtime ## run a whole scenario on embedded servers, from member file to turnout; ARGS=question: to answers
 	$(BIN)/muster demo $(ARGS)
 
 run: $(VENV)/.runtime ## start Muster (web, worker, embedded servers, sandbox) and stay up

@@ -20,7 +20,7 @@ from core.files.readers import open_table
 from core.files.row_problems import Problem
 from core.files.tables import FAULTS, RawRow
 from people.imports.columns import Columns, heading_judge, map_columns
-from people.imports.mapping import Mapping as ColumnMapping
+from people.imports.mapping import ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
 
 ANSWERS: Final = (

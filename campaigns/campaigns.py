@@ -121,7 +121,7 @@ async def create_campaign(
         await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, actor=actor, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
-        if subject.outside(now) == "late":
+        if subject.why_not_counted(now) == "late":
             raise Conflict(
                 f"The {kind} {name} closed on {subject.local(subject.closes_at)}: there is nothing left to ask."
             )

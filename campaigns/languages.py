@@ -34,7 +34,7 @@ class LanguagePlan:
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
         ucs2_segments: the segments of these.
-        dear: those characters, each once.
+        non_gsm_characters: those characters, each once.
     """
 
     language: str
@@ -45,7 +45,7 @@ class LanguagePlan:
     rendered: int
     ucs2: int
     ucs2_segments: int
-    dear: str
+    non_gsm_characters: str
 
     @property
     def missing(self) -> Mapping[ChannelName, str]:
@@ -108,7 +108,7 @@ def _plan(
         rendered=len(rendered),
         ucs2=sum(text.segments.encoding == "ucs2" for text in rendered),
         ucs2_segments=sum(text.segments.segments for text in rendered if text.segments.encoding == "ucs2"),
-        dear="".join(sorted({char for text in rendered for char in beyond_gsm7(text.text)})),
+        non_gsm_characters="".join(sorted({char for text in rendered for char in beyond_gsm7(text.text)})),
     )
 
 

@@ -163,7 +163,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         subject = subject_of(row["subject"])
         when = (
             f"The {subject.kind} {subject.name} of {name} closes on"
-            if subject.named and subject.closes_at
+            if subject.is_named_in_files and subject.closes_at
             else f"{name} was over on"
         )
         raise Conflict(

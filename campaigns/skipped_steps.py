@@ -11,9 +11,9 @@ import asyncpg
 from campaigns.addressing import assign_addresses, candidates, dues_of
 from campaigns.audience import compile_audience, step_audience
 from campaigns.person_dates import dated_when
-from campaigns.preview import StepTimes, WaitingStep, waiting_steps
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
+from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from core.times_in_words import moment_in_words

@@ -245,7 +245,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subje
                 f"campaign.audience: {subject.nobody_found}",
                 *await unheld_in_audience(db, spec.audience, key="campaign.audience"),
             ],
-            remedy=subject.see_population,
+            remedy=subject.population_hint,
         )
     raise SpecError(
         f"The campaign {spec.name} would reach nobody of its {plural(why.total(), 'person', 'people')}.",

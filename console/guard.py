@@ -162,14 +162,9 @@ def from_our_own_page(request: web.Request) -> bool:
         return False
 
 
-def is_https(settings: Settings) -> bool:
-    """Whether browsers reach the console by HTTPS."""
-    return settings.public_url.startswith("https://")
-
-
 def cookie_name(settings: Settings) -> str:
     """Return the cookie's name; `__Host-` makes browsers accept it only from this host over HTTPS."""
-    return "__Host-muster" if is_https(settings) else "muster"
+    return "__Host-muster" if settings.is_https else "muster"
 
 
 def session_token(request: web.Request) -> str | None:
@@ -185,11 +180,11 @@ def set_session(response: web.StreamResponse, token: str, settings: Settings) ->
         path="/",
         max_age=int(SESSION_LASTS.total_seconds()),
         httponly=True,
-        secure=is_https(settings),
+        secure=settings.is_https,
         samesite="Lax",
     )
 
 
 def forget_session(response: web.StreamResponse, settings: Settings) -> None:
     """Delete the session cookie."""
-    response.del_cookie(cookie_name(settings), path="/", secure=is_https(settings), httponly=True, samesite="Lax")
+    response.del_cookie(cookie_name(settings), path="/", secure=settings.is_https, httponly=True, samesite="Lax")

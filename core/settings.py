@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     public_url: Address = Field(
         "http://127.0.0.1:8000",
-        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that lead nowhere outside.",
+        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that only resolve inside your network.",
     )
     insecure: bool = Field(
         False,
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     web_connections: int = Field(
         8192,
         ge=64,
-        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has waited for its client for longest makes room.",
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the connection that has waited for its client for longest is closed.",
     )
     web_connections_per_network: int = Field(
         256,
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
 
     sms_from: str | None = Field(
         None,
-        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent, by Vonage neither.",
+        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent; Vonage needs it, too.",
     )
     twilio_account_sid: str | None = Field(None, description="Twilio account, `AC…`.")
     twilio_auth_token: SecretList = Field(
@@ -271,6 +271,11 @@ class Settings(BaseSettings):
     def named(self) -> str:
         """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
+
+    @property
+    def is_https(self) -> bool:
+        """Return whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
+        return self.public_url.startswith("https://")
 
     @property
     def template_roots(self) -> tuple[Path, ...]:

@@ -205,5 +205,5 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
             response.headers[name] = value  # hides the library and its version
         else:
             response.headers.setdefault(name, value)
-    if request.app[RUNTIME].settings.public_url.startswith("https://"):
+    if request.app[RUNTIME].settings.is_https:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

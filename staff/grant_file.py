@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from core.access import Actor
 from core.db import Connection, Pool
+from core.db.dry_runs import all_or_nothing
 from core.errors import Conflict, InputError, SpecError
 from core.spec_file import at_zone, read_moment
-from people.lists.lists import all_or_nothing, open_list
+from people.lists.lists import open_list
 from people.unit_names import find_units
 from staff.accounts import find_staff
 from staff.grants import give_grant

@@ -11,9 +11,9 @@ import asyncpg
 from core.access import Actor, ActorKind
 from core.alerts import resolve_alert
 from core.audit import AuditAction, record
-from core.credentials import pieces_of
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
+from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff
 from staff.grants import give_grant, require_authority
 from staff.roles import find_role, permissions_of
@@ -23,7 +23,7 @@ from staff.tokens import digest_of, is_token, new_token
 SQL: Final = load_queries(__file__)
 
 INVITATION_PATH: Final = "/console/invitation/sign-in"
-"""Links are known by these words wherever they come back from outside: see `core.credentials`."""
+"""Links are known by these words wherever they come back from outside: see `core.sign_in_links`."""
 INVITATION_LASTS: Final = timedelta(days=7)
 
 

@@ -12,8 +12,8 @@ import structlog
 from core.access import SYSTEM
 from core.alerts import raise_alert
 from core.audit import AuditAction, record
-from core.credentials import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
 from core.db import Connection, load_queries
+from core.sign_in_links import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")

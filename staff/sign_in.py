@@ -9,9 +9,9 @@ from typing import Final
 from core.access import Actor
 from core.alerts import resolve_alert
 from core.audit import AuditAction, record
-from core.credentials import pieces_of
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
+from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff
 from staff.grants import give_grant
 from staff.sessions import NO_DEVICE, Device, end_sessions, open_session

@@ -33,8 +33,8 @@ from campaigns.replies.answered_messages import (
 )
 from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
+from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.classification.named_answers import unsure
-from campaigns.replies.classification.take_back import TAKE_BACK
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
 from campaigns.replies.reading_effect import obey, resume_by_reply
@@ -122,7 +122,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
         read = unsure(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
-    person_id, nobody = await _sender_of(db, inbound, message)
+    person_id, author_doubt = await _sender_of(db, inbound, message)
     if proven:
         await obey(
             db, read.reading, channel=inbound.channel, address=inbound.address,
@@ -133,11 +133,11 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     if read.reading == TAKE_BACK and not (
         proven
         and message is not None
-        and nobody is None
+        and author_doubt is None
         and await take_back_by_reply(db, message, inbound.channel, inbound.received_at)
     ):
         read = without_take_back(read)
-    decision = decide_reply(read, subject, nobody, inbound.channel, inbound.received_at)
+    decision = decide_reply(read, subject, author_doubt, inbound.channel, inbound.received_at)
     answer_id: int | None = None
     if decision.meaning is not None and message is not None and subject is not None and person_id is not None:
         answer = Answer(
@@ -145,7 +145,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
             inbound.received_at, message.campaign_id, read.comment,
         )  # fmt: skip
         answer_id = await subject.record(db, answer)
-    why = decision.why_open if proven or read.reading == "reaction" else nobody
+    why = decision.why_open if proven or read.reading == "reaction" else author_doubt
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
         asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from campaigns.replies.classification import REPEATED, Classification, OwnMail
 from campaigns.replies.classification.named_answers import read_named_mail
 from campaigns.replies.classification.rules import load_rules
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 SUBJECT: Final = "subject"
 """Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
@@ -37,7 +37,7 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
     return read
 
 
-def read_about(read: Classification, text: str, subject: Subject) -> Classification:
+def read_about(read: Classification, text: str, subject: Answering) -> Classification:
     """Return the classification of a mail by what the message that it answers asked about.
 
     Args:

@@ -76,14 +76,14 @@ class _StaleReply:
         reply: the reply.
         channel: its channel.
         message: the message that it answers; None where it answers none, or that is deleted.
-        nobody: why its author is not certain enough for an answer; None where they are.
+        author_doubt: why its author is not certain enough for an answer; None where they are.
         started_since: whether its address has sent START since.
     """
 
     reply: StoredReply
     channel: ReplyChannel
     message: AnsweredMessage | None
-    nobody: str | None
+    author_doubt: str | None
     started_since: bool
 
     @classmethod
@@ -97,7 +97,7 @@ class _StaleReply:
                 reply.subject, row["transactional"], row["menu"] or {}, row["content"], row["constants"],
                 row["variables"] or {},
             )  # fmt: skip
-        return cls(reply, row["channel"], message, row["nobody"], row["started_since"])
+        return cls(reply, row["channel"], message, row["author_doubt"], row["started_since"])
 
 
 async def reclassify(
@@ -142,7 +142,7 @@ async def _reclassify(
         reply, message = stale.reply, stale.message
         read = OwnMail.of(reply.text).read() if stale.channel == "email" else classify_text(reply.text, message)
         read = without_take_back(classification_about(read, reply.text, message, stale.channel))
-        decision = decide_reply(read, asked_about(message), stale.nobody, stale.channel, reply.received_at)
+        decision = decide_reply(read, asked_about(message), stale.author_doubt, stale.channel, reply.received_at)
         changed = read.reading != reply.reading or (decision.meaning is None) != (reply.answer_id is None)
         if changed and not dry_run:
             return await _correct(db, stale, read, decision, actor, at)

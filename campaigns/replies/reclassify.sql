@@ -25,7 +25,7 @@ select
       then 'shared_address'
     when r.person_id is null then 'unknown_sender'
     when m.message_id is null then 'no_message'
-  end as nobody,
+  end as author_doubt,
   case when r.channel = 'sms' then menu_of(st.content, v.variables) end as menu, -- digits are offered in texts only
   st.content::text as content, st.constants::text as constants, v.variables,
   exists (

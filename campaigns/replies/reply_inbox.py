@@ -11,7 +11,7 @@ import asyncpg
 
 from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
-from campaigns.replies.classification.take_back import corrected
+from campaigns.replies.classification.answer_corrections import corrected
 from campaigns.replies.opt_outs import lift_opt_out
 from campaigns.replies.reading_effect import address_about, obey
 from campaigns.replies.replies import StoredReply, lock_reply, mark_closed, no_reply

@@ -83,7 +83,7 @@ async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: 
     if subject is None or person_id is None:
         return False
     answer = await subject.standing_answer(db, message.message_id, person_id)
-    if answer is None or subject.outside(at) is not None:
+    if answer is None or subject.why_not_counted(at) is not None:
         return False
     await _take_back(db, subject, person_id, (answer.answer_id, *answer.comment_ids), channel, at)
     await confirm_taken_back(db, message, subject, person_id, at)

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
-from campaigns.replies.auto_replies.words import possible_texts
+from campaigns.replies.asking_words import possible_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 

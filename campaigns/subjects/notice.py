@@ -40,7 +40,7 @@ class NoticeSubject(Subject):
     """Notice that a campaign sends; each belongs to one campaign."""
 
     kind: ClassVar = "notice"
-    named: ClassVar = False
+    is_named_in_files: ClassVar = False
     table: ClassVar = NoticeSpec
 
     @property
@@ -91,7 +91,7 @@ class NoticeSubject(Subject):
             heading="notice",
             lines=["need_not_answer"],
             note=note or stopped_note(reader),
-            others=requests(reader, self.others),
+            others=requests(reader, self.further_requests),
             undo=resume_button(reader),
             greet=True,
             has_decoys=True,
@@ -99,4 +99,4 @@ class NoticeSubject(Subject):
 
     def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after a request: only an end to messages can be asked for."""
-        return after_stop() if press in self.others else self.page(reader, now)
+        return after_stop() if press in self.further_requests else self.page(reader, now)

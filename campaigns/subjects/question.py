@@ -61,7 +61,7 @@ class QuestionSubject(Subject):
     kind: ClassVar = "question"
     variable: ClassVar = QUESTION
     table: ClassVar = QuestionSpec
-    others: ClassVar = OTHERS
+    further_requests: ClassVar = OTHERS
     reads_answers: ClassVar = True
 
     @property
@@ -237,7 +237,7 @@ class QuestionSubject(Subject):
         return None if present is None else StandingAnswer(present.response_id, present.at, present.comment_ids)
 
     @classmethod
-    def counted(cls, name: str) -> str:
+    def history_line(cls, name: str) -> str:
         """Return the beginning of a line of a person's history."""
         return f"In the question {name} they are"
 

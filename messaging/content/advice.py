@@ -123,8 +123,8 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
             + ", ".join(f"{replacement.name} ({replacement.times})" for replacement in cleaned.replaced)
             + "."
         )
-    if dear := beyond_gsm7(cleaned.text):
-        yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
+    if others := beyond_gsm7(cleaned.text):
+        yield f"The text has {' '.join(others)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
     if (counted := count(cleaned.text)).segments > _MAX_SEGMENTS:
         yield f"Before any name is filled in, the text already costs {plural(counted.segments, 'segment')}."
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretStr
 
-from core.credentials import MASK, mask_credentials, pieces_of
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
+from core.sign_in_links import MASK, mask_credentials, pieces_of
 
 SQL: Final = load_queries(__file__)
 

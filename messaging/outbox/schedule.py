@@ -18,12 +18,12 @@ from typing import Final
 import structlog
 
 from core.alerts import raise_alert
-from core.credentials import mask_credentials
 from core.db import Connection
 from core.db.away import TEMPORARY
 from core.domain_groups import read_groups
 from core.errors import MusterError, in_words
 from core.runtime import Runtime
+from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
     Claimed,

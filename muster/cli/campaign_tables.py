@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.campaigns import CampaignStatus
-from campaigns.preview import Example, StepPlan
+from campaigns.launch_plan import Example, StepPlan
 from campaigns.sending_windows import NIGHT
 from campaigns.subjects.answer import AnswerTable
 from core.plurals import plural, verb
@@ -23,7 +23,7 @@ from messaging.states import STATE_GROUPS, sentence
 
 _EXAMPLE_LINES = 12
 _MAX_UNITS = 20
-_MAX_DEAR_CHARACTERS = 12
+_MAX_SHOWN_CHARACTERS = 12
 _MAX_REASONS = 6
 _UNDER_WAY = ("launching", "running", "paused")
 
@@ -47,7 +47,7 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
-            table.add_row("", _dear(step))
+            table.add_row("", _non_gsm_characters(step))
     for count, words, missing in _languages(step):
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
@@ -60,10 +60,11 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _dear(step: StepPlan) -> str:
+def _non_gsm_characters(step: StepPlan) -> str:
     """Say which characters make texts cost more, and how much those texts cost."""
     some = f"{step.ucs2:,} of {plural(step.rendered, 'text')}" + ("" if step.exact else " looked at")
-    shown = " ".join(step.dear[:_MAX_DEAR_CHARACTERS]) + (" …" if len(step.dear) > _MAX_DEAR_CHARACTERS else "")
+    characters = step.non_gsm_characters
+    shown = " ".join(characters[:_MAX_SHOWN_CHARACTERS]) + (" …" if len(characters) > _MAX_SHOWN_CHARACTERS else "")
     return (
         f"{some} {verb(step.ucs2, 'holds', 'hold')} 70 characters a segment, not 160, because of {shown}:"
         f" {plural(step.ucs2_segments, 'segment')} together"

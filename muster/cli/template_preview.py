@@ -106,8 +106,8 @@ def show_sms(shown: Preview, choice: PreviewChoice) -> None:
         return
     cost = choice.sms.segments
     segments = plural(cost.segments, "segment")
-    dear = beyond_gsm7(choice.sms.text)
-    because = f" because of {' '.join(dear)}" if dear else ""
+    non_gsm_characters = beyond_gsm7(choice.sms.text)
+    because = f" because of {' '.join(non_gsm_characters)}" if non_gsm_characters else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
     click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
     click.echo(f"{choice.sms.text}\n")

@@ -21,11 +21,11 @@ import asyncpg
 import structlog
 
 from core.alerts import raise_alert
-from core.credentials import document_might_hold
 from core.db import AWAY, Connection, in_time, load_queries
 from core.db.in_time import answer_in_time, as_unavailable
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
+from core.sign_in_links import document_might_hold
 from people.people_lock import lock_people_shared
 from staff.quoted_links import document_without_links, raw_without_links, without_links
 from webhooks.late_arrivals import forget_late

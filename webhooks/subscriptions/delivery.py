@@ -24,18 +24,18 @@ import structlog
 from pydantic import SecretStr
 
 from core.alerts import Severity, raise_alert, resolve_alert
-from core.credentials import mask_credentials
 from core.db import AWAY, Connection, load_queries
 from core.errors import MusterError, Unavailable
 from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
+from core.sign_in_links import mask_credentials
 from webhooks.subscriptions.event_log import newest_position
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
-from webhooks.subscriptions.secret_box import decrypt
 from webhooks.subscriptions.subscriptions import alert_key
+from webhooks.subscriptions.webhook_secrets import decrypt
 
 SQL: Final = load_queries(__file__)
 

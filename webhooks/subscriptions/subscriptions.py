@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.spec_errors import names_instead
 from webhooks.subscriptions import event_log
 from webhooks.subscriptions.event_types import EVENTS, expand
-from webhooks.subscriptions.secret_box import encrypt, make_secret
+from webhooks.subscriptions.webhook_secrets import encrypt, make_secret
 
 SQL: Final = load_queries(__file__)
 

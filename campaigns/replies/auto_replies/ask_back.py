@@ -13,11 +13,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.replies.answered_messages import AnsweredMessage
+from campaigns.replies.asking_words import how_to_answer, menu_words, offered
 from campaigns.replies.auto_replies.sending import send_auto_reply
-from campaigns.replies.auto_replies.words import how_to_answer, menu_words, offered
 from campaigns.replies.classification import Classification
+from campaigns.replies.classification.answer_corrections import may_take_back, says_something_else
 from campaigns.replies.classification.named_answers import CONTRADICTION, WHICH
-from campaigns.replies.classification.take_back import may_take_back, says_something_else
 from campaigns.replies.open_asks import OpenAsk
 from campaigns.sending_windows import NIGHT
 from core.db import Connection, load_queries
@@ -57,7 +57,8 @@ async def ask_back(
         asked.
     """
     subject = message.subject
-    if subject is None or read.rule not in _UNREADABLE or not subject.reads_answers or subject.outside(at) is not None:
+    takes_answers = subject is not None and subject.reads_answers and subject.why_not_counted(at) is None
+    if subject is None or not takes_answers or read.rule not in _UNREADABLE:
         return None
     known = await db.fetchrow(
         SQL["find_earlier_ask"],

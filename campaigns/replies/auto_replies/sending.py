@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
-from campaigns.replies.auto_replies.words import named
+from campaigns.replies.asking_words import named
 from campaigns.subjects.subject import Subject
 from core.db import Connection
 from messaging.outbox.concealment import Contents

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
+from campaigns.replies.asking_words import how_to_answer
 from campaigns.replies.auto_replies.sending import send_auto_reply
-from campaigns.replies.auto_replies.words import how_to_answer
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
 from messaging.content.translations import wording

@@ -92,7 +92,7 @@ def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
 
 def _says(rules: Rules, clause: str, plain: Plain, reading_of: ReadingOf) -> bool:
     """Tell whether the clause above or below a wish is a claim, or a reason for it."""
-    return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
+    return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.asides.fullmatch(clause) is not None
 
 
 def _side(rules: Rules, words: str, plain: Plain, reading_of: ReadingOf, *, above: bool) -> _Side:
@@ -109,6 +109,6 @@ def _side(rules: Rules, words: str, plain: Plain, reading_of: ReadingOf, *, abov
         beside = words[at + len(matched) :].split()[-1:] if above else words[:at].split()
         allowed = known | rules.trailing if above else rules.leading
         return "claim" if all(word in allowed or word.isdigit() for word in beside) else "other"
-    if rules.wish.reasons.fullmatch(words):
+    if rules.wish.asides.fullmatch(words):
         return "claim"
     return "polite" if all(word in rules.courteous | plain.names for word in words.split()) else "other"

@@ -12,7 +12,8 @@ from rich.console import Console
 from ballots.ballots import create_ballot
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_due_steps
-from campaigns.preview import StepPlan, plan
+from campaigns.launch_plan import StepPlan
+from campaigns.preview import plan
 from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime

@@ -14,7 +14,7 @@ import pytest
 
 from ballots.counts import refresh, totals
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
-from campaigns.replies.opt_outs import opt_in, opt_out
+from campaigns.replies.opt_outs import opt_out, undo_opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     alone,
@@ -204,7 +204,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     recipient = await find_recipient(db, token, "confirm", NOW)
     assert recipient is not None
     assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
-    await opt_in(db, message_id=later, source="link")
+    await undo_opt_out(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
 
@@ -213,7 +213,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
 ) -> None:
     monkeypatch.setattr("campaigns.retention.archive_next.__kwdefaults__", {"limit": 30})
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
-    worker.tidy_at = time.monotonic()
+    worker.tidying.next_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}
     await asyncio.gather(*(duty.task for duty in (worker.launch, worker.reconcile, worker.tidying) if duty.task))
     assert await rows_in(db, "message_archive") == (30,)
@@ -222,16 +222,16 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     await add_messages(db, step, "sms", ["+447700900001"])
     await worker.tidying.ask()
     assert await rows_in(db, "message_archive") == (30,), "something is being sent"
-    assert worker.tidy_at > time.monotonic() + TIDY_AFTER - 60
+    assert worker.tidying.next_at > time.monotonic() + TIDY_AFTER - 60
 
     await db.execute("update message set state = 'delivered' where step_id = $1", step.step_id)
     await db.execute("update step set state = 'finished'")
     for moved in (60, 80, 81):
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (moved,)
-        assert worker.tidy_at < time.monotonic() + 60
+        assert worker.tidying.next_at < time.monotonic() + 60
     await worker.tidying.ask()
-    assert worker.tidy_at > time.monotonic() + TIDY_EVERY - 60
+    assert worker.tidying.next_at > time.monotonic() + TIDY_EVERY - 60
     assert await db.fetchval("select actor from audit_shown where action = 'campaign.archived'") == "muster"
 
 

@@ -27,6 +27,7 @@ from core.db import Connection
 from core.keyring import Keyring
 from core.runtime import Runtime
 from core.settings import ROOT, Settings
+from messaging.suppression import lift, suppress
 from tests.support.inbound_rows import PHONE, make_campaign
 from tests.support.outbox_rows import until
 
@@ -204,6 +205,24 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
     assert reply is not None
     assert tuple(reply) == (recipient.person_id, "opt_out")
     assert await db.fetchval("select count(*) from inbound_log where processed_at is null") == 0
+
+
+async def test_an_opt_out_that_it_reported_keeps_its_source_when_the_person_is_erased(
+    house: Path, runtime: Runtime, db: Connection, loft: Loft, unused_tcp_port: int
+) -> None:
+    here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
+    campaign = await make_campaign(here, db, now=datetime.now(UTC))
+    await campaign.ask(sms=PHONE)
+    for source in ("pigeon", "raven", "letter from Ann Lee", "link"):
+        await suppress(db, channel="sms", address=PHONE, reason="opted_out", source=source)
+        await lift(db, channel="sms", address=PHONE, reason="opted_in", source=source)
+    variables = environment(house, runtime.settings, loft, unused_tcp_port)
+    code, words = await output(house, variables, "-m", "muster", "people", "erase", "P1", "--yes")
+    assert code == 0, words
+    sources = await db.fetch("select source from suppression_event where channel = 'sms' order by event_id")
+    assert [row["source"] for row in sources] == [
+        "pigeon", "pigeon", "raven", "raven", "erased", "erased", "link", "link"
+    ]  # fmt: skip
 
 
 async def test_its_settings_are_documented_hinted_at_and_refused_like_any(

@@ -10,11 +10,11 @@ from typing import Any, Final
 import pytest
 
 from core.alerts import open_alerts
-from core.credentials import MASK
 from core.db import Connection
 from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
+from core.sign_in_links import MASK
 from messaging.channels.channel import OutboundMessage, Retry, SendResult, Trace
 from messaging.outbox.concealment import Contents
 from messaging.outbox.dispatcher import Dispatcher

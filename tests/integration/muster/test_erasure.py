@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
 from campaigns.erasure import begin_erasure, find_traces, renamed
-from campaigns.replies.opt_ins import last_opt_ins
+from campaigns.replies.opt_outs import last_opt_ins
 from campaigns.variables import RESERVED
 from core.audit import seal, verify
 from core.db import Connection, Pool

@@ -16,7 +16,7 @@ from core.db import Connection, Pool, open_pool
 from core.errors import InputError
 from muster.operator import operator
 from people.imports.imports import import_people
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from sandbox.demo.union import write_union
 from tests.support.effort import effort_of_async
@@ -194,7 +194,7 @@ async def test_a_column_that_may_be_meant_for_something_is_named_and_no_attribut
     [notice] = [notice for notice in report.notices if "is kept as the attribute" in notice]
     assert "“Workplce” is kept as the attribute workplce. If it is the members' workplace" in notice
     assert (await person(pool, "1"))["attributes"] == {"workplce": "Depot", "spoken_languge": "Welsh"}
-    mapped = Mapping(fields={"language": ("spoken languge",), "workplace": ("Workplce",)})
+    mapped = ColumnMapping(fields={"language": ("spoken languge",), "workplace": ("Workplce",)})
     report = await load(pool, tmp_path, text, mapping=mapped)
     assert ((await person(pool, "1"))["language"], (await person(pool, "1"))["attributes"]) == ("cy", {})
     assert any("before they were mapped are taken off: 2 people" in notice for notice in report.notices)
@@ -299,7 +299,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(pool: Pool, tmp_path: 
 async def test_a_mapping_file_and_another_country(pool: Pool, tmp_path: Path) -> None:
     report = await load(
         pool, tmp_path, "Nummer;Handy\n1;087 123 4567\n",
-        mapping=Mapping(fields={"external_id": ("Nummer",), "phone": ("Handy",)}),
+        mapping=ColumnMapping(fields={"external_id": ("Nummer",), "phone": ("Handy",)}),
         region="IE", time_zone="Europe/Dublin",
     )  # fmt: skip
     assert counts(report) == (1, 0, 0, 0)

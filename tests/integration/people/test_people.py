@@ -14,7 +14,7 @@ from core.settings import Settings
 from muster.operator import operator
 from people.exports import export_people
 from people.imports.imports import import_people
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.people import count_people, find_person
 from sandbox.demo.union import write_union
 from tests.support.command import muster, run_commands
@@ -106,7 +106,7 @@ async def test_an_export_makes_the_same_people_in_an_empty_database(
 async def test_attributes_with_misleading_labels_come_back_as_themselves(
     pool: Pool, db: Connection, tmp_path: Path
 ) -> None:
-    mapping = Mapping(attributes={"band": "Grade / band", "old_phone": "Phone"})
+    mapping = ColumnMapping(attributes={"band": "Grade / band", "old_phone": "Phone"})
     await load(pool, tmp_path, "id,Grade / band,Phone,№ 4\n1,AO,x,y\n", mapping=mapping)
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))

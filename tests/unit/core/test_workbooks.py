@@ -22,7 +22,7 @@ from core.files.tables import RawRow, RawTable, fault_of
 from core.files.workbooks import reader
 from core.files.workbooks.cells import NO_RESULT, number_format, number_text
 from people.imports.columns import heading_judge
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from tests.support.effort import effort_of
 from tests.support.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
 
@@ -30,7 +30,7 @@ STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 HEADER = ["member id", "first name", "mobile"]
 
 
-JUDGE = heading_judge(Mapping(), "external_id")
+JUDGE = heading_judge(ColumnMapping(), "external_id")
 
 
 def read(path: Path) -> tuple[list[str], list[RawRow], list[str]]:

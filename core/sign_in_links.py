@@ -1,9 +1,11 @@
-"""Find sign-in links of ours in words from outside, in whatever notation these repeat them, and mask them.
+"""Masks the sign-in links of staff in text that came from outside: such a secret must not lie where others read.
 
-A phone quotes a text, a mailbox sends a mail back, a relay names the link that it disliked: a secret must not lie
-where others read. A link is known by its path, whatever follows; its token also alone, in pieces of
-`MIN_PIECE_LENGTH` characters, by digests of these: nothing else is taken for one, and a token whose end is cut off is
-found as well.
+A phone quotes a text, a mailbox sends a mail back, a relay names a link that it disliked, each in its own notation.
+
+- A link is found by its path, whatever follows.
+- A token without its link is found where it is whole and looks made at random.
+- A part of a token is found by comparing the digests of each run of `MIN_PIECE_LENGTH` characters with those of links
+  that are still in force, so a token that lost its end is found, too. No other word is taken for a token in this way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Terminal output of the demo: the scene and its numbers while it runs, and the tables at its end."""
+"""Terminal output of the demo: the phase and its numbers while it runs, and the tables at its end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rich.text import Text
 from core.plurals import plural
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.states import State
-from sandbox.demo.scene import Scene
-from sandbox.demo.story import Story
+from sandbox.demo.progress import DemoProgress
+from sandbox.demo.scenario import Scenario
 from sandbox.demo.summary import Summary
 
 Unit = TypeVar("Unit")
@@ -26,10 +26,10 @@ _MAX_UNITS: Final = 8
 
 
 @asynccontextmanager
-async def live(story: Story, scene: Scene, console: Console) -> AsyncIterator[None]:
-    """Show the scene's numbers twice a second while the block lasts."""
+async def live(scenario: Scenario, progress: DemoProgress, console: Console) -> AsyncIterator[None]:
+    """Show the phase's numbers twice a second while the block lasts."""
     with Live(console=console, transient=True, auto_refresh=False) as display:
-        task = asyncio.create_task(_refresh(story, scene, display))
+        task = asyncio.create_task(_refresh(scenario, progress, display))
         try:
             yield
         finally:
@@ -38,38 +38,36 @@ async def live(story: Story, scene: Scene, console: Console) -> AsyncIterator[No
                 await task
 
 
-async def _refresh(story: Story, scene: Scene, display: Live) -> None:
+async def _refresh(scenario: Scenario, progress: DemoProgress, display: Live) -> None:
     spinner = Spinner("dots")
     while True:
-        spinner.update(text=Text(scene.title, style="bold"))
-        display.update(Group(spinner, *await _numbers(story, scene)), refresh=True)
+        spinner.update(text=Text(progress.title, style="bold"))
+        display.update(Group(spinner, *await _numbers(scenario, progress)), refresh=True)
         await asyncio.sleep(0.25)
 
 
-async def _numbers(story: Story, scene: Scene) -> list[RenderableType]:
+async def _numbers(scenario: Scenario, progress: DemoProgress) -> list[RenderableType]:
     """Make the rows of the counts there are so far."""
     shown: list[RenderableType] = []
-    if not scene.campaigns:
-        rows, total = scene.rows
+    if not progress.campaigns:
+        rows, total = progress.rows
         if rows:
             shown.append(ProgressBar(total=total, completed=rows, width=60))
             shown.append(Text(f"{plural(rows, 'row')} read"))
         return shown
-    if scene.stage is None:
+    if progress.environment is None:
         return shown
-    async with scene.stage.runtime.pool.acquire() as db:
-        steps = [
-            step for campaign in scene.campaigns for step in await step_counts(db, campaign.campaign_id) if step.counts
-        ]
-        progress = await story.progress(db)
-    shown.extend(map(_step, steps))
-    if progress is not None:
-        shown.append(_bar(progress.label, progress.done, progress.wanted, progress.words))
-    pending = scene.stage.sandbox.pending
+    sandbox = progress.environment.sandbox
+    async with progress.environment.runtime.pool.acquire() as db:
+        counts = [step for campaign in progress.campaigns for step in await step_counts(db, campaign.campaign_id)]
+        figures = await scenario.figures(db)
+    shown.extend(_step(step) for step in counts if step.counts)
+    if figures is not None:
+        shown.append(_bar(figures.label, figures.done, figures.wanted, figures.words))
     shown.append(
         Text(
-            f"sandbox: {plural(len(scene.stage.sandbox.record.acts), 'thing')} done by people, "
-            f"{len(scene.stage.sandbox.record.hits):,} by link scanners, {sum(pending.values()):,} still to happen",
+            f"sandbox: {plural(len(sandbox.record.acts), 'thing')} done by people, "
+            f"{len(sandbox.record.hits):,} by link scanners, {sum(sandbox.pending.values()):,} still to happen",
             style="dim",
         )
     )
@@ -91,9 +89,9 @@ def _bar(label: str, done: int, total: int, words: str) -> RenderableType:
     return row
 
 
-def tell(story: Story, summary: Summary, console: Console) -> None:
+def print_summary(scenario: Scenario, summary: Summary, console: Console) -> None:
     """Print the summary as tables, and say whether it agrees with the record."""
-    for table in (_steps(summary), *story.tables(summary), _checks(summary)):
+    for table in (_steps(summary), *scenario.tables(summary), _checks(summary)):
         console.print(table)
     seconds = summary["seconds"]["total"]
     if summary["reconciled"]:
@@ -113,7 +111,7 @@ def new_table(title: str, *columns: str) -> Table:
 
 
 def add_others(table: Table, summary: Summary) -> None:
-    """Add what people do in every story: they opt out, say what staff have to read, and have scanners."""
+    """Add what people do in every scenario: they opt out, say what staff have to read, and have scanners."""
     table.add_row("addresses opted out", f"{summary['opted_out']['total']:,}")
     table.add_row("answers that wait for a person", f"{summary['replies']['waiting_for_a_person']:,}")
     scanners = summary["scanners"]

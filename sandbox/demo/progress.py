@@ -1,4 +1,4 @@
-"""Scene of a running demo: what happens now, and on what, for a display."""
+"""Progress of a running demo: what happens now, and on what, for a display."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from campaigns.campaigns import Campaign
-from sandbox.demo.stage import Stage
+from sandbox.demo.environment import Environment
 
 
 @dataclass(slots=True)
-class Scene:
+class DemoProgress:
     """State of the running demo.
 
     Attributes:
-        say: called with the title of each scene as it begins.
-        title: the current scene's title.
-        stage: the stage it runs on; None before the servers are up.
+        say: called with the title of each phase as it begins.
+        title: the current phase's title.
+        environment: the environment it runs on; None before the servers are up.
         campaigns: those that were made so far.
         rows: rows of the member file read so far, and in all where that is known.
-        seconds: duration of each finished scene.
+        seconds: duration of each finished phase.
     """
 
     say: Callable[[str], None]
     title: str = ""
-    stage: Stage | None = None
+    environment: Environment | None = None
     campaigns: list[Campaign] = field(default_factory=list)
     rows: tuple[int, int | None] = (0, None)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def act(self, name: str, title: str) -> Iterator[None]:
-        """Run one scene, and measure its time."""
+    def phase(self, name: str, title: str) -> Iterator[None]:
+        """Run one phase, and measure its time."""
         self.title = title
         self.say(title)
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Stage of the demo: embedded servers, a sandbox with members, a web server and a worker; nothing from outside."""
+"""Environment of the demo: embedded servers, a sandbox with members, a web server, a worker; nothing from outside."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class Organisation:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Environment:
     """Everything the demo runs on.
 
     Attributes:
         runtime: Muster's runtime.
         sandbox: the sandbox, with its own record of what happened.
         home: the folder of the demo's data, erased at the start of the next one.
-        environment: variables of the processes.
+        variables: environment variables of the processes.
         processes: the web server and the worker, by their command.
     """
 
     runtime: Runtime
     sandbox: Sandbox
     home: Path
-    environment: Mapping[str, str]
+    variables: Mapping[str, str]
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
     async def start(self, name: str) -> asyncio.subprocess.Process:
@@ -63,7 +63,7 @@ class Stage:
         with (self.home / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "muster", name,
-                env=self.environment, cwd=self.home, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.variables, cwd=self.home, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         self.processes[name] = process
@@ -77,7 +77,7 @@ class Stage:
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "muster", *words,
-            env=self.environment, cwd=self.home, stdin=asyncio.subprocess.DEVNULL,
+            env=self.variables, cwd=self.home, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, errors = await process.communicate()
@@ -133,7 +133,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(home: Path, profile: Profile, host: Host, organisation: Organisation) -> AsyncIterator[Stage]:
+async def open_environment(
+    home: Path, profile: Profile, host: Host, organisation: Organisation
+) -> AsyncIterator[Environment]:
     """Start everything, and stop it again.
 
     Args:
@@ -152,7 +154,7 @@ async def open_stage(home: Path, profile: Profile, host: Host, organisation: Org
         listen = f"127.0.0.1:{_free_port()}"
         twilio = TwilioConfig(inbound_url=f"http://{listen}/webhooks/twilio/inbound", seed=profile.seed)
         sandbox = await stack.enter_async_context(open_sandbox(SandboxConfig(twilio=twilio, members=profile)))
-        environment = {
+        variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
             **sandbox.environment,
             "MUSTER_HOME": str(home),
@@ -164,25 +166,25 @@ async def open_stage(home: Path, profile: Profile, host: Host, organisation: Org
             "MUSTER_CONTACT": "0800 001066",
             host.supervisor: str(os.getpid()),
         }
-        settings = _settings(environment, servers, host)
+        settings = _settings(variables, servers, host)
         wake = await stack.enter_async_context(host.wake(servers.redis_url))
         runtime = await stack.enter_async_context(open_runtime(settings, wake=wake))
-        stage = Stage(runtime, sandbox, home, environment)
-        stack.push_async_callback(stage.stop)
+        environment = Environment(runtime, sandbox, home, variables)
+        stack.push_async_callback(environment.stop)
         for name in ("serve", "worker"):
-            await stage.start(name)
-        await stage.until_ready()
-        yield stage
+            await environment.start(name)
+        await environment.until_ready()
+        yield environment
 
 
-def _settings(environment: Mapping[str, str], servers: HostServers, host: Host) -> Settings:
+def _settings(variables: Mapping[str, str], servers: HostServers, host: Host) -> Settings:
     """Make the settings of this process, without anything of the user's own configuration."""
     ours = {
         name.removeprefix("MUSTER_").lower(): value
-        for name, value in environment.items()
+        for name, value in variables.items()
         if name.startswith("MUSTER_") and name != host.supervisor
     }
-    home = Path(environment["MUSTER_HOME"])
+    home = Path(variables["MUSTER_HOME"])
     urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
     return Settings.model_validate({**ours, **urls, "secret_key": (host.secret(home),)})
 

@@ -1,4 +1,4 @@
-"""Story of a demo: import people, send the steps, let people answer, count, and reconcile with the record."""
+"""Scenario of a demo: import people, send the steps, let people answer, count, and reconcile with the record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,13 +21,13 @@ from campaigns.variables import RESERVED
 from core.access import Actor, ActorKind
 from core.db import Connection, connect
 from people.imports.imports import import_people
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
+from sandbox.demo.environment import Environment, Organisation, open_environment
 from sandbox.demo.home import new_demo_home
 from sandbox.demo.host import Host
+from sandbox.demo.progress import DemoProgress
 from sandbox.demo.reconcile import Check, People, check_delivery
-from sandbox.demo.scene import Scene
-from sandbox.demo.stage import Organisation, Stage, open_stage
 from sandbox.demo.summary import Summary, summarise
 from sandbox.profile import Profile
 
@@ -41,7 +42,7 @@ its page for so long that it seems to have read it."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoryProgress:
+class ScenarioFigures:
     """Progress of a demo towards what is wanted, as a bar shows it.
 
     Attributes:
@@ -57,16 +58,16 @@ class StoryProgress:
     words: str
 
 
-class Story(ABC):
-    """Story that a demo plays: who asks whom about what, and how it is counted."""
+class Scenario(ABC):
+    """Scenario that a demo plays: who asks whom about what, and how it is counted."""
 
     name: ClassVar[str]
     organisation: ClassVar[Organisation]
     people: ClassVar[int]
     """How many people are made up, unless somebody says otherwise."""
-    folk: ClassVar[str]
+    population_words: ClassVar[str]
     """All of them, in words: a union of 12,000 members."""
-    mapping: ClassVar[Mapping | None] = None
+    mapping: ClassVar[ColumnMapping | None] = None
     """Meaning of columns of the made-up file whose names do not say."""
 
     @abstractmethod
@@ -78,20 +79,20 @@ class Story(ABC):
         """Write the made-up member file; `now` is on the people's clock."""
 
     @abstractmethod
-    async def play(self, stage: Stage, scene: Scene) -> None:
-        """Play the scenes after the import, each until it has settled."""
+    async def play(self, environment: Environment, progress: DemoProgress) -> None:
+        """Play the phases after the import, each until it has settled."""
 
     @abstractmethod
-    async def progress(self, db: Connection) -> StoryProgress | None:
+    async def figures(self, db: Connection) -> ScenarioFigures | None:
         """Return how far it is; None before there is anything to count."""
 
     @abstractmethod
-    async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
-        """Count what only this story has; returns its part of the summary, and the comparisons with the record."""
+    async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
+        """Count what only this scenario has; returns its part of the summary, and the comparisons with the record."""
 
     @abstractmethod
     def tables(self, summary: Summary) -> Iterable[RenderableType]:
-        """Return the tables of what only this story has."""
+        """Return the tables of what only this scenario has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Options:
 
     Attributes:
         home: MUSTER_HOME; the demo has a folder of its own in it.
-        people: how many people to make up; None for as many as the story has.
+        people: how many people to make up; None for as many as the scenario has.
         file: a member file to use instead.
         seed: of the people's behaviour; the same seed gives the same behaviour.
     """
@@ -111,13 +112,13 @@ class Options:
     seed: int = 1
 
 
-async def play(story: Story, options: Options, scene: Scene, host: Host) -> Summary:
+async def play(scenario: Scenario, options: Options, progress: DemoProgress, host: Host) -> Summary:
     """Run the whole demo.
 
     Args:
-        story: what it plays.
+        scenario: what it plays.
         options: its options.
-        scene: its state, kept up to date for a display.
+        progress: its state, kept up to date for a display.
         host: the demo's host.
 
     Returns:
@@ -126,52 +127,55 @@ async def play(story: Story, options: Options, scene: Scene, host: Host) -> Summ
     Raises:
         MusterError: the demo could not be finished.
     """
-    with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
-        home = new_demo_home(options.home, host)
-        curtain = open_stage(home, story.profile(options.seed), host, story.organisation)
-        stage = scene.stage = await curtain.__aenter__()
-    try:
-        report = await _bring_in_people(story, options, scene, stage)
-        await story.play(stage, scene)
-        with scene.act("counting", "Counting, and comparing every count with the sandbox's own record"):
-            summary = await _count(story, stage, scene.campaigns, report)
-    finally:
-        await curtain.__aexit__(None, None, None)
-    return {**summary, "seconds": {**scene.seconds, "total": round(sum(scene.seconds.values()), 2)}}
+    async with AsyncExitStack() as stack:
+        with progress.phase("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
+            home = new_demo_home(options.home, host)
+            environment = progress.environment = await stack.enter_async_context(
+                open_environment(home, scenario.profile(options.seed), host, scenario.organisation)
+            )
+        report = await _bring_in_people(scenario, options, progress, environment)
+        await scenario.play(environment, progress)
+        with progress.phase("counting", "Counting, and comparing every count with the sandbox's own record"):
+            summary = await _count(scenario, environment, progress.campaigns, report)
+    return {**summary, "seconds": {**progress.seconds, "total": round(sum(progress.seconds.values()), 2)}}
 
 
-async def _bring_in_people(story: Story, options: Options, scene: Scene, stage: Stage) -> ImportReport:
-    path, mapping, settings = options.file, None, stage.runtime.settings
+async def _bring_in_people(
+    scenario: Scenario, options: Options, progress: DemoProgress, environment: Environment
+) -> ImportReport:
+    path, mapping, settings = options.file, None, environment.runtime.settings
     if path is None:
-        path, mapping = stage.home / "members.csv", story.mapping
-        people = story.people if options.people is None else options.people
-        with scene.act("members", f"Making up {story.folk.format(people=f'{people:,}')}"):
-            here = stage.runtime.clock().astimezone(ZoneInfo(settings.time_zone))
-            await asyncio.to_thread(story.write_people, path, people, options.seed, here)
+        path, mapping = environment.home / "members.csv", scenario.mapping
+        people = scenario.people if options.people is None else options.people
+        with progress.phase("members", f"Making up {scenario.population_words.format(people=f'{people:,}')}"):
+            here = environment.runtime.clock().astimezone(ZoneInfo(settings.time_zone))
+            await asyncio.to_thread(scenario.write_people, path, people, options.seed, here)
 
-    def progress(rows: int, total: int | None) -> None:
-        scene.rows = rows, total
+    def note_rows(rows: int, total: int | None) -> None:
+        progress.rows = rows, total
 
-    with scene.act("import", f"Importing {path.name}"):
+    with progress.phase("import", f"Importing {path.name}"):
         return await import_people(
-            stage.runtime.pool,
+            environment.runtime.pool,
             path,
             reserved=RESERVED,
             mapping=mapping,
             actor=ACTOR,
             region=settings.sms_region,
             time_zone=settings.time_zone,
-            progress=progress,
+            progress=note_rows,
         )
 
 
-async def make_campaign(stage: Stage, file: Path) -> Campaign:
+async def make_campaign(environment: Environment, file: Path) -> Campaign:
     """Make the campaign of a file and what it asks about, with the file's dates shifted to the present.
 
     Its messages go at any hour, as a demo may run at night.
     """
-    spec, own = load_campaign_file(_copy_shifted(file, stage.home / file.name, stage.runtime.clock().date()))
-    return await create_campaign(stage.runtime, spec.model_copy(update={"quiet_hours": "none"}), ACTOR, own=own)
+    spec, own = load_campaign_file(
+        _copy_shifted(file, environment.home / file.name, environment.runtime.clock().date())
+    )
+    return await create_campaign(environment.runtime, spec.model_copy(update={"quiet_hours": "none"}), ACTOR, own=own)
 
 
 def _copy_shifted(file: Path, copy: Path, today: date) -> Path:
@@ -185,13 +189,15 @@ def shifted(spec: str, today: date) -> str:
     return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda day: str(date.fromisoformat(day[0]) + shift), spec)
 
 
-async def _count(story: Story, stage: Stage, campaigns: list[Campaign], report: ImportReport) -> Summary:
-    assert stage.runtime.settings.database_url is not None
-    db = await connect(stage.runtime.settings.database_url)  # its queries read whole tables
+async def _count(
+    scenario: Scenario, environment: Environment, campaigns: list[Campaign], report: ImportReport
+) -> Summary:
+    assert environment.runtime.settings.database_url is not None
+    db = await connect(environment.runtime.settings.database_url)  # its queries read whole tables
     try:
         people = await People.load(db)
-        checks = await check_delivery(db, stage.sandbox, people)
-        own, more = await story.count(db, stage, people)
-        return await summarise(db, stage, campaigns, report, [*checks, *more], own)
+        checks = await check_delivery(db, environment.sandbox, people)
+        own, more = await scenario.count(db, environment, people)
+        return await summarise(db, environment, campaigns, report, [*checks, *more], own)
     finally:
         await db.close()

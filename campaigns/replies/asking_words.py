@@ -1,4 +1,4 @@
-"""Words of auto replies: how to answer, and our own texts made anew.
+"""Words in which Muster asks by itself: how to answer, and our own texts made anew.
 
 They are made anew to be known where a reply or a reaction repeats them: a member's own words are what is left.
 """

@@ -1,4 +1,4 @@
-"""Counting: whether a digit at the beginning of a reply counts what follows, or is part of a time, and so no answer.
+"""Quantities: whether a digit at the beginning of a reply counts what follows, or is part of a time, and so no answer.
 
 "2 nurses were rude", "1 complaint", "3 o'clock" and "1 star" are none; "4 nice staff", "1 waited two hours" and "3 call
 me" are. Only what follows right behind the digit can be counted: not what punctuation keeps apart, "2, nurses were
@@ -13,20 +13,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from services.questions.clauses import CLAUSE_END, WORD
 from services.questions.phrases import folded
 from services.questions.reading_words import reading_words
 
 _APART: Final = re.compile(r"\s*[.,;:!?()=|/\"\u2013\u2014\u2026\r\n\u201c\u201d>]|\s+-|-\s")
 _MEASURE: Final = re.compile("[*+]|\\s*[$£¢€¥₹%‰°★☆⭐🌟]")
 _MARK: Final = re.compile(r"\s*[0-9]{2,3}\s?[/%]")
-_CLAUSE_END: Final = re.compile("[.,;:!?()\r\n\u2013\u2014\u2026/|]")
-_SPELT: Final = re.compile(r"[^\W_]+(?:['\u2018\u2019\u02bc`\u00b4][^\W_]+)*")
 _MAX_DISTANCE_WORDS: Final = 3
 """Words behind a digit among which one in the plural is counted: "2 very rude nurses"."""
 
 
-def counts(digit: str, rest: str) -> bool:
-    """Tell whether a digit counts what follows it.
+def is_quantity(digit: str, rest: str) -> bool:
+    """Tell whether a digit is the quantity of what follows it, or part of a time.
 
     Args:
         digit: the digit.
@@ -38,7 +37,7 @@ def counts(digit: str, rest: str) -> bool:
         return False
     if reading_words().counted.match(folded(rest)):
         return True
-    words = [word[0] for word in _SPELT.finditer(_CLAUSE_END.split(rest, maxsplit=1)[0])]
+    words = [word[0] for word in WORD.finditer(CLAUSE_END.split(rest, maxsplit=1)[0])]
     first = words[0] if words else ""
     if first.isdigit():  # "2 30 is fine", but not "1 10/10" and "1 100%"
         return first != digit and not _MARK.match(rest)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from core.credentials import MASK, MIN_PIECE_LENGTH, mask_credentials, mask_document, mask_raw, might_hold, pieces_of
+from core.sign_in_links import MASK, MIN_PIECE_LENGTH, mask_credentials, mask_document, mask_raw, might_hold, pieces_of
 
 TOKEN = "LYZl8q-Wv3kTn_0RgZbE7xPdJ5mCfHs2uQaYi9oK1Mw"
 LINK = f"https://muster.example.org/console/sign-in/{TOKEN}"

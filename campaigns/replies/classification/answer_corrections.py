@@ -1,6 +1,7 @@
 """Replies about an answer that was given before: they take it back, correct it, or speak of something else.
 
-The words are data (`take_back.toml`, by language). Only a reply that says nothing else takes an answer back by itself.
+The words are data (`answer_corrections.toml`, by language). Only a reply that says nothing else takes an answer back by
+itself.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _OTHER_NUMBER: Final = re.compile(r"\d{2,}.*|\d+[:.]\d+|\d+(?:am|pm|st|nd|rd|th)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Patterns of `take_back.toml`: a whole reply, the beginning of a correction, and words that may mean either."""
+    """Patterns by language: a whole reply, the beginning of a correction, and words that may mean either."""
 
     whole: re.Pattern[str]
     corrects: re.Pattern[str]
