@@ -60,7 +60,7 @@ def for_anyone(handler: PageHandler) -> PageHandler:
         except NotFound as error:
             response = render_page(request, "missing", status=404, error=error)
         except AWAY as error:
-            request.app[RUNTIME].outages.away(POSTGRES, error)
+            request.app[RUNTIME].outages.note_outage(POSTGRES, error)
             response = render_page(request, "unavailable", status=503)
         if not response.prepared:
             response.headers.update(HEADERS)

@@ -169,7 +169,7 @@ class Live:
             page_state = await read_page_state(view, self.figures, sight)
             beat = self._beat(page_state)
         except AWAY as error:
-            self._runtime.outages.away(POSTGRES, error)
+            self._runtime.outages.note_outage(POSTGRES, error)
             return
         except Exception:
             # the other views must still be read

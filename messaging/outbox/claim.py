@@ -135,7 +135,7 @@ async def claim(
     arguments = (step.step_id, step.channel, now, limit, dispatcher_id, held_to)
     if held_to:
         async with db.transaction():
-            await db.execute(SQL["one_at_a_time"])
+            await db.execute(SQL["lock_caps"])
             rows = await db.fetch(SQL["claim"], *arguments)
     else:
         rows = await db.fetch(SQL["claim"], *arguments)

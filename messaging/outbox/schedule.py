@@ -240,7 +240,7 @@ class Schedule:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except TEMPORARY as error:
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
             self._heartbeat.renounce()
             return 0

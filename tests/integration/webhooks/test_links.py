@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from core.db import Connection, open_pool
-from core.http.rate_limit import PER_NETWORK
+from core.http.rate_limit import MAX_MISSES_PER_NETWORK
 from core.keyring import digest
 from core.runtime import Runtime
 from tests.support.inbound_rows import (
@@ -385,7 +385,7 @@ async def test_unknown_revoked_and_expired_look_identical(
 
 async def test_too_many_bad_links_have_to_wait_and_good_links_do_not(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
-    for _ in range(PER_NETWORK):
+    for _ in range(MAX_MISSES_PER_NETWORK):
         assert (await client.get("/0000000000000")).status == 404
     response = await client.get("/0000000000000")
     assert response.status == 429
@@ -398,7 +398,7 @@ async def test_too_many_bad_links_have_to_wait_and_good_links_do_not(campaign: C
 async def test_bad_links_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
     away = Redis.from_url("redis://127.0.0.1:1")
     async with serve(replace(here, redis=away)) as client:
-        for _ in range(PER_NETWORK):
+        for _ in range(MAX_MISSES_PER_NETWORK):
             assert (await client.get("/0000000000000")).status == 404
         assert (await client.get("/0000000000000")).status == 429
     await away.aclose()

@@ -168,7 +168,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: 
         await worker.add(quick, name="quick")
         for n in range(3):
             await happen(db, 1, first=n)
-            await worker.notice()
+            await worker.record_new_events()
             await worker.sender.start()
 
             async def arrived(n: int = n) -> bool:
@@ -230,7 +230,7 @@ async def test_a_worker_that_is_killed_loses_nothing(
 ) -> None:
     await worker.add(receiver)
     await happen(db, 8)
-    await worker.notice()
+    await worker.record_new_events()
     reached = asyncio.Event()
 
     async def wait_at_the_fourth(got: Got) -> web.Response:
