@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.accessibility import SIDEWAYS, assert_accessible
 from tests.browser.conftest import Scheme, Site, Visit
-from tests.browser.test_console import SIDEWAYS, assert_accessible
-from tests.browser.test_member_pages import picture
+from tests.browser.page_pictures import picture
+from tests.browser.phone import PHONE, status_of
 from tests.browser.union import Union, silent_member
 
-PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
 VOTED = "Yes, I have voted"
-
-
-async def status_of(site: Site, person_id: int) -> str | None:
-    kind: str | None = await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
-    return kind
 
 
 async def look(visit: Visit, link: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Site
-from tests.browser.test_member import PHONE, status_of
+from tests.browser.phone import PHONE, status_of
 from tests.browser.union import Union, silent_member
 
 EDGE = (

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from core.runtime import Runtime
 from muster.app import make_app
 from staff.invitations import invite
+from tests.browser.accessibility import SIDEWAYS, assert_accessible
 from tests.browser.conftest import Clock, Site, Visit
-from tests.browser.test_console import SIDEWAYS, assert_accessible
 from tests.support.staff_accounts import BY, add_account
 
 PHONE = 360

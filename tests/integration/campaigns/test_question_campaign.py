@@ -19,8 +19,8 @@ from core.runtime import Runtime
 from core.settings import ROOT, Settings
 from messaging.content.translations import day_and_time
 from sandbox import Sandbox
-from tests.integration.campaigns.test_notices import of_a_ballot, run_for_council, sandbox
 from tests.support.console_site import console_site
+from tests.support.council_commands import of_a_ballot, run_for_council, sandbox
 from tests.support.inbound_rows import Moving, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox

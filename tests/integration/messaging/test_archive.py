@@ -14,6 +14,7 @@ import pytest
 from campaigns.retention import drop_year
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
+from core.settings import ROOT
 from messaging.outbox.archive import (
     Moved,
     archive_chunk,
@@ -28,7 +29,6 @@ from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
 from muster.operator import operator
-from tests.integration.core.test_schema import ROOT
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
 from tests.support.rows import row_of

@@ -6,10 +6,10 @@ import orjson
 
 from core.db import Connection
 from services.questions.responses import SQL, record_response, retract_response
-from tests.integration.webhooks.test_event_log import RECEIVER, events
 from tests.support.electorate import NOW, add_person
 from tests.support.questions import add_question
 from tests.support.receivers import WebhookWorker
+from tests.support.webhook_events import RECEIVER, events
 from webhooks.subscriptions.payload import WebhookEvent, bodies
 
 

@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from core.db import Connection
 from core.log_limit import LOG_LIMIT
 from core.runtime import Runtime
-from tests.integration.webhooks.test_email_inbound import Sent, begin, by_mailgun, by_postmark, post, reply_address
 from tests.support.email_events import NOW, SNS_HOST, Keys, Request, World, open_world, payload
 from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
+from tests.support.posted_mails import Sent, begin, by_mailgun, by_postmark, post, reply_address
 from webhooks import delete_stale_rows
 from webhooks.email.certificates import MAX_FETCHES
 from webhooks.email.uploads import MAX_UPLOADS_IN_ALL, MAX_UPLOADS_PER_NETWORK

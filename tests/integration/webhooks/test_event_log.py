@@ -4,9 +4,6 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-import orjson
-from jsonschema import Draft202012Validator
-
 from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from campaigns.campaigns import cancel, pause, resume
@@ -19,20 +16,9 @@ from messaging.suppression import lift, suppress
 from muster.operator import operator
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.inbound_rows import make_campaign
-from tests.support.receivers import Receiver, WebhookWorker
+from tests.support.receivers import WebhookWorker
+from tests.support.webhook_events import RECEIVER, events
 from webhooks.subscriptions.event_log import delete_old_events
-from webhooks.subscriptions.event_types import schemas, write
-
-VALIDATOR = Draft202012Validator(schemas())
-RECEIVER = Receiver("http://127.0.0.1:9/hook")
-
-
-async def events(db: Connection) -> list[tuple[str, dict[str, object]]]:
-    rows = await db.fetch("select seq, type, at, data from webhook_event order by seq")
-    for row in rows:  # whatever is noted can be sent, and is what its schema says
-        body = write(row["type"], event_id="evt_1", cursor=row["seq"], at=row["at"], data=row["data"])
-        VALIDATOR.validate(orjson.loads(body))
-    return [(row["type"], row["data"]) for row in rows]
 
 
 async def types(db: Connection) -> list[str]:

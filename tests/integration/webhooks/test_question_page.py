@@ -11,10 +11,11 @@ from campaigns.replies.reply_inbox import open_replies, read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.integration.campaigns.test_notices import OF_A_BALLOT
+from tests.support.council_commands import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
-from tests.support.inbound_rows import BROWSER, HEADLESS, Forms, Moving, look, press, read, serve
+from tests.support.inbound_rows import HEADLESS, Moving, look, press, serve
 from tests.support.member_states import Client
+from tests.support.question_pages import tap, write
 from tests.support.questions import AskedQuestion, add_question, ask
 
 PHONE = "+447400900001"
@@ -39,20 +40,6 @@ def clock() -> Moving:
 async def client(room: AskedQuestion, clock: Moving) -> AsyncIterator[Client]:
     async with serve(replace(room.runtime, clock=clock)) as client:
         yield client
-
-
-async def tap(client: Client, clock: Moving, path: str, page: Forms, answer: str) -> Forms:
-    """Press a button like a person, who takes some time to read."""
-    clock.wait(seconds=20)
-    return await press(client, path, page, answer)
-
-
-async def write(client: Client, clock: Moving, path: str, page: Forms, words: str) -> Forms:
-    clock.wait(seconds=20)
-    data = {**page.fields, "answer": "comment", "comment": words}
-    response = await client.post(path, data=data, headers={"User-Agent": BROWSER})
-    assert response.status == 200
-    return await read(response)
 
 
 async def test_a_person_answers_changes_comments_and_takes_it_back(

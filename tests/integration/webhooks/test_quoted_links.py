@@ -17,14 +17,14 @@ from core.runtime import Runtime
 from messaging.outbox.history import history
 from muster.operator import operator
 from staff.sign_in import link_works, make_sign_in_link
-from tests.integration.muster.test_erasure import found_in
-from tests.integration.webhooks.test_question_page import tap, write
-from tests.integration.webhooks.test_twilio_webhooks import INBOUND, NEW, SID, STATUS, send, status
 from tests.support.electorate import NOW, add_person, add_unit
 from tests.support.inbound_rows import NUMBER, PHONE, Moving, look, serve
 from tests.support.mail_rows import MailroomSetup, open_room
+from tests.support.question_pages import tap, write
 from tests.support.questions import add_question, ask
 from tests.support.staff_accounts import EVERYDAY_ROLE
+from tests.support.traces import found_in
+from tests.support.twilio_requests import INBOUND, NEW, SID, STATUS, send, status
 from webhooks import process_inbound
 from webhooks.inbound_log.inbound_log import store_malformed
 

@@ -18,12 +18,12 @@ from core.runtime import Runtime
 from messaging.states import Reason
 from messaging.suppression import lift
 from sandbox import SandboxConfig, open_sandbox
-from tests.integration.webhooks import test_vonage_webhooks as vonage
-from tests.integration.webhooks.test_email_inbound import Sent, by_mailgun, post, reply_address
-from tests.integration.webhooks.test_twilio_webhooks import INBOUND, NEW, STATUS, send, status, text
+from tests.support import vonage_requests as vonage
 from tests.support.email_events import NOW, Keys, Request, World, mailgun_signature, open_world, payload
 from tests.support.inbound_rows import PHONE, Moving, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
+from tests.support.posted_mails import Sent, by_mailgun, post, reply_address
+from tests.support.twilio_requests import INBOUND, NEW, STATUS, send, status, text
 from tests.support.two_providers import with_vonage
 from webhooks import delete_stale_rows, process_inbound
 from webhooks.email import PROVIDERS

@@ -17,8 +17,8 @@ from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
+from core.settings import ROOT
 from muster.operator import operator
-from tests.integration.core.test_schema import ROOT
 from tests.support.inbound_rows import Moving
 from tests.support.outbox_rows import until
 from tests.support.receivers import (
