@@ -31,7 +31,7 @@ async def room(site: Site, db: Connection, ann: int) -> AskedQuestion:
 
 
 async def press(site: Site, visit: Visit, button: str) -> None:
-    site.clock.forward(seconds=8)  # as long as a person takes
+    site.clock.wait(seconds=8)  # as long as a person takes
     async with visit.page.expect_navigation():
         await visit.page.get_by_role("button", name=button, exact=True).click()
     assert await visit.page.evaluate(SIDEWAYS) == 0

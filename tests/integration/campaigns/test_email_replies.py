@@ -22,8 +22,8 @@ from messaging.outbox.compose import SQL, Composer
 from messaging.outbox.history import history
 from messaging.suppression import suppress
 from muster.operator import operator
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import Moving
 from tests.support.mail_replies import answer, last_reply, letter, reply_address
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from tests.support.rows import row_of
@@ -37,7 +37,7 @@ QUOTED = (
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 

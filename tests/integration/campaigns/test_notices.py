@@ -24,9 +24,10 @@ from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
 from sandbox import Sandbox
+from tests.support.clocks import FixedClock
 from tests.support.console_site import console_site
 from tests.support.council_commands import of_a_ballot, run_for_council
-from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serve
+from tests.support.inbound_rows import BROWSER, Forms, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbound
@@ -103,7 +104,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     listed = orjson.loads(do("campaign list --json"))
     assert listed[0]["about"] == {"notice": "bins"}
 
-    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
     here = replace(
         runtime,
         clock=clock,

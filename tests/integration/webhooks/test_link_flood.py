@@ -17,7 +17,8 @@ from core.http.rate_limit import FLOOD_MISSES, MAX_MISSES_PER_NETWORK, RateLimit
 from core.keyring import ALPHABET, TOKEN_LENGTH
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.support.inbound_rows import PHONE, Campaign, Moving, Recipient, look, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import PHONE, Campaign, Recipient, look, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,12 +28,12 @@ CHANGES = "/api/v1/turnout/pay-2026/changes"
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(NOW)
+def clock() -> FixedClock:
+    return FixedClock(NOW)
 
 
 @pytest.fixture
-async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(runtime: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(replace(runtime, clock=clock), db, now=NOW)
 
 

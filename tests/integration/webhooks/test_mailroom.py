@@ -23,7 +23,7 @@ from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, forget_so
 from messaging.outbox.senders import MIN_REFUSALS, resume_sender
 from muster.operator import operator
 from tests.support.another_email import another_email
-from tests.support.inbound_rows import Moving
+from tests.support.clocks import FixedClock
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
 from webhooks import process_inbound
@@ -39,7 +39,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 

@@ -19,7 +19,8 @@ from core.db import Connection, open_pool
 from core.runtime import Runtime
 from messaging.outbox.concealment import Contents
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
-from tests.support.inbound_rows import PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.rows import row_of
 from tests.support.twilio_requests import FORM, INBOUND, NEW, OLD, SID, STATUS, Client, send, signed, status, text
 from webhooks import process_inbound
@@ -28,7 +29,7 @@ from webhooks import process_inbound
 @pytest.fixture
 async def here(runtime: Runtime) -> Runtime:
     tokens = {"twilio_auth_token": (SecretStr(NEW), SecretStr(OLD)), "public_url": "https://muster.test"}
-    clock = Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    clock = FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
     return replace(runtime, settings=runtime.settings.model_copy(update=tokens), clock=clock)
 
 

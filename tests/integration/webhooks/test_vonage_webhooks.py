@@ -24,7 +24,8 @@ from messaging.outbox.senders import find_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from muster.jobs import Jobs
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign, serve
 from tests.support.outbox_rows import deliver
 from tests.support.rows import row_of
 from tests.support.two_providers import VONAGE_FROM, with_vonage
@@ -54,7 +55,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def here(runtime: Runtime, sandbox: Sandbox) -> Runtime:
     secrets = (SecretStr(NEW), SecretStr(OLD))
     settings = with_vonage(runtime.settings, sandbox, vonage_signature_secret=secrets)
-    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    return replace(runtime, settings=settings, clock=FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC)))
 
 
 @pytest.fixture
