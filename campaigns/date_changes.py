@@ -261,7 +261,7 @@ def _decide_again(
 
     Args:
         person: the person.
-        message: theirs; None where they have none yet.
+        message: theirs; None if they have none yet.
         taken: addresses of the step's messages to people who have them now; who has another one gets theirs there.
         dues: when messages are due.
     """
@@ -284,7 +284,7 @@ def _decide_again(
 
 
 def _change(decision: Decision, message: DatedMessage) -> str | None:
-    """Return why a message has to change, a reason; None where it stays as it is."""
+    """Return why a message has to change, a reason; None if it stays as it is."""
     if not message.unsent:
         return None
     same_date = _date(decision) == message.date_at

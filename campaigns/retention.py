@@ -91,7 +91,7 @@ async def retention_lock(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> A
         chunk_timeout: seconds to wait for another holder, who releases it after each chunk.
 
     Yields:
-        A connection of its own; None where the lock was not free in time.
+        A connection of its own; None if the lock was not free in time.
     """
     deadline = time.monotonic() + chunk_timeout
     async with AsyncExitStack() as stack:

@@ -42,7 +42,7 @@ def names_instead(word: str, known: Sequence[str]) -> str:
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
-    """Find the closest word, preferring one that begins alike; "" where nothing is close."""
+    """Find the closest word, preferring one that begins alike; "" if nothing is close."""
     by_key = {name.lower(): name for name in sorted(known, reverse=True)}
     close = get_close_matches(word.lower(), by_key, n=_MAX_GUESSES, cutoff=0.6)
     begins_alike = [key for key in close if key[:_MIN_BEGINNING_LENGTH] == word.lower()[:_MIN_BEGINNING_LENGTH]]

@@ -335,7 +335,7 @@ def _read_spaced(lines: _Lines, delimiter: str, quote: str, instead_of: list[str
     """Read the current row again, taking quotes after a space for quotes: `M1, "Jones, Amy"`.
 
     Returns:
-        Its cells; None where that gives nothing new or better, and then the lines are where they were.
+        Its cells; None if that gives nothing new or better, and then the lines are where they were.
     """
     before = lines.number
     lines.give_up_row(keep=0)

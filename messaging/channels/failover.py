@@ -122,7 +122,7 @@ class FailoverChannel:
         """Ask the provider that had the text, or all of them where that was not recorded.
 
         Returns:
-            Its records; None where a provider that may have it cannot say.
+            Its records; None if a provider that may have it cannot say.
 
         Raises:
             Unavailable: one that may have it could not be asked.

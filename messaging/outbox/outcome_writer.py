@@ -36,7 +36,7 @@ class BroadRefusal:
     Attributes:
         reason: one of `SUPPRESSES` (the address is at fault) or `OUR_FAULT` (the sender is); any other if it is soft.
         provider: the provider that refused it.
-        soft: code of a soft refusal, which counts against the address; None where it does not.
+        soft: code of a soft refusal, which counts against the address; None if it does not.
     """
 
     message_id: int

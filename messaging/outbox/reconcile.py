@@ -85,7 +85,7 @@ async def reconcile(
     Args:
         runtime: has the database, clock and settings.
         channels: by name; providers with a list are asked about texts of unknown outcome. None leaves these waiting.
-        dispatcher_id: id of this worker's heartbeat row; None where it has none: then it takes nothing over and
+        dispatcher_id: id of this worker's heartbeat row; None if it has none: then it takes nothing over and
             settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
         receipt_timeout: seconds a text waits for its receipt where its provider cannot be asked.

@@ -113,7 +113,7 @@ async def newest_position(db: Connection) -> int:
 
 
 async def last_event_before(db: Connection, at: datetime) -> int:
-    """Return the number of the last event that was recorded before a moment; 0 where none was."""
+    """Return the number of the last event that was recorded before a moment; 0 if none was."""
     return int(await db.fetchval(SQL["last_event_before"], at))
 
 

@@ -85,8 +85,8 @@ class DeliveryAttempt:
         reason: stream, resend or test.
         attempt: which try, from 1.
         took: seconds.
-        status: HTTP; None where there was no answer.
-        problem: why it failed; None where it was delivered.
+        status: HTTP; None if there was no answer.
+        problem: why it failed; None if it was delivered.
         answer: the beginning of the receiver's answer.
     """
 
