@@ -38,7 +38,7 @@ class CandidateAddress:
     Attributes:
         channel: `sms` or `email`.
         address: normalised.
-        suppressed: why nothing may be sent there; None where it may.
+        suppressed: why nothing may be sent there; None if it may.
     """
 
     channel: str
@@ -53,7 +53,7 @@ class Candidate:
     Attributes:
         person_id: their id.
         answered: whether they have met the goal of the step.
-        blocked: why nothing at all may be sent to them; None where it may.
+        blocked: why nothing at all may be sent to them; None if it may.
         addresses: in order of preference.
     """
 

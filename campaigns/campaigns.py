@@ -183,7 +183,7 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
 
 
 async def name_of(db: Connection, campaign_id: int) -> str | None:
-    """Return the name of a campaign; None where there is none with that id."""
+    """Return the name of a campaign; None if there is none with that id."""
     name: str | None = await db.fetchval(SQL["find_name"], campaign_id)
     return name
 

@@ -41,9 +41,9 @@ class StepPlan:
         after: how long after the step before, where it follows one.
         starts_at: when that is, as far as is known now; in the subject's time zone, as the next two.
         opens_at: when its first message may be sent in the subject's time zone, where that is after its start.
-        opens: the same by channel; None where its hours leave no time at all.
+        opens: the same by channel; None if its hours leave no time at all.
         never: whether its hours leave no time at all in which it may be sent.
-        quiet: quiet hours of some of its channels, in each recipient's time zone; None where there are none.
+        quiet: quiet hours of some of its channels, in each recipient's time zone; None if there are none.
         at_night: texts that recipients would get at night, if sent as soon as the step's hours allow.
         audience: people the filter finds.
         by_channel: messages, by channel.
@@ -55,7 +55,7 @@ class StepPlan:
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
         ucs2_segments: the segments of these.
         non_gsm_characters: those characters, each once.
-        cost: by the prices in the file; None where it names none.
+        cost: by the prices in the file; None if it names none.
         currency: of the cost.
         languages: the same for the people of each language, the most spoken first.
         warnings: things about its template that are allowed but seldom intended.

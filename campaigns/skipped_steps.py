@@ -33,7 +33,7 @@ class SkippedStep:
         step: its number there.
         template: the name of its template.
         state: the step's; `draft` before its campaign is launched.
-        starts_at: when it was or will be launched; None where that is unknown. Aware.
+        starts_at: when it was or will be launched; None if that is unknown. Aware.
         words: why there is no message, as a sentence.
     """
 

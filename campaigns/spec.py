@@ -92,7 +92,7 @@ class When(SpecTable):
 
     @property
     def dated(self) -> Literal["before", "after"] | None:
-        """Return the side of a person's date on which messages are due; None where it is not by their date."""
+        """Return the side of a person's date on which messages are due; None if it is not by their date."""
         return None if self.of is None else "after" if self.before is None else "before"
 
 

@@ -21,13 +21,13 @@ class WaitingStep(LaunchingStep):
 
     Attributes:
         template: the name of its template.
-        due_at: when it is to be launched; None where that depends on the step before it. Aware, like every time here.
-        after: how long after the step before it; None where it has a time of its own, or none.
+        due_at: when it is to be launched; None if that depends on the step before it. Aware, like every time here.
+        after: how long after the step before it; None if it has a time of its own, or none.
         quiet_from, quiet_until: its quiet hours; None for none.
         quiet_channels: the channels that keep them; None for all.
         send_before: its deadline; None for none.
         frequency_caps: its own caps; None for the organisation's.
-        sms_from: the sender of its texts; None where it has none.
+        sms_from: the sender of its texts; None if it has none.
     """
 
     template: str

@@ -60,7 +60,7 @@ def for_anyone(handler: PageHandler) -> PageHandler:
         except NotFound as error:
             response = render_page(request, "missing", status=404, error=error)
         except AWAY as error:
-            request.app[RUNTIME].outages.away(POSTGRES, error)
+            request.app[RUNTIME].outages.note_outage(POSTGRES, error)
             response = render_page(request, "unavailable", status=503)
         if not response.prepared:
             response.headers.update(HEADERS)
@@ -80,7 +80,7 @@ def for_staff(
     Args:
         handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
             and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
-        permission: what they need in one unit at least; None where any grant will do.
+        permission: what they need in one unit at least; None if any grant will do.
         opens_page: see `staff.sessions.admit`.
         is_proof: whether it is of the pages on which a second factor is proven or set up.
     """
@@ -135,14 +135,14 @@ def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", pr
         request: the request.
         status: HTTP status.
         email: what was typed.
-        problem: why that is no mailbox; empty where nothing was typed.
+        problem: why that is no mailbox; empty if nothing was typed.
     """
     passkeys = site(request) is not None
     return render_page(request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys)
 
 
 def site(request: web.Request) -> Site | None:
-    """Return the site that passkeys are bound to; None where browsers have none."""
+    """Return the site that passkeys are bound to; None if browsers have none."""
     settings = request.app[RUNTIME].settings
     return site_of(settings.public_url, settings.named or "Muster")
 

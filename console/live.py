@@ -169,7 +169,7 @@ class Live:
             page_state = await read_page_state(view, self.figures, sight)
             beat = self._beat(page_state)
         except AWAY as error:
-            self._runtime.outages.away(POSTGRES, error)
+            self._runtime.outages.note_outage(POSTGRES, error)
             return
         except Exception:
             # the other views must still be read
@@ -220,7 +220,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
 
 
 async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
-    """Return what the reader of a stream sees now; None where they are signed in no more."""
+    """Return what the reader of a stream sees now; None if they are signed in no more."""
     try:
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)

@@ -82,7 +82,7 @@ class Scope:
 
     Attributes:
         is_everywhere: whether it is the whole organisation, people without a unit included.
-        unit_ids: the units of the grants, each with everything below it; empty where `is_everywhere`.
+        unit_ids: the units of the grants, each with everything below it; empty if `is_everywhere`.
     """
 
     is_everywhere: bool = False
@@ -113,7 +113,7 @@ class Actor:
     Attributes:
         kind: what it is.
         name: as it is shown: an account's mailbox, a key's name, what an operator calls themselves; empty for a member.
-        actor_id: the account, key or person; None where there is no row of it.
+        actor_id: the account, key or person; None if there is no row of it.
         came_from: network address of a browser or program, or the system's account of an operator; empty for a member.
         grants: of an account, those in force.
     """
@@ -145,5 +145,5 @@ SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")
 
 
 def member(person_id: int | None) -> Actor:
-    """Return the actor for a person who answers, presses or writes; None where it is not known who it is."""
+    """Return the actor for a person who answers, presses or writes; None if it is not known who it is."""
     return Actor(ActorKind.MEMBER, "", person_id)

@@ -143,7 +143,7 @@ class Verification:
         rows: rows under them.
         unsealed: rows that came since.
         erased: rows whose particulars an erasure took out.
-        problems: what does not fit, in sentences; empty where everything does.
+        problems: what does not fit, in sentences; empty if everything does.
     """
 
     seals: int

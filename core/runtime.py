@@ -78,13 +78,13 @@ async def open_runtime(
         redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
         stack.push_async_callback(redis.aclose)
         outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
-        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
+        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.note_outage, POSTGRES))
         stack.push_async_callback(pool.close)
         # no connection before the first request of staff: most processes never have one
         staff_pool, staff_all_pool = [
             await open_pool(
                 address_as(settings.database_url, login),
-                size=max(2, pool_size // 4), when_away=partial(outages.away, POSTGRES), lazily=True,
+                size=max(2, pool_size // 4), when_away=partial(outages.note_outage, POSTGRES), lazily=True,
             )
             for login in (Login.STAFF, Login.STAFF_ALL)
         ]  # fmt: skip

@@ -294,7 +294,7 @@ class Settings(BaseSettings):
 
     @property
     def reply_host(self) -> str | None:
-        """Return the domain that replies come to, as DNS writes it; None where people read them elsewhere.
+        """Return the domain that replies come to, as DNS writes it; None if people read them elsewhere.
 
         Raises:
             SettingsError: it cannot be a domain.

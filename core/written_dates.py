@@ -102,7 +102,7 @@ def _on_the_clock(hour: int, half: str | None) -> int:
 
 
 def _offset(zone: str | None) -> tzinfo | None:
-    """Return the zone that a time names; None where it names none.
+    """Return the zone that a time names; None if it names none.
 
     Raises:
         ValueError: no place has it.

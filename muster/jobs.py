@@ -18,7 +18,7 @@ from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
-from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
+from campaigns.retention import archive_due, drop_unreachable_places, last_close, retention_lock
 from core.audit import seal
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -33,7 +33,7 @@ from staff.retention import forget_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
-from webhooks.subscriptions.event_log import EventLog, drop_old
+from webhooks.subscriptions.event_log import EventLog, delete_old_events
 
 INBOUND_BATCH: Final = 500
 INBOUND_PAUSE: Final = 0.1
@@ -145,7 +145,7 @@ class Jobs:
         return False
 
     async def _deliver_webhooks(self) -> bool:
-        more = await self._event_log.notice()
+        more = await self._event_log.record_new_events()
         await self._webhook_delivery.start()
         return more
 
@@ -199,7 +199,7 @@ class Jobs:
     async def _tidy_alone(self) -> bool:
         settings, now = self.runtime.settings, self.runtime.clock()
         assert settings.database_url is not None
-        async with alone(settings.database_url, chunk_timeout=0) as db:
+        async with retention_lock(settings.database_url, chunk_timeout=0) as db:
             if db is None:
                 return False
             if await archive_due(db, last_close(now, settings.archive_after), PageViews(), now=now):
@@ -209,7 +209,7 @@ class Jobs:
                 partial(drop_unreachable_places, db, now),
                 partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbox), now=now),
                 partial(forget_expired, db, now=now),
-                partial(drop_old, db, now - timedelta(days=settings.keep_events)),
+                partial(delete_old_events, db, now - timedelta(days=settings.keep_events)),
             )
             return False
 

@@ -79,7 +79,7 @@ class PeriodicJob:
     def _report(self, error: Exception) -> None:
         server = server_of(error)
         if server is not None:
-            self.outages.away(server, error)
+            self.outages.note_outage(server, error)
             return
         trouble = error.message if isinstance(error, MusterError) else repr(error)
         if trouble == self.trouble:

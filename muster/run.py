@@ -229,7 +229,7 @@ class _Start:
         return SandboxPlace(places["twilio"], places["environment"]["MUSTER_SMTP_URL"])
 
     async def _try_sandbox(self, ports: SandboxPorts, public: str) -> tuple[Child, bytes]:
-        """Start a sandbox; also return the line that says where it is, empty where it ended instead."""
+        """Start a sandbox; also return the line that says where it is, empty if it ended instead."""
         places = [f"127.0.0.1:{ports.page}", f"127.0.0.1:{ports.mail}"]
         words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
         child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
@@ -322,7 +322,7 @@ async def _until_ready(url: str, server: Child) -> None:
 
 
 async def _sign_in_link(database_url: str, public: str, *, is_proof: bool) -> str | None:
-    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose.
+    """Make a one-time sign-in link for the user of this machine; None if that user was disabled on purpose.
 
     Args:
         database_url: where.

@@ -124,7 +124,7 @@ async def find_holders(db: Connection, addresses: Collection[tuple[str, str]]) -
 
 
 async def only_holder(db: Connection, channel: str, address: str) -> int | None:
-    """Return the person who has an address, by their id; None where nobody has it, or several do."""
+    """Return the person who has an address, by their id; None if nobody has it, or several do."""
     holders = {holder.person_id for holder in await find_holders(db, [(channel, address)])}
     return holders.pop() if len(holders) == 1 else None
 

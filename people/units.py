@@ -17,7 +17,7 @@ UNIT_KINDS: Final = ("region", "branch", "workplace")
 """The kinds of unit a member file can name, from the root down."""
 
 Path = tuple[str, str, str]
-"""Names of region, branch and workplace; empty where the file does not say."""
+"""Names of region, branch and workplace; empty if the file does not say."""
 
 
 class AmbiguousNameError(LookupError):

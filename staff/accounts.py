@@ -34,7 +34,7 @@ async def add_staff(
         phone: their number in E.164, for links by text.
 
     Returns:
-        The row, as `find_staff` returns it; None where they are on the staff already.
+        The row, as `find_staff` returns it; None if they are on the staff already.
     """
     row = await db.fetchrow(SQL["add_staff"], email, name, phone)
     if row is not None:

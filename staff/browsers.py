@@ -37,6 +37,6 @@ def network_in_words(came_from: str) -> str:
     """Name the network of a session: `network 192.0.2.0/24`.
 
     Args:
-        came_from: as `client_network` names it; empty where it was not kept.
+        came_from: as `client_network` names it; empty if it was not kept.
     """
     return f"network {came_from}" if came_from not in {"", INSIDE} else "unknown network"

@@ -136,7 +136,7 @@ async def accept_invitation(
         replaces: the session token the browser held until now; that session ends.
 
     Returns:
-        The session's token; None where the link is unknown, used, withdrawn or expired, or the account was disabled.
+        The session's token; None if the link is unknown, used, withdrawn or expired, or the account was disabled.
     """
     if not is_token(token):
         return None

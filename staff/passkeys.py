@@ -71,7 +71,7 @@ class Site:
 
 
 def site_of(public_url: str, title: str) -> Site | None:
-    """Return the site of an address; None where browsers have no passkeys: without HTTPS, or for a bare number.
+    """Return the site of an address; None if browsers have no passkeys: without HTTPS, or for a bare number.
 
     Args:
         public_url: MUSTER_PUBLIC_URL.
@@ -132,7 +132,7 @@ async def add_passkey(
         now: the time, aware.
 
     Returns:
-        Its number; None where the answer is not in order.
+        Its number; None if the answer is not in order.
     """
     try:
         verified = verify_registration_response(
@@ -204,7 +204,7 @@ async def accept_passkey(db: Connection, site: Site, answer: Mapping[str, Any], 
         now: the time, aware.
 
     Returns:
-        Whose passkey it is; None where the answer is not in order, or the account is disabled.
+        Whose passkey it is; None if the answer is not in order, or the account is disabled.
     """
     try:
         row = await db.fetchrow(SQL["find_passkey"], base64url_to_bytes(str(answer["rawId"])))
@@ -233,7 +233,7 @@ async def list_passkeys(db: Connection, staff_id: int) -> list[asyncpg.Record]:
 
 
 async def remove_passkey(db: Connection, staff_id: int, passkey_id: int) -> str | None:
-    """Remove a passkey of an account; return its name, or None where the account has no such passkey."""
+    """Remove a passkey of an account; return its name, or None if the account has no such passkey."""
     name: str | None = await db.fetchval(SQL["remove_passkey"], staff_id, passkey_id)
     return name
 

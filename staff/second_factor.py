@@ -39,7 +39,7 @@ class Proof:
 
     Attributes:
         token: the session's new token; the one before has proven nothing.
-        recovery_codes: new ones, to be shown once; empty where there are some already.
+        recovery_codes: new ones, to be shown once; empty if there are some already.
     """
 
     token: str
@@ -76,7 +76,7 @@ async def prove_by_code(
         now: the time, aware.
 
     Returns:
-        None where the code is wrong, was used before, or the session has just changed.
+        None if the code is wrong, was used before, or the session has just changed.
 
     Raises:
         TooManyTries: they have to wait.
@@ -153,7 +153,7 @@ async def sign_in_by_passkey(
         now: the time, aware.
 
     Returns:
-        The session's token; None where the answer is not in order.
+        The session's token; None if the answer is not in order.
     """
     if not await take_challenge(db, answer, ChallengePurpose.SIGN_IN, now=now):
         return None
@@ -181,7 +181,7 @@ async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr]
 async def confirm_app(
     db: Connection, session: Staff, token: str, code: str, *, keys: Sequence[SecretStr], came_from: str, now: datetime
 ) -> Proof | None:
-    """Take the app into use that shows the code; None where it is wrong.
+    """Take the app into use that shows the code; None if it is wrong.
 
     Raises:
         Conflict: there is a second factor, which must be proven first.
@@ -220,7 +220,7 @@ async def add_passkey(
     device: Device,
     now: datetime,
 ) -> Proof | None:
-    """Add the passkey that a browser has made; None where its answer is not in order.
+    """Add the passkey that a browser has made; None if its answer is not in order.
 
     Raises:
         Conflict: there is a second factor, which must be proven first.

@@ -55,7 +55,7 @@ class Staff:
         until: when the session ends if no further page is opened; aware.
         session: names the session, whatever its token is now.
         grants: those in force.
-        second_factor_at: when they last proved a second factor in this session; None where they have not.
+        second_factor_at: when they last proved a second factor in this session; None if they have not.
         has_second_factor: whether they have set one up.
     """
 
@@ -93,7 +93,7 @@ class Admission:
 
     Attributes:
         staff: whose session it is.
-        cookie: the token the browser should be given, for another twelve hours; None where nothing changes.
+        cookie: the token the browser should be given, for another twelve hours; None if nothing changes.
     """
 
     staff: Staff
@@ -145,7 +145,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
             A page that refreshes itself must not keep itself signed in for ever.
 
     Returns:
-        None where nobody is signed in with that token.
+        None if nobody is signed in with that token.
     """
     if token is None or not is_token(token):
         return None
@@ -178,7 +178,7 @@ async def note_second_factor(db: Connection, token: str, *, now: datetime) -> st
         now: the time, aware.
 
     Returns:
-        The session's new token: whoever knew the one before has not proven anything. None where that is not the
+        The session's new token: whoever knew the one before has not proven anything. None if that is not the
         session's token any more.
     """
     row = await db.fetchrow(SQL["find_session"], digest_of(token), now, now - SESSION_ENDS)

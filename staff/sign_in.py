@@ -95,7 +95,7 @@ async def make_requested_link(db: Connection, email: str, *, now: datetime, by: 
         by: the page, with the network it was asked from.
 
     Returns:
-        The path; None where that is nobody's mailbox, the account was disabled, or enough links are on their way.
+        The path; None if that is nobody's mailbox, the account was disabled, or enough links are on their way.
     """
     row = await find_staff(db, email)
     if row is None or row["disabled_at"] is not None:
@@ -124,7 +124,7 @@ async def use_link(
         device: the browser.
 
     Returns:
-        The session's token, or None where the link is unknown, used or expired.
+        The session's token, or None if the link is unknown, used or expired.
     """
     if not is_token(token):
         return None

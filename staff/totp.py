@@ -46,7 +46,7 @@ async def begin_totp(db: Connection, staff_id: int, *, keys: Sequence[SecretStr]
 async def pending_secret(
     db: Connection, staff_id: int, *, keys: Sequence[SecretStr], now: datetime
 ) -> SecretStr | None:
-    """Return the secret that is being set up; None where there is none, or it is half an hour old."""
+    """Return the secret that is being set up; None if there is none, or it is half an hour old."""
     row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_TIMEOUT)
     return None if row is None else _open(row, keys)
 

@@ -94,7 +94,7 @@ class AnswerResult:
         reading: its reading.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         reply_id: its row among the replies, if it has one.
-        why_open: why staff have to look at it; None where nobody has to.
+        why_open: why staff have to look at it; None if nobody has to.
     """
 
     reading: str
@@ -242,7 +242,7 @@ async def _read(
 async def _sender_of(
     db: Connection, inbound: Inbound, message: AnsweredMessage | None
 ) -> tuple[int | None, str | None]:
-    """Return the author, and why they are not certain enough for a claim; None where they are."""
+    """Return the author, and why they are not certain enough for a claim; None if they are."""
     holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
     if message is None or message.person_id is None:
         unsure = "no_message" if message is None else None

@@ -19,7 +19,7 @@ MIN_LENGTH: Final = 40
 
 
 def asking_words(subject: Subject, message: AnsweredMessage, language: str) -> str | None:
-    """Return how we ask somebody back; None where it cannot be said how to answer.
+    """Return how we ask somebody back; None if it cannot be said how to answer.
 
     Args:
         subject: what the message asked about.
@@ -31,7 +31,7 @@ def asking_words(subject: Subject, message: AnsweredMessage, language: str) -> s
 
 
 def how_to_answer(subject: Subject, message: AnsweredMessage, language: str) -> str | None:
-    """Return the question again and how to answer it; None where that cannot be said in a few words.
+    """Return the question again and how to answer it; None if that cannot be said in a few words.
 
     Args:
         subject: what is asked about.
@@ -46,7 +46,7 @@ def how_to_answer(subject: Subject, message: AnsweredMessage, language: str) -> 
 
 
 def menu_words(subject: Subject, message: AnsweredMessage, language: str, *, lettered: bool) -> str | None:
-    """Return what a message offered, in words; None where it offered nothing that can be said.
+    """Return what a message offered, in words; None if it offered nothing that can be said.
 
     Args:
         subject: what it asked about.

@@ -38,11 +38,11 @@ COMMENT: Final = "comment"
 
 
 def reason_for(reading: str | None, subject: Answering | None) -> str | None:
-    """Return why staff have to act on a reading; None where nobody has to.
+    """Return why staff have to act on a reading; None if nobody has to.
 
     Args:
         reading: the reading; None for none.
-        subject: what the message asked about; None where there is no message.
+        subject: what the message asked about; None if there is no message.
     """
     if reading in FOR_A_PERSON:
         return reading
@@ -50,12 +50,12 @@ def reason_for(reading: str | None, subject: Answering | None) -> str | None:
 
 
 def why_open(read: Classification, subject: Answering | None, author_doubt: str | None, channel: str) -> str | None:
-    """Return why staff have to look at a reply that was read; None where nobody has to.
+    """Return why staff have to look at a reply that was read; None if nobody has to.
 
     Args:
         read: its classification.
-        subject: what the answered message asked about; None where there is no message.
-        author_doubt: why its author is unknown; None where the author is known.
+        subject: what the answered message asked about; None if there is no message.
+        author_doubt: why its author is unknown; None if the author is known.
         channel: its channel. Emails may quote others, so an opt-out in one that says anything else needs a look.
     """
     if read.reading in {"opt_in", "reaction"}:

@@ -113,7 +113,7 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
 
 
 def _wish_in(read: Classification, subject: Subject) -> str | None:
-    """Return why staff have to look at a comment that asks for something; None where it asks for nothing."""
+    """Return why staff have to look at a comment that asks for something; None if it asks for nothing."""
     if read.rule == CANCEL:
         return CANCEL
     return reason_for(read.reading, subject) if read.reading != "unclear" else None

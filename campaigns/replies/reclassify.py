@@ -55,7 +55,7 @@ class Reclassified:
         rule: the rule of the new reading.
         changed: whether the reading changed, or whether it is an answer.
         answer_id: the answer it became (a claim about a ballot …), if it did.
-        why_open: why staff have to look at it now; None where nobody has to.
+        why_open: why staff have to look at it now; None if nobody has to.
     """
 
     reply_id: int
@@ -75,8 +75,8 @@ class _StaleReply:
     Attributes:
         reply: the reply.
         channel: its channel.
-        message: the message that it answers; None where it answers none, or that is deleted.
-        author_doubt: why its author is not certain enough for an answer; None where they are.
+        message: the message that it answers; None if it answers none, or that is deleted.
+        author_doubt: why its author is not certain enough for an answer; None if they are.
         started_since: whether its address has sent START since.
     """
 
@@ -133,7 +133,7 @@ async def reclassify(
 async def _reclassify(
     db: Connection, reply_id: int, version: str, actor: Actor, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
-    """Reclassify one reply; None where staff dealt with it meanwhile, or it answered a message that is deleted."""
+    """Reclassify one reply; None if staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
         row = await db.fetchrow(SQL["lock_stale"], reply_id, version)
         if row is None:

@@ -31,17 +31,17 @@ class NewReply:
         inbound_id: its row in the inbound log.
         channel: `sms`, `email`, or `link` for a button or comment.
         address: the address it came from; of a button, the one its message went to.
-        sender: our number or mailbox that it was sent to; "" where that is not known.
+        sender: our number or mailbox that it was sent to; "" if that is not known.
         person_id: its author, where that is certain.
-        message_id: the message it answers; None where that is not known.
+        message_id: the message it answers; None if that is not known.
         text: its text; "" for a button.
         read: its classification.
-        subject_kind: the kind of the subject it is about: `ballot` …; None where it is about none.
-        answer_id: the answer that it became; None where it is none.
-        why_open: why staff have to look at it; None where nobody has to.
+        subject_kind: the kind of the subject it is about: `ballot` …; None if it is about none.
+        answer_id: the answer that it became; None if it is none.
+        why_open: why staff have to look at it; None if nobody has to.
         received_at: when it came; aware.
         asked_until: how long its author, who was asked back, may answer before staff look at it; `received_at` for not
-            at all. None where nobody was asked back.
+            at all. None if nobody was asked back.
     """
 
     inbound_id: int
@@ -67,18 +67,18 @@ class StoredReply:
         reply_id: its id.
         channel: `sms`, `email`, or `link` for a button or comment.
         address: the address it came from; of a button, the one its message went to.
-        sender: our number or mailbox that it was sent to; "" where that is not known.
+        sender: our number or mailbox that it was sent to; "" if that is not known.
         text: its text, without control characters.
         received_at: when it came; aware.
         person_id: its author, where that is certain.
-        message_id: the message it answers; None where that is not known.
-        written_to: where that message went; None where it is not known or no longer kept.
+        message_id: the message it answers; None if that is not known.
+        written_to: where that message went; None if it is not known or no longer kept.
         subject: what that message, or the one its conversation began with, asked about; None for nothing.
         reading: its present reading.
         rule: the rule that gave it.
-        why_open: why staff have to look at it; None where nobody has to.
+        why_open: why staff have to look at it; None if nobody has to.
         state: `open`, `asked` or `closed`.
-        answer_kind: the kind of the answer that it became; None where it is none.
+        answer_kind: the kind of the answer that it became; None if it is none.
         answer_id: that answer's id.
     """
 

@@ -23,8 +23,8 @@ class ReplyDecision:
     """Decision about a reply that was read.
 
     Attributes:
-        meaning: the answer to record; None where it is none, or none that counts.
-        why_open: why staff have to look at it; None where nobody has to.
+        meaning: the answer to record; None if it is none, or none that counts.
+        why_open: why staff have to look at it; None if nobody has to.
     """
 
     meaning: str | None
@@ -39,7 +39,7 @@ def classification_about(
     Args:
         read: a text's by `classify_text`, with the same message; a mail's as it came, when the message was not known.
         text: the text, or the person's own words in a mail, as stored.
-        message: the message it answers; None where there is none.
+        message: the message it answers; None if there is none.
         channel: the reply's.
     """
     subject = asked_about(message)
@@ -63,8 +63,8 @@ def decide_reply(
 
     Args:
         read: its classification, by what the message that it answers asked about.
-        subject: what that message asked about; None where there is no message.
-        author_doubt: why its author is unknown; None where the author is known.
+        subject: what that message asked about; None if there is no message.
+        author_doubt: why its author is unknown; None if the author is known.
         channel: the reply's.
         received_at: when it came; aware. An answer before the subject opens, or after it closes, does not count.
     """

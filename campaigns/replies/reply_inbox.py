@@ -41,7 +41,7 @@ class ShownReply:
         text: its text; "" for a button, and for a mail or text in which there are no words.
         reading: its present reading.
         rule: the rule that gave it.
-        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" where it is not.
+        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" if it is not.
         message_id: the message it answers.
         person_id: its author, where that is certain.
         external_id: their membership number.
@@ -77,7 +77,7 @@ class ShownReply:
 
     @property
     def about(self) -> str:
-        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" where that is unknown."""
+        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" if that is unknown."""
         return f"the {self.subject_kind} {self.subject}" if self.subject else ""
 
 
@@ -110,7 +110,7 @@ class ReplyThread:
         reply: the reply; its `why_open` is "" where it is not open.
         state: `open`, `asked` (its author was asked back, and may answer first) or `closed`.
         closed_at: when it was closed; aware.
-        closed_by: who closed it; None where nobody had to.
+        closed_by: who closed it; None if nobody had to.
         readings: every reading it has had, oldest first.
         others: up to ten other replies from that address, latest first: time, text, reading.
     """

@@ -37,7 +37,7 @@ class MailThread:
     """Fields of the mail that is answered, by which mail programs show the staff reply in its thread.
 
     Attributes:
-        message_id: the mail's own Message-ID; "" where it is not known.
+        message_id: the mail's own Message-ID; "" if it is not known.
         earlier: Message-IDs of its thread, oldest first.
         subject: its subject.
     """
@@ -56,7 +56,7 @@ class MailThread:
 
 @dataclass(frozen=True, slots=True)
 class StaffReply:
-    """Staff reply, and what became of it; its text is None where that is no longer kept."""
+    """Staff reply, and what became of it; its text is None if that is no longer kept."""
 
     message_id: int
     at: datetime
@@ -67,7 +67,7 @@ class StaffReply:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """Message that a reply answers; each of its fields is None where that is not known or no longer kept.
+    """Message that a reply answers; each of its fields is None if that is not known or no longer kept.
 
     Attributes:
         channel: by which it went.

@@ -17,7 +17,7 @@ def classify_text(text: str, message: AnsweredMessage | None) -> Classification:
 
     Args:
         text: as stored.
-        message: the message it answers; None where there is none.
+        message: the message it answers; None if there is none.
     """
     subject = asked_about(message)
     if message is None or subject is None:
@@ -35,7 +35,7 @@ def about_nothing(read: Classification, message: AnsweredMessage | None) -> Clas
 
     Args:
         read: by rules that know all readings.
-        message: the transactional message that it answers; None where it answers nothing that is known.
+        message: the transactional message that it answers; None if it answers nothing that is known.
     """
     return restrict(read, GENERAL) if message is not None and message.transactional else read
 
@@ -46,7 +46,7 @@ def to_json(read: Classification) -> dict[str, Any]:
 
 
 def from_json(kept: Mapping[str, Any] | None) -> Classification | None:
-    """Return the classification that `to_json` made, also by another version; None where there is none."""
+    """Return the classification that `to_json` made, also by another version; None if there is none."""
     if kept is None:
         return None
     known = {field.name for field in fields(Classification)}

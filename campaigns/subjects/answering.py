@@ -45,7 +45,7 @@ class Answering(SubjectFacts):
         return tuple(self.presses) if self.why_not_counted(now) is None else ()
 
     def reads(self, text: str, menu: Mapping[str, str]) -> NamedAnswer | None:
-        """Read an answer in a person's own words; None where it is unclear. Only a subject that `reads_answers` does.
+        """Read an answer in a person's own words; None if it is unclear. Only a subject that `reads_answers` does.
 
         Args:
             text: their own words.
@@ -63,7 +63,7 @@ class Answering(SubjectFacts):
         return {}
 
     def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
-        """Return how to answer, "1A Good, 2A Fair"; None where that cannot be said in a few words.
+        """Return how to answer, "1A Good, 2A Fair"; None if that cannot be said in a few words.
 
         Args:
             language: the language.
@@ -73,17 +73,17 @@ class Answering(SubjectFacts):
         return None
 
     def why_open(self, meaning: str | None) -> str | None:
-        """Return why staff have to act on an answer; None where nobody has to."""
+        """Return why staff have to act on an answer; None if nobody has to."""
         return meaning if meaning in self.needs_staff else None
 
     def why_not_counted(self, at: datetime) -> NotCounted | None:
-        """Return why an answer given at a moment does not count; None where it does."""
+        """Return why an answer given at a moment does not count; None if it does."""
         if self.opens_at is not None and at < self.opens_at:
             return "early"
         return "late" if self.closes_at is not None and at >= self.closes_at else None
 
     def answers_until(self, state: str, now: datetime) -> datetime | None:
-        """Return until when answers to a campaign in a state count, once it is finished; None where none do."""
+        """Return until when answers to a campaign in a state count, once it is finished; None if none do."""
         takes_answers = self.reads_answers and self.why_not_counted(now) is None
         return self.closes_at if state == "finished" and takes_answers else None
 

@@ -34,7 +34,7 @@ class Asking(SubjectFacts):
     is_named_in_files: ClassVar[bool] = True
     """Whether files name it; a subject that files do not name belongs to one campaign, and has its name."""
     variable: ClassVar[SubjectVariable | None] = None
-    """Its variable in templates; None where its templates have only the variables of all templates."""
+    """Its variable in templates; None if its templates have only the variables of all templates."""
     table: ClassVar[type[SpecTable]]
     """Keys of its table in a file."""
 
@@ -66,7 +66,7 @@ class Asking(SubjectFacts):
 
         Args:
             db: a connection.
-            own: its table of the file; None where there is none.
+            own: its table of the file; None if there is none.
             settings: have the time zone of dates that name none.
             name: what the campaign calls it.
             title: the campaign's.
@@ -120,7 +120,7 @@ class Asking(SubjectFacts):
         return "See whom you have with: muster people count"
 
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
-        """Return why an audience cannot be chosen by these answers; None where it can."""
+        """Return why an audience cannot be chosen by these answers; None if it can."""
         return f"nobody answers {self.label}: leave the key out"
 
     def answered_clause(self, wanted: bool | Sequence[str], parameter: ParameterOf) -> str:

@@ -23,7 +23,7 @@ class SubjectFacts(ABC):
         name: what commands and files call it.
         title: what people read.
         organisation: whose it is; "" means the one in the settings.
-        goal_id: the goal its messages work towards; None where there is none.
+        goal_id: the goal its messages work towards; None if there is none.
         opens_at: from when on answers count; None for always. Aware, like every time here.
         closes_at: until when they do; None for always.
         time_zone: the zone its dates are shown in.

@@ -44,7 +44,7 @@ def address_as(url: str, login: str) -> str:
 
 
 def user_in(url: str) -> str:
-    """Return the user name that an address gives; empty where it gives none.
+    """Return the user name that an address gives; empty if it gives none.
 
     Raises:
         ValueError: it is not an address of PostgreSQL.
@@ -56,7 +56,7 @@ def user_in(url: str) -> str:
 
 
 def password_in(url: str) -> str:
-    """Return the password that an address gives; empty where it gives none."""
+    """Return the password that an address gives; empty if it gives none."""
     parts = urlsplit(url)
     return unquote(parts.password or "") or dict(parse_qsl(parts.query)).get("password", "")
 

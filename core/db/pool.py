@@ -253,7 +253,7 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
         wait: wait while another process holds it.
 
     Yields:
-        The connection, for use inside; None where another process holds the lock and this one does not wait.
+        The connection, for use inside; None if another process holds the lock and this one does not wait.
     """
     connection = await connect(url)
     try:

@@ -250,7 +250,7 @@ def names(tree: nodes.Template) -> dict[str, int]:
 
 
 def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
-    """Return the fields of one variable that a template uses: `(field, line)`; field None where it names none."""
+    """Return the fields of one variable that a template uses: `(field, line)`; field None if it names none."""
     used_fields: list[tuple[str | None, int]] = [
         (node.attr, node.lineno)
         for node in tree.find_all(nodes.Getattr)

@@ -25,13 +25,13 @@ _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "
 
 
 def code(text: str) -> str | None:
-    """Normalise the code of a language, as `cy-gb`; None where it is not valid."""
+    """Normalise the code of a language, as `cy-gb`; None if it is not valid."""
     plain = text.strip().lower().replace("_", "-")
     return plain if _CODE.fullmatch(plain) else None
 
 
 def spoken(wanted: str, known: Collection[str]) -> str | None:
-    """Choose from the known languages the wanted one, or the one it is a variety of; None where neither is known.
+    """Choose from the known languages the wanted one, or the one it is a variety of; None if neither is known.
 
     Args:
         wanted: a person's language, such as `cy` or `cy-GB`.

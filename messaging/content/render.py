@@ -37,7 +37,7 @@ class Branding:
 
     Attributes:
         organisation: its name.
-        contact: how to reach it; "" where there is none.
+        contact: how to reach it; "" if there is none.
         accent: its colour, `#rrggbb`; dark enough for white text on it.
     """
 

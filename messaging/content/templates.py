@@ -37,9 +37,9 @@ class Template:
     Attributes:
         name: of its folder.
         purpose: `service` (neutral information) or `marketing` (promotes something; needs consent).
-        sms: the text, with its expressions; None where it has no SMS.
+        sms: the text, with its expressions; None if it has no SMS.
         subject: of the email, with its expressions.
-        email: Markdown, with its expressions; None where it has no email.
+        email: Markdown, with its expressions; None if it has no email.
         menu: the digits the SMS offers as replies, and the meaning of each: `{"1": "voted"}`.
         preheader: the line mail programs show after the subject.
         why: the line in an email's foot with the reason why the recipient gets it.
@@ -124,7 +124,7 @@ class Template:
         Args:
             known: all variables there are; constants, links and subjects need not be in it.
             subjects: the variables with fields that it may use.
-            sms_from: sender of texts, as in MUSTER_SMS_FROM; None where that is not known yet.
+            sms_from: sender of texts, as in MUSTER_SMS_FROM; None if that is not known yet.
 
         Raises:
             TemplateError: with one line for each problem.

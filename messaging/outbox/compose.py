@@ -36,8 +36,8 @@ class Composed:
     Attributes:
         outbound: the message.
         cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
-        confirm: digest of its confirm link's token; None where it has none.
-        unsubscribe: digest of its unsubscribe link's token; None where it has none.
+        confirm: digest of its confirm link's token; None if it has none.
+        unsubscribe: digest of its unsubscribe link's token; None if it has none.
         send_before: its deadline.
         secrets: codes and links in it, which must not be stored in clear.
     """
@@ -144,7 +144,7 @@ class Composer:
         return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
-        """Return the mailbox for answers to this message; "" where no reply domain is set."""
+        """Return the mailbox for answers to this message; "" if no reply domain is set."""
         if not self._replies:
             return ""
         return f"{kind}+{self._keyring.sign_id(message.message_id, purpose, secret=self._secret)}@{self._replies}"

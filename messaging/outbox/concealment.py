@@ -47,7 +47,7 @@ async def wipe_secrets(db: Connection, message_ids: Sequence[int] | None = None)
 
 
 def conceal(contents: Contents, keys: Sequence[SecretStr]) -> tuple[dict[str, str], bytes | None]:
-    """Return contents with masks, and encrypted what these stand for; None where they have no secrets.
+    """Return contents with masks, and encrypted what these stand for; None if they have no secrets.
 
     Raises:
         SettingsError: they have secrets, and there is no key.

@@ -31,11 +31,11 @@ class StepCounts:
         remarks: the same of those that were sent or delivered: they count as such.
         segments: SMS segments sent so far.
         rate_per_second: messages sent a second, over the last `RATE_WINDOW` seconds.
-        seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
+        seconds_left: until no message waits, at that rate; 0 when none does, None if it cannot be known.
         sender: its sender that is paused, where one is.
         stopped: why it is paused.
         dated: whether each message is due by a date of its person; people may come until the step ends.
-        next_at: when the first of those that wait is due; None where none does.
+        next_at: when the first of those that wait is due; None if none does.
     """
 
     step_id: int

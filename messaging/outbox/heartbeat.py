@@ -153,7 +153,7 @@ class Heartbeat:
                 dispatcher_id, asked_at = self.dispatcher_id, now()
                 alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE_LASTS, INTERRUPTED_AFTER)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             await self._connection.drop()
             return False
         if self.dispatcher_id != dispatcher_id:  # renounced meanwhile

@@ -206,7 +206,7 @@ class Pipeline:
         try:
             await self._schedule.refill(transactional=transactional)
         except TEMPORARY as error:
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             await asyncio.sleep(RETRY_PAUSE)
         self._changed.set()
 

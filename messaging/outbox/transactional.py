@@ -69,7 +69,7 @@ class NewMessage:
         sender_id: the sender it comes from.
         contents: what it says.
         asked_by: who or what wants it sent: a member of staff, `console` …
-        person_id: whom it is for; None where only the address is known.
+        person_id: whom it is for; None if only the address is known.
         purpose: which suppressions stop it.
         send_before: its deadline; nothing leaves later.
         reference: natural key: the same one twice is one message. Not for `OPT_OUT_CONFIRMED`.
@@ -144,7 +144,7 @@ async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) 
         at: the time; aware.
 
     Returns:
-        Its id; None where the address has not opted out.
+        Its id; None if the address has not opted out.
     """
     opt_out = await db.fetchval(SQL["find_opt_out"], message.channel, message.address)
     return None if opt_out is None else await _add(db, message, str(opt_out), at, ())

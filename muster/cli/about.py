@@ -27,7 +27,7 @@ class SubjectChoice:
     name: str | None
 
     async def find(self, db: Connection) -> Subject | None:
-        """Look the subject up; None where only a kind was said.
+        """Look the subject up; None if only a kind was said.
 
         Raises:
             NotFound: there is none of that name.

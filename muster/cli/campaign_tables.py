@@ -156,7 +156,7 @@ def _moment(at: datetime) -> str:
 
 
 def _quiet_hours(step: StepPlan) -> str:
-    """Describe the quiet hours in words; "" where a step sends no texts and has none."""
+    """Describe the quiet hours in words; "" if a step sends no texts and has none."""
     if step.quiet is None:
         return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
     what = "no texts" if step.quiet.channels == ("sms",) else "nothing"

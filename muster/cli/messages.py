@@ -16,12 +16,12 @@ from campaigns.campaigns import get_campaign
 from campaigns.retention import (
     ArchiveYear,
     DueCampaign,
-    alone,
     archive_campaign,
     check_due,
     delete_year,
     due_campaigns,
     last_close,
+    retention_lock,
     summarise_year,
     waiting_messages,
 )
@@ -231,7 +231,7 @@ async def _forget(archive_year: ArchiveYear, actor: Actor) -> None:
 @asynccontextmanager
 async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
     assert runtime.settings.database_url is not None
-    async with alone(runtime.settings.database_url) as db:
+    async with retention_lock(runtime.settings.database_url) as db:
         if db is None:
             raise Conflict("Somebody else is archiving messages just now.", remedy="Wait until they have finished.")
         yield db

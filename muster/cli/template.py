@@ -123,7 +123,7 @@ def check(name: str, about: SubjectChoice | None, language: str | None, as_json:
 
 
 def _understood(about: SubjectChoice | None, subject: Subject | None) -> Collection[str] | None:
-    """Return the meanings that a menu may have; None where that depends on what a campaign asks."""
+    """Return the meanings that a menu may have; None if that depends on what a campaign asks."""
     if subject is not None:
         return GENERAL | subject.meanings
     return GENERAL | about.kind.common_meanings if about is not None and not about.kind.reads_answers else None

@@ -164,7 +164,7 @@ def _show_link(words: str, minutes: int, *, sent: bool) -> None:
 
 
 async def _role_of_first(email: str) -> str | None:
-    """Return the role of the first account of all; None where somebody is administrator already.
+    """Return the role of the first account of all; None if somebody is administrator already.
 
     Raises:
         Conflict: they are on the staff already, so that there is nothing to ask.

@@ -25,7 +25,7 @@ async def remarks(db: Connection, page: str | None) -> str:
 
 
 def sandbox_page(settings: Settings, channel: ChannelName, *, way_out: str) -> str | None:
-    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None where it really goes.
+    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None if it really goes.
 
     Args:
         settings: the session's.

@@ -183,7 +183,7 @@ def _publish(home: Path, folders: list[Path]) -> None:
 
 
 def _lock(home: Path) -> IO[bytes] | None:
-    """Take the lock of the one daemon; None where another daemon serves already.
+    """Take the lock of the one daemon; None if another daemon serves already.
 
     A daemon that is stopping still holds it, so this waits until it has ended.
 

@@ -23,7 +23,7 @@ from sandbox.demo.display import add_others, ends, new_table
 from sandbox.demo.environment import Environment, Organisation
 from sandbox.demo.progress import DemoProgress
 from sandbox.demo.reconcile import Check, People, compare
-from sandbox.demo.scenario import ACTOR, AT_ONCE, HOURS_A_SECOND, Scenario, ScenarioFigures, make_campaign
+from sandbox.demo.scenario import ACTOR, HOURS_A_SECOND, MAX_ACTIVE_PEOPLE, Scenario, ScenarioFigures, make_campaign
 from sandbox.demo.settling import until_settled
 from sandbox.demo.summary import Summary
 from sandbox.demo.union import write_union
@@ -48,7 +48,7 @@ class BallotScenario(Scenario):
 
     def profile(self, seed: int) -> Profile:
         """Return how members of a union behave."""
-        return Profile(seed=seed, at_once=AT_ONCE, speed=HOURS_A_SECOND * 3600)
+        return Profile(seed=seed, at_once=MAX_ACTIVE_PEOPLE, speed=HOURS_A_SECOND * 3600)
 
     def write_people(self, path: Path, people: int, seed: int, now: datetime) -> None:  # noqa: ARG002
         """Write the union's file, with branches of about forty members each, at most three hundred."""

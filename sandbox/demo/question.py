@@ -25,7 +25,7 @@ from sandbox.demo.expected_answers import ExpectedAnswers
 from sandbox.demo.progress import DemoProgress
 from sandbox.demo.reconcile import Check, People, compare
 from sandbox.demo.residents import STAFF_ANSWER, residents
-from sandbox.demo.scenario import ACTOR, AT_ONCE, HOURS_A_SECOND, Scenario, ScenarioFigures, make_campaign
+from sandbox.demo.scenario import ACTOR, HOURS_A_SECOND, MAX_ACTIVE_PEOPLE, Scenario, ScenarioFigures, make_campaign
 from sandbox.demo.settling import until_settled
 from sandbox.demo.summary import Summary
 from sandbox.profile import Profile
@@ -56,7 +56,7 @@ class QuestionScenario(Scenario):
 
     def profile(self, seed: int) -> Profile:
         """Return how residents behave."""
-        return residents(seed, at_once=AT_ONCE, speed=HOURS_A_SECOND * 3600)
+        return residents(seed, at_once=MAX_ACTIVE_PEOPLE, speed=HOURS_A_SECOND * 3600)
 
     def write_people(self, path: Path, people: int, seed: int, now: datetime) -> None:
         """Write the council's file, with wards and appointments."""

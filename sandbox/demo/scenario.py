@@ -36,7 +36,7 @@ WRITTEN_ON: Final = date(2026, 11, 22)
 ACTOR: Final = Actor(ActorKind.OPERATOR, "demo")
 HOURS_A_SECOND: Final = 8.0
 """Hours of the members' time in a second: they think for two hours on average, and twelve at the longest."""
-AT_ONCE: Final = 12
+MAX_ACTIVE_PEOPLE: Final = 12
 """Most people, and most scanners, who act at the same time. With many more, a slow machine keeps a scanner waiting for
 its page for so long that it seems to have read it."""
 

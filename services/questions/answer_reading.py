@@ -67,7 +67,7 @@ class ReadAnswer:
 
 
 def find_choice(text: str) -> DigitChoice | None:
-    """Find the digit at the beginning of a reply; None where it begins otherwise, or the digit counts something."""
+    """Find the digit at the beginning of a reply; None if it begins otherwise, or the digit counts something."""
     plain = _plain(text)
     match = reading_words().choice.match(plain)
     if match is None:
@@ -89,7 +89,7 @@ def find_choice(text: str) -> DigitChoice | None:
 def read_answer(
     text: str, answers: Iterable[AnswerOption], menu: Mapping[str, str], letters: str = ""
 ) -> ReadAnswer | None:
-    """Read the answer in a person's own words; None where it is unclear.
+    """Read the answer in a person's own words; None if it is unclear.
 
     Args:
         text: the words.
@@ -159,7 +159,7 @@ def _is_polite(text: str) -> bool:
 
 
 def _comment(rest: str) -> str:
-    """Return the words behind an answer without the signs that join them to it; "" where they are only polite."""
+    """Return the words behind an answer without the signs that join them to it; "" if they are only polite."""
     if _is_polite(rest):
         return ""
     return _JOINED.sub("", rest).strip()

@@ -107,7 +107,7 @@ class Question:
         return self.words[spoken(language, self.words) or DEFAULT]
 
     def option(self, name: str) -> AnswerOption | None:
-        """Return an option by its name; None where it has none of that name."""
+        """Return an option by its name; None if it has none of that name."""
         return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:

@@ -14,7 +14,7 @@ from rich.console import Console
 from sandbox.demo.display import print_summary
 from sandbox.demo.question import QuestionScenario
 from sandbox.demo.union import write_union
-from tests.integration.campaigns.test_notices import of_a_ballot
+from tests.support.council_commands import of_a_ballot
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from core.runtime import Runtime
 from muster.app import make_app
 from staff.invitations import invite
-from tests.browser.conftest import Clock, Site, Visit
-from tests.browser.test_console import SIDEWAYS, assert_accessible
+from tests.browser.accessibility import SIDEWAYS, assert_accessible
+from tests.browser.conftest import Site, Visit
+from tests.support.clocks import ShiftedClock
 from tests.support.staff_accounts import BY, add_account
 
 PHONE = 360
@@ -29,7 +30,7 @@ async def local(runtime: Runtime, browser: Browser) -> AsyncIterator[Site]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    base, clock = f"http://localhost:{port}", Clock()
+    base, clock = f"http://localhost:{port}", ShiftedClock()
     keys = (SecretStr("a quiet river of nine green otters at dawn"),)
     settings = runtime.settings.model_copy(update={"public_url": base, "secret_key": keys})
     runtime = replace(runtime, clock=clock, settings=settings)

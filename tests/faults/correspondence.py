@@ -74,7 +74,7 @@ async def _send_link(stage: Stage, db: Connection, channel: ChannelName) -> int:
 
 
 async def _answer_one(stage: Stage, db: Connection) -> int | None:
-    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None where none waits.
+    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None if none waits.
 
     Whoever was unclear is left alone: they are asked back, and what they say after words of staff is said to staff.
     """

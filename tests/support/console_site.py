@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
+from tests.support.clocks import FixedClock
 from tests.support.staff_accounts import EVERYDAY_ROLE
 
 BY = operator("an operator")
@@ -27,26 +28,13 @@ select staff_id, $2, $3, $4, 'an operator', $4 from added
 """
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
 @dataclass
 class Site:
     """A console that is up."""
 
     client: TestClient[web.Request, web.Application]
     runtime: Runtime
-    clock: Clock
+    clock: FixedClock
 
     @property
     def own(self) -> dict[str, str]:
@@ -90,7 +78,7 @@ class Site:
 @asynccontextmanager
 async def console_site(runtime: Runtime, **settings: Any) -> AsyncIterator[Site]:
     """Start the console."""
-    clock = Clock()
+    clock = FixedClock(datetime(2026, 11, 23, 10, 0, tzinfo=UTC))
     runtime = replace(runtime, clock=clock, settings=runtime.settings.model_copy(update=settings))
     app = web.Application()
     app[RUNTIME] = runtime

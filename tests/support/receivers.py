@@ -115,13 +115,13 @@ class WebhookWorker:
     stream: EventLog
     sender: WebhookDelivery
 
-    async def notice(self) -> None:
-        while await self.stream.notice():
+    async def record_new_events(self) -> None:
+        while await self.stream.record_new_events():
             pass
 
     async def deliver(self) -> None:
         """Notice and deliver until nothing is left to do now."""
-        await self.notice()
+        await self.record_new_events()
         await self.sender.start()
         await self.sender.idle()
 

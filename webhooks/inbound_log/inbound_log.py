@@ -105,7 +105,7 @@ class Intake:
             done: store it as processed: it is only there to recognise repetitions.
 
         Returns:
-            The row's id, committed; None where it was stored before, even if it has been deleted since.
+            The row's id, committed; None if it was stored before, even if it has been deleted since.
 
         Raises:
             Unavailable: the database does not answer; the provider should try again.
@@ -234,7 +234,7 @@ async def store_raw_mail(
         once: source and key of a token that is accepted once, with whatever item; None for none.
 
     Returns:
-        The row's id, committed; None where the mail or the token was stored before.
+        The row's id, committed; None if the mail or the token was stored before.
 
     Raises:
         Unavailable: the database does not answer.

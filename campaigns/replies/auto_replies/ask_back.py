@@ -53,7 +53,7 @@ async def ask_back(
         at: when it came; aware.
 
     Returns:
-        When the reply waits for staff if no better one comes: `at` itself where it does at once. None where nobody is
+        When the reply waits for staff if no better one comes: `at` itself where it does at once. None if nobody is
         asked.
     """
     subject = message.subject
@@ -103,7 +103,7 @@ def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _asks_which(unsure: Sequence[OpenAsk], language: str) -> str | None:
-    """Return the titles and menus of everything that a reply could answer; None where one has no menu."""
+    """Return the titles and menus of everything that a reply could answer; None if one has no menu."""
     menus = [(ask.subject, menu_words(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
     if any(menu is None for _, menu in menus):
         return None

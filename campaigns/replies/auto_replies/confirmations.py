@@ -33,7 +33,7 @@ class Confirmation:
     Attributes:
         what: its key in words.toml.
         language: the one they wrote in, or else their own.
-        organisation: the organisation that wrote to them last; "" where it is unknown.
+        organisation: the organisation that wrote to them last; "" if it is unknown.
     """
 
     what: Literal["sms_stopped", "sms_no_pictures"]
@@ -71,7 +71,7 @@ async def choose_confirmation(
     Args:
         db: a connection.
         read: the text's classification.
-        answered: the message that it answers; None where there is none.
+        answered: the message that it answers; None if there is none.
         phone: the member's number, as E.164.
         pictures: whether pictures or the like came with it.
         organisation: the name of the organisation where the message has none.

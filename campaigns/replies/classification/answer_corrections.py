@@ -56,7 +56,7 @@ def takes_back(plain: Plain) -> bool:
 
 
 def corrected(text: str) -> str:
-    """Return the rest of a reply that begins with a correction, "1" of "Sorry, I meant 1"; "" where it does not."""
+    """Return the rest of a reply that begins with a correction, "1" of "Sorry, I meant 1"; "" if it does not."""
     match = _known().corrects.match(_MARKS.sub("", text))
     return "" if match is None else _MARKS.sub("", text)[match.end() :].strip()
 

@@ -73,7 +73,7 @@ class Classification:
 
     @property
     def answer(self) -> str | None:
-        """Return the reading that may be an answer: beside an opt-out the second one, None where there is none."""
+        """Return the reading that may be an answer: beside an opt-out the second one, None if there is none."""
         return self.also if self.reading == "opt_out" else self.reading
 
 

@@ -22,7 +22,7 @@ BESIDE: Final = CLAIMS | {"no_ballot_paper", "call_me", "wrong_number", "help"}
 """Readings of what may stand beside a wish."""
 
 ReadingOf = Callable[[Plain], tuple[str, str | None]]
-"""Reads a text: the words that were matched, and the reading; "" and None where no rule fits."""
+"""Reads a text: the words that were matched, and the reading; "" and None if no rule fits."""
 _Side = Literal["empty", "polite", "claim", "other"]
 
 
@@ -40,7 +40,7 @@ class Compound:
 
 
 def find_compound(rules: Rules, plain: Plain, reading_of: ReadingOf, *, weak: bool = True) -> Compound | None:
-    """Find an opt-out wish beside a claim; None where there is none.
+    """Find an opt-out wish beside a claim; None if there is none.
 
     Args:
         rules: have the words of wishes.

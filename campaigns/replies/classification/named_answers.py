@@ -45,7 +45,7 @@ _CONTRADICTS: Final = frozenset({"wrong_number", "opt_in", "help"})
 
 
 Reads = Callable[[str], NamedAnswer | None]
-"""Reads an answer in a person's own words; None where it is unclear."""
+"""Reads an answer in a person's own words; None if it is unclear."""
 
 
 def read_named_answer(text: str, sent: Sequence[str], reads: Reads) -> Classification:

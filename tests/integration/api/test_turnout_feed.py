@@ -25,7 +25,7 @@ from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
-from core.http.rate_limit import PER_NETWORK
+from core.http.rate_limit import MAX_MISSES_PER_NETWORK
 from core.runtime import Runtime
 from muster.operator import operator
 from tests.support.electorate import add_ballot, add_person, add_unit
@@ -242,7 +242,7 @@ async def test_a_guesser_has_to_wait_and_a_good_key_does_not(
 ) -> None:
     key = await make_key(db, "crm", actor=operator("ada"), now=NOW)
     async with serve(replace(runtime, clock=lambda: NOW)) as client:  # they are counted by the minute
-        for _ in range(PER_NETWORK):
+        for _ in range(MAX_MISSES_PER_NETWORK):
             await trouble(await client.get(CHANGES, headers={"Authorization": "Bearer guess"}), 401)
         answer = await client.get(CHANGES, headers={"Authorization": "Bearer guess"})
         await trouble(answer, 429)

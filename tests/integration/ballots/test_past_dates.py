@@ -18,8 +18,8 @@ from campaigns.preview import advice_of_steps, plan
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.integration.campaigns.test_message_languages import said
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.sent_texts import said
 
 PAST = {"last_posting": NOW - timedelta(hours=2), "replacement_by": NOW - timedelta(days=2)}
 COMING = {"last_posting": NOW + timedelta(days=2), "replacement_by": NOW + timedelta(days=1)}

@@ -15,9 +15,10 @@ from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
 from services.questions.questions import get_question
+from tests.support.clocks import FixedClock
 from tests.support.command import run_commands
 from tests.support.electorate import NOW, add_person
-from tests.support.inbound_rows import Moving, look, serve
+from tests.support.inbound_rows import look, serve
 from tests.support.questions import add_question, ask
 from tests.support.rows import row_of
 
@@ -54,7 +55,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
         (after, "You have answered “Good”."),
         (LATER + timedelta(days=59), "The time to answer is over."),
     ):
-        async with serve(replace(runtime, clock=Moving(now))) as client:
+        async with serve(replace(runtime, clock=FixedClock(now))) as client:
             assert shown in (await look(client, link)).words, "links live for 60 days after the close"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from email import message_from_bytes
-from email.policy import default
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -21,13 +19,11 @@ from campaigns.preview import plan
 from campaigns.replies.answers import Inbound, answer_reply
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.channels.channel import OutboundEmail, OutboundText
 from messaging.content.templates import Template
-from messaging.outbox.claim import Claimed
-from messaging.outbox.compose import Composers
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.sent_texts import said
 
 STEPS = [
     {"template": "ballot-reminder", "channels": ["email", "sms"]},
@@ -48,27 +44,6 @@ async def people(db: Connection) -> None:
     ):  # fmt: skip
         person = await add_person(db, external_id, **address)  # type: ignore[arg-type]
         await db.execute("update person set language = $2 where person_id = $1", person, language)
-
-
-async def said(muster: Runtime) -> dict[str, str]:
-    """What everybody's message says, by membership number."""
-    composers, words = Composers(muster.settings, muster.keyring), {}
-    async with connected(muster) as db:
-        rows = await db.fetch(
-            "select m.message_id, m.step_id, m.channel, m.address, m.variables, m.sender_id, p.external_id"
-            " from message m join person p using (person_id) where m.state = 'queued' order by m.message_id"
-        )
-        for row in rows:
-            claimed = Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 1)
-            outbound = (await composers.get(db, row["step_id"], row["channel"])).compose(claimed, NOW).outbound
-            if isinstance(outbound, OutboundText):
-                words[row["external_id"]] = outbound.body
-            elif isinstance(outbound, OutboundEmail):
-                mail = message_from_bytes(outbound.content, policy=default)
-                part = mail.get_body(("plain",))
-                assert part is not None
-                words[row["external_id"]] = f"{mail['Subject']}\n{part.get_content()}"
-    return words
 
 
 async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster: Runtime) -> None:

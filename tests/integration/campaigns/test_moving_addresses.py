@@ -15,7 +15,6 @@ from messaging.outbox.retries import handed_back, outcome_of
 from messaging.states import Reason, State
 from tests.support.appointments import (
     REMINDER,
-    Clock,
     Load,
     claim_due,
     launched,
@@ -23,6 +22,7 @@ from tests.support.appointments import (
     rows,
     utc,
 )
+from tests.support.clocks import FixedClock
 from tests.support.electorate import connected
 from tests.support.outbox_rows import dispatcher
 
@@ -30,7 +30,7 @@ OLD, NEW = "+447700900001", "+447700900099"
 
 
 async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(
         f"deploy,Ann,{OLD},,,,2026-11-25 14:30",
@@ -66,7 +66,7 @@ async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
 
 
 async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"1,Ann,{OLD},,,,2026-11-25 14:30")
     await launched(muster)
@@ -89,7 +89,7 @@ async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
 
 
 async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is_void(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"moves,Ann,{OLD},,,,2026-11-25 14:30", "renamed,Bo,+447700900002,,,,2026-11-25 14:30")
     await launched(muster)
@@ -111,7 +111,7 @@ async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is
 
 
 async def test_a_claim_that_is_under_way_when_numbers_change_delays_nobody(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"claimed,Ann,{OLD},,,,2026-11-25 14:30", "other,Bo,+447700900002,,,,2026-11-27 14:30")
     await launched(muster)
@@ -134,7 +134,7 @@ async def test_a_claim_that_is_under_way_when_numbers_change_delays_nobody(
 
 
 async def test_one_message_that_cannot_be_changed_is_left_for_later_and_stops_no_other(
-    muster: Runtime, load: Load, clock: Clock, owner: Connection
+    muster: Runtime, load: Load, clock: FixedClock, owner: Connection
 ) -> None:
     people = [f"+44770090000{n}" for n in range(5)]
     await load(*(f"{n},Ann,{phone},,,,2026-11-25 14:30" for n, phone in enumerate(people)))

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -27,21 +23,16 @@ from core.member_link_lifetime import LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
-from tests.support.command import muster
+from sandbox import Sandbox
+from tests.support.clocks import FixedClock
 from tests.support.console_site import console_site
-from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serve
+from tests.support.council_commands import of_a_ballot, run_for_council
+from tests.support.inbound_rows import BROWSER, Forms, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbound
 from webhooks.subscriptions.event_sources import read
 
-OF_A_BALLOT = re.compile(
-    r"(?<![\w.-])(?:ballots?|vot(?:e|es|ed|er|ers|ing)|turnout|members?|membership|unions?|branch(?:es)?|electorate"
-    r"|electors?|\w*pleidlais\w*|\w*pleidleis\w*|aelod\w*)(?![\w.-])",
-    re.IGNORECASE,
-)
-"""Words that nobody uses to whom a council writes."""
 PEOPLE = """member id,first name,mobile,email,language
 1,Ann,07400900001,,en
 2,Bob,07400900002,,en
@@ -79,29 +70,6 @@ Your bins are emptied on Thursdays from December.
 """
 
 
-class Words(HTMLParser):
-    """The words of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words = ""
-        self._hidden = 0
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in {"style", "script"}
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in {"style", "script"}
-
-    def handle_data(self, data: str) -> None:
-        self.words += "" if self._hidden else f"{data} "
-
-
-def of_a_ballot(text: str) -> list[str]:
-    return OF_A_BALLOT.findall(Words(text).words if "</html>" in text else text)
-
-
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     for name, menu in (("bin-days", ""), ("bin-digits", "menu: {1: voted}\n")):
@@ -113,26 +81,6 @@ def templates(tmp_path: Path) -> Path:
     (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
     (tmp_path / "bins.toml").write_text(FILE, encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = TwilioConfig(sent_after=(0.0, 0.01), delivered_after=(0.0, 0.01))
-    async with open_sandbox(SandboxConfig(twilio=quick)) as sandbox:
-        yield sandbox
-
-
-def run_for_council(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> subprocess.CompletedProcess[str]:
-    more = {
-        **sandbox.environment,
-        "MUSTER_SMS_FROM": SMS_FROM,
-        "MUSTER_EMAIL_FROM": "Northtown Council <hello@council.test>",
-        "MUSTER_ORGANISATION": "Northtown Council",
-        "MUSTER_CONTACT": "0800 000 000",
-        "MUSTER_TEMPLATES": str(folder),
-        "COLUMNS": "120",
-    }
-    return muster(settings, *shlex.split(words), more=more)
 
 
 async def test_a_notice_from_its_file_to_the_archive(
@@ -156,7 +104,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     listed = orjson.loads(do("campaign list --json"))
     assert listed[0]["about"] == {"notice": "bins"}
 
-    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
     here = replace(
         runtime,
         clock=clock,

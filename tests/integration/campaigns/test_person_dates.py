@@ -28,7 +28,6 @@ from muster.cli.campaign_tables import plan_table, status_table
 from muster.operator import operator
 from tests.support.appointments import (
     REMINDER,
-    Clock,
     Load,
     claim_due,
     launched,
@@ -37,6 +36,7 @@ from tests.support.appointments import (
     rows,
     utc,
 )
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person, add_unit, campaign_spec, connected
 
 THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
@@ -88,7 +88,7 @@ async def test_letters_that_only_look_like_a_month_are_no_date_and_stop_nobody_e
 
 
 async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(
         "mother,Jo,+447700900009,,,,2026-11-25 09:00", "child,Kit,+447700900009,,,,2026-11-25 15:00",
@@ -130,7 +130,7 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
 
 
 async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     clock.now = datetime(2026, 10, 1, tzinfo=UTC)  # before the clocks go back, on the 25th
     await load("1,Ann,+447700900001,,,,2026-10-26 09:00")
@@ -144,7 +144,7 @@ async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
     assert (await outcomes(muster, 3))["1"][2] == utc(2, 9, month=11)
 
 
-async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load(
         "moves,Ann,+447700900001,,,,2026-11-25 14:30", "goes,Bo,+447700900002,,,,2026-11-25 14:30",
         "comes,Cy,+447700900003,,,,", "garbled,Di,+447700900004,,,,2026-11-25 14:30",
@@ -216,7 +216,7 @@ async def test_an_opt_out_is_not_followed_by_a_message_to_another_address(muster
 
 
 async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     await launched(muster)
@@ -236,7 +236,7 @@ async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
     assert await follow_dates(muster) == 0
 
 
-async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load("gone,Ann,+447700900001,,,,2026-11-25 14:30", "next,Bo,+447700900002,,,,2026-11-25 14:30")
     await launched(muster)
     async with connected(muster) as db:
@@ -249,7 +249,7 @@ async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime,
 
 
 async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_other(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     async with connected(muster) as db:
@@ -273,7 +273,7 @@ async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_o
 
 
 async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_looked_at_later(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-23 11:00", "2,Bo,+447700900002,,,,2026-11-23 11:00")
     await launched(muster)
@@ -294,7 +294,7 @@ async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_lo
     assert (await outcomes(muster))["2"] == ("queued", None, utc(25, 11))
 
 
-async def test_nothing_goes_in_quiet_hours_nor_after_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_nothing_goes_in_quiet_hours_nor_after_the_date(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load("late,Ann,+447700900001,,,,2026-11-24 09:00", "early,Bo,+447700900002,,,,2026-11-24 07:30")
     short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
     await launched(muster, short)
@@ -309,7 +309,7 @@ async def test_nothing_goes_in_quiet_hours_nor_after_the_date(muster: Runtime, l
     }  # fmt: skip
 
 
-async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-24 09:00", "2,Bo,+447700900002,,,,2026-12-24 09:00")
     campaign = await launched(muster)
     async with connected(muster) as db:
@@ -321,7 +321,7 @@ async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, l
     assert now["2"][0] == "queued"
 
 
-async def test_a_step_runs_until_the_campaign_closes(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_a_step_runs_until_the_campaign_closes(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load("1,Ann,+447700900001,,,,")
     await launched(muster)
     async with connected(muster) as db:
@@ -343,7 +343,7 @@ async def test_of_two_reminders_that_are_due_only_the_later_goes(muster: Runtime
 
 
 async def test_after_a_date_those_of_before_the_launch_are_past_and_late_files_are_not(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("before,Ann,+447700900001,,,,2026-11-22 09:59", "just,Bo,+447700900002,,,,2026-11-22 11:00")
     await launched(muster, THANKS)
@@ -356,7 +356,7 @@ async def test_after_a_date_those_of_before_the_launch_are_past_and_late_files_a
 
 
 async def test_people_who_leave_the_audience_get_nothing_and_an_hourly_look_finds_them(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,,b@x.test,,,2026-11-25 14:30")
     await launched(muster, audience={"has": "sms"})

@@ -19,9 +19,10 @@ from core.runtime import Runtime
 from core.settings import ROOT, Settings
 from messaging.content.translations import day_and_time
 from sandbox import Sandbox
-from tests.integration.campaigns.test_notices import of_a_ballot, run_for_council, sandbox
+from tests.support.clocks import FixedClock
 from tests.support.console_site import console_site
-from tests.support.inbound_rows import Moving, look, press, serve
+from tests.support.council_commands import of_a_ballot, run_for_council, sandbox
+from tests.support.inbound_rows import look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox
 from webhooks import process_inbound
@@ -89,7 +90,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     plan = do("campaign launch visit-2026-feedback --yes")
     assert "2  get it by text" in plan
 
-    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
     here = replace(runtime, clock=clock, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
     assert (await deliver(here)).accepted == 3
     await sandbox.idle()

@@ -17,12 +17,12 @@ from campaigns.replies.answers import Inbound, answer_reply, record_answer
 from campaigns.replies.opt_outs import opt_out, undo_opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
-    alone,
     archive_campaign,
     archive_next,
     delete_year,
     due_campaigns,
     last_close,
+    retention_lock,
     summarise_year,
 )
 from console import progress
@@ -237,9 +237,9 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
 
 async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
     assert settings.database_url is not None
-    async with alone(settings.database_url) as first:
+    async with retention_lock(settings.database_url) as first:
         assert first is not None
-        async with alone(settings.database_url, chunk_timeout=0.3) as second:
+        async with retention_lock(settings.database_url, chunk_timeout=0.3) as second:
             assert second is None
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (0,)

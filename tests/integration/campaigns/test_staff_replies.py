@@ -19,9 +19,10 @@ from core.settings import Settings
 from messaging.outbox.history import message_status
 from messaging.suppression import active_suppressions
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.integration.campaigns.test_email_replies import answer, reply_address
+from tests.support.clocks import FixedClock
 from tests.support.command import muster
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
+from tests.support.mail_replies import answer, reply_address
 from tests.support.mail_rows import ANN, MailroomSetup, open_room
 from tests.support.outbox_rows import deliver, with_sandbox
 
@@ -46,7 +47,7 @@ async def campaign(here: Runtime, db: Connection) -> Campaign:
 
 @pytest.fixture
 async def room(here: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(here, db, Moving(NOON)) as room:
+    async with open_room(here, db, FixedClock(NOON)) as room:
         yield room
 
 

@@ -23,8 +23,9 @@ from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
+from tests.support.clocks import FixedClock
 from tests.support.command import muster
-from tests.support.inbound_rows import Moving, Recipient
+from tests.support.inbound_rows import Recipient
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from webhooks import delete_stale_rows, process_inbound
 
@@ -42,7 +43,7 @@ PGP = (
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 

@@ -171,7 +171,7 @@ async def test_a_stream_ends_soon_after_its_session(site: Site, union: Union) ->
     async with following(site) as stream:
         await stream.until("beat")
         await site.post("/console/sign-out")
-        site.clock.forward(seconds=61)
+        site.clock.wait(seconds=61)
         await stream.until("beat")
         while (event := await stream.event())[0] != "over":
             assert event[0] in {"beat", "section"}
@@ -179,10 +179,10 @@ async def test_a_stream_ends_soon_after_its_session(site: Site, union: Union) ->
 
 
 async def test_following_does_not_keep_a_session_alive(site: Site, union: Union) -> None:
-    site.clock.forward(hours=11)
+    site.clock.wait(hours=11)
     async with following(site) as stream:
         await stream.until("beat")
-    site.clock.forward(hours=1)
+    site.clock.wait(hours=1)
     assert (await site.get("/console/"))[0] == 401
 
 

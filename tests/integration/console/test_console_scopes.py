@@ -210,7 +210,7 @@ async def test_a_stream_ends_when_the_grant_is_revoked(site: Site, union: Union,
         assert response.status == 200
         assert await response.content.readline()
         await site.runtime.pool.execute("update staff_grant set revoked_at = $1, revoked_by = 'x'", site.clock())
-        site.clock.forward(seconds=61)
+        site.clock.wait(seconds=61)
         async with asyncio.timeout(30):
             while await response.content.readline():
                 pass

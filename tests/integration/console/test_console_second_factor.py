@@ -95,7 +95,7 @@ async def test_a_code_opens_the_pages_and_changes_the_cookie(site: Site) -> None
     await enter(site)
     app, codes = await set_up_app(site)
     site.client.session.cookie_jar.clear()
-    site.clock.forward(minutes=20)
+    site.clock.wait(minutes=20)
     await enter(site)
     assert await where(site, "/console/") == "/console/second-factor"
     assert await where(site, "/console/second-factor/app") == "/console/second-factor/set-up"
@@ -119,7 +119,7 @@ async def test_a_code_opens_the_pages_and_changes_the_cookie(site: Site) -> None
 async def test_of_one_code_pressed_in_two_browsers_at_once_one_opens(site: Site) -> None:
     await enter(site)
     app, _ = await set_up_app(site)
-    site.clock.forward(minutes=5)
+    site.clock.wait(minutes=5)
     async with console_site(site.runtime, secret_key=KEYS) as elsewhere:
         elsewhere.clock.now = site.clock.now
         for browser in (site, elsewhere):
@@ -134,14 +134,14 @@ async def test_too_many_codes_have_to_wait(site: Site) -> None:
     await enter(site)
     app, _ = await set_up_app(site)
     site.client.session.cookie_jar.clear()
-    site.clock.forward(minutes=5)
+    site.clock.wait(minutes=5)
     await enter(site)
     for _ in range(5):
         assert (await send(site, "/console/second-factor", code="000000"))[0] == 422
     status, _, page = await send(site, "/console/second-factor", code=app.at(site.clock()))
     assert status == 429
     assert "Try again in 2 seconds." in page
-    site.clock.forward(seconds=2)
+    site.clock.wait(seconds=2)
     assert (await send(site, "/console/second-factor", code=app.at(site.clock())))[0] == 303
 
 
@@ -224,7 +224,7 @@ async def test_a_passkey_signs_in_without_a_link(runtime: Runtime) -> None:
         assert (status, answer) == (200, {"to": "/console/account"})
         page = (await site.get("/console/account"))[1]
         [path] = re.findall(r'action="(/console/account/passkeys/[0-9]+/remove)"', page)
-        site.clock.forward(minutes=10)
+        site.clock.wait(minutes=10)
         assert (await send(site, path))[1] == "/console/second-factor?then=account", "not fresh any more"
 
 

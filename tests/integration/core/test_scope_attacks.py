@@ -13,9 +13,9 @@ from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
 from core.db import Connection, Pool, open_pool
 from core.db.logins import Login, address_as
 from people.scope import ScopedPools, sign
-from tests.integration.core.test_table_access import EVERYONE, TABLES, listed
 from tests.support.electorate import add_person, add_unit
 from tests.support.known_person import fill
+from tests.support.table_access import EVERYONE, TABLES, listed
 
 LOGINS = (Login.STAFF, Login.STAFF_ALL, Login.REPORTS)
 WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))

@@ -14,13 +14,14 @@ import pytest
 from campaigns.retention import drop_year
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
+from core.settings import ROOT
 from messaging.outbox.archive import (
     Moved,
     archive_chunk,
     archived_years,
-    briefly,
     is_sending,
     ready_year,
+    short_timeouts,
 )
 from messaging.outbox.counts import step_counts
 from messaging.outbox.history import history, list_messages, message_status, messages_of
@@ -28,7 +29,6 @@ from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
 from muster.operator import operator
-from tests.integration.core.test_schema import ROOT
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
 from tests.support.rows import row_of
@@ -278,9 +278,9 @@ async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Conne
     counts = await step_counts(db, earlier.campaign_id)
     assert [archived.year for archived in await archived_years(db)] == [2024, YEAR]
     with pytest.raises(NotFound, match=r"no messages of 2023. It has: 2024, 2026"):
-        async with briefly(db):
+        async with short_timeouts(db):
             await drop_year(db, 2023, operator("ada"))
-    async with briefly(db):
+    async with short_timeouts(db):
         await drop_year(db, 2024, operator("ada"))
     assert [archived.year for archived in await archived_years(db)] == [YEAR]
     assert await rows_in(db, "message_any", "message_event_any") == (80, 320)
@@ -301,7 +301,7 @@ async def test_a_year_that_is_being_read_is_not_waited_for_long(
     async with own.transaction():
         await messages(own, "message_any", past.step_id)
         with pytest.raises(Conflict, match="Somebody is reading the archive"):
-            async with briefly(db):
+            async with short_timeouts(db):
                 await drop_year(db, YEAR, operator("ada"))
     assert await rows_in(db, "message_archive") == (80,)
 

@@ -21,11 +21,12 @@ from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from muster.operator import operator
 from people.lists.suppression_lookup import find_suppression
-from tests.integration.campaigns.test_email_replies import letter, reply_address
-from tests.integration.muster.test_erasure import found_in
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import Forms, Moving, Recipient, look, read, serve
+from tests.support.inbound_rows import Forms, Recipient, look, read, serve
+from tests.support.mail_replies import letter, reply_address
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
+from tests.support.traces import found_in
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_texts import texts_of
 
@@ -36,7 +37,7 @@ OPT_OUT = ("email", ANN, "opted_out")
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     """A mailroom; `P1` shares the mailbox of `BOB`, if the test adds him."""
-    async with open_room(runtime, db, Moving(datetime.now(UTC))) as room:
+    async with open_room(runtime, db, FixedClock(datetime.now(UTC))) as room:
         yield room
 
 

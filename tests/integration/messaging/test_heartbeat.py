@@ -18,7 +18,7 @@ from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.heartbeat import LEASE_LASTS, Heartbeat
-from messaging.outbox.reconcile import AT_ONCE, SQL, Reconciled, reconcile
+from messaging.outbox.reconcile import MAX_SETTLED, SQL, Reconciled, reconcile
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
 from tests.support.outbox_rows import (
@@ -153,7 +153,7 @@ async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) 
     await silent_for(db, dead, 60)
     async with db.transaction():
         began = await db.fetchval("select now()")
-        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE_LASTS)
+        row = await db.fetchrow(SQL["free_lost"], MAX_SETTLED, dispatcher_id, LEASE_LASTS)
         assert row is not None
         assert row["ambiguous"] == 1
         assert await db.fetchval("select changed_at from message") > began

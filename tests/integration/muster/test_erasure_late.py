@@ -16,9 +16,9 @@ from messaging.outbox.dispatcher import Dispatcher
 from muster import erasure
 from muster.jobs import Jobs
 from muster.operator import operator
-from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import NOW, add_person
 from tests.support.outbox_rows import add_messages, add_step, message
+from tests.support.traces import found_in
 from webhooks.inbound_log.inbound_log import process
 from webhooks.members.page_views import PageViews
 from webhooks.sms import twilio, vonage

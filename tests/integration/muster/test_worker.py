@@ -9,7 +9,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,12 +24,11 @@ from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.schedule import CLAIM_SIZE
 from muster.operator import operator
-from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq, work
+from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.effort import effort_of_async
 from tests.support.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
-
-NOWHERE = "redis://127.0.0.1:1/0"
+from tests.support.running_worker import NOWHERE, working
 
 
 @pytest.fixture
@@ -64,18 +62,6 @@ async def launched(runtime: Runtime, people: int) -> None:
     ]
     campaign = await create_campaign(runtime, campaign_spec(steps=steps), operator("staff"))
     await launch(runtime, campaign.campaign_id, operator("staff"))
-
-
-@asynccontextmanager
-async def working(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker that is at work."""
-    stop = asyncio.Event()
-    worker = asyncio.create_task(work(runtime, stop))
-    try:
-        yield worker
-    finally:
-        stop.set()
-        await asyncio.wait_for(worker, 30)
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:

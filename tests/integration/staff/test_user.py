@@ -19,9 +19,9 @@ from messaging.suppression import suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.sessions import admit
 from staff.sign_in import link_works, use_link
-from tests.integration.muster.test_erasure import found_in
 from tests.integration.staff.conftest import Muster
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
+from tests.support.traces import found_in
 
 
 async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None:

@@ -18,11 +18,11 @@ from staff.grants import grants_of
 from staff.invitations import accept_invitation, find_invitation
 from staff.sessions import Device, admit
 from staff.sign_in import link_works, make_sign_in_link
-from tests.integration.muster.test_erasure import found_in
 from tests.integration.staff.conftest import Muster
 from tests.support.electorate import add_unit
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from tests.support.staff_accounts import BY, add_account, set_up_app, sign_in
+from tests.support.traces import found_in
 
 MIGRATION = "staff/migrations/20261130000100_accounts.sql"
 

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from core.db import Connection, open_pool
-from core.http.rate_limit import PER_NETWORK
+from core.http.rate_limit import MAX_MISSES_PER_NETWORK
 from core.keyring import digest
 from core.runtime import Runtime
+from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import (
     BROWSER,
     HEADLESS,
@@ -30,7 +31,6 @@ from tests.support.inbound_rows import (
     PHONE,
     Campaign,
     Forms,
-    Moving,
     everything,
     look,
     make_campaign,
@@ -45,17 +45,17 @@ Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 @pytest.fixture
-async def here(runtime: Runtime, clock: Moving) -> Runtime:
+async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
     return replace(runtime, clock=clock)
 
 
 @pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(here, db, now=clock())
 
 
@@ -69,7 +69,7 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
 
 
 async def test_one_press_confirms_and_withdraws_what_was_queued(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -89,7 +89,7 @@ async def test_one_press_confirms_and_withdraws_what_was_queued(
     assert (kept["source"], kept["state"], kept["payload"]["answer"]) == ("link", "done", "voted")
 
 
-async def test_the_page_opened_again_shows_the_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_the_page_opened_again_shows_the_answer(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -100,7 +100,7 @@ async def test_the_page_opened_again_shows_the_answer(campaign: Campaign, client
     assert page.shown == ["undo", "call_me", "stop"]
 
 
-async def test_undo_restores_the_status_before(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_undo_restores_the_status_before(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -114,7 +114,7 @@ async def test_undo_restores_the_status_before(campaign: Campaign, client: Clien
     assert await campaign.db.fetchval("select count(*) from claim where kind = 'retracted'") == 1
 
 
-async def test_undo_retracts_only_the_last_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_undo_retracts_only_the_last_answer(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     for answer in ("voted", "call_me", "undo"):
@@ -136,7 +136,7 @@ async def test_undo_retracts_only_the_last_answer(campaign: Campaign, client: Cl
     ],
 )
 async def test_each_answer_is_recorded_as_its_claim(
-    campaign: Campaign, client: Client, clock: Moving, answer: str, kind: str | None, why: str | None, words: str
+    campaign: Campaign, client: Client, clock: FixedClock, answer: str, kind: str | None, why: str | None, words: str
 ) -> None:
     ann = await campaign.ask(email="ann@x.test")
     page = await look(client, ann.confirm)
@@ -152,7 +152,7 @@ async def test_each_answer_is_recorded_as_its_claim(
 
 
 async def test_a_not_yet_and_then_voted_are_recorded_from_the_same_page(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -163,7 +163,9 @@ async def test_a_not_yet_and_then_voted_are_recorded_from_the_same_page(
     assert await campaign.status(ann) == "voted"
 
 
-async def test_stop_stops_everything_and_can_be_taken_back(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_stop_stops_everything_and_can_be_taken_back(
+    campaign: Campaign, client: Client, clock: FixedClock
+) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -184,7 +186,7 @@ async def test_a_token_is_read_as_people_type_it(campaign: Campaign, client: Cli
     await look(client, ann.confirm.replace("0", "O").replace("1", "l"))
 
 
-async def test_a_welsh_member_reads_welsh_pages(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_welsh_member_reads_welsh_pages(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     sian = await campaign.ask(sms=PHONE, first_name="Siân", language="cy")
     response = await client.get(sian.confirm, headers={"User-Agent": BROWSER})
     text = await response.text()
@@ -200,7 +202,7 @@ async def test_a_language_without_translation_is_shown_in_english(campaign: Camp
     assert "Have you posted your ballot paper?" in (await look(client, ann.confirm)).words
 
 
-async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(days=3)
@@ -218,7 +220,7 @@ async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, clie
 
 
 async def test_a_closed_ballot_is_explained_and_takes_no_answer(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -235,7 +237,7 @@ async def test_a_closed_ballot_is_explained_and_takes_no_answer(
 
 
 async def test_before_the_ballot_opens_the_page_asks_nothing(
-    here: Runtime, db: Connection, client: Client, clock: Moving
+    here: Runtime, db: Connection, client: Client, clock: FixedClock
 ) -> None:
     campaign = await make_campaign(here, db, now=clock(), opens=timedelta(days=1))
     ann = await campaign.ask(sms=PHONE)
@@ -245,7 +247,7 @@ async def test_before_the_ballot_opens_the_page_asks_nothing(
 
 
 async def test_long_after_it_closed_the_link_is_as_unknown_as_any(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     clock.wait(days=71)
@@ -266,7 +268,7 @@ async def test_opening_the_page_changes_nothing(campaign: Campaign, client: Clie
 
 
 async def test_a_page_view_waits_for_no_disk_and_an_answer_does(
-    campaign: Campaign, db: Connection, clock: Moving
+    campaign: Campaign, db: Connection, clock: FixedClock
 ) -> None:
     """What a transaction that ends with a look would wait for: told by the setting that holds when it commits."""
     ann = await campaign.ask(sms=PHONE)
@@ -303,7 +305,7 @@ async def test_other_methods_are_refused(campaign: Campaign, client: Client, db:
 # ---- nonces
 
 
-async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connection, clock: Moving) -> None:
+async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connection, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -316,7 +318,7 @@ async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connec
     assert await everything(db) == before
 
 
-async def test_simultaneous_presses_count_once(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_simultaneous_presses_count_once(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -324,7 +326,7 @@ async def test_simultaneous_presses_count_once(campaign: Campaign, client: Clien
     assert await campaign.db.fetchval("select count(*) from claim") == 1
 
 
-async def test_a_nonce_is_valid_for_one_link(campaign: Campaign, client: Client, clock: Moving) -> None:
+async def test_a_nonce_is_valid_for_one_link(campaign: Campaign, client: Client, clock: FixedClock) -> None:
     ann, bob = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
     page = await look(client, ann.confirm)
     clock.wait(seconds=5)
@@ -349,7 +351,7 @@ async def test_without_a_nonce_nothing_is_answered(campaign: Campaign, client: C
 
 @pytest.mark.parametrize("answer", ["", "VOTED", "voted ", "retracted", "scrutineer", "\0", "x" * 5000, "<script>"])
 async def test_an_unknown_answer_shows_the_question_again(
-    campaign: Campaign, client: Client, db: Connection, clock: Moving, answer: str
+    campaign: Campaign, client: Client, db: Connection, clock: FixedClock, answer: str
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -364,7 +366,7 @@ async def test_an_unknown_answer_shows_the_question_again(
 
 
 async def test_unknown_revoked_and_expired_look_identical(
-    campaign: Campaign, client: Client, db: Connection, clock: Moving
+    campaign: Campaign, client: Client, db: Connection, clock: FixedClock
 ) -> None:
     revoked, wrong = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
     await db.execute("update link set revoked_at = now() where digest = $1", digest(revoked.confirm[1:]))
@@ -385,7 +387,7 @@ async def test_unknown_revoked_and_expired_look_identical(
 
 async def test_too_many_bad_links_have_to_wait_and_good_links_do_not(campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
-    for _ in range(PER_NETWORK):
+    for _ in range(MAX_MISSES_PER_NETWORK):
         assert (await client.get("/0000000000000")).status == 404
     response = await client.get("/0000000000000")
     assert response.status == 429
@@ -395,10 +397,10 @@ async def test_too_many_bad_links_have_to_wait_and_good_links_do_not(campaign: C
     assert elsewhere.status == 404
 
 
-async def test_bad_links_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
+async def test_bad_links_are_counted_without_redis(here: Runtime, db: Connection, clock: FixedClock) -> None:
     away = Redis.from_url("redis://127.0.0.1:1")
     async with serve(replace(here, redis=away)) as client:
-        for _ in range(PER_NETWORK):
+        for _ in range(MAX_MISSES_PER_NETWORK):
             assert (await client.get("/0000000000000")).status == 404
         assert (await client.get("/0000000000000")).status == 429
     await away.aclose()
@@ -443,7 +445,7 @@ async def test_the_page_is_small_private_and_plain(campaign: Campaign, client: C
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}{name}{0.__class__}"
 
 
-async def test_names_and_titles_are_escaped(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
+async def test_names_and_titles_are_escaped(here: Runtime, db: Connection, client: Client, clock: FixedClock) -> None:
     campaign = await make_campaign(here, db, now=clock(), title=XSS)
     await db.execute("update ballot set organisation = $1", XSS)
     ann = await campaign.ask(sms=PHONE, first_name=XSS)
@@ -468,7 +470,7 @@ async def test_an_oversized_body_is_refused(campaign: Campaign, client: Client, 
 
 
 async def test_a_database_that_is_away_is_a_503_a_member_understands(
-    here: Runtime, db: Connection, clock: Moving
+    here: Runtime, db: Connection, clock: FixedClock
 ) -> None:
     campaign = await make_campaign(here, db, now=clock())
     ann = await campaign.ask(sms=PHONE)

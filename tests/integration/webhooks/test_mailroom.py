@@ -22,7 +22,8 @@ from core.runtime import Runtime
 from messaging.outbox.bounces import ALERT_LASTS, BOUNCES_TO_SUPPRESS, forget_soft_bounces
 from messaging.outbox.senders import MIN_REFUSALS, resume_sender
 from muster.operator import operator
-from tests.support.inbound_rows import Moving
+from tests.support.another_email import another_email
+from tests.support.clocks import FixedClock
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
 from webhooks import process_inbound
@@ -38,7 +39,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 
@@ -142,13 +143,11 @@ async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_pape
 
 
 async def test_soft_bounces_suppress_after_repeats_over_days(room: MailroomSetup, db: Connection) -> None:
-    from tests.integration.webhooks.test_email_events import another
-
     person = (await room.campaign.ask(email="first@member.test")).person_id
     for day in range(BOUNCES_TO_SUPPRESS):
         assert await room.campaign.suppressed() == set()
         room.clock.wait(days=2)
-        message_id = await another(room.campaign, person, day)
+        message_id = await another_email(room.campaign, person, day)
         for _ in range(2):
             await room.tell("dsn-full", message_id)
     assert await room.campaign.suppressed() == {("email", ANN, "soft_bounced")}

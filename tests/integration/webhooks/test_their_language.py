@@ -16,8 +16,9 @@ from twilio.request_validator import RequestValidator
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.content.translations import wording
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, read, serve
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign, read, serve
 from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
@@ -30,7 +31,7 @@ async def here(runtime: Runtime) -> Runtime:
     settings = runtime.settings.model_copy(
         update={"twilio_auth_token": (SecretStr(TOKEN),), "public_url": "https://muster.test"}
     )
-    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    return replace(runtime, settings=settings, clock=FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC)))
 
 
 @pytest.fixture

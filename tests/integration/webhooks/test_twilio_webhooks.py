@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient
 from multidict import MultiDict
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
@@ -21,21 +19,17 @@ from core.db import Connection, open_pool
 from core.runtime import Runtime
 from messaging.outbox.concealment import Contents
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.rows import row_of
+from tests.support.twilio_requests import FORM, INBOUND, NEW, OLD, SID, STATUS, Client, send, signed, status, text
 from webhooks import process_inbound
-
-Client = TestClient[web.Request, web.Application]
-NEW, OLD = "the new token of the account", "the old token of the account"
-SID = "SM" + "0a" * 16
-STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
-FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
 async def here(runtime: Runtime) -> Runtime:
     tokens = {"twilio_auth_token": (SecretStr(NEW), SecretStr(OLD)), "public_url": "https://muster.test"}
-    clock = Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    clock = FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
     return replace(runtime, settings=runtime.settings.model_copy(update=tokens), clock=clock)
 
 
@@ -48,22 +42,6 @@ async def campaign(here: Runtime, db: Connection) -> Campaign:
 async def client(here: Runtime) -> AsyncIterator[Client]:
     async with serve(here) as client:
         yield client
-
-
-def signed(path: str, form: dict[str, str], *, token: str = NEW, url: str = "https://muster.test") -> dict[str, str]:
-    return {"X-Twilio-Signature": RequestValidator(token).compute_signature(url + path, form), "Content-Type": FORM}
-
-
-async def send(client: Client, path: str, form: dict[str, str], **how: str) -> ClientResponse:
-    return await client.post(path, data=urlencode(form), headers=signed(path, form, **how))
-
-
-def status(name: str, sid: str = SID, **more: str) -> dict[str, str]:
-    return {"AccountSid": "AC1", "MessageSid": sid, "MessageStatus": name, "To": PHONE, "From": NUMBER, **more}
-
-
-def text(body: str, sid: str = SID, sender: str = PHONE, **more: str) -> dict[str, str]:
-    return {"MessageSid": sid, "From": sender, "To": NUMBER, "Body": body, "NumMedia": "0", "FromCity": "", **more}
 
 
 async def rows(db: Connection, table: str = "inbound_log") -> int:

@@ -9,13 +9,9 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient
 from pydantic import SecretStr
 
 from core.db import Connection, open_pool
@@ -28,18 +24,25 @@ from messaging.outbox.senders import find_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from muster.jobs import Jobs
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign, serve
 from tests.support.outbox_rows import deliver
 from tests.support.rows import row_of
 from tests.support.two_providers import VONAGE_FROM, with_vonage
+from tests.support.vonage_requests import (
+    INBOUND,
+    NEW,
+    OLD,
+    STATUS,
+    UUID,
+    Client,
+    by_vonage,
+    send,
+    status,
+    text,
+    token,
+)
 from webhooks import process_inbound
-
-Client = TestClient[web.Request, web.Application]
-NEW, OLD = "the new signature secret of the account, long enough", "the old signature secret of the account"
-ACCOUNT = "sandbox0"
-UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
-STATUS, INBOUND = "/webhooks/vonage/status", "/webhooks/vonage/inbound"
-DATA = Path(__file__).parents[2] / "data" / "vonage"
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def here(runtime: Runtime, sandbox: Sandbox) -> Runtime:
     secrets = (SecretStr(NEW), SecretStr(OLD))
     settings = with_vonage(runtime.settings, sandbox, vonage_signature_secret=secrets)
-    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    return replace(runtime, settings=settings, clock=FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC)))
 
 
 @pytest.fixture
@@ -66,38 +69,6 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
         yield client
 
 
-def token(body: bytes, *, secret: str = NEW, algorithm: str = "HS256", without: str = "", **claims: Any) -> str:
-    fields = {
-        "iat": int(datetime.now(UTC).timestamp()),
-        "jti": "c5ba8f24-1a14-4c10-bfdf-3fbe8ce511b5",
-        "iss": "Vonage",
-        "payload_hash": hashlib.sha256(body).hexdigest(),
-        "api_key": ACCOUNT,
-    } | claims
-    fields.pop(without, None)
-    return jwt.encode(fields, secret, algorithm=algorithm)
-
-
-async def send(client: Client, path: str, said: dict[str, Any], **how: Any) -> ClientResponse:
-    body = json.dumps(said).encode()
-    headers = {"Authorization": f"Bearer {token(body, **how)}", "Content-Type": "application/json"}
-    return await client.post(path, data=body, headers=headers)
-
-
-def payload(name: str, **more: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
-    return body | more
-
-
-def status(name: str, uuid: str = UUID, **more: Any) -> dict[str, Any]:
-    return payload(f"status-{name}", message_uuid=uuid, **more)
-
-
-def text(words: str, uuid: str = UUID, sender: str = PHONE, **more: Any) -> dict[str, Any]:
-    to = VONAGE_FROM.removeprefix("+")
-    return payload("inbound", text=words, message_uuid=uuid, to=to, **{"from": sender.removeprefix("+")}) | more
-
-
 async def rows(db: Connection, table: str = "inbound_log") -> int:
     return int(await db.fetchval(f"select count(*) from {table}"))
 
@@ -108,12 +79,6 @@ async def state(db: Connection, message_id: int) -> str:
 
 def sign_id(here: Runtime, message_id: int) -> str:
     return here.keyring.sign_id(message_id, "status")
-
-
-async def by_vonage(db: Connection, message_id: int) -> None:
-    await db.execute(
-        "update message set provider = 'vonage', sent_from = $2 where message_id = $1", message_id, VONAGE_FROM
-    )
 
 
 # ---- signatures

@@ -8,9 +8,8 @@ import sys
 import orjson
 
 from core.db import Connection
-from core.settings import Settings
+from core.settings import ROOT, Settings
 from messaging.suppression import suppress
-from tests.integration.core.test_schema import ROOT
 from tests.support.command import environment, muster
 from tests.support.outbox_rows import until
 from tests.support.receivers import Receiver

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from core.settings import ROOT
+from tests.support.packages import PACKAGES
 
-PACKAGES: Final = (
-    "core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api", "console", "muster",
-    "sandbox", "tools",
-)  # fmt: skip
 MODULES: Final = frozenset(
     {
         "courier", "lanes", "lane", "presence", "journal", "record", "doubts", "pace", "domains", "held", "sweep",
