@@ -18,6 +18,7 @@ from core.db.migrate import migration_files
 from core.errors import SettingsError
 from muster.embedded.valkey import Valkey
 from tests.support.bare_postgres import BarePostgres, bare_postgres, debian_programs, embedded_programs
+from tests.support.former_schema import migrate_as_before
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 WORKERS, OWNERS = "w0rker's pass/word", "0wner's-pass:word"
@@ -180,20 +181,32 @@ async def test_a_login_that_became_more_is_found_and_mended(server: BarePostgres
     await admin.close()
 
 
-async def test_an_installation_with_one_login_is_taken_over_while_it_runs(
-    bare: BarePostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await bare.empty(owner="muster")
-    old = tmp_path / "old"
-    old.mkdir()
-    for path in migration_files():
-        if path.name < "2026113":
-            (old / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    from core.db import migrate as migrations
+TWO_LOGINS = """
+    create role muster_owner login password 'old owner';
+    create role {} login password 'muster' {};
+    {}
+    alter database muster owner to muster_owner;
+    grant create on schema public to muster_owner;
+    alter default privileges for role muster_owner in schema public
+        grant select, insert, update, delete on tables to {};
+    alter default privileges for role muster_owner in schema public grant usage, select on sequences to {};
+    alter default privileges for role muster_owner in schema public grant execute on functions to {};
+"""
+"""As docs/scaling.md of 0.1.0 recommended: an owner, and a login to work with."""
 
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "FOLDERS", (old,))
-        await migrations.migrate(bare.url("muster", "muster"))
+
+@pytest.mark.parametrize("shape", ["one login", "two logins", "two logins that inherit nothing", "a login of a group"])
+async def test_an_installation_with_logins_of_its_own_is_taken_over_while_it_runs(
+    bare: BarePostgres, tmp_path: Path, shape: str
+) -> None:
+    one = shape == "one login"
+    await bare.empty(owner="muster" if one else "postgres")
+    if not one:
+        group = "group" in shape
+        granted, to = ("create role clerks; grant clerks to muster;", "clerks") if group else ("", "muster")
+        inherits = "noinherit" if "nothing" in shape else "inherit"
+        await ask(bare.admin_url(), TWO_LOGINS.format("muster", inherits, granted, to, to, to), "select 1")
+    await migrate_as_before(bare.url("muster", "muster") if one else bare.url("muster_owner", "old owner"), tmp_path)
     await ask(bare.url("muster", "muster"), "insert into person (external_id) values ('100001') returning 1")
 
     before = muster("migrate", bare, tmp_path)
@@ -202,6 +215,12 @@ async def test_an_installation_with_one_login_is_taken_over_while_it_runs(
 
     assert (done.returncode, done.stderr) == (0, "")
     await assert_moved(bare)
+    # without its membership a login that may write is shown nothing, and that is said before it happens
+    await ask(bare.admin_url(), "revoke muster_worker from muster", "select 1")
+    blind = muster("migrate", bare, tmp_path)
+    assert ("muster has worked with the tables and would see no row" in blind.stderr) == (not one)
+    assert blind.returncode == (0 if one else 1)
+    await ask(bare.admin_url(), "grant muster_worker to muster", "delete from person", "select 1")
 
 
 async def assert_moved(bare: BarePostgres) -> None:
@@ -217,8 +236,11 @@ async def assert_moved(bare: BarePostgres) -> None:
     assert await ask(former, "update person set first_name = 'Ada' returning first_name") == "Ada"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await ask(former, "alter table person add another text", "select 1")
-    loose = "select count(*) from pg_proc where prosecdef and has_function_privilege('muster_staff', oid, 'execute')"
-    assert await ask(bare.admin_url(), loose) == 0
+    callable_by_staff = (
+        "select array_agg(proname::text order by proname) from pg_proc"
+        " where prosecdef and has_function_privilege('muster_staff', oid, 'execute')"
+    )
+    assert await ask(bare.admin_url(), callable_by_staff) == ["find_people", "signed_scope"]
 
 
 async def test_services_refuse_whoever_has_more_rights(server: BarePostgres, valkey: Valkey, tmp_path: Path) -> None:
