@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ POWERLESS = (
     " and not (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or rolinherit)"
 )
 FIVE = sorted(Login)
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture(scope="module", params=[debian_programs, embedded_programs], ids=["debian", "embedded"])
@@ -181,6 +183,29 @@ async def test_a_login_that_became_more_is_found_and_mended(server: BarePostgres
     await admin.close()
 
 
+async def test_a_backup_is_restored_on_a_new_server(server: BarePostgres, tmp_path: Path) -> None:
+    """In the order of docs/upgrading.md: the logins, the backup, what is missing."""
+    assert muster("migrate", server, tmp_path, admin=server.admin_url()).returncode == 0
+    await ask(server.url(Login.WORKER, WORKERS), "insert into person (external_id) values ('100001') returning 1")
+    dump = tmp_path / "muster-before.dump"
+
+    def run(program: str, *words: str) -> str:
+        done = subprocess.run([server.binaries / program, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("pg_dump", "--format=custom", "--file", str(dump), server.url(Login.OWNER, OWNERS))
+    await server.empty()
+    written = muster("migrate", server, tmp_path)
+    assert written.returncode == 1
+    assert "ERROR" not in server.psql(written.stdout).stderr
+    run("pg_restore", "--exit-on-error", "--dbname", server.admin_url(), str(dump))
+    then = muster("migrate", server, tmp_path)
+    assert (then.returncode, then.stdout) == (0, "Nothing to do: the schema is the newest.\n"), then.stderr
+    assert await ask(server.url(Login.WORKER, WORKERS), "delete from person returning external_id") == "100001"
+    await assert_all_is_well(server)
+
+
 TWO_LOGINS = """
     create role muster_owner login password 'old owner';
     create role {} login password 'muster' {};
@@ -221,6 +246,11 @@ async def test_an_installation_with_logins_of_its_own_is_taken_over_while_it_run
     assert ("muster has worked with the tables and would see no row" in blind.stderr) == (not one)
     assert blind.returncode == (0 if one else 1)
     await ask(bare.admin_url(), "grant muster_worker to muster", "delete from person", "select 1")
+    # the former login goes as the documentation says
+    (goes,) = re.findall(r"`(reassign owned by muster .*drop role muster;)`", (DOCS / "logins.md").read_text())
+    await ask(bare.admin_url(), *goes.rstrip(";").split("; "), "select 1")
+    await assert_all_is_well(bare)
+    assert (again := muster("migrate", bare, tmp_path)).returncode == 0, again.stderr
 
 
 async def assert_moved(bare: BarePostgres) -> None:
