@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from core.addresses import normalise_email, normalise_phone
 from core.db import Connection, load_queries
-from core.db.like import literal
 from core.errors import AddressError
 
 SQL: Final = load_queries(__file__)
@@ -82,10 +81,10 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
 
 
 async def find_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
-    """Search the members in the scope of a transaction, for staff.
+    """Search the members in the scope of a transaction, for a page of staff; the console has no such page yet.
 
     Args:
-        db: a connection in a transaction of `core.db.scope.ScopedPools`.
+        db: a connection in a transaction of `people.scope.ScopedPools`.
         text: see `search_people`.
         region: see `search_people`.
         limit: the most to find.
@@ -102,11 +101,10 @@ async def _search(db: Connection, query: str, text: str, region: str, limit: int
         return []
     words = _folded(text).split()
     # what is neither a name nor a part of one is not like any
-    alike = words if len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text) else []
+    forgiving = len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text)
     if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
-    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_MAX_WORDS - len(words))
-    rows = await db.fetch(SQL[query], patterns, alike, text, _addresses(text, region), _parts_of_address(text), limit)
+    rows = await db.fetch(SQL[query], words, forgiving, text, _addresses(text, region), _parts_of_address(text), limit)
     return [FoundPerson(**row) for row in rows]
 
 
@@ -138,13 +136,13 @@ def _addresses(text: str, region: str) -> list[str]:
 
 
 def _parts_of_address(text: str) -> list[str]:
-    """Write patterns for a part of a number or mailbox; none where the text is neither."""
+    """Read the text as a part of a number or mailbox, in up to two ways; none where it is neither."""
     digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
     if digits.isdigit():
         # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
         parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
-        return [f"+%{part}%" for part in parts if len(part) >= _MIN_DIGITS]
-    return [f"%{literal(text.lower())}%"] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
+        return [part for part in parts if len(part) >= _MIN_DIGITS]
+    return [text.lower()] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
 
 
 def _folded(text: str) -> str:

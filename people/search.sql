@@ -1,10 +1,10 @@
 -- name: search_people
 -- Members of the whole organisation who match; the function says how.
-select * from people_matching(true, '{}', true, '{}', $1::text[], $2::text[], $3, $4::text[], $5::text[], $6);
+select * from people_matching(true, '{}', true, '{}', $1::text[], $2, $3, $4::text[], $5::text[], $6);
 
 -- name: find_people
 -- Members in the scope of the transaction who match: the one way in which staff search.
-select * from find_people($1::text[], $2::text[], $3, $4::text[], $5::text[], $6);
+select * from find_people($1::text[], $2, $3, $4::text[], $5::text[], $6);
 
 -- name: find_holders
 -- Everybody who has one of some addresses.

@@ -47,15 +47,17 @@ begin
 end $logins$;
 
 -- name: ownership
--- Hands the tables, functions and types of an installation that had another owner to `muster_owner`. The former owner works
--- on with the rights of `muster_worker`, so that processes that are up go on until they are restarted.
+-- Hands the tables, functions and types of an installation that had another owner to `muster_owner`. Logins that worked with
+-- them until now, the former owner and whoever was granted to write, work on with the rights of `muster_worker`: no policy is
+-- for them by name, and processes that are up go on until they are restarted.
 do $ownership$
 declare
   statements text[];
   formers text[];
-  former text;
+  former pg_roles;
   statement text;
   joins boolean;
+  newer constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
   select
     array_agg(format('alter %s %s owner to muster_owner', kind, name)),
@@ -86,6 +88,25 @@ begin
       )
   ) as thing (kind, name, owner)
   where owner <> 'muster_owner';
+  for former in
+    select r.*
+    from pg_roles r
+    where not r.rolsuper
+      and not pg_has_role(r.oid, 'muster_worker', 'usage')
+      and (
+        r.rolname = any (formers)
+        or r.rolcanlogin and exists (
+          select from pg_class c cross join aclexplode(c.relacl) as granted
+          where c.oid = to_regclass('public.person') and granted.privilege_type = 'INSERT' and granted.grantee <> 0
+            and granted.grantee not in ('muster_owner'::regrole, 'muster_worker'::regrole)
+            and pg_has_role(r.oid, granted.grantee, 'usage')
+        )
+      )
+  loop
+    -- policies are asked of rights that a role has of itself, not of those that it could put on
+    if not newer and not former.rolinherit then execute format('alter role %I inherit', former.rolname); end if;
+    execute format('grant muster_worker to %I', former.rolname) || case when newer then ' with inherit true' else '' end;
+  end loop;
   if statements is null then
     return;
   end if;
@@ -93,9 +114,6 @@ begin
   if joins then  -- only who can become the new owner may give it something
     execute format('grant muster_owner to %I', current_user);
   end if;
-  foreach former in array coalesce(formers, '{}') loop
-    execute format('grant muster_worker to %I', former);
-  end loop;
   foreach statement in array statements loop
     execute statement;
   end loop;

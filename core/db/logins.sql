@@ -51,6 +51,17 @@ from wanted w join pg_auth_members m on m.member = w.oid join pg_roles granted o
 union all
 select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all
+select r.rolname || ' has worked with the tables and would see no row any more: it does not have the rights of muster_worker.'
+from pg_roles r
+where r.rolcanlogin and not r.rolsuper
+  and pg_has_role(r.oid, (select oid from wanted where name = 'muster_worker'), 'usage') is not true
+  and exists (
+    select from pg_class c cross join aclexplode(c.relacl) as granted
+    where c.oid = to_regclass('public.person') and granted.privilege_type = 'INSERT' and granted.grantee <> 0
+      and not exists (select from wanted where oid = granted.grantee)
+      and pg_has_role(r.oid, granted.grantee, 'usage')
+  )
+union all
 select 'muster_owner may not make tables in this database.' from wanted
 where name = 'muster_owner' and oid is not null
   and not (has_schema_privilege(oid, 'public', 'create') and has_database_privilege(oid, current_database(), 'create'))

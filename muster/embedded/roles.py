@@ -21,7 +21,6 @@ SUPERUSER: Final = "postgres"
 """Makes databases and roles; only the daemon and tests use it."""
 
 _HEAD: Final = "# Written by Muster at every start of the server: muster/embedded/roles.py\n"
-_ROLES: Final = Path(__file__).with_suffix(".psql")
 _DATABASE: Final = (
     "select 'create database {0}' where not exists (select from pg_database where datname = '{0}') \\gexec"
 )
@@ -69,7 +68,7 @@ class Roles:
             Unavailable: it cannot be done.
         """
         self._run("postgres", _DATABASE.format(database))
-        self._run(database, f"{_ROLES.read_text(encoding='utf-8')}\nbegin;\n{roles()}{_OWNED}commit;\n")
+        self._run(database, f"begin;\n{roles()}{_OWNED}commit;\n")
 
     def _run(self, database: str, sql: str) -> None:
         done = self._call(database, sql)

@@ -52,10 +52,16 @@ alter view template_variables set (security_invoker = true);
 
 grant execute on function folded, number_key, unit_path to muster_staff, muster_staff_all;
 
+-- What contains a word, as a pattern. Patterns are written in the database and of words, never taken from a caller: `like` fails on
+-- a pattern that ends in a backslash, but only in the row that has all before it, be it hidden, and the error would tell of it.
+create function containing(word text) returns text language sql immutable parallel safe set search_path = public, pg_temp as $$
+  select '%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%'
+$$;
+
 -- A word, and what it is with two neighbouring letters changed, as patterns: "Sain" for Siân has hardly a group of three letters in
 -- common with it.
 create function swapped(word text) returns text[] language sql immutable parallel safe set search_path = public, pg_temp as $$
-  select array_agg('%' || regexp_replace(variant, '([\\%_])', '\\\1', 'g') || '%')
+  select array_agg(containing(variant))
   from (
     select word
     union
@@ -112,13 +118,14 @@ begin
   return found_ids;
 end $$;
 
--- Members who match a search, in some units: with every word in their name or number; with this very number; with one of these
--- addresses or parts of one, as far as addresses may be seen. Each by an index of its own. Where nobody matches, those whose names
--- are most like the words: a letter wrong, missing, or in another's place. Whoever calls it says in which units: operators by
+-- Members who match a search, in some units: with every word, of at most three, in their name or number; with this very number; with
+-- one of these addresses or of two parts of one, as far as addresses may be seen; a part in digits is of a phone number. Each by an
+-- index of its own. Where nobody matches, and the search forgives, those whose names are most like the words: a letter wrong,
+-- missing, or in another's place. Whoever calls it says in which units: operators by
 -- muster_worker, and find_people below.
 create function people_matching(
   everywhere boolean, units bigint[], contacts_everywhere boolean, contact_units bigint[],
-  patterns text[], words text[], number text, whole_addresses text[], address_parts text[], most bigint
+  words text[], forgiving boolean, number text, whole_addresses text[], address_parts text[], most bigint
 ) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
 language plpgsql stable set search_path = public, pg_temp as $$
 #variable_conflict use_column
@@ -129,6 +136,11 @@ declare
     when contacts_everywhere then units
     else array(select unnest(units) intersect select unnest(contact_units))
   end;
+  patterns constant text[] := array(select coalesce(containing(words[n]), '%') from generate_series(1, 3) as n order by n);
+  address_patterns constant text[] := array(
+    select case when part ~ '^[0-9]+$' then '+' else '' end || containing(part)
+    from unnest(address_parts) with ordinality as given (part, n) order by n
+  );
   hits bigint[];
   alike boolean := false;
 begin
@@ -154,8 +166,8 @@ begin
       where a.address like ($8)[2] and ($3 or p.unit_id = any ($4)) and p.erased_at is null
     )
   $query$ into hits
-  using everywhere, units, everywhere and contacts_everywhere, contacts, patterns, number, whole_addresses, address_parts;
-  if cardinality(hits) = 0 and cardinality(words) > 0 then
+  using everywhere, units, everywhere and contacts_everywhere, contacts, patterns, number, whole_addresses, address_patterns;
+  if forgiving and cardinality(hits) = 0 and cardinality(words) > 0 then
     hits := people_alike(everywhere, units, words, most);
     alike := true;
   end if;
@@ -175,7 +187,7 @@ end $$;
 -- The search of staff: by the index, which no query under a policy can use, as `like` might tell of rows that it does not return.
 -- So it has its owner's rights, and the scope inside: what it finds is what its caller may see.
 create function find_people(
-  patterns text[], words text[], number text, whole_addresses text[], address_parts text[], most bigint
+  words text[], forgiving boolean, number text, whole_addresses text[], address_parts text[], most bigint
 ) returns table (person_id bigint, external_id text, name text, unit text, left_at timestamptz, addresses text[])
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare
@@ -187,7 +199,7 @@ begin
     coalesce(string_to_array(nullif(scope[1], 'everywhere'), ',')::bigint[], '{}'),
     coalesce(scope[2] = 'everywhere', false),
     coalesce(string_to_array(nullif(scope[2], 'everywhere'), ',')::bigint[], '{}'),
-    patterns, words, number, whole_addresses, address_parts, most
+    words, forgiving, number, whole_addresses, address_parts, most
   );
 end $$;
 grant execute on function find_people to muster_staff, muster_staff_all;

@@ -127,7 +127,7 @@ async def _pairs(db: Connection, reader: Reader) -> list[Pair]:
     return [
         Pair("page", SQL["page"], (), SQL[f"page{cut}"], units),
         Pair("count", SQL["count"], (), SQL[f"count{cut}"], units),
-        Pair("search", SQL["search"], sought, SQL["search_by_hand"], (*sought, everywhere, reader.units)),
+        Pair("search", SQL["search"], (name,), SQL["search_by_hand"], (*sought, everywhere, reader.units)),
     ]
 
 

@@ -70,7 +70,7 @@ select count(*) from person where erased_at is null and unit_id = any ($1::bigin
 
 -- name: search
 -- Members whose names or numbers match, in the scope.
-select * from find_people($1::text[], array[$2::text], $2::text, '{}', $3::text[], 50);
+select * from find_people(array[$1::text], true, $1::text, '{}', array[$1::text], 50);
 
 -- name: search_by_hand
 -- The same, cut by hand.

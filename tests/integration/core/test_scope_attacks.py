@@ -163,7 +163,7 @@ ATTACKS = (
     "create function mine() returns int language sql security definer as 'select 1'",
     "select key from scope_key",
     "update scope_key set key = key",
-    "select * from people_matching(true, '{}', true, '{}', array['%','%','%'], '{}', '', '{}', '{}', 1000)",
+    "select * from people_matching(true, '{}', true, '{}', array['e'], true, '', '{}', '{}', 1000)",
     "select people_alike(true, '{}', array['e'], 1000)",
     "select record_audit('{\"kind\": \"system\", \"name\": \"muster\"}', 'people.erased', 'person 1')",
     "select begin_erasure(1)",
@@ -274,6 +274,49 @@ async def test_conditions_are_not_asked_of_hidden_rows(place: Place) -> None:
         assert await scoped.fetchval("select count(*) from pg_stats where tablename in ('person', 'address')") == 0
         hidden = "select count(*) from pg_stats where tablename = 'message' and attname in ('address', 'variables')"
         assert await scoped.fetchval(hidden) == 0
+
+
+SEARCHES = (
+    "select * from find_people(array[$1], true, '', '{}', '{}', 50)",
+    "select * from find_people(array['e', 'e', $1], false, '', '{}', '{}', 50)",
+    "select * from find_people(array['no such name'], false, $1, array[$1], '{}', 50)",
+    "select * from find_people(array['no such name'], false, '', '{}', array[$1, $1], 50)",
+    "select * from find_people(array['no such name'], false, '', '{}', array['12', $1], 50)",
+)
+
+
+@pytest.mark.parametrize("sight", ["york", "nothing"])
+@pytest.mark.parametrize("gathered", [False, True])
+async def test_a_search_tells_nothing_of_hidden_people(
+    place: Place, db: Connection, owner: Connection, sight: str, *, gathered: bool
+) -> None:
+    """What somebody hidden is called ends as what nobody is, whatever signs of a pattern are around it."""
+    person = await db.fetchval("select person_id from person where unit_id = $1", place.leeds.people.unit_ids[0])
+    await db.execute(
+        "update person set first_name = 'Zebedee', last_name = 'Quill', external_id = 'L-77' where person_id = $1",
+        person,
+    )
+    await db.execute("delete from address where person_id = $1", person)
+    await db.execute("insert into address (person_id, channel, address) values ($1, 'sms', '+447700900777')", person)
+    if gathered:  # the planner asks its sample of values, too, once it is large enough
+        for n in range(30):
+            await add_person(db, f"L-1{n:02}", unit=place.leeds.people.unit_ids[0], sms=f"+4477009005{n:02}")
+        await owner.execute("analyze person, address")
+    known = ("zebedee", "zebedee quill l-7", "l-7", "+44770090077", "44770090077", "90077")
+    unknown = ("zebediah", "zebediah quill l-8", "l-8", "+44770090088", "44770090088", "90088")
+    for search in SEARCHES:
+        for before, after in (("", ""), ("%", "\\"), ("", "%"), ("_", "_"), ("\\", ""), ("", "\\\\")):
+            outcomes = [await outcome(place, sight, search, f"{before}{w}{after}") for w in (*known, *unknown)]
+            assert outcomes == [[]] * len(outcomes), (search, before, after)
+
+
+async def outcome(place: Place, sight: str, search: str, word: str) -> object:
+    """What whoever smuggled in a search gets: rows, or an error."""
+    try:
+        async with place.pools.within(place.york if sight == "york" else NOTHING) as scoped:
+            return [tuple(row) for row in await scoped.fetch(search, word)]
+    except asyncpg.PostgresError as error:
+        return str(error)
 
 
 async def test_the_database_checks_what_python_signs(place: Place, db: Connection, owner: Connection) -> None:

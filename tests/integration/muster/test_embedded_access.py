@@ -23,7 +23,7 @@ import asyncpg
 import pytest
 
 from core.db.logins import Login, address_as
-from core.db.migrate import migrate, pending
+from core.db.migrate import migrate
 from core.errors import Conflict
 from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
@@ -145,28 +145,6 @@ def test_the_five_logins_are_there_and_can_do_no_more_than_they_were_granted(ser
         for forbidden in ("select make_archive_year(2025)", "create table mine (n integer)", "set role muster_worker"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 ask(url, forbidden)
-
-
-def test_the_former_role_of_the_worker_keeps_its_rights_under_its_new_name(home: Path) -> None:
-    """A MUSTER_HOME of an earlier version: one role, `muster`, beside the owner's."""
-    server = start_postgres(home, fsync="off")
-    asyncio.run(migrate(server.url(role=Login.OWNER)))
-    gone = "drop role muster_staff; drop role muster_staff_all; drop role muster_reports"
-    revoked = "drop owned by muster_staff, muster_staff_all, muster_reports"  # rights and policies; they own nothing
-    connect = "revoke connect on database muster from muster_staff, muster_staff_all, muster_reports"
-    ask(server.url(), revoked, connect, gone, "alter role muster_worker rename to muster", "select 1")
-    ask(server.url(role="muster"), "insert into person (external_id) values ('100001') returning 1")
-    server.stop()
-
-    servers = connect_to_servers(home)
-
-    assert ask(servers.database_url, "update person set first_name = 'Ada' returning external_id") == "100001"
-    assert ask(servers.database_url, "select session_user::text") == Login.WORKER
-    ask(servers.owner_url, "create table later (n integer)", "select 1")
-    assert ask(servers.database_url, "insert into later values (1) returning n") == 1
-    assert ask(servers.owner_url, "select count(*) from pg_roles where rolname = 'muster'") == 0
-    assert asyncio.run(pending(servers.owner_url)) == []
-    servers.close_and_wait()
 
 
 def test_servers_that_an_earlier_version_started_are_not_used(home: Path, tmp_path: Path) -> None:

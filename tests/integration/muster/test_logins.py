@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from core.db.migrate import migration_files
 from core.errors import SettingsError
 from muster.embedded.valkey import Valkey
 from tests.support.bare_postgres import BarePostgres, bare_postgres, debian_programs, embedded_programs
+from tests.support.former_schema import migrate_as_before
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 WORKERS, OWNERS = "w0rker's pass/word", "0wner's-pass:word"
@@ -27,6 +29,7 @@ POWERLESS = (
     " and not (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or rolinherit)"
 )
 FIVE = sorted(Login)
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture(scope="module", params=[debian_programs, embedded_programs], ids=["debian", "embedded"])
@@ -180,20 +183,55 @@ async def test_a_login_that_became_more_is_found_and_mended(server: BarePostgres
     await admin.close()
 
 
-async def test_an_installation_with_one_login_is_taken_over_while_it_runs(
-    bare: BarePostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await bare.empty(owner="muster")
-    old = tmp_path / "old"
-    old.mkdir()
-    for path in migration_files():
-        if path.name < "2026113":
-            (old / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    from core.db import migrate as migrations
+async def test_a_backup_is_restored_on_a_new_server(server: BarePostgres, tmp_path: Path) -> None:
+    """In the order of docs/upgrading.md: the logins, the backup, what is missing."""
+    assert muster("migrate", server, tmp_path, admin=server.admin_url()).returncode == 0
+    await ask(server.url(Login.WORKER, WORKERS), "insert into person (external_id) values ('100001') returning 1")
+    dump = tmp_path / "muster-before.dump"
 
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "FOLDERS", (old,))
-        await migrations.migrate(bare.url("muster", "muster"))
+    def run(program: str, *words: str) -> str:
+        done = subprocess.run([server.binaries / program, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("pg_dump", "--format=custom", "--file", str(dump), server.url(Login.OWNER, OWNERS))
+    await server.empty()
+    written = muster("migrate", server, tmp_path)
+    assert written.returncode == 1
+    assert "ERROR" not in server.psql(written.stdout).stderr
+    run("pg_restore", "--exit-on-error", "--dbname", server.admin_url(), str(dump))
+    then = muster("migrate", server, tmp_path)
+    assert (then.returncode, then.stdout) == (0, "Nothing to do: the schema is the newest.\n"), then.stderr
+    assert await ask(server.url(Login.WORKER, WORKERS), "delete from person returning external_id") == "100001"
+    await assert_all_is_well(server)
+
+
+TWO_LOGINS = """
+    create role muster_owner login password 'old owner';
+    create role {} login password 'muster' {};
+    {}
+    alter database muster owner to muster_owner;
+    grant create on schema public to muster_owner;
+    alter default privileges for role muster_owner in schema public
+        grant select, insert, update, delete on tables to {};
+    alter default privileges for role muster_owner in schema public grant usage, select on sequences to {};
+    alter default privileges for role muster_owner in schema public grant execute on functions to {};
+"""
+"""As docs/scaling.md of 0.1.0 recommended: an owner, and a login to work with."""
+
+
+@pytest.mark.parametrize("shape", ["one login", "two logins", "two logins that inherit nothing", "a login of a group"])
+async def test_an_installation_with_logins_of_its_own_is_taken_over_while_it_runs(
+    bare: BarePostgres, tmp_path: Path, shape: str
+) -> None:
+    one = shape == "one login"
+    await bare.empty(owner="muster" if one else "postgres")
+    if not one:
+        group = "group" in shape
+        granted, to = ("create role clerks; grant clerks to muster;", "clerks") if group else ("", "muster")
+        inherits = "noinherit" if "nothing" in shape else "inherit"
+        await ask(bare.admin_url(), TWO_LOGINS.format("muster", inherits, granted, to, to, to), "select 1")
+    await migrate_as_before(bare.url("muster", "muster") if one else bare.url("muster_owner", "old owner"), tmp_path)
     await ask(bare.url("muster", "muster"), "insert into person (external_id) values ('100001') returning 1")
 
     before = muster("migrate", bare, tmp_path)
@@ -202,6 +240,17 @@ async def test_an_installation_with_one_login_is_taken_over_while_it_runs(
 
     assert (done.returncode, done.stderr) == (0, "")
     await assert_moved(bare)
+    # without its membership a login that may write is shown nothing, and that is said before it happens
+    await ask(bare.admin_url(), "revoke muster_worker from muster", "select 1")
+    blind = muster("migrate", bare, tmp_path)
+    assert ("muster has worked with the tables and would see no row" in blind.stderr) == (not one)
+    assert blind.returncode == (0 if one else 1)
+    await ask(bare.admin_url(), "grant muster_worker to muster", "delete from person", "select 1")
+    # the former login goes as the documentation says
+    (goes,) = re.findall(r"`(reassign owned by muster .*drop role muster;)`", (DOCS / "logins.md").read_text())
+    await ask(bare.admin_url(), *goes.rstrip(";").split("; "), "select 1")
+    await assert_all_is_well(bare)
+    assert (again := muster("migrate", bare, tmp_path)).returncode == 0, again.stderr
 
 
 async def assert_moved(bare: BarePostgres) -> None:
@@ -217,8 +266,11 @@ async def assert_moved(bare: BarePostgres) -> None:
     assert await ask(former, "update person set first_name = 'Ada' returning first_name") == "Ada"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await ask(former, "alter table person add another text", "select 1")
-    loose = "select count(*) from pg_proc where prosecdef and has_function_privilege('muster_staff', oid, 'execute')"
-    assert await ask(bare.admin_url(), loose) == 0
+    callable_by_staff = (
+        "select array_agg(proname::text order by proname) from pg_proc"
+        " where prosecdef and has_function_privilege('muster_staff', oid, 'execute')"
+    )
+    assert await ask(bare.admin_url(), callable_by_staff) == ["find_people", "signed_scope"]
 
 
 async def test_services_refuse_whoever_has_more_rights(server: BarePostgres, valkey: Valkey, tmp_path: Path) -> None:
