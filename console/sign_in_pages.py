@@ -12,7 +12,6 @@ from aiohttp import web
 from console.guard import device, for_anyone, forget_session, session_token, set_session, sign_in_page, site
 from console.json_answers import read_answer, refuse, reply
 from console.rendering import render_page, to
-from console.sign_in_message import queue_sign_in_link
 from core.access import Actor, ActorKind
 from core.addresses import normalise_email
 from core.db import AWAY
@@ -21,6 +20,7 @@ from core.http.client_network import client_network
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.runtime import Runtime
+from staff.account_messages import queue_sign_in_link
 from staff.accounts import find_staff
 from staff.backoff import LINK_REQUESTS, PASSKEYS, TooManyTries, take_try
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation

@@ -156,7 +156,7 @@ def sign_out(email: str, actor: Actor) -> None:
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from console.sign_in_message import in_words
+    from staff.account_messages import in_words
 
     click.echo(words)
     if not sent:
@@ -234,7 +234,7 @@ async def _make_link(
     runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
     """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
-    from console.sign_in_message import queue_sign_in_link
+    from staff.account_messages import queue_sign_in_link
     from staff.accounts import find_staff
     from staff.sign_in import make_sign_in_link
 
