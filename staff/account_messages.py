@@ -5,10 +5,12 @@ A link is a credential, so no copy of it stays.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
+from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import jinja2
 
@@ -18,6 +20,22 @@ from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import ChannelName
+from staff.browsers import network_in_words
+
+_NEWS_LASTS: Final = timedelta(days=2)
+"""How long it is worth telling somebody what was changed, where no mail can be sent for a while."""
+
+
+class News(StrEnum):
+    """What the owner of an account is told, as it happens; the values are what the mail says."""
+
+    APP_ADDED = "An authenticator app was set up"
+    APP_REMOVED = "The authenticator app was removed"
+    PASSKEY_ADDED = "A passkey was added"
+    PASSKEY_REMOVED = "A passkey was removed"
+    PASSKEY_COPIED = "A passkey was refused, as there may be a copy of it,"
+    RECOVERY_CODE_USED = "A recovery code was used"
+    RECOVERY_CODES_MADE = "New recovery codes were made"
 
 
 async def queue_sign_in_link(
@@ -113,6 +131,40 @@ async def queue_reset_notice(
     """
     contents = _contents(settings, "reset", channel, (), name=name, by=by)
     return await _queue(db, settings, MessageKind.ACCOUNT, channel, sender, address, contents, by, now, None)
+
+
+async def queue_news(
+    db: Connection,
+    settings: Settings,
+    news: News,
+    *,
+    address: str,
+    name: str,
+    came_from: str,
+    now: datetime,
+    signed_out: int = 0,
+) -> int:
+    """Queue the mail that tells the owner of an account what was changed about it; return the id of the message.
+
+    Args:
+        db: in the transaction that changes it.
+        settings: has the organisation's name, its mailbox and its time zone.
+        news: what was changed.
+        address: their mailbox.
+        name: the name in the greeting.
+        came_from: network of the browser that did it.
+        now: the time, aware.
+        signed_out: how many other sessions ended with it.
+    """
+    local = now.astimezone(ZoneInfo(settings.time_zone))
+    contents = _contents(
+        settings, "changed", "email", (), name=name, what=news.rstrip(","), sentence=news[0].lower() + news[1:],
+        time=f"{local.day} {local:%B, %H:%M}", network=network_in_words(came_from), ended=signed_out,
+    )  # fmt: skip
+    return await _queue(
+        db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, "muster", now,
+        now + _NEWS_LASTS,
+    )  # fmt: skip
 
 
 def in_words(minutes: int) -> str:

@@ -70,13 +70,15 @@ create index staff_invitation_staff on staff_invitation (staff_id);
 create table staff_totp (
   totp_id      bigint      generated always as identity primary key,
   staff_id     bigint      not null references staff,
+  family       uuid,                 -- while it is being set up: the session that does, which alone sees and confirms it
   secret       bytea       not null, -- encrypted
   made_at      timestamptz not null,
   confirmed_at timestamptz,
-  last_step    bigint      not null default 0 -- of the last code that was accepted: a code counts once
+  last_step    bigint      not null default 0, -- of the last code that was accepted: a code counts once
+  check ((family is null) = (confirmed_at is not null))
 );
 create unique index staff_totp_confirmed on staff_totp (staff_id) where confirmed_at is not null;
-create unique index staff_totp_unconfirmed on staff_totp (staff_id) where confirmed_at is null;
+create unique index staff_totp_unconfirmed on staff_totp (staff_id, family) where confirmed_at is null;
 
 -- Recovery codes, for a phone that is lost: digests.
 create table staff_recovery_code (
