@@ -21,9 +21,17 @@ from core.errors import Conflict, NotFound
 from core.settings import Settings
 from staff import passkeys
 from staff.account_messages import News, queue_news
-from staff.backoff import ALL_CODES, CODES, TooManyTries, forget_tries, take_try
+from staff.backoff import ALL_CODES, CODES, PASSKEYS, TooManyTries, forget_tries, take_try
 from staff.grants import require_authority
-from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
+from staff.passkeys import (
+    ChallengePurpose,
+    Site,
+    accept_passkey,
+    drop_passkeys,
+    find_passkey_number,
+    list_passkeys,
+    take_challenge,
+)
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
 from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
 from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
@@ -157,14 +165,22 @@ async def sign_in_by_passkey(
 
     Returns:
         The session's token; None where the answer is not in order.
+
+    Raises:
+        TooManyTries: there were too many in the name of this passkey, and they have to wait.
     """
     if not await take_challenge(db, answer, ChallengePurpose.SIGN_IN, now=now):
         return None
+    passkey_id = await find_passkey_number(db, answer)
+    if passkey_id is None:
+        return None
+    await take_try(db, PASSKEYS, f"{passkey_id} {device.came_from}", now=now)
     async with db.transaction():
         staff_id = await accept_passkey(db, site, answer, now=now)
         if staff_id is None:
             return None
         token = await open_session(db, staff_id, now=now, device=device, is_proven=True)
+        await forget_tries(db, PASSKEYS, f"{passkey_id} {device.came_from}")
     if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
         await end_session(db, replaces, now=now, came_from=device.came_from)
     return token

@@ -110,6 +110,7 @@ create table passkey_challenge (
   check ((purpose = 'sign in') = (family is null))
 );
 create index passkey_challenge_expires on passkey_challenge (expires_at);
+create index passkey_challenge_sign_in on passkey_challenge (expires_at) where family is null; -- to keep the newest
 
 -- Tries by what is tried and from where: after a few, each has to wait longer than the one before.
 create table sign_in_backoff (

@@ -316,6 +316,42 @@ async def test_an_answer_of_a_passkey_counts_once(pool: Pool, db: Connection) ->
     assert await by_passkey(db, device.get({"challenge": "A" * 43, "rpId": SITE.host})) is None, "not one of ours"
 
 
+async def test_a_passkey_waits_after_bad_answers_in_its_own_name_alone(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "bob@union.test", "administrator", now=NOW)
+    adas, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    bobs, _ = await make_passkey(db, await sign_in(db, "bob@union.test", now=NOW))
+    for _ in range(100):  # an office that signs in, and somebody on its Wi-Fi whose passkey nobody knows
+        await asked(db)
+        assert await by_passkey(db, PasskeyDevice(SITE.origin).get(await asked(db))) is None
+    assert await by_passkey(db, adas.get(await asked(db))) is not None
+    for _ in range(10):
+        bad = adas.get(await asked(db))
+        bad["response"]["signature"] = "AAAA"
+        assert await by_passkey(db, bad) is None
+    with pytest.raises(TooManyTries, match="2 seconds"):
+        await by_passkey(db, adas.get(await asked(db)))
+    assert await by_passkey(db, bobs.get(await asked(db))) is not None
+    late = NOW + timedelta(seconds=2)
+    assert await by_passkey(db, adas.get(await asked(db, at=late)), at=late) is not None
+
+
+async def test_who_begins_one_sign_in_after_the_other_fills_no_table(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    session = await sign_in(db, "ada@union.test", now=NOW)
+    device, _ = await make_passkey(db, session)
+    monkeypatch.setattr("staff.passkeys._MOST_CHALLENGES", 20)
+    proving = await asked(db, session := await sign_in(db, "ada@union.test", now=NOW))
+    for seconds in range(50):
+        newest = await asked(db, at=NOW + timedelta(seconds=seconds))
+    assert await db.fetchval("select count(*) from passkey_challenge where family is null") == 20
+    assert await by_passkey(db, device.get(newest)) is not None
+    staff = await who(db, session, now=NOW)
+    assert await prove_by_passkey(db, SITE, staff, session, device.get(proving), came_from=NETWORK, now=NOW)
+
+
 async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
     await add_account(db, "ada@union.test", "administrator", now=NOW)
     await add_account(db, "eve@union.test", "viewer", now=NOW)
@@ -400,11 +436,13 @@ async def test_what_a_device_signed_may_be_damaged_anywhere(db: Connection) -> N
         for bad in ("", "AAAA", 5, None, ["x"]):
             answer = device.get(await asked(db))
             answer["response"][name] = bad
+            await db.execute("delete from sign_in_backoff")
             if name == "userHandle" and not bad:
                 continue  # a device may leave it out
             assert await by_passkey(db, answer) is None, (name, bad)
     for name in ("id", "rawId", "type"):
         for bad in ("", "AAAA", 5, None):
+            await db.execute("delete from sign_in_backoff")
             assert await by_passkey(db, device.get(await asked(db)) | {name: bad}) is None, (name, bad)
 
 
