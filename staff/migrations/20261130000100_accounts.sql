@@ -55,7 +55,7 @@ create table staff_invitation (
   role          text        not null,
   unit_id       bigint      references unit,
   ends_at       timestamptz,               -- of the grant
-  invited_by    text        not null,
+  invited_by    jsonb       not null, -- kind, name, id and came_from: their authority is asked for again when it is accepted
   invited_at    timestamptz not null,
   expires_at    timestamptz not null,
   accepted_at   timestamptz,
