@@ -9,10 +9,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from console.guard import SCOPED
+from console.link_requests import REQUESTS, LinkRequests
 from console.live import LIVE, Live
 from console.pages import routes
 from console.rendering import render_page
-from console.sign_in_pages import REQUESTS, LinkRequests, finish_requests
+from console.sign_in_pages import finish_requests
 from core.http.web import RUNTIME
 from people.scope import ScopedPools
 

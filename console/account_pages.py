@@ -71,9 +71,10 @@ async def post_remove_passkey(request: web.Request) -> web.Response:
     try:
         async with runtime.pool.acquire() as db:
             await remove_passkey(
-                db, request[STAFF], int(request.match_info["passkey_id"]), came_from=client_network(request),
-                now=runtime.clock(),
+                db, request[STAFF], int(request.match_info["passkey_id"]), settings=runtime.settings,
+                came_from=client_network(request), now=runtime.clock(),
             )  # fmt: skip
     except Conflict:
         return to(f"{SECOND_FACTOR_PATH}?then=account")
+    await runtime.wake("deliver")
     return to(ACCOUNT)

@@ -62,13 +62,16 @@ def _proof(handler: PageHandler) -> PageHandler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
-            return await handler(request)
+            response = await handler(request)
         except TooManyTries as error:
             return await _proof_page(request, problem=str(error), status=429)
         except Conflict as error:
             if request.content_type == "application/json":
                 return refuse(str(error), status=409)
             return to(f"{SECOND_FACTOR_PATH}?then=account")
+        if request.method == "POST":
+            await request.app[RUNTIME].wake("deliver")  # the owner may have been told by mail
+        return response
 
     return for_staff(guarded, is_proof=True)
 
@@ -88,7 +91,7 @@ async def post_code(request: web.Request) -> web.Response:
     runtime, code = request.app[RUNTIME], (await read_form(request)).get("code", "")
     async with runtime.pool.acquire() as db:
         proof = await prove_by_code(
-            db, request[STAFF], request[TOKEN], code, keys=runtime.settings.secret_key,
+            db, request[STAFF], request[TOKEN], code, settings=runtime.settings,
             came_from=client_network(request), now=runtime.clock(),
         )  # fmt: skip
     if proof is None:
@@ -150,7 +153,14 @@ async def post_new_passkey(request: web.Request) -> web.Response:
     if ours is not None:
         async with runtime.pool.acquire() as db:
             proof = await add_passkey(
-                db, ours, request[STAFF], request[TOKEN], answer, device=device(request), now=runtime.clock()
+                db,
+                ours,
+                request[STAFF],
+                request[TOKEN],
+                answer,
+                settings=runtime.settings,
+                device=device(request),
+                now=runtime.clock(),
             )
     if proof is None:
         return refuse("That passkey could not be set up. Try again, or set up an authenticator app.")
@@ -162,7 +172,7 @@ async def post_new_codes(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
     async with runtime.pool.acquire() as db:
         codes = await renew_recovery_codes(
-            db, request[STAFF], came_from=client_network(request), now=runtime.clock()
+            db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
         )  # fmt: skip
     return render_page(request, "recovery_codes", codes=codes)
 
@@ -196,7 +206,7 @@ async def post_confirm(request: web.Request) -> web.Response:
     try:
         async with runtime.pool.acquire() as db:
             proof = await confirm_app(
-                db, request[STAFF], request[TOKEN], code, keys=runtime.settings.secret_key,
+                db, request[STAFF], request[TOKEN], code, settings=runtime.settings,
                 came_from=client_network(request), now=runtime.clock(),
             )  # fmt: skip
     except TooManyTries as error:
@@ -237,7 +247,9 @@ async def _pending(request: web.Request) -> str | None:
     if not may_set_up(staff, runtime.clock()):
         return None
     async with runtime.pool.acquire() as db:
-        secret = await pending_secret(db, staff.staff_id, keys=runtime.settings.secret_key, now=runtime.clock())
+        secret = await pending_secret(
+            db, staff.staff_id, staff.session, keys=runtime.settings.secret_key, now=runtime.clock()
+        )
     return None if secret is None else secret.get_secret_value()
 
 

@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from console.guard import device, for_anyone, forget_session, session_token, set_session, sign_in_page, site
 from console.json_answers import read_answer, refuse, reply
+from console.link_requests import REQUESTS
 from console.rendering import render_page, to
-from console.sign_in_message import queue_sign_in_link
-from core.access import Actor, ActorKind
 from core.addresses import normalise_email
-from core.db import AWAY
 from core.errors import AddressError
 from core.http.client_network import client_network
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
-from core.runtime import Runtime
-from staff.accounts import find_staff
-from staff.backoff import LINK_REQUESTS, PASSKEYS, TooManyTries, take_try
+from staff.backoff import TooManyTries
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
 from staff.second_factor import sign_in_by_passkey
 from staff.sessions import admit, end_session
-from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, make_requested_link, use_link
+from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, use_link
 
 HOME: Final = "/console/"
-
-log = structlog.get_logger(__name__)
-
-
-class LinkRequests:
-    """Makes the links that were asked for, after the answer: how long it takes must not tell whose mailbox exists."""
-
-    def __init__(self) -> None:
-        self._under_way: set[asyncio.Task[None]] = set()
-
-    def add(self, runtime: Runtime, email: str, came_from: str) -> None:
-        """Make a link for a mailbox, and queue its message, if it is that of somebody on the staff."""
-        task = asyncio.create_task(self._make(runtime, email, came_from))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def done(self) -> None:
-        """Wait for those that are under way."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-
-    async def _make(self, runtime: Runtime, email: str, came_from: str) -> None:
-        settings, now = runtime.settings, runtime.clock()
-        by = Actor(ActorKind.SYSTEM, "sign-in page", None, came_from)
-        try:
-            async with runtime.pool.acquire() as db, db.transaction():
-                path = await make_requested_link(db, email, now=now, by=by)
-                staff = await find_staff(db, email)
-                if path is None or staff is None:
-                    return
-                await queue_sign_in_link(
-                    db, settings, channel="email", sender=settings.email_from, address=staff["email"],
-                    name=staff["name"], link=settings.public_url + path, minutes=REQUESTED_LINK_MINUTES,
-                    until=now + timedelta(minutes=REQUESTED_LINK_MINUTES), by=by.name, now=now,
-                )  # fmt: skip
-            await runtime.wake("deliver")
-        except AWAY:
-            log.warning("a sign-in link could not be made: the database is away")
-        except Exception:
-            log.exception("a sign-in link could not be made")
-
-
-REQUESTS: Final = web.AppKey("link_requests", LinkRequests)
 
 
 def sign_in_routes() -> list[web.RouteDef]:
@@ -103,11 +53,6 @@ async def post_sign_in(request: web.Request) -> web.Response:
         email = normalise_email(typed)
     except AddressError as error:
         return sign_in_page(request, status=422, email=typed, problem=str(error))
-    try:
-        async with runtime.pool.acquire() as db:
-            await take_try(db, LINK_REQUESTS, client_network(request), now=runtime.clock())
-    except TooManyTries as error:
-        return sign_in_page(request, status=429, email=typed, problem=str(error))
     request.app[REQUESTS].add(runtime, email, client_network(request))
     return render_page(request, "link_sent", email=email, minutes=REQUESTED_LINK_MINUTES)
 
@@ -158,12 +103,8 @@ async def post_options(request: web.Request) -> web.Response:
     runtime, ours = request.app[RUNTIME], site(request)
     if ours is None:
         return refuse("Passkeys need HTTPS and a name instead of a number in the address.", status=404)
-    try:
-        async with runtime.pool.acquire() as db:
-            await take_try(db, PASSKEYS, client_network(request), now=runtime.clock())
-            return reply(await authentication_options(db, ours, now=runtime.clock()))
-    except TooManyTries as error:
-        return refuse(str(error), status=429)
+    async with runtime.pool.acquire() as db:
+        return reply(await authentication_options(db, ours, now=runtime.clock()))
 
 
 async def post_passkey(request: web.Request) -> web.Response:
@@ -171,10 +112,13 @@ async def post_passkey(request: web.Request) -> web.Response:
     runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
     token = None
     if ours is not None:
-        async with runtime.pool.acquire() as db:
-            token = await sign_in_by_passkey(
-                db, ours, answer, device=device(request), replaces=session_token(request), now=runtime.clock()
-            )
+        try:
+            async with runtime.pool.acquire() as db:
+                token = await sign_in_by_passkey(
+                    db, ours, answer, device=device(request), replaces=session_token(request), now=runtime.clock()
+                )
+        except TooManyTries as error:
+            return refuse(str(error), status=429)
     if token is None:
         return refuse("That passkey did not work here. Try again, or ask for a link.")
     response = reply({"to": HOME})

@@ -1,7 +1,8 @@
 """Backoff: whoever tries too often waits longer and longer, by account and network.
 
-Nothing is ever locked: a wait has a limit, and what a stranger tries from elsewhere slows down nobody who comes from
-another network, except where codes of one account are guessed from many networks at once.
+Nothing is ever locked: a wait has a limit, and no try counts for a whole network, which an office shares with whoever
+is on its Wi-Fi. What a stranger tries from elsewhere slows down nobody who comes from another network, except where
+codes of one account are guessed from many networks at once.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ class Backoff:
     forgotten_after: timedelta
 
 
-LINK_REQUESTS: Final = Backoff("links", free=30, first=10, longest=900, forgotten_after=timedelta(minutes=15))
-"""Links asked for on the sign-in page, by network: an office signs in at nine."""
-PASSKEYS: Final = Backoff("passkeys", free=60, first=2, longest=60, forgotten_after=timedelta(minutes=15))
-"""Sign-ins by passkey that were begun, by network."""
+LINKS: Final = Backoff("links", free=6, first=30, longest=240, forgotten_after=timedelta(hours=1))
+"""Links asked for on the sign-in page, by account and network. The longest wait is well under the ten minutes that a
+link works: while somebody asks again and again, its owner always has one that works."""
+PASSKEYS: Final = Backoff("passkeys", free=10, first=2, longest=60, forgotten_after=timedelta(minutes=15))
+"""Answers in the name of one passkey that were not in order, by network. To begin is free: it is how an office starts
+its day, and whoever does it all day long is in nobody's way."""
 CODES: Final = Backoff("codes", free=5, first=2, longest=900, forgotten_after=timedelta(hours=6))
 """Codes entered for an account, by network."""
 ALL_CODES: Final = Backoff("all codes", free=20, first=1, longest=60, forgotten_after=timedelta(days=1))

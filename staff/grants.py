@@ -5,7 +5,7 @@ Nobody widens their own grants or gives more than they hold, and the organisatio
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from core.access import Actor, ActorKind, Grant, Permission
+from core.access import Actor, ActorKind, Grant, Permission, Scope
 from core.audit import AuditAction, record
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
@@ -47,6 +47,7 @@ async def give_grant(
     unit_id: int | None = None,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    invitation: Mapping[str, Any] | None = None,
 ) -> int:
     """Give an account a role, with a note in the audit.
 
@@ -57,8 +58,9 @@ async def give_grant(
         by: who gives it: an operator, or staff whose own grants cover it.
         now: the time, aware.
         unit_id: where, with everything below; None for the whole organisation.
-        starts_at: default: now.
+        starts_at: default, and earliest: now.
         ends_at: when it ends by itself; None for never.
+        invitation: the invitation that it comes of, and who made it, for the audit.
 
     Returns:
         The number of the grant.
@@ -67,11 +69,11 @@ async def give_grant(
         InputError: there is no such role, or it would end before it begins.
         Conflict: they hold it already at that time, or whoever gives it may not.
     """
-    kind, begins = find_role(role), starts_at or now
-    if ends_at is not None and ends_at <= max(begins, now):
+    kind, begins = find_role(role), max(starts_at or now, now)  # the rows are history: none that never was
+    if ends_at is not None and ends_at <= begins:
         raise InputError("The grant would end before it begins.", remedy="Choose a later end.")
     async with atomic(db):
-        await db.execute(SQL["lock"])
+        await lock_grants(db)
         await require_authority(db, by, staff_id, unit_id, kind.permissions, now=now)
         if await db.fetchrow(SQL["find_same"], staff_id, kind.name, unit_id, now, ends_at, begins) is not None:
             raise Conflict(
@@ -81,8 +83,8 @@ async def give_grant(
             SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now
         )  # fmt: skip
         await record(
-            db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}", _detail(kind.name, unit_id, begins, ends_at),
-            permission=_permission(by), at=now,
+            db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}",
+            {**_detail(kind.name, unit_id, begins, ends_at), **(invitation or {})}, permission=_permission(by), at=now,
         )  # fmt: skip
         return grant_id
 
@@ -117,16 +119,23 @@ async def revoke_grant(
     """
     name = " ".join(role.lower().split())
     async with atomic(db), keeping_an_administrator(db, now):
-        rows = await db.fetch(SQL["revoke"], staff_id, name, unit_id, everywhere, now, by.name)
+        rows = await db.fetch(SQL["find_to_revoke"], staff_id, name, unit_id, everywhere, now)
         if not rows:
             raise NotFound(f"They are not {name} there.", remedy="See: muster user list")
         for row in rows:
             await require_authority(db, by, staff_id, row["unit_id"], frozenset(), now=now)
+        await db.execute(SQL["revoke"], [row["grant_id"] for row in rows], now, by.name)
+        for row in rows:
             await record(
                 db, by, AuditAction.GRANT_REVOKED, f"staff {staff_id}",
                 _detail(name, row["unit_id"], row["starts_at"], row["ends_at"]), permission=_permission(by), at=now,
             )  # fmt: skip
         return len(rows)
+
+
+async def lock_grants(db: Connection) -> None:
+    """Wait for whoever gives, revokes or disables just now; others wait until the caller's transaction ends."""
+    await db.execute(SQL["lock"])
 
 
 @asynccontextmanager
@@ -140,7 +149,7 @@ async def keeping_an_administrator(db: Connection, now: datetime) -> AsyncIterat
     Raises:
         Conflict: there was an administrator before, and is none after.
     """
-    await db.execute(SQL["lock"])
+    await lock_grants(db)
     before = await count_administrators(db, now)
     yield
     if before and not await count_administrators(db, now):
@@ -193,22 +202,26 @@ async def require_authority(
         raise Conflict("Nobody changes their own grants.", remedy="Ask another administrator.")
     if by.actor_id is not None:  # as they are now: what was revoked while a page was open gives nothing
         by = replace(by, grants=await grants_of(db, by.actor_id, now))
-    for permission in sorted({Permission.GRANT, *permissions} - _given_unheld(by)):
-        if not await _covers(db, by, permission, unit_id):
+    for permission in sorted({Permission.GRANT, *permissions} - await _given_unheld(db, by, unit_id)):
+        if not await _covers(db, by.scope(permission), unit_id):
             raise Conflict(
                 f"You lack the permission “{permission}” there, so you cannot give or take it.",
                 remedy="Ask an administrator of the whole organisation.",
             )
 
 
-def _given_unheld(by: Actor) -> frozenset[Permission]:
-    """Return what an administrator may give without holding it, as nobody who gives access sees vetting's findings."""
-    holds = {grant.role for grant in by.grants}
-    return frozenset(Permission) - ROLES[ADMINISTRATOR].permissions if ADMINISTRATOR in holds else frozenset()
+async def _given_unheld(db: Connection, by: Actor, unit_id: int | None) -> frozenset[Permission]:
+    """Return what an administrator of a unit may give there without holding it.
+
+    Nobody who gives access sees vetting's findings, and vetters have to come from somewhere.
+    """
+    administrator = replace(by, grants=tuple(grant for grant in by.grants if grant.role == ADMINISTRATOR))
+    if not await _covers(db, administrator.scope(Permission.GRANT), unit_id):
+        return frozenset()
+    return frozenset(Permission) - ROLES[ADMINISTRATOR].permissions
 
 
-async def _covers(db: Connection, by: Actor, permission: Permission, unit_id: int | None) -> bool:
-    scope = by.scope(permission)
+async def _covers(db: Connection, scope: Scope, unit_id: int | None) -> bool:
     if scope.is_everywhere or unit_id is None:
         return scope.is_everywhere
     return bool(await db.fetchval(SQL["covers"], unit_id, list(scope.unit_ids)))

@@ -1,8 +1,10 @@
 -- name: list_in_force
--- Grants of an account that are in force; read for every page, so that one revoked counts no longer from then on.
-select role, unit_id from staff_grant
-where staff_id = $1 and revoked_at is null and starts_at <= $2 and (ends_at is null or ends_at > $2)
-order by grant_id;
+-- Grants of an account that are in force; read for every page, so that one revoked counts no longer from then on. A disabled
+-- account has none.
+select g.role, g.unit_id from staff_grant g join staff s using (staff_id)
+where g.staff_id = $1 and g.revoked_at is null and g.starts_at <= $2 and (g.ends_at is null or g.ends_at > $2)
+  and s.disabled_at is null
+order by g.grant_id;
 
 -- name: lock
 -- Lets one transaction at a time give, revoke or disable: two administrators who revoke each other at the same moment
@@ -22,12 +24,17 @@ limit 1;
 insert into staff_grant (staff_id, role, unit_id, starts_at, ends_at, given_by, given_at) values ($1, $2, $3, $4, $5, $6, $7)
 returning grant_id;
 
--- name: revoke
--- Revokes the grants of a role that have not ended, in one unit or in every one; those to come as well.
-update staff_grant set revoked_at = $5, revoked_by = $6
+-- name: find_to_revoke
+-- The grants of a role that have not ended, in one unit or in every one; those to come as well. Nothing is revoked before it
+-- is known that whoever asks may.
+select grant_id, unit_id, starts_at, ends_at from staff_grant
 where staff_id = $1 and role = $2 and ($4 or unit_id is not distinct from $3) and revoked_at is null
   and (ends_at is null or ends_at > $5)
-returning grant_id, unit_id, starts_at, ends_at;
+for update;
+
+-- name: revoke
+-- Revokes grants.
+update staff_grant set revoked_at = $2, revoked_by = $3 where grant_id = any ($1::bigint[]);
 
 -- name: count_administrators
 -- Accounts that can do everything, everywhere, for as long as nobody revokes it: what ends by itself is no stay.

@@ -8,14 +8,14 @@ from typing import Final
 
 import asyncpg
 
-from core.access import Actor, ActorKind
+from core.access import SYSTEM, Actor, ActorKind
 from core.alerts import resolve_alert
 from core.audit import AuditAction, record
 from core.db import Connection, Pool, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff
-from staff.grants import give_grant, require_authority
+from staff.grants import give_grant, lock_grants, require_authority
 from staff.roles import find_role, permissions_of
 from staff.sessions import Device, end_session, open_session
 from staff.tokens import digest_of, is_token, new_token
@@ -72,7 +72,7 @@ async def invite(
         token = new_token()
         invitation_id = await db.fetchval(
             SQL["add_invitation"], digest_of(token), sorted(pieces_of(token)), email, name, kind.name, unit_id, ends_at,
-            by.name, now, now + lasts,
+            by.to_json(), now, now + lasts,
         )  # fmt: skip
         if invitation_id is None:
             remedy = f"Send it again: muster user invite {email} --again. Or first: muster user withdraw {email}"
@@ -95,10 +95,10 @@ async def renew_invitation(
     """
     token = new_token()
     async with atomic(db):
-        row = await db.fetchrow(SQL["renew"], email, digest_of(token), sorted(pieces_of(token)), now + lasts)
-        if row is None:
-            raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
-        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
+        row = await _find_open(db, email, by, now)
+        await db.execute(
+            SQL["renew"], row["invitation_id"], digest_of(token), sorted(pieces_of(token)), now + lasts, by.to_json()
+        )
         await record(db, by, AuditAction.INVITATION_RESENT, f"invitation {row['invitation_id']}", at=now)
         await resolve_alert(db, f"invitation:{row['invitation_id']}")  # that the link before was revoked
     return f"{INVITATION_PATH}/{token}", row["name"]
@@ -111,11 +111,30 @@ async def withdraw_invitation(db: Connection, email: str, *, by: Actor, now: dat
         NotFound: nobody of that address is invited.
     """
     async with atomic(db):
-        row = await db.fetchrow(SQL["withdraw"], email, now)
-        if row is None:
-            raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
-        await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
+        row = await _find_open(db, email, by, now)
+        await db.execute(SQL["withdraw"], row["invitation_id"], now)
         await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", at=now)
+
+
+async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, now: datetime) -> list[str]:
+    """Withdraw what somebody has invited whose access ends, with a note in the audit.
+
+    Args:
+        db: in the transaction that ends it.
+        staff_id: who invited.
+        by: who ends their access.
+        now: the time, aware.
+
+    Returns:
+        The mailboxes of those who were invited.
+    """
+    rows = await db.fetch(SQL["withdraw_of"], staff_id, now)
+    for row in rows:
+        detail = {"why": "the access of whoever invited them has ended"}
+        await record(
+            db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now
+        )  # fmt: skip
+    return sorted(row["email"] for row in rows)
 
 
 async def find_invitation(db: Connection, token: str, *, now: datetime) -> asyncpg.Record | None:
@@ -128,6 +147,8 @@ async def accept_invitation(
 ) -> str | None:
     """Use an invitation: the account exists from now on, its grant begins, and a session is open.
 
+    Whoever invited them must still be one who may give that role there; if not, the invitation is withdrawn.
+
     Args:
         db: outside any transaction.
         token: from the link's path.
@@ -136,7 +157,8 @@ async def accept_invitation(
         replaces: the session token the browser held until now; that session ends.
 
     Returns:
-        The session's token; None if the link is unknown, used, withdrawn or expired, or the account was disabled.
+        The session's token; None if the link is unknown, used, withdrawn or expired, the account was disabled, or
+        whoever invited them may do so no longer.
     """
     if not is_token(token):
         return None
@@ -144,8 +166,15 @@ async def accept_invitation(
         row = await db.fetchrow(SQL["accept"], digest_of(token), now)
         if row is None:
             return None
-        by = Actor(ActorKind.SYSTEM, row["invited_by"], None, device.came_from)
-        account = await add_staff(db, row["email"], row["name"], by=by, now=now)
+        await lock_grants(db)  # so that nobody revokes what is asked about
+        if not await _may_still_invite(db, row, now):
+            await db.execute(SQL["withdraw"], row["invitation_id"], now)
+            why = {"why": "whoever invited them may do so no longer"}
+            await record(
+                db, SYSTEM, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", why, at=now
+            )  # fmt: skip
+            return None
+        account = await add_staff(db, row["email"], row["name"], by=SYSTEM, now=now)
         account = account or await find_staff(db, row["email"])  # None: added by hand meanwhile
         assert account is not None  # one of the two
         if account["disabled_at"] is not None:
@@ -153,7 +182,8 @@ async def accept_invitation(
         staff_id: int = account["staff_id"]
         with contextlib.suppress(Conflict, InputError):  # they hold it by now, or it has ended
             await give_grant(
-                db, staff_id, row["role"], by=by, now=now, unit_id=row["unit_id"], ends_at=row["ends_at"]
+                db, staff_id, row["role"], by=SYSTEM, now=now, unit_id=row["unit_id"], ends_at=row["ends_at"],
+                invitation={"invitation": row["invitation_id"], "invited_by": row["invited_by"]},
             )  # fmt: skip
         await db.execute(SQL["note_account"], row["invitation_id"], staff_id)
         actor = Actor(ActorKind.STAFF, row["email"], staff_id, device.came_from)
@@ -167,3 +197,33 @@ async def accept_invitation(
 async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
     """List open invitations: email, name, role, unit, invited_by, invited_at and expires_at."""
     return await db.fetch(SQL["list_open"])
+
+
+async def forget_old_invitations(db: Connection, *, now: datetime) -> None:
+    """Delete invitations that ended a month ago and were not accepted."""
+    await db.execute(SQL["forget"], now)
+
+
+async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> asyncpg.Record:
+    """Find the open invitation of a mailbox, locked, for whoever may give what it offers.
+
+    Raises:
+        NotFound: nobody of that address is invited.
+        Conflict: that is not for this actor to decide.
+    """
+    row = await db.fetchrow(SQL["find_open"], email)
+    if row is None:
+        raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
+    await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
+    return row
+
+
+async def _may_still_invite(db: Connection, row: asyncpg.Record, now: datetime) -> bool:
+    """Return whether whoever invited somebody may give that role there, as their own grants are now."""
+    invited_by = row["invited_by"]
+    actor = Actor(ActorKind(invited_by["kind"]), invited_by["name"], invited_by["id"], invited_by["came_from"])
+    try:
+        await require_authority(db, actor, None, row["unit_id"], permissions_of(row["role"]), now=now)
+    except Conflict:
+        return False
+    return True

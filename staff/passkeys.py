@@ -41,6 +41,8 @@ from core.http.host_addresses import read_host_address
 SQL: Final = load_queries(__file__)
 
 _CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
+_MOST_CHALLENGES: Final = 5_000
+"""Sign-ins that may be under way at once: sixteen a second, for five minutes."""
 _BAD_ANSWER: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
 """What the library raises for an answer that is not in order, or is none at all."""
 
@@ -227,6 +229,16 @@ async def accept_passkey(db: Connection, site: Site, answer: Mapping[str, Any], 
     return staff_id
 
 
+async def find_passkey_number(db: Connection, answer: Mapping[str, Any]) -> int | None:
+    """Return the number of the passkey in whose name an answer is; None where we know none such."""
+    try:
+        credential_id = base64url_to_bytes(str(answer["rawId"]))
+    except _BAD_ANSWER:
+        return None
+    passkey_id: int | None = await db.fetchval(SQL["find_number"], credential_id)
+    return passkey_id
+
+
 async def list_passkeys(db: Connection, staff_id: int) -> list[asyncpg.Record]:
     """List the passkeys of an account: passkey_id, credential_id, name, made_at and used_at."""
     return await db.fetch(SQL["list_passkeys"], staff_id)
@@ -251,6 +263,8 @@ async def forget_old_challenges(db: Connection, *, now: datetime) -> None:
 async def _challenge(db: Connection, purpose: ChallengePurpose, session: UUID | None, now: datetime) -> bytes:
     challenge = secrets.token_bytes(32)
     await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _CHALLENGE_LIFETIME, now)
+    if session is None:
+        await db.execute(SQL["drop_oldest_challenges"], _MOST_CHALLENGES)
     return challenge
 
 

@@ -3,6 +3,12 @@
 with expired as (delete from passkey_challenge where expires_at < $5)
 insert into passkey_challenge (challenge, purpose, family, expires_at) values ($1, $2, $3, $4);
 
+-- name: drop_oldest_challenges
+-- Of sign-ins that were begun and not ended, the newest stay: whoever begins one after the other fills no table.
+delete from passkey_challenge where challenge in (
+  select challenge from passkey_challenge where family is null order by expires_at desc offset $1
+);
+
 -- name: use_challenge
 -- Uses a challenge up, whatever becomes of the answer; it is answered for its purpose, and in its session, alone.
 delete from passkey_challenge
@@ -30,6 +36,10 @@ select p.passkey_id, p.staff_id, p.public_key, p.sign_count, s.passkey_handle
 from staff_passkey p join staff s using (staff_id)
 where p.credential_id = $1 and s.disabled_at is null
 for update;
+
+-- name: find_number
+-- The number of a passkey, which tries of it are counted by.
+select passkey_id from staff_passkey where credential_id = $1;
 
 -- name: use_passkey
 -- Notes its use and the count it has reached.

@@ -18,10 +18,20 @@ from core.alerts import raise_alert, resolve_alert
 from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
+from core.settings import Settings
 from staff import passkeys
-from staff.backoff import ALL_CODES, CODES, TooManyTries, forget_tries, take_try
+from staff.account_messages import News, queue_news
+from staff.backoff import ALL_CODES, CODES, PASSKEYS, TooManyTries, forget_tries, take_try
 from staff.grants import require_authority
-from staff.passkeys import ChallengePurpose, Site, accept_passkey, drop_passkeys, list_passkeys, take_challenge
+from staff.passkeys import (
+    ChallengePurpose,
+    Site,
+    accept_passkey,
+    drop_passkeys,
+    find_passkey_number,
+    list_passkeys,
+    take_challenge,
+)
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes, use_recovery_code
 from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
 from staff.totp import accept_totp, begin_totp, confirm_totp, drop_totp, has_totp
@@ -62,7 +72,7 @@ def may_set_up(session: Staff, now: datetime) -> bool:
 
 
 async def prove_by_code(
-    db: Connection, session: Staff, token: str, code: str, *, keys: Sequence[SecretStr], came_from: str, now: datetime
+    db: Connection, session: Staff, token: str, code: str, *, settings: Settings, came_from: str, now: datetime
 ) -> Proof | None:
     """Prove the second factor by a code of the app, or by a recovery code.
 
@@ -71,7 +81,7 @@ async def prove_by_code(
         session: who is signed in.
         token: the session's.
         code: as it was typed.
-        keys: MUSTER_SECRET_KEY.
+        settings: have MUSTER_SECRET_KEY, and what the mail to the owner needs.
         came_from: network of the browser.
         now: the time, aware.
 
@@ -102,13 +112,14 @@ async def prove_by_code(
         if is_recovery:
             good = await use_recovery_code(db, session.staff_id, code, now=now)
         else:
-            good = await accept_totp(db, session.staff_id, code, keys=keys, now=now)
+            good = await accept_totp(db, session.staff_id, code, keys=settings.secret_key, now=now)
         if not good:
             await record(db, actor, AuditAction.STAFF_SECOND_FACTOR_FAILED, subject, {"by": "code"}, at=now)
             return None
         if is_recovery:
             left = await count_recovery_codes(db, session.staff_id)
             await record(db, actor, AuditAction.STAFF_RECOVERY_CODE_USED, subject, {"left": left}, at=now)
+            await _tell(db, settings, session, News.RECOVERY_CODE_USED, came_from, now)
         proof = await _proven(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     await forget_tries(db, ALL_CODES, f"{session.staff_id}")
@@ -154,14 +165,22 @@ async def sign_in_by_passkey(
 
     Returns:
         The session's token; None if the answer is not in order.
+
+    Raises:
+        TooManyTries: there were too many in the name of this passkey, and they have to wait.
     """
     if not await take_challenge(db, answer, ChallengePurpose.SIGN_IN, now=now):
         return None
+    passkey_id = await find_passkey_number(db, answer)
+    if passkey_id is None:
+        return None
+    await take_try(db, PASSKEYS, f"{passkey_id} {device.came_from}", now=now)
     async with db.transaction():
         staff_id = await accept_passkey(db, site, answer, now=now)
         if staff_id is None:
             return None
         token = await open_session(db, staff_id, now=now, device=device, is_proven=True)
+        await forget_tries(db, PASSKEYS, f"{passkey_id} {device.came_from}")
     if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
         await end_session(db, replaces, now=now, came_from=device.came_from)
     return token
@@ -175,13 +194,15 @@ async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr]
     """
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
-        await begin_totp(db, session.staff_id, keys=keys, now=now)
+        await begin_totp(db, session.staff_id, session.session, keys=keys, now=now)
 
 
 async def confirm_app(
-    db: Connection, session: Staff, token: str, code: str, *, keys: Sequence[SecretStr], came_from: str, now: datetime
+    db: Connection, session: Staff, token: str, code: str, *, settings: Settings, came_from: str, now: datetime
 ) -> Proof | None:
     """Take the app into use that shows the code; None if it is wrong.
+
+    With the first factor of an account its other sessions end, and its owner is told by mail.
 
     Raises:
         Conflict: there is a second factor, which must be proven first.
@@ -190,11 +211,14 @@ async def confirm_app(
     await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
-        if not await confirm_totp(db, session.staff_id, code, keys=keys, now=now):
+        is_first = not await has_second_factor(db, session.staff_id)
+        if not await confirm_totp(db, session.staff_id, session.session, code, keys=settings.secret_key, now=now):
             return None
         actor, subject = session.actor(came_from), f"staff {session.staff_id}"
-        await record(db, actor, AuditAction.STAFF_TOTP_ADDED, subject, at=now)
+        await record(db, actor, AuditAction.STAFF_TOTP_ADDED, subject, {"first": is_first}, at=now)
+        ended = await _end_others(db, session, came_from, now) if is_first else 0
         proof = await _set_up(db, session, token, "app", came_from, now)
+        await _tell(db, settings, session, News.APP_ADDED, came_from, now, ended)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     return proof
 
@@ -217,6 +241,7 @@ async def add_passkey(
     token: str,
     answer: Mapping[str, Any],
     *,
+    settings: Settings,
     device: Device,
     now: datetime,
 ) -> Proof | None:
@@ -229,17 +254,23 @@ async def add_passkey(
         return None
     async with db.transaction():
         await _lock_to_set_up(db, session, now)
+        is_first = not await has_second_factor(db, session.staff_id)
         passkey_id = await passkeys.add_passkey(db, site, session.staff_id, answer, name=device.browser, now=now)
         if passkey_id is None:
             return None
         await record(
             db, session.actor(device.came_from), AuditAction.STAFF_PASSKEY_ADDED, f"staff {session.staff_id}",
-            {"passkey": passkey_id}, at=now,
+            {"passkey": passkey_id, "first": is_first}, at=now,
         )  # fmt: skip
-        return await _set_up(db, session, token, "passkey", device.came_from, now)
+        ended = await _end_others(db, session, device.came_from, now) if is_first else 0
+        proof = await _set_up(db, session, token, "passkey", device.came_from, now)
+        await _tell(db, settings, session, News.PASSKEY_ADDED, device.came_from, now, ended)
+        return proof
 
 
-async def remove_passkey(db: Connection, session: Staff, passkey_id: int, *, came_from: str, now: datetime) -> bool:
+async def remove_passkey(
+    db: Connection, session: Staff, passkey_id: int, *, settings: Settings, came_from: str, now: datetime
+) -> bool:
     """Remove a passkey of the account; return whether it had it.
 
     Raises:
@@ -253,12 +284,15 @@ async def remove_passkey(db: Connection, session: Staff, passkey_id: int, *, cam
             db, session.actor(came_from), AuditAction.STAFF_PASSKEY_REMOVED, f"staff {session.staff_id}",
             {"passkey": passkey_id}, at=now,
         )  # fmt: skip
+        await _tell(db, settings, session, News.PASSKEY_REMOVED, came_from, now)
         if not await has_second_factor(db, session.staff_id):
             await drop_recovery_codes(db, session.staff_id)  # they stand in for a factor that there is no longer
         return True
 
 
-async def renew_recovery_codes(db: Connection, session: Staff, *, came_from: str, now: datetime) -> list[str]:
+async def renew_recovery_codes(
+    db: Connection, session: Staff, *, settings: Settings, came_from: str, now: datetime
+) -> list[str]:
     """Make new recovery codes, to be shown once; those of before work no longer.
 
     Raises:
@@ -268,6 +302,7 @@ async def renew_recovery_codes(db: Connection, session: Staff, *, came_from: str
         await _lock_to_set_up(db, session, now)
         if not await has_second_factor(db, session.staff_id):
             raise Conflict("There is no second factor yet.", remedy="Set one up first.")
+        await _tell(db, settings, session, News.RECOVERY_CODES_MADE, came_from, now)
         return await _new_codes(db, session, came_from, now)
 
 
@@ -319,6 +354,23 @@ async def _set_up(db: Connection, session: Staff, token: str, what: str, came_fr
     codes = [] if await count_recovery_codes(db, session.staff_id) else await _new_codes(db, session, came_from, now)
     proof = await _proven(db, session, token, what, came_from, now)
     return Proof(proof.token, tuple(codes))
+
+
+async def _end_others(db: Connection, session: Staff, came_from: str, now: datetime) -> int:
+    """End the account's other sessions with its first factor: until now a link was enough to open one."""
+    return await end_others(
+        db, session.staff_id, but=session.session, by=session.actor(came_from), now=now
+    )  # fmt: skip
+
+
+async def _tell(
+    db: Connection, settings: Settings, session: Staff, news: News, came_from: str, now: datetime, signed_out: int = 0
+) -> None:
+    """Tell the account's owner by mail; whoever did it in their place cannot keep it from them."""
+    await queue_news(
+        db, settings, news, address=session.email, name=session.name, came_from=came_from, now=now,
+        signed_out=signed_out,
+    )  # fmt: skip
 
 
 async def _new_codes(db: Connection, session: Staff, came_from: str, now: datetime) -> list[str]:

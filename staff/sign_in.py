@@ -13,6 +13,7 @@ from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff
+from staff.backoff import LINKS, forget_tries
 from staff.grants import give_grant
 from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
 from staff.tokens import digest_of, is_token, new_token
@@ -133,6 +134,7 @@ async def use_link(
         row = await db.fetchrow(SQL["use_link"], digest_of(token), now)
         if row is None:
             return None
+        await forget_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
         return await open_session(
             db, row["staff_id"], now=now, device=device, replaces=replaces, is_proven=row["is_proof"]
         )

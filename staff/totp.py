@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 import pyotp
@@ -30,24 +31,25 @@ _CODE: Final = re.compile(r"[0-9]{6}")
 log = structlog.get_logger(__name__)
 
 
-async def begin_totp(db: Connection, staff_id: int, *, keys: Sequence[SecretStr], now: datetime) -> None:
+async def begin_totp(db: Connection, staff_id: int, session: UUID, *, keys: Sequence[SecretStr], now: datetime) -> None:
     """Make a secret for an app to be set up with; one that is in use stays in use until this one is confirmed.
 
     Args:
         db: in a transaction that has locked the account.
         staff_id: whose.
+        session: in which it is set up, and which alone sees it.
         keys: MUSTER_SECRET_KEY.
         now: the time, aware.
     """
-    await db.execute(SQL["drop_unconfirmed"], staff_id)
-    await db.execute(SQL["add_secret"], staff_id, _box(keys).encrypt(SecretStr(pyotp.random_base32())), now)
+    await db.execute(SQL["drop_replaced"], staff_id, session, now - _SET_UP_TIMEOUT)
+    await db.execute(SQL["add_secret"], staff_id, session, _box(keys).encrypt(SecretStr(pyotp.random_base32())), now)
 
 
 async def pending_secret(
-    db: Connection, staff_id: int, *, keys: Sequence[SecretStr], now: datetime
+    db: Connection, staff_id: int, session: UUID, *, keys: Sequence[SecretStr], now: datetime
 ) -> SecretStr | None:
-    """Return the secret that is being set up; None if there is none, or it is half an hour old."""
-    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_TIMEOUT)
+    """Return the secret that is being set up in a session; None if there is none, or it is half an hour old."""
+    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, session, now - _SET_UP_TIMEOUT)
     return None if row is None else _open(row, keys)
 
 
@@ -63,22 +65,26 @@ def qr_code(uri: str) -> bytes:
     return picture.getvalue()
 
 
-async def confirm_totp(db: Connection, staff_id: int, code: str, *, keys: Sequence[SecretStr], now: datetime) -> bool:
+async def confirm_totp(
+    db: Connection, staff_id: int, session: UUID, code: str, *, keys: Sequence[SecretStr], now: datetime
+) -> bool:
     """Take the new secret into use if the code is one of it; that of before works no longer.
 
     Args:
         db: in a transaction that has locked the account.
         staff_id: whose.
+        session: in which it was made.
         code: as it was typed.
         keys: MUSTER_SECRET_KEY.
         now: the time, aware.
     """
-    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, now - _SET_UP_TIMEOUT)
+    row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, session, now - _SET_UP_TIMEOUT)
     step = None if row is None else _step_of(row, code, keys, now)
     if row is None or step is None:
         return False
     await db.execute(SQL["drop_confirmed"], staff_id)
     await db.execute(SQL["confirm"], row["totp_id"], now, step)
+    await db.execute(SQL["drop_unconfirmed"], staff_id)  # what other sessions had begun
     return True
 
 
@@ -108,6 +114,11 @@ async def drop_totp(db: Connection, staff_id: int) -> bool:
     """Delete all secrets of an account; return whether one was in use."""
     await db.execute(SQL["drop_unconfirmed"], staff_id)
     return bool(await db.execute(SQL["drop_confirmed"], staff_id) != "DELETE 0")
+
+
+async def forget_unconfirmed(db: Connection, *, now: datetime) -> None:
+    """Delete secrets whose set-up was left off."""
+    await db.execute(SQL["forget_unconfirmed"], now - _SET_UP_TIMEOUT)
 
 
 def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: datetime) -> int | None:

@@ -24,7 +24,7 @@ from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
 from messaging.outbox.claim import Claimed, ClaimedTransactional
 from messaging.outbox.concealment import Contents, reveal
-from messaging.outbox.transactional import BY_MACHINE, MessageKind
+from messaging.outbox.transactional import BY_MACHINE, FOR_STAFF
 
 SQL: Final = load_queries(__file__)
 
@@ -195,8 +195,8 @@ class TransactionalComposer:
     def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
         host, replies = self._settings.bounce_host, self._settings.reply_host
         sign_id = self._keyring.sign_id(message.message_id, "bounce")
-        # nobody answers a sign-in mail; an answer that quotes it must not lie where repliers read
-        answered = message.kind != MessageKind.SIGN_IN
+        # an answer that quotes a sign-in mail must not lie where repliers read
+        answered = message.kind not in FOR_STAFF
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
         skeleton = Skeleton(
             _mailbox(self._name, self._from),

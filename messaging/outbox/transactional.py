@@ -9,8 +9,8 @@ What a reply answers is the last message that was sent to its author. A transact
 answered by a digit, so it takes away what the campaign's message before it offered; but those of `KEEPS_MENU` ask
 nothing themselves, and leave it.
 
-Messages are not sent to suppressed addresses and people, with two exceptions by kind: a sign-in link or code for staff,
-and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
+Messages are not sent to suppressed addresses and people, with two exceptions by kind: what staff are sent about their
+accounts, and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class MessageKind(StrEnum):
     """Kind of a transactional message; the values are those of the database's check."""
 
     SIGN_IN = "sign_in"
+    ACCOUNT = "account"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"
     AUTO_REPLY = "auto_reply"
     STAFF_REPLY = "staff_reply"
@@ -44,14 +45,17 @@ class MessageKind(StrEnum):
 
 
 KINDS: Final = {
-    MessageKind.SIGN_IN: "a sign-in link, invitation or warning for staff",
+    MessageKind.SIGN_IN: "a sign-in link for staff",
+    MessageKind.ACCOUNT: "an invitation to the staff, or news of an account",
     MessageKind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
     MessageKind.AUTO_REPLY: "an automatic answer",
     MessageKind.STAFF_REPLY: "a staff reply",
     MessageKind.TEST: "a test",
 }
 """Phrase for a message of each kind."""
-BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
+FOR_STAFF: Final = frozenset({MessageKind.SIGN_IN, MessageKind.ACCOUNT})
+"""Kinds about accounts: no suppression stops them, and nobody answers them."""
+BY_MACHINE: Final = FOR_STAFF | {MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY}
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
 
 KEEPS_MENU: Final = frozenset({MessageKind.AUTO_REPLY, MessageKind.OPT_OUT_CONFIRMED})

@@ -156,7 +156,7 @@ def sign_out(email: str, actor: Actor) -> None:
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from console.sign_in_message import in_words
+    from staff.account_messages import in_words
 
     click.echo(words)
     if not sent:
@@ -234,7 +234,7 @@ async def _make_link(
     runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
     """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
-    from console.sign_in_message import queue_sign_in_link
+    from staff.account_messages import queue_sign_in_link
     from staff.accounts import find_staff
     from staff.sign_in import make_sign_in_link
 
@@ -288,21 +288,26 @@ async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 async def _change(email: str, what: AuditAction, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
     from staff.accounts import disable_staff, enable_staff
+    from staff.invitations import withdraw_invitations_of
     from staff.sign_in import end_access
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         now, staff = runtime.clock(), await find_account(db, email)
-        staff_id = staff["staff_id"]
+        staff_id, withdrawn = staff["staff_id"], list[str]()
         if what is AuditAction.STAFF_ENABLED:
             await enable_staff(db, staff_id)
             await record(db, by, what, f"staff {staff_id}", at=now)
             return ""
         if what is AuditAction.STAFF_DISABLED:
             await disable_staff(db, staff_id, now)
+            withdrawn = await withdraw_invitations_of(db, staff_id, by=by, now=now)
             await warn_of_few_administrators(db, now)
         sessions, links = await end_access(db, staff_id, now=now)
         await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
-        return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
+        ended = f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
+        return (
+            f"{ended} Withdrawn, as they had sent it: the invitation of {', '.join(withdrawn)}." if withdrawn else ended
+        )
 
 
 for _further in (grant, revoke, invite, withdraw, sessions, reset):

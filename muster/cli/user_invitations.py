@@ -81,7 +81,7 @@ async def _again(email: str, days: int, by: Actor) -> str:
 
 
 async def _queue(runtime: Runtime, db: Connection, email: str, name: str, path: str, days: int, by: Actor) -> None:
-    from console.account_messages import queue_invitation
+    from staff.account_messages import queue_invitation
 
     settings, now = runtime.settings, runtime.clock()
     await queue_invitation(

@@ -117,7 +117,7 @@ async def _reset(email: str, by: Actor) -> list[str]:
 async def _tell(
     runtime: Runtime, db: Connection, channel: ChannelName, address: str, name: str, by: Actor
 ) -> None:  # fmt: skip
-    from console.account_messages import queue_reset_notice
+    from staff.account_messages import queue_reset_notice
 
     await queue_reset_notice(
         db, runtime.settings, channel=channel, sender=sender_of(runtime.settings, channel), address=address, name=name,

@@ -55,7 +55,7 @@ create table staff_invitation (
   role          text        not null,
   unit_id       bigint      references unit,
   ends_at       timestamptz,               -- of the grant
-  invited_by    text        not null,
+  invited_by    jsonb       not null, -- kind, name, id and came_from: their authority is asked for again when it is accepted
   invited_at    timestamptz not null,
   expires_at    timestamptz not null,
   accepted_at   timestamptz,
@@ -70,13 +70,15 @@ create index staff_invitation_staff on staff_invitation (staff_id);
 create table staff_totp (
   totp_id      bigint      generated always as identity primary key,
   staff_id     bigint      not null references staff,
+  family       uuid,                 -- while it is being set up: the session that does, which alone sees and confirms it
   secret       bytea       not null, -- encrypted
   made_at      timestamptz not null,
   confirmed_at timestamptz,
-  last_step    bigint      not null default 0 -- of the last code that was accepted: a code counts once
+  last_step    bigint      not null default 0, -- of the last code that was accepted: a code counts once
+  check ((family is null) = (confirmed_at is not null))
 );
 create unique index staff_totp_confirmed on staff_totp (staff_id) where confirmed_at is not null;
-create unique index staff_totp_unconfirmed on staff_totp (staff_id) where confirmed_at is null;
+create unique index staff_totp_unconfirmed on staff_totp (staff_id, family) where confirmed_at is null;
 
 -- Recovery codes, for a phone that is lost: digests.
 create table staff_recovery_code (
@@ -108,6 +110,7 @@ create table passkey_challenge (
   check ((purpose = 'sign in') = (family is null))
 );
 create index passkey_challenge_expires on passkey_challenge (expires_at);
+create index passkey_challenge_sign_in on passkey_challenge (expires_at) where family is null; -- to keep the newest
 
 -- Tries by what is tried and from where: after a few, each has to wait longer than the one before.
 create table sign_in_backoff (

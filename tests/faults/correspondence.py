@@ -14,12 +14,12 @@ from typing import Final
 
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import MailThread, send_staff_reply
-from console.sign_in_message import queue_sign_in_link
 from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict
 from messaging.states import ChannelName
 from muster.operator import operator
+from staff.account_messages import queue_sign_in_link
 from staff.sign_in import make_sign_in_link
 from tests.faults.servers import MAIL_FROM, SMS_FROM, STAFF, STAFF_PHONE
 from tests.faults.stage import Stage

@@ -9,6 +9,7 @@ import pyotp
 from pydantic import SecretStr
 
 from core.db import Connection
+from core.settings import Settings
 from muster.operator import operator
 from staff.accounts import add_staff
 from staff.grants import give_grant
@@ -21,6 +22,7 @@ EVERYDAY_ROLE: Final = "campaigner"
 """Role that opens every page of the console by a link alone: it needs no second factor."""
 BY: Final = operator("olga")
 KEYS: Final = (SecretStr("a quiet river of nine green otters at dawn"),)
+SETTINGS: Final = Settings().model_copy(update={"secret_key": KEYS, "organisation": "The Union"})
 NETWORK: Final = "192.0.2.0/24"
 
 
@@ -53,9 +55,9 @@ async def set_up_app(db: Connection, token: str, *, now: datetime) -> tuple[pyot
     """Set up an authenticator app; return it, the session's new token, and the recovery codes."""
     staff = await who(db, token, now=now)
     await begin_app(db, staff, keys=KEYS, now=now)
-    secret = await pending_secret(db, staff.staff_id, keys=KEYS, now=now)
+    secret = await pending_secret(db, staff.staff_id, staff.session, keys=KEYS, now=now)
     assert secret is not None
     app = pyotp.TOTP(secret.get_secret_value())
-    proof = await confirm_app(db, staff, token, app.at(now), keys=KEYS, came_from=NETWORK, now=now)
+    proof = await confirm_app(db, staff, token, app.at(now), settings=SETTINGS, came_from=NETWORK, now=now)
     assert proof is not None
     return app, proof.token, proof.recovery_codes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from core.errors import Conflict, InputError, NotFound
 from staff.accounts import disable_staff
 from staff.grant_file import give_from_file
 from staff.grants import count_administrators, give_grant, grants_of, list_grants, revoke_grant
-from staff.roles import ROLES
+from staff.roles import ROLES, Role
 from tests.support.electorate import add_unit
 from tests.support.staff_accounts import BY, add_account
 
@@ -104,6 +105,40 @@ async def test_staff_give_no_more_than_they_answer_for(db: Connection) -> None:
     assert len(await grants_of(db, bob, NOW)) == 3, "all or nothing"
     permission = await db.fetchval("select permission from audit_shown where actor = 'ada@union.test' limit 1")
     assert permission == Permission.GRANT
+
+
+async def test_who_may_not_revoke_has_not_revoked(db: Connection) -> None:
+    north = await add_unit(db, "North", "region")
+    regional = await add_account(db, "ada@union.test", "administrator", now=NOW, unit=north)
+    bob = await add_account(db, "bob@union.test", "viewer", now=NOW)
+    async with db.transaction():  # a caller who goes on after the refusal
+        with contextlib.suppress(Conflict):
+            await revoke_grant(db, bob, "viewer", by=await acting(db, regional), now=NOW)
+    assert [grant.role for grant in await grants_of(db, bob, NOW)] == ["viewer"]
+    assert await db.fetchval("select count(*) from audit_shown where action = 'grant.revoked'") == 0
+
+
+async def test_an_administrator_gives_vetting_where_they_are_administrator(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = {**ROLES, "granter": Role("granter", "gives access", frozenset({Permission.GRANT}))}
+    for module in ("staff.grants", "staff.roles"):
+        monkeypatch.setattr(f"{module}.ROLES", roles)
+    north = await add_unit(db, "North", "region")
+    ada = await add_account(db, "ada@union.test", "granter", now=NOW)
+    await give_grant(db, ada, "administrator", by=BY, now=NOW, unit_id=north)
+    bob = await add_account(db, "bob@union.test", now=NOW)
+    with pytest.raises(Conflict, match="lack the permission “vet”"):
+        await give_grant(db, bob, "vetter", by=await acting(db, ada), now=NOW)
+    await give_grant(db, bob, "vetter", by=await acting(db, ada), now=NOW, unit_id=north)
+
+
+async def test_a_grant_does_not_begin_in_the_past(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", now=NOW)
+    await give_grant(db, ada, "viewer", by=BY, now=NOW, starts_at=NOW - timedelta(days=2000))
+    assert [row["starts_at"] for row in await list_grants(db, now=NOW)] == [NOW]
+    with pytest.raises(InputError, match="before it begins"):
+        await give_grant(db, ada, "rep", by=BY, now=NOW, starts_at=NOW - timedelta(days=9), ends_at=NOW)
 
 
 async def test_what_was_revoked_while_a_page_was_open_gives_nothing(db: Connection) -> None:

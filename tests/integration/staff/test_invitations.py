@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from core.access import Actor, ActorKind
 from core.db import Connection, Pool
 from core.errors import Conflict, InputError, NotFound
-from staff.grants import grants_of
+from staff.accounts import disable_staff
+from staff.grants import grants_of, revoke_grant
 from staff.invitations import (
     INVITATION_LASTS,
     INVITATION_PATH,
@@ -20,8 +22,10 @@ from staff.invitations import (
     list_invitations,
     renew_invitation,
     withdraw_invitation,
+    withdraw_invitations_of,
 )
 from staff.quoted_links import without_links
+from staff.retention import forget_expired
 from staff.sessions import Device, admit
 from tests.support.electorate import add_unit
 from tests.support.staff_accounts import BY, NETWORK, add_account, sign_in
@@ -156,3 +160,76 @@ async def test_an_invitation_that_comes_back_from_outside_is_masked_and_ends(db:
     assert "muster user invite ada@union.test --again" in await db.fetchval("select remedy from alert")
     await renew_invitation(db, ADA, by=BY, now=NOW)
     assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+
+
+async def administrators(db: Connection) -> tuple[int, Actor]:
+    """An administrator who invites, beside another one who stays."""
+    await add_account(db, "olga@union.test", "administrator", now=NOW)
+    bob = await add_account(db, "bob@union.test", "administrator", now=NOW)
+    return bob, Actor(ActorKind.STAFF, "bob@union.test", bob, NETWORK)
+
+
+@pytest.mark.parametrize("ends", ["revoked", "disabled", "renewed"])
+async def test_an_invitation_counts_no_longer_than_its_senders_authority(db: Connection, ends: str) -> None:
+    bob, actor = await administrators(db)
+    token = (await invite(db, ADA, "Ada", "administrator", by=actor, now=NOW)).rpartition("/")[2]
+    if ends == "disabled":
+        async with db.transaction():
+            await disable_staff(db, bob, NOW)
+    else:
+        await revoke_grant(db, bob, "administrator", by=BY, now=NOW)
+    if ends == "renewed":  # by somebody who may
+        token = (await renew_invitation(db, ADA, by=BY, now=NOW))[0].rpartition("/")[2]
+        assert await accept(db, token) is not None
+        return
+    assert await accept(db, token) is None
+    assert await find_invitation(db, token, now=NOW) is None
+    assert await db.fetchval("select count(*) from staff where email = $1", ADA) == 0
+    noted = await db.fetchrow("select actor, detail from audit_shown where action = 'invitation.withdrawn'")
+    assert tuple(noted or ()) == ("muster", {"why": "whoever invited them may do so no longer"})
+
+
+async def test_the_grant_of_an_invitation_is_recorded_as_what_it_is(db: Connection) -> None:
+    bob, actor = await administrators(db)
+    token = (await invite(db, ADA, "Ada", "rep", by=actor, now=NOW)).rpartition("/")[2]
+    assert await accept(db, token) is not None
+    row = await db.fetchrow(
+        "select actor_kind, actor, came_from, detail from audit_shown where action = 'grant.given'"
+        " order by audit_id desc"
+    )
+    assert row is not None
+    assert (row["actor_kind"], row["actor"], row["came_from"]) == ("system", "muster", "")
+    sender = {"kind": "staff", "name": "bob@union.test", "id": bob, "came_from": NETWORK}
+    assert (row["detail"]["invited_by"], row["detail"]["role"]) == (sender, "rep")
+    assert row["detail"]["invitation"] == await db.fetchval("select invitation_id from staff_invitation")
+
+
+async def test_what_somebody_invited_is_withdrawn_with_their_access(db: Connection) -> None:
+    bob, actor = await administrators(db)
+    token = (await invite(db, ADA, "Ada", "rep", by=actor, now=NOW)).rpartition("/")[2]
+    await invite(db, "eve@union.test", "Eve", "rep", by=BY, now=NOW)
+    assert await withdraw_invitations_of(db, bob, by=BY, now=NOW) == [ADA]
+    assert await accept(db, token) is None
+    assert [row["email"] for row in await list_invitations(db)] == ["eve@union.test"]
+
+
+async def test_who_may_not_change_an_invitation_has_not_changed_it(db: Connection) -> None:
+    leeds = await add_unit(db, "Leeds")
+    regional = await add_account(db, "bob@union.test", "administrator", now=NOW, unit=leeds)
+    actor, token = Actor(ActorKind.STAFF, "bob@union.test", regional, NETWORK), await invited(db)
+    async with db.transaction():  # a caller who goes on after the refusal
+        for forbidden in (withdraw_invitation, renew_invitation):
+            with contextlib.suppress(Conflict):
+                await forbidden(db, ADA, by=actor, now=NOW)
+    assert await accept(db, token) is not None
+
+
+async def test_invitations_that_nobody_accepted_are_forgotten_after_a_month(db: Connection) -> None:
+    await invited(db)
+    await invite(db, "eve@union.test", "Eve", "rep", by=BY, now=NOW)
+    await withdraw_invitation(db, "eve@union.test", by=BY, now=NOW)
+    taken = (await invite(db, "bob@union.test", "Bob", "rep", by=BY, now=NOW)).rpartition("/")[2]
+    assert await accept(db, taken) is not None
+    for days, left in ((30, 3), (31, 2), (37, 2), (38, 1)):
+        await forget_expired(db, now=NOW + timedelta(days=days))
+        assert await db.fetchval("select count(*) from staff_invitation") == left, days

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyotp
 import pytest
 
 from core.access import Actor, ActorKind
@@ -16,6 +17,7 @@ from staff.backoff import TooManyTries
 from staff.grants import revoke_grant
 from staff.passkeys import Site, authentication_options, site_of
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
+from staff.retention import forget_expired
 from staff.second_factor import (
     add_passkey,
     begin_app,
@@ -31,9 +33,9 @@ from staff.second_factor import (
 )
 from staff.sessions import Device, admit
 from staff.sign_in import make_sign_in_link, use_link
-from staff.totp import accept_totp
+from staff.totp import accept_totp, pending_secret
 from tests.support.passkey_device import PasskeyDevice
-from tests.support.staff_accounts import BY, KEYS, NETWORK, add_account, set_up_app, sign_in, who
+from tests.support.staff_accounts import BY, KEYS, NETWORK, SETTINGS, add_account, set_up_app, sign_in, who
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SITE = Site("https://muster.union.test", "muster.union.test", "The Union")
@@ -42,14 +44,14 @@ LAPTOP = Device("Firefox on Windows", NETWORK)
 
 async def prove(db: Connection, token: str, code: str, *, at: datetime, came_from: str = NETWORK) -> str | None:
     staff = await who(db, token, now=at)
-    proof = await prove_by_code(db, staff, token, code, keys=KEYS, came_from=came_from, now=at)
+    proof = await prove_by_code(db, staff, token, code, settings=SETTINGS, came_from=came_from, now=at)
     return None if proof is None else proof.token
 
 
 async def make_passkey(db: Connection, token: str, *, at: datetime = NOW) -> tuple[PasskeyDevice, str]:
     device, staff = PasskeyDevice(SITE.origin), await who(db, token, now=at)
     options = json.loads(await passkey_options(db, SITE, staff, now=at))
-    proof = await add_passkey(db, SITE, staff, token, device.create(options), device=LAPTOP, now=at)
+    proof = await add_passkey(db, SITE, staff, token, device.create(options), settings=SETTINGS, device=LAPTOP, now=at)
     assert proof is not None
     return device, proof.token
 
@@ -147,12 +149,12 @@ async def test_a_recovery_code_lets_in_once(db: Connection) -> None:
 async def test_new_recovery_codes_end_the_old_ones(db: Connection) -> None:
     await add_account(db, "ada@union.test", "approver", now=NOW)
     _, token, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
-    fresh = await renew_recovery_codes(db, await who(db, token, now=NOW), came_from=NETWORK, now=NOW)
+    fresh = await renew_recovery_codes(db, await who(db, token, now=NOW), settings=SETTINGS, came_from=NETWORK, now=NOW)
     assert not set(fresh) & set(codes)
     assert await prove(db, await sign_in(db, "ada@union.test", now=NOW), codes[0], at=NOW) is None
     late = NOW + timedelta(minutes=10)
     with pytest.raises(Conflict, match="proven first"):
-        await renew_recovery_codes(db, await who(db, token, now=late), came_from=NETWORK, now=late)
+        await renew_recovery_codes(db, await who(db, token, now=late), settings=SETTINGS, came_from=NETWORK, now=late)
 
 
 async def test_a_proof_is_fresh_for_ten_minutes(db: Connection) -> None:
@@ -206,21 +208,81 @@ async def test_codes_guessed_from_many_networks_are_slowed_down_but_recovery_cod
     assert await prove(db, token, codes[0], at=NOW, came_from="203.0.113.0/24") is not None
 
 
+async def told(db: Connection) -> list[str]:
+    """Subjects of the mails to an account's owner."""
+    rows = await db.fetch("select content->>'subject' as subject from transactional order by message_id")
+    return [row["subject"].removesuffix(" at The Union on Muster") for row in rows]
+
+
+async def test_a_secret_is_seen_and_confirmed_in_its_own_session_alone(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
+    own, thief = [await sign_in(db, "ada@union.test", now=NOW) for _ in range(2)]
+    session, other = await who(db, own, now=NOW), await who(db, thief, now=NOW)
+    await begin_app(db, session, keys=KEYS, now=NOW)
+    assert await pending_secret(db, ada, other.session, keys=KEYS, now=NOW) is None
+    secret = await pending_secret(db, ada, session.session, keys=KEYS, now=NOW)
+    assert secret is not None
+    await begin_app(db, other, keys=KEYS, now=NOW)  # the other way round: Ada would confirm the thief's
+    assert await pending_secret(db, ada, session.session, keys=KEYS, now=NOW) == secret
+    code = pyotp.TOTP(secret.get_secret_value()).at(NOW)
+    assert await confirm_app(db, other, thief, code, settings=SETTINGS, came_from="x", now=NOW) is None
+    proof = await confirm_app(db, session, own, code, settings=SETTINGS, came_from=NETWORK, now=NOW)
+    assert proof is not None
+    assert await admit(db, thief, now=NOW) is None, "whoever had a link was in until now"
+    assert await admit(db, proof.token, now=NOW) is not None
+    assert await db.fetchval("select count(*) from staff_totp") == 1
+    noted = await db.fetch("select action, detail from audit_shown where action ~ 'totp|ended' order by audit_id")
+    assert [tuple(row) for row in noted] == [
+        ("staff.totp_added", {"first": True}), ("staff.sessions_ended", {"sessions": 1}),
+    ]  # fmt: skip
+    assert await told(db) == ["An authenticator app was set up"]
+    text = await db.fetchval("select content->>'text' from transactional")
+    assert "from network 192.0.2.0/24. Wherever else you were signed in, you were signed out." in text
+
+
+async def test_a_set_up_that_was_left_off_is_forgotten(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await begin_app(db, await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW), keys=KEYS, now=NOW)
+    for minutes, left in ((29, 1), (30, 0)):
+        await forget_expired(db, now=NOW + timedelta(minutes=minutes))
+        assert await db.fetchval("select count(*) from staff_totp") == left
+
+
+async def test_the_owner_is_told_of_each_change(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "approver", now=NOW)
+    _, token, codes = await set_up_app(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW)
+    _, token = await make_passkey(db, token)
+    session = await who(db, token, now=NOW)
+    passkey_id = await db.fetchval("select passkey_id from staff_passkey")
+    await remove_passkey(db, session, passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW)
+    elsewhere = await prove(db, await sign_in(db, "ada@union.test", now=NOW), codes[0], at=NOW)
+    assert await admit(db, elsewhere, now=NOW) is not None
+    assert await admit(db, token, now=NOW) is not None, "another factor ends no session"
+    await renew_recovery_codes(db, session, settings=SETTINGS, came_from=NETWORK, now=NOW)
+    assert await told(db) == [
+        "An authenticator app was set up", "A passkey was added", "A passkey was removed", "A recovery code was used",
+        "New recovery codes were made",
+    ]  # fmt: skip
+    assert {row["address"] for row in await db.fetch("select address from message")} == {"ada@union.test"}
+
+
 async def test_a_link_alone_does_not_replace_a_second_factor(db: Connection) -> None:
     await add_account(db, "ada@union.test", "approver", now=NOW)
-    stolen = await sign_in(db, "ada@union.test", now=NOW)
+    own, stolen = await sign_in(db, "ada@union.test", now=NOW), await sign_in(db, "ada@union.test", now=NOW)
     before = await who(db, stolen, now=NOW)  # as a page that was opened before the owner set anything up
     await begin_app(db, before, keys=KEYS, now=NOW)
-    await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    await make_passkey(db, own)
+    assert await admit(db, stolen, now=NOW) is None, "it ended with the first factor"
+    stolen = await sign_in(db, "ada@union.test", now=NOW)
     for session in (before, await who(db, stolen, now=NOW)):
         with pytest.raises(Conflict, match="proven first"):
             await begin_app(db, session, keys=KEYS, now=NOW)
         with pytest.raises(Conflict, match="proven first"):
-            await confirm_app(db, session, stolen, "123456", keys=KEYS, came_from=NETWORK, now=NOW)
+            await confirm_app(db, session, stolen, "123456", settings=SETTINGS, came_from=NETWORK, now=NOW)
         with pytest.raises(Conflict, match="proven first"):
             await passkey_options(db, SITE, session, now=NOW)
         with pytest.raises(Conflict, match="proven first"):
-            await remove_passkey(db, session, 1, came_from=NETWORK, now=NOW)
+            await remove_passkey(db, session, 1, settings=SETTINGS, came_from=NETWORK, now=NOW)
 
 
 async def test_a_passkey_signs_in_and_is_both_factors(db: Connection) -> None:
@@ -252,6 +314,42 @@ async def test_an_answer_of_a_passkey_counts_once(pool: Pool, db: Connection) ->
     late = device.get(await asked(db))
     assert await by_passkey(db, late, at=NOW + timedelta(minutes=5)) is None, "the challenge ran out"
     assert await by_passkey(db, device.get({"challenge": "A" * 43, "rpId": SITE.host})) is None, "not one of ours"
+
+
+async def test_a_passkey_waits_after_bad_answers_in_its_own_name_alone(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    await add_account(db, "bob@union.test", "administrator", now=NOW)
+    adas, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    bobs, _ = await make_passkey(db, await sign_in(db, "bob@union.test", now=NOW))
+    for _ in range(100):  # an office that signs in, and somebody on its Wi-Fi whose passkey nobody knows
+        await asked(db)
+        assert await by_passkey(db, PasskeyDevice(SITE.origin).get(await asked(db))) is None
+    assert await by_passkey(db, adas.get(await asked(db))) is not None
+    for _ in range(10):
+        bad = adas.get(await asked(db))
+        bad["response"]["signature"] = "AAAA"
+        assert await by_passkey(db, bad) is None
+    with pytest.raises(TooManyTries, match="2 seconds"):
+        await by_passkey(db, adas.get(await asked(db)))
+    assert await by_passkey(db, bobs.get(await asked(db))) is not None
+    late = NOW + timedelta(seconds=2)
+    assert await by_passkey(db, adas.get(await asked(db, at=late)), at=late) is not None
+
+
+async def test_who_begins_one_sign_in_after_the_other_fills_no_table(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    session = await sign_in(db, "ada@union.test", now=NOW)
+    device, _ = await make_passkey(db, session)
+    monkeypatch.setattr("staff.passkeys._MOST_CHALLENGES", 20)
+    proving = await asked(db, session := await sign_in(db, "ada@union.test", now=NOW))
+    for seconds in range(50):
+        newest = await asked(db, at=NOW + timedelta(seconds=seconds))
+    assert await db.fetchval("select count(*) from passkey_challenge where family is null") == 20
+    assert await by_passkey(db, device.get(newest)) is not None
+    staff = await who(db, session, now=NOW)
+    assert await prove_by_passkey(db, SITE, staff, session, device.get(proving), came_from=NETWORK, now=NOW)
 
 
 async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
@@ -314,11 +412,13 @@ async def test_a_passkey_is_set_up_in_the_session_that_asked(db: Connection) -> 
     options = json.loads(await passkey_options(db, SITE, await who(db, ada, now=NOW), now=NOW))
     device = PasskeyDevice(SITE.origin)
     answer, session = device.create(options), await who(db, eve, now=NOW)
-    assert await add_passkey(db, SITE, session, eve, answer, device=LAPTOP, now=NOW) is None
+    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None
     device, _ = await make_passkey(db, ada)
     again = json.loads(await passkey_options(db, SITE, session, now=NOW))
     answer = device.create(again)
-    assert await add_passkey(db, SITE, session, eve, answer, device=LAPTOP, now=NOW) is None, "it is Ada's already"
+    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None, (
+        "it is Ada's already"
+    )
     assert await db.fetchval("select count(*) from staff_passkey") == 1
 
 
@@ -336,11 +436,13 @@ async def test_what_a_device_signed_may_be_damaged_anywhere(db: Connection) -> N
         for bad in ("", "AAAA", 5, None, ["x"]):
             answer = device.get(await asked(db))
             answer["response"][name] = bad
+            await db.execute("delete from sign_in_backoff")
             if name == "userHandle" and not bad:
                 continue  # a device may leave it out
             assert await by_passkey(db, answer) is None, (name, bad)
     for name in ("id", "rawId", "type"):
         for bad in ("", "AAAA", 5, None):
+            await db.execute("delete from sign_in_backoff")
             assert await by_passkey(db, device.get(await asked(db)) | {name: bad}) is None, (name, bad)
 
 
@@ -356,8 +458,12 @@ async def test_the_last_passkey_takes_the_recovery_codes_with_it(db: Connection)
     _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
     passkey_id = await db.fetchval("select passkey_id from staff_passkey")
     assert await count_recovery_codes(db, ada) == HOW_MANY
-    assert not await remove_passkey(db, await who(db, token, now=NOW), passkey_id + 1, came_from=NETWORK, now=NOW)
-    assert await remove_passkey(db, await who(db, token, now=NOW), passkey_id, came_from=NETWORK, now=NOW)
+    assert not await remove_passkey(
+        db, await who(db, token, now=NOW), passkey_id + 1, settings=SETTINGS, came_from=NETWORK, now=NOW
+    )
+    assert await remove_passkey(
+        db, await who(db, token, now=NOW), passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW
+    )
     assert await count_recovery_codes(db, ada) == 0
 
 

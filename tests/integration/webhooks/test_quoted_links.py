@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from console.sign_in_message import queue_sign_in_link
 from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.history import history
 from muster.operator import operator
+from staff.account_messages import queue_sign_in_link
 from staff.sign_in import link_works, make_sign_in_link
 from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person, add_unit
