@@ -230,7 +230,7 @@ async def accept_passkey(db: Connection, site: Site, answer: Mapping[str, Any], 
 
 
 async def find_passkey_number(db: Connection, answer: Mapping[str, Any]) -> int | None:
-    """Return the number of the passkey in whose name an answer is; None where we know none such."""
+    """Return the number of the passkey in whose name an answer is; None if we know none such."""
     try:
         credential_id = base64url_to_bytes(str(answer["rawId"]))
     except _BAD_ANSWER:
