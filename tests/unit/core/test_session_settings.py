@@ -91,7 +91,7 @@ def test_no_code_changes_the_settings_of_a_session() -> None:
 
 def test_the_sources_are_read() -> None:
     read = list(sources())
-    assert {path.suffix for path in read} == {".py", ".sql", ".psql"}
+    assert {path.suffix for path in read} == {".py", ".sql"}
     assert len(read) > 400
     kept = [piece for path in read for piece in pieces(path) if "set_config" in piece]
     assert len(kept) > 4, "otherwise nothing was looked at"
