@@ -74,7 +74,7 @@ def pieces(path: Path) -> Iterator[str]:
 
 def sources() -> Iterator[Path]:
     for package in PACKAGES:
-        for suffix in ("*.py", "*.sql", "*.psql"):
+        for suffix in ("*.py", "*.sql"):
             yield from sorted((ROOT / package).rglob(suffix))
 
 
