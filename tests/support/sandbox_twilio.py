@@ -64,12 +64,6 @@ async def open_hook(token: str = QUICK.auth_token) -> AsyncIterator[Hook]:
     await runner.cleanup()
 
 
-@pytest.fixture
-async def hook() -> AsyncIterator[Hook]:
-    async with open_hook() as opened:
-        yield opened
-
-
 class Sdk:
     """The official client, pointed at the sandbox; its calls block, so each goes to a thread."""
 
@@ -102,19 +96,6 @@ def _basic(sandbox: Sandbox) -> str:
 
 
 SERVICE = "MG" + "0" * 32
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig(twilio=QUICK)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def sdk(sandbox: Sandbox) -> AsyncIterator[Sdk]:
-    made = Sdk(sandbox)
-    yield made
-    made.close()
 
 
 @asynccontextmanager

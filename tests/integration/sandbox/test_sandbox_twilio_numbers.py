@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 
-from sandbox import Sandbox, SandboxConfig, open_sandbox
+from sandbox import Sandbox
 from sandbox.twilio.magic import FROM, TO
 from tests.support.sandbox_twilio import OURS, QUICK, Hook, Sdk, _basic, refusal
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig(twilio=QUICK)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def sdk(sandbox: Sandbox) -> AsyncIterator[Sdk]:
-    made = Sdk(sandbox)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("number", [number for number, trick in TO.items() if trick.refuse])
