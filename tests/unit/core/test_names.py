@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from core.settings import ROOT
-from tests.support.packages import PACKAGES
+from tools.module_list import PACKAGES
 
 MODULES: Final = frozenset(
     {
@@ -22,7 +22,7 @@ MODULES: Final = frozenset(
         "keeper", "attach", "lost", "garbage", "utils", "helpers", "models", "common", "misc",
     }
 )  # fmt: skip
-"""Old names of modules; ARCHITECTURE.md, *Inside the packages*, has the present ones."""
+"""Old names of modules; ARCHITECTURE.md, *Where things are*, has the present ones."""
 CLASSES: Final = frozenset(
     {
         "Courier", "Parcel", "Departure", "Mark", "Verdict", "Lane", "Lanes", "Desk", "InboundDesk", "Carrier",
@@ -73,8 +73,6 @@ SEAL_THE_AUDIT: Final = {
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 MAX_LINES: Final = 400
-EXPLAINED: Final = frozenset({"a", "data", "dbmate", "intake", "needed"})
-"""Single words in brackets in ARCHITECTURE.md, *Inside the packages*, that are no modules."""
 
 
 @cache
@@ -290,27 +288,19 @@ def test_no_two_types_that_others_use_have_one_name() -> None:
     assert twice == {}
 
 
-def named_modules(architecture: str) -> Iterator[tuple[str, str]]:
-    """The package and name of each module that *Inside the packages* names, without the words that explain them."""
-    package = ""
-    for line in architecture.partition("## Inside the packages")[2].split("```")[1].splitlines():
-        outer, inner = re.match(r"([a-z]+)/", line), re.match(r"  ([a-z_]+)/ ", line)
-        package = outer[1] if outer else package
-        columns = re.split(r" {2,}", line.removeprefix(f"{package}/").strip())
-        for text in re.split(r"[,→←·:;()]", " , ".join(columns[: 2 if inner else 1])):
-            word = text.strip(" …/")
-            if re.fullmatch(r"[a-z_0-9]+", word):
-                yield package, word
+def named_paths(architecture: str) -> Iterator[str]:
+    """The files and folders that *Where things are* names; a bare name is in the folder of the path before it."""
+    for row in architecture.partition("## Where things are")[2].partition("\n## ")[0].splitlines():
+        folder = Path()
+        for name in re.findall(r"`([a-z0-9_./]+)`", row) if row.startswith("|") else ():
+            folder = Path(name).parent if "/" in name else folder
+            yield name if "/" in name else str(folder / name)
 
 
 def test_the_architecture_names_modules_that_exist() -> None:
-    named = set(named_modules((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")))
-    assert len(named) > 200
-    missing = {
-        f"{package}: {name}"
-        for package, name in named
-        if name not in EXPLAINED and not any(path.stem == name for path in (ROOT / package).rglob("*"))
-    }
+    named = list(named_paths((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")))
+    assert len(named) > 100
+    missing = {name for name in named if not any(Path(f"{ROOT / name}{suffix}").exists() for suffix in ("", ".py"))}
     assert missing == set()
 
 
