@@ -111,4 +111,4 @@ async def _queue(
 
 
 def _where(settings: Settings) -> str:
-    return f"{settings.named} on Muster" if settings.named else "Muster"
+    return f"{settings.organisation_name} on Muster" if settings.organisation_name else "Muster"

@@ -56,7 +56,7 @@ async def queue_sign_in_link(
 
 def compose(settings: Settings, channel: ChannelName, *, name: str, link: str, minutes: int) -> Contents:
     """Compose the message: for a text one sentence, for a mail text and HTML."""
-    where = f"{settings.named} on Muster" if settings.named else "Muster"
+    where = f"{settings.organisation_name} on Muster" if settings.organisation_name else "Muster"
     time = in_words(minutes)
     if channel == "sms":
         return Contents(f"Sign in to {where}: {link} It works once, for {time}. Pass it on to nobody.", secrets=(link,))

@@ -10,7 +10,7 @@ from core.alerts import open_alerts
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
 from messaging.content.templates import Template
-from messaging.goals import meet
+from messaging.goals import meet_goal
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.steps import pause_steps, resume_steps
 from messaging.suppression import suppress
@@ -72,7 +72,7 @@ async def test_an_answer_or_an_opt_out_between_claim_and_wire_stops_the_message(
 
         await until(on_wire)
         assert await states(db, step) == {"sending": 20}
-        await meet(db, step.goal_id, 11, source="link")
+        await meet_goal(db, step.goal_id, 11, source="link")
         await suppress(db, channel="email", address="m15@x.test", reason="opted_out", source="link")
         for _ in range(20):
             channel.gate.release()
@@ -162,7 +162,7 @@ async def test_an_unforeseen_error_leaves_no_message_behind(
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(40))
-        async with open_dispatcher(runtime) as sender, sender.stay():
+        async with open_dispatcher(runtime) as sender, sender.while_alive():
             with monkeypatch.context() as broken:
                 broken.setattr("messaging.outbox.pipeline.outcome_of", lambda *_args, **_more: 1 / 0)
                 with pytest.raises(ZeroDivisionError):

@@ -52,16 +52,6 @@ LIMITS: Final = frozenset(
     {"MOST", "LONGEST", "LARGEST", "FEWEST", "SHORTEST", "SMALLEST", "LEAST", "PATIENCE", "WITHIN"}
 )
 """Words for the limits of something, which are named MAX_…, MIN_… and …_TIMEOUT."""
-STILL_PATIENT: Final = {
-    "core/audit.py: patience", "console/live.py: patience", "muster/embedded/orphans.py: patience",
-    "muster/embedded/removal.py: patience",
-}  # fmt: skip
-"""Timeouts that are yet to be called so."""
-WITHOUT_A_NOUN: Final = {
-    "core/audit.py: BATCH", "console/attention.py: SHOWN", "console/live.py: REST", "muster/embedded/daemon.py: GRACE",
-    "staff/sessions.py: _GRACE",
-}  # fmt: skip
-"""Numbers that are yet to say what they count."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
@@ -197,7 +187,7 @@ def test_an_argument_that_limits_a_time_is_a_timeout() -> None:
         )
         if set(name.strip("_").lower().split("_")) & words
     }
-    assert limits == STILL_PATIENT
+    assert limits == set()
 
 
 def amounts(path: Path) -> Iterator[str]:
@@ -228,7 +218,7 @@ def test_a_constant_says_what_it_counts() -> None:
         for name in amounts(path)
         if "_" not in name.strip("_")
     }
-    assert bare == WITHOUT_A_NOUN
+    assert bare == set()
 
 
 def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
