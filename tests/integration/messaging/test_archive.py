@@ -104,14 +104,14 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
 
 @pytest.mark.parametrize("table", MOVES)
 async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
-    db: Connection, owner: Connection, own: Connection, database_url: str, past: Past, table: str
+    db: Connection, superuser: Connection, own: Connection, database_url: str, past: Past, table: str
 ) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     counts = await step_counts(db, past.campaign_id)
     await ready_year(db, past.step_id)
     await archive_chunk(db, past.step_id, PageViews(), limit=25)
-    await owner.execute(
-        "create function die() returns trigger language plpgsql as $$"
+    await superuser.execute(
+        "create function die() returns trigger language plpgsql security definer as $$"
         " begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;"
         f"create trigger die after insert or update or delete on {table} for each statement execute function die()"
     )
@@ -121,7 +121,7 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     assert await messages(db, "message_any", past.step_id) == before
     assert await step_counts(db, past.campaign_id) == counts
 
-    await owner.execute(f"drop trigger die on {table}")
+    await superuser.execute(f"drop trigger die on {table}")
     again = await connect(database_url)
     await archive_all(again, past, limit=25)
     await again.close()
