@@ -9,7 +9,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PRECIOUS: .venv-%/.dev # kept though only made on the way
-.PHONY: help setup demo run test mutants faults bench check unit pythons coverage format docs lock clean
+.PHONY: help setup demo run test mutants faults bench check unit pythons coverage format docs modules lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ format: $(VENV)/.dev ## put every file in the house format
 docs: $(VENV)/.runtime ## write docs/settings.md, and the catalogue in docs/events.md, anew from the code
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.events_page
+
+modules: $(VENV)/.runtime ## print each module with its first sentence; ARGS=campaigns.replies for one package
+	@$(BIN)/python -m tools.module_list $(ARGS)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
 lock: ## renew requirements.lock and requirements-dev.lock (needs uv)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from campaigns.variables import with_well_known
 from core.db import Connection, load_queries
 from core.keyring import example_token
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.translations import languages
@@ -53,13 +53,13 @@ class LanguagePlan:
         return {
             channel: language
             for channel, language in self.said_in.items()
-            if spoken(self.language, (language,)) is None
+            if closest_language(self.language, (language,)) is None
         }
 
     @property
     def page_in(self) -> str | None:
         """Return the language of the page behind their link, where that is not theirs."""
-        return DEFAULT if spoken(self.language, languages()) is None else None
+        return DEFAULT if closest_language(self.language, languages()) is None else None
 
 
 async def plan_languages(

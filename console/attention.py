@@ -18,7 +18,7 @@ from core.db import Connection, load_queries
 
 SQL = load_queries(__file__)
 
-SHOWN: Final = 12
+MAX_SHOWN_REPLIES: Final = 12
 """Most replies on the first page."""
 MAX_NAMED: Final = 3
 """Most people with one address who are named; of more, only how many there are."""
@@ -66,11 +66,11 @@ class WaitingReplies:
 
 async def replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
-    waiting = await open_replies(db, SHOWN)
+    waiting = await open_replies(db, MAX_SHOWN_REPLIES)
     rows = await db.fetch(SQL["list_writers"], [reply.person_id for reply in waiting if reply.person_id is not None])
     writers = {row["person_id"]: row for row in rows}
     shown = tuple(_reply(reply, writers.get(reply.person_id)) for reply in waiting)
-    count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open_replies"])
+    count = len(shown) if len(shown) < MAX_SHOWN_REPLIES else await db.fetchval(SQL["count_open_replies"])
     return WaitingReplies(count, shown, await count_asked(db))
 
 

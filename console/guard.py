@@ -144,7 +144,7 @@ def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", pr
 def site(request: web.Request) -> Site | None:
     """Return the site that passkeys are bound to; None if browsers have none."""
     settings = request.app[RUNTIME].settings
-    return site_of(settings.public_url, settings.named or "Muster")
+    return site_of(settings.public_url, settings.organisation_name or "Muster")
 
 
 def device(request: web.Request) -> Device:

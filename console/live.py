@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 2.0
 """Seconds between two reads of the database."""
-REST: Final = 10
+REST_FACTOR: Final = 10
 """After a slow read, the pause is this many times as long: updates never take more than a tenth of a connection."""
 CHECK_EVERY: Final = timedelta(seconds=60)
 """Time in which a stream ends after its session has ended, or what its reader may see has changed."""
@@ -75,10 +75,10 @@ class Viewer:
         taken, self._replies = self._replies, frozenset()
         return taken
 
-    async def updates(self, patience: float) -> list[tuple[str, dict[str, str]]]:
-        """Wait for updates: pairs `(event, data)`; none after `patience` seconds without one."""
+    async def updates(self, idle_timeout: float) -> list[tuple[str, dict[str, str]]]:
+        """Wait for updates: pairs `(event, data)`; none after `idle_timeout` seconds without one."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(idle_timeout):
                 await self._stir.wait()
         except TimeoutError:
             return []
@@ -161,7 +161,7 @@ class Live:
             began = loop.time()
             for view, sight in list(self._viewers):
                 await self._show(view, sight)
-            await asyncio.sleep(max(0.0, REST * (loop.time() - began) - self._every))
+            await asyncio.sleep(max(0.0, REST_FACTOR * (loop.time() - began) - self._every))
 
     async def _show(self, view: View, sight: Sight) -> None:
         """Send a view's updates to all its viewers. Without a beat, their pages show that they are not live."""
@@ -200,7 +200,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
     sight = actor.sight()
     async with request.app[LIVE].watch(view, sight, have) as viewer, sse_response(request, headers=HEADERS) as response:
         while response.is_connected() and not viewer.over:
-            updates = await viewer.updates(patience=15)
+            updates = await viewer.updates(idle_timeout=15)
             try:
                 if replies := viewer.take_replies():
                     async with runtime.pool.acquire() as db:

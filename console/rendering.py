@@ -89,7 +89,7 @@ def render_page(request: web.Request, template: str, *, status: int = 200, **con
     body = render(
         template,
         zone=ZoneInfo(runtime.settings.time_zone),
-        organisation=runtime.settings.named,
+        organisation=runtime.settings.organisation_name,
         staff=request.get(STAFF),
         path=request.path,
         **context,

@@ -254,7 +254,7 @@ async def _pending(request: web.Request) -> str | None:
 
 
 def _uri(request: web.Request, secret: str) -> str:
-    named = request.app[RUNTIME].settings.named
+    named = request.app[RUNTIME].settings.organisation_name
     return otpauth_uri(secret, email=request[STAFF].email, issuer=f"Muster, {named}" if named else "Muster")
 
 

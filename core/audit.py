@@ -23,7 +23,7 @@ from core.plurals import plural
 
 SQL: Final = load_queries(__file__)
 
-BATCH: Final = 20_000
+BATCH_SIZE: Final = 20_000
 """Most rows under one seal: so many are read into memory to check it."""
 
 
@@ -177,18 +177,18 @@ async def record(
     await db.execute(SQL["record"], actor.to_json(), action, subject, dict(detail or {}), at, permission)
 
 
-async def seal(db: Connection, *, patience: float = 1.0) -> int:
+async def seal(db: Connection, *, writers_timeout: float = 1.0) -> int:
     """Seal the rows recorded since the last seal; return how many.
 
     Args:
         db: outside any transaction.
-        patience: seconds to wait for transactions that are just recording something; then the next run seals it.
+        writers_timeout: seconds to wait for transactions that are just recording something; then the next run seals it.
     """
-    marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=patience)
+    marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=writers_timeout)
     if marks is None:
         return 0
     sealed = 0
-    while batch := await db.fetchval(SQL["seal"], marks["audit"], BATCH):
+    while batch := await db.fetchval(SQL["seal"], marks["audit"], BATCH_SIZE):
         sealed += batch
     return sealed
 

@@ -268,7 +268,7 @@ class Settings(BaseSettings):
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 
     @property
-    def named(self) -> str:
+    def organisation_name(self) -> str:
         """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
 

@@ -71,7 +71,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     async with (
         open_channels(runtime.settings, runtime.http) as channels,
         open_outbound_http(runtime.settings.outgoing_allow) as outbound_http,
-        (dispatcher := Dispatcher(runtime, channels)).stay(),
+        (dispatcher := Dispatcher(runtime, channels)).while_alive(),
     ):
         jobs = Jobs(runtime, dispatcher, outbound_http)
         listener = _Listener(jobs, runtime.settings.redis_url, runtime.outages)

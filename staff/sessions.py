@@ -24,7 +24,7 @@ SESSION_ENDS: Final = timedelta(days=7)
 """Session lifetime after the sign-in, whatever was opened since."""
 _TOUCH_EVERY: Final = timedelta(minutes=5)
 _ROTATE_EVERY: Final = timedelta(hours=1)
-_GRACE: Final = timedelta(minutes=1)
+_TOKEN_GRACE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ async def _change(
 ) -> str | None:
     renewed = new_token()
     changed = await db.fetchval(
-        SQL["change_token"], digest_of(token), now, now + _GRACE, digest_of(renewed), until, proven_at
+        SQL["change_token"], digest_of(token), now, now + _TOKEN_GRACE, digest_of(renewed), until, proven_at
     )
     return renewed if changed else None
 

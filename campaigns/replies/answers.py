@@ -34,10 +34,10 @@ from campaigns.replies.answered_messages import (
 from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
 from campaigns.replies.classification.answer_corrections import TAKE_BACK
-from campaigns.replies.classification.named_answers import unsure
+from campaigns.replies.classification.named_answers import as_unclear
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
-from campaigns.replies.reading_effect import obey, resume_by_reply
+from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
 from campaigns.replies.replies import NewReply, StoredReply, add_reply
 from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
@@ -118,13 +118,13 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     subject = asked_about(message)
     kept = None if choice.other else inbound.read
     read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
-    if choice.unsure:
-        read = unsure(read)
+    if choice.candidates:
+        read = as_unclear(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
     person_id, author_doubt = await _sender_of(db, inbound, message)
     if proven:
-        await obey(
+        await apply_to_messages(
             db, read.reading, channel=inbound.channel, address=inbound.address,
             written_to=message.address if message is not None and inbound.message_id is not None else None,
             source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
@@ -148,7 +148,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     why = decision.why_open if proven or read.reading == "reaction" else author_doubt
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
-        asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)
+        asked_until = await ask_back(db, message, inbound.text, read, choice.candidates, inbound.received_at)
     if asked_until is not None and asked_until > inbound.received_at:
         why = None
     new = NewReply(
@@ -245,8 +245,8 @@ async def _sender_of(
     """Return the author, and why they are not certain enough for a claim; None if they are."""
     holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
     if message is None or message.person_id is None:
-        unsure = "no_message" if message is None else None
-        return (holders[0], unsure) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
+        doubt = "no_message" if message is None else None
+        return (holders[0], doubt) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
     if holders == [message.person_id]:
         return message.person_id, None
     return None, "shared_address" if holders else "unknown_sender"

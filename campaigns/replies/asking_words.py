@@ -72,12 +72,12 @@ def possible_texts(text: str, subject: Subject, message: AnsweredMessage) -> Ite
     for language in languages():
         asking = asking_words(subject, message, language) or ""
         stopped = str(wording(language)["sms_stopped"]).format(organisation=subject.organisation).lstrip(": ")
-        for ours in (named(subject.organisation, asking), stopped):
+        for ours in (begun_by_sender(subject.organisation, asking), stopped):
             if len(own.intersection(ours.split())) >= MIN_SHARED_WORDS:
                 yield ours
 
 
-def named(organisation: str, words: str) -> str:
+def begun_by_sender(organisation: str, words: str) -> str:
     """Return a text that begins with who sends it."""
     return f"{organisation}: {words}" if organisation else words
 

@@ -49,12 +49,12 @@ class MessageChoice:
 
     Attributes:
         message: the message it answers; None for none.
-        unsure: where it could answer several: all of these.
+        candidates: where it could answer several: all of these.
         other: whether that is not the latest message.
     """
 
     message: AnsweredMessage | None
-    unsure: tuple[OpenAsk, ...] = ()
+    candidates: tuple[OpenAsk, ...] = ()
     other: bool = False
 
 

@@ -39,7 +39,7 @@ def address_about(channel: str, address: str, written_to: str | None) -> str:
     return written_to if channel == "email" and written_to is not None else address
 
 
-async def obey(
+async def apply_to_messages(
     db: Connection,
     reading: str,
     *,

@@ -19,7 +19,7 @@ from campaigns.replies.answered_messages import AnsweredMessage, ReplyChannel, a
 from campaigns.replies.answers import retract_answer
 from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.classification.rules import load_rules
-from campaigns.replies.reading_effect import obey
+from campaigns.replies.reading_effect import apply_to_messages
 from campaigns.replies.replies import StoredReply
 from campaigns.replies.reply_decision import (
     ReplyDecision,
@@ -167,7 +167,7 @@ async def _correct(
     # an unproven email changes nothing by itself; a proven one is about the address we wrote to
     proven = stale.channel != "email" or reply.message_id is not None
     if proven and not stale.started_since:
-        await obey(
+        await apply_to_messages(
             db, read.reading, channel=stale.channel, address=reply.address, written_to=reply.written_to,
             source=f"{stale.channel}_reply", message_id=reply.message_id,
         )  # fmt: skip

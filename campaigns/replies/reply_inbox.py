@@ -13,7 +13,7 @@ from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
 from campaigns.replies.classification.answer_corrections import corrected
 from campaigns.replies.opt_outs import lift_opt_out
-from campaigns.replies.reading_effect import address_about, obey
+from campaigns.replies.reading_effect import address_about, apply_to_messages
 from campaigns.replies.replies import StoredReply, lock_reply, mark_closed, no_reply
 from campaigns.subjects.kinds import KINDS, MEANINGS
 from campaigns.subjects.subject import Subject
@@ -250,7 +250,7 @@ async def read_by_staff(
                 at=reply.received_at, comment=_words_beside(reply, reading),
             )  # fmt: skip
         if reply.channel != "link":  # another reading alone never undoes an opt-out
-            await obey(
+            await apply_to_messages(
                 db, reading, channel=reply.channel, address=reply.address, written_to=reply.written_to, source="staff",
                 message_id=reply.message_id, resume=partial(lift_opt_out, source="staff", actor=actor),
             )  # fmt: skip

@@ -110,7 +110,7 @@ async def send_staff_reply(
             f"This answer has {length:,} characters, and no provider takes a text of more than {MAX_TEXT_LENGTH:,}.",
             remedy="Shorten it, or send it in two answers.",
         )
-    subject = thread.reply_subject(settings.named) if channel == "email" else ""
+    subject = thread.reply_subject(settings.organisation_name) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
         MessageKind.STAFF_REPLY, channel, address, await _sender(db, settings, reply, answered),

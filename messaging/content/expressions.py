@@ -20,7 +20,14 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
-from messaging.content.budget import MAX_OUTPUT_LENGTH, CountedContext, counted, runs_free, too_long, with_counting
+from messaging.content.budget import (
+    MAX_OUTPUT_LENGTH,
+    CountedContext,
+    count_filters,
+    runs_free,
+    too_long,
+    with_counting,
+)
 from messaging.content.dates import CAMPAIGN_ZONE, DATE_FILTERS, with_reader
 from messaging.content.languages import DEFAULT
 
@@ -118,7 +125,7 @@ def href(value: object) -> str:
 
 def _counted_environment(*, autoescape: bool) -> SandboxedEnvironment:
     environment = _environment(autoescape=autoescape)
-    counted(environment)
+    count_filters(environment)
     return environment
 
 

@@ -16,7 +16,7 @@ from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
 from messaging.content.dates import needed_for_dates
 from messaging.content.expressions import TemplateSource, nearest
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import wording
 from messaging.content.vocabulary import CONSTANTS, LINKS, WELL_KNOWN, SubjectVariable
 from messaging.states import ChannelName, MessagePurpose
@@ -94,7 +94,7 @@ class Template:
     def version(self, channel: ChannelName, wanted: str) -> Template:
         """Return the version for a channel in the wanted language, or else in its own."""
         versions = self.versions(channel)
-        return versions[spoken(wanted, versions) or self.language]
+        return versions[closest_language(wanted, versions) or self.language]
 
     def sources(self) -> Iterator[TemplateSource]:
         """Yield every part that may have expressions."""

@@ -242,7 +242,7 @@ class Schedule:
         except TEMPORARY as error:
             self._runtime.outages.note_error(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
-            self._heartbeat.renounce()
+            self._heartbeat.give_up_claims()
             return 0
 
     async def _queue(self, db: Connection, step: StepChannel) -> StepQueue | None:

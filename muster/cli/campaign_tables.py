@@ -17,7 +17,7 @@ from campaigns.sending_windows import NIGHT
 from campaigns.subjects.answer import AnswerTable
 from core.plurals import plural, verb
 from core.times_in_words import pause_in_words
-from messaging.content.languages import named
+from messaging.content.languages import language_name
 from messaging.outbox.counts import StepCounts
 from messaging.states import STATE_GROUPS, sentence
 
@@ -76,7 +76,7 @@ def _example(example: Example, step: StepPlan) -> Iterator[RenderableType]:
     what = "text" if example.channel == "sms" else "email"
     if len(step.examples) > 1:
         languages = {each.language for each in step.examples}
-        spoken = f" in {named(example.language)}" if len(languages) > 1 else ""
+        spoken = f" in {language_name(example.language)}" if len(languages) > 1 else ""
         yield Text(f"  The {what}{spoken}, as {example.messages:,} of {sum(step.by_channel.values()):,} get it:")
     lines = example.text.splitlines()
     more = (
@@ -169,14 +169,15 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         return
     for language in step.languages:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in language.messages.items())
-        words = f"have the language {named(language.language)}: {by}"
+        words = f"have the language {language_name(language.language)}: {by}"
         if language.segments:
             words += f", {plural(language.segments, 'segment')}"
         for channel, missing_channel in language.missing.items():
             what = "text" if channel == "sms" else "email"
-            words += f"; the {what} is not in {named(language.language)}, they get it in {named(missing_channel)}"
+            theirs = language_name(language.language)
+            words += f"; the {what} is not in {theirs}, they get it in {language_name(missing_channel)}"
         if language.page_in:
-            words += f"; their page is in {named(language.page_in)}"
+            words += f"; their page is in {language_name(language.page_in)}"
         yield f"{sum(language.messages.values()):,}", words, bool(language.missing or language.page_in)
 
 

@@ -25,7 +25,7 @@ from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
 from core.runtime import Runtime
 from core.spec_file import at_zone, read_moment
-from messaging.content.languages import DEFAULT, named
+from messaging.content.languages import DEFAULT, language_name
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
 from muster.cli.output import print_json
@@ -286,7 +286,7 @@ def _show(facts: dict[str, Any], *, as_json: bool) -> None:
     console.print(Text(facts["asks"]))
     console.print(_answer_table(facts))
     table = Table.grid(padding=(0, 2))
-    others = [named(language) for language in facts["languages"] if language != DEFAULT]
+    others = [language_name(language) for language in facts["languages"] if language != DEFAULT]
     rows = {
         "opens": facts["local"]["opens"],
         "closes": facts["local"]["closes"],

@@ -30,7 +30,7 @@ from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey, start_valkey
 
-GRACE: Final = 2.0
+GRACE_SECONDS: Final = 2.0
 """Seconds between the last client's leaving and the stop: the next command of a script finds the servers still up."""
 
 
@@ -110,7 +110,7 @@ class Daemon:
 
     async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
         """Wait for the last client to leave and the grace to pass, for a signal, or for a server to die."""
-        grace = 0.0 if starting.exception() is not None else GRACE  # no grace where nothing started
+        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace where nothing started
         busy_at = time.monotonic()
         while not self.stopping and not self.hurrying and _all_run(starting):
             if self.users:
@@ -119,7 +119,7 @@ class Daemon:
                 return
             self.changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), GRACE / 4)
+                await asyncio.wait_for(self.changed.wait(), GRACE_SECONDS / 4)
 
     def _obey_signals(self) -> None:
         def stop() -> None:

@@ -15,7 +15,7 @@ from core.errors import Conflict, NotFound
 from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
 from services.questions.phrases import folded
@@ -46,7 +46,7 @@ class AnswerOption:
 
     def said_in(self, language: str) -> str:
         """Return its label in a language, or in English."""
-        return self.label[spoken(language, self.label) or DEFAULT]
+        return self.label[closest_language(language, self.label) or DEFAULT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Question:
 
     def said_in(self, language: str) -> QuestionWords:
         """Return its words in a language, or in English."""
-        return self.words[spoken(language, self.words) or DEFAULT]
+        return self.words[closest_language(language, self.words) or DEFAULT]
 
     def option(self, name: str) -> AnswerOption | None:
         """Return an option by its name; None if it has none of that name."""

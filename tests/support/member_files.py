@@ -37,3 +37,20 @@ async def person(pool: Pool, external_id: str) -> dict[str, Any]:
     row = await pool.fetchrow("select * from person where external_id = $1", external_id)
     assert row is not None
     return dict(row)
+
+
+async def everything(pool: Pool) -> list[Any]:
+    """All that an import could have left behind."""
+    return [
+        [dict(row) for row in await pool.fetch(f"select * from {table}")]
+        for table in (
+            "person",
+            "address",
+            "unit",
+            "attribute",
+            "member_import",
+            "audit",
+            "staged_person",
+            "staged_unit",
+        )
+    ]

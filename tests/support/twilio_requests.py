@@ -8,7 +8,10 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 from twilio.request_validator import RequestValidator
 
+from core.db import Connection
+from core.runtime import Runtime
 from tests.support.inbound_rows import NUMBER, PHONE
+from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
 
@@ -35,3 +38,18 @@ def status(name: str, sid: str = SID, **more: str) -> dict[str, str]:
 
 def text(body: str, sid: str = SID, sender: str = PHONE, **more: str) -> dict[str, str]:
     return {"MessageSid": sid, "From": sender, "To": NUMBER, "Body": body, "NumMedia": "0", "FromCity": "", **more}
+
+
+async def rows(db: Connection, table: str = "inbound_log") -> int:
+    return int(await db.fetchval(f"select count(*) from {table}"))
+
+
+async def answer(here: Runtime, client: Client, form: dict[str, str]) -> str:
+    """What a text is answered by itself, once it is processed; "" for nothing."""
+    last = await here.pool.fetchval("select coalesce(max(message_id), 0) from transactional")
+    assert (await send(client, INBOUND, form)).status == 200
+    await process_inbound(here, 10)
+    rows_stored = await here.pool.fetch(
+        "select content ->> 'text' as text from transactional where message_id > $1", last
+    )
+    return "".join(row["text"] for row in rows_stored)

@@ -65,3 +65,7 @@ async def by_vonage(db: Connection, message_id: int) -> None:
     await db.execute(
         "update message set provider = 'vonage', sent_from = $2 where message_id = $1", message_id, VONAGE_FROM
     )
+
+
+async def rows(db: Connection, table: str = "inbound_log") -> int:
+    return int(await db.fetchval(f"select count(*) from {table}"))

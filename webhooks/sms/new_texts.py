@@ -72,6 +72,6 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         return NewText(
             read,
             await choose_confirmation(
-                db, read, answered, phone=phone, pictures=pictures, organisation=runtime.settings.named
+                db, read, answered, phone=phone, pictures=pictures, organisation=runtime.settings.organisation_name
             ),
         )

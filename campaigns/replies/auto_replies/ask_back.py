@@ -37,7 +37,7 @@ async def ask_back(
     message: AnsweredMessage,
     text: str,
     read: Classification,
-    unsure: Sequence[OpenAsk],
+    candidates: Sequence[OpenAsk],
     at: datetime,
 ) -> datetime | None:
     """Ask somebody back, if that can help and has not been done before.
@@ -49,7 +49,7 @@ async def ask_back(
         message: the message that the reply answers; it was sent to its author.
         text: the reply.
         read: its classification.
-        unsure: where the reply could answer several messages, all of these.
+        candidates: where the reply could answer several messages, all of these.
         at: when it came; aware.
 
     Returns:
@@ -72,7 +72,7 @@ async def ask_back(
     if known["asked_before"]:
         return None
     words = wording(known["language"], subject.kind)
-    if known["answered"] is not None and not unsure:
+    if known["answered"] is not None and not candidates:
         if not may_take_back(text):
             return None
         label = subject.words(known["language"])[f"answer_{known['answered']}"]
@@ -80,10 +80,12 @@ async def ask_back(
             db, message, subject, words["will_read"].format(answer=label), words["took_back_subject"], at
         )
         return at
-    asks = _asks_which(unsure, known["language"]) if unsure else how_to_answer(subject, message, known["language"])
+    asks = (
+        _asks_which(candidates, known["language"]) if candidates else how_to_answer(subject, message, known["language"])
+    )
     if asks is None:
         return None
-    question = words["ask_which" if unsure else "ask_back"].format(asks=asks)
+    question = words["ask_which" if candidates else "ask_back"].format(asks=asks)
     await send_auto_reply(db, message, subject, question, words["ask_back_subject"], at)
     known_words = [*subject.phrases(), *offered(message)]
     return at if says_something_else(text, known_words) else patient_until(at, ZoneInfo(subject.time_zone))
@@ -102,10 +104,10 @@ def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
         local = datetime.combine(local.date() + timedelta(days=1), morning)
 
 
-def _asks_which(unsure: Sequence[OpenAsk], language: str) -> str | None:
+def _asks_which(candidates: Sequence[OpenAsk], language: str) -> str | None:
     """Return the titles and menus of everything that a reply could answer; None if one has no menu."""
-    menus = [(ask.subject, menu_words(ask.subject, ask.message, language, lettered=True)) for ask in unsure]
+    menus = [(ask.subject, menu_words(ask.subject, ask.message, language, lettered=True)) for ask in candidates]
     if any(menu is None for _, menu in menus):
         return None
-    about = str(wording(language, unsure[0].subject.kind)["ask_about"])
+    about = str(wording(language, candidates[0].subject.kind)["ask_about"])
     return " ".join(about.format(title=subject.title_in(language), menu=menu) for subject, menu in menus)

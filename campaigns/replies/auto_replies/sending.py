@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage
-from campaigns.replies.asking_words import named
+from campaigns.replies.asking_words import begun_by_sender
 from campaigns.subjects.subject import Subject
 from core.db import Connection
 from messaging.outbox.concealment import Contents
@@ -32,7 +32,7 @@ async def send_auto_reply(
     """
     organisation = subject.organisation
     if message.channel == "sms":
-        contents = Contents(named(organisation, text))
+        contents = Contents(begun_by_sender(organisation, text))
     else:
         contents = Contents(f"{text}\n\n{organisation}".strip(), subject=str(mail_subject))
     new = NewMessage(

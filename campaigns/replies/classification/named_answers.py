@@ -91,7 +91,7 @@ def read_words(text: str) -> Classification:
     return _read(load_rules(), text, lambda _text: None)
 
 
-def unsure(read: Classification) -> Classification:
+def as_unclear(read: Classification) -> Classification:
     """Return the classification of a text that could answer several messages: an opt-out alone, or unclear."""
     return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
 

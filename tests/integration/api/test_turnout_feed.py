@@ -184,7 +184,7 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
 async def test_the_feed_followed_live_agrees_with_the_snapshot(
     client: Client, db: Connection, people: list[int]
 ) -> None:
-    stands: dict[str, str | None] = {}
+    standings: dict[str, str | None] = {}
 
     async def follow() -> None:
         after = 0
@@ -192,7 +192,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 body = await answer.json()
             after = body["cursor"]
-            stands.update({change["member_id"]: change["standing"] for change in body["changes"]})
+            standings.update({change["member_id"]: change["standing"] for change in body["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -207,7 +207,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
     wanted = {row["member_id"]: row["standing"] or None for row in rows}
 
     async def same() -> bool:
-        return {member: stands.get(member) for member in wanted} == wanted
+        return {member: standings.get(member) for member in wanted} == wanted
 
     await until(same)
     following.cancel()

@@ -215,7 +215,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
     worker.tidying.next_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}
-    await asyncio.gather(*(duty.task for duty in (worker.launch, worker.reconcile, worker.tidying) if duty.task))
+    await asyncio.gather(*(job.task for job in (worker.launch, worker.reconcile, worker.tidying) if job.task))
     assert await rows_in(db, "message_archive") == (30,)
 
     step = await add_step(db, campaign_id=past.campaign_id, position=2)

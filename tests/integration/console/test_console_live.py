@@ -131,7 +131,7 @@ async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
     async def look(rounds: int) -> None:
         async with live.watch(OverviewView(), WHOLE) as viewer:
             for _ in range(rounds):
-                assert await viewer.updates(patience=10)
+                assert await viewer.updates(idle_timeout=10)
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(look(5) for _ in range(50)))
@@ -143,14 +143,14 @@ async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
 async def test_a_slow_viewer_gets_the_latest_only(runtime: Runtime) -> None:
     live = Live(runtime, scoped_pools(runtime), every=0.05)
     async with live.watch(OverviewView(), WHOLE) as slow, live.watch(OverviewView(), WHOLE) as quick:
-        await slow.updates(patience=5)
+        await slow.updates(idle_timeout=5)
         for number in range(3):
             async with runtime.pool.acquire() as db:
                 await raise_alert(db, key="k", severity="notice", title=f"Number {number}.", remedy="None.")
             async with asyncio.timeout(10):
-                while not any("Number" in data.get("html", "") for _, data in await quick.updates(patience=5)):
+                while not any("Number" in data.get("html", "") for _, data in await quick.updates(idle_timeout=5)):
                     pass
-        alerts = [data["html"] for event, data in await slow.updates(patience=5) if event == "section"]
+        alerts = [data["html"] for event, data in await slow.updates(idle_timeout=5) if event == "section"]
         assert len(alerts) == 1
         assert "Number 2." in alerts[0]
     await live.close()
@@ -160,7 +160,7 @@ async def test_nothing_is_read_without_viewers(runtime: Runtime) -> None:
     pools = CountingPools(scoped_pools(runtime))
     live = Live(runtime, pools, every=0.05)  # type: ignore[arg-type]
     async with live.watch(OverviewView(), WHOLE) as viewer:
-        await viewer.updates(patience=5)
+        await viewer.updates(idle_timeout=5)
     async with asyncio.timeout(10):
         while live.looking:  # noqa: ASYNC110  # polls with a deadline
             await asyncio.sleep(0.01)

@@ -178,7 +178,7 @@ async def test_a_live_stream_never_carries_another_scopes_figure(site: Site, uni
         seen = []
         async with live.watch(view, sight) as viewer:
             for _ in range(rounds):
-                seen += [data["html"] for event, data in await viewer.updates(patience=5) if event == "section"]
+                seen += [data["html"] for event, data in await viewer.updates(idle_timeout=5) if event == "section"]
         return seen
 
     async def vote() -> None:

@@ -113,8 +113,8 @@ async def test_a_row_that_is_committed_late_is_sealed_with_the_next(pool: Pool) 
         await late.start()
         await happen(slow, 1)
         await happen(db, 2)
-        assert await seal(sealing, patience=0.1) == 0
-        waiting = asyncio.create_task(seal(sealing, patience=20))
+        assert await seal(sealing, writers_timeout=0.1) == 0
+        waiting = asyncio.create_task(seal(sealing, writers_timeout=20))
         await asyncio.sleep(0)
         await late.commit()
         assert await waiting == 3

@@ -210,7 +210,7 @@ async def test_an_ended_heartbeat_begins_again_with_the_next_claim(runtime: Runt
 
 async def test_a_worker_has_a_heartbeat_without_messages(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "idle")
-    async with heartbeat.stay():
+    async with heartbeat.while_alive():
 
         async def is_there() -> bool:
             return heartbeat.dispatcher_id is not None
@@ -224,9 +224,9 @@ async def test_a_worker_has_a_heartbeat_without_messages(runtime: Runtime, db: C
 
 async def test_messages_that_could_not_be_handed_back_are_released(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
-    async with heartbeat.stay():
+    async with heartbeat.while_alive():
         first = await heartbeat.enter(db)
-        heartbeat.renounce()
+        heartbeat.give_up_claims()
         assert not heartbeat.holds(first)
         assert await heartbeat.enter(db) != first
 

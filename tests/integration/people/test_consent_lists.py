@@ -34,7 +34,7 @@ async def take_in(pool: Pool, folder: Path, text: str, otherwise: ConsentDefault
     return await import_consents(pool, path, otherwise, **options)
 
 
-async def stands(db: Connection) -> list[tuple[str, str, bool]]:
+async def present_consents(db: Connection) -> list[tuple[str, str, bool]]:
     rows = await db.fetch(
         "select p.external_id, c.channel, c.given from consent c join person p using (person_id) order by 1, 2"
     )
@@ -48,7 +48,9 @@ async def test_a_list_holds_purpose_place_wording_and_time_of_each_consent(
         await add_person(db, number)
     report = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n2,no,,,\n2,yes,sms,,2020-01-01\n")
     assert (report.rows, report.given, report.withdrawn, report.known) == (3, 2, 2, 0)
-    assert await stands(db) == [("1", "email", True), ("2", "email", False), ("2", "sms", False)], "the latest counts"
+    assert await present_consents(db) == [("1", "email", True), ("2", "email", False), ("2", "sms", False)], (
+        "the latest counts"
+    )
     row = await row_of(db, "select source, wording, recorder from consent_event order by event_id limit 1")
     assert tuple(row) == ("joining form 2024", "Tell me of campaigns.", "ada")
     again = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n")
@@ -59,7 +61,7 @@ async def test_a_dry_run_changes_nothing(pool: Pool, db: Connection, tmp_path: P
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", dry_run=True)
     assert (report.given, report.written) == (2, False)
-    assert await stands(db) == []
+    assert await present_consents(db) == []
 
 
 @pytest.mark.parametrize(

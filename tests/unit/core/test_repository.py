@@ -6,7 +6,7 @@ import ast
 import subprocess
 
 from core.settings import ROOT
-from tests.support.packages import PACKAGES
+from tools.module_list import PACKAGES
 
 
 def tracked() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from core.settings import ROOT
-from tests.support.packages import PACKAGES
+from tools.module_list import PACKAGES
 
 EXCEPTIONS: Final = {
     "muster/embedded/roles.py: set client_min_messages = warning": "psql has a session of its own, which ends with it",
