@@ -18,7 +18,7 @@ from core.http.web import RUNTIME
 from staff.backoff import TooManyTries
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
-from staff.second_factor import sign_in_by_passkey
+from staff.proofs import sign_in_by_passkey
 from staff.sessions import admit, end_session
 from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, use_link
 
@@ -115,7 +115,13 @@ async def post_passkey(request: web.Request) -> web.Response:
         try:
             async with runtime.pool.acquire() as db:
                 token = await sign_in_by_passkey(
-                    db, ours, answer, device=device(request), replaces=session_token(request), now=runtime.clock()
+                    db,
+                    ours,
+                    answer,
+                    settings=runtime.settings,
+                    device=device(request),
+                    replaces=session_token(request),
+                    now=runtime.clock(),
                 )
         except TooManyTries as error:
             return refuse(str(error), status=429)

@@ -20,6 +20,16 @@ async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
     return await db.fetchrow(SQL["find_staff"], email.strip().lower())
 
 
+async def lock_account(db: Connection, staff_id: int) -> None:
+    """Lock an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+
+    Args:
+        db: in the transaction that does it.
+        staff_id: whose.
+    """
+    await db.execute(SQL["lock_account"], staff_id)
+
+
 async def add_staff(
     db: Connection, email: str, name: str, *, by: Actor, now: datetime, phone: str | None = None
 ) -> asyncpg.Record | None:

@@ -12,7 +12,7 @@ from core.audit import AuditAction, record
 from core.credentials import pieces_of
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
-from staff.accounts import add_staff, find_staff
+from staff.accounts import add_staff, find_staff, lock_account
 from staff.backoff import LINKS, forget_tries
 from staff.grants import give_grant
 from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
@@ -101,7 +101,7 @@ async def make_requested_link(db: Connection, email: str, *, now: datetime, by: 
     row = await find_staff(db, email)
     if row is None or row["disabled_at"] is not None:
         return None
-    await db.execute(SQL["lock_account"], row["staff_id"])
+    await lock_account(db, row["staff_id"])  # of those asked for at once, each counts those before it
     if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MAX_LIVE_LINKS:
         return None
     return await make_sign_in_link(db, email=row["email"], now=now, by=by, minutes=REQUESTED_LINK_MINUTES)

@@ -34,12 +34,8 @@ for update;
 -- Links of an account that can still be used.
 select count(*) from sign_in where staff_id = $1 and used_at is null and expires_at > $2;
 
--- name: lock_account
--- Locks an account, so that of links asked for at the same moment each counts those before it.
-select staff_id from staff where staff_id = $1 for update;
-
 -- name: drop_unused_links
--- Deletes unused links; used ones stay, as they show when somebody last signed in.
+-- Deletes unused links; used ones stay, for a month.
 with dropped as (
   delete from sign_in where staff_id = $1 and used_at is null returning expires_at
 )

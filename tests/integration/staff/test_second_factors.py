@@ -14,22 +14,21 @@ from core.access import Actor, ActorKind
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from staff.backoff import TooManyTries
-from staff.grants import revoke_grant
+from staff.grants import give_grant, revoke_grant
 from staff.passkeys import Site, authentication_options, site_of
+from staff.proofs import is_fresh, prove_by_code, prove_by_passkey, sign_in_by_passkey
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
 from staff.retention import forget_expired
 from staff.second_factor import (
+    LastFactor,
     add_passkey,
     begin_app,
     confirm_app,
-    is_fresh,
     passkey_options,
-    prove_by_code,
-    prove_by_passkey,
+    remove_app,
     remove_passkey,
     renew_recovery_codes,
     reset_second_factors,
-    sign_in_by_passkey,
 )
 from staff.sessions import Device, admit
 from staff.sign_in import make_sign_in_link, use_link
@@ -67,7 +66,9 @@ async def asked(db: Connection, token: str | None = None, *, at: datetime = NOW)
 
 
 async def by_passkey(db: Connection, answer: dict[str, Any], *, at: datetime = NOW, **more: Any) -> str | None:
-    return await sign_in_by_passkey(db, SITE, answer, device=LAPTOP, replaces=more.get("replaces"), now=at)
+    return await sign_in_by_passkey(
+        db, SITE, answer, settings=SETTINGS, device=LAPTOP, replaces=more.get("replaces"), now=at
+    )
 
 
 async def test_a_role_decides_whether_a_link_is_enough(db: Connection) -> None:
@@ -349,7 +350,9 @@ async def test_who_begins_one_sign_in_after_the_other_fills_no_table(
     assert await db.fetchval("select count(*) from passkey_challenge where family is null") == 20
     assert await by_passkey(db, device.get(newest)) is not None
     staff = await who(db, session, now=NOW)
-    assert await prove_by_passkey(db, SITE, staff, session, device.get(proving), came_from=NETWORK, now=NOW)
+    assert await prove_by_passkey(
+        db, SITE, staff, session, device.get(proving), settings=SETTINGS, came_from=NETWORK, now=NOW
+    )
 
 
 async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
@@ -374,13 +377,51 @@ async def test_a_passkey_is_bound_to_its_site(db: Connection) -> None:
     assert await by_passkey(db, device.get(await asked(db))) is not None
 
 
-async def test_a_copied_passkey_is_noticed_by_its_count(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+async def test_a_copied_passkey_is_refused_from_then_on_and_everybody_learns_of_it(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
+    device, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
     device.count = 5
     assert await by_passkey(db, device.get(await asked(db))) is not None
     device.count = 3
+    forged = device.get(await asked(db))
+    forged["response"]["signature"] = "AAAA"
+    assert await by_passkey(db, forged) is None
+    assert await db.fetchval("select count(*) from alert") == 0, "whoever cannot sign raises no alarm"
+    device.count = 3
     assert await by_passkey(db, device.get(await asked(db))) is None
+    device.count = 50
+    assert await by_passkey(db, device.get(await asked(db))) is None, "which one is the copy nobody knows"
+    assert await admit(db, token, now=NOW) is None
+    actions = await db.fetch(
+        "select action, actor, subject, detail->>'passkey' is not null from audit_shown"
+        " where action ~ 'copied|failed' order by audit_id"
+    )
+    assert [tuple(row) for row in actions] == [
+        (f"staff.{action}", "sign-in page", f"staff {ada}", True)
+        for action in ("second_factor_failed", "passkey_copied", "second_factor_failed")
+    ]
+    assert "copy of a passkey of ada@union.test" in await db.fetchval("select title from alert")
+    assert (await told(db))[-1] == "A passkey was refused, as there may be a copy of it"
+    again = await sign_in(db, "ada@union.test", now=NOW)
+    assert (await who(db, again, now=NOW)).awaits_second_factor, "it is still asked for"
+    await reset_second_factors(db, ada, by=BY, now=NOW)
+    assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+
+
+async def test_a_wrong_first_code_and_a_bad_proof_are_recorded(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
+    session = await who(db, token, now=NOW)
+    await begin_app(db, session, keys=KEYS, now=NOW)
+    assert await confirm_app(db, session, token, "000000", settings=SETTINGS, came_from=NETWORK, now=NOW) is None
+    device, token = await make_passkey(db, token)
+    session, bad = await who(db, token, now=NOW), device.get(await asked(db, token))
+    bad["response"]["signature"] = "AAAA"
+    assert await prove_by_passkey(db, SITE, session, token, bad, settings=SETTINGS, came_from=NETWORK, now=NOW) is None
+    failed = await db.fetch(
+        "select actor, detail->>'by' from audit_shown where action = 'staff.second_factor_failed' order by audit_id"
+    )
+    assert [tuple(row) for row in failed] == [("ada@union.test", "new app"), ("ada@union.test", "passkey")]
 
 
 async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
@@ -392,7 +433,7 @@ async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
     staff = await who(db, stolen, now=NOW)
     with pytest.raises(NotFound):
         await prove_by_passkey(
-            db, SITE, staff, stolen, eves.get(await asked(db, stolen)), came_from=NETWORK, now=NOW
+            db, SITE, staff, stolen, eves.get(await asked(db, stolen)), settings=SETTINGS, came_from=NETWORK, now=NOW
         )  # fmt: skip
     assert (await who(db, stolen, now=NOW)).awaits_second_factor
     for elsewhere in (
@@ -400,7 +441,10 @@ async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
         await asked(db),
     ):  # a challenge of another session, or of the sign-in page
         answer = eves.get(elsewhere)
-        assert await prove_by_passkey(db, SITE, staff, stolen, answer, came_from=NETWORK, now=NOW) is None
+        assert (
+            await prove_by_passkey(db, SITE, staff, stolen, answer, settings=SETTINGS, came_from=NETWORK, now=NOW)
+            is None
+        )
     eves.handle = b"\0" * 16
     assert await by_passkey(db, eves.get(await asked(db))) is None, "it names another account"
 
@@ -453,18 +497,35 @@ async def test_a_disabled_account_has_no_passkey(db: Connection) -> None:
     assert await by_passkey(db, device.get(await asked(db))) is None
 
 
-async def test_the_last_passkey_takes_the_recovery_codes_with_it(db: Connection) -> None:
+async def test_the_last_factor_stays_where_a_role_needs_one(db: Connection) -> None:
     ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
     _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    more: Any = {"settings": SETTINGS, "came_from": NETWORK, "now": NOW}
+    session = await who(db, token, now=NOW)
     passkey_id = await db.fetchval("select passkey_id from staff_passkey")
+    assert not await remove_passkey(db, session, passkey_id + 1, **more)
+    assert not await remove_app(db, session, **more)
+    with pytest.raises(LastFactor, match="set up another"):
+        await remove_passkey(db, session, passkey_id, **more)
     assert await count_recovery_codes(db, ada) == HOW_MANY
-    assert not await remove_passkey(
-        db, await who(db, token, now=NOW), passkey_id + 1, settings=SETTINGS, came_from=NETWORK, now=NOW
-    )
-    assert await remove_passkey(
-        db, await who(db, token, now=NOW), passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW
-    )
+    _, token, _ = await set_up_app(db, token, now=NOW)
+    assert await remove_passkey(db, session, passkey_id, **more)
+    with pytest.raises(LastFactor):
+        await remove_app(db, session, **more)
+    await make_passkey(db, token)
+    assert await remove_app(db, session, **more)
+    assert (await told(db))[-1] == "The authenticator app was removed"
+
+
+async def test_without_its_last_factor_an_account_has_proven_nothing(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "campaigner", now=NOW)
+    _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    passkey_id, session = await db.fetchval("select passkey_id from staff_passkey"), await who(db, token, now=NOW)
+    assert await remove_passkey(db, session, passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW)
     assert await count_recovery_codes(db, ada) == 0
+    assert (await who(db, token, now=NOW)).second_factor_at is None
+    await give_grant(db, ada, "administrator", by=BY, now=NOW)
+    assert (await who(db, token, now=NOW)).awaits_second_factor, "its old proof opens nothing"
 
 
 async def test_a_reset_removes_everything_and_signs_out(db: Connection) -> None:
@@ -497,11 +558,12 @@ async def test_a_revoked_grant_counts_no_longer_in_an_open_session(db: Connectio
     ("public_url", "host"),
     [
         ("https://muster.union.test", "muster.union.test"), ("https://muster.union.test:8443", "muster.union.test"),
-        ("http://localhost:8000", "localhost"), ("http://muster.union.test", None), ("http://127.0.0.1:8000", None),
+        ("http://localhost:8000", "localhost"), ("https://münchen.example", "xn--mnchen-3ya.example"),
+        ("http://muster.union.test", None), ("http://127.0.0.1:8000", None),
         ("https://192.0.2.7", None), ("https://[2001:db8::1]", None),
     ],
 )  # fmt: skip
 def test_browsers_have_passkeys_for_names_over_https(public_url: str, host: str | None) -> None:
     site = site_of(public_url, "Muster")
     assert (site and site.host) == host
-    assert site is None or public_url.startswith(site.origin)
+    assert site is None or site.origin.startswith(f"{public_url.partition(':')[0]}://{host}")
