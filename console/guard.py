@@ -17,6 +17,7 @@ from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
+from messaging.channels import has_sms
 from people.scope import ScopedPools
 from staff.browsers import browser_in_words
 from staff.passkeys import Site, site_of
@@ -139,7 +140,9 @@ def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> 
     return request.app[SCOPED].as_actor(request[ACTOR], permission)
 
 
-def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", problem: str = "") -> web.Response:
+def sign_in_page(
+    request: web.Request, *, status: int = 200, email: str = "", problem: str = "", by_text: bool = False
+) -> web.Response:
     """Render the sign-in page.
 
     Args:
@@ -147,9 +150,13 @@ def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", pr
         status: HTTP status.
         email: what was typed.
         problem: why that is no mailbox; empty where nothing was typed.
+        by_text: whether a link by text was asked for.
     """
     passkeys = site(request) is not None
-    return render_page(request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys)
+    texts = has_sms(request.app[RUNTIME].settings)
+    return render_page(
+        request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys, texts=texts, by_text=by_text
+    )
 
 
 def site(request: web.Request) -> Site | None:

@@ -85,6 +85,7 @@ class AuditAction(StrEnum):
     STAFF_PASSKEY_REMOVED = "staff.passkey_removed"
     STAFF_PHONE_REMOVED = "staff.phone_removed"
     STAFF_PHONE_SET = "staff.phone_set"
+    STAFF_PHONE_VERIFIED = "staff.phone_verified"
     STAFF_RECOVERY_CODES_MADE = "staff.recovery_codes_made"
     STAFF_RECOVERY_CODE_USED = "staff.recovery_code_used"
     STAFF_SECOND_FACTORS_RESET = "staff.second_factors_reset"

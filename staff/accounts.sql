@@ -15,12 +15,16 @@ returning staff_id, name, email, phone, disabled_at;
 
 -- name: set_phone
 -- Sets or removes the number for sign-in links by text.
-update staff set phone = $2 where staff_id = $1;
+update staff set phone = $2, phone_verified_at = case when phone = $2 then phone_verified_at end where staff_id = $1;
+
+-- name: verify_phone
+-- Notes that a link by text to this number was used, the first time.
+update staff set phone_verified_at = $3 where staff_id = $1 and phone = $2 and phone_verified_at is null returning staff_id;
 
 -- name: list_accounts
 -- All accounts, with the last sign-in, so that staff who left long ago stand out, and the second factors they have set up.
 select
-  s.staff_id, s.email, s.name, s.phone, s.created_at, s.disabled_at, s.signed_in_at,
+  s.staff_id, s.email, s.name, s.phone, s.phone_verified_at, s.created_at, s.disabled_at, s.signed_in_at,
   app.staff_id is not null as has_totp, coalesce(passkey.passkeys, 0) as passkeys,
   coalesce(code.recovery_codes, 0) as recovery_codes
 from staff s

@@ -240,10 +240,12 @@ async def _make_link(
     settings, now = runtime.settings, runtime.clock()
     way_out = "leave out --send" if channel == "email" else "leave out --text"
     page = sandbox_page(settings, channel, way_out=way_out) if channel is not None else None
-    link = settings.public_url + await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
+    staff = await find_staff(db, email)
+    phone = staff["phone"] if staff is not None and channel == "sms" else None
+    path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes, phone=phone)
+    link = settings.public_url + path
     if channel is None:
         return link
-    staff = await find_staff(db, email)
     assert staff is not None
     address = staff["email"] if channel == "email" else staff["phone"]
     if address is None:

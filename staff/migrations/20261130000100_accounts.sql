@@ -47,6 +47,10 @@ alter table sign_in add column is_proof boolean not null default false; -- count
 alter table staff add column signed_in_at timestamptz;
 update staff s set signed_in_at = (select max(used_at) from sign_in l where l.staff_id = s.staff_id);
 
+-- A link by text that was used shows that whoever holds the account holds the phone.
+alter table sign_in add column phone text; -- to which the link went, where it went by text
+alter table staff add column phone_verified_at timestamptz;
+
 alter table staff add column passkey_handle uuid; -- names the account to passkeys, and tells nothing about it
 
 -- An invitation becomes an account with a grant when it is accepted; only digests of its link are stored.
