@@ -19,11 +19,11 @@ from staff.accounts import find_staff
 from staff.backoff import LINKS, TooManyTries, take_try
 from staff.sign_in import REQUESTED_LINK_MINUTES, make_requested_link
 
-AT_ONCE: Final = 2
+MAX_AT_ONCE: Final = 2
 """Links made at a time: members' pages use the same connections."""
-MOST: Final = 200
+MAX_REQUESTS: Final = 200
 """Requests that wait or are under way; more are dropped."""
-MOST_OF_A_NETWORK: Final = 50
+MAX_OF_A_NETWORK: Final = 50
 """Those of one network, so that a flood from one leaves room for the others."""
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class LinkRequests:
     def __init__(self) -> None:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._networks: Counter[str] = Counter()
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Semaphore(MAX_AT_ONCE)
 
     def add(self, runtime: Runtime, email: str, came_from: str, *, channel: ChannelName = "email") -> bool:
         """Make a link for a mailbox, and queue its message, if it is that of somebody on the staff.
@@ -52,7 +52,7 @@ class LinkRequests:
         Returns:
             Whether it was taken up; it must not show in the answer.
         """
-        full = len(self._under_way) >= MOST or self._networks[came_from] >= MOST_OF_A_NETWORK
+        full = len(self._under_way) >= MAX_REQUESTS or self._networks[came_from] >= MAX_OF_A_NETWORK
         if full or email in self._under_way:
             return False
         task = self._under_way[email] = asyncio.create_task(self._make(runtime, email, came_from, channel))

@@ -41,7 +41,7 @@ from core.http.host_addresses import read_host_address
 SQL: Final = load_queries(__file__)
 
 _CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
-_MOST_CHALLENGES: Final = 5_000
+_MAX_CHALLENGES: Final = 5_000
 """Sign-ins that may be under way at once: sixteen a second, for five minutes."""
 _BAD_ANSWER: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
 """What the library raises for an answer that is not in order, or is none at all."""
@@ -281,7 +281,7 @@ async def _challenge(db: Connection, purpose: ChallengePurpose, session: UUID | 
     challenge = secrets.token_bytes(32)
     await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _CHALLENGE_LIFETIME, now)
     if session is None:
-        await db.execute(SQL["drop_oldest_challenges"], _MOST_CHALLENGES)
+        await db.execute(SQL["drop_oldest_challenges"], _MAX_CHALLENGES)
     return challenge
 
 

@@ -16,7 +16,7 @@ from core.audit import AuditAction, record
 from core.db import Connection
 from core.errors import Conflict, NotFound
 from core.settings import Settings
-from staff.account_messages import News, queue_news
+from staff.account_messages import AccountNotice, queue_notice
 from staff.accounts import lock_account
 from staff.backoff import ALL_CODES, CODES, PASSKEYS, TooManyTries, forget_tries, take_try
 from staff.passkeys import (
@@ -107,7 +107,7 @@ async def prove_by_code(
         if is_recovery:
             left = await count_recovery_codes(db, session.staff_id)
             await record(db, actor, AuditAction.STAFF_RECOVERY_CODE_USED, subject, {"left": left}, at=now)
-            await tell_owner(db, settings, session, News.RECOVERY_CODE_USED, came_from, now)
+            await tell_owner(db, settings, session, AccountNotice.RECOVERY_CODE_USED, came_from, now)
         proof = await note_proof(db, session, token, "recovery code" if is_recovery else "app", came_from, now)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     await forget_tries(db, ALL_CODES, f"{session.staff_id}")
@@ -212,7 +212,13 @@ async def sign_in_by_passkey(
 
 
 async def tell_owner(
-    db: Connection, settings: Settings, session: Staff, news: News, came_from: str, now: datetime, signed_out: int = 0
+    db: Connection,
+    settings: Settings,
+    session: Staff,
+    notice: AccountNotice,
+    came_from: str,
+    now: datetime,
+    signed_out: int = 0,
 ) -> None:
     """Tell the account's owner by mail; whoever did it in their place cannot keep it from them.
 
@@ -220,13 +226,13 @@ async def tell_owner(
         db: in the transaction that does it.
         settings: have what the mail needs.
         session: the owner's session, or what goes for it.
-        news: what was done.
+        notice: what was done.
         came_from: network of the browser.
         now: the time, aware.
         signed_out: how many other sessions ended with it.
     """
-    await queue_news(
-        db, settings, news, address=session.email, name=session.name, came_from=came_from, now=now,
+    await queue_notice(
+        db, settings, notice, address=session.email, name=session.name, came_from=came_from, now=now,
         signed_out=signed_out,
     )  # fmt: skip
 
@@ -282,7 +288,7 @@ async def _note_refused(db: Connection, settings: Settings, answered: PasskeyAns
         remedy="Ask them. They sign in by a link and another factor or a recovery code, remove that passkey under “Your"
         f" account”, and make another. If they have neither: muster user reset {answered.email}",
     )
-    await queue_news(
-        db, settings, News.PASSKEY_COPIED, address=answered.email, name=answered.name, came_from=by.came_from, now=now,
-        signed_out=1,
+    await queue_notice(
+        db, settings, AccountNotice.PASSKEY_COPIED, address=answered.email, name=answered.name,
+        came_from=by.came_from, now=now, signed_out=1,
     )  # fmt: skip

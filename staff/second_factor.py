@@ -19,7 +19,7 @@ from core.db import Connection, atomic
 from core.errors import Conflict
 from core.settings import Settings
 from staff import passkeys
-from staff.account_messages import News
+from staff.account_messages import AccountNotice
 from staff.accounts import lock_account
 from staff.backoff import CODES, forget_tries, take_try
 from staff.grants import require_authority
@@ -72,7 +72,7 @@ async def confirm_app(
         await record(db, actor, AuditAction.STAFF_TOTP_ADDED, subject, {"first": is_first}, at=now)
         ended = await _end_others(db, session, came_from, now) if is_first else 0
         proof = await _set_up(db, session, token, "app", came_from, now)
-        await tell_owner(db, settings, session, News.APP_ADDED, came_from, now, ended)
+        await tell_owner(db, settings, session, AccountNotice.APP_ADDED, came_from, now, ended)
     await forget_tries(db, CODES, f"{session.staff_id} {came_from}")
     return proof
 
@@ -118,7 +118,7 @@ async def add_passkey(
         )  # fmt: skip
         ended = await _end_others(db, session, device.came_from, now) if is_first else 0
         proof = await _set_up(db, session, token, "passkey", device.came_from, now)
-        await tell_owner(db, settings, session, News.PASSKEY_ADDED, device.came_from, now, ended)
+        await tell_owner(db, settings, session, AccountNotice.PASSKEY_ADDED, device.came_from, now, ended)
         return proof
 
 
@@ -140,7 +140,7 @@ async def remove_passkey(
             db, session.actor(came_from), AuditAction.STAFF_PASSKEY_REMOVED, f"staff {session.staff_id}",
             {"passkey": passkey_id}, at=now,
         )  # fmt: skip
-        await tell_owner(db, settings, session, News.PASSKEY_REMOVED, came_from, now)
+        await tell_owner(db, settings, session, AccountNotice.PASSKEY_REMOVED, came_from, now)
         await _without_last(db, session)
         return True
 
@@ -159,7 +159,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
         await record(
             db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now
         )  # fmt: skip
-        await tell_owner(db, settings, session, News.APP_REMOVED, came_from, now)
+        await tell_owner(db, settings, session, AccountNotice.APP_REMOVED, came_from, now)
         await _without_last(db, session)
         return True
 
@@ -176,7 +176,7 @@ async def renew_recovery_codes(
         await _lock_to_set_up(db, session, now)
         if not await has_second_factor(db, session.staff_id):
             raise Conflict("There is no second factor yet.", remedy="Set one up first.")
-        await tell_owner(db, settings, session, News.RECOVERY_CODES_MADE, came_from, now)
+        await tell_owner(db, settings, session, AccountNotice.RECOVERY_CODES_MADE, came_from, now)
         return await _new_codes(db, session, came_from, now)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from console.link_requests import MOST, MOST_OF_A_NETWORK, REQUESTS, LinkRequests
+from console.link_requests import MAX_OF_A_NETWORK, MAX_REQUESTS, REQUESTS, LinkRequests
 from core.http.client_network import INSIDE
 from core.runtime import Runtime
 from staff.accounts import set_phone
@@ -16,7 +16,7 @@ from staff.sign_in import make_sign_in_link
 from tests.support.console_site import BY, Site, console_site
 
 KEYS = (SecretStr("a quiet river of nine green otters at dawn"),)
-MOST_LINKS = 4
+MAX_LINKS = 4
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ async def test_the_link_stands_nowhere_in_clear(site: Site) -> None:
 async def test_a_stranger_who_asks_again_and_again_locks_nobody_out(site: Site) -> None:
     await site.link("ada@union.test")
     await site.runtime.pool.execute("delete from sign_in")
-    for _ in range(MOST_LINKS + 3):
+    for _ in range(MAX_LINKS + 3):
         assert (await ask(site, "ada@union.test"))[0] == 200
-    assert await count(site, "sign_in") == MOST_LINKS, "each of them works, and Ada has them all"
+    assert await count(site, "sign_in") == MAX_LINKS, "each of them works, and Ada has them all"
     site.clock.forward(minutes=10)
     await ask(site, "ada@union.test")
-    assert await count(site, "sign_in") == MOST_LINKS + 1
+    assert await count(site, "sign_in") == MAX_LINKS + 1
 
 
 async def test_a_busy_office_is_never_made_to_wait(site: Site) -> None:
@@ -105,12 +105,12 @@ async def test_a_flood_takes_a_few_connections_and_leaves_room_for_other_network
     requests = LinkRequests()
     assert requests.add(site.runtime, "x@union.test", "192.0.2.0/24")
     assert not requests.add(site.runtime, "x@union.test", "198.51.100.0/24"), "one at a time for each mailbox"
-    taken = sum(requests.add(site.runtime, f"x{n}@union.test", "192.0.2.0/24") for n in range(2 * MOST_OF_A_NETWORK))
-    assert taken == MOST_OF_A_NETWORK - 1
+    taken = sum(requests.add(site.runtime, f"x{n}@union.test", "192.0.2.0/24") for n in range(2 * MAX_OF_A_NETWORK))
+    assert taken == MAX_OF_A_NETWORK - 1
     assert requests.add(site.runtime, "ada@union.test", "203.0.113.0/24")
-    for n in range(2 * MOST):
+    for n in range(2 * MAX_REQUESTS):
         requests.add(site.runtime, f"y{n}@union.test", f"2001:db8:{n:x}::/48")
-    assert requests.under_way == MOST
+    assert requests.under_way == MAX_REQUESTS
     await requests.done()
     assert requests.under_way == 0
     assert await count(site, "sign_in") == 1

@@ -343,7 +343,7 @@ async def test_who_begins_one_sign_in_after_the_other_fills_no_table(
     await add_account(db, "ada@union.test", "administrator", now=NOW)
     session = await sign_in(db, "ada@union.test", now=NOW)
     device, _ = await make_passkey(db, session)
-    monkeypatch.setattr("staff.passkeys._MOST_CHALLENGES", 20)
+    monkeypatch.setattr("staff.passkeys._MAX_CHALLENGES", 20)
     proving = await asked(db, session := await sign_in(db, "ada@union.test", now=NOW))
     for seconds in range(50):
         newest = await asked(db, at=NOW + timedelta(seconds=seconds))
