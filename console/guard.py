@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 from yarl import URL
 
-from console.rendering import ACTOR, STAFF, render_page
+from console.rendering import ACTOR, STAFF, render_page, to
 from core.access import Permission
 from core.db import AWAY, Connection
 from core.errors import NotFound
@@ -17,14 +17,18 @@ from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
+from messaging.channels import has_sms
 from people.scope import ScopedPools
 from staff.browsers import browser_in_words
 from staff.passkeys import Site, site_of
+from staff.proofs import is_fresh
 from staff.sessions import SESSION_LASTS, Device, admit
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+ACCOUNT_PATH: Final = "/console/account"
 SECOND_FACTOR_PATH: Final = "/console/second-factor"
+SET_UP_PATH: Final = f"{SECOND_FACTOR_PATH}/set-up"
 TOKEN: Final = web.RequestKey("token", str)
 """Token of the session: `request[TOKEN]`, in every handler behind `for_staff`."""
 
@@ -70,7 +74,12 @@ def for_anyone(handler: PageHandler) -> PageHandler:
 
 
 def for_staff(
-    handler: PageHandler, *, permission: Permission | None = None, opens_page: bool = True, is_proof: bool = False
+    handler: PageHandler,
+    *,
+    permission: Permission | None = None,
+    opens_page: bool = True,
+    allows_unproven: bool = False,
+    fresh: bool = False,
 ) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
@@ -82,7 +91,8 @@ def for_staff(
             and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
         permission: what they need in one unit at least; None if any grant will do.
         opens_page: see `staff.sessions.admit`.
-        is_proof: whether it is of the pages on which a second factor is proven or set up.
+        allows_unproven: whether it is of the pages on which a second factor is proven or set up.
+        fresh: whether it takes a proof of the last ten minutes: they are led to give one first, or to set a factor up.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -96,9 +106,11 @@ def for_staff(
         actor = admission.staff.actor(client_network(request))
         request[STAFF], request[ACTOR] = admission.staff, actor
         request[TOKEN] = admission.cookie or session_token(request) or ""
-        if not is_proof and admission.staff.awaits_second_factor:
-            response = web.Response(status=303, headers={"Location": SECOND_FACTOR_PATH, "Cache-Control": "no-store"})
-        elif not is_proof and not admission.staff.grants:
+        if not allows_unproven and admission.staff.awaits_second_factor:
+            response = to(SECOND_FACTOR_PATH)
+        elif fresh and not is_fresh(admission.staff, runtime.clock()):
+            response = to(f"{SECOND_FACTOR_PATH}?then=account" if admission.staff.has_second_factor else SET_UP_PATH)
+        elif not allows_unproven and not admission.staff.grants:
             response = render_page(request, "no_access", status=403)
         elif permission is not None and not actor.scope(permission):
             response = render_page(
@@ -128,17 +140,23 @@ def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> 
     return request.app[SCOPED].as_actor(request[ACTOR], permission)
 
 
-def sign_in_page(request: web.Request, *, status: int = 200, email: str = "", problem: str = "") -> web.Response:
+def sign_in_page(
+    request: web.Request, *, status: int = 200, email: str = "", problem: str = "", by_text: bool = False
+) -> web.Response:
     """Render the sign-in page.
 
     Args:
         request: the request.
         status: HTTP status.
         email: what was typed.
-        problem: why that is no mailbox; empty if nothing was typed.
+        problem: why that is no mailbox; empty where nothing was typed.
+        by_text: whether a link by text was asked for.
     """
     passkeys = site(request) is not None
-    return render_page(request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys)
+    texts = has_sms(request.app[RUNTIME].settings)
+    return render_page(
+        request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys, texts=texts, by_text=by_text
+    )
 
 
 def site(request: web.Request) -> Site | None:

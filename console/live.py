@@ -32,8 +32,8 @@ LOOK_EVERY: Final = 2.0
 """Seconds between two reads of the database."""
 REST_FACTOR: Final = 10
 """After a slow read, the pause is this many times as long: updates never take more than a tenth of a connection."""
-CHECK_EVERY: Final = timedelta(seconds=60)
-"""Time in which a stream ends after its session has ended, or what its reader may see has changed."""
+CHECK_EVERY: Final = timedelta(seconds=10)
+"""Time between two looks at whether a stream's session has ended, or what its reader may see has changed."""
 REPLIES: Final = "replies"
 """Name of the section with replies."""
 
@@ -220,10 +220,12 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
 
 
 async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
-    """Return what the reader of a stream sees now; None if they are signed in no more."""
+    """Return what the reader of a stream sees now; None if they are signed in no more, or a second factor is due."""
     try:
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)
     except AWAY:
         return sight  # the page shows that it is not live; signing out would only hide the reason
-    return None if admission is None else admission.staff.actor("").sight()
+    if admission is None or admission.staff.awaits_second_factor:
+        return None
+    return admission.staff.actor("").sight()

@@ -22,6 +22,7 @@ from console.views import BallotView, CampaignView, OverviewView, View, read_pag
 from core.access import Permission
 from core.errors import NotFound
 from core.http.web import RUNTIME
+from staff.grants import ENOUGH_ADMINISTRATORS, count_administrators
 
 MAX_SEARCH_LENGTH: Final = 80
 
@@ -82,7 +83,18 @@ async def show(make: MakeView, request: web.Request) -> web.Response:
     if page_state.replies:
         async with runtime.pool.acquire() as db:
             await attention.record_seen(db, actor, page_state.replies, runtime.clock())
-    return render_page(request, view.template, page_state=page_state, stream=view.stream, **page_state.facts)
+    few = isinstance(view, OverviewView) and await _lacks_administrators(request)
+    return render_page(
+        request, view.template, page_state=page_state, stream=view.stream, few_administrators=few, **page_state.facts
+    )
+
+
+async def _lacks_administrators(request: web.Request) -> bool:
+    """Return whether too few could help each other, to whoever can make another administrator."""
+    if not request[ACTOR].scope(Permission.GRANT).is_everywhere:
+        return False
+    runtime = request.app[RUNTIME]
+    return await count_administrators(runtime.pool, runtime.clock()) < ENOUGH_ADMINISTRATORS
 
 
 async def follow(make: MakeView, request: web.Request) -> web.StreamResponse:

@@ -6,7 +6,17 @@ from typing import Final
 
 from aiohttp import web
 
-from console.guard import SECOND_FACTOR_PATH, TOKEN, PageHandler, device, for_staff, set_session, site
+from console.guard import (
+    ACCOUNT_PATH,
+    SECOND_FACTOR_PATH,
+    SET_UP_PATH,
+    TOKEN,
+    PageHandler,
+    device,
+    for_staff,
+    set_session,
+    site,
+)
 from console.json_answers import read_answer, refuse, reply
 from console.rendering import STAFF, render_page, to
 from core.db import Connection
@@ -16,25 +26,20 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from staff.backoff import TooManyTries
 from staff.passkeys import authentication_options, list_passkeys
+from staff.proofs import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.recovery_codes import count_recovery_codes
 from staff.second_factor import (
-    Proof,
     add_passkey,
     begin_app,
     confirm_app,
-    is_fresh,
     may_set_up,
     passkey_options,
-    prove_by_code,
-    prove_by_passkey,
     renew_recovery_codes,
 )
 from staff.totp import has_totp, otpauth_uri, pending_secret, qr_code
 
-ACCOUNT: Final = "/console/account"
-SET_UP: Final = f"{SECOND_FACTOR_PATH}/set-up"
 APP: Final = f"{SECOND_FACTOR_PATH}/app"
-_THEN: Final = {"account": ACCOUNT, "set-up": SET_UP}
+_THEN: Final = {"account": ACCOUNT_PATH, "set-up": SET_UP_PATH}
 """Pages to go on to after a proof, as the query names them; the overview for anything else."""
 _GROUP_LENGTH: Final = 4
 
@@ -46,10 +51,10 @@ def second_factor_routes() -> list[web.RouteDef]:
         web.post(SECOND_FACTOR_PATH, _proof(post_code)),
         web.post(f"{SECOND_FACTOR_PATH}/passkey/options", _proof(post_proof_options)),
         web.post(f"{SECOND_FACTOR_PATH}/passkey", _proof(post_proof)),
-        web.get(SET_UP, _proof(get_set_up)),
-        web.post(f"{SET_UP}/passkey/options", _proof(post_new_options)),
-        web.post(f"{SET_UP}/passkey", _proof(post_new_passkey)),
-        web.post(f"{SET_UP}/codes", _proof(post_new_codes)),
+        web.get(SET_UP_PATH, _proof(get_set_up)),
+        web.post(f"{SET_UP_PATH}/passkey/options", _proof(post_new_options)),
+        web.post(f"{SET_UP_PATH}/passkey", _proof(post_new_passkey)),
+        web.post(f"{SET_UP_PATH}/codes", for_staff(post_new_codes, fresh=True)),
         web.post(APP, _proof(post_app)),
         web.get(APP, _proof(get_app)),
         web.get(f"{APP}.svg", _proof(get_qr_code)),
@@ -73,14 +78,14 @@ def _proof(handler: PageHandler) -> PageHandler:
             await request.app[RUNTIME].wake("deliver")  # the owner may have been told by mail
         return response
 
-    return for_staff(guarded, is_proof=True)
+    return for_staff(guarded, allows_unproven=True)
 
 
 async def get_proof(request: web.Request) -> web.Response:
     """Show where to enter a code, or lead to where there is nothing left to prove."""
     staff = request[STAFF]
     if not staff.has_second_factor:
-        return to(SET_UP if staff.needs_second_factor else ACCOUNT)
+        return to(SET_UP_PATH if staff.needs_second_factor else ACCOUNT_PATH)
     if is_fresh(staff, request.app[RUNTIME].clock()):
         return to(_then(request))
     return await _proof_page(request)
@@ -119,11 +124,13 @@ async def post_proof(request: web.Request) -> web.Response:
         async with runtime.pool.acquire() as db:
             try:
                 proof = await prove_by_passkey(
-                    db, ours, request[STAFF], request[TOKEN], answer, came_from=client_network(request),
-                    now=runtime.clock(),
+                    db, ours, request[STAFF], request[TOKEN], answer, settings=runtime.settings,
+                    came_from=client_network(request), now=runtime.clock(),
                 )  # fmt: skip
             except NotFound as error:
                 return refuse(str(error))
+            except TooManyTries as error:
+                return refuse(str(error), status=429)
     if proof is None:
         return refuse("That passkey did not work here. Try again, or enter a code.")
     return _proven(request, proof, reply({"to": _then(request)}))
@@ -164,7 +171,7 @@ async def post_new_passkey(request: web.Request) -> web.Response:
             )
     if proof is None:
         return refuse("That passkey could not be set up. Try again, or set up an authenticator app.")
-    return _proven(request, proof, reply({"to": ACCOUNT, "codes": proof.recovery_codes}))
+    return _proven(request, proof, reply({"to": ACCOUNT_PATH, "codes": proof.recovery_codes}))
 
 
 async def post_new_codes(request: web.Request) -> web.Response:
@@ -174,6 +181,7 @@ async def post_new_codes(request: web.Request) -> web.Response:
         codes = await renew_recovery_codes(
             db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
         )  # fmt: skip
+    await runtime.wake("deliver")
     return render_page(request, "recovery_codes", codes=codes)
 
 
@@ -214,7 +222,7 @@ async def post_confirm(request: web.Request) -> web.Response:
     if proof is None:
         return await _app_page(request, problem="That is not the code the app shows now. Try the next one.", status=422)
     codes = proof.recovery_codes
-    return _proven(request, proof, render_page(request, "recovery_codes", codes=codes) if codes else to(ACCOUNT))
+    return _proven(request, proof, render_page(request, "recovery_codes", codes=codes) if codes else to(ACCOUNT_PATH))
 
 
 async def _proof_page(request: web.Request, *, problem: str = "", status: int = 200) -> web.Response:
@@ -234,7 +242,7 @@ async def _passkeys(db: Connection, request: web.Request) -> bool:
 async def _app_page(request: web.Request, *, problem: str = "", status: int = 200) -> web.Response:
     secret = await _pending(request)
     if secret is None:
-        return to(SET_UP)
+        return to(SET_UP_PATH)
     letters = [secret[at : at + _GROUP_LENGTH] for at in range(0, len(secret), _GROUP_LENGTH)]
     return render_page(
         request, "app", status=status, problem=problem, letters=letters, uri=_uri(request, secret), picture=f"{APP}.svg"

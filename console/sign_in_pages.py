@@ -15,10 +15,11 @@ from core.errors import AddressError
 from core.http.client_network import client_network
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
+from messaging.channels import has_sms
 from staff.backoff import TooManyTries
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
-from staff.second_factor import sign_in_by_passkey
+from staff.proofs import sign_in_by_passkey
 from staff.sessions import admit, end_session
 from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, use_link
 
@@ -48,13 +49,14 @@ async def get_sign_in(request: web.Request) -> web.Response:
 async def post_sign_in(request: web.Request) -> web.Response:
     """Answer whoever asks for a link; the answer is the same for every mailbox."""
     runtime = request.app[RUNTIME]
-    typed = (await read_form(request)).get("email", "").strip()
+    form = await read_form(request)
+    typed, by_text = form.get("email", "").strip(), form.get("by") == "text" and has_sms(runtime.settings)
     try:
         email = normalise_email(typed)
     except AddressError as error:
-        return sign_in_page(request, status=422, email=typed, problem=str(error))
-    request.app[REQUESTS].add(runtime, email, client_network(request))
-    return render_page(request, "link_sent", email=email, minutes=REQUESTED_LINK_MINUTES)
+        return sign_in_page(request, status=422, email=typed, problem=str(error), by_text=by_text)
+    request.app[REQUESTS].add(runtime, email, client_network(request), channel="sms" if by_text else "email")
+    return render_page(request, "link_sent", email=email, minutes=REQUESTED_LINK_MINUTES, by_text=by_text)
 
 
 async def get_link(request: web.Request) -> web.Response:
@@ -115,7 +117,13 @@ async def post_passkey(request: web.Request) -> web.Response:
         try:
             async with runtime.pool.acquire() as db:
                 token = await sign_in_by_passkey(
-                    db, ours, answer, device=device(request), replaces=session_token(request), now=runtime.clock()
+                    db,
+                    ours,
+                    answer,
+                    settings=runtime.settings,
+                    device=device(request),
+                    replaces=session_token(request),
+                    now=runtime.clock(),
                 )
         except TooManyTries as error:
             return refuse(str(error), status=429)

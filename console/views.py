@@ -116,7 +116,7 @@ class Figures:
         # the first steps of an installation are for those who look after all of it
         whole = sight.people.is_everywhere
         return {
-            "setup": await progress.setup_state(db) if whole else progress.SetupState(True, True, True),
+            "setup": await progress.setup_state(db) if whole else None,
             "campaigns": shown,
             "others": others,
             "ballots": await ballot_status.ballots(db, self.runtime.clock()),

@@ -22,11 +22,11 @@ from messaging.outbox.transactional import MessageKind, NewMessage, send_to
 from messaging.states import ChannelName
 from staff.browsers import network_in_words
 
-_NEWS_LASTS: Final = timedelta(days=2)
+_NOTICE_LASTS: Final = timedelta(days=2)
 """How long it is worth telling somebody what was changed, where no mail can be sent for a while."""
 
 
-class News(StrEnum):
+class AccountNotice(StrEnum):
     """What the owner of an account is told, as it happens; the values are what the mail says."""
 
     APP_ADDED = "An authenticator app was set up"
@@ -133,10 +133,10 @@ async def queue_reset_notice(
     return await _queue(db, settings, MessageKind.ACCOUNT, channel, sender, address, contents, by, now, None)
 
 
-async def queue_news(
+async def queue_notice(
     db: Connection,
     settings: Settings,
-    news: News,
+    notice: AccountNotice,
     *,
     address: str,
     name: str,
@@ -149,7 +149,7 @@ async def queue_news(
     Args:
         db: in the transaction that changes it.
         settings: has the organisation's name, its mailbox and its time zone.
-        news: what was changed.
+        notice: what was changed.
         address: their mailbox.
         name: the name in the greeting.
         came_from: network of the browser that did it.
@@ -158,12 +158,12 @@ async def queue_news(
     """
     local = now.astimezone(ZoneInfo(settings.time_zone))
     contents = _contents(
-        settings, "changed", "email", (), name=name, what=news.rstrip(","), sentence=news[0].lower() + news[1:],
+        settings, "changed", "email", (), name=name, what=notice.rstrip(","), sentence=notice[0].lower() + notice[1:],
         time=f"{local.day} {local:%B, %H:%M}", network=network_in_words(came_from), ended=signed_out,
     )  # fmt: skip
     return await _queue(
         db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, "muster", now,
-        now + _NEWS_LASTS,
+        now + _NOTICE_LASTS,
     )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _contents(
     settings: Settings, message: str, channel: ChannelName, secrets: tuple[str, ...], **context: Any
 ) -> Contents:
     """Fill in a message: a text is one sentence; the first line of a mail is its subject, and some have HTML too."""
-    context["where"] = f"{settings.named} on Muster" if settings.named else "Muster"
+    context["where"] = f"{settings.organisation_name} on Muster" if settings.organisation_name else "Muster"
     if channel == "sms":
         return Contents(_render(f"{message}.sms.txt", context).strip(), secrets=secrets)
     subject, _, text = _render(f"{message}.txt", context).partition("\n\n")

@@ -20,6 +20,16 @@ async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
     return await db.fetchrow(SQL["find_staff"], email.strip().lower())
 
 
+async def lock_account(db: Connection, staff_id: int) -> None:
+    """Lock an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+
+    Args:
+        db: in the transaction that does it.
+        staff_id: whose.
+    """
+    await db.execute(SQL["lock_account"], staff_id)
+
+
 async def add_staff(
     db: Connection, email: str, name: str, *, by: Actor, now: datetime, phone: str | None = None
 ) -> asyncpg.Record | None:
@@ -46,8 +56,8 @@ async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
     """List the staff; those whose access was taken away last.
 
     Returns:
-        Each with staff_id, email, name, phone, created_at, disabled_at, signed_in_at, has_totp (an authenticator app),
-        passkeys and recovery_codes (how many are left).
+        Each with staff_id, email, name, phone, phone_verified_at, created_at, disabled_at, signed_in_at, has_totp (an
+        authenticator app), passkeys and recovery_codes (how many are left).
     """
     return await db.fetch(SQL["list_accounts"])
 
@@ -65,6 +75,20 @@ async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:
 async def enable_staff(db: Connection, staff_id: int) -> None:
     """Give somebody's access back."""
     await db.execute(SQL["enable"], staff_id)
+
+
+async def verify_phone(db: Connection, staff_id: int, phone: str, *, by: Actor, now: datetime) -> None:
+    """Note that somebody used a link that went to their phone by text, with a note in the audit the first time.
+
+    Args:
+        db: in the transaction that signs them in.
+        staff_id: whose.
+        phone: the number it went to; where it is not theirs any more, nothing is noted.
+        by: who signs in.
+        now: the time, aware.
+    """
+    if await db.fetchval(SQL["verify_phone"], staff_id, phone, now) is not None:
+        await record(db, by, AuditAction.STAFF_PHONE_VERIFIED, f"staff {staff_id}", at=now)
 
 
 async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Actor, now: datetime) -> None:

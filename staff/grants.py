@@ -165,13 +165,24 @@ async def count_administrators(db: Connection | Pool, now: datetime) -> int:
     return count
 
 
-async def list_grants(db: Connection | Pool, *, now: datetime) -> list[asyncpg.Record]:
+async def count_made_administrators(db: Connection) -> int:
+    """Count the administrators that Muster itself has made, of accounts from before there were roles."""
+    count: int = await db.fetchval(SQL["count_given_by_muster"], ADMINISTRATOR)
+    return count
+
+
+async def list_grants(db: Connection | Pool, *, now: datetime, staff_id: int | None = None) -> list[asyncpg.Record]:
     """List the grants that have not ended.
+
+    Args:
+        db: a connection.
+        now: the time, aware.
+        staff_id: of one account; None for all.
 
     Returns:
         Each with staff_id, role, unit_id, unit (its path), starts_at, ends_at, given_by and given_at.
     """
-    return await db.fetch(SQL["list_grants"], now)
+    return await db.fetch(SQL["list_grants"], now, staff_id)
 
 
 async def require_authority(

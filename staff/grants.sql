@@ -43,6 +43,10 @@ from staff_grant g join staff s using (staff_id)
 where g.role = $1 and g.unit_id is null and g.revoked_at is null and g.ends_at is null and g.starts_at <= $2
   and s.disabled_at is null;
 
+-- name: count_given_by_muster
+-- Administrators that Muster itself has made: accounts of before there were roles.
+select count(distinct staff_id) from staff_grant where role = $1 and given_by = 'muster' and unit_id is null and revoked_at is null;
+
 -- name: covers
 -- Whether a unit is one of several, or below one.
 select lineage && $2::bigint[] from unit where unit_id = $1;
@@ -51,5 +55,5 @@ select lineage && $2::bigint[] from unit where unit_id = $1;
 -- Every grant that has not ended, by account, with the path of its unit.
 select g.staff_id, g.role, g.unit_id, unit_path(u.lineage) as unit, g.starts_at, g.ends_at, g.given_by, g.given_at
 from staff_grant g left join unit u using (unit_id)
-where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1)
+where g.revoked_at is null and (g.ends_at is null or g.ends_at > $1) and ($2::bigint is null or g.staff_id = $2)
 order by g.staff_id, g.grant_id;

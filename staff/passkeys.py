@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -41,7 +41,7 @@ from core.http.host_addresses import read_host_address
 SQL: Final = load_queries(__file__)
 
 _CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
-_MOST_CHALLENGES: Final = 5_000
+_MAX_CHALLENGES: Final = 5_000
 """Sign-ins that may be under way at once: sixteen a second, for five minutes."""
 _BAD_ANSWER: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
 """What the library raises for an answer that is not in order, or is none at all."""
@@ -72,6 +72,27 @@ class Site:
     title: str
 
 
+@dataclass(frozen=True, slots=True)
+class PasskeyAnswer:
+    """Answer in the name of a passkey that we know.
+
+    Attributes:
+        passkey_id: which.
+        staff_id: whose.
+        email: of its owner.
+        name: of its owner.
+        is_good: whether it is in order.
+        is_copied: whether it has just shown that there is a copy of the passkey.
+    """
+
+    passkey_id: int
+    staff_id: int
+    email: str
+    name: str
+    is_good: bool = False
+    is_copied: bool = False
+
+
 def site_of(public_url: str, title: str) -> Site | None:
     """Return the site of an address; None if browsers have no passkeys: without HTTPS, or for a bare number.
 
@@ -80,7 +101,7 @@ def site_of(public_url: str, title: str) -> Site | None:
         title: the organisation's name, or Muster's.
     """
     url = URL(public_url)
-    host = url.host or ""
+    host = url.raw_host or ""  # as browsers sign it: in ASCII
     if read_host_address(host) is not None or not (url.scheme == "https" or host == "localhost"):
         return None
     return Site(str(url.origin()), host, title)
@@ -196,51 +217,47 @@ async def take_challenge(
     return await db.fetchval(SQL["use_challenge"], challenge, purpose, session, now) is not None
 
 
-async def accept_passkey(db: Connection, site: Site, answer: Mapping[str, Any], *, now: datetime) -> int | None:
+async def accept_passkey(
+    db: Connection, site: Site, answer: Mapping[str, Any], *, now: datetime
+) -> PasskeyAnswer | None:
     """Check what a passkey has signed, after `take_challenge`.
 
+    Its count goes up with each use. One that goes back is that of a copy, or of the original after the copy was used:
+    the passkey is refused from then on.
+
     Args:
-        db: in the transaction that lets its owner in.
+        db: in the transaction that lets its owner in, or notes that it did not.
         site: ours.
         answer: what the browser sent.
         now: the time, aware.
 
     Returns:
-        Whose passkey it is; None if the answer is not in order, or the account is disabled.
+        Whose passkey it is, and whether the answer is in order; None if we know no such passkey, or the account is
+        disabled.
     """
-    try:
-        row = await db.fetchrow(SQL["find_passkey"], base64url_to_bytes(str(answer["rawId"])))
-        if row is None or not _is_theirs(row, answer):
-            return None
-        verified = verify_authentication_response(
-            credential=dict(answer),
-            expected_challenge=_challenge_in(answer),
-            expected_rp_id=site.host,
-            expected_origin=site.origin,
-            credential_public_key=row["public_key"],
-            credential_current_sign_count=row["sign_count"],
-            require_user_verification=True,
-        )
-    except _BAD_ANSWER as error:
-        log.info("a passkey was refused", why=type(error).__name__)
+    credential_id = _credential_in(answer)
+    row = None if credential_id is None else await db.fetchrow(SQL["find_passkey"], credential_id)
+    if row is None:
         return None
-    await db.execute(SQL["use_passkey"], row["passkey_id"], now, verified.new_sign_count)
-    staff_id: int = row["staff_id"]
-    return staff_id
+    answered = PasskeyAnswer(row["passkey_id"], row["staff_id"], row["email"], row["name"])
+    count = None if row["copied_at"] is not None else _count_in(row, site, answer)
+    if count is None:
+        return answered
+    if (count or row["sign_count"]) and count <= row["sign_count"]:
+        await db.execute(SQL["note_copy"], row["passkey_id"], now)
+        return replace(answered, is_copied=True)
+    await db.execute(SQL["use_passkey"], row["passkey_id"], now, count)
+    return replace(answered, is_good=True)
 
 
 async def find_passkey_number(db: Connection, answer: Mapping[str, Any]) -> int | None:
     """Return the number of the passkey in whose name an answer is; None if we know none such."""
-    try:
-        credential_id = base64url_to_bytes(str(answer["rawId"]))
-    except _BAD_ANSWER:
-        return None
-    passkey_id: int | None = await db.fetchval(SQL["find_number"], credential_id)
+    passkey_id: int | None = await db.fetchval(SQL["find_number"], _credential_in(answer))
     return passkey_id
 
 
 async def list_passkeys(db: Connection, staff_id: int) -> list[asyncpg.Record]:
-    """List the passkeys of an account: passkey_id, credential_id, name, made_at and used_at."""
+    """List the passkeys of an account: passkey_id, credential_id, name, made_at, used_at and copied_at."""
     return await db.fetch(SQL["list_passkeys"], staff_id)
 
 
@@ -264,7 +281,7 @@ async def _challenge(db: Connection, purpose: ChallengePurpose, session: UUID | 
     challenge = secrets.token_bytes(32)
     await db.execute(SQL["add_challenge"], challenge, purpose, session, now + _CHALLENGE_LIFETIME, now)
     if session is None:
-        await db.execute(SQL["drop_oldest_challenges"], _MOST_CHALLENGES)
+        await db.execute(SQL["drop_oldest_challenges"], _MAX_CHALLENGES)
     return challenge
 
 
@@ -279,6 +296,34 @@ def _challenge_in(answer: Mapping[str, Any]) -> bytes:
         One of `_BAD_ANSWER`.
     """
     return parse_client_data_json(base64url_to_bytes(answer["response"]["clientDataJSON"])).challenge
+
+
+def _credential_in(answer: Mapping[str, Any]) -> bytes | None:
+    """Return the id of the passkey that an answer names; None if it names none."""
+    try:
+        return base64url_to_bytes(str(answer["rawId"]))
+    except _BAD_ANSWER:
+        return None
+
+
+def _count_in(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> int | None:
+    """Return the count that a passkey has signed with its answer; None if the answer is not in order."""
+    try:
+        if not _is_theirs(row, answer):
+            return None
+        verified = verify_authentication_response(
+            credential=dict(answer),
+            expected_challenge=_challenge_in(answer),
+            expected_rp_id=site.host,
+            expected_origin=site.origin,
+            credential_public_key=row["public_key"],
+            credential_current_sign_count=0,  # compared by us, after the signature: anybody can send a count
+            require_user_verification=True,
+        )
+    except _BAD_ANSWER as error:
+        log.info("a passkey was refused", why=type(error).__name__)
+        return None
+    return verified.new_sign_count
 
 
 def _is_theirs(row: asyncpg.Record, answer: Mapping[str, Any]) -> bool:

@@ -32,7 +32,7 @@ returning passkey_id;
 
 -- name: find_passkey
 -- A passkey and its account, locked, so that of two answers with one count one is accepted.
-select p.passkey_id, p.staff_id, p.public_key, p.sign_count, s.passkey_handle
+select p.passkey_id, p.staff_id, p.public_key, p.sign_count, p.copied_at, s.passkey_handle, s.email, s.name
 from staff_passkey p join staff s using (staff_id)
 where p.credential_id = $1 and s.disabled_at is null
 for update;
@@ -45,9 +45,13 @@ select passkey_id from staff_passkey where credential_id = $1;
 -- Notes its use and the count it has reached.
 update staff_passkey set used_at = $2, sign_count = $3 where passkey_id = $1;
 
+-- name: note_copy
+-- There seems to be a copy of it. Which of the two has just signed nobody knows, so neither is accepted from now on.
+update staff_passkey set copied_at = $2 where passkey_id = $1;
+
 -- name: list_passkeys
 -- Passkeys of an account, the oldest first.
-select passkey_id, credential_id, name, made_at, used_at from staff_passkey where staff_id = $1 order by passkey_id;
+select passkey_id, credential_id, name, made_at, used_at, copied_at from staff_passkey where staff_id = $1 order by passkey_id;
 
 -- name: remove_passkey
 -- Removes one passkey of an account.

@@ -53,7 +53,7 @@ _ALL: Final = (
         "rep", "a branch: contact with its people, their votes and corrections, on the phone",
         frozenset({_P.SEE, _P.SEE_CONTACTS, _P.RECORD}),
     ),
-    Role("caller", "the next person of a call list, and nobody else", frozenset({_P.RECORD})),
+    Role("caller", "the next person of a call list", frozenset({_P.RECORD})),
     Role(
         "replier", "conversations with people of its units",
         frozenset({_P.SEE, _P.SEE_CONTACTS, _P.REPLY}),

@@ -12,6 +12,7 @@ import asyncpg
 from core.access import Actor, ActorKind, Grant
 from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
+from staff.accounts import lock_account
 from staff.grants import grants_of
 from staff.roles import ROLES
 from staff.tokens import digest_of, is_token, new_token
@@ -126,6 +127,7 @@ async def open_session(
         await end_session(db, replaces, now=now, came_from=device.came_from)
     await db.execute(SQL["forget_old_sessions"], now)
     await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_IN, now, device.came_from)
+    await db.execute(SQL["note_sign_in"], staff_id, now)
     token = new_token()
     await db.execute(
         SQL["add_session"], digest_of(token), staff_id, now, now + SESSION_LASTS, device.browser, device.came_from,
@@ -185,6 +187,16 @@ async def note_second_factor(db: Connection, token: str, *, now: datetime) -> st
     return None if row is None or row["retired"] else await _change(db, token, now, _until(row, now), proven_at=now)
 
 
+async def forget_proofs(db: Connection, staff_id: int) -> None:
+    """Let all sessions of an account that has no second factor any more have proven none.
+
+    Args:
+        db: in a transaction that has locked the account.
+        staff_id: whose.
+    """
+    await db.execute(SQL["forget_proofs"], staff_id)
+
+
 async def list_sessions(db: Connection, staff_id: int, *, now: datetime) -> list[asyncpg.Record]:
     """List where somebody is signed in, the last seen first.
 
@@ -215,7 +227,7 @@ async def end_one(db: Connection, staff_id: int, family: UUID, *, by: Actor, now
         now: the time, aware.
     """
     async with atomic(db):
-        await db.execute(SQL["lock_to_end"], staff_id)
+        await lock_account(db, staff_id)  # waits for tokens that are just being changed
         ended: bool = await db.fetchval(SQL["end_family"], staff_id, family, now)
         if ended:
             await record(db, by, AuditAction.STAFF_SESSIONS_ENDED, f"staff {staff_id}", {"sessions": 1}, at=now)
@@ -233,7 +245,7 @@ async def end_others(db: Connection, staff_id: int, *, but: UUID | None, by: Act
         now: the time, aware.
     """
     async with atomic(db):
-        await db.execute(SQL["lock_to_end"], staff_id)
+        await lock_account(db, staff_id)  # waits for tokens that are just being changed
         ended: int = await db.fetchval(SQL["end_sessions"], staff_id, now, but)
         if ended:
             await record(db, by, AuditAction.STAFF_SESSIONS_ENDED, f"staff {staff_id}", {"sessions": ended}, at=now)
@@ -248,7 +260,7 @@ async def end_sessions(db: Connection, staff_id: int, *, now: datetime) -> int:
         staff_id: whose.
         now: the time, aware.
     """
-    await db.execute(SQL["lock_to_end"], staff_id)
+    await lock_account(db, staff_id)  # waits for tokens that are just being changed
     sessions: int = await db.fetchval(SQL["end_sessions"], staff_id, now, None)
     return sessions
 

@@ -33,13 +33,17 @@ returning digest;
 -- leave a session that was not there yet when the others were deleted.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for key share of s;
 
--- name: lock_to_end
--- Locks the account to end its access: waits for tokens that are just being changed, so that what is deleted next is
--- all there is.
-select staff_id from staff where staff_id = $1 for update;
+-- name: note_sign_in
+-- Notes when somebody signed in last: links and sessions are forgotten.
+update staff set signed_in_at = $2 where staff_id = $1;
+
+-- name: forget_proofs
+-- What was proven by a factor counts no longer once the account has none.
+update staff_session set second_factor_at = null where staff_id = $1;
 
 -- name: lock_to_end_session
--- The same, by a session.
+-- Locks the account by a session, to end it: waits for tokens that are just being changed, so that what is deleted next is
+-- all there is.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for update of s;
 
 -- name: change_token

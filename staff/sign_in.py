@@ -6,13 +6,13 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.access import Actor
+from core.access import Actor, ActorKind
 from core.alerts import resolve_alert
 from core.audit import AuditAction, record
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
 from core.sign_in_links import pieces_of
-from staff.accounts import add_staff, find_staff
+from staff.accounts import add_staff, find_staff, lock_account, verify_phone
 from staff.backoff import LINKS, forget_tries
 from staff.grants import give_grant
 from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
@@ -37,6 +37,7 @@ async def make_sign_in_link(
     minutes: int = 15,
     create_as: str | None = None,
     is_proof: bool = False,
+    phone: str | None = None,
 ) -> str:
     """Make a link that signs somebody in once.
 
@@ -49,6 +50,7 @@ async def make_sign_in_link(
         minutes: how long the link works.
         create_as: the role, in the whole organisation, with which somebody unknown becomes a member of staff.
         is_proof: whether the link counts as a second factor too, as one that is only shown on the server's screen.
+        phone: where it goes by text: the number, which is verified when the link is used.
 
     Returns:
         The path, `/console/sign-in/<token>`; put `public_url` in front. It is not stored and cannot be shown again.
@@ -76,14 +78,16 @@ async def make_sign_in_link(
             raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
         token, until = new_token(), now + timedelta(minutes=minutes)
         await db.execute(
-            SQL["add_link"], digest_of(token), sorted(pieces_of(token)), row["staff_id"], until, is_proof
+            SQL["add_link"], digest_of(token), sorted(pieces_of(token)), row["staff_id"], until, is_proof, phone
         )  # fmt: skip
         await record(db, by, AuditAction.STAFF_LINK_MADE, f"staff {row['staff_id']}", {"minutes": minutes}, at=now)
         await resolve_alert(db, f"sign-in:{row['staff_id']}")  # that an earlier one was revoked
     return f"{SIGN_IN_PATH}/{token}"
 
 
-async def make_requested_link(db: Connection, email: str, *, now: datetime, by: Actor) -> str | None:
+async def make_requested_link(
+    db: Connection, email: str, *, now: datetime, by: Actor, by_text: bool = False
+) -> str | None:
     """Make the link that somebody asked for on the sign-in page, for whoever has the mailbox.
 
     A stranger who asks again and again locks nobody out: a link is refused only while the mailbox has several that
@@ -94,17 +98,21 @@ async def make_requested_link(db: Connection, email: str, *, now: datetime, by: 
         email: as it was typed.
         now: the time, aware.
         by: the page, with the network it was asked from.
+        by_text: whether it goes to their phone.
 
     Returns:
-        The path; None if that is nobody's mailbox, the account was disabled, or enough links are on their way.
+        The path; None if that is nobody's mailbox, the account was disabled or has no phone for a text, or enough
+        links are on their way.
     """
     row = await find_staff(db, email)
-    if row is None or row["disabled_at"] is not None:
+    if row is None or row["disabled_at"] is not None or (by_text and row["phone"] is None):
         return None
-    await db.execute(SQL["lock_account"], row["staff_id"])
+    await lock_account(db, row["staff_id"])  # of those asked for at once, each counts those before it
     if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MAX_LIVE_LINKS:
         return None
-    return await make_sign_in_link(db, email=row["email"], now=now, by=by, minutes=REQUESTED_LINK_MINUTES)
+    return await make_sign_in_link(
+        db, email=row["email"], now=now, by=by, minutes=REQUESTED_LINK_MINUTES, phone=row["phone"] if by_text else None
+    )
 
 
 async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
@@ -134,6 +142,9 @@ async def use_link(
         row = await db.fetchrow(SQL["use_link"], digest_of(token), now)
         if row is None:
             return None
+        if row["phone"] is not None:
+            actor = Actor(ActorKind.STAFF, row["email"], row["staff_id"], device.came_from)
+            await verify_phone(db, row["staff_id"], row["phone"], by=actor, now=now)
         await forget_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
         return await open_session(
             db, row["staff_id"], now=now, device=device, replaces=replaces, is_proven=row["is_proof"]

@@ -1,6 +1,6 @@
 -- name: add_link
 -- Adds a link and leaves older ones alone: somebody may just be opening one.
-insert into sign_in (digest, pieces, staff_id, expires_at, is_proof) values ($1, $2, $3, $4, $5);
+insert into sign_in (digest, pieces, staff_id, expires_at, is_proof, phone) values ($1, $2, $3, $4, $5, $6);
 
 -- name: forget_old_links
 -- Deletes links that ran out a month ago.
@@ -18,7 +18,7 @@ update sign_in l set used_at = $2
 from staff s
 where l.digest = $1 and l.used_at is null and l.expires_at > $2
   and s.staff_id = l.staff_id and s.disabled_at is null
-returning l.staff_id, l.is_proof;
+returning l.staff_id, l.is_proof, l.phone, s.email;
 
 -- name: lock_to_sign_in
 -- Locks the accounts of a link and of the session it replaces, in one order, so that two sign-ins do not deadlock.
@@ -34,12 +34,8 @@ for update;
 -- Links of an account that can still be used.
 select count(*) from sign_in where staff_id = $1 and used_at is null and expires_at > $2;
 
--- name: lock_account
--- Locks an account, so that of links asked for at the same moment each counts those before it.
-select staff_id from staff where staff_id = $1 for update;
-
 -- name: drop_unused_links
--- Deletes unused links; used ones stay, as they show when somebody last signed in.
+-- Deletes unused links; used ones stay, for a month.
 with dropped as (
   delete from sign_in where staff_id = $1 and used_at is null returning expires_at
 )

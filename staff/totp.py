@@ -110,10 +110,15 @@ async def has_totp(db: Connection, staff_id: int) -> bool:
     return await db.fetchrow(SQL["find_confirmed"], staff_id) is not None
 
 
+async def remove_totp(db: Connection, staff_id: int) -> bool:
+    """Delete the secret in use; return whether there was one."""
+    return bool(await db.execute(SQL["drop_confirmed"], staff_id) != "DELETE 0")
+
+
 async def drop_totp(db: Connection, staff_id: int) -> bool:
     """Delete all secrets of an account; return whether one was in use."""
     await db.execute(SQL["drop_unconfirmed"], staff_id)
-    return bool(await db.execute(SQL["drop_confirmed"], staff_id) != "DELETE 0")
+    return await remove_totp(db, staff_id)
 
 
 async def forget_unconfirmed(db: Connection, *, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -34,12 +34,11 @@ from muster.cli.user_grants import (
     warn_of_few_administrators,
 )
 from muster.cli.user_invitations import invite, withdraw
-from muster.cli.user_messages import remarks, sandbox_page, sender_of
+from muster.cli.user_messages import KINDS, remarks, sandbox_page, sender_of
 from muster.cli.user_sessions import reset, sessions
 
 _send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
 _text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
-_KINDS: Final = {"email": "mail", "sms": "text"}
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
 )
@@ -132,7 +131,7 @@ def _factors_in_words(user: Mapping[str, Any]) -> str:
 @click.argument("email")
 @actor_option
 def disable(email: str, actor: Actor) -> None:
-    """Take somebody's access away at once: open pages end, and links that were not used yet."""
+    """Take somebody's access away: no page opens any more, open ones end within half a minute, links work no longer."""
     ended = run(_change(email, AuditAction.STAFF_DISABLED, actor))
     click.echo(f"{email} is disabled. {ended}")
 
@@ -241,10 +240,12 @@ async def _make_link(
     settings, now = runtime.settings, runtime.clock()
     way_out = "leave out --send" if channel == "email" else "leave out --text"
     page = sandbox_page(settings, channel, way_out=way_out) if channel is not None else None
-    link = settings.public_url + await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
+    staff = await find_staff(db, email)
+    phone = staff["phone"] if staff is not None and channel == "sms" else None
+    path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes, phone=phone)
+    link = settings.public_url + path
     if channel is None:
         return link
-    staff = await find_staff(db, email)
     assert staff is not None
     address = staff["email"] if channel == "email" else staff["phone"]
     if address is None:
@@ -256,7 +257,7 @@ async def _make_link(
         sender=sender_of(settings, channel), by=by.name, now=now,
     )  # fmt: skip
     rest = await remarks(db, page)
-    return f"The link goes by {_KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{rest}"
+    return f"The link goes by {KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{rest}"
 
 
 async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:

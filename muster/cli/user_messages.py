@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from core.db import Connection
 from core.errors import SettingsError
 from core.settings import Settings
@@ -11,6 +13,9 @@ from messaging.settings import load_settings
 from messaging.states import ChannelName
 from muster.embedded.running import sandbox_at
 from muster.run import SANDBOX_SMS_FROM
+
+KINDS: Final = {"email": "mail", "sms": "text"}
+"""Kind of a message by its channel."""
 
 
 def sender_of(settings: Settings, channel: ChannelName) -> str:

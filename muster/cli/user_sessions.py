@@ -16,12 +16,11 @@ from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.user_grants import find_account
-from muster.cli.user_messages import remarks, sandbox_page, sender_of
+from muster.cli.user_messages import KINDS, remarks, sandbox_page, sender_of
 from staff.browsers import network_in_words
 
 _SHOWN_LENGTH: Final = 8
 """Characters of a session's name that are shown, and typed to end it."""
-_KINDS: Final = {"email": "mail", "sms": "text"}
 
 
 @click.command()
@@ -106,10 +105,10 @@ async def _reset(email: str, by: Actor) -> list[str]:
                 try:
                     page = sandbox_page(runtime.settings, channel, way_out="tell them yourself")
                 except SettingsError as error:  # who has lost a phone must not wait for a relay
-                    lines.append(f"They are not told by {_KINDS[channel]}: {error}")
+                    lines.append(f"They are not told by {KINDS[channel]}: {error}")
                     continue
                 await _tell(runtime, db, channel, address, staff["name"], by)
-                lines.append(f"They are told by {_KINDS[channel]}, at {address}.{await remarks(db, page)}")
+                lines.append(f"They are told by {KINDS[channel]}, at {address}.{await remarks(db, page)}")
         await runtime.wake("deliver")
         return [*lines, f"They set up a new one when they sign in next. For a link: muster user link {staff['email']}"]
 

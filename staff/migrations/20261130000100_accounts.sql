@@ -30,9 +30,9 @@ end $$;
 create trigger staff_grant_revoked before update on staff_grant for each row execute function only_revoked();
 create trigger staff_grant_stays before delete on staff_grant for each statement execute function refuse_change();
 
--- Until now every account could do everything.
+-- Until now every account could do everything. One that is disabled stays without a role.
 insert into staff_grant (staff_id, role, starts_at, given_by, given_at)
-select staff_id, 'administrator', now(), 'muster', now() from staff;
+select staff_id, 'administrator', now(), 'muster', now() from staff where disabled_at is null;
 
 -- What a session shows under "signed in on", and when its holder last proved a second factor with it.
 alter table staff_session
@@ -42,6 +42,14 @@ alter table staff_session
 
 -- A link that `muster run` prints to whoever tries Muster out on their own machine.
 alter table sign_in add column is_proof boolean not null default false; -- counts as a second factor
+
+-- When somebody signed in last, in whatever way, so that accounts of those who left long ago stand out.
+alter table staff add column signed_in_at timestamptz;
+update staff s set signed_in_at = (select max(used_at) from sign_in l where l.staff_id = s.staff_id);
+
+-- A link by text that was used shows that whoever holds the account holds the phone.
+alter table sign_in add column phone text; -- to which the link went, where it went by text
+alter table staff add column phone_verified_at timestamptz;
 
 alter table staff add column passkey_handle uuid; -- names the account to passkeys, and tells nothing about it
 
@@ -97,7 +105,8 @@ create table staff_passkey (
   sign_count    bigint      not null,
   name          text        not null, -- `Firefox on Windows`: where it was made
   made_at       timestamptz not null,
-  used_at       timestamptz
+  used_at       timestamptz,
+  copied_at     timestamptz -- when its count went back, as that of a copy does: from then on it is refused
 );
 create index staff_passkey_staff on staff_passkey (staff_id);
 

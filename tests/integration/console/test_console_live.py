@@ -16,8 +16,9 @@ from core.access import Scope, Sight
 from core.alerts import raise_alert
 from core.runtime import Runtime
 from people.scope import ScopedPools
+from staff.grants import give_grant
 from tests.browser.union import Union, write_union
-from tests.support.console_site import Site, console_site
+from tests.support.console_site import BY, Site, console_site
 from tests.support.scoped import scoped_pools
 
 WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
@@ -171,10 +172,22 @@ async def test_a_stream_ends_soon_after_its_session(site: Site, union: Union) ->
     async with following(site) as stream:
         await stream.until("beat")
         await site.post("/console/sign-out")
-        site.clock.wait(seconds=61)
+        site.clock.wait(seconds=11)
         await stream.until("beat")
         while (event := await stream.event())[0] != "over":
             assert event[0] in {"beat", "section"}
+        assert (await stream.event())[0] == "end"
+
+
+async def test_a_stream_ends_when_a_second_factor_is_due(site: Site, union: Union) -> None:
+    async with following(site) as stream:
+        await stream.until("beat")
+        async with site.runtime.pool.acquire() as db:  # an approver sees what a campaigner does, and needs a factor
+            await give_grant(db, await db.fetchval("select staff_id from staff"), "approver", by=BY, now=site.clock())
+        site.clock.wait(seconds=11)
+        async with asyncio.timeout(20):
+            while (event := await stream.event())[0] != "over":
+                assert event[0] in {"beat", "section"}
         assert (await stream.event())[0] == "end"
 
 

@@ -246,3 +246,36 @@ async def test_an_invitation_is_accepted_by_its_button(site: Site) -> None:
     site.client.session.cookie_jar.clear()
     assert (await send(site, link))[0] == 404
     assert await where(site, link) == "404"
+
+
+async def test_what_takes_a_fresh_proof_asks_for_it(site: Site) -> None:
+    await enter(site)
+    app, _ = await set_up_app(site)
+    fresh = ("/console/second-factor/set-up/codes", "/console/account/app/remove", "/console/account/passkeys/1/remove")
+    status, _, page = await send(site, fresh[1])
+    assert (status, "First set up another" in page) == (409, True), "an approver's last one"
+    site.clock.wait(minutes=10)
+    for path in fresh:
+        assert (await send(site, path))[:2] == (303, "/console/second-factor?then=account"), path
+    await send(site, "/console/second-factor?then=account", code=app.at(site.clock()))
+    status, _, page = await send(site, fresh[0])
+    assert (status, "Keep these recovery codes" in page) == (200, True)
+    site.client.session.cookie_jar.clear()
+    await send(site, await site.link("bob@union.test"))
+    for path in fresh:
+        assert (await send(site, path))[1] == "/console/second-factor/set-up", "who has none sets one up first"
+
+
+async def test_the_overview_warns_below_two_administrators(site: Site) -> None:
+    async def warns() -> bool:
+        return "Fewer than two people are administrator" in (await site.get("/console/"))[1]
+
+    await send(site, await site.link(create_as="administrator"))
+    await set_up_app(site)
+    assert await warns()
+    await site.link("bob@union.test", create_as="administrator")
+    assert not await warns()
+    await site.runtime.pool.execute("update staff set disabled_at = now() where email = 'bob@union.test'")
+    site.client.session.cookie_jar.clear()
+    await send(site, await site.link("eve@union.test"))
+    assert not await warns(), "who cannot change it is not told"

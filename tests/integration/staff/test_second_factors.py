@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pyotp
@@ -12,62 +11,27 @@ import pytest
 
 from core.access import Actor, ActorKind
 from core.db import Connection, Pool
-from core.errors import Conflict, NotFound
+from core.errors import Conflict
 from staff.backoff import TooManyTries
-from staff.grants import revoke_grant
-from staff.passkeys import Site, authentication_options, site_of
+from staff.grants import give_grant, revoke_grant
+from staff.proofs import is_fresh, prove_by_passkey
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
 from staff.retention import forget_expired
 from staff.second_factor import (
-    add_passkey,
+    LastFactor,
     begin_app,
     confirm_app,
-    is_fresh,
     passkey_options,
-    prove_by_code,
-    prove_by_passkey,
+    remove_app,
     remove_passkey,
     renew_recovery_codes,
     reset_second_factors,
-    sign_in_by_passkey,
 )
-from staff.sessions import Device, admit
+from staff.sessions import admit
 from staff.sign_in import make_sign_in_link, use_link
 from staff.totp import accept_totp, pending_secret
-from tests.support.passkey_device import PasskeyDevice
+from tests.support.second_factors import NOW, SITE, asked, by_passkey, make_passkey, prove, told
 from tests.support.staff_accounts import BY, KEYS, NETWORK, SETTINGS, add_account, set_up_app, sign_in, who
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-SITE = Site("https://muster.union.test", "muster.union.test", "The Union")
-LAPTOP = Device("Firefox on Windows", NETWORK)
-
-
-async def prove(db: Connection, token: str, code: str, *, at: datetime, came_from: str = NETWORK) -> str | None:
-    staff = await who(db, token, now=at)
-    proof = await prove_by_code(db, staff, token, code, settings=SETTINGS, came_from=came_from, now=at)
-    return None if proof is None else proof.token
-
-
-async def make_passkey(db: Connection, token: str, *, at: datetime = NOW) -> tuple[PasskeyDevice, str]:
-    device, staff = PasskeyDevice(SITE.origin), await who(db, token, now=at)
-    options = json.loads(await passkey_options(db, SITE, staff, now=at))
-    proof = await add_passkey(db, SITE, staff, token, device.create(options), settings=SETTINGS, device=LAPTOP, now=at)
-    assert proof is not None
-    return device, proof.token
-
-
-async def asked(db: Connection, token: str | None = None, *, at: datetime = NOW) -> dict[str, Any]:
-    if token is None:
-        options = await authentication_options(db, SITE, now=at)
-    else:
-        staff = await who(db, token, now=at)
-        options = await authentication_options(db, SITE, now=at, staff_id=staff.staff_id, session=staff.session)
-    answer: dict[str, Any] = json.loads(options)
-    return answer
-
-
-async def by_passkey(db: Connection, answer: dict[str, Any], *, at: datetime = NOW, **more: Any) -> str | None:
-    return await sign_in_by_passkey(db, SITE, answer, device=LAPTOP, replaces=more.get("replaces"), now=at)
 
 
 async def test_a_role_decides_whether_a_link_is_enough(db: Connection) -> None:
@@ -208,12 +172,6 @@ async def test_codes_guessed_from_many_networks_are_slowed_down_but_recovery_cod
     assert await prove(db, token, codes[0], at=NOW, came_from="203.0.113.0/24") is not None
 
 
-async def told(db: Connection) -> list[str]:
-    """Subjects of the mails to an account's owner."""
-    rows = await db.fetch("select content->>'subject' as subject from transactional order by message_id")
-    return [row["subject"].removesuffix(" at The Union on Muster") for row in rows]
-
-
 async def test_a_secret_is_seen_and_confirmed_in_its_own_session_alone(db: Connection) -> None:
     ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
     own, thief = [await sign_in(db, "ada@union.test", now=NOW) for _ in range(2)]
@@ -285,186 +243,51 @@ async def test_a_link_alone_does_not_replace_a_second_factor(db: Connection) -> 
             await remove_passkey(db, session, 1, settings=SETTINGS, came_from=NETWORK, now=NOW)
 
 
-async def test_a_passkey_signs_in_and_is_both_factors(db: Connection) -> None:
-    ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, proven = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    assert not (await who(db, proven, now=NOW)).awaits_second_factor
-    options = await asked(db)
-    assert options.get("allowCredentials", []) == [], "nobody types an address"
-    token = await by_passkey(db, device.get(options))
-    assert token is not None
+async def test_a_wrong_first_code_and_a_bad_proof_are_recorded(db: Connection) -> None:
+    await add_account(db, "ada@union.test", "administrator", now=NOW)
+    token = await sign_in(db, "ada@union.test", now=NOW)
     session = await who(db, token, now=NOW)
-    assert (session.staff_id, session.awaits_second_factor, is_fresh(session, NOW)) == (ada, False, True)
-    assert await db.fetchval("select sign_count from staff_passkey") == 1
-    assert await db.fetchval("select count(*) from passkey_challenge") == 0
-
-
-async def test_an_answer_of_a_passkey_counts_once(pool: Pool, db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    answer = device.get(await asked(db))
-
-    async def press() -> str | None:
-        async with pool.acquire() as own:
-            return await by_passkey(own, answer)
-
-    tokens = await asyncio.gather(*(press() for _ in range(4)))
-    assert sum(token is not None for token in tokens) == 1
-    assert await by_passkey(db, answer) is None
-    late = device.get(await asked(db))
-    assert await by_passkey(db, late, at=NOW + timedelta(minutes=5)) is None, "the challenge ran out"
-    assert await by_passkey(db, device.get({"challenge": "A" * 43, "rpId": SITE.host})) is None, "not one of ours"
-
-
-async def test_a_passkey_waits_after_bad_answers_in_its_own_name_alone(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    await add_account(db, "bob@union.test", "administrator", now=NOW)
-    adas, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    bobs, _ = await make_passkey(db, await sign_in(db, "bob@union.test", now=NOW))
-    for _ in range(100):  # an office that signs in, and somebody on its Wi-Fi whose passkey nobody knows
-        await asked(db)
-        assert await by_passkey(db, PasskeyDevice(SITE.origin).get(await asked(db))) is None
-    assert await by_passkey(db, adas.get(await asked(db))) is not None
-    for _ in range(10):
-        bad = adas.get(await asked(db))
-        bad["response"]["signature"] = "AAAA"
-        assert await by_passkey(db, bad) is None
-    with pytest.raises(TooManyTries, match="2 seconds"):
-        await by_passkey(db, adas.get(await asked(db)))
-    assert await by_passkey(db, bobs.get(await asked(db))) is not None
-    late = NOW + timedelta(seconds=2)
-    assert await by_passkey(db, adas.get(await asked(db, at=late)), at=late) is not None
-
-
-async def test_who_begins_one_sign_in_after_the_other_fills_no_table(
-    db: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    session = await sign_in(db, "ada@union.test", now=NOW)
-    device, _ = await make_passkey(db, session)
-    monkeypatch.setattr("staff.passkeys._MOST_CHALLENGES", 20)
-    proving = await asked(db, session := await sign_in(db, "ada@union.test", now=NOW))
-    for seconds in range(50):
-        newest = await asked(db, at=NOW + timedelta(seconds=seconds))
-    assert await db.fetchval("select count(*) from passkey_challenge where family is null") == 20
-    assert await by_passkey(db, device.get(newest)) is not None
-    staff = await who(db, session, now=NOW)
-    assert await prove_by_passkey(db, SITE, staff, session, device.get(proving), came_from=NETWORK, now=NOW)
-
-
-async def test_a_passkey_ends_the_session_that_the_browser_held(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    await add_account(db, "eve@union.test", "viewer", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    planted = await sign_in(db, "eve@union.test", now=NOW)
-    assert await by_passkey(db, device.get(await asked(db)), replaces=planted) is not None
-    assert await admit(db, planted, now=NOW) is None
-
-
-async def test_a_passkey_is_bound_to_its_site(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    device.origin = "https://muster.union.test.evil.test"
-    assert await by_passkey(db, device.get(await asked(db))) is None
-    device.origin = SITE.origin
-    assert await by_passkey(db, device.get(await asked(db), host="evil.test")) is None
-    device.verifies = False
-    assert await by_passkey(db, device.get(await asked(db))) is None, "without a finger"
-    device.verifies = True
-    assert await by_passkey(db, device.get(await asked(db))) is not None
-
-
-async def test_a_copied_passkey_is_noticed_by_its_count(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    device.count = 5
-    assert await by_passkey(db, device.get(await asked(db))) is not None
-    device.count = 3
-    assert await by_passkey(db, device.get(await asked(db))) is None
-
-
-async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    await add_account(db, "eve@union.test", "approver", now=NOW)
-    await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    eves, evening = await make_passkey(db, await sign_in(db, "eve@union.test", now=NOW))
-    stolen = await sign_in(db, "ada@union.test", now=NOW)
-    staff = await who(db, stolen, now=NOW)
-    with pytest.raises(NotFound):
-        await prove_by_passkey(
-            db, SITE, staff, stolen, eves.get(await asked(db, stolen)), came_from=NETWORK, now=NOW
-        )  # fmt: skip
-    assert (await who(db, stolen, now=NOW)).awaits_second_factor
-    for elsewhere in (
-        await asked(db, evening),
-        await asked(db),
-    ):  # a challenge of another session, or of the sign-in page
-        answer = eves.get(elsewhere)
-        assert await prove_by_passkey(db, SITE, staff, stolen, answer, came_from=NETWORK, now=NOW) is None
-    eves.handle = b"\0" * 16
-    assert await by_passkey(db, eves.get(await asked(db))) is None, "it names another account"
-
-
-async def test_a_passkey_is_set_up_in_the_session_that_asked(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    await add_account(db, "eve@union.test", "approver", now=NOW)
-    ada, eve = await sign_in(db, "ada@union.test", now=NOW), await sign_in(db, "eve@union.test", now=NOW)
-    options = json.loads(await passkey_options(db, SITE, await who(db, ada, now=NOW), now=NOW))
-    device = PasskeyDevice(SITE.origin)
-    answer, session = device.create(options), await who(db, eve, now=NOW)
-    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None
-    device, _ = await make_passkey(db, ada)
-    again = json.loads(await passkey_options(db, SITE, session, now=NOW))
-    answer = device.create(again)
-    assert await add_passkey(db, SITE, session, eve, answer, settings=SETTINGS, device=LAPTOP, now=NOW) is None, (
-        "it is Ada's already"
+    await begin_app(db, session, keys=KEYS, now=NOW)
+    assert await confirm_app(db, session, token, "000000", settings=SETTINGS, came_from=NETWORK, now=NOW) is None
+    device, token = await make_passkey(db, token)
+    session, bad = await who(db, token, now=NOW), device.get(await asked(db, token))
+    bad["response"]["signature"] = "AAAA"
+    assert await prove_by_passkey(db, SITE, session, token, bad, settings=SETTINGS, came_from=NETWORK, now=NOW) is None
+    failed = await db.fetch(
+        "select actor, detail->>'by' from audit_shown where action = 'staff.second_factor_failed' order by audit_id"
     )
-    assert await db.fetchval("select count(*) from staff_passkey") == 1
+    assert [tuple(row) for row in failed] == [("ada@union.test", "new app"), ("ada@union.test", "passkey")]
 
 
-@pytest.mark.parametrize(
-    "answer", [{}, {"response": None}, {"response": {"clientDataJSON": 7}}, {"response": {"clientDataJSON": "e30"}}]
-)
-async def test_nonsense_signs_nobody_in(db: Connection, answer: dict[str, Any]) -> None:
-    assert await by_passkey(db, answer) is None
-
-
-async def test_what_a_device_signed_may_be_damaged_anywhere(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "administrator", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    for name in ("authenticatorData", "signature", "userHandle", "clientDataJSON"):
-        for bad in ("", "AAAA", 5, None, ["x"]):
-            answer = device.get(await asked(db))
-            answer["response"][name] = bad
-            await db.execute("delete from sign_in_backoff")
-            if name == "userHandle" and not bad:
-                continue  # a device may leave it out
-            assert await by_passkey(db, answer) is None, (name, bad)
-    for name in ("id", "rawId", "type"):
-        for bad in ("", "AAAA", 5, None):
-            await db.execute("delete from sign_in_backoff")
-            assert await by_passkey(db, device.get(await asked(db)) | {name: bad}) is None, (name, bad)
-
-
-async def test_a_disabled_account_has_no_passkey(db: Connection) -> None:
-    await add_account(db, "ada@union.test", "campaigner", now=NOW)
-    device, _ = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
-    await db.execute("update staff set disabled_at = now()")
-    assert await by_passkey(db, device.get(await asked(db))) is None
-
-
-async def test_the_last_passkey_takes_the_recovery_codes_with_it(db: Connection) -> None:
+async def test_the_last_factor_stays_where_a_role_needs_one(db: Connection) -> None:
     ada = await add_account(db, "ada@union.test", "administrator", now=NOW)
     _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    more: Any = {"settings": SETTINGS, "came_from": NETWORK, "now": NOW}
+    session = await who(db, token, now=NOW)
     passkey_id = await db.fetchval("select passkey_id from staff_passkey")
+    assert not await remove_passkey(db, session, passkey_id + 1, **more)
+    assert not await remove_app(db, session, **more)
+    with pytest.raises(LastFactor, match="set up another"):
+        await remove_passkey(db, session, passkey_id, **more)
     assert await count_recovery_codes(db, ada) == HOW_MANY
-    assert not await remove_passkey(
-        db, await who(db, token, now=NOW), passkey_id + 1, settings=SETTINGS, came_from=NETWORK, now=NOW
-    )
-    assert await remove_passkey(
-        db, await who(db, token, now=NOW), passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW
-    )
+    _, token, _ = await set_up_app(db, token, now=NOW)
+    assert await remove_passkey(db, session, passkey_id, **more)
+    with pytest.raises(LastFactor):
+        await remove_app(db, session, **more)
+    await make_passkey(db, token)
+    assert await remove_app(db, session, **more)
+    assert (await told(db))[-1] == "The authenticator app was removed"
+
+
+async def test_without_its_last_factor_an_account_has_proven_nothing(db: Connection) -> None:
+    ada = await add_account(db, "ada@union.test", "campaigner", now=NOW)
+    _, token = await make_passkey(db, await sign_in(db, "ada@union.test", now=NOW))
+    passkey_id, session = await db.fetchval("select passkey_id from staff_passkey"), await who(db, token, now=NOW)
+    assert await remove_passkey(db, session, passkey_id, settings=SETTINGS, came_from=NETWORK, now=NOW)
     assert await count_recovery_codes(db, ada) == 0
+    assert (await who(db, token, now=NOW)).second_factor_at is None
+    await give_grant(db, ada, "administrator", by=BY, now=NOW)
+    assert (await who(db, token, now=NOW)).awaits_second_factor, "its old proof opens nothing"
 
 
 async def test_a_reset_removes_everything_and_signs_out(db: Connection) -> None:
@@ -491,17 +314,3 @@ async def test_a_revoked_grant_counts_no_longer_in_an_open_session(db: Connectio
     assert [grant.role for grant in (await who(db, token, now=NOW)).grants] == ["rep"]
     await revoke_grant(db, ada, "rep", by=BY, now=NOW)
     assert (await who(db, token, now=NOW)).grants == ()
-
-
-@pytest.mark.parametrize(
-    ("public_url", "host"),
-    [
-        ("https://muster.union.test", "muster.union.test"), ("https://muster.union.test:8443", "muster.union.test"),
-        ("http://localhost:8000", "localhost"), ("http://muster.union.test", None), ("http://127.0.0.1:8000", None),
-        ("https://192.0.2.7", None), ("https://[2001:db8::1]", None),
-    ],
-)  # fmt: skip
-def test_browsers_have_passkeys_for_names_over_https(public_url: str, host: str | None) -> None:
-    site = site_of(public_url, "Muster")
-    assert (site and site.host) == host
-    assert site is None or public_url.startswith(site.origin)

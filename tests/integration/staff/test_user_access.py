@@ -14,7 +14,7 @@ from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import ROOT, Settings
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.grants import grants_of
+from staff.grants import count_made_administrators, grants_of
 from staff.invitations import accept_invitation, find_invitation
 from staff.sessions import Device, admit
 from staff.sign_in import link_works, make_sign_in_link
@@ -90,7 +90,11 @@ async def test_a_file_of_grants_is_all_or_nothing(user: Muster, db: Connection, 
 async def test_accounts_of_before_become_administrators(db: Connection) -> None:
     ada = await add_account(db, "ada@union.example", now=system_clock())
     [statement] = re.findall(r"insert into staff_grant[^;]*;", (ROOT / MIGRATION).read_text(encoding="utf-8"))
+    eve = await add_account(db, "eve@union.example", now=system_clock())
+    await db.execute("update staff set disabled_at = now() where staff_id = $1", eve)
     await db.execute(statement)
+    assert await db.fetchval("select count(*) from staff_grant where staff_id = $1", eve) == 0, "who has left stays out"
+    assert await count_made_administrators(db) == 1
     assert [(grant.role, grant.unit_id) for grant in await grants_of(db, ada, system_clock())] == [
         ("administrator", None)
     ]  # fmt: skip
@@ -152,8 +156,10 @@ async def test_a_lost_phone_is_reset_and_told_by_mail_and_text(
             "Removed: 1 authenticator app, 0 passkeys, 10 recovery codes. Ended: 1 session."
         ), done.stderr
         await send(settings, sandbox)
-        [mail] = sandbox.mailbox.newest()
-        assert mail.parse()["Subject"] == "Your second factors at The Union on Muster were reset"
+        assert sorted(mail.parse()["Subject"] for mail in sandbox.mailbox.newest()) == [
+            "An authenticator app was set up at The Union on Muster",
+            "Your second factors at The Union on Muster were reset",
+        ]
         [text] = [message for message in sandbox.twilio.messages if message.direction == "outbound-api"]
         assert text.to == "+447700900123"
         assert "were reset" in text.body
