@@ -1,7 +1,7 @@
 -- migrate:up
 
 -- Messages for reports: how many of each step are in which state, and for which reason, archived ones too.
-create view report_messages as
+create view report_messages with (security_barrier) as
 select
   c.name as campaign, c.title, s.position as step, s.template, m.channel, m.state::text as state, m.reason,
   sum(m.n)::bigint as n, sum(m.segments)::bigint as segments
