@@ -30,11 +30,12 @@ where staff_id = $1 and role = $2 and ($4 or unit_id is not distinct from $3) an
 returning grant_id, unit_id, starts_at, ends_at;
 
 -- name: count_administrators
--- Accounts that can do everything, everywhere, for as long as nobody revokes it: what ends by itself is no stay.
+-- Accounts that can do everything, everywhere, for as long as nobody revokes it: what ends by itself is no stay. The account
+-- that `muster run` makes for whoever tries Muster out is nobody's.
 select count(distinct g.staff_id)
 from staff_grant g join staff s using (staff_id)
 where g.role = $1 and g.unit_id is null and g.revoked_at is null and g.ends_at is null and g.starts_at <= $2
-  and s.disabled_at is null;
+  and s.disabled_at is null and s.email <> 'staff@localhost';
 
 -- name: covers
 -- Whether a unit is one of several, or below one.
