@@ -71,7 +71,9 @@ async def access(*, quick: bool = False) -> Report:
         url = await ground.new_database("access")
         owner_url = address_as(url, Login.OWNER)
         await _fill(owner_url, people)
-        pools = [await open_pool(address_as(url, login), size=1) for login in (Login.STAFF, Login.STAFF_ALL)]
+        pools = [
+            await open_pool(address_as(url, login), size=1, for_staff=True) for login in (Login.STAFF, Login.STAFF_ALL)
+        ]
         worker, owner = await open_pool(url, size=2), await open_pool(owner_url, size=1)
         try:
             scoped = ScopedPools(worker, *pools)
