@@ -91,10 +91,12 @@ grant execute on function
 -- Views read with the rights of whoever asks, so that policies hold behind them, too.
 alter view audit_shown set (security_invoker = true);
 
--- What went wrong is for those who look after the whole organisation.
+-- What went wrong is for those who look after the whole organisation and may see addresses: alerts name mailboxes and senders, and
+-- repeat what providers said.
 alter table alert enable row level security;
 create policy worker on alert to muster_worker using (true) with check (true);
-create policy staff on alert for select to muster_staff, muster_staff_all using ((select scope_is_everywhere()));
+create policy staff on alert for select to muster_staff, muster_staff_all
+  using ((select scope_is_everywhere() and contacts_are_everywhere()));
 grant select on alert to muster_staff, muster_staff_all;
 
 -- migrate:down

@@ -127,6 +127,10 @@ async def test_addresses_take_their_own_permission(place: Place, db: Connection)
         assert await scoped.fetchval("select count(*) from person") > 0
         assert await scoped.fetchval("select count(*) from address") == 0
         assert await scoped.fetchval("select count(*) from reply") == 0
+    # alerts name mailboxes and senders
+    for contacts, seen in ((Scope(), False), (place.leeds.contacts, False), (WHOLE.contacts, True)):
+        async with place.pools.within(Sight(WHOLE.people, contacts)) as scoped:
+            assert (await scoped.fetchval("select count(*) from alert") > 0) == seen
     async with place.pools.as_actor(both) as scoped:
         assert await scoped.fetchval("select current_user::text") == Login.STAFF_ALL
         assert await scoped.fetchval("select count(*) from person") == await db.fetchval("select count(*) from person")
