@@ -86,12 +86,28 @@ async def test_a_coordinator_sees_the_region_only(site: Site, union: Union, regi
     assert "muster people import" not in overview
     _, ballot = await site.get("/console/ballots/pay-2026")
     assert f"{regions.people} members" in ballot
+    _, campaign = await site.get("/console/campaigns/pay-nudge")
+    assert all("Figures of North only." in page for page in (overview, ballot, campaign))
     here = await names(site, "branch", regions.north, inside=True)
     elsewhere = await names(site, "branch", regions.north, inside=False) - here
     assert here
     for page in (overview, ballot):
         assert not {name for name in elsewhere if f">{name}<" in page}
     assert all(name in ballot for name in here)
+
+
+async def test_a_page_says_what_part_its_figures_are_of(site: Site, union: Union, regions: Regions) -> None:
+    figures = site.client.app[LIVE].figures
+    branches = [row["unit_id"] for row in await site.runtime.pool.fetch("select unit_id from unit order by unit_id")]
+
+    async def part(*unit_ids: int) -> str:
+        return await figures.part(Sight(Scope(unit_ids=unit_ids), Scope()))
+
+    assert await figures.part(WHOLE) == ""
+    assert await part(regions.wales, regions.north) == "North and Wales"
+    assert (await part(*branches)).endswith(f" and {len(branches) - 2} more")
+    await site.sign_in("ada@union.test")
+    assert "Figures of" not in (await site.get("/console/"))[1]
 
 
 async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, regions: Regions) -> None:
