@@ -12,7 +12,9 @@ from console.live import LIVE, Live
 from console.views import BallotView, CampaignView, OverviewView, read_page_state
 from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
 from core.audit import seal, verify
+from core.db import Connection, load_queries
 from core.runtime import Runtime
+from messaging.outbox import counts
 from messaging.outbox.archive import archive_chunk, ready_year
 from staff.roles import permissions_of
 from tests.browser.union import Union, write_union
@@ -139,6 +141,17 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == by_channel
     whole = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in whole.steps] == [step.total for step in everybody.steps]
+
+
+async def test_a_regions_progress_is_counted_by_the_index_alone(
+    site: Site, union: Union, regions: Regions, owner: Connection
+) -> None:
+    await owner.execute("vacuum analyze message, person")
+    count = load_queries(counts.__file__)["count_steps"]
+    for sight in (coordinator(regions.north), WHOLE):
+        async with scoped_pools(site.runtime).within(sight) as scoped:
+            plan = await scoped.fetch(f"explain {count}", union.step_ids, 60.0)
+            assert "Index Only Scan using message_progress" in "\n".join(row[0] for row in plan)
 
 
 async def test_replies_are_those_of_the_region_and_not_for_a_viewer(site: Site, union: Union, regions: Regions) -> None:
