@@ -51,6 +51,7 @@ class Viewer:
         self._beat: dict[str, str] | None = None
         self._stir = asyncio.Event()
         self._replies: frozenset[int] = frozenset()
+        self._recorded: frozenset[int] = frozenset()
         self.over = False
 
     def show(self, page_state: PageState, beat: dict[str, str]) -> None:
@@ -60,7 +61,10 @@ class Viewer:
             if section.digest not in self._have:
                 self._changed[section.name] = section
         if REPLIES in self._changed:
-            self._replies = page_state.replies
+            # "5 minutes ago" changes the section too: whoever has been shown a reply does not see it anew
+            self._replies = page_state.replies - self._recorded
+        else:
+            self._recorded |= page_state.replies
         self._have = {section.digest for section in sections}
         self._beat = beat
         self._stir.set()
@@ -71,8 +75,9 @@ class Viewer:
         self._stir.set()
 
     def take_replies(self) -> frozenset[int]:
-        """Take the ids of the replies in the updates that were returned last, to be recorded before they are sent."""
+        """Take the ids of new replies in the updates that were returned last, to be recorded before they are sent."""
         taken, self._replies = self._replies, frozenset()
+        self._recorded |= taken
         return taken
 
     async def updates(self, idle_timeout: float) -> list[tuple[str, dict[str, str]]]:

@@ -22,7 +22,10 @@ from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
 from people.scope import ScopedPools
+from people.units import unit_paths
 
+MAX_UNITS = 3
+"""Most units that a page names as those its figures are of; of more, how many there are."""
 T = TypeVar("T")
 _Key = tuple[str, str, Sight]
 """Kind of a page, the name of what it is about, and what its readers see."""
@@ -111,6 +114,15 @@ class Figures:
         now = self.runtime.clock
         return await self._once(("ballot", name, sight), lambda db: ballot_status.ballot(db, name, now()))
 
+    async def part(self, sight: Sight) -> str:
+        """Name the part of the organisation that figures are of, such as `North`; empty where they are of all of it."""
+        if sight.people.is_everywhere:
+            return ""
+        paths = await self._once(("part", "", sight), lambda db: unit_paths(db, sight.people.unit_ids))
+        if len(paths) > MAX_UNITS:
+            paths = [*paths[: MAX_UNITS - 1], f"{len(paths) - MAX_UNITS + 1} more"]
+        return " and ".join(filter(None, (", ".join(paths[:-1]), *paths[-1:])))
+
     async def _read_overview(self, db: Connection, sight: Sight) -> dict[str, Any]:
         shown, others = await progress.campaigns(db, self.runtime.clock())
         # the first steps of an installation are for those who look after all of it
@@ -161,7 +173,7 @@ async def read_page_state(view: View, figures: Figures, sight: Sight) -> PageSta
     """
     summary, facts = await view.gather(figures, sight)
     runtime = figures.runtime
-    facts |= {"now": runtime.clock(), "settings": runtime.settings}
+    facts |= {"now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(sight)}
     zone = ZoneInfo(runtime.settings.time_zone)
     sections = {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}
     replies = frozenset(reply.reply_id for reply in facts["replies"].shown) if "replies" in facts else frozenset()

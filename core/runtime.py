@@ -84,7 +84,8 @@ async def open_runtime(
         staff_pool, staff_all_pool = [
             await open_pool(
                 address_as(settings.database_url, login),
-                size=max(2, pool_size // 4), when_away=partial(outages.note_outage, POSTGRES), lazily=True,
+                size=max(2, pool_size // 4), when_away=partial(outages.note_outage, POSTGRES),
+                lazily=True, for_staff=True,
             )
             for login in (Login.STAFF, Login.STAFF_ALL)
         ]  # fmt: skip

@@ -59,11 +59,11 @@ class Settings(BaseSettings):
     )
     owner_database_url: SecretStr | None = Field(
         None,
-        description="The same database for `muster migrate`, as the login that owns its tables: `postgresql://muster_owner:another-password@host:5432/muster`. Default: MUSTER_DATABASE_URL with that user name, where it has no password. Nothing else reads it; keep it from the servers' environment.",
+        description="The same database for `muster migrate`, as the login that owns its tables: `postgresql://muster_owner:another-password@host:5432/muster`. Default: MUSTER_DATABASE_URL with that user name, where it has no password. Nothing else uses it; keep it out of the servers' environment and of their `.env`, where they would read it.",
     )
     admin_database_url: SecretStr | None = Field(
         None,
-        description="The same database for `muster migrate` the first time, as a superuser, or as its owner with CREATEROLE: makes and mends Muster's logins, with the passwords of the other two addresses. Without it the SQL for that is written, to be run by an administrator. Nothing else reads it; keep it from the servers' environment.",
+        description="The same database for `muster migrate` the first time, as a superuser, or as its owner with CREATEROLE: makes and mends Muster's logins, with the passwords of the other two addresses. Without it the SQL for that is written, to be run by an administrator. Nothing else uses it; keep it out of the servers' environment and of their `.env`, where they would read it.",
     )
     redis_url: str | None = Field(
         None,

@@ -45,6 +45,7 @@ SANDBOX_SMS_FROM: Final = "+447700900000"
 _SANDBOX_TRIES: Final = 3
 """Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
+"""Account of whoever tries Muster out; it is never counted as an administrator (staff/grants.sql)."""
 PORTS_TRIED: Final = 100
 START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
@@ -67,7 +68,7 @@ class Addresses:
     Attributes:
         web: the web server, from this machine.
         public: the same, as members' browsers reach it.
-        console: a one-time sign-in link, where one may be shown without a request.
+        console: a one-time sign-in link, on embedded servers whose messages go to the sandbox.
         sandbox: the page with every message, or None when texts and emails really go out.
         home: MUSTER_HOME, or None on configured servers.
         moved: servers that listen on another port than usual, a line each.
@@ -142,7 +143,9 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        console = await _sign_in_link(database_url, public, is_proof=sandbox is not None)
+        # whoever reads what this prints could sign in: only where somebody tries Muster out on their own machine
+        tried_out = home is not None and sandbox is not None
+        console = await _sign_in_link(database_url, public) if tried_out else None
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
         page = None if sandbox is None else sandbox.page
         return Addresses(web, public, console, page, home, tuple(self._moved), demo)
@@ -321,14 +324,15 @@ async def _until_ready(url: str, server: Child) -> None:
     raise Unavailable("The web server did not start.", remedy="Its output is above.")
 
 
-async def _sign_in_link(database_url: str, public: str, *, is_proof: bool) -> str | None:
-    """Make a one-time sign-in link for the user of this machine; None if that user was disabled on purpose.
+async def _sign_in_link(database_url: str, public: str) -> str | None:
+    """Make a one-time sign-in link for the user of this machine, which counts as a second factor, too.
 
     Args:
         database_url: where.
         public: what to put before the path.
-        is_proof: whether it counts as a second factor too: where messages go to the sandbox, somebody is trying Muster
-            out on their own machine; elsewhere what this prints may end up in logs.
+
+    Returns:
+        The link; None if that user was disabled on purpose.
     """
     db = await connect(database_url)
     try:
@@ -339,7 +343,7 @@ async def _sign_in_link(database_url: str, public: str, *, is_proof: bool) -> st
             now=system_clock(),
             by=operator("muster run"),
             create_as=ADMINISTRATOR,
-            is_proof=is_proof,
+            is_proof=True,
         )
     except Conflict:
         return None

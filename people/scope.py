@@ -2,8 +2,8 @@
 
 Row-level security (docs/access.md) goes by the setting `muster.scope`. Anybody who can run SQL can set a setting, so
 the database believes it only with a signature: HMAC-SHA256 over the scope and the transaction it is for, by a key that
-no login of staff can read. SQL that was injected into a page can take no other scope, and one that it has seen is worth
-nothing in another transaction, be it the next of the same connection. Nothing set means that nothing is seen.
+no login of staff can read. SQL that was injected into a page can take no other scope, and a signature that it has seen
+is refused in another transaction, be it the next of the same connection. Without a scope no row is seen.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+
+import asyncpg
 
 from core.access import Actor, Permission, Sight
 from core.db import Connection, Pool, load_queries
@@ -57,13 +59,21 @@ class ScopedPools:
         """
         key = await self._signing_key()
         pool = self._staff_all if sight.people.is_everywhere else self._staff
-        async with pool.acquire() as db, db.transaction():
-            row = await db.fetchrow(SQL["find_place"], list(sight.people.unit_ids), list(sight.contacts.unit_ids))
-            assert row is not None
-            people = _EVERYWHERE if sight.people.is_everywhere else row["people"]
-            contacts = _EVERYWHERE if sight.contacts.is_everywhere else row["contacts"]
-            await db.execute(SQL["set_scope"], f"{people}|{contacts}|{sign(key, people, contacts, row['place'])}")
-            yield db
+        async with pool.acquire() as db:
+            try:
+                async with db.transaction():
+                    row = await db.fetchrow(
+                        SQL["find_transaction"], *map(list, (sight.people.unit_ids, sight.contacts.unit_ids))
+                    )
+                    assert row is not None
+                    people = _EVERYWHERE if sight.people.is_everywhere else row["people"]
+                    contacts = _EVERYWHERE if sight.contacts.is_everywhere else row["contacts"]
+                    signature = sign(key, people, contacts, row["transaction_key"])
+                    await db.execute(SQL["set_scope"], f"{people}|{contacts}|{signature}")
+                    yield db
+            except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+                db.terminate()  # somebody's SQL took a prepared statement away, and each reader after it would miss it
+                raise
 
     async def _signing_key(self) -> bytes:
         if self._key is None:
@@ -71,16 +81,16 @@ class ScopedPools:
         return self._key
 
 
-def sign(key: bytes, people: str, contacts: str, place: str) -> str:
+def sign(key: bytes, people: str, contacts: str, transaction_key: str) -> str:
     """Sign a scope, as the database checks it (`signed_scope`).
 
     Args:
         key: the database's key.
         people: `everywhere`, or the ids of units, with commas.
         contacts: the same, of those in which addresses are seen.
-        place: the transaction it is for, as `scope_place()` has it.
+        transaction_key: the transaction it is for, as `transaction_key()` has it.
 
     Returns:
         The signature in hexadecimal.
     """
-    return hmac.new(key, f"{people}|{contacts}|{place}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, f"{people}|{contacts}|{transaction_key}".encode(), hashlib.sha256).hexdigest()

@@ -20,6 +20,13 @@ from core.errors import Conflict, SettingsError
 OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api")
 """Packages that own tables."""
 _READABLE: Final = "select has_table_privilege(to_regclass('public.schema_migrations'), 'select')"
+_LOCK_TIMEOUT: Final = 3
+"""Seconds that a migration waits for a table, for whatever comes after it waits as long; then it is tried again."""
+_PAUSE: Final = 2.0
+"""Seconds between two tries."""
+_TRIES: Final = 300
+"""Most tries: longer than any statement of ours may take (`STATEMENT_TIMEOUT`)."""
+_BUSY: Final = ("canceling statement due to lock timeout", "deadlock detected")
 FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
 
 
@@ -29,7 +36,7 @@ def migration_files() -> list[Path]:
 
 
 async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
-    """Apply the missing migrations; safe from several processes at once (a lock in the database).
+    """Apply the missing migrations; safe from several processes at once (a database lock), and beside others at work.
 
     Args:
         url: the address for the login that owns the tables.
@@ -43,6 +50,26 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
     await pending(url, setting=setting)  # its errors are clearer than dbmate's
+    applied: list[str] = []
+    for tries_left in reversed(range(_TRIES)):
+        done, out, err = await _run_dbmate(url)
+        # dbmate says `Applied: name in 12ms`
+        applied += [line.split()[1] for line in out.splitlines() if line.startswith("Applied:")]
+        if done:
+            break
+        # a file is one transaction: what it had locked is free again
+        if not tries_left or not any(words in err for words in _BUSY):
+            last = (err.strip().splitlines() or ["dbmate failed without a word"])[-1]
+            raise SettingsError(
+                f"The database could not be migrated: {last.removeprefix('Error: ')}.",
+                remedy=f"{Login.OWNER} needs the right to create tables, types and functions (docs/logins.md).",
+            )
+        await asyncio.sleep(_PAUSE)
+    return applied
+
+
+async def _run_dbmate(url: str) -> tuple[bool, str, str]:
+    """Run dbmate once; returns whether it has done all, and what it wrote."""
     folders = [word for folder in FOLDERS for word in ("--migrations-dir", str(folder))]
     dbmate = await asyncio.create_subprocess_exec(
         _dbmate(), "--env-file", os.devnull, *folders, "--no-dump-schema", "--migration-lock", "migrate",
@@ -55,13 +82,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
         dbmate.kill()
         await dbmate.wait()
         raise
-    if dbmate.returncode != 0:
-        words = err.decode(errors="replace").strip().splitlines() or ["dbmate failed without a word"]
-        raise SettingsError(
-            f"The database could not be migrated: {words[-1].removeprefix('Error: ')}.",
-            remedy=f"{Login.OWNER} needs the right to create tables, types and functions (docs/logins.md).",
-        )
-    return [line.split()[-1] for line in out.decode().splitlines() if line.startswith("Applying:")]
+    return dbmate.returncode == 0, out.decode(errors="replace"), err.decode(errors="replace")
 
 
 async def pending(url: str, *, setting: str = SETTING) -> list[str]:
@@ -123,4 +144,5 @@ def _for_dbmate(url: str) -> str:
         if port := query.pop("port", ""):
             place = f"{place}:{port}"
     query.setdefault("sslmode", "prefer")
+    query["lock_timeout"] = f"{_LOCK_TIMEOUT}s"
     return urlunsplit(("postgres", place, parts.path, urlencode(query, safe="/"), ""))

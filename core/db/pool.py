@@ -88,6 +88,25 @@ class _Pooled(_Named):
         return ""
 
 
+class _OfStaff(_Named):
+    """Connection of staff's, which leaves nothing of a reader behind for the next, who sees something else.
+
+    Its transactions must bear SQL that is not ours. That could change the session's settings, hold locks or listen, and
+    put a statement of its own in the place of one that asyncpg has prepared; where it did that, the connection ends.
+    """
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        """Return what undoes everything but prepared statements, and fails where SQL has prepared one."""
+        return (
+            "reset all; select pg_advisory_unlock_all(); close all; unlisten *;"
+            " do $$ begin"
+            " if exists (select from pg_prepared_statements where from_sql) then"
+            " raise exception 'SQL has prepared a statement'; end if; end $$"
+        )
+
+
 async def _prepare(connection: asyncpg.Connection) -> None:
     """Refuse an old server, and convert jsonb columns from and to Python values."""
     have = connection.get_server_version().major
@@ -172,6 +191,7 @@ async def open_pool(
     size: int = 10,
     when_away: Callable[[Exception], None] | None = None,
     lazily: bool = False,
+    for_staff: bool = False,
     setting: str = SETTING,
 ) -> Pool:
     """Open a pool of connections that convert JSON.
@@ -181,6 +201,7 @@ async def open_pool(
         size: most connections at once.
         when_away: called each time that the server takes no new connection, except the first time.
         lazily: connect only when somebody asks for a connection.
+        for_staff: reset each connection before the next reader gets it.
         setting: where the address comes from.
 
     Raises:
@@ -206,7 +227,7 @@ async def open_pool(
             max_size=size,
             init=_prepare,
             connect=connect_or_tell,
-            connection_class=_Pooled,
+            connection_class=_OfStaff if for_staff else _Pooled,
             server_settings=_SESSION,
             timeout=10,
             command_timeout=60,

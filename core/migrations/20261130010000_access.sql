@@ -31,10 +31,10 @@ begin
 end $$;
 create trigger scope_key_stays before insert or update or delete on scope_key for each row execute function only_owner();
 
--- The transaction that a scope is for: a signature is worth nothing in any other, also not a later one of the same connection.
+-- The transaction that a scope is for: a signature is refused in any other, also not a later one of the same connection.
 -- This function and the small ones below have no settings of their own, so that PostgreSQL puts their bodies, which were parsed
 -- here, into the query: a policy calls one function.
-create function scope_place() returns text language sql stable parallel restricted
+create function transaction_key() returns text language sql stable parallel restricted
 return pg_backend_pid() || '/' || (extract(epoch from now()) * 1000000)::bigint;
 
 -- The scope in the setting muster.scope, `people|contacts|signature`: the units whose people the actor may see, and those whose
@@ -56,7 +56,7 @@ begin
     outer_key || convert_to(
       encode(
         sha256(
-          outer_key || sha256(inner_key || convert_to(parts[1] || '|' || parts[2] || '|' || scope_place(), 'UTF8'))
+          outer_key || sha256(inner_key || convert_to(parts[1] || '|' || parts[2] || '|' || transaction_key(), 'UTF8'))
         ), 'hex'
       ), 'UTF8'
     )
@@ -85,16 +85,18 @@ create function scope_is_partial() returns boolean language sql stable parallel 
 return coalesce((signed_scope())[1] <> 'everywhere', false);
 
 grant execute on function
-  scope_place, signed_scope, scope_is_everywhere, scope_units, contacts_are_everywhere, contact_units, scope_is_partial
+  transaction_key, signed_scope, scope_is_everywhere, scope_units, contacts_are_everywhere, contact_units, scope_is_partial
   to muster_worker, muster_staff, muster_staff_all;
 
 -- Views read with the rights of whoever asks, so that policies hold behind them, too.
 alter view audit_shown set (security_invoker = true);
 
--- What went wrong is for those who look after the whole organisation.
+-- What went wrong is for those who look after the whole organisation and may see addresses: alerts name mailboxes and senders, and
+-- repeat what providers said.
 alter table alert enable row level security;
 create policy worker on alert to muster_worker using (true) with check (true);
-create policy staff on alert for select to muster_staff, muster_staff_all using ((select scope_is_everywhere()));
+create policy staff on alert for select to muster_staff, muster_staff_all
+  using ((select scope_is_everywhere() and contacts_are_everywhere()));
 grant select on alert to muster_staff, muster_staff_all;
 
 -- migrate:down

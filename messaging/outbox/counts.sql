@@ -24,8 +24,8 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: count_steps
--- Counts messages, segments and rate in one pass over one index, without reading the table. Archived messages are a
--- few rows of totals, whose number never grows.
+-- Counts messages, segments and rate in one pass over one index, without reading the table, also under the policy of a region.
+-- Archived messages are a few rows of totals, whose number never grows; for a region see count_archived.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message

@@ -97,6 +97,11 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     # A command prints what it did; a process that stays up has only its log.
     configure_logs(settings.log_format, level=logging.INFO if stays_up else logging.WARNING)
     check_for_production(settings)
+    if stays_up and (settings.owner_database_url or settings.admin_database_url):
+        log.warning(
+            "this process has the password of the tables' owner or of an administrator, which is for `muster migrate`:"
+            " take MUSTER_OWNER_DATABASE_URL and MUSTER_ADMIN_DATABASE_URL out of its environment and of .env"
+        )
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
             servers = await asyncio.to_thread(connect_to_servers, settings.home, make=False)

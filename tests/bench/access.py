@@ -15,6 +15,7 @@ import orjson
 from core.access import Scope, Sight
 from core.db import Connection, Pool, connect, load_queries, open_pool
 from core.db.logins import Login, address_as
+from messaging.outbox import counts
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
@@ -32,8 +33,6 @@ WHOLE: Final = 1.1
 """The same for the whole organisation."""
 WORKERS: Final = 1.05
 """The bar for what workers do all day."""
-_EACH: Final = 10
-"""Calls of each kind in a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,14 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Query under a policy, and the same by hand, each with its arguments."""
+    """Query under a policy, and the same by hand, each with its arguments, and how often in a round."""
 
     name: str
     policy: str
     policy_args: tuple[Any, ...]
     by_hand: str
     by_hand_args: tuple[Any, ...]
+    each: int = 10
 
 
 Times = Mapping[tuple[str, str], list[float]]
@@ -71,7 +71,9 @@ async def access(*, quick: bool = False) -> Report:
         url = await ground.new_database("access")
         owner_url = address_as(url, Login.OWNER)
         await _fill(owner_url, people)
-        pools = [await open_pool(address_as(url, login), size=1) for login in (Login.STAFF, Login.STAFF_ALL)]
+        pools = [
+            await open_pool(address_as(url, login), size=1, for_staff=True) for login in (Login.STAFF, Login.STAFF_ALL)
+        ]
         worker, owner = await open_pool(url, size=2), await open_pool(owner_url, size=1)
         try:
             scoped = ScopedPools(worker, *pools)
@@ -95,6 +97,8 @@ async def _fill(url: str, people: int) -> None:
         await db.execute(SQL["regions"])
         await db.execute(SQL["lineages"])
         await db.execute(SQL["people"], people)
+        await db.execute(SQL["steps"])
+        await db.execute(SQL["sent"], timeout=600)
         await db.execute(SQL["settle"])
     finally:
         await db.close()
@@ -123,11 +127,14 @@ async def _pairs(db: Connection, reader: Reader) -> list[Pair]:
     everywhere = reader.sight.people.is_everywhere
     # nobody cuts by hand what is for everybody
     cut, units = ("", ()) if everywhere else ("_by_hand", (reader.units,))
+    progress, steps = load_queries(counts.__file__)["count_steps"], ([101, 102, 103], 60.0)
     sought = ([f"%{name}%", "%", "%"], name, [f"%{name}%"])
     return [
         Pair("page", SQL["page"], (), SQL[f"page{cut}"], units),
         Pair("count", SQL["count"], (), SQL[f"count{cut}"], units),
         Pair("search", SQL["search"], (name,), SQL["search_by_hand"], (*sought, everywhere, reader.units)),
+        # what an overview counts every two seconds
+        Pair("progress", progress, steps, progress if everywhere else SQL["progress_by_hand"], (*steps, *units), 1),
     ]
 
 
@@ -139,8 +146,15 @@ async def _check(
         for pair in pairs[reader.name]:
             async with scoped.within(reader.sight) as db:
                 mine = [tuple(row) for row in await db.fetch(pair.policy, *pair.policy_args)]
-            if not mine or mine != [tuple(row) for row in await by_hand.fetch(pair.by_hand, *pair.by_hand_args)]:
+            if not mine or _sorted(pair, mine) != _sorted(
+                pair, [tuple(row) for row in await by_hand.fetch(pair.by_hand, *pair.by_hand_args)]
+            ):
                 raise RuntimeError(f"{reader.name}, {pair.name}: the two queries do not find the same")
+
+
+def _sorted(pair: Pair, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Counts come in no order."""
+    return sorted(rows, key=str) if pair.name == "progress" else rows
 
 
 async def _read(
@@ -152,7 +166,7 @@ async def _read(
         for reader in readers:
             for pair in pairs[reader.name]:
                 async with scoped.within(reader.sight) as db:
-                    for _ in range(_EACH):
+                    for _ in range(pair.each):
                         sides = [
                             (db, "policy", pair.policy, pair.policy_args),
                             (by_hand, "by hand", pair.by_hand, pair.by_hand_args),
@@ -247,7 +261,7 @@ def _report(
             touched, touched_by_hand = (buffers[name, side] for side in ("policy", "by hand"))
             rows.append((name, policy * 1e3, by_hand * 1e3, touched, touched_by_hand))
         # a page has both its list and the count above it
-        listed, counted, sought = rows[-3:]
+        listed, counted, sought, _ = rows[-4:]
         page = [one + other for one, other in zip(listed[1:], counted[1:], strict=True)]
         for what, (policy, by_hand, touched, touched_by_hand) in (("page", page), ("search", sought[1:])):
             bars += [

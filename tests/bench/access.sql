@@ -36,9 +36,35 @@ with branch as (
 insert into address (person_id, channel, address)
 select person_id, 'sms', '+447700' || lpad((person_id % 1000000)::text, 6, '0') from member where person_id % 2 = 0;
 
+-- name: steps
+-- Three steps that finished.
+insert into step (step_id, campaign_id, position, template, content, purpose, channels, state, secret)
+overriding system value
+select 100 + n, 100, n, 'bench', '{}', 'service', array['email'], 'finished', 'none' from generate_series(1, 3) as n;
+
+-- name: sent
+-- A message of each to everybody, delivered long ago.
+insert into message (
+  step_id, campaign_id, person_id, channel, address, state, not_before, attempt, wire_at, provider_id, sent_at
+)
+select
+  100 + n, 100, person_id, 'email', lower(external_id) || '@mail.example.org', 'delivered', now() - interval '30 days', 1,
+  now() - interval '30 days', 'sent-' || n || '-' || person_id, now() - interval '30 days'
+from person cross join generate_series(1, 3) as n;
+
+-- name: progress_by_hand
+-- How their messages stand, cut by hand.
+select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
+  count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
+from message m
+where step_id = any ($1::bigint[]) and exists (
+  select from person p where p.person_id = m.person_id and p.unit_id = any ($3::bigint[])
+)
+group by step_id, state, reason;
+
 -- name: settle
 -- As autovacuum leaves them.
-vacuum analyze person, address, unit;
+vacuum analyze person, address, unit, message, step;
 
 -- name: somebody
 -- A last name that few have, of somebody in a branch.

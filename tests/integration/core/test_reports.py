@@ -111,11 +111,11 @@ async def test_no_figure_of_few_can_be_worked_out(db: Connection, reports: async
             shown.setdefault(row["what"], {})[row["unit"] or ""] = row["n"]
         for name, by_unit in shown.items():
             least = SMALLEST if name == "electorate" else SMALLEST_FIGURE
-            for unit_path, total in by_unit.items():
-                below = [n for path, n in by_unit.items() if path and path.rpartition(" / ")[0] == unit_path]
-                assert not unit_path or unit_path.rpartition(" / ")[0] in by_unit, "what is above it is shown, too"
-                assert not unit_path or total >= least
-                assert total - sum(below) == 0 or total - sum(below) >= least or not below, (view, name, unit_path)
+            for path, total in by_unit.items():
+                below = [n for other, n in by_unit.items() if other and other.rpartition(" / ")[0] == path]
+                assert not path or path.rpartition(" / ")[0] in by_unit, "what is above it is shown, too"
+                assert not path or total >= least
+                assert total - sum(below) == 0 or total - sum(below) >= least or not below, (view, name, path)
 
 
 async def test_answers_of_few_people_are_left_out(db: Connection, reports: asyncpg.Connection) -> None:

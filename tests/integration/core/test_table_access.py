@@ -16,10 +16,12 @@ OWN: Final = "by unit"
 OF_PERSON: Final = "by unit, of the person"
 WITH_CONTACTS: Final = "by unit, with *see contacts*"
 WHOLE: Final = "whole organisation only"
+WHOLE_WITH_CONTACTS: Final = "whole organisation only, with *see contacts*"
 ASKS: Final = {
     OWN: {Login.STAFF: "scope_units", Login.STAFF_ALL: "scope_is_everywhere"},
     OF_PERSON: {Login.STAFF: "exists", Login.STAFF_ALL: "scope_is_everywhere"},
     WITH_CONTACTS: {Login.STAFF: "contact_units", Login.STAFF_ALL: "contacts_are_everywhere"},
+    WHOLE_WITH_CONTACTS: {Login.STAFF: "contacts_are_everywhere", Login.STAFF_ALL: "contacts_are_everywhere"},
     WHOLE: {Login.STAFF: "scope_is_everywhere", Login.STAFF_ALL: "scope_is_everywhere"},
 }
 """What the policies of each kind of table ask."""

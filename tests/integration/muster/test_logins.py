@@ -287,6 +287,8 @@ async def test_services_refuse_whoever_has_more_rights(server: BarePostgres, val
             assert done.returncode == 1
             assert f"Muster must sign in to PostgreSQL as muster_worker and nobody else, and {words}" in done.stderr
             assert "muster migrate" in done.stderr
+            warned = "take MUSTER_OWNER_DATABASE_URL" in done.stdout + done.stderr
+            assert warned == (command != "people count"), "the test gives every process the owner's address"
     changes = {
         "alter role {} bypassrls": "passes by row-level security",
         "alter role {} nobypassrls createrole": "may make other logins",

@@ -25,6 +25,7 @@ from core.errors import Conflict, SettingsError
 from core.settings import ROOT
 from muster.embedded.postgres import Postgres, _binaries, start_postgres
 from muster.embedded.valkey import Valkey
+from tests.support.former_schema import migrate_as_before
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 
@@ -120,6 +121,26 @@ async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_
     ]
     assert sorted(applied) == [path.name for path in migration_files()]
     assert await pending(empty) == []
+
+
+async def test_a_migration_that_waits_for_a_table_lets_others_through(empty: str, tmp_path: Path) -> None:
+    """Whatever asks for the table after a migration waits behind it, and so would members' pages."""
+    await migrate_as_before(empty, tmp_path)
+    reader, other = await asyncpg.connect(empty), await asyncpg.connect(empty)
+    waits = "select count(*) from pg_locks where relation = 'person'::regclass and mode = 'AccessExclusiveLock'"
+    async with asyncio.timeout(60):
+        async with reader.transaction():
+            await reader.fetch("select from person")
+            migrating = asyncio.create_task(migrate(empty))
+            while not await other.fetchval(f"{waits} and not granted"):  # noqa: ASYNC110  # another process waits
+                await asyncio.sleep(0.01)
+            assert await other.fetchval("select count(*) from person") == 0
+            assert not migrating.done()
+        names = [path.name for path in migration_files() if path.name >= "2026113"]
+        assert await migrating == names
+    assert await pending(empty) == []
+    await reader.close()
+    await other.close()
 
 
 def test_migrations_of_every_package_are_found_and_have_numbers_of_their_own() -> None:

@@ -160,6 +160,15 @@ def test_other_commands_work_beside_muster_run(up: Up) -> None:
     assert get(added.stdout.strip())[0] == 200
 
 
+def test_the_account_of_a_trial_is_no_administrator_to_count_on(up: Up) -> None:
+    assert "/console/sign-in/" in up.address("Staff console")
+    first = muster(up.home, "user", "add", "first@union.example.com")
+    assert first.returncode == 0, first.stderr
+    last = muster(up.home, "user", "disable", "first@union.example.com")
+    assert last.returncode == 1
+    assert "administrator" in last.stderr
+
+
 def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
     sent = muster(up.home, "user", "add", "bob@union.example.com", "--role", "viewer", "--send")
     assert sent.returncode == 0, sent.stderr
@@ -301,7 +310,13 @@ def test_on_servers_of_ones_own_it_starts_none_and_leaves_them_alone(database_ur
         MUSTER_PUBLIC_URL="https://vote.example.org",
     )
     assert get(running.address("Health"))[0] == 200
-    assert running.address("Staff console").startswith("https://vote.example.org/console/sign-in/")
+    assert running.address("Staff console") == "https://vote.example.org/console/", "its output may end up in logs"
+    assert "muster user add EMAIL" in running.said
+    users = muster(
+        home, "user", "list", MUSTER_DATABASE_URL=database_url, MUSTER_REDIS_URL=valkey.url,
+        MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn", MUSTER_PUBLIC_URL="https://vote.example.org",
+    )  # fmt: skip
+    assert (users.returncode, "staff@localhost" in users.stdout) == (0, False), users.stderr
     assert not (home / "daemon.json").exists()
     assert stop(running) == 0
     assert valkey.process.poll() is None
