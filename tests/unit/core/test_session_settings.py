@@ -19,6 +19,7 @@ from tools.module_list import PACKAGES
 
 EXCEPTIONS: Final = {
     "muster/embedded/roles.py: set client_min_messages = warning": "psql has a session of its own, which ends with it",
+    "core/db/pool.py: reset all": "takes back what a reader's SQL may have set, when a connection of staff is given back",
 }
 """Statements that may stay as they are, each with the reason."""
 
