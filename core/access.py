@@ -95,7 +95,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What somebody sees: two who see the same can share what is read for them.
+    """Sight of somebody: two whose sight is the same can share what is read for them.
 
     Attributes:
         people: where they see people, and what belongs to people.

@@ -55,7 +55,7 @@ class ScopedPools:
         """Open a transaction that sees so much, for what several actors share.
 
         Args:
-            sight: what it sees.
+            sight: of those who share it.
         """
         key = await self._signing_key()
         pool = self._staff_all if sight.people.is_everywhere else self._staff

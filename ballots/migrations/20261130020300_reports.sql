@@ -53,7 +53,7 @@ with direct as (
     join summed above on above.ballot_id = c.ballot_id and above.unit_id = c.parent_id and above.measure = c.measure
   ) c
   where not is_large or nth = 1 and rest between 1 and 4
-), told as (
+), published as (
   select ballot_id, unit_id, measure, n from summed where unit_id = 0
   union all
   select ballot_id, unit_id, measure, n from cell
@@ -71,7 +71,7 @@ select
     join unit above using (unit_id)
   ) as unit,
   t.measure, t.n
-from told t
+from published t
 join ballot b on b.ballot_id = t.ballot_id
 left join unit k on k.unit_id = t.unit_id;
 grant select on report_turnout to muster_reports;

@@ -22,9 +22,9 @@ OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", 
 _READABLE: Final = "select has_table_privilege(to_regclass('public.schema_migrations'), 'select')"
 _LOCK_TIMEOUT: Final = 3
 """Seconds that a migration waits for a table, for whatever comes after it waits as long; then it is tried again."""
-_PAUSE: Final = 2.0
+_PAUSE_SECONDS: Final = 2.0
 """Seconds between two tries."""
-_TRIES: Final = 300
+_MAX_TRIES: Final = 300
 """Most tries: longer than any statement of ours may take (`STATEMENT_TIMEOUT`)."""
 _BUSY: Final = ("canceling statement due to lock timeout", "deadlock detected")
 FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
@@ -51,7 +51,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
     """
     await pending(url, setting=setting)  # its errors are clearer than dbmate's
     applied: list[str] = []
-    for tries_left in reversed(range(_TRIES)):
+    for tries_left in reversed(range(_MAX_TRIES)):
         done, out, err = await _run_dbmate(url)
         # dbmate says `Applied: name in 12ms`
         applied += [line.split()[1] for line in out.splitlines() if line.startswith("Applied:")]
@@ -64,7 +64,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
                 f"The database could not be migrated: {last.removeprefix('Error: ')}.",
                 remedy=f"{Login.OWNER} needs the right to create tables, types and functions (docs/logins.md).",
             )
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_PAUSE_SECONDS)
     return applied
 
 

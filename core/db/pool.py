@@ -136,7 +136,7 @@ async def explained(url: str, setting: str = SETTING) -> AsyncIterator[None]:
         DatabaseAway: nothing answers at that address.
         SettingsError: the server refuses us: wrong password, database or permission.
     """
-    where = _place(url)
+    where = _host(url)
     try:
         yield
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
@@ -174,7 +174,7 @@ def _user(url: str) -> str:
         return "this user"
 
 
-def _place(url: str) -> str:
+def _host(url: str) -> str:
     """Return the address in a database URL without its password."""
     try:
         parts = urlsplit(url)

@@ -55,7 +55,7 @@ with direct as (
     join summed above on above.question_id = c.question_id and above.unit_id = c.parent_id and above.answer = c.answer
   ) c
   where not is_large or nth = 1 and rest between 1 and 4
-), told as (
+), published as (
   select question_id, unit_id, answer, n from summed where unit_id = 0
   union all
   select question_id, unit_id, answer, n from cell
@@ -73,7 +73,7 @@ select
     join unit above using (unit_id)
   ) as unit,
   a.label as answer, t.n
-from told t
+from published t
 join question q on q.question_id = t.question_id
 join question_answer a on a.question_id = t.question_id and a.name = t.answer
 left join unit k on k.unit_id = t.unit_id

@@ -25,7 +25,7 @@ READING = frozenset({Permission.SEE, Permission.SEE_CONTACTS})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Organisation:
     """A database with somebody in Leeds of whom every table speaks, somebody in York, and somebody of no unit."""
 
     url: str
@@ -36,7 +36,7 @@ class Place:
 
 
 @pytest.fixture
-async def place(database_url: str, db: Connection, pool: Pool) -> AsyncIterator[Place]:
+async def organisation(database_url: str, db: Connection, pool: Pool) -> AsyncIterator[Organisation]:
     person, _ = await fill(db)
     leeds = await db.fetchval("select unit_id from person where person_id = $1", person)
     york = await add_unit(db, "York by itself", "region")
@@ -46,7 +46,7 @@ async def place(database_url: str, db: Connection, pool: Pool) -> AsyncIterator[
         await open_pool(address_as(database_url, login), size=1, for_staff=True)
         for login in (Login.STAFF, Login.STAFF_ALL)
     ]
-    yield Place(database_url, ScopedPools(pool, staff, staff_all), staff_all, of_unit(leeds), of_unit(york))
+    yield Organisation(database_url, ScopedPools(pool, staff, staff_all), staff_all, of_unit(leeds), of_unit(york))
     await staff.close()
     await staff_all.close()
 
@@ -55,8 +55,8 @@ def of_unit(unit_id: int) -> Sight:
     return Sight(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
 
 
-async def as_login(place: Place, login: Login) -> asyncpg.Connection:
-    return await asyncpg.connect(address_as(place.url, login))
+async def as_login(organisation: Organisation, login: Login) -> asyncpg.Connection:
+    return await asyncpg.connect(address_as(organisation.url, login))
 
 
 async def readable(db: Connection, login: Login) -> dict[str, str]:
@@ -83,9 +83,9 @@ async def counts(db: Connection, columns: dict[str, str]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("login", LOGINS)
-async def test_a_forgotten_actor_sees_nobody(place: Place, db: Connection, login: Login) -> None:
+async def test_a_forgotten_actor_sees_nobody(organisation: Organisation, db: Connection, login: Login) -> None:
     columns = await readable(db, login)
-    stranger = await as_login(place, login)
+    stranger = await as_login(organisation, login)
     seen = await counts(stranger, columns)
     for table in await db.fetch(TABLES, login):
         if table["name"] not in columns:
@@ -95,18 +95,18 @@ async def test_a_forgotten_actor_sees_nobody(place: Place, db: Connection, login
     assert {name for name, n in seen.items() if n} <= {name for name, line in listed().items() if line.rows == EVERYONE}
 
 
-async def test_a_forgotten_where_shows_the_scope_and_no_more(place: Place, db: Connection) -> None:
+async def test_a_forgotten_where_shows_the_scope_and_no_more(organisation: Organisation, db: Connection) -> None:
     columns = await readable(db, Login.STAFF)
     by_person = {name for name, line in listed().items() if line.rows.startswith("by unit")}
     everything = await counts(db, columns)
     assert all(everything[name] for name in by_person), "otherwise this shows nothing"
-    async with place.pools.within(place.leeds) as scoped:
+    async with organisation.pools.within(organisation.leeds) as scoped:
         leeds = await counts(scoped, columns)
-    async with place.pools.within(place.york) as scoped:
+    async with organisation.pools.within(organisation.york) as scoped:
         york = await counts(scoped, columns)
-    async with place.pools.within(WHOLE) as scoped:
+    async with organisation.pools.within(WHOLE) as scoped:
         whole = await counts(scoped, columns)
-    async with place.pools.within(NOTHING) as scoped:
+    async with organisation.pools.within(NOTHING) as scoped:
         nothing = await counts(scoped, columns)
     assert whole == everything
     for name in by_person:
@@ -118,34 +118,34 @@ async def test_a_forgotten_where_shows_the_scope_and_no_more(place: Place, db: C
     assert leeds["alert"] == leeds["step_total"] == 0
 
 
-async def test_addresses_take_their_own_permission(place: Place, db: Connection) -> None:
-    leeds = place.leeds.people.unit_ids[0]
+async def test_addresses_take_their_own_permission(organisation: Organisation, db: Connection) -> None:
+    leeds = organisation.leeds.people.unit_ids[0]
     viewer = Actor(ActorKind.STAFF, "v", 1, grants=(Grant("viewer", leeds, frozenset({Permission.SEE})),))
     everywhere = Grant("viewer", None, frozenset({Permission.SEE}))
     both = Actor(ActorKind.STAFF, "b", 1, grants=(everywhere, Grant("rep", leeds, READING)))
-    async with place.pools.as_actor(viewer) as scoped:
+    async with organisation.pools.as_actor(viewer) as scoped:
         assert await scoped.fetchval("select count(*) from person") > 0
         assert await scoped.fetchval("select count(*) from address") == 0
         assert await scoped.fetchval("select count(*) from reply") == 0
     # alerts name mailboxes and senders
-    for contacts, seen in ((Scope(), False), (place.leeds.contacts, False), (WHOLE.contacts, True)):
-        async with place.pools.within(Sight(WHOLE.people, contacts)) as scoped:
+    for contacts, seen in ((Scope(), False), (organisation.leeds.contacts, False), (WHOLE.contacts, True)):
+        async with organisation.pools.within(Sight(WHOLE.people, contacts)) as scoped:
             assert (await scoped.fetchval("select count(*) from alert") > 0) == seen
-    async with place.pools.as_actor(both) as scoped:
+    async with organisation.pools.as_actor(both) as scoped:
         assert await scoped.fetchval("select current_user::text") == Login.STAFF_ALL
         assert await scoped.fetchval("select count(*) from person") == await db.fetchval("select count(*) from person")
         theirs = await scoped.fetch("select person_id from address")
     expected = await db.fetch("select person_id from address join person using (person_id) where unit_id = $1", leeds)
     assert sorted(row["person_id"] for row in theirs) == sorted(row["person_id"] for row in expected) != []
-    async with place.pools.as_actor(both, Permission.EXPORT) as scoped:
+    async with organisation.pools.as_actor(both, Permission.EXPORT) as scoped:
         assert await scoped.fetchval("select count(*) from person") == 0, "a permission that nobody gave"
 
 
-async def test_a_scope_has_everything_below_its_units(place: Place, db: Connection) -> None:
+async def test_a_scope_has_everything_below_its_units(organisation: Organisation, db: Connection) -> None:
     region = await add_unit(db, "North again", "region")
     branch = await add_unit(db, "Hull", "branch", region)
     person = await add_person(db, "H-1", unit=branch)
-    async with place.pools.within(of_unit(region)) as scoped:
+    async with organisation.pools.within(of_unit(region)) as scoped:
         assert [row["person_id"] for row in await scoped.fetch("select person_id from person")] == [person]
 
 
@@ -196,12 +196,12 @@ ATTACKS = (
 
 
 @pytest.mark.parametrize("sight", ["york", "nothing"])
-async def test_no_statement_gets_more(place: Place, sight: str) -> None:
+async def test_no_statement_gets_more(organisation: Organisation, sight: str) -> None:
     """Each is run as injected SQL would be, in the page's own transaction; some are refused, and none shows more."""
-    mine = place.york if sight == "york" else NOTHING
+    mine = organisation.york if sight == "york" else NOTHING
     for attack in ATTACKS:
         try:
-            async with place.pools.within(mine) as scoped:
+            async with organisation.pools.within(mine) as scoped:
                 await scoped.execute(attack)
                 await see_no_more(scoped, attack, most=1 if sight == "york" else 0)
         except asyncpg.PostgresError:
@@ -209,9 +209,9 @@ async def test_no_statement_gets_more(place: Place, sight: str) -> None:
 
 
 @pytest.mark.parametrize("login", LOGINS)
-async def test_no_statement_makes_up_a_scope(place: Place, login: Login) -> None:
+async def test_no_statement_makes_up_a_scope(organisation: Organisation, login: Login) -> None:
     for attack in ATTACKS:
-        stranger = await as_login(place, login)
+        stranger = await as_login(organisation, login)
         try:
             await stranger.execute(attack)
             await see_no_more(stranger, attack, most=0)
@@ -235,29 +235,29 @@ async def see_no_more(db: Connection, attack: str, *, most: int) -> None:
     assert set(who) <= {"muster_staff", "muster_staff_all", "muster_reports"}, attack
 
 
-async def test_a_signature_is_worth_nothing_in_another_transaction(place: Place) -> None:
-    async with place.pools.within(WHOLE) as scoped:
+async def test_a_signature_is_worth_nothing_in_another_transaction(organisation: Organisation) -> None:
+    async with organisation.pools.within(WHOLE) as scoped:
         taken = await scoped.fetchval("select current_setting('muster.scope')")
         assert await scoped.fetchval("select count(*) from person") > 2
         pid = await scoped.fetchval("select pg_backend_pid()")
         # a savepoint is the same transaction
         async with scoped.transaction():
             assert await scoped.fetchval("select count(*) from person") > 2
-        stranger = await as_login(place, Login.STAFF_ALL)
+        stranger = await as_login(organisation, Login.STAFF_ALL)
         async with stranger.transaction():
             await stranger.execute("select set_config('muster.scope', $1, true)", taken)
             assert await stranger.fetchval("select count(*) from person") == 0, "another connection at the same time"
         await stranger.close()
-    async with place.staff_all.acquire() as raw, raw.transaction():
+    async with organisation.staff_all.acquire() as raw, raw.transaction():
         assert await raw.fetchval("select pg_backend_pid()") == pid, "the very connection"
         await raw.execute("select set_config('muster.scope', $1, true)", taken)
         assert await raw.fetchval("select count(*) from person") == 0
 
 
-async def test_a_scope_ends_with_its_transaction(place: Place) -> None:
-    async with place.pools.within(WHOLE) as scoped:
+async def test_a_scope_ends_with_its_transaction(organisation: Organisation) -> None:
+    async with organisation.pools.within(WHOLE) as scoped:
         assert await scoped.fetchval("select count(*) from person") > 2
-    async with place.staff_all.acquire() as raw:
+    async with organisation.staff_all.acquire() as raw:
         assert await raw.fetchval("select count(*) from person") == 0
         assert await raw.fetchval("select count(*) from count_change") == 0
 
@@ -277,15 +277,17 @@ LEFT_BEHIND = (
 
 
 @pytest.mark.parametrize("attack", LEFT_BEHIND)
-async def test_nothing_of_a_reader_is_left_for_the_next(place: Place, db: Connection, attack: str) -> None:
+async def test_nothing_of_a_reader_is_left_for_the_next(
+    organisation: Organisation, db: Connection, attack: str
+) -> None:
     """A page with smuggled SQL commits; then others read by the same pool, the first of them at worst in vain."""
     with contextlib.suppress(asyncpg.PostgresError):
-        async with place.pools.within(WHOLE) as scoped:
+        async with organisation.pools.within(WHOLE) as scoped:
             await scoped.execute(attack)
     with contextlib.suppress(asyncpg.InvalidSQLStatementNameError):
-        async with place.pools.within(WHOLE) as scoped:
+        async with organisation.pools.within(WHOLE) as scoped:
             await scoped.fetchval("select count(*) from person")
-    async with place.pools.within(WHOLE) as scoped:
+    async with organisation.pools.within(WHOLE) as scoped:
         expected = await db.fetchval("select count(*) from person")
         assert await scoped.fetchval("select count(*) from person") == expected
         state = await scoped.fetchrow(
@@ -300,19 +302,19 @@ async def test_nothing_of_a_reader_is_left_for_the_next(place: Place, db: Connec
         assert await scoped.fetchval(held) == 0
 
 
-async def test_two_scopes_at_once_do_not_meet(place: Place) -> None:
+async def test_two_scopes_at_once_do_not_meet(organisation: Organisation) -> None:
     async def look(sight: Sight, expected: int) -> None:
         for _ in range(20):
-            async with place.pools.within(sight) as scoped:
+            async with organisation.pools.within(sight) as scoped:
                 assert (
                     await scoped.fetchval("select count(*) from person where external_id in ('Y-1', 'Z-1')") == expected
                 )
 
-    await asyncio.gather(look(place.york, 1), look(place.leeds, 0), look(WHOLE, 2), look(NOTHING, 0))
+    await asyncio.gather(look(organisation.york, 1), look(organisation.leeds, 0), look(WHOLE, 2), look(NOTHING, 0))
 
 
-async def test_conditions_are_not_asked_of_hidden_rows(place: Place) -> None:
-    async with place.pools.within(place.york) as scoped:
+async def test_conditions_are_not_asked_of_hidden_rows(organisation: Organisation) -> None:
+    async with organisation.pools.within(organisation.york) as scoped:
         sum_of = "select count(*) from person where 1 / (case when external_id = 'Y-1' then 1 else 0 end) = 1"
         assert await scoped.fetchval(sum_of) == 1, "an error would tell of a hidden row"
         assert await scoped.fetchval("select count(*) from pg_stats where tablename in ('person', 'address')") == 0
@@ -332,10 +334,10 @@ SEARCHES = (
 @pytest.mark.parametrize("sight", ["york", "nothing"])
 @pytest.mark.parametrize("gathered", [False, True])
 async def test_a_search_tells_nothing_of_hidden_people(
-    place: Place, db: Connection, owner: Connection, sight: str, *, gathered: bool
+    organisation: Organisation, db: Connection, owner: Connection, sight: str, *, gathered: bool
 ) -> None:
     """What somebody hidden is called ends as what nobody is, whatever signs of a pattern are around it."""
-    person = await db.fetchval("select person_id from person where unit_id = $1", place.leeds.people.unit_ids[0])
+    person = await db.fetchval("select person_id from person where unit_id = $1", organisation.leeds.people.unit_ids[0])
     await db.execute(
         "update person set first_name = 'Zebedee', last_name = 'Quill', external_id = 'L-77' where person_id = $1",
         person,
@@ -344,26 +346,28 @@ async def test_a_search_tells_nothing_of_hidden_people(
     await db.execute("insert into address (person_id, channel, address) values ($1, 'sms', '+447700900777')", person)
     if gathered:  # the planner asks its sample of values, too, once it is large enough
         for n in range(30):
-            await add_person(db, f"L-1{n:02}", unit=place.leeds.people.unit_ids[0], sms=f"+4477009005{n:02}")
+            await add_person(db, f"L-1{n:02}", unit=organisation.leeds.people.unit_ids[0], sms=f"+4477009005{n:02}")
         await owner.execute("analyze person, address")
     known = ("zebedee", "zebedee quill l-7", "l-7", "+44770090077", "44770090077", "90077")
     unknown = ("zebediah", "zebediah quill l-8", "l-8", "+44770090088", "44770090088", "90088")
     for search in SEARCHES:
         for before, after in (("", ""), ("%", "\\"), ("", "%"), ("_", "_"), ("\\", ""), ("", "\\\\")):
-            outcomes = [await outcome(place, sight, search, f"{before}{w}{after}") for w in (*known, *unknown)]
+            outcomes = [await outcome(organisation, sight, search, f"{before}{w}{after}") for w in (*known, *unknown)]
             assert outcomes == [[]] * len(outcomes), (search, before, after)
 
 
-async def outcome(place: Place, sight: str, search: str, word: str) -> object:
+async def outcome(organisation: Organisation, sight: str, search: str, word: str) -> object:
     """What whoever smuggled in a search gets: rows, or an error."""
     try:
-        async with place.pools.within(place.york if sight == "york" else NOTHING) as scoped:
+        async with organisation.pools.within(organisation.york if sight == "york" else NOTHING) as scoped:
             return [tuple(row) for row in await scoped.fetch(search, word)]
     except asyncpg.PostgresError as error:
         return str(error)
 
 
-async def test_the_database_checks_what_python_signs(place: Place, db: Connection, owner: Connection) -> None:
+async def test_the_database_checks_what_python_signs(
+    organisation: Organisation, db: Connection, owner: Connection
+) -> None:
     """HMAC-SHA256, as RFC 2104 has it: in SQL and in Python the same."""
     key = await db.fetchval("select key from scope_key")
     async with owner.transaction():
