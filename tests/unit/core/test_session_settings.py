@@ -1,4 +1,4 @@
-"""No statement changes a session's settings: pooled connections are not reset, and the next user would inherit them.
+"""No statement changes a session's settings: the pool of workers is not reset, and the next user would inherit them.
 
 `set local` and `set_config(…, true)` end with their transaction. The role of a session is never changed, not even for a
 transaction: any statement could change it back, so that it is no wall.
@@ -19,7 +19,7 @@ from tools.module_list import PACKAGES
 
 EXCEPTIONS: Final = {
     "muster/embedded/roles.py: set client_min_messages = warning": "psql has a session of its own, which ends with it",
-    "core/db/pool.py: reset all": "takes back what a reader's SQL may have set, when a connection of staff is given back",
+    "core/db/pool.py: reset all": "puts the settings back before the next reader of staff's pools",
 }
 """Statements that may stay as they are, each with the reason."""
 
