@@ -9,7 +9,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PRECIOUS: .venv-%/.dev # kept though only made on the way
-.PHONY: help setup demo run test mutants faults bench check unit pythons coverage format docs lock clean
+.PHONY: help setup demo run test mutants faults bench check unit pythons coverage format docs modules lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 
 setup: $(VENV)/.dev ## create .venv with the locked packages
 
-demo: $(VENV)/.runtime ## run a whole story on embedded servers, from member file to turnout; ARGS=question: to answers
+demo: $(VENV)/.runtime ## run a whole scenario on embedded servers, from member file to turnout; ARGS=question: to answers
 	$(BIN)/muster demo $(ARGS)
 
 run: $(VENV)/.runtime ## start Muster (web, worker, embedded servers, sandbox) and stay up
@@ -60,6 +60,7 @@ unit-on-%: .venv-%/.dev
 test: check ## every check and every test
 	@bash .ci/chromium
 	@bash .ci/postfix
+	@bash .ci/postgresql
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 coverage: $(VENV)/.dev ## run the unit and integration tests and print which branches they take, by package
@@ -85,6 +86,9 @@ format: $(VENV)/.dev ## put every file in the house format
 docs: $(VENV)/.runtime ## write docs/settings.md, and the catalogue in docs/events.md, anew from the code
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.events_page
+
+modules: $(VENV)/.runtime ## print each module with its first sentence; ARGS=campaigns.replies for one package
+	@$(BIN)/python -m tools.module_list $(ARGS)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
 lock: ## renew requirements.lock and requirements-dev.lock (needs uv)

@@ -144,7 +144,7 @@ def may_be_key(text: str) -> bool:
 
 
 async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
-    """Find the API key that a text is; None where it is unknown or was revoked."""
+    """Find the API key that a text is; None if it is unknown or was revoked."""
     parts = _KEY.fullmatch(key)
     row = await db.fetchrow(SQL["find_key"], parts["handle"]) if parts else None
     # compared also where there is nothing to compare with: a guess takes as long whether or not its handle exists

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from ballots import counts
 from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
 from core.setting_types import DEFAULT_ZONE
@@ -116,12 +118,13 @@ class Ballot:
         return "" if at is None else day_and_time(at, self.time_zone, language)
 
 
-async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = DEFAULT_ZONE) -> Ballot:
+async def create_ballot(db: Connection, spec: BallotSpec, *, actor: Actor, time_zone: str = DEFAULT_ZONE) -> Ballot:
     """Create a ballot and enrol its electorate.
 
     Args:
         db: a connection; a transaction is opened if there is none.
         spec: its file.
+        actor: who creates it, for the audit.
         time_zone: the zone of local times where the file names none.
 
     Raises:
@@ -157,6 +160,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = DE
             )
         await db.execute(SQL["add_units"], ballot_id, list(dict.fromkeys(units.values())))
         await enrol(db, ballot_id)
+        await record(db, actor, AuditAction.BALLOT_CREATED, f"ballot {spec.name}")
         return await get_ballot(db, spec.name)
 
 

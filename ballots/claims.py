@@ -27,7 +27,7 @@ import asyncpg
 
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
-from messaging.goals import meet, reopen
+from messaging.goals import meet_goal, reopen
 
 SQL = load_queries(__file__)
 
@@ -187,7 +187,7 @@ async def find_claim_by_link(
 async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
     for change in await update_statuses(db, ballot_id, [person_id]):
         if change["now"] == ClaimKind.VOTED:
-            await meet(db, goal_id, person_id, source=source)
+            await meet_goal(db, goal_id, person_id, source=source)
         elif change["before"] == ClaimKind.VOTED:
             await reopen(db, goal_id, person_id)
 

@@ -61,7 +61,7 @@ class Difference:
     """Difference between a running sum and a full recount.
 
     Attributes:
-        unit_id: the unit people are in directly, None where none is known.
+        unit_id: the unit people are in directly, None if none is known.
         measure: one of `MEASURES`.
         summed: the running sum.
         counted: the recount.

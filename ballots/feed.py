@@ -39,7 +39,7 @@ class TurnoutChange:
         at: when it was said.
         message_id: the message it answers.
         retracts: the claim it takes back.
-        status: the member's status at the time of reading, by all claims; None where every claim was retracted.
+        status: the member's status at the time of reading, by all claims; None if every claim was retracted.
     """
 
     seq: int

@@ -45,7 +45,7 @@ class Contradiction:
 
     Attributes:
         line: where it begins in the file.
-        member_id: the membership number as the file has it; empty where the row was matched by an address.
+        member_id: the membership number as the file has it; empty if the row was matched by an address.
         says: the answer in the file.
         status: the member's status before.
         source: the source of that status.
@@ -73,7 +73,7 @@ class TurnoutImportReport:
         silent: rows that say nothing about the ballot (no answer, busy …).
         contradictions: of those recorded, the ones that contradict the member's status.
         problems: rows nothing can be recorded for, and why.
-        moved: members with another status than before; 0 where nothing was written.
+        moved: members with another status than before; 0 if nothing was written.
         written: whether the import was recorded.
     """
 

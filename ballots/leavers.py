@@ -46,7 +46,7 @@ class Leaver:
     Attributes:
         member_id: their membership number.
         at: the moment from which they are no longer a member; aware.
-        line: of the file they come from; 0 where the number was typed.
+        line: of the file they come from; 0 if the number was typed.
     """
 
     member_id: str
@@ -156,7 +156,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now:
 
 
 async def _instead(db: Connection, leaver: Leaver) -> str:
-    """Suggest membership numbers similar to an unknown one that was typed; "" where there are none, or too many."""
+    """Suggest membership numbers similar to an unknown one that was typed; "" if there are none, or too many."""
     close = await db.fetch(SQL["list_similar_numbers"], leaver.member_id) if not leaver.line else []
     near = [row["external_id"] for row in close]
     return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MAX_SIMILAR_NUMBERS else ""

@@ -20,7 +20,7 @@ from core.files.readers import open_table
 from core.files.row_problems import Problem
 from core.files.tables import FAULTS, RawRow
 from people.imports.columns import Columns, heading_judge, map_columns
-from people.imports.mapping import Mapping as ColumnMapping
+from people.imports.mapping import ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
 
 ANSWERS: Final = (
@@ -47,7 +47,7 @@ WORDS: Final[Mapping[str, ClaimKind | None]] = {
     }.items()
     for word in words.split("|")
 }
-"""Meaning of each answer; None where it says nothing about the ballot."""
+"""Meaning of each answer; None if it says nothing about the ballot."""
 
 _DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
 _MIN_CONFIDENCE: Final = 0.001
@@ -63,13 +63,13 @@ class TurnoutEntry:
 
     Attributes:
         line: where it begins in the file.
-        member_id: the membership number; empty where there is none.
+        member_id: the membership number; empty if there is none.
         phones: normalised.
         emails: normalised.
         names: first and last name, where the file has them; lower case.
-        kind: the answer; None where the row says nothing about the ballot.
+        kind: the answer; None if the row says nothing about the ballot.
         confidence: how sure it is, where the file says.
-        at: when it was said; aware; None where the file does not say.
+        at: when it was said; aware; None if the file does not say.
     """
 
     line: int

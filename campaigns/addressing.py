@@ -1,11 +1,14 @@
 """Addressing of a step: recipient and channel choice, with a reason for everybody who gets nothing.
 
-Each person gets one address and each address one person. People are taken in the order of their ids, and each gets the
+Each person gets one address and each address one person. People are taken in the order of their ids. Each gets the
 first of their addresses that nobody else in the step has and nothing stops: channels in the step's order, then the
 member file's. So a household's shared phone gets one message, and others who live there get theirs by email where they
-have one. A message about a date of their own nobody can get for another: where all of somebody's addresses are others'
-too, theirs goes to the first of these all the same. The preview and the launch both decide here, so the launch does
-what the preview said.
+have one.
+
+There is one exception. A message about a person's own date is never left out because an address is shared: if others
+have all of their addresses already, it goes to the first of these.
+
+The preview and the launch both decide here, so the launch does what the preview said.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class CandidateAddress:
     Attributes:
         channel: `sms` or `email`.
         address: normalised.
-        suppressed: why nothing may be sent there; None where it may.
+        suppressed: why nothing may be sent there; None if it may.
     """
 
     channel: str
@@ -50,7 +53,7 @@ class Candidate:
     Attributes:
         person_id: their id.
         answered: whether they have met the goal of the step.
-        blocked: why nothing at all may be sent to them; None where it may.
+        blocked: why nothing at all may be sent to them; None if it may.
         addresses: in order of preference.
     """
 

@@ -22,7 +22,7 @@ def step_advice(step: LaunchingStep, sms_from: str | None, at: datetime) -> tupl
 
     Args:
         step: the step.
-        sms_from: the sender of its texts; None where it has none.
+        sms_from: the sender of its texts; None if it has none.
         at: when its first message may be sent.
     """
     template, subject = Template.from_json(step.content), step.subject
@@ -51,7 +51,7 @@ def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation:
     Args:
         settings: the settings.
         spec: the campaign's file, as stored.
-        organisation: the subject's; "" where it names none.
+        organisation: the subject's; "" if it names none.
     """
     by_email = any("email" in step["channels"] for step in spec["steps"])
     sender = spec.get("senders", {}).get("email")

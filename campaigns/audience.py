@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from campaigns.launching_step import LaunchingStep
 from campaigns.spec import Filter
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.asking import Asking
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from people.attributes import missing_attributes, unheld_attributes, unheld_values
@@ -75,7 +75,7 @@ class Audience:
 
 
 async def compile_audience(
-    db: Connection, *filters: Filter, subject: Subject, campaign_id: int | None = None
+    db: Connection, *filters: Filter, subject: Asking, campaign_id: int | None = None
 ) -> Audience:
     """Compile filters, which must all hold, to an audience.
 
@@ -108,7 +108,7 @@ async def step_audience(db: Connection, step: LaunchingStep) -> Audience:
     return await compile_audience(db, *filters, subject=step.subject, campaign_id=step.campaign_id)
 
 
-async def check_audience(db: Connection, condition: Filter, subject: Subject, *, key: str = "audience") -> list[str]:
+async def check_audience(db: Connection, condition: Filter, subject: Asking, *, key: str = "audience") -> list[str]:
     """List what a filter names that does not exist: units, attributes, members, answers to the subject.
 
     Returns:
@@ -161,7 +161,7 @@ class _Compiler:
     """Compiler of filters to SQL; collects the parameters."""
 
     def __init__(
-        self, units: Mapping[str, int], subject: Subject, parameters: Iterable[Any], campaign_id: int | None
+        self, units: Mapping[str, int], subject: Asking, parameters: Iterable[Any], campaign_id: int | None
     ) -> None:
         self.parameters: list[Any] = [*parameters]
         self._units = units

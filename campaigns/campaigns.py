@@ -118,10 +118,10 @@ async def create_campaign(
         kind, name = spec.subject
         if in_place:
             await _remove_draft(db, spec.name)
-        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, now=now)
+        await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, actor=actor, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
-        if subject.outside(now) == "late":
+        if subject.why_not_counted(now) == "late":
             raise Conflict(
                 f"The {kind} {name} closed on {subject.local(subject.closes_at)}: there is nothing left to ask."
             )
@@ -183,7 +183,7 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
 
 
 async def name_of(db: Connection, campaign_id: int) -> str | None:
-    """Return the name of a campaign; None where there is none with that id."""
+    """Return the name of a campaign; None if there is none with that id."""
     name: str | None = await db.fetchval(SQL["find_name"], campaign_id)
     return name
 

@@ -37,7 +37,7 @@ where c.name = $1;
 -- How many people opted out in answer to a campaign's messages since it was launched.
 select count(distinct m.person_id)
 from suppression_event e
-join message_any m using (message_id)
+join message_recipient m using (message_id)
 where e.action = 'suppress' and e.reason = 'opted_out' and e.message_id is not null and e.at >= $2 and m.campaign_id = $1;
 
 -- name: find_name

@@ -43,7 +43,7 @@ from people.people_lock import lock_people_shared
 SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 2_000
+PAGE_SIZE: Final = 2_000
 """People looked at in one transaction: what workers record about their messages waits for its end."""
 COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
@@ -106,9 +106,9 @@ async def _follow(runtime: Runtime, db: Connection, step_id: int) -> int:
     while True:
         async with db.transaction():
             await lock_people_shared(db)
-            people = {row["person_id"] for row in await db.fetch(SQL["take_changes"], step_id, AT_ONCE)}
+            people = {row["person_id"] for row in await db.fetch(SQL["take_changes"], step_id, PAGE_SIZE)}
             changed += await dated_step.update(sorted(people))
-        if len(people) < AT_ONCE or people <= dated_step.left:
+        if len(people) < PAGE_SIZE or people <= dated_step.left:
             break
     if await db.fetchval(SQL["is_to_compare"], step_id, runtime.clock(), COMPARE_FIRST, COMPARE_EVERY):
         changed += await _compare(dated_step)
@@ -133,7 +133,7 @@ def _alert_key(step_id: int) -> str:
 async def _compare(dated_step: _DatedStep) -> int:
     """Compare everybody in the audience, and everybody whose message waits, with their message."""
     changed = after = 0
-    while people := await dated_step.audience.page(dated_step.db, after=after, limit=AT_ONCE):
+    while people := await dated_step.audience.page(dated_step.db, after=after, limit=PAGE_SIZE):
         changed += await _update_page(dated_step, people, after, people[-1])
         after = people[-1]
     return changed + await _update_page(dated_step, [], after, None)
@@ -261,7 +261,7 @@ def _decide_again(
 
     Args:
         person: the person.
-        message: theirs; None where they have none yet.
+        message: theirs; None if they have none yet.
         taken: addresses of the step's messages to people who have them now; who has another one gets theirs there.
         dues: when messages are due.
     """
@@ -284,7 +284,7 @@ def _decide_again(
 
 
 def _change(decision: Decision, message: DatedMessage) -> str | None:
-    """Return why a message has to change, a reason; None where it stays as it is."""
+    """Return why a message has to change, a reason; None if it stays as it is."""
     if not message.unsent:
         return None
     same_date = _date(decision) == message.date_at

@@ -30,7 +30,7 @@ class DatePlan:
         attribute: that holds the dates.
         side: whether the messages are due before or after them.
         pause: how long before or after.
-        first, last: when the first and the last is due, in the campaign's time zone; None where none is.
+        first, last: when the first and the last is due, in the campaign's time zone; None if none is.
         at_once: how many are due already.
         in_vain: how many cannot be sent before their date, or before the step ends, for quiet hours or its window.
         unreadable: examples of dates that cannot be read, as they are written.

@@ -32,6 +32,7 @@ from messaging.outbox.erasure import (
 from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, ErasedSuppression, keep_digests
+from messaging.suppression_sources import OWN_SOURCES
 from people.people_lock import lock_people, try_import_lock
 from people.search import Holder, find_holders
 
@@ -145,6 +146,7 @@ async def begin_erasure(db: Connection, traces: Traces) -> None:
     await db.fetchval(SQL["set_lock_timeout"], _TURN)
     await lock_people(db)
     await db.fetchval(SQL["set_lock_timeout"], LOCK_TIMEOUT)
+    await db.fetchval(SQL["set_own_sources"], ",".join(sorted(OWN_SOURCES)))
     if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is None:

@@ -32,6 +32,10 @@ select exists (select from suppression_event where channel = $1 and address = $2
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
+-- name: set_own_sources
+-- Says which sources of a suppression are Muster's own words, separated by commas; the erasure keeps these only.
+select set_config('muster.own_sources', $1, true);
+
 -- name: begin_erasure
 -- Locks the person without waiting, as a transaction that is changing them may hold messages that are locked next;
 -- and notes their number and addresses, by which the database later erases.

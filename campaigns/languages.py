@@ -9,7 +9,7 @@ from typing import Any, Final
 from campaigns.variables import with_well_known
 from core.db import Connection, load_queries
 from core.keyring import example_token
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.translations import languages
@@ -34,7 +34,7 @@ class LanguagePlan:
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
         ucs2_segments: the segments of these.
-        dear: those characters, each once.
+        non_gsm_characters: those characters, each once.
     """
 
     language: str
@@ -45,7 +45,7 @@ class LanguagePlan:
     rendered: int
     ucs2: int
     ucs2_segments: int
-    dear: str
+    non_gsm_characters: str
 
     @property
     def missing(self) -> Mapping[ChannelName, str]:
@@ -53,13 +53,13 @@ class LanguagePlan:
         return {
             channel: language
             for channel, language in self.said_in.items()
-            if spoken(self.language, (language,)) is None
+            if closest_language(self.language, (language,)) is None
         }
 
     @property
     def page_in(self) -> str | None:
         """Return the language of the page behind their link, where that is not theirs."""
-        return DEFAULT if spoken(self.language, languages()) is None else None
+        return DEFAULT if closest_language(self.language, languages()) is None else None
 
 
 async def plan_languages(
@@ -108,7 +108,7 @@ def _plan(
         rendered=len(rendered),
         ucs2=sum(text.segments.encoding == "ucs2" for text in rendered),
         ucs2_segments=sum(text.segments.segments for text in rendered if text.segments.encoding == "ucs2"),
-        dear="".join(sorted({char for text in rendered for char in beyond_gsm7(text.text)})),
+        non_gsm_characters="".join(sorted({char for text in rendered for char in beyond_gsm7(text.text)})),
     )
 
 

@@ -196,7 +196,7 @@ async def _fill(runtime: Runtime, db: Connection, step: PlacedStep) -> bool:
     """Write a step's rows from its cursor on, one page per transaction.
 
     Returns:
-        Whether everybody has a row; False where the step was paused or cancelled meanwhile.
+        Whether everybody has a row; False if the step was paused or cancelled meanwhile.
     """
     now = runtime.clock()
     used = await used_variables(db, step)

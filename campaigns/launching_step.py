@@ -23,11 +23,11 @@ class LaunchingStep:
         position: its number in the campaign, from 1.
         channels: in order of preference.
         purpose: `service` or `marketing`.
-        goal_id: the goal its messages work towards; None where there is none.
+        goal_id: the goal its messages work towards; None if there is none.
         content: its template, as stored.
         constants: the variables that are the same for everybody, by language.
-        dated: whether its messages are due before or after a date of each person; None where it has a time of its own.
-        launched_at: when its launch began; None where it has not. Aware.
+        dated: whether its messages are due before or after a date of each person; None if it has a time of its own.
+        launched_at: when its launch began; None if it has not. Aware.
         launch_cursor: the last person whose message is decided; 0 before the launch.
         audience: the campaign's filter, as stored.
         spec: the campaign's file, as stored.

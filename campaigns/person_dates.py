@@ -52,9 +52,9 @@ class Due:
     """Time of a message, by its person's date.
 
     Attributes:
-        text: the date as it is written; "" where there is none.
-        date_at: the date; None where it cannot be read.
-        not_before: when the message is due; None where none is to be sent.
+        text: the date as it is written; "" if there is none.
+        date_at: the date; None if it cannot be read.
+        not_before: when the message is due; None if none is to be sent.
         reason: why none is to be sent: `no_date`, `unreadable_date`, `past_date` or `later_reminder`.
     """
 

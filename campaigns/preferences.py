@@ -42,13 +42,13 @@ class ContactPoint:
     """Contact point of a person: one address and what goes there.
 
     Attributes:
-        address_id: its id; 0 where it is the address of the message but no longer the person's.
+        address_id: its id; 0 if it is the address of the message but no longer the person's.
         channel: `sms` or `email`.
         address: normalised.
         masked: the address masked: it can be recognised and told apart from their others, but not used.
         choice: the messages that go there now.
         shared: whether somebody else has it too.
-        obstacle: why it can get no more than that; None where it can.
+        obstacle: why it can get no more than that; None if it can.
         start_to: the number to send START to, where `obstacle` is `start` and the number is known.
     """
 
@@ -259,7 +259,7 @@ def _contact_point(row: asyncpg.Record, masked: str) -> ContactPoint:
 
 
 def _obstacle(row: asyncpg.Record) -> Obstacle | None:
-    """Return why more is refused; None where this person opted out themselves, or nobody else has the address."""
+    """Return why more is refused; None if this person opted out themselves, or nobody else has the address."""
     if row["stopped_everywhere"] is not None and row["stopped_everywhere"] != Reason.OPTED_OUT:
         return "other"
     match row["reason"]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from campaigns.addressing import Decision, decide
 from campaigns.advice import greets_by_name, step_advice
 from campaigns.audience import step_audience
-from campaigns.date_plan import DatePlan, plan_dates
+from campaigns.date_plan import plan_dates
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
-from campaigns.launching_step import LaunchingStep
+from campaigns.launch_plan import Example, LaunchPlan, StepPlan
 from campaigns.sending_windows import NIGHT
 from campaigns.spec import Quiet
+from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.frequency_caps import Cap, effective
 from core.plurals import plural
@@ -32,125 +32,6 @@ SQL = load_queries(__file__)
 
 SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Example of a text or email as somebody would get it.
-
-    Attributes:
-        channel: `sms` or `email`.
-        language: its language.
-        messages: how many get it by this channel in this language.
-        text: the whole text; an email's begins with its subject.
-    """
-
-    channel: ChannelName
-    language: str
-    messages: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlan:
-    """Preview of launching one step now.
-
-    Attributes:
-        position: its number in the campaign.
-        template: its name.
-        channels: in order of preference.
-        due_at: when it starts, where it has a time.
-        after: how long after the step before, where it follows one.
-        starts_at: when that is, as far as is known now; in the subject's time zone, as the next two.
-        opens_at: when its first message may be sent in the subject's time zone, where that is after its start.
-        opens: the same by channel; None where its hours leave no time at all.
-        never: whether its hours leave no time at all in which it may be sent.
-        quiet: quiet hours of some of its channels, in each recipient's time zone; None where there are none.
-        at_night: texts that recipients would get at night, if sent as soon as the step's hours allow.
-        audience: people the filter finds.
-        by_channel: messages, by channel.
-        not_sent: people who would get nothing, by reason.
-        capped_wait: of those who get a message, how many are at a frequency cap, so that theirs waits first.
-        capped_out: how many would get theirs too late because of a frequency cap, and so get nothing.
-        segments: SMS segments of all texts.
-        rendered: texts rendered for that number; less than all of them means it is an estimate.
-        ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
-        ucs2_segments: the segments of these.
-        dear: those characters, each once.
-        cost: by the prices in the file; None where it names none.
-        currency: of the cost.
-        languages: the same for the people of each language, the most spoken first.
-        warnings: things about its template that are allowed but seldom intended.
-        examples: one message of each channel and language, the one most people get first.
-        dates: of a step whose messages are due by dates of people, when these are.
-    """
-
-    position: int
-    template: str
-    channels: tuple[str, ...]
-    due_at: datetime | None
-    after: timedelta | None
-    starts_at: datetime
-    opens_at: datetime | None
-    opens: Mapping[str, datetime | None]
-    never: bool
-    quiet: Quiet | None
-    at_night: int
-    audience: int
-    by_channel: Mapping[str, int]
-    not_sent: Mapping[str, int]
-    capped_wait: int
-    capped_out: int
-    segments: int
-    rendered: int
-    ucs2: int
-    ucs2_segments: int
-    dear: str
-    cost: float | None
-    currency: str
-    languages: tuple[LanguagePlan, ...]
-    warnings: tuple[str, ...]
-    examples: tuple[Example, ...]
-    dates: DatePlan | None = None
-
-    @property
-    def exact(self) -> bool:
-        """Return whether every text was rendered."""
-        return self.rendered == self.by_channel.get("sms", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchPlan:
-    """Preview of launching a campaign now, step by step."""
-
-    campaign_id: int
-    steps: tuple[StepPlan, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingStep(LaunchingStep):
-    """Step that is still to be launched.
-
-    Attributes:
-        template: the name of its template.
-        due_at: when it is to be launched; None where that depends on the step before it. Aware, like every time here.
-        after: how long after the step before it; None where it has a time of its own, or none.
-        quiet_from, quiet_until: its quiet hours; None for none.
-        quiet_channels: the channels that keep them; None for all.
-        send_before: its deadline; None for none.
-        frequency_caps: its own caps; None for the organisation's.
-        sms_from: the sender of its texts; None where it has none.
-    """
-
-    template: str
-    due_at: datetime | None
-    after: timedelta | None
-    quiet_from: time | None
-    quiet_until: time | None
-    quiet_channels: list[ChannelName] | None
-    send_before: datetime | None
-    frequency_caps: list[dict[str, Any]] | None
-    sms_from: str | None
 
 
 async def plan(
@@ -184,44 +65,6 @@ async def plan(
     return LaunchPlan(campaign_id, tuple(steps))
 
 
-async def waiting_steps(
-    db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
-) -> list[tuple[WaitingStep, StepTimes]]:
-    """List the steps that are still to be launched, in their order, and when each starts.
-
-    Args:
-        db: a connection.
-        campaign_id: the campaign.
-        now: when it would be launched.
-        at_once: the number of a step that would be launched before its time.
-    """
-    waiting: list[tuple[WaitingStep, StepTimes]] = []
-    for row in await db.fetch(SQL["list_waiting_steps"], campaign_id):
-        step = WaitingStep.of(row)
-        before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
-        times = await _times(db, step, before, now, early=step.position == at_once)
-        waiting.append((step, times))
-    return waiting
-
-
-@dataclass(frozen=True, slots=True)
-class StepTimes:
-    """Times of a step: when it starts, and when its first message may be sent by each channel; None for never."""
-
-    starts_at: datetime
-    opens: Mapping[str, datetime | None]
-
-    @property
-    def opens_at(self) -> datetime | None:
-        """Return when the first message may be sent by any channel."""
-        return min((at for at in self.opens.values() if at is not None), default=None)
-
-    @property
-    def goes_at(self) -> datetime:
-        """Return when the first message is sent, as far as is known."""
-        return self.opens_at or self.starts_at
-
-
 async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> list[tuple[int, str]]:
     """List what is allowed but seldom intended in the steps still to be launched: step number and sentence.
 
@@ -236,15 +79,6 @@ async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> li
         for step, times in waiting
         for warning in step_advice(step, step.sms_from, times.goes_at)
     ]
-
-
-async def _times(
-    db: Connection, step: WaitingStep, before: datetime | None, now: datetime, *, early: bool
-) -> StepTimes:
-    here = ZoneInfo(step.subject.time_zone)
-    rows = await db.fetch(SQL["find_opening"], step.step_id, before, now, early)
-    opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
-    return StepTimes(rows[0]["starts_at"].astimezone(here), opens)
 
 
 @dataclass(slots=True)
@@ -304,7 +138,7 @@ async def _step(db: Connection, step: WaitingStep, times: StepTimes, public_url:
         rendered=sum(language.rendered for language in languages),
         ucs2=sum(language.ucs2 for language in languages),
         ucs2_segments=sum(language.ucs2_segments for language in languages),
-        dear="".join(sorted({char for language in languages for char in language.dear})),
+        non_gsm_characters="".join(sorted({char for language in languages for char in language.non_gsm_characters})),
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,

@@ -31,9 +31,9 @@ from messaging.outbox.archive import (
     PageViewArchive,
     archive_chunk,
     archive_transactional,
-    briefly,
     check_year,
     ready_year,
+    short_timeouts,
 )
 from messaging.outbox.erasure import drop_old_places
 
@@ -83,7 +83,7 @@ class ArchiveYear:
 
 
 @asynccontextmanager
-async def alone(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> AsyncIterator[Connection | None]:
+async def retention_lock(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> AsyncIterator[Connection | None]:
     """Hold the lock, across all hosts, under which messages are archived or deleted.
 
     Args:
@@ -91,7 +91,7 @@ async def alone(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> AsyncItera
         chunk_timeout: seconds to wait for another holder, who releases it after each chunk.
 
     Yields:
-        A connection of its own; None where the lock was not free in time.
+        A connection of its own; None if the lock was not free in time.
     """
     deadline = time.monotonic() + chunk_timeout
     async with AsyncExitStack() as stack:
@@ -163,7 +163,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         subject = subject_of(row["subject"])
         when = (
             f"The {subject.kind} {subject.name} of {name} closes on"
-            if subject.named and subject.closes_at
+            if subject.is_named_in_files and subject.closes_at
             else f"{name} was over on"
         )
         raise Conflict(
@@ -285,7 +285,7 @@ async def drop_year(db: Connection, year: int, actor: Actor) -> None:
     """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
 
     Args:
-        db: in the caller's short transaction, begun with `briefly`.
+        db: in the caller's short transaction, begun with `short_timeouts`.
         year: the year.
         actor: who deletes it.
 
@@ -316,6 +316,6 @@ async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> Non
         NotFound: the archive no longer has that year.
         Conflict: the archive is being read.
     """
-    async with briefly(db):
+    async with short_timeouts(db):
         await drop_year(db, year.year, actor)
     log.info("a year of the archive was deleted", year=year.year, messages=year.messages)

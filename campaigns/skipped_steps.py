@@ -11,9 +11,9 @@ import asyncpg
 from campaigns.addressing import assign_addresses, candidates, dues_of
 from campaigns.audience import compile_audience, step_audience
 from campaigns.person_dates import dated_when
-from campaigns.preview import StepTimes, WaitingStep, waiting_steps
 from campaigns.subjects.kinds import subject_of
 from campaigns.subjects.subject import Subject
+from campaigns.waiting_steps import StepTimes, WaitingStep, waiting_steps
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from core.times_in_words import moment_in_words
@@ -33,7 +33,7 @@ class SkippedStep:
         step: its number there.
         template: the name of its template.
         state: the step's; `draft` before its campaign is launched.
-        starts_at: when it was or will be launched; None where that is unknown. Aware.
+        starts_at: when it was or will be launched; None if that is unknown. Aware.
         words: why there is no message, as a sentence.
     """
 

@@ -92,7 +92,7 @@ class When(SpecTable):
 
     @property
     def dated(self) -> Literal["before", "after"] | None:
-        """Return the side of a person's date on which messages are due; None where it is not by their date."""
+        """Return the side of a person's date on which messages are due; None if it is not by their date."""
         return None if self.of is None else "after" if self.before is None else "before"
 
 
@@ -171,17 +171,17 @@ class Price(SpecTable):
 def _examples() -> str:
     """Say what `about` may be: `{ ballot = "…" } or { question = "…" } or "notice"`."""
     return " or ".join(
-        f'{{ {kind} = "…" }}' if subject_class.named else f'"{kind}"' for kind, subject_class in KINDS.items()
+        f'{{ {kind} = "…" }}' if subject.is_named_in_files else f'"{kind}"' for kind, subject in KINDS.items()
     )
 
 
 def _read_about(value: object) -> object:
     """Check what a campaign is about: `{kind: name}`, or a kind of which none has a name."""
-    if isinstance(value, str) and value in KINDS and not KINDS[value].named:
+    if isinstance(value, str) and value in KINDS and not KINDS[value].is_named_in_files:
         return value
     if isinstance(value, dict) and len(value) == 1:
         ((kind, name),) = value.items()
-        if kind in KINDS and KINDS[kind].named and isinstance(name, str) and name:
+        if kind in KINDS and KINDS[kind].is_named_in_files and isinstance(name, str) and name:
             return value
     raise ValueError(f"say what it is about: {_examples()}")
 
@@ -294,7 +294,7 @@ def _own_subject(path: Path, document: dict[str, Any]) -> dict[str, Any]:
             problems=[f"campaign.about: is missing, and the file holds a {' and a '.join(named)}; write {_examples()}"],
         )
     (kind,) = named
-    if not KINDS[kind].named:
+    if not KINDS[kind].is_named_in_files:
         return {"about": kind}
     name = document[kind].get("name") if isinstance(document[kind], dict) else None
     return {"about": {kind: name}} if isinstance(name, str) else {}

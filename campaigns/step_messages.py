@@ -25,9 +25,9 @@ class PlacedStep(LaunchingStep):
 
     Attributes:
         campaign: its campaign's name.
-        sms_sender_id: the sender of its texts; None where it has none.
-        email_sender_id: the sender of its emails; None where it has none.
-        send_after: when its first message may be sent, by its own window; None where that says nothing. Aware.
+        sms_sender_id: the sender of its texts; None if it has none.
+        email_sender_id: the sender of its emails; None if it has none.
+        send_after: when its first message may be sent, by its own window; None if that says nothing. Aware.
     """
 
     campaign: str

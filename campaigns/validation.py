@@ -114,7 +114,7 @@ def check_template(
         template: the template.
         kind: the class of the kind.
         known: every variable that templates may use.
-        sms_from: what texts come from; None where it has none, or nobody knows.
+        sms_from: what texts come from; None if it has none, or nobody knows.
         subject: the subject itself, whose answers a menu has to be; None for any of the kind.
 
     Raises:
@@ -182,7 +182,7 @@ def _has(settings: Settings, channel: ChannelName) -> bool:
 def step_ends(spec: CampaignSpec, step: StepSpec, subject: Subject) -> datetime | None:
     """Return when a step's sending ends: its own end or the subject's close, or its window's end if that is earlier.
 
-    None where nothing ends it.
+    None if nothing ends it.
     """
     zone = ZoneInfo(subject.time_zone)
     own = at_zone(step.send_before, zone, end=True) if step.send_before else subject.closes_at
@@ -245,7 +245,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, subject: Subje
                 f"campaign.audience: {subject.nobody_found}",
                 *await unheld_in_audience(db, spec.audience, key="campaign.audience"),
             ],
-            remedy=subject.see_population,
+            remedy=subject.population_hint,
         )
     raise SpecError(
         f"The campaign {spec.name} would reach nobody of its {plural(why.total(), 'person', 'people')}.",

@@ -23,7 +23,7 @@ RESERVED: Final = STANDARD_VARIABLES | {subject.name for subject in SUBJECTS}
 
 
 async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
-    """Return the variables of one person: every personal name in `known_variables`, "" where there is no value.
+    """Return the variables of one person: every personal name in `known_variables`, "" if there is no value.
 
     Raises:
         NotFound: there is no such person.
@@ -35,7 +35,7 @@ async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
 
 
 def with_well_known(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return a person's variables with the well-known attributes, "" where no member file has brought them."""
+    """Return a person's variables with the well-known attributes, "" if no member file has brought them."""
     return {**dict.fromkeys(WELL_KNOWN, ""), **variables}
 
 

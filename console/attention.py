@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,12 +11,14 @@ import asyncpg
 
 from campaigns.replies.reply_inbox import ShownReply, count_asked, open_replies
 from console.words import mask_text, short_name, shorten
+from core.access import Actor, Permission
 from core.address_masks import mask
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 
 SQL = load_queries(__file__)
 
-SHOWN: Final = 12
+MAX_SHOWN_REPLIES: Final = 12
 """Most replies on the first page."""
 MAX_NAMED: Final = 3
 """Most people with one address who are named; of more, only how many there are."""
@@ -63,12 +66,28 @@ class WaitingReplies:
 
 async def replies(db: Connection) -> WaitingReplies:
     """Read the replies that wait for a person, the longest waiting first."""
-    waiting = await open_replies(db, SHOWN)
+    waiting = await open_replies(db, MAX_SHOWN_REPLIES)
     rows = await db.fetch(SQL["list_writers"], [reply.person_id for reply in waiting if reply.person_id is not None])
     writers = {row["person_id"]: row for row in rows}
     shown = tuple(_reply(reply, writers.get(reply.person_id)) for reply in waiting)
-    count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open_replies"])
+    count = len(shown) if len(shown) < MAX_SHOWN_REPLIES else await db.fetchval(SQL["count_open_replies"])
     return WaitingReplies(count, shown, await count_asked(db))
+
+
+async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], at: datetime) -> None:
+    """Record in the audit that somebody was shown replies; nothing where there were none.
+
+    Args:
+        db: a connection that may write the audit.
+        actor: who.
+        reply_ids: which.
+        at: when, aware.
+    """
+    if reply_ids:
+        detail = {"replies": sorted(reply_ids)}
+        await record(
+            db, actor, AuditAction.REPLIES_SEEN, "replies", detail, permission=Permission.SEE_CONTACTS, at=at
+        )  # fmt: skip
 
 
 def _unknown(reply: ShownReply) -> str:

@@ -29,7 +29,7 @@ class BranchStatus:
 
     Attributes:
         name: the unit's own name.
-        within: the units above it, `North / Leeds`; empty where there are none.
+        within: the units above it, `North / Leeds`; empty if there are none.
         score: its counts, judged as the whole ballot is.
         share: confirmed votes as a share of its electorate, 0 to 1.
     """

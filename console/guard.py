@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from aiohttp import web
 from yarl import URL
 
-from console.rendering import STAFF, render_page
-from core.db import AWAY
+from console.rendering import ACTOR, STAFF, render_page, to
+from core.access import Permission
+from core.db import AWAY, Connection
 from core.errors import NotFound
+from core.http.client_network import client_network
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
 from core.settings import Settings
-from staff.sign_in import SESSION_LASTS, admit
+from messaging.channels import has_sms
+from people.scope import ScopedPools
+from staff.browsers import browser_in_words
+from staff.passkeys import Site, site_of
+from staff.proofs import is_fresh
+from staff.sessions import SESSION_LASTS, Device, admit
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ACCOUNT_PATH: Final = "/console/account"
+SECOND_FACTOR_PATH: Final = "/console/second-factor"
+SET_UP_PATH: Final = f"{SECOND_FACTOR_PATH}/set-up"
+TOKEN: Final = web.RequestKey("token", str)
+"""Token of the session: `request[TOKEN]`, in every handler behind `for_staff`."""
+
+SCOPED: Final = web.AppKey("scoped", ScopedPools)
+"""Opens transactions that see what an actor may: `as_reader` is for one of a request's own."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -47,7 +64,7 @@ def for_anyone(handler: PageHandler) -> PageHandler:
         except NotFound as error:
             response = render_page(request, "missing", status=404, error=error)
         except AWAY as error:
-            request.app[RUNTIME].outages.away(POSTGRES, error)
+            request.app[RUNTIME].outages.note_outage(POSTGRES, error)
             response = render_page(request, "unavailable", status=503)
         if not response.prepared:
             response.headers.update(HEADERS)
@@ -56,29 +73,101 @@ def for_anyone(handler: PageHandler) -> PageHandler:
     return guarded
 
 
-def for_staff(handler: PageHandler, *, opens_page: bool = True) -> PageHandler:
+def for_staff(
+    handler: PageHandler,
+    *,
+    permission: Permission | None = None,
+    opens_page: bool = True,
+    allows_unproven: bool = False,
+    fresh: bool = False,
+) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
+    Whoever needs a second factor and has not proven it is sent to that page first, and whoever has no grant in force
+    sees no page.
+
     Args:
-        handler: the handler; it finds the person signed in at `request[STAFF]`.
-        opens_page: see `staff.sign_in.admit`.
+        handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
+            and the audit at `request[ACTOR]`, and the session's token at `request[TOKEN]`.
+        permission: what they need in one unit at least; None if any grant will do.
+        opens_page: see `staff.sessions.admit`.
+        allows_unproven: whether it is of the pages on which a second factor is proven or set up.
+        fresh: whether it takes a proof of the last ten minutes: they are led to give one first, or to set a factor up.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         runtime = request.app[RUNTIME]
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
-        if admission is None:
-            response: web.StreamResponse = render_page(request, "sign_in", status=401)
+        if admission is None or (admission.staff.awaits_second_factor and not opens_page):
+            response: web.StreamResponse = sign_in_page(request, status=401)
             response.headers["WWW-Authenticate"] = 'Sign-In-Link realm="Muster console"'
             return response
-        request[STAFF] = admission.staff
-        response = await handler(request)
-        if admission.cookie is not None and not response.prepared:
+        actor = admission.staff.actor(client_network(request))
+        request[STAFF], request[ACTOR] = admission.staff, actor
+        request[TOKEN] = admission.cookie or session_token(request) or ""
+        if not allows_unproven and admission.staff.awaits_second_factor:
+            response = to(SECOND_FACTOR_PATH)
+        elif fresh and not is_fresh(admission.staff, runtime.clock()):
+            response = to(f"{SECOND_FACTOR_PATH}?then=account" if admission.staff.has_second_factor else SET_UP_PATH)
+        elif not allows_unproven and not admission.staff.grants:
+            response = render_page(request, "no_access", status=403)
+        elif permission is not None and not actor.scope(permission):
+            response = render_page(
+                request, "failed", status=403, message="Your role does not open this page.",
+                remedy="Ask an administrator for a role that does, in your branch or region.",
+            )  # fmt: skip
+        else:
+            response = await handler(request)
+        if (
+            admission.cookie is not None
+            and not response.prepared
+            and cookie_name(runtime.settings) not in response.cookies
+        ):
             set_session(response, admission.cookie, runtime.settings)
         return response
 
     return for_anyone(guarded)
+
+
+def as_reader(request: web.Request, permission: Permission = Permission.SEE) -> AbstractAsyncContextManager[Connection]:
+    """Open a transaction that sees what the reader of a page may, and cannot write.
+
+    Args:
+        request: of a handler behind `for_staff`.
+        permission: what they look by.
+    """
+    return request.app[SCOPED].as_actor(request[ACTOR], permission)
+
+
+def sign_in_page(
+    request: web.Request, *, status: int = 200, email: str = "", problem: str = "", by_text: bool = False
+) -> web.Response:
+    """Render the sign-in page.
+
+    Args:
+        request: the request.
+        status: HTTP status.
+        email: what was typed.
+        problem: why that is no mailbox; empty where nothing was typed.
+        by_text: whether a link by text was asked for.
+    """
+    passkeys = site(request) is not None
+    texts = has_sms(request.app[RUNTIME].settings)
+    return render_page(
+        request, "sign_in", status=status, email=email, problem=problem, passkeys=passkeys, texts=texts, by_text=by_text
+    )
+
+
+def site(request: web.Request) -> Site | None:
+    """Return the site that passkeys are bound to; None if browsers have none."""
+    settings = request.app[RUNTIME].settings
+    return site_of(settings.public_url, settings.organisation_name or "Muster")
+
+
+def device(request: web.Request) -> Device:
+    """Return the browser of a request, as "signed in on" shows it."""
+    return Device(browser_in_words(request.headers.get("User-Agent", "")), client_network(request))
 
 
 def from_our_own_page(request: web.Request) -> bool:
@@ -91,14 +180,9 @@ def from_our_own_page(request: web.Request) -> bool:
         return False
 
 
-def is_https(settings: Settings) -> bool:
-    """Whether browsers reach the console by HTTPS."""
-    return settings.public_url.startswith("https://")
-
-
 def cookie_name(settings: Settings) -> str:
     """Return the cookie's name; `__Host-` makes browsers accept it only from this host over HTTPS."""
-    return "__Host-muster" if is_https(settings) else "muster"
+    return "__Host-muster" if settings.is_https else "muster"
 
 
 def session_token(request: web.Request) -> str | None:
@@ -114,11 +198,11 @@ def set_session(response: web.StreamResponse, token: str, settings: Settings) ->
         path="/",
         max_age=int(SESSION_LASTS.total_seconds()),
         httponly=True,
-        secure=is_https(settings),
+        secure=settings.is_https,
         samesite="Lax",
     )
 
 
 def forget_session(response: web.StreamResponse, settings: Settings) -> None:
     """Delete the session cookie."""
-    response.del_cookie(cookie_name(settings), path="/", secure=is_https(settings), httponly=True, samesite="Lax")
+    response.del_cookie(cookie_name(settings), path="/", secure=settings.is_https, httponly=True, samesite="Lax")

@@ -60,14 +60,14 @@ class StepProgress:
         total: people in the step's audience.
         segments: SMS segments so far.
         rate: current rate, in messages a second.
-        seconds_left: until its queue is empty, at that rate; None where it is unknown.
+        seconds_left: until its queue is empty, at that rate; None if it is unknown.
         due_at: when it starts, where that is set.
         after: time after the step before, where that is set.
         launched_at: when it was launched.
         finished_at: when it finished.
         stopped: reason why its sender was stopped; None while it is not.
         dated: whether each message is due by a date of its person.
-        next_at: when the first of those that wait is due; None where none does.
+        next_at: when the first of those that wait is due; None if none does.
         by_channel: progress by channel; only on the campaign's own page.
     """
 
@@ -113,10 +113,10 @@ class CampaignProgress:
         created_at: when it was made.
         launched_at: when it was launched.
         finished_at: when it finished.
-        steps: in order; empty where they were not counted.
-        answers: what people answered, by unit; None where the page of its subject shows it, or steps were not counted.
+        steps: in order; empty if they were not counted.
+        answers: what people answered, by unit; None if the page of its subject shows it, or steps were not counted.
         answers_until: until when answers count though all is sent; None otherwise.
-        opted_out: how many people opted out in answer to its messages; 0 where steps were not counted.
+        opted_out: how many people opted out in answer to its messages; 0 if steps were not counted.
     """
 
     name: str
@@ -136,7 +136,7 @@ class CampaignProgress:
 
     @property
     def subject_page(self) -> str | None:
-        """Return the path of the page about its subject; None where its kind has none."""
+        """Return the path of the page about its subject; None if its kind has none."""
         folder = _PAGES.get(self.subject_kind)
         return f"{folder}/{quote(self.subject, safe='')}" if folder else None
 

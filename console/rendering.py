@@ -16,15 +16,20 @@ from ballots import figures
 from campaigns.replies.open_reasons import WHY_OPEN
 from console import words
 from console.assets import asset_url
+from core.access import Actor
 from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
 from messaging.states import STATE_NAMES, sentence
-from staff.sign_in import Staff
+from staff.browsers import network_in_words
+from staff.sessions import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
 """Person signed in: `request[STAFF]`, in every handler behind `console.guard.for_staff`."""
+
+ACTOR: Final = web.RequestKey("actor", Actor)
+"""The same as the audit and row-level security know them, with their grants: `request[ACTOR]`."""
 
 _WORTH_COMPRESSING: Final = 2_000
 
@@ -51,6 +56,7 @@ def environment() -> jinja2.Environment:
         plural=plural,
         verb=verb,
         ago=words.ago,
+        network=network_in_words,
     )
     made.filters.update(
         number=figures.number,
@@ -83,7 +89,7 @@ def render_page(request: web.Request, template: str, *, status: int = 200, **con
     body = render(
         template,
         zone=ZoneInfo(runtime.settings.time_zone),
-        organisation=runtime.settings.named,
+        organisation=runtime.settings.organisation_name,
         staff=request.get(STAFF),
         path=request.path,
         **context,
@@ -93,6 +99,11 @@ def render_page(request: web.Request, template: str, *, status: int = 200, **con
     if len(body) > _WORTH_COMPRESSING:
         response.enable_compression()
     return response
+
+
+def to(path: str) -> web.Response:
+    """Send the browser on to another page, after a form (303)."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
 
 
 def _clock_face(zone: ZoneInfo) -> Callable[..., Markup]:

@@ -16,12 +16,19 @@ from ballots.figures import number
 from console import attention, ballot_status, progress
 from console.rendering import render
 from console.words import CAMPAIGN_STATES, in_words
+from core.access import Sight
 from core.alerts import open_alerts
 from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
+from people.scope import ScopedPools
+from people.units import unit_paths
 
+MAX_UNITS = 3
+"""Most units that a page names as those its figures are of; of more, how many there are."""
 T = TypeVar("T")
+_Key = tuple[str, str, Sight]
+"""Kind of a page, the name of what it is about, and what its readers see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,13 @@ class PageState:
         summary: one line that sums up the page, for a screen reader.
         sections: the sections by name, in the order of the page.
         facts: the data they were made from.
+        replies: ids of the replies that they show.
     """
 
     summary: str
     sections: dict[str, Section]
     facts: dict[str, Any]
+    replies: frozenset[int] = frozenset()
 
 
 class View(Protocol):
@@ -69,40 +78,57 @@ class View(Protocol):
     def sections(self) -> tuple[str, ...]:
         """Names of its sections' templates."""
 
-    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
         """Return its summary and the variables of its sections."""
 
 
 class Figures:
-    """Figures of the pages, read from the database at most once in `max_age`, however many viewers there are.
+    """Figures of the pages, read from the database at most once in `max_age`, however many viewers see the same.
+
+    What is read for one scope is shown to nobody of another.
 
     Args:
-        runtime: has the database to read.
+        runtime: has the settings and the clock.
+        pools: open the transactions that see what a reader may.
         max_age: seconds for which figures are reused.
     """
 
-    def __init__(self, runtime: Runtime, *, max_age: float = 1.0) -> None:
+    def __init__(self, runtime: Runtime, pools: ScopedPools, *, max_age: float = 1.0) -> None:
         self.runtime = runtime
+        self._pools = pools
         self._max_age = max_age
-        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
-        self._reading: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._kept: dict[_Key, tuple[float, Any]] = {}
+        self._reading: dict[_Key, asyncio.Task[Any]] = {}
 
-    async def overview(self) -> dict[str, Any]:
+    async def overview(self, sight: Sight) -> dict[str, Any]:
         """Read everything on the first page."""
-        return await self._once("overview", "", self._read_overview)
+        return await self._once(("overview", "", sight), lambda db: self._read_overview(db, sight))
 
-    async def campaign(self, name: str) -> progress.CampaignProgress:
+    async def campaign(self, name: str, sight: Sight) -> progress.CampaignProgress:
         """Read one campaign, by step and channel."""
-        return await self._once("campaign", name, lambda db: progress.campaign(db, name, self.runtime.clock()))
+        now = self.runtime.clock
+        return await self._once(("campaign", name, sight), lambda db: progress.campaign(db, name, now()))
 
-    async def ballot(self, name: str) -> ballot_status.BallotStatus:
+    async def ballot(self, name: str, sight: Sight) -> ballot_status.BallotStatus:
         """Read one ballot with all its branches."""
-        return await self._once("ballot", name, lambda db: ballot_status.ballot(db, name, self.runtime.clock()))
+        now = self.runtime.clock
+        return await self._once(("ballot", name, sight), lambda db: ballot_status.ballot(db, name, now()))
 
-    async def _read_overview(self, db: Connection) -> dict[str, Any]:
+    async def part(self, sight: Sight) -> str:
+        """Name the part of the organisation that figures are of, such as `North`; empty where they are of all of it."""
+        if sight.people.is_everywhere:
+            return ""
+        paths = await self._once(("part", "", sight), lambda db: unit_paths(db, sight.people.unit_ids))
+        if len(paths) > MAX_UNITS:
+            paths = [*paths[: MAX_UNITS - 1], f"{len(paths) - MAX_UNITS + 1} more"]
+        return " and ".join(filter(None, (", ".join(paths[:-1]), *paths[-1:])))
+
+    async def _read_overview(self, db: Connection, sight: Sight) -> dict[str, Any]:
         shown, others = await progress.campaigns(db, self.runtime.clock())
+        # the first steps of an installation are for those who look after all of it
+        whole = sight.people.is_everywhere
         return {
-            "setup": await progress.setup_state(db),
+            "setup": await progress.setup_state(db) if whole else None,
             "campaigns": shown,
             "others": others,
             "ballots": await ballot_status.ballots(db, self.runtime.clock()),
@@ -110,41 +136,48 @@ class Figures:
             "replies": await attention.replies(db),
         }
 
-    async def _once(self, kind: str, name: str, read: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _once(self, key: _Key, read: Callable[[Connection], Awaitable[T]]) -> T:
         """Return recent figures, or join a read in progress, or start a new one."""
-        key = (kind, name)
         kept = self._kept.get(key)
         if kept is not None and asyncio.get_running_loop().time() - kept[0] < self._max_age:
             return cast("T", kept[1])
         if (reading := self._reading.get(key)) is None:
-            reading = self._reading[key] = asyncio.create_task(self._read(read))
+            reading = self._reading[key] = asyncio.create_task(self._read(key[2], read))
             reading.add_done_callback(lambda done: self._keep(key, done))
         # the viewer that started the read may leave; the others still wait for it
         return cast("T", await asyncio.shield(reading))
 
-    async def _read(self, read: Callable[[Connection], Awaitable[Any]]) -> Any:
-        async with self.runtime.pool.acquire() as db:
+    async def _read(self, sight: Sight, read: Callable[[Connection], Awaitable[Any]]) -> Any:
+        async with self._pools.within(sight) as db:
             return await read(db)
 
-    def _keep(self, key: tuple[str, str], done: asyncio.Task[Any]) -> None:
+    def _keep(self, key: _Key, done: asyncio.Task[Any]) -> None:
         del self._reading[key]
+        now = asyncio.get_running_loop().time()
+        for old in [kept for kept, (read_at, _) in self._kept.items() if now - read_at >= self._max_age]:
+            del self._kept[old]
         if not done.cancelled() and done.exception() is None:
-            self._kept[key] = (asyncio.get_running_loop().time(), done.result())
+            self._kept[key] = (now, done.result())
 
 
-async def read_page_state(view: View, figures: Figures) -> PageState:
+async def read_page_state(view: View, figures: Figures, sight: Sight) -> PageState:
     """Make a page's sections from current figures.
+
+    Args:
+        view: the page.
+        figures: the figures of all pages.
+        sight: what its reader sees.
 
     Raises:
         NotFound: there is no campaign or ballot of that name.
     """
-    summary, facts = await view.gather(figures)
+    summary, facts = await view.gather(figures, sight)
     runtime = figures.runtime
-    facts |= {"now": runtime.clock(), "settings": runtime.settings}
+    facts |= {"now": runtime.clock(), "settings": runtime.settings, "part_of": await figures.part(sight)}
     zone = ZoneInfo(runtime.settings.time_zone)
-    return PageState(
-        summary, {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}, facts
-    )
+    sections = {section.name: section for section in (_section(name, facts, zone) for name in view.sections)}
+    replies = frozenset(reply.reply_id for reply in facts["replies"].shown) if "replies" in facts else frozenset()
+    return PageState(summary, sections, facts, replies)
 
 
 def _section(template: str, facts: dict[str, Any], zone: ZoneInfo) -> Section:
@@ -164,9 +197,9 @@ class OverviewView:
         """Path of the stream of its updates."""
         return "/console/live/overview"
 
-    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
         """Return the status of the ballots and campaigns, and what needs a person."""
-        facts = dict(await figures.overview())
+        facts = dict(await figures.overview(sight))
         sentences = [
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed."
             for ballot in facts["ballots"]
@@ -203,9 +236,9 @@ class CampaignView:
         """Path of the stream of its updates."""
         return f"/console/live/campaigns/{quote(self.name, safe='')}"
 
-    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
         """Return the progress of its steps."""
-        campaign = await figures.campaign(self.name)
+        campaign = await figures.campaign(self.name, sight)
         state = "all sent, and answers come in" if campaign.answers_until else in_words(CAMPAIGN_STATES, campaign.state)
         sentences = [f"{campaign.title}: {state.lower()}."]
         sentences += [
@@ -239,9 +272,9 @@ class BallotView:
         """Path of the stream of its updates."""
         return f"/console/live/ballots/{quote(self.name, safe='')}?{urlencode({'sort': self.sort, 'find': self.find})}"
 
-    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+    async def gather(self, figures: Figures, sight: Sight) -> tuple[str, dict[str, Any]]:
         """Return its status, as a whole and by branch."""
-        ballot = await figures.ballot(self.name)
+        ballot = await figures.ballot(self.name, sight)
         summary = (
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed, "
             f"{number(ballot.score.needed)} more needed."

@@ -82,7 +82,7 @@ class Scope:
 
     Attributes:
         is_everywhere: whether it is the whole organisation, people without a unit included.
-        unit_ids: the units of the grants, each with everything below it; empty where `is_everywhere`.
+        unit_ids: the units of the grants, each with everything below it; empty if `is_everywhere`.
     """
 
     is_everywhere: bool = False
@@ -94,13 +94,26 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """Sight of somebody: two whose sight is the same can share what is read for them.
+
+    Attributes:
+        people: where they see people, and what belongs to people.
+        contacts: where they see these people's addresses and replies.
+    """
+
+    people: Scope
+    contacts: Scope
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Person or program that does something, as the audit names it.
 
     Attributes:
         kind: what it is.
         name: as it is shown: an account's mailbox, a key's name, what an operator calls themselves; empty for a member.
-        actor_id: the account, key or person; None where there is no row of it.
+        actor_id: the account, key or person; None if there is no row of it.
         came_from: network address of a browser or program, or the system's account of an operator; empty for a member.
         grants: of an account, those in force.
     """
@@ -122,11 +135,15 @@ class Actor:
             return Scope(is_everywhere=True)
         return Scope(unit_ids=tuple(sorted(unit for unit in units if unit is not None)))
 
+    def sight(self, permission: Permission = Permission.SEE) -> Sight:
+        """Return what an account or key sees by a permission."""
+        return Sight(self.scope(permission), self.scope(Permission.SEE_CONTACTS))
+
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")
 """Muster itself."""
 
 
 def member(person_id: int | None) -> Actor:
-    """Return the actor for a person who answers, presses or writes; None where it is not known who it is."""
+    """Return the actor for a person who answers, presses or writes; None if it is not known who it is."""
     return Actor(ActorKind.MEMBER, "", person_id)

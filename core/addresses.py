@@ -252,7 +252,7 @@ def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
 
 
 def _existing(international: str) -> str:
-    """Return the number as E.164; empty where no such number exists."""
+    """Return the number as E.164; empty if no such number exists."""
     try:
         number = phonenumbers.parse(international)
     except NumberParseException:
@@ -261,7 +261,7 @@ def _existing(international: str) -> str:
 
 
 def _numbers_in(typed: str, region: str) -> list[str]:
-    """Split a cell into the numbers it is made of, whatever separates them; empty where it is not made of numbers."""
+    """Split a cell into the numbers it is made of, whatever separates them; empty if it is not made of numbers."""
     numerals = _NUMERAL.findall(typed) if len(typed) <= _MAX_CELL_LENGTH else []
     if sum(map(len, numerals)) < 2 * _ENOUGH_DIGITS:
         return []

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from core.credentials import mask_credentials, mask_document
 from core.db import Connection, load_queries
+from core.sign_in_links import mask_credentials, mask_document
 
 SQL: Final = load_queries(__file__)
 

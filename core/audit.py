@@ -23,7 +23,7 @@ from core.plurals import plural
 
 SQL: Final = load_queries(__file__)
 
-BATCH: Final = 20_000
+BATCH_SIZE: Final = 20_000
 """Most rows under one seal: so many are read into memory to check it."""
 
 
@@ -42,6 +42,12 @@ class AuditAction(StrEnum):
     CAMPAIGN_RESUMED = "campaign.resumed"
     CONSENTS_EXPORTED = "consents.exported"
     CONSENTS_IMPORTED = "consents.imported"
+    GRANT_GIVEN = "grant.given"
+    GRANT_REVOKED = "grant.revoked"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    INVITATION_MADE = "invitation.made"
+    INVITATION_RESENT = "invitation.resent"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
     KEY_MADE = "key.made"
     KEY_REVOKED = "key.revoked"
     LEDGERS_EMPTIED = "ledgers.emptied"
@@ -74,11 +80,22 @@ class AuditAction(StrEnum):
     STAFF_ENABLED = "staff.enabled"
     STAFF_LINK_MADE = "staff.link_made"
     STAFF_LINK_REVOKED = "staff.link_revoked"
+    STAFF_PASSKEY_ADDED = "staff.passkey_added"
+    STAFF_PASSKEY_COPIED = "staff.passkey_copied"
+    STAFF_PASSKEY_REMOVED = "staff.passkey_removed"
     STAFF_PHONE_REMOVED = "staff.phone_removed"
     STAFF_PHONE_SET = "staff.phone_set"
+    STAFF_PHONE_VERIFIED = "staff.phone_verified"
+    STAFF_RECOVERY_CODES_MADE = "staff.recovery_codes_made"
+    STAFF_RECOVERY_CODE_USED = "staff.recovery_code_used"
+    STAFF_SECOND_FACTORS_RESET = "staff.second_factors_reset"
+    STAFF_SECOND_FACTOR_FAILED = "staff.second_factor_failed"
+    STAFF_SECOND_FACTOR_PROVEN = "staff.second_factor_proven"
     STAFF_SESSIONS_ENDED = "staff.sessions_ended"
     STAFF_SIGNED_IN = "staff.signed_in"
     STAFF_SIGNED_OUT = "staff.signed_out"
+    STAFF_TOTP_ADDED = "staff.totp_added"
+    STAFF_TOTP_REMOVED = "staff.totp_removed"
     STEP_LAUNCHED = "step.launched"
     SUBJECT_EXTENDED = "subject.extended"
     SUPPRESSIONS_EXPORTED = "suppressions.exported"
@@ -129,7 +146,7 @@ class Verification:
         rows: rows under them.
         unsealed: rows that came since.
         erased: rows whose particulars an erasure took out.
-        problems: what does not fit, in sentences; empty where everything does.
+        problems: what does not fit, in sentences; empty if everything does.
     """
 
     seals: int
@@ -163,18 +180,18 @@ async def record(
     await db.execute(SQL["record"], actor.to_json(), action, subject, dict(detail or {}), at, permission)
 
 
-async def seal(db: Connection, *, patience: float = 1.0) -> int:
+async def seal(db: Connection, *, writers_timeout: float = 1.0) -> int:
     """Seal the rows recorded since the last seal; return how many.
 
     Args:
         db: outside any transaction.
-        patience: seconds to wait for transactions that are just recording something; then the next run seals it.
+        writers_timeout: seconds to wait for transactions that are just recording something; then the next run seals it.
     """
-    marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=patience)
+    marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=writers_timeout)
     if marks is None:
         return 0
     sealed = 0
-    while batch := await db.fetchval(SQL["seal"], marks["audit"], BATCH):
+    while batch := await db.fetchval(SQL["seal"], marks["audit"], BATCH_SIZE):
         sealed += batch
     return sealed
 

@@ -28,7 +28,7 @@ class MusterError(Exception):
 
     Args:
         message: one sentence, no trailing stack of causes.
-        remedy: the next step; empty where the message says it all.
+        remedy: the next step; empty if the message says it all.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:

@@ -67,7 +67,7 @@ def effective(own: Sequence[dict[str, Any]] | None, organisation: Sequence[Cap])
     """Return the caps that apply to a step.
 
     Args:
-        own: caps in its file; None where the file says nothing, an empty list where the step is exempt.
+        own: caps in its file; None if the file says nothing, an empty list where the step is exempt.
         organisation: the settings'.
     """
     if own is not None and not own:

@@ -66,7 +66,7 @@ class Keyring:
         return f"{_base32(message_id)}-{self._tag(message_id, purpose, secret)}"
 
     def verify_id(self, signed: str, purpose: str) -> int | None:
-        """Return the message id in a signed one, or None where it was not signed with one of our secrets."""
+        """Return the message id in a signed one, or None if it was not signed with one of our secrets."""
         body, _, tag = signed.lower().partition("-")
         try:
             message_id = _number(body)
@@ -101,13 +101,13 @@ def example_token() -> str:
 
 
 def read_token(text: str) -> str | None:
-    """Read the token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
+    """Read the token as a person may have typed it: any case, o for 0, i or l for 1. None if it cannot be one."""
     token = text.lower().translate(_READ_AS)
     return token if len(token) == TOKEN_LENGTH and all(char in ALPHABET for char in token) else None
 
 
 def find_token(text: str) -> str | None:
-    """Find the token in a part of a link, whatever was glued to it; None where there is none.
+    """Find the token in a part of a link, whatever was glued to it; None if there is none.
 
     A full stop, a quotation mark, a bracket or a space of the sentence around a link becomes part of it where a program
     guesses where links end; messengers add characters that nobody sees, also between the letters.

@@ -20,13 +20,13 @@ from core.errors import MusterError, in_words
 
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
-ASK_EVERY: Final = 1.0
+PROBE_EVERY: Final = 1.0
 """Seconds between two probes of a server that is away."""
 PROBE_TIMEOUT: Final = 5.0
 """Seconds a server has to answer a probe."""
 REMIND_EVERY: Final = 60.0
 """Seconds between two log lines while a server stays away."""
-ECHO_LASTS: Final = 15.0
+ECHO_TIME: Final = 15.0
 """Seconds after an outage in which an error may still be part of it, such as a broken connection used only now."""
 
 _MEANWHILE: Final[Mapping[str, str]] = {
@@ -65,7 +65,7 @@ class Outages:
     """
 
     def __init__(
-        self, probes: Mapping[str, Probe] | None = None, *, every: float = ASK_EVERY, remind: float = REMIND_EVERY
+        self, probes: Mapping[str, Probe] | None = None, *, every: float = PROBE_EVERY, remind: float = REMIND_EVERY
     ) -> None:
         self._probes = dict(probes or {})
         self._every = every
@@ -75,7 +75,7 @@ class Outages:
         self._closed = False
         self._logged_again_at: dict[str, float] = {}
 
-    def away(self, server: str, error: BaseException | str) -> None:
+    def note_outage(self, server: str, error: BaseException | str) -> None:
         """Note that a server did not answer; the first time, log it and begin to probe it.
 
         Right after an outage it is logged only if the server does not answer a probe either.
@@ -87,21 +87,21 @@ class Outages:
         if self._closed:
             return
         outage = self._open[server] = _Outage(time.monotonic())
-        is_echo = outage.began < self._back_at.get(server, -ECHO_LASTS) + ECHO_LASTS
+        is_echo = outage.began < self._back_at.get(server, -ECHO_TIME) + ECHO_TIME
         if not is_echo:
             _log_away(server, outage, error)
         outage.watch = asyncio.create_task(
             self._watch(server, outage, error, at_once=is_echo), name=f"is {server} back"
         )
 
-    def met(self, error: Exception) -> None:
+    def note_error(self, error: Exception) -> None:
         """Note an error of a statement that is tried again: an outage, a temporary error of the server, or a bug.
 
         A deadlock or a full disk is logged once a minute: the server is there, but cannot do what it is asked. So is an
         unexpected error, with its traceback.
         """
         if isinstance(error, AWAY):
-            self.away(POSTGRES, error)
+            self.note_outage(POSTGRES, error)
             return
         kind, now = type(error).__name__, time.monotonic()
         if now >= self._logged_again_at.get(kind, 0.0):

@@ -47,7 +47,7 @@ class Sentinels:
 
 
 def read_sentinels(url: str) -> Sentinels | None:
-    """Read the sentinels of an address; None where it is one of a single server.
+    """Read the sentinels of an address; None if it is one of a single server.
 
     Raises:
         SettingsError: the URL is meant for sentinels, but malformed; the message never repeats the password.

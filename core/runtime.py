@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from core.clock import Clock, system_clock
 from core.db import Pool, open_pool, probe
+from core.db.logins import Login, address_as
 from core.errors import SettingsError
 from core.keyring import Keyring
 from core.outages import POSTGRES, REDIS, Outages
@@ -32,7 +33,9 @@ class Runtime:
 
     Attributes:
         settings: the configuration.
-        pool: PostgreSQL, which holds all data.
+        pool: PostgreSQL, which holds all data; its login may read and write every row.
+        staff_pool: the same for a member of staff, who sees what the actor of the transaction may.
+        staff_all_pool: the same for staff whose grant is the whole organisation.
         redis: wake-ups and rate limits; flushing it loses nothing.
         http: one shared session for every outgoing request.
         keyring: derives and checks the tokens in members' links.
@@ -43,6 +46,8 @@ class Runtime:
 
     settings: Settings
     pool: Pool
+    staff_pool: Pool
+    staff_all_pool: Pool
     redis: Redis
     http: aiohttp.ClientSession
     keyring: Keyring
@@ -73,8 +78,19 @@ async def open_runtime(
         redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
         stack.push_async_callback(redis.aclose)
         outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
-        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
+        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.note_outage, POSTGRES))
         stack.push_async_callback(pool.close)
+        # no connection before the first request of staff: most processes never have one
+        staff_pool, staff_all_pool = [
+            await open_pool(
+                address_as(settings.database_url, login),
+                size=max(2, pool_size // 4), when_away=partial(outages.note_outage, POSTGRES),
+                lazily=True, for_staff=True,
+            )
+            for login in (Login.STAFF, Login.STAFF_ALL)
+        ]  # fmt: skip
+        for opened in (staff_pool, staff_all_pool):
+            stack.push_async_callback(opened.close)
         stack.push_async_callback(outages.close)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -83,7 +99,8 @@ async def open_runtime(
                 cookie_jar=aiohttp.DummyCookieJar(),  # no provider's API keeps any
             )
         )
-        yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake, outages)
+        keyring = Keyring(settings.secret_key)
+        yield Runtime(settings, pool, staff_pool, staff_all_pool, redis, http, keyring, clock, wake, outages)
 
 
 async def _ping(redis: Redis) -> None:

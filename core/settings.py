@@ -55,7 +55,15 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".muster"), description="Where the embedded servers keep their data.")
     database_url: str | None = Field(
         None,
-        description="PostgreSQL to use instead of the embedded one: `postgresql://user:password@host:5432/muster`.",
+        description="PostgreSQL to use instead of the embedded one, for the login `muster_worker`: `postgresql://muster_worker:password@host:5432/muster`. The logins `muster_staff` and `muster_staff_all` use the same address and password, with their own names (docs/logins.md).",
+    )
+    owner_database_url: SecretStr | None = Field(
+        None,
+        description="The same database for `muster migrate`, as the login that owns its tables: `postgresql://muster_owner:another-password@host:5432/muster`. Default: MUSTER_DATABASE_URL with that user name, where it has no password. Nothing else uses it; keep it out of the servers' environment and of their `.env`, where they would read it.",
+    )
+    admin_database_url: SecretStr | None = Field(
+        None,
+        description="The same database for `muster migrate` the first time, as a superuser, or as its owner with CREATEROLE: makes and mends Muster's logins, with the passwords of the other two addresses. Without it the SQL for that is written, to be run by an administrator. Nothing else uses it; keep it out of the servers' environment and of their `.env`, where they would read it.",
     )
     redis_url: str | None = Field(
         None,
@@ -63,7 +71,7 @@ class Settings(BaseSettings):
     )
     public_url: Address = Field(
         "http://127.0.0.1:8000",
-        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that lead nowhere outside.",
+        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that only resolve inside your network.",
     )
     insecure: bool = Field(
         False,
@@ -77,7 +85,7 @@ class Settings(BaseSettings):
     web_connections: int = Field(
         8192,
         ge=64,
-        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has waited for its client for longest makes room.",
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the connection that has waited for its client for longest is closed.",
     )
     web_connections_per_network: int = Field(
         256,
@@ -167,7 +175,7 @@ class Settings(BaseSettings):
 
     sms_from: str | None = Field(
         None,
-        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent, by Vonage neither.",
+        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent; Vonage needs it, too.",
     )
     twilio_account_sid: str | None = Field(None, description="Twilio account, `AC…`.")
     twilio_auth_token: SecretList = Field(
@@ -260,9 +268,14 @@ class Settings(BaseSettings):
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 
     @property
-    def named(self) -> str:
+    def organisation_name(self) -> str:
         """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
+
+    @property
+    def is_https(self) -> bool:
+        """Return whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
+        return self.public_url.startswith("https://")
 
     @property
     def template_roots(self) -> tuple[Path, ...]:
@@ -281,7 +294,7 @@ class Settings(BaseSettings):
 
     @property
     def reply_host(self) -> str | None:
-        """Return the domain that replies come to, as DNS writes it; None where people read them elsewhere.
+        """Return the domain that replies come to, as DNS writes it; None if people read them elsewhere.
 
         Raises:
             SettingsError: it cannot be a domain.

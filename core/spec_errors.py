@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 _INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<words>.*)", re.DOTALL)
 """Complaint about a whole table that starts with the key it is really about."""
 
-_LOOKED_AT: Final = 3
+_MAX_GUESSES: Final = 3
 _MIN_BEGINNING_LENGTH: Final = 3
 """Letters that a close name has in common at its beginning: `closing` is a slip of `closes`, though `last_posting` has
 more letters in common with it."""
@@ -42,9 +42,9 @@ def names_instead(word: str, known: Sequence[str]) -> str:
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
-    """Find the closest word, preferring one that begins alike; "" where nothing is close."""
+    """Find the closest word, preferring one that begins alike; "" if nothing is close."""
     by_key = {name.lower(): name for name in sorted(known, reverse=True)}
-    close = get_close_matches(word.lower(), by_key, n=_LOOKED_AT, cutoff=0.6)
+    close = get_close_matches(word.lower(), by_key, n=_MAX_GUESSES, cutoff=0.6)
     begins_alike = [key for key in close if key[:_MIN_BEGINNING_LENGTH] == word.lower()[:_MIN_BEGINNING_LENGTH]]
     return by_key[next(iter(begins_alike or close))] if close else ""
 

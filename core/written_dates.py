@@ -54,9 +54,11 @@ class WrittenDate:
 def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
     """Read a date, with or without a time; None for anything else.
 
-    A day stands before its month: `12/31/2026` is no date. A time in an hour that clocks skip is read by the old clock,
-    one in an hour that they repeat as the first of the two. `14:30-15:00` is no date but a slot: what stands behind a
-    minus is an offset from UTC only where machines write one, behind a `T` or seconds.
+    - The day stands before the month, so `12/31/2026` is no date.
+    - If clocks go forward, a time in the hour that they skip is read as if they had not yet.
+    - If clocks go back, a time in the hour that they repeat is the first of the two.
+    - An offset from UTC behind a minus is read only behind a `T` or behind seconds, where programs write one:
+      `14:30-15:00` is a slot, and no date.
 
     Args:
         text: as it is written.
@@ -102,7 +104,7 @@ def _on_the_clock(hour: int, half: str | None) -> int:
 
 
 def _offset(zone: str | None) -> tzinfo | None:
-    """Return the zone that a time names; None where it names none.
+    """Return the zone that a time names; None if it names none.
 
     Raises:
         ValueError: no place has it.

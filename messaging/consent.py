@@ -33,7 +33,7 @@ class Consent:
         wording: the text they agreed to, word for word; may be empty where it is not known any more.
         at: when they gave or withdrew it; aware.
         recorder: the person or program that recorded it.
-        message_id: the message whose link they followed; None where it came another way.
+        message_id: the message whose link they followed; None if it came another way.
     """
 
     person_id: int

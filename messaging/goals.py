@@ -16,7 +16,7 @@ async def create_goal(db: Connection, name: str) -> int:
     return goal_id
 
 
-async def meet(db: Connection, goal_id: int, person_id: int, *, reason: str = "answered", source: str) -> int:
+async def meet_goal(db: Connection, goal_id: int, person_id: int, *, reason: str = "answered", source: str) -> int:
     """Record that a person has met a goal, and withdraw their queued messages for it.
 
     Args:
@@ -38,7 +38,7 @@ async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
     return await db.fetchval(SQL["reopen_goal"], goal_id, person_id) is not None
 
 
-async def meet_many(
+async def meet_goal_for_many(
     db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
 ) -> int:
     """Record that many people have met a goal; see `meet`."""

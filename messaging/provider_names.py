@@ -1,6 +1,8 @@
-"""Names of the providers of texts: the folders in `messaging/channels/` with a module `provider`; none is imported.
+"""Names of the providers of texts and of email, found by their files; none of these is imported.
 
-They are also the sources under which their receipts, and opt-outs that their networks acted on, are recorded.
+A provider of texts is a folder in `messaging/channels/` with a module `provider`, one of email a module in
+`messaging/channels/smtp/relays/`. The names are also the sources under which their receipts, and opt-outs that they
+report, are recorded.
 """
 
 from __future__ import annotations
@@ -20,3 +22,5 @@ SMS_PROVIDERS: Final = tuple(
     module.name for module in iter_modules([str(_CHANNELS)]) if module.ispkg and _is_provider(module.name)
 )
 """In the order of the alphabet; `messaging.channels.providers` has them in order of preference."""
+EMAIL_PROVIDERS: Final = tuple(module.name for module in iter_modules([str(_CHANNELS / "smtp" / "relays")]))
+"""In the order of the alphabet; `messaging.channels.smtp.relay_registry` has what each relay needs."""

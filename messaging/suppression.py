@@ -59,7 +59,7 @@ async def suppress(
             suppressed.
 
     Returns:
-        Whether it is new; False where it existed already (then only newly queued messages are withdrawn), and where the
+        Whether it is new; False if it existed already (then only newly queued messages are withdrawn), and where the
         address of the message is not known any more.
     """
     known = await find_kept_address(db, channel, address, message_id)
@@ -87,7 +87,7 @@ async def find_kept_address(db: Connection, channel: Medium, address: str, messa
         message_id: the message; None for an address by itself.
 
     Returns:
-        The address; None where it was erased with the person.
+        The address; None if it was erased with the person.
     """
     if message_id is None or not is_erased(message_id, address):
         return address

@@ -158,7 +158,7 @@ def _answer_error(request: web.Request, error: MusterError) -> web.Response:
 
 def _answer_away(request: web.Request, server: str, error: Exception) -> web.Response:
     """Answer 503 when a server of ours is away; the log says which one."""
-    request.app[RUNTIME].outages.away(server, error)
+    request.app[RUNTIME].outages.note_outage(server, error)
     return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
 
 
@@ -205,5 +205,5 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
             response.headers[name] = value  # hides the library and its version
         else:
             response.headers.setdefault(name, value)
-    if request.app[RUNTIME].settings.public_url.startswith("https://"):
+    if request.app[RUNTIME].settings.is_https:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

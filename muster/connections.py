@@ -144,7 +144,7 @@ class Connections:
 
 
 def _make_room(candidates: dict[Connection, None]) -> bool:
-    """End one connection that waits for its client; False where each is being answered."""
+    """End one connection that waits for its client; False if each is being answered."""
     bodiless, unread = None, None
     for connection in candidates:
         match connection.awaits:

@@ -38,7 +38,7 @@ class Framing:
 
         Args:
             data: the bytes.
-            latest: the last request whose headers they completed, and its body; None where they completed none.
+            latest: the last request whose headers they completed, and its body; None if they completed none.
         """
         was_whole, known = self.whole, self._size
         if latest is not None:

@@ -212,7 +212,7 @@ class Connection(web.RequestHandler):
         return self._wire.get_write_buffer_size() if self._wire is not None else 0
 
     def _count_taken(self) -> int:
-        """Count bytes that the client's system has acknowledged; 0 where ours does not say."""
+        """Count bytes that the client's system has acknowledged; 0 if ours does not say."""
         if self._wire is None or _TCP_INFO is None:
             return 0
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -19,7 +18,7 @@ from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
-from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
+from campaigns.retention import archive_due, drop_unreachable_places, last_close, retention_lock
 from core.audit import seal
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -30,17 +29,17 @@ from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from services.questions.counts import compact as compact_answers
-from staff.sign_in import forget_expired
+from staff.retention import forget_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
-from webhooks.subscriptions.event_log import EventLog, drop_old
+from webhooks.subscriptions.event_log import EventLog, delete_old_events
 
 INBOUND_BATCH: Final = 500
 INBOUND_PAUSE: Final = 0.1
 """Seconds in which receipts are collected: a batch costs the database little more than a single one."""
 COUNT_EVERY: Final = 5.0
-"""Seconds between two checks of whether turnout counts need an update."""
+"""Seconds between two checks of whether counts need an update, somebody leaves, or a staff reply did not arrive."""
 BACKFILL_EVERY: Final = 60.0
 """Seconds between two checks of whether to look for texts whose webhooks did not reach us."""
 SEAL_EVERY: Final = 60.0
@@ -59,74 +58,49 @@ TIDY_SHARE: Final = 0.2
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
 class Jobs:
-    """Jobs of one worker process. They are independent: one that fails does not delay the others.
+    """Jobs of one worker process. They are independent: one that fails does not delay the others."""
 
-    Args:
-        runtime: has the database, settings and clock they work with.
-        dispatcher: dispatcher that sends due messages.
-        outbound_http: HTTP client for addresses that people have entered.
-    """
+    def __init__(self, runtime: Runtime, dispatcher: Dispatcher, outbound_http: OutboundHttp) -> None:
+        """Make the jobs; none is started.
 
-    runtime: Runtime
-    dispatcher: Dispatcher
-    outbound_http: OutboundHttp
-    deliveries: list[PeriodicJob] = field(init=False)
-    inbound: PeriodicJob = field(init=False)
-    launch: PeriodicJob = field(init=False)
-    dates: PeriodicJob = field(init=False)
-    reconcile: PeriodicJob = field(init=False)
-    counts: PeriodicJob = field(init=False)
-    backfill: PeriodicJob = field(init=False)
-    tidying: PeriodicJob = field(init=False)
-    webhooks: PeriodicJob = field(init=False)
-    exports: PeriodicJob = field(init=False)
-    seal: PeriodicJob = field(init=False)
-    event_log: EventLog = field(init=False)
-    webhook_delivery: WebhookDelivery = field(init=False)
-    count_at: float = 0.0
-    backfill_at: float = 0.0
-    export_at: float = 0.0
-    seal_at: float = 0.0
-    tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
-
-    def __post_init__(self) -> None:
-        outages = self.runtime.outages
+        Args:
+            runtime: has the database, settings and clock they work with.
+            dispatcher: dispatcher that sends due messages.
+            outbound_http: HTTP client for addresses that people have entered.
+        """
+        self.runtime, self.dispatcher, self.outbound_http = runtime, dispatcher, outbound_http
+        self._event_log, self._webhook_delivery = EventLog(runtime), WebhookDelivery(runtime, outbound_http)
+        self._jobs: list[PeriodicJob] = []
         # one for each channel: texts may take hours at their sender's rate, and emails must not wait for them
         self.deliveries = [
-            PeriodicJob(f"deliver {name}", partial(self._deliver, name), outages=outages)
-            for name in self.dispatcher.channels
+            self._add(f"deliver {name}", partial(self._deliver, name)) for name in self.dispatcher.channels
         ]
-        self.inbound = PeriodicJob("inbound", self._process_inbound, INBOUND_PAUSE, outages=outages)
-        self.launch = PeriodicJob("launch", self._launch, outages=outages)
-        self.dates = PeriodicJob("dates of people", self._follow_dates, outages=outages)
-        self.reconcile = PeriodicJob("reconcile", self._reconcile, outages=outages)
-        self.counts = PeriodicJob("counts", self._count, outages=outages)
-        self.backfill = PeriodicJob("Twilio backfill", self._backfill, outages=outages)
-        self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
-        self.event_log, self.webhook_delivery = (
-            EventLog(self.runtime),
-            WebhookDelivery(self.runtime, self.outbound_http),
-        )
-        self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)
-        self.exports = PeriodicJob("exports", self._export, outages=outages)
-        self.seal = PeriodicJob("audit seal", self._seal, outages=outages)
+        self.inbound = self._add("inbound", self._process_inbound, pause=INBOUND_PAUSE)
+        self.launch = self._add("launch", self._launch)
+        self.reconcile = self._add("reconcile", self._reconcile)
+        self._add("dates of people", self._follow_dates)
+        self._add("webhooks", self._deliver_webhooks)
+        self.leavers = self._add("leavers", self._strike_off, every=COUNT_EVERY)
+        self.counts = self._add("counts", self._count, every=COUNT_EVERY)
+        self._add("unanswered staff replies", self._reopen_unanswered, every=COUNT_EVERY)
+        self._add("exports", self._export, every=EXPORT_EVERY)
+        self._add("Twilio backfill", self._backfill, every=BACKFILL_EVERY)
+        self._add("audit seal", self._seal, every=SEAL_EVERY)
+        self.tidying = self._add("tidying", self._tidy, every=TIDY_AFTER)
+        self.tidying.next_at = time.monotonic() + TIDY_AFTER
+
+    def _add(
+        self, name: str, work: Callable[[], Awaitable[bool]], *, every: float = 0.0, pause: float = 0.0
+    ) -> PeriodicJob:
+        """Add a job, which the clock starts and `finish` ends like all others; arguments as of `PeriodicJob`."""
+        job = PeriodicJob(name, work, every=every, pause=pause, outages=self.runtime.outages)
+        self._jobs.append(job)
+        return job
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Start every job that is due by the clock."""
-        due = [self.launch, self.dates, self.reconcile, self.inbound, self.webhooks, *self.deliveries]
-        if time.monotonic() >= self.count_at:
-            due.append(self.counts)
-        if time.monotonic() >= self.backfill_at:
-            due.append(self.backfill)
-        if time.monotonic() >= self.export_at:
-            due.append(self.exports)
-        if time.monotonic() >= self.seal_at:
-            due.append(self.seal)
-        if time.monotonic() >= self.tidy_at:
-            due.append(self.tidying)
-        return [job.ask() for job in due]
+        return [job.ask() for job in self._jobs if job.is_due()]
 
     def deliver(self) -> list[asyncio.Task[None]]:
         """Start sending due messages on every channel; where that is under way, look for urgent ones at once."""
@@ -139,22 +113,9 @@ class Jobs:
         Args:
             finish_timeout: seconds; what is not finished by then is cancelled.
         """
-        mine = (
-            self.inbound,
-            self.launch,
-            self.dates,
-            self.reconcile,
-            self.counts,
-            self.backfill,
-            self.tidying,
-            self.webhooks,
-            self.exports,
-            self.seal,
-        )
-        jobs = (*self.deliveries, *mine)
-        going = [task for job in jobs if (task := job.close()) is not None]
+        going = [task for job in self._jobs if (task := job.close()) is not None]
         self.dispatcher.stop()
-        going.append(asyncio.create_task(self.webhook_delivery.stop(finish_timeout), name="webhooks on their way"))
+        going.append(asyncio.create_task(self._webhook_delivery.stop(finish_timeout), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=finish_timeout)
         for task in late:
             log.warning("a job did not finish in time", job=task.get_name())
@@ -184,18 +145,16 @@ class Jobs:
         return False
 
     async def _deliver_webhooks(self) -> bool:
-        more = await self.event_log.notice()
-        await self.webhook_delivery.start()
+        more = await self._event_log.record_new_events()
+        await self._webhook_delivery.start()
         return more
 
     async def _seal(self) -> bool:
-        self.seal_at = time.monotonic() + SEAL_EVERY
         async with self.runtime.pool.acquire() as db:
             await seal(db)
         return False
 
     async def _export(self) -> bool:
-        self.export_at = time.monotonic() + EXPORT_EVERY
         await export_due(self.runtime, self.outbound_http)
         return False
 
@@ -205,37 +164,42 @@ class Jobs:
             await follow_up_asked(db, self.runtime.clock())
         return False
 
-    async def _count(self) -> bool:
-        self.count_at = time.monotonic() + COUNT_EVERY
+    async def _strike_off(self) -> bool:
         async with self.runtime.pool.acquire() as db:
             await strike_off(db, self.runtime.clock())
+        return False
+
+    async def _count(self) -> bool:
+        async with self.runtime.pool.acquire() as db:
             await refresh_due(db, self.runtime.clock())
             await compact(db)
             await compact_answers(db)
+        return False
+
+    async def _reopen_unanswered(self) -> bool:
+        async with self.runtime.pool.acquire() as db:
             await reopen_unanswered(db)
         return False
 
     async def _backfill(self) -> bool:
-        self.backfill_at = time.monotonic() + BACKFILL_EVERY  # also after a failure
         await backfill(self.runtime)
         return False
 
     async def _tidy(self) -> bool:
         """Archive one chunk of old messages; when none is left, delete rows whose retention is over."""
         began = time.monotonic()
-        self.tidy_at = began + TIDY_AFTER  # also after a failure: it is never urgent
         async with self.runtime.pool.acquire() as db:
             if await is_sending(db, self.runtime.clock()):
                 return False
         more = await self._tidy_alone()
         took = time.monotonic() - began
-        self.tidy_at = began + (max(1.0, took / TIDY_SHARE) if more else TIDY_EVERY)
+        self.tidying.next_at = began + (max(1.0, took / TIDY_SHARE) if more else TIDY_EVERY)
         return False
 
     async def _tidy_alone(self) -> bool:
         settings, now = self.runtime.settings, self.runtime.clock()
         assert settings.database_url is not None
-        async with alone(settings.database_url, chunk_timeout=0) as db:
+        async with retention_lock(settings.database_url, chunk_timeout=0) as db:
             if db is None:
                 return False
             if await archive_due(db, last_close(now, settings.archive_after), PageViews(), now=now):
@@ -245,7 +209,7 @@ class Jobs:
                 partial(drop_unreachable_places, db, now),
                 partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbox), now=now),
                 partial(forget_expired, db, now=now),
-                partial(drop_old, db, now - timedelta(days=settings.keep_events)),
+                partial(delete_old_events, db, now - timedelta(days=settings.keep_events)),
             )
             return False
 

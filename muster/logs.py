@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from core.credentials import mask_credentials
+from core.sign_in_links import mask_credentials
 
 _SECRET: Final = re.compile(r"secret|password|token|authorization|cookie|api_key|signature", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[\w.-]+)")

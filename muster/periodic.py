@@ -1,8 +1,9 @@
-"""Periodic jobs: work that runs in one process at most once at a time, whenever it is requested."""
+"""Periodic jobs: work that is due again and again, and runs in one process at most once at a time."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ class PeriodicJob:
     Attributes:
         name: its name in logs.
         work: does one round; returns whether there is more to do at once.
+        every: seconds from the beginning of a round until the clock asks for the next; 0 for whenever it ticks.
+        next_at: when that is, on the monotonic clock; a request starts a round before then, too.
         pause: seconds between two rounds, in which requests are collected into one round.
         requested: whether a round was asked for since the round began.
         task: the task that runs the rounds.
@@ -32,12 +35,18 @@ class PeriodicJob:
 
     name: str
     work: Callable[[], Awaitable[bool]]
+    every: float = 0.0
+    next_at: float = 0.0
     pause: float = 0.0
     requested: bool = False
     task: asyncio.Task[None] | None = None
     trouble: str = ""
     closed: bool = False
     outages: Outages = field(default_factory=Outages)
+
+    def is_due(self) -> bool:
+        """Tell whether the clock asks for a round."""
+        return time.monotonic() >= self.next_at
 
     def ask(self) -> asyncio.Task[None]:
         """Request a round; return the task that runs it."""
@@ -54,6 +63,7 @@ class PeriodicJob:
     async def _rounds(self) -> None:
         while self.requested:
             self.requested = False
+            self.next_at = time.monotonic() + self.every  # also after a failure
             try:
                 more = await self.work()
             except Exception as error:  # noqa: BLE001  # it is tried again within a second
@@ -69,7 +79,7 @@ class PeriodicJob:
     def _report(self, error: Exception) -> None:
         server = server_of(error)
         if server is not None:
-            self.outages.away(server, error)
+            self.outages.note_outage(server, error)
             return
         trouble = error.message if isinstance(error, MusterError) else repr(error)
         if trouble == self.trouble:

@@ -29,10 +29,12 @@ from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
 from muster.operator import operator
+from muster.outside_database import migrate_outside
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
+from staff.roles import ADMINISTRATOR
 from staff.sign_in import make_sign_in_link
 
 WEB_PORT: Final = 8000
@@ -43,6 +45,7 @@ SANDBOX_SMS_FROM: Final = "+447700900000"
 _SANDBOX_TRIES: Final = 3
 """Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
+"""Account of whoever tries Muster out; it is never counted as an administrator (staff/grants.sql)."""
 PORTS_TRIED: Final = 100
 START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
@@ -65,7 +68,7 @@ class Addresses:
     Attributes:
         web: the web server, from this machine.
         public: the same, as members' browsers reach it.
-        console: a one-time sign-in link, where one may be shown without a request.
+        console: a one-time sign-in link, on embedded servers whose messages go to the sandbox.
         sandbox: the page with every message, or None when texts and emails really go out.
         home: MUSTER_HOME, or None on configured servers.
         moved: servers that listen on another port than usual, a line each.
@@ -140,15 +143,17 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        console = await _sign_in_link(database_url, public)
+        # whoever reads what this prints could sign in: only where somebody tries Muster out on their own machine
+        tried_out = home is not None and sandbox is not None
+        console = await _sign_in_link(database_url, public) if tried_out else None
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
         page = None if sandbox is None else sandbox.page
         return Addresses(web, public, console, page, home, tuple(self._moved), demo)
 
     async def _open_servers(self) -> str:
         """Open the configured servers, or embedded ones, with the newest schema."""
-        url = owner = self.settings.database_url
-        if url is None or owner is None:
+        url = self.settings.database_url
+        if url is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
             self._servers = await asyncio.to_thread(connect_to_servers, home)
@@ -157,9 +162,11 @@ class _Start:
             self._stack.callback(staying.cancel)
             self._environment["MUSTER_HOME"] = str(home)
             kept_secret(home)
-            url, owner = self._servers.database_url, self._servers.owner_url
-        if await pending(owner):
-            await migrate(owner)
+            if await pending(self._servers.owner_url):
+                await migrate(self._servers.owner_url)
+            return self._servers.database_url
+        if await pending(url):
+            await migrate_outside(self.settings)
         return url
 
     async def _stay_attached(self, home: Path) -> None:
@@ -225,7 +232,7 @@ class _Start:
         return SandboxPlace(places["twilio"], places["environment"]["MUSTER_SMTP_URL"])
 
     async def _try_sandbox(self, ports: SandboxPorts, public: str) -> tuple[Child, bytes]:
-        """Start a sandbox; also return the line that says where it is, empty where it ended instead."""
+        """Start a sandbox; also return the line that says where it is, empty if it ended instead."""
         places = [f"127.0.0.1:{ports.page}", f"127.0.0.1:{ports.mail}"]
         words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
         child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
@@ -318,11 +325,25 @@ async def _until_ready(url: str, server: Child) -> None:
 
 
 async def _sign_in_link(database_url: str, public: str) -> str | None:
-    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose."""
+    """Make a one-time sign-in link for the user of this machine, which counts as a second factor, too.
+
+    Args:
+        database_url: where.
+        public: what to put before the path.
+
+    Returns:
+        The link; None if that user was disabled on purpose.
+    """
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(
-            db, email=STAFF, name="Staff", now=system_clock(), by=operator("muster run"), create=True
+            db,
+            email=STAFF,
+            name="Staff",
+            now=system_clock(),
+            by=operator("muster run"),
+            create_as=ADMINISTRATOR,
+            is_proof=True,
         )
     except Conflict:
         return None

@@ -24,6 +24,14 @@ STEADY_AFTER: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
+OWNERS_ADDRESSES: Final = ("MUSTER_OWNER_DATABASE_URL", "MUSTER_ADMIN_DATABASE_URL")
+"""Variables that only `muster migrate` uses, with passwords that no process which stays up is to have."""
+
+
+def _without_owners(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in OWNERS_ADDRESSES}
+
+
 @dataclass(slots=True)
 class Child:
     """Child process that is to stay up: `muster <words>`.
@@ -54,7 +62,7 @@ class Child:
         """
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "muster", *self.words,
-            env={**os.environ, **self.environment, VARIABLE: str(os.getpid())},
+            env={**_without_owners(os.environ), **self.environment, VARIABLE: str(os.getpid())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             start_new_session=True,  # Ctrl-C reaches only this process, which stops it in its turn

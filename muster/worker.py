@@ -71,7 +71,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     async with (
         open_channels(runtime.settings, runtime.http) as channels,
         open_outbound_http(runtime.settings.outgoing_allow) as outbound_http,
-        (dispatcher := Dispatcher(runtime, channels)).stay(),
+        (dispatcher := Dispatcher(runtime, channels)).while_alive(),
     ):
         jobs = Jobs(runtime, dispatcher, outbound_http)
         listener = _Listener(jobs, runtime.settings.redis_url, runtime.outages)
@@ -140,10 +140,10 @@ class _Listener:
                     self.connected = True
                     await self._worker.async_run()
                 except (RedisError, OSError) as error:
-                    self._outages.away(REDIS, error)
+                    self._outages.note_outage(REDIS, error)
                     self.connected = False
                 except Exception as error:  # noqa: BLE001  # while `connected` is true the worker has no clock of its own
-                    self._outages.met(error)
+                    self._outages.note_error(error)
                     self.connected = False
                 finally:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
@@ -167,7 +167,7 @@ class _Listener:
             except (RedisError, OSError):
                 pass  # `listen` meets the same error, and logs it
             except Exception as error:  # noqa: BLE001  # without it every message would wait for the next check
-                self._outages.met(error)
+                self._outages.note_error(error)
             await asyncio.sleep(LOOK_EVERY)
 
     def stop(self) -> None:

@@ -30,7 +30,7 @@ async def missing_attributes(db: Connection, wanted: Wanted, *, key: str) -> lis
 
 
 async def missing_attribute(db: Connection, name: str, *, key: str) -> list[str]:
-    """Say that no member file has brought an attribute; empty where one has."""
+    """Say that no member file has brought an attribute; empty if one has."""
     names = await _names(db)
     return [] if name in names else [f"{key}: no member file has brought this attribute{near_miss(name, names)}"]
 

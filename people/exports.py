@@ -15,7 +15,7 @@ from core.errors import InputError
 from core.files.guarded_csv import double_apostrophes
 from core.files.sheets import SheetWriter, sheet_kind, sheet_or_nothing
 from people.imports.columns import map_columns
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.units import UNIT_KINDS
 
 SQL = load_queries(__file__)
@@ -96,7 +96,7 @@ def _numbered(name: str, count: int) -> list[str]:
 
 def _is_read_as(header: list[str], label: str, meaning: str, reserved: Collection[str]) -> bool:
     try:
-        columns = map_columns([*header, label], Mapping(), reserved=reserved)
+        columns = map_columns([*header, label], ColumnMapping(), reserved=reserved)
     except InputError:  # two labels are the same
         return False
     return columns.meanings().get(label) == meaning

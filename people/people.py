@@ -21,8 +21,8 @@ class PersonAddress:
     Attributes:
         channel: `sms` or `email`.
         address: E.164, or the mailbox.
-        suppressed: why nothing is sent to it (`opted_out`, `hard_bounced` …); None where it may be used.
-        purpose: what is suppressed: `all`, or `marketing` only; None where nothing is.
+        suppressed: why nothing is sent to it (`opted_out`, `hard_bounced` …); None if it may be used.
+        purpose: what is suppressed: `all`, or `marketing` only; None if nothing is.
     """
 
     channel: str

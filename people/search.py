@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from core.addresses import normalise_email, normalise_phone
 from core.db import Connection, load_queries
-from core.db.like import literal
 from core.errors import AddressError
 
 SQL: Final = load_queries(__file__)
@@ -65,27 +64,47 @@ class Holder:
 
 
 async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
-    """Search for members.
+    """Search all members, for an operator.
 
     Args:
-        db: a connection.
+        db: a connection that may read all of them.
         text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
             phone number in any notation, or at least four digits of one; a mailbox or a part of it.
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         limit: the most to find.
 
     Returns:
-        The member with exactly that membership number first, then by name.
+        The member with exactly that membership number first, then by name. Where nobody has all that, those whose
+        names are most like it, the likest first.
     """
+    return await _search(db, "search_people", text, region, limit)
+
+
+async def find_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
+    """Search the members in the scope of a transaction, for a page of staff; the console has no such page yet.
+
+    Args:
+        db: a connection in a transaction of `people.scope.ScopedPools`.
+        text: see `search_people`.
+        region: see `search_people`.
+        limit: the most to find.
+
+    Returns:
+        See `search_people`; with their addresses, and found by them, where the scope has these.
+    """
+    return await _search(db, "find_people", text, region, limit)
+
+
+async def _search(db: Connection, query: str, text: str, region: str, limit: int) -> list[FoundPerson]:
     text = " ".join(text.split())
     if not text:
         return []
     words = _folded(text).split()
+    # what is neither a name nor a part of one is not like any
+    forgiving = len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text)
     if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
-    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_MAX_WORDS - len(words))
-    parts = [*_parts_of_address(text), None, None][:2]
-    rows = await db.fetch(SQL["search_people"], *patterns, text, _addresses(text, region), *parts, limit)
+    rows = await db.fetch(SQL[query], words, forgiving, text, _addresses(text, region), _parts_of_address(text), limit)
     return [FoundPerson(**row) for row in rows]
 
 
@@ -103,7 +122,7 @@ async def find_holders(db: Connection, addresses: Collection[tuple[str, str]]) -
 
 
 async def only_holder(db: Connection, channel: str, address: str) -> int | None:
-    """Return the person who has an address, by their id; None where nobody has it, or several do."""
+    """Return the person who has an address, by their id; None if nobody has it, or several do."""
     holders = {holder.person_id for holder in await find_holders(db, [(channel, address)])}
     return holders.pop() if len(holders) == 1 else None
 
@@ -117,13 +136,13 @@ def _addresses(text: str, region: str) -> list[str]:
 
 
 def _parts_of_address(text: str) -> list[str]:
-    """Write patterns for a part of a number or mailbox; none where the text is neither."""
+    """Read the text as a part of a number or mailbox, in up to two ways; none where it is neither."""
     digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
     if digits.isdigit():
         # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
         parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
-        return [f"+%{part}%" for part in parts if len(part) >= _MIN_DIGITS]
-    return [f"%{literal(text.lower())}%"] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
+        return [part for part in parts if len(part) >= _MIN_DIGITS]
+    return [text.lower()] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
 
 
 def _folded(text: str) -> str:

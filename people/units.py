@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ UNIT_KINDS: Final = ("region", "branch", "workplace")
 """The kinds of unit a member file can name, from the root down."""
 
 Path = tuple[str, str, str]
-"""Names of region, branch and workplace; empty where the file does not say."""
+"""Names of region, branch and workplace; empty if the file does not say."""
 
 
 class AmbiguousNameError(LookupError):
@@ -164,6 +164,11 @@ async def count_by_unit(db: Connection, kind: str) -> list[UnitReach]:
 async def unit_names(db: Connection, unit_id: int | None) -> dict[str, str]:
     """Return the names of a unit and those above it, by kind, from the root down."""
     return {row["kind"]: row["name"] for row in await db.fetch(SQL["list_lineage"], unit_id)}
+
+
+async def unit_paths(db: Connection, unit_ids: Sequence[int]) -> list[str]:
+    """Return where units are, as `North / Leeds`, by name."""
+    return [row["path"] for row in await db.fetch(SQL["list_paths"], unit_ids)]
 
 
 def better_spelling(known: str, name: str) -> str:

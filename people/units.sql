@@ -45,3 +45,7 @@ left join unit as above on above.unit_id = u.parent_id
 where p.struck_off_at is null
 group by u.unit_id, u.name, above.name
 order by u.name nulls last, u.unit_id
+
+-- name: list_paths
+-- Where some units are in the tree, as a page names them.
+select unit_path(lineage) as path from unit where unit_id = any ($1::bigint[]) order by path;

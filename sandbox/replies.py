@@ -64,7 +64,7 @@ class Phrasebook:
         return rng.choice(self.remarks[meaning])
 
     def _digit(self, meaning: str, message: str, rng: Random) -> str:
-        """Return the digit that a text offers for a meaning, with its letter; empty where it offers none."""
+        """Return the digit that a text offers for a meaning, with its letter; empty if it offers none."""
         if meaning not in self.labels:
             return ""
         offer = re.search(rf"\b(\d[A-Z]?) (?:{self.labels[meaning]})", message)

@@ -138,7 +138,7 @@ class SmtpHandler:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Server, _session: Session, envelope: Envelope) -> str | None:  # noqa: N802
-        """Accept or refuse a text; None where the connection is closed without a reply."""
+        """Accept or refuse a text; None if the connection is closed without a reply."""
         quirk: Quirk = getattr(envelope, "quirk", ORDINARY)
         if quirk.delay:
             await asyncio.sleep(quirk.delay)

@@ -10,6 +10,7 @@ import asyncpg
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
+from staff.grants import keeping_an_administrator
 
 SQL: Final = load_queries(__file__)
 
@@ -17,6 +18,16 @@ SQL: Final = load_queries(__file__)
 async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
     """Look a member of staff up by their address; the row has staff_id, name, email, phone and disabled_at."""
     return await db.fetchrow(SQL["find_staff"], email.strip().lower())
+
+
+async def lock_account(db: Connection, staff_id: int) -> None:
+    """Lock an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+
+    Args:
+        db: in the transaction that does it.
+        staff_id: whose.
+    """
+    await db.execute(SQL["lock_account"], staff_id)
 
 
 async def add_staff(
@@ -33,7 +44,7 @@ async def add_staff(
         phone: their number in E.164, for links by text.
 
     Returns:
-        The row, as `find_staff` returns it; None where they are on the staff already.
+        The row, as `find_staff` returns it; None if they are on the staff already.
     """
     row = await db.fetchrow(SQL["add_staff"], email, name, phone)
     if row is not None:
@@ -42,18 +53,42 @@ async def add_staff(
 
 
 async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
-    """List the staff: email, name, created_at, disabled_at and signed_in_at; those whose access was taken away last."""
+    """List the staff; those whose access was taken away last.
+
+    Returns:
+        Each with staff_id, email, name, phone, phone_verified_at, created_at, disabled_at, signed_in_at, has_totp (an
+        authenticator app), passkeys and recovery_codes (how many are left).
+    """
     return await db.fetch(SQL["list_accounts"])
 
 
 async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:
-    """Take somebody's access away; what they have open is ended by `sign_in.end_access`."""
-    await db.execute(SQL["disable"], staff_id, now)
+    """Take somebody's access away; what they have open is ended by `sign_in.end_access`.
+
+    Raises:
+        Conflict: nobody would be administrator any more.
+    """
+    async with keeping_an_administrator(db, now):
+        await db.execute(SQL["disable"], staff_id, now)
 
 
 async def enable_staff(db: Connection, staff_id: int) -> None:
     """Give somebody's access back."""
     await db.execute(SQL["enable"], staff_id)
+
+
+async def verify_phone(db: Connection, staff_id: int, phone: str, *, by: Actor, now: datetime) -> None:
+    """Note that somebody used a link that went to their phone by text, with a note in the audit the first time.
+
+    Args:
+        db: in the transaction that signs them in.
+        staff_id: whose.
+        phone: the number it went to; where it is not theirs any more, nothing is noted.
+        by: who signs in.
+        now: the time, aware.
+    """
+    if await db.fetchval(SQL["verify_phone"], staff_id, phone, now) is not None:
+        await record(db, by, AuditAction.STAFF_PHONE_VERIFIED, f"staff {staff_id}", at=now)
 
 
 async def set_phone(db: Connection, staff_id: int, phone: str | None, *, by: Actor, now: datetime) -> None:

@@ -2,6 +2,10 @@
 -- One member of staff; the unique key is the address in lower case, as it is stored.
 select staff_id, name, email, phone, disabled_at from staff where email = $1;
 
+-- name: lock_account
+-- Locks an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+select staff_id from staff where staff_id = $1 for update;
+
 -- name: add_staff
 -- Adds a member of staff. Two processes may add the same person at once: the second adds nobody, and finds the first
 -- one's row.
@@ -11,13 +15,23 @@ returning staff_id, name, email, phone, disabled_at;
 
 -- name: set_phone
 -- Sets or removes the number for sign-in links by text.
-update staff set phone = $2 where staff_id = $1;
+update staff set phone = $2, phone_verified_at = case when phone = $2 then phone_verified_at end where staff_id = $1;
+
+-- name: verify_phone
+-- Notes that a link by text to this number was used, the first time.
+update staff set phone_verified_at = $3 where staff_id = $1 and phone = $2 and phone_verified_at is null returning staff_id;
 
 -- name: list_accounts
--- All accounts, with the last sign-in, so that staff who left long ago stand out.
-select s.email, s.name, s.phone, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at
-from staff s left join sign_in l using (staff_id)
-group by s.staff_id
+-- All accounts, with the last sign-in, so that staff who left long ago stand out, and the second factors they have set up.
+select
+  s.staff_id, s.email, s.name, s.phone, s.phone_verified_at, s.created_at, s.disabled_at, s.signed_in_at,
+  app.staff_id is not null as has_totp, coalesce(passkey.passkeys, 0) as passkeys,
+  coalesce(code.recovery_codes, 0) as recovery_codes
+from staff s
+left join (select staff_id, count(*) as passkeys from staff_passkey group by staff_id) passkey using (staff_id)
+left join staff_totp app on app.staff_id = s.staff_id and app.confirmed_at is not null
+left join (select staff_id, count(*) as recovery_codes from staff_recovery_code where used_at is null group by staff_id) code
+  on code.staff_id = s.staff_id
 order by s.disabled_at is not null, s.email;
 
 -- name: disable

@@ -12,8 +12,8 @@ import structlog
 from core.access import SYSTEM
 from core.alerts import raise_alert
 from core.audit import AuditAction, record
-from core.credentials import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
 from core.db import Connection, load_queries
+from core.sign_in_links import document_might_hold, mask_credentials, mask_document, mask_raw, might_hold
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
@@ -65,6 +65,18 @@ async def _live_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
 
 
 async def _revoke(db: Connection, digests: set[bytes], now: datetime) -> None:
+    for row in await db.fetch(SQL["revoke_invitations"], sorted(digests), now) if digests else ():
+        subject = f"invitation {row['invitation_id']}"
+        log.warning("the link of an invitation came back from outside and was revoked", invitation=subject)
+        await record(db, SYSTEM, AuditAction.STAFF_LINK_REVOKED, subject, {"why": "it came back from outside"}, at=now)
+        await raise_alert(
+            db,
+            key=f"invitation:{row['invitation_id']}",
+            severity="warning",
+            title=f"The invitation of {row['email']} came back from outside, and its link works no longer.",
+            remedy="Somebody quoted it, or a mailbox sent it back: others may have read it. Send another one with:"
+            f" muster user invite {row['email']} --again",
+        )
     for row in await db.fetch(SQL["revoke_links"], sorted(digests), now) if digests else ():
         log.warning("a sign-in link came back from outside and was revoked", staff_id=row["staff_id"])
         await record(

@@ -1,6 +1,8 @@
 -- name: list_live_links
--- Links that can still be used, with the digests of their pieces; nearly always none.
-select digest, pieces from sign_in where used_at is null and expires_at > $1;
+-- Links that can still be used, with the digests of their pieces, invitations among them; nearly always none.
+select digest, pieces from sign_in where used_at is null and expires_at > $1
+union all
+select digest, pieces from staff_invitation where accepted_at is null and withdrawn_at is null and expires_at > $1;
 
 -- name: revoke_links
 -- Lets links expire that somebody sent back; of two at once, one does it.
@@ -8,3 +10,9 @@ update sign_in l set expires_at = $2
 from staff s
 where l.digest = any ($1::bytea[]) and l.used_at is null and l.expires_at > $2 and s.staff_id = l.staff_id
 returning l.staff_id, s.email;
+
+-- name: revoke_invitations
+-- The same for invitations, which stay open: another link can be made.
+update staff_invitation set expires_at = $2
+where digest = any ($1::bytea[]) and accepted_at is null and withdrawn_at is null and expires_at > $2
+returning invitation_id, email;

@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from core.access import Actor, ActorKind
 from core.alerts import resolve_alert
 from core.audit import AuditAction, record
-from core.credentials import pieces_of
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, InputError, NotFound
-from staff.accounts import add_staff, find_staff
+from core.sign_in_links import pieces_of
+from staff.accounts import add_staff, find_staff, lock_account, verify_phone
+from staff.backoff import LINKS, forget_tries
+from staff.grants import give_grant
+from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
+from staff.tokens import digest_of, is_token, new_token
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 SIGN_IN_PATH: Final = "/console/sign-in"
-SESSION_LASTS: Final = timedelta(hours=12)
-"""Session lifetime after the last page somebody opened."""
-SESSION_ENDS: Final = timedelta(days=7)
-"""Session lifetime after the sign-in, whatever was opened since."""
-_TOUCH_EVERY: Final = timedelta(minutes=5)
-_ROTATE_EVERY: Final = timedelta(hours=1)
-_GRACE: Final = timedelta(minutes=1)
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """A member of staff who is signed in.
-
-    Attributes:
-        staff_id: their number.
-        name: as they are greeted.
-        email: in lower case.
-        until: when the session ends if no further page is opened; aware.
-    """
-
-    staff_id: int
-    name: str
-    email: str
-    until: datetime
-
-    def actor(self, came_from: str) -> Actor:
-        """Return who they are for the audit.
-
-        Args:
-            came_from: network of their browser.
-        """
-        return Actor(ActorKind.STAFF, self.email, self.staff_id, came_from)
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Session that a cookie opened.
-
-    Attributes:
-        staff: whose session it is.
-        cookie: the token the browser should be given, for another twelve hours; None where nothing changes.
-    """
-
-    staff: Staff
-    cookie: str | None = None
+REQUESTED_LINK_MINUTES: Final = 10
+"""How long a link works that somebody asked for on the sign-in page."""
+_MAX_LIVE_LINKS: Final = 4
+"""Live links an account may have before asking for another makes none."""
 
 
 async def make_sign_in_link(
@@ -76,7 +35,9 @@ async def make_sign_in_link(
     by: Actor,
     name: str | None = None,
     minutes: int = 15,
-    create: bool = False,
+    create_as: str | None = None,
+    is_proof: bool = False,
+    phone: str | None = None,
 ) -> str:
     """Make a link that signs somebody in once.
 
@@ -87,44 +48,80 @@ async def make_sign_in_link(
         by: who lets them in, for the audit.
         name: what to call somebody new; default the part before the @.
         minutes: how long the link works.
-        create: whether somebody unknown becomes a member of staff.
+        create_as: the role, in the whole organisation, with which somebody unknown becomes a member of staff.
+        is_proof: whether the link counts as a second factor too, as one that is only shown on the server's screen.
+        phone: where it goes by text: the number, which is verified when the link is used.
 
     Returns:
         The path, `/console/sign-in/<token>`; put `public_url` in front. It is not stored and cannot be shown again.
 
     Raises:
         InputError: that is not an email address.
-        NotFound: nobody on the staff has it, and `create` is off.
+        NotFound: nobody on the staff has it, and `create_as` is not given.
         Conflict: their access was taken away.
     """
     mailbox = email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
         raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
-    row = await find_staff(db, mailbox)
-    if row is None and create:
-        row = await add_staff(db, mailbox, name or mailbox.partition("@")[0], by=by, now=now)
-        row = row or await find_staff(db, mailbox)  # None: somebody else has just added them
-    if row is None:
-        raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
-    if row["disabled_at"] is not None:
-        raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
-    token = secrets.token_urlsafe(32)
     await db.execute(SQL["forget_old_links"], now)
     async with atomic(db):
-        until = now + timedelta(minutes=minutes)
-        await db.execute(SQL["add_link"], _digest(token), sorted(pieces_of(token)), row["staff_id"], until)
+        row = await find_staff(db, mailbox)
+        if row is None and create_as is not None:
+            row = await add_staff(db, mailbox, name or mailbox.partition("@")[0], by=by, now=now)
+            if row is not None:
+                await give_grant(db, row["staff_id"], create_as, by=by, now=now)
+            row = row or await find_staff(db, mailbox)  # None: somebody else has just added them
+        if row is None:
+            remedy = f"Add them: muster user add {mailbox}"
+            raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=remedy)
+        if row["disabled_at"] is not None:
+            raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
+        token, until = new_token(), now + timedelta(minutes=minutes)
+        await db.execute(
+            SQL["add_link"], digest_of(token), sorted(pieces_of(token)), row["staff_id"], until, is_proof, phone
+        )  # fmt: skip
         await record(db, by, AuditAction.STAFF_LINK_MADE, f"staff {row['staff_id']}", {"minutes": minutes}, at=now)
         await resolve_alert(db, f"sign-in:{row['staff_id']}")  # that an earlier one was revoked
     return f"{SIGN_IN_PATH}/{token}"
 
 
+async def make_requested_link(
+    db: Connection, email: str, *, now: datetime, by: Actor, by_text: bool = False
+) -> str | None:
+    """Make the link that somebody asked for on the sign-in page, for whoever has the mailbox.
+
+    A stranger who asks again and again locks nobody out: a link is refused only while the mailbox has several that
+    still work.
+
+    Args:
+        db: in the caller's transaction, which also queues the message.
+        email: as it was typed.
+        now: the time, aware.
+        by: the page, with the network it was asked from.
+        by_text: whether it goes to their phone.
+
+    Returns:
+        The path; None if that is nobody's mailbox, the account was disabled or has no phone for a text, or enough
+        links are on their way.
+    """
+    row = await find_staff(db, email)
+    if row is None or row["disabled_at"] is not None or (by_text and row["phone"] is None):
+        return None
+    await lock_account(db, row["staff_id"])  # of those asked for at once, each counts those before it
+    if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MAX_LIVE_LINKS:
+        return None
+    return await make_sign_in_link(
+        db, email=row["email"], now=now, by=by, minutes=REQUESTED_LINK_MINUTES, phone=row["phone"] if by_text else None
+    )
+
+
 async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
     """Tell whether a link would sign somebody in; looking does not use it."""
-    return bool(_TOKEN.fullmatch(token)) and await db.fetchval(SQL["look_at_link"], _digest(token), now) is not None
+    return is_token(token) and await db.fetchval(SQL["look_at_link"], digest_of(token), now) is not None
 
 
 async def use_link(
-    db: Connection, token: str, *, now: datetime, replaces: str | None = None, came_from: str = ""
+    db: Connection, token: str, *, now: datetime, replaces: str | None = None, device: Device = NO_DEVICE
 ) -> str | None:
     """Use a link and open a session.
 
@@ -133,74 +130,30 @@ async def use_link(
         token: from the link's path.
         now: the time, aware.
         replaces: the session token the browser held until now; that session ends, so that nobody can plant one.
-        came_from: network of the browser, for the audit.
+        device: the browser.
 
     Returns:
-        The session's token, or None where the link is unknown, used or expired.
+        The session's token, or None if the link is unknown, used or expired.
     """
-    if not _TOKEN.fullmatch(token):
+    if not is_token(token):
         return None
     async with db.transaction():
-        await db.execute(SQL["lock_to_sign_in"], _digest(token), _digest(replaces or ""))
-        staff_id = await db.fetchval(SQL["use_link"], _digest(token), now)
-        if staff_id is None:
+        await db.execute(SQL["lock_to_sign_in"], digest_of(token), digest_of(replaces or ""))
+        row = await db.fetchrow(SQL["use_link"], digest_of(token), now)
+        if row is None:
             return None
-        if replaces is not None:
-            await end_session(db, replaces, now=now, came_from=came_from)
-        await db.execute(SQL["forget_old_sessions"], now)
-        await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_IN, now, came_from)
-        token = secrets.token_urlsafe(32)
-        await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
-        return token
+        if row["phone"] is not None:
+            actor = Actor(ActorKind.STAFF, row["email"], row["staff_id"], device.came_from)
+            await verify_phone(db, row["staff_id"], row["phone"], by=actor, now=now)
+        await forget_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
+        return await open_session(
+            db, row["staff_id"], now=now, device=device, replaces=replaces, is_proven=row["is_proof"]
+        )
 
 
-async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
-    """Admit the holder of a session.
-
-    Args:
-        db: any connection.
-        token: from the cookie.
-        now: the time, aware.
-        opens_page: whether a person asked for a page: that keeps the session alive and changes its token every hour.
-            A page that refreshes itself must not keep itself signed in for ever.
-
-    Returns:
-        None where nobody is signed in with that token.
-    """
-    if token is None or not _TOKEN.fullmatch(token):
-        return None
-    row = await db.fetchrow(SQL["find_session"], _digest(token), now, now - SESSION_ENDS)
-    if row is None:
-        return None
-    staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
-    if row["retired"] or not opens_page:  # retired: it has been changed for another already
-        return Admission(staff)
-    until = min(now + SESSION_LASTS, row["began_at"] + SESSION_ENDS)
-    if now - row["created_at"] >= _ROTATE_EVERY:
-        renewed = secrets.token_urlsafe(32)
-        async with db.transaction():
-            await db.execute(SQL["lock_by_session"], _digest(token))
-            changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
-        return Admission(staff, renewed if changed else None)  # None: another request has just changed it
-    if now - row["seen_at"] >= _TOUCH_EVERY:
-        seen = await db.fetchval(SQL["see_session"], _digest(token), now, until)
-        return Admission(staff, token if seen else None)  # None: as above
-    return Admission(staff)
-
-
-async def forget_expired(db: Connection, *, now: datetime) -> None:
-    """Delete the sign-in links and sessions that ended a month ago."""
+async def forget_old_links(db: Connection, *, now: datetime) -> None:
+    """Delete the sign-in links that ran out a month ago."""
     await db.execute(SQL["forget_old_links"], now)
-    await db.execute(SQL["forget_old_sessions"], now)
-
-
-async def end_session(db: Connection, token: str, *, now: datetime, came_from: str = "") -> None:
-    """Sign out: neither the token nor any that it came from or became opens anything from now on."""
-    async with atomic(db):
-        await db.execute(SQL["lock_to_end_session"], _digest(token))
-        staff_id = await db.fetchval(SQL["end_session"], _digest(token), now)
-        if staff_id is not None:
-            await _record_own(db, staff_id, AuditAction.STAFF_SIGNED_OUT, now, came_from)
 
 
 async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
@@ -214,16 +167,5 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
     Returns:
         How many sessions and how many links could still have been used.
     """
-    await db.execute(SQL["lock_to_end"], staff_id)
-    sessions = await db.fetchval(SQL["end_sessions"], staff_id, now)
+    sessions = await end_sessions(db, staff_id, now=now)
     return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
-
-
-async def _record_own(db: Connection, staff_id: int, action: AuditAction, now: datetime, came_from: str) -> None:
-    email = await db.fetchval(SQL["find_mailbox"], staff_id)
-    await record(db, Actor(ActorKind.STAFF, email, staff_id, came_from), action, f"staff {staff_id}", at=now)
-
-
-def _digest(token: str) -> bytes:
-    """Digest a token to store or look it up: the time that a look-up takes tells nothing about tokens."""
-    return hashlib.sha256(token.encode()).digest()

@@ -14,7 +14,8 @@ import hypothesis
 import pytest
 import uvloop
 
-from core.db import Connection, Pool, open_pool
+from core.db import Connection, Pool, connect, open_pool
+from core.db.logins import Login, address_as, database_in
 from core.db.migrate import migrate
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
@@ -59,10 +60,8 @@ def postgres(home: Path) -> Iterator[Postgres]:
 
 
 async def _make_template(server: Postgres) -> None:
-    admin = await asyncpg.connect(server.url("postgres"))
-    await admin.execute(f"create database {TEMPLATE}")
-    await admin.close()
-    await migrate(server.url(TEMPLATE))
+    server.roles.provide(TEMPLATE)
+    await migrate(server.url(TEMPLATE, role=Login.OWNER))
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +74,11 @@ def valkey(home: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 async def database_url(postgres: Postgres) -> AsyncIterator[str]:
-    """A fresh database with every migration, cloned from the template."""
+    """A fresh database with every migration, cloned from the template, for the login that works with it."""
     name = f"test_{next(_numbers)}"
     admin = await asyncpg.connect(postgres.url("postgres"))
-    await admin.execute(f"create database {name} template {TEMPLATE}")
-    yield postgres.url(name)
+    await admin.execute(f"create database {name} template {TEMPLATE} owner {Login.OWNER}")
+    yield postgres.url(name, role=Login.WORKER)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()
 
@@ -97,6 +96,22 @@ async def db(pool: Pool) -> AsyncIterator[Connection]:
     """One connection to the test's own database."""
     async with pool.acquire() as connection:
         yield connection
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[Connection]:
+    """A connection to it by the login that owns the tables."""
+    connection = await connect(address_as(database_url, Login.OWNER))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def superuser(database_url: str, postgres: Postgres) -> AsyncIterator[Connection]:
+    """A connection to it by the server's superuser."""
+    connection = await connect(postgres.url(database_in(database_url)))
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -41,15 +41,15 @@ command; those of servers, addresses, domains and keys the process that uses the
 On servers of your own set at least these:
 
 ```sh
-MUSTER_DATABASE_URL=postgresql://muster:…@db.example.org/muster
+MUSTER_DATABASE_URL=postgresql://muster_worker:…@db.example.org/muster
 MUSTER_REDIS_URL=redis://cache.example.org:6379/0
 MUSTER_PUBLIC_URL=https://vote.example.org
 MUSTER_SECRET_KEY=…                # python -c "import secrets; print(secrets.token_urlsafe(32))"
 ```
 
-then `muster migrate`, and any number of `muster serve` and `muster worker` on any number of machines.
-With `MUSTER_DATABASE_URL` set, Muster refuses to start without the other three, which have no safe default, with a
-secret that can be guessed, and with an address that begins with `http://`.
+then `muster migrate` with two addresses more ([logins.md](logins.md)), and any number of `muster serve` and `muster
+worker` on any number of machines. With `MUSTER_DATABASE_URL` set, Muster refuses to start without the other three,
+which have no safe default, with a secret that can be guessed, and with an address that begins with `http://`.
 """
 
 

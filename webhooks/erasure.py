@@ -174,7 +174,7 @@ async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals
         db: in the caller's transaction.
         wanted: the person.
         arrivals: the result of `find_arrivals`.
-        old: the membership number that subscribers were sent; empty where there is none.
+        old: the membership number that subscribers were sent; empty if there is none.
         new: the number that replaces it.
     """
     rows = list(arrivals.items)

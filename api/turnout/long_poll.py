@@ -74,7 +74,7 @@ class LongPoll:
             try:
                 ends = await self._ends(sorted({ballot_id for ballot_id, _ in self._waiting.values()}))
             except Exception as error:  # noqa: BLE001  # who waits must not wait for nobody
-                self.runtime.outages.met(error)
+                self.runtime.outages.note_error(error)
                 continue
             for waiter, (ballot_id, after) in self._waiting.items():
                 if ends.get(ballot_id, 0) > after:

@@ -1,1 +1,1 @@
-"""Replies to messages: classification, processing of answers, the reply inbox."""
+"""Replies to messages: classification, processing of answers, auto replies, the reply inbox."""

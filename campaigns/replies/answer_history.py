@@ -98,12 +98,12 @@ def _sentence(row: asyncpg.Record) -> str:
             return f"They answered by {source}: “{' '.join(row['text'].split())}”, read as {label}." + _open(note)
         case "claim":
             by = f", written down by {note}" if note else ""
-            return f"{_counted(row)} counted as: {_with_comment(label, row)} (from {_sourced(source)}{by})."
+            return f"{_history_line(row)} counted as: {_with_comment(label, row)} (from {_sourced(source)}{by})."
         case "comment" | "comment_retracted" | "date_change":
             return _beside_answers(row, source)
         case "retraction":
             taken_back = _with_comment(label, row)
-            return f"{_counted(row)} no longer counted as: {taken_back} (taken back from {_sourced(source)})."
+            return f"{_history_line(row)} no longer counted as: {taken_back} (taken back from {_sourced(source)})."
         case kind:
             what = "All messages" if note == "all" else f"All {note} messages"
             where = {"person": "by text and email", "sms": "by text"}.get(row["channel"], f"by {row['channel']}")
@@ -125,8 +125,8 @@ def _beside_answers(row: asyncpg.Record, source: str) -> str:
     return f"About {about} they added{comment} (from {_sourced(source)})."
 
 
-def _counted(row: asyncpg.Record) -> str:
-    return KINDS[row["subject_kind"]].counted(row["subject_name"])
+def _history_line(row: asyncpg.Record) -> str:
+    return KINDS[row["subject_kind"]].history_line(row["subject_name"])
 
 
 def _sourced(source: str) -> str:

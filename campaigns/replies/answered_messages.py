@@ -33,7 +33,7 @@ class CampaignMessage:
         person_id: whom it was for.
         channel: `sms` or `email`.
         address: where it went.
-        sender: our number or mailbox that it came from; None where that is not known.
+        sender: our number or mailbox that it came from; None if that is not known.
         campaign_id: its campaign's id.
         subject: what it asked about.
     """
@@ -53,15 +53,15 @@ class AnsweredMessage:
 
     Attributes:
         message_id: its id.
-        person_id: whom it was for; None where only the address was known.
+        person_id: whom it was for; None if only the address was known.
         channel: `sms` or `email`.
         address: where it went.
-        sender: our number or mailbox that it came from; None where that is not known.
+        sender: our number or mailbox that it came from; None if that is not known.
         campaign_id: the campaign that it, or its conversation, belongs to; None for none.
         subject: what that asks about; None for none.
         transactional: whether it belongs to no step; then it takes no answers.
         menu: the digits it offered and the meaning of each.
-        content: its template, as JSON; None where it had none.
+        content: its template, as JSON; None if it had none.
         constants: the variables that were the same for everybody, as JSON; None likewise.
         variables: its own; those no longer kept are left out.
     """
@@ -130,7 +130,7 @@ async def find_answered_message(
 
 
 def asked_about(message: AnsweredMessage | None) -> Subject | None:
-    """Return what a reply to a message can answer; None where it takes no answers, or is not known."""
+    """Return what a reply to a message can answer; None if it takes no answers, or is not known."""
     return None if message is None or message.transactional else message.subject
 
 

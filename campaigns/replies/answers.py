@@ -25,21 +25,20 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal
 
-import asyncpg
-
 from campaigns.replies.answered_messages import (
     AnsweredMessage,
     asked_about,
     find_answered_message,
     find_campaign_message,
 )
-from campaigns.replies.ask_back import ask_back
+from campaigns.replies.auto_replies.ask_back import ask_back
 from campaigns.replies.classification import BESIDE, GENERAL, Classification
-from campaigns.replies.classification.named_answers import unsure
-from campaigns.replies.classification.take_back import TAKE_BACK
+from campaigns.replies.classification.answer_corrections import TAKE_BACK
+from campaigns.replies.classification.named_answers import as_unclear
 from campaigns.replies.open_asks import MessageChoice, choose_message
 from campaigns.replies.opt_outs import is_opted_out
-from campaigns.replies.reading_effect import obey, resume_by_reply
+from campaigns.replies.reading_effect import apply_to_messages, resume_by_reply
+from campaigns.replies.replies import NewReply, StoredReply, add_reply
 from campaigns.replies.reply_decision import classification_about, confidence_of, decide_reply, without_take_back
 from campaigns.replies.take_back import take_back_by_reply
 from campaigns.replies.text_classification import classify_text
@@ -95,7 +94,7 @@ class AnswerResult:
         reading: its reading.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         reply_id: its row among the replies, if it has one.
-        why_open: why staff have to look at it; None where nobody has to.
+        why_open: why staff have to look at it; None if nobody has to.
     """
 
     reading: str
@@ -119,13 +118,13 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     subject = asked_about(message)
     kept = None if choice.other else inbound.read
     read = await _read(db, inbound, kept or classify_text(inbound.text, message), message)
-    if choice.unsure:
-        read = unsure(read)
+    if choice.candidates:
+        read = as_unclear(read)
     if before is not None:
         return AnswerResult(read.reading, before["answer_id"], before["reply_id"], before["why_open"])
-    person_id, nobody = await _sender_of(db, inbound, message)
+    person_id, author_doubt = await _sender_of(db, inbound, message)
     if proven:
-        await obey(
+        await apply_to_messages(
             db, read.reading, channel=inbound.channel, address=inbound.address,
             written_to=message.address if message is not None and inbound.message_id is not None else None,
             source=f"{inbound.channel}_reply", message_id=message.message_id if message else None,
@@ -134,11 +133,11 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     if read.reading == TAKE_BACK and not (
         proven
         and message is not None
-        and nobody is None
+        and author_doubt is None
         and await take_back_by_reply(db, message, inbound.channel, inbound.received_at)
     ):
         read = without_take_back(read)
-    decision = decide_reply(read, subject, nobody, inbound.channel, inbound.received_at)
+    decision = decide_reply(read, subject, author_doubt, inbound.channel, inbound.received_at)
     answer_id: int | None = None
     if decision.meaning is not None and message is not None and subject is not None and person_id is not None:
         answer = Answer(
@@ -146,20 +145,19 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
             inbound.received_at, message.campaign_id, read.comment,
         )  # fmt: skip
         answer_id = await subject.record(db, answer)
-    why = decision.why_open if proven or read.reading == "reaction" else nobody
+    why = decision.why_open if proven or read.reading == "reaction" else author_doubt
     asked_until: datetime | None = None
     if why == "unclear" and message is not None and subject is not None and proven:
-        asked_until = await ask_back(db, message, inbound.text, read, choice.unsure, inbound.received_at)
-    patient = asked_until is not None and asked_until > inbound.received_at
-    if patient:
+        asked_until = await ask_back(db, message, inbound.text, read, choice.candidates, inbound.received_at)
+    if asked_until is not None and asked_until > inbound.received_at:
         why = None
-    reply_id = await db.fetchval(
-        SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        message.message_id if message else None, inbound.text, read.reading, read.rule, read.version,
-        subject.kind if subject else None, answer_id, why, inbound.received_at,
-        inbound.received_at if asked_until else None, asked_until if patient else None,
+    new = NewReply(
+        inbound_id=inbound.inbound_id, channel=inbound.channel, address=inbound.address, sender=inbound.senders[0],
+        person_id=person_id, message_id=message.message_id if message else None, text=inbound.text, read=read,
+        subject_kind=subject.kind if subject else None, answer_id=answer_id, why_open=why,
+        received_at=inbound.received_at, asked_until=asked_until,
     )  # fmt: skip
-    return AnswerResult(read.reading, answer_id, reply_id, why)
+    return AnswerResult(read.reading, answer_id, await add_reply(db, new), why)
 
 
 async def record_answer(
@@ -191,16 +189,16 @@ async def record_answer(
     return await subject.record(db, Answer(person_id, meaning, channel, actor.name, READ_BY_STAFF, *answered, comment))
 
 
-async def retract_answer(db: Connection, reply: asyncpg.Record, *, actor: Actor) -> None:
+async def retract_answer(db: Connection, reply: StoredReply, *, actor: Actor) -> None:
     """Take back the answer that a reply became, if it did.
 
     Args:
-        db: in the caller's transaction.
-        reply: has `answer_kind`, `answer_id` and `channel`.
+        db: in the transaction that locked it.
+        reply: the reply.
         actor: who takes it back.
     """
-    if reply["answer_id"] is not None:
-        await KINDS[reply["answer_kind"]].retract(db, reply["answer_id"], recorder=actor.name, channel=reply["channel"])
+    if reply.answer_kind is not None and reply.answer_id is not None:
+        await KINDS[reply.answer_kind].retract(db, reply.answer_id, recorder=actor.name, channel=reply.channel)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
@@ -244,11 +242,11 @@ async def _read(
 async def _sender_of(
     db: Connection, inbound: Inbound, message: AnsweredMessage | None
 ) -> tuple[int | None, str | None]:
-    """Return the author, and why they are not certain enough for a claim; None where they are."""
+    """Return the author, and why they are not certain enough for a claim; None if they are."""
     holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
     if message is None or message.person_id is None:
-        unsure = "no_message" if message is None else None
-        return (holders[0], unsure) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
+        doubt = "no_message" if message is None else None
+        return (holders[0], doubt) if len(holders) == 1 else (None, "shared_address" if holders else "unknown_sender")
     if holders == [message.person_id]:
         return message.person_id, None
     return None, "shared_address" if holders else "unknown_sender"

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from campaigns.replies.classification import REPEATED, Classification, OwnMail
 from campaigns.replies.classification.named_answers import read_named_mail
 from campaigns.replies.classification.rules import load_rules
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 SUBJECT: Final = "subject"
 """Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
@@ -27,7 +27,7 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
 
     Args:
         mail: the person's own words and subject.
-        doubt: why a machine may have written it; None where it did not. No machine writes a plain STOP, but machines
+        doubt: why a machine may have written it; None if it did not. No machine writes a plain STOP, but machines
             and lists add how to unsubscribe, so in their mail an opt-out has to stand alone; all else is unclear, and
             a machine's subject is not read.
     """
@@ -37,7 +37,7 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
     return read
 
 
-def read_about(read: Classification, text: str, subject: Subject) -> Classification:
+def read_about(read: Classification, text: str, subject: Answering) -> Classification:
     """Return the classification of a mail by what the message that it answers asked about.
 
     Args:
@@ -65,7 +65,7 @@ def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
 
     Args:
         mail: a person's own words, or a machine's.
-        doubt: why a machine may have written them; None where it did not.
+        doubt: why a machine may have written them; None if it did not.
     """
     return _classify(mail, doubt).reading == "opt_out"
 

@@ -1,8 +1,14 @@
 """Messages to one phone that still wait for an answer, and which of them a text answers.
 
-Mostly there is one, the latest. Where a question is open to the phone as well as something else, the text itself says
-which: by the letter behind its digit, by words that are an answer to one of them alone, or as the other one is answered
-already. What could answer several is asked back. Where the latest is transactional, nothing is open any more.
+Mostly one message waits: the latest. If a question and something else wait for one phone, the text decides, by the
+first of these rules that fits:
+
+1. The latest message is transactional: the text answers that, and nothing else is open any more.
+2. The text can be an answer to one message only: by the letter behind its digit ("1 B"), or by words that are an answer
+   to no other ("voted").
+3. The text can answer several, but all except one are answered already: it answers that one.
+4. The text can answer several that are not: its person is asked back.
+5. All that it can answer are answered already: it changes the answer to the latest of them.
 """
 
 from __future__ import annotations
@@ -43,12 +49,12 @@ class MessageChoice:
 
     Attributes:
         message: the message it answers; None for none.
-        unsure: where it could answer several: all of these.
+        candidates: where it could answer several: all of these.
         other: whether that is not the latest message.
     """
 
     message: AnsweredMessage | None
-    unsure: tuple[OpenAsk, ...] = ()
+    candidates: tuple[OpenAsk, ...] = ()
     other: bool = False
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "wrong_number", "unclear"})
 """Readings that staff have to act on, whatever the message asked about."""
@@ -37,37 +37,37 @@ COMMENT: Final = "comment"
 """Why staff have to look at an answer that has a question in its words."""
 
 
-def reason_for(reading: str | None, subject: Subject | None) -> str | None:
-    """Return why staff have to act on a reading; None where nobody has to.
+def reason_for(reading: str | None, subject: Answering | None) -> str | None:
+    """Return why staff have to act on a reading; None if nobody has to.
 
     Args:
         reading: the reading; None for none.
-        subject: what the message asked about; None where there is no message.
+        subject: what the message asked about; None if there is no message.
     """
     if reading in FOR_A_PERSON:
         return reading
     return None if subject is None else subject.why_open(reading)
 
 
-def why_open(read: Classification, subject: Subject | None, nobody: str | None, channel: str) -> str | None:
-    """Return why staff have to look at a reply that was read; None where nobody has to.
+def why_open(read: Classification, subject: Answering | None, author_doubt: str | None, channel: str) -> str | None:
+    """Return why staff have to look at a reply that was read; None if nobody has to.
 
     Args:
         read: its classification.
-        subject: what the answered message asked about; None where there is no message.
-        nobody: why its author is unknown; None where the author is known.
+        subject: what the answered message asked about; None if there is no message.
+        author_doubt: why its author is unknown; None if the author is known.
         channel: its channel. Emails may quote others, so an opt-out in one that says anything else needs a look.
     """
     if read.reading in {"opt_in", "reaction"}:
         return None
-    if read.rule == CANCEL and (nobody is None or read.reading == "opt_out"):
+    if read.rule == CANCEL and (author_doubt is None or read.reading == "opt_out"):
         return CANCEL
     if read.reading == "opt_out":
-        if nobody is None and (why := reason_for(read.also, subject)) is not None:
+        if author_doubt is None and (why := reason_for(read.also, subject)) is not None:
             return why
         return "opt_out" if channel == "email" and not read.alone else None
-    if nobody is not None:
-        return nobody
+    if author_doubt is not None:
+        return author_doubt
     readings = (read.reading, read.also)  # a wish for a call is told to whoever rings, low answer or not
     why = next((reading for reading in readings if reading in FOR_A_PERSON), None)
     why = why or reason_for(read.reading, subject) or reason_for(read.also, subject)

@@ -1,7 +1,9 @@
-"""Opt-outs by the links of messages, and their end."""
+"""Opt-outs: made by the links of messages, lifted by a link, a reply or staff; and who asked for messages again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from campaigns.replies.answered_messages import CampaignMessage, find_campaign_message
@@ -38,7 +40,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         )
 
 
-async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
+async def undo_opt_out(db: Connection, *, message_id: int, source: str) -> None:
     """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
     Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.
@@ -65,6 +67,20 @@ async def is_opted_out(db: Connection, channel: suppression.Medium, address: str
     """Tell whether an address has opted out."""
     suppressions = await suppression.active_suppressions(db, channel=channel, address=address)
     return any(stop.reason == Reason.OPTED_OUT for stop in suppressions)
+
+
+async def last_opt_ins(
+    db: Connection, channels: Sequence[str], addresses: Sequence[str]
+) -> Mapping[tuple[str, str], datetime]:
+    """Return when addresses last asked for messages; those that never did are left out.
+
+    Args:
+        db: a connection.
+        channels: the channel of each address.
+        addresses: normalised.
+    """
+    rows = await db.fetch(SQL["list_last_opt_ins"], channels, addresses)
+    return {(row["channel"], row["address"]): row["at"] for row in rows}
 
 
 def _where(message: CampaignMessage, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:

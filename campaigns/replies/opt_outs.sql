@@ -11,3 +11,11 @@ select exists (
   where s.channel = $1 and s.address = $2 and s.reason = 'opted_out'
     and e.source in ('link', 'unsubscribe') and person_of_message(e.message_id) = $3
 );
+
+-- name: list_last_opt_ins
+-- When an address last asked for messages.
+select r.channel, r.address, max(r.received_at) as at
+from unnest($1::text[], $2::text[]) as given (channel, address)
+join reply r using (channel, address)
+where r.reading = 'opt_in'
+group by r.channel, r.address;

@@ -14,6 +14,7 @@ from campaigns.replies.classification import Classification
 from campaigns.replies.classification.named_answers import CANCEL, read_words
 from campaigns.replies.open_reasons import COMMENT, reason_for
 from campaigns.replies.opt_outs import opt_out
+from campaigns.replies.replies import NewReply, add_reply
 from campaigns.subjects.answer import Answer
 from campaigns.subjects.subject import Subject
 from core.control_characters import without_controls
@@ -25,6 +26,8 @@ SQL: Final = load_queries(__file__)
 PRESSED_CONFIDENCE: Final = 0.95
 PRESSED_TWICE: Final = 0.8
 PRESSED_IN_HASTE: Final = 0.5
+BUTTON_VERSION: Final = "1"
+"""Version of the rules that a button is stored with: a page says what its buttons mean."""
 
 _REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
 """Buttons that mean the same on every page, and the reading of each."""
@@ -61,10 +64,13 @@ async def answer_link(
     why = reason_for(reading, subject)
     if why is None:
         return AnswerResult(reading, answer_id)
-    reply_id = await db.fetchval(
-        SQL["add_press"], inbound_id, message.address, message.sender or "", message.person_id, message_id, "", reading,
-        subject.kind, answer_id, why, at,
+    new = NewReply(
+        inbound_id=inbound_id, channel="link", address=message.address, sender=message.sender or "",
+        person_id=message.person_id, message_id=message_id, text="",
+        read=Classification(reading, "button", BUTTON_VERSION), subject_kind=subject.kind, answer_id=answer_id,
+        why_open=why, received_at=at,
     )  # fmt: skip
+    reply_id = await add_reply(db, new)
     return AnswerResult(reading, answer_id, reply_id, why)
 
 
@@ -96,15 +102,18 @@ async def comment_link(db: Connection, *, message_id: int, words: str, inbound_i
         await opt_out(db, message_id=message_id, everywhere=True, source="link")
     present = await db.fetchval(SQL["find_present_answer"], subject.kind, subject.subject_id, person_id)
     why = _wish_in(general, subject) or subject.why_open(present) or (COMMENT if "?" in comment else None)
-    reply_id = await db.fetchval(
-        SQL["add_press"], inbound_id, message.address, message.sender or "", person_id, message_id, comment, "comment",
-        subject.kind, answer_id, why, at,
+    new = NewReply(
+        inbound_id=inbound_id, channel="link", address=message.address, sender=message.sender or "",
+        person_id=message.person_id, message_id=message_id, text=comment,
+        read=Classification("comment", "button", BUTTON_VERSION), subject_kind=subject.kind, answer_id=answer_id,
+        why_open=why, received_at=at,
     )  # fmt: skip
+    reply_id = await add_reply(db, new)
     return AnswerResult("opt_out" if general.reading == "opt_out" else "comment", answer_id, reply_id, why)
 
 
 def _wish_in(read: Classification, subject: Subject) -> str | None:
-    """Return why staff have to look at a comment that asks for something; None where it asks for nothing."""
+    """Return why staff have to look at a comment that asks for something; None if it asks for nothing."""
     if read.rule == CANCEL:
         return CANCEL
     return reason_for(read.reading, subject) if read.reading != "unclear" else None

@@ -34,12 +34,12 @@ def address_about(channel: str, address: str, written_to: str | None) -> str:
     Args:
         channel: the reply's.
         address: the address that it came from.
-        written_to: where the message went that it answers; None where that is not known or not proven.
+        written_to: where the message went that it answers; None if that is not known or not proven.
     """
     return written_to if channel == "email" and written_to is not None else address
 
 
-async def obey(
+async def apply_to_messages(
     db: Connection,
     reading: str,
     *,
@@ -57,10 +57,10 @@ async def obey(
         reading: of the reply.
         channel: the reply's.
         address: the address that it came from, normalised.
-        written_to: where the message went that it answers; None where that is not known or not proven.
+        written_to: where the message went that it answers; None if that is not known or not proven.
         source: who decided: `sms_reply`, `email_reply`, `staff`.
-        message_id: the message that it answers; None where that is not known.
-        resume: resumes messages to the address it came from, for a START; None where none is lifted.
+        message_id: the message that it answers; None if that is not known.
+        resume: resumes messages to the address it came from, for a START; None if none is lifted.
     """
     about = address_about(channel, address, written_to)
     if reading == "opt_in" and resume is not None and about == address:

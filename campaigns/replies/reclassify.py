@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 import asyncpg
 import structlog
 
-from campaigns.replies.answered_messages import AnsweredMessage, asked_about
+from campaigns.replies.answered_messages import AnsweredMessage, ReplyChannel, asked_about
 from campaigns.replies.answers import retract_answer
 from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.classification.rules import load_rules
-from campaigns.replies.reading_effect import obey
+from campaigns.replies.reading_effect import apply_to_messages
+from campaigns.replies.replies import StoredReply
 from campaigns.replies.reply_decision import (
     ReplyDecision,
     classification_about,
@@ -29,11 +30,8 @@ from campaigns.replies.reply_decision import (
 )
 from campaigns.replies.text_classification import classify_text
 from campaigns.subjects.answer import Answer
-from campaigns.subjects.kinds import subject_of
-from campaigns.subjects.subject import Subject
 from core.access import Actor
 from core.audit import AuditAction, record
-from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
 
@@ -57,7 +55,7 @@ class Reclassified:
         rule: the rule of the new reading.
         changed: whether the reading changed, or whether it is an answer.
         answer_id: the answer it became (a claim about a ballot …), if it did.
-        why_open: why staff have to look at it now; None where nobody has to.
+        why_open: why staff have to look at it now; None if nobody has to.
     """
 
     reply_id: int
@@ -68,6 +66,38 @@ class Reclassified:
     changed: bool
     answer_id: int | None = None
     why_open: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _StaleReply:
+    """Reply by text or mail that older rules read.
+
+    Attributes:
+        reply: the reply.
+        channel: its channel.
+        message: the message that it answers; None if it answers none, or that is deleted.
+        author_doubt: why its author is not certain enough for an answer; None if they are.
+        started_since: whether its address has sent START since.
+    """
+
+    reply: StoredReply
+    channel: ReplyChannel
+    message: AnsweredMessage | None
+    author_doubt: str | None
+    started_since: bool
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        """Make one of its row."""
+        reply = StoredReply.of(row)
+        message = None
+        if reply.message_id is not None and reply.written_to is not None:
+            message = AnsweredMessage(
+                reply.message_id, row["recipient_id"], row["channel"], reply.written_to, None, row["campaign_id"],
+                reply.subject, row["transactional"], row["menu"] or {}, row["content"], row["constants"],
+                row["variables"] or {},
+            )  # fmt: skip
+        return cls(reply, row["channel"], message, row["author_doubt"], row["started_since"])
 
 
 async def reclassify(
@@ -103,78 +133,52 @@ async def reclassify(
 async def _reclassify(
     db: Connection, reply_id: int, version: str, actor: Actor, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
-    """Reclassify one reply; None where staff dealt with it meanwhile, or it answered a message that is deleted."""
+    """Reclassify one reply; None if staff dealt with it meanwhile, or it answered a message that is deleted."""
     async with db.transaction():
-        reply = await db.fetchrow(SQL["lock_stale"], reply_id, version)
-        if reply is None:
+        row = await db.fetchrow(SQL["lock_stale"], reply_id, version)
+        if row is None:
             return None
-        text = without_controls(reply["text"])
-        message = _message_of(reply)
-        read = OwnMail.of(text).read() if reply["channel"] == "email" else classify_text(text, message)
-        read = without_take_back(classification_about(read, text, message, reply["channel"]))
-        subject = asked_about(message)
-        decision = decide_reply(read, subject, reply["nobody"], reply["channel"], reply["received_at"])
-        changed = read.reading != reply["reading"] or (decision.meaning is None) != (reply["answer_id"] is None)
+        stale = _StaleReply.of(row)
+        reply, message = stale.reply, stale.message
+        read = OwnMail.of(reply.text).read() if stale.channel == "email" else classify_text(reply.text, message)
+        read = without_take_back(classification_about(read, reply.text, message, stale.channel))
+        decision = decide_reply(read, asked_about(message), stale.author_doubt, stale.channel, reply.received_at)
+        changed = read.reading != reply.reading or (decision.meaning is None) != (reply.answer_id is None)
         if changed and not dry_run:
-            return await _correct(db, reply, read, subject, decision, actor, at)
+            return await _correct(db, stale, read, decision, actor, at)
         if not dry_run:
             await db.execute(SQL["store_version"], reply_id, read.rule, version)
-        return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
-
-
-def _message_of(reply: asyncpg.Record) -> AnsweredMessage | None:
-    """Return the message that a reply answers; None where it answers none, or that is deleted."""
-    if reply["written_to"] is None:
-        return None
-    subject = None if reply["subject"] is None else subject_of(reply["subject"])
-    return AnsweredMessage(
-        reply["message_id"], reply["recipient_id"], reply["channel"], reply["written_to"], None, reply["campaign_id"],
-        subject, reply["transactional"], reply["menu"] or {}, reply["content"], reply["constants"],
-        reply["variables"] or {},
-    )  # fmt: skip
+        return Reclassified(reply_id, reply.text, reply.reading, read.reading, read.rule, changed=changed)
 
 
 async def _correct(
-    db: Connection,
-    reply: asyncpg.Record,
-    read: Classification,
-    subject: Subject | None,
-    decision: ReplyDecision,
-    actor: Actor,
-    at: datetime,
+    db: Connection, stale: _StaleReply, read: Classification, decision: ReplyDecision, actor: Actor, at: datetime
 ) -> Reclassified:
+    reply, message = stale.reply, stale.message
+    subject = asked_about(message)
     await retract_answer(db, reply, actor=actor)
     answer_id = None
-    if subject is not None and decision.meaning is not None:
-        answer_id = await subject.record(
-            db,
-            Answer(
-                reply["person_id"], decision.meaning, reply["channel"], "member", confidence_of(read),
-                reply["message_id"], reply["received_at"], reply["campaign_id"], read.comment,
-            ),
+    if subject is not None and message is not None and decision.meaning is not None and reply.person_id is not None:
+        answer = Answer(
+            reply.person_id, decision.meaning, stale.channel, "member", confidence_of(read), message.message_id,
+            reply.received_at, message.campaign_id, read.comment,
         )  # fmt: skip
-    by_email = reply["channel"] == "email"
+        answer_id = await subject.record(db, answer)
     # an unproven email changes nothing by itself; a proven one is about the address we wrote to
-    proven = not by_email or reply["message_id"] is not None
-    if proven and not reply["started_since"]:
-        await obey(
-            db, read.reading, channel=reply["channel"], address=reply["address"], written_to=reply["written_to"],
-            source=f"{reply['channel']}_reply", message_id=reply["message_id"],
+    proven = stale.channel != "email" or reply.message_id is not None
+    if proven and not stale.started_since:
+        await apply_to_messages(
+            db, read.reading, channel=stale.channel, address=reply.address, written_to=reply.written_to,
+            source=f"{stale.channel}_reply", message_id=reply.message_id,
         )  # fmt: skip
-    why = decision.why_open if proven else reply["why_open"]
+    why = decision.why_open if proven else reply.why_open
     await db.execute(
-        SQL["correct_reply"], reply["reply_id"], read.reading, read.rule, read.version,
+        SQL["correct_reply"], reply.reply_id, read.reading, read.rule, read.version,
         subject.kind if subject else None, answer_id, why,
     )  # fmt: skip
-    detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
-    await record(db, actor, AuditAction.REPLY_RECLASSIFIED, f"reply {reply['reply_id']}", detail, at=at)
+    detail = {"from": reply.reading, "to": read.reading, "rule": read.rule, "version": read.version}
+    await record(db, actor, AuditAction.REPLY_RECLASSIFIED, reply.label, detail, at=at)
     return Reclassified(
-        reply["reply_id"],
-        without_controls(reply["text"]),
-        reply["reading"],
-        read.reading,
-        read.rule,
-        True,
-        answer_id,
-        why,
-    )
+        reply.reply_id, reply.text, reply.reading, read.reading, read.rule, changed=True, answer_id=answer_id,
+        why_open=why,
+    )  # fmt: skip

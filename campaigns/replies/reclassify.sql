@@ -15,8 +15,9 @@ limit $3;
 -- applied whoever its author is, so why_open does not say whether the author is unknown: that is found out here. A
 -- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
-  r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.answer_kind, r.answer_id, r.why_open,
-  r.received_at, c.campaign_id, to_jsonb(subject) as subject, m.address as written_to, m.person_id as recipient_id,
+  r.reply_id, r.channel, r.address, r.sender, r.text, r.received_at, r.person_id, r.message_id, m.address as written_to,
+  to_jsonb(subject) as subject, r.reading, r.rule, r.why_open, r.state, r.answer_kind, r.answer_id,
+  c.campaign_id, m.person_id as recipient_id,
   m.message_id is not null and m.step_id is null as transactional,
   case
     when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
@@ -24,7 +25,7 @@ select
       then 'shared_address'
     when r.person_id is null then 'unknown_sender'
     when m.message_id is null then 'no_message'
-  end as nobody,
+  end as author_doubt,
   case when r.channel = 'sms' then menu_of(st.content, v.variables) end as menu, -- digits are offered in texts only
   st.content::text as content, st.constants::text as constants, v.variables,
   exists (

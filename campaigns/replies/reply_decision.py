@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
 from campaigns.replies.classification import GENERAL, Classification, restrict
-from campaigns.replies.classification.take_back import TAKE_BACK
+from campaigns.replies.classification.answer_corrections import TAKE_BACK
 from campaigns.replies.mail_classification import read_about
 from campaigns.replies.open_reasons import why_open
 from campaigns.replies.text_classification import about_nothing
-from campaigns.subjects.subject import Subject
+from campaigns.subjects.answering import Answering
 
 BY_DIGIT: Final = 0.95
 READ_BY_RULE: Final = 0.85
@@ -23,8 +23,8 @@ class ReplyDecision:
     """Decision about a reply that was read.
 
     Attributes:
-        meaning: the answer to record; None where it is none, or none that counts.
-        why_open: why staff have to look at it; None where nobody has to.
+        meaning: the answer to record; None if it is none, or none that counts.
+        why_open: why staff have to look at it; None if nobody has to.
     """
 
     meaning: str | None
@@ -39,7 +39,7 @@ def classification_about(
     Args:
         read: a text's by `classify_text`, with the same message; a mail's as it came, when the message was not known.
         text: the text, or the person's own words in a mail, as stored.
-        message: the message it answers; None where there is none.
+        message: the message it answers; None if there is none.
         channel: the reply's.
     """
     subject = asked_about(message)
@@ -57,24 +57,24 @@ def without_take_back(read: Classification) -> Classification:
 
 
 def decide_reply(
-    read: Classification, subject: Subject | None, nobody: str | None, channel: str, received_at: datetime
+    read: Classification, subject: Answering | None, author_doubt: str | None, channel: str, received_at: datetime
 ) -> ReplyDecision:
     """Decide which answer a reply is, if it is one, and whether staff have to look at it.
 
     Args:
         read: its classification, by what the message that it answers asked about.
-        subject: what that message asked about; None where there is no message.
-        nobody: why its author is unknown; None where the author is known.
+        subject: what that message asked about; None if there is no message.
+        author_doubt: why its author is unknown; None if the author is known.
         channel: the reply's.
         received_at: when it came; aware. An answer before the subject opens, or after it closes, does not count.
     """
     meaning = None
-    if subject is not None and nobody is None and read.answer in subject.meanings:
-        outside = subject.outside(received_at)
-        if outside is not None:
-            return ReplyDecision(None, outside)
+    if subject is not None and author_doubt is None and read.answer in subject.meanings:
+        not_counted = subject.why_not_counted(received_at)
+        if not_counted is not None:
+            return ReplyDecision(None, not_counted)
         meaning = read.answer
-    return ReplyDecision(meaning, why_open(read, subject, nobody, channel))
+    return ReplyDecision(meaning, why_open(read, subject, author_doubt, channel))
 
 
 def confidence_of(read: Classification) -> float:

@@ -11,16 +11,17 @@ import asyncpg
 
 from campaigns.replies.answers import record_answer, retract_answer
 from campaigns.replies.classification import GENERAL
-from campaigns.replies.classification.take_back import corrected
+from campaigns.replies.classification.answer_corrections import corrected
 from campaigns.replies.opt_outs import lift_opt_out
-from campaigns.replies.reading_effect import address_about, obey
-from campaigns.subjects.kinds import KINDS, MEANINGS, subject_of
+from campaigns.replies.reading_effect import address_about, apply_to_messages
+from campaigns.replies.replies import StoredReply, lock_reply, mark_closed, no_reply
+from campaigns.subjects.kinds import KINDS, MEANINGS
 from campaigns.subjects.subject import Subject
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
-from core.errors import Conflict, InputError, NotFound
+from core.errors import Conflict, InputError
 
 SQL: Final = load_queries(__file__)
 
@@ -40,7 +41,7 @@ class ShownReply:
         text: its text; "" for a button, and for a mail or text in which there are no words.
         reading: its present reading.
         rule: the rule that gave it.
-        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" where it is not.
+        why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" if it is not.
         message_id: the message it answers.
         person_id: its author, where that is certain.
         external_id: their membership number.
@@ -76,7 +77,7 @@ class ShownReply:
 
     @property
     def about(self) -> str:
-        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" where that is unknown."""
+        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" if that is unknown."""
         return f"the {self.subject_kind} {self.subject}" if self.subject else ""
 
 
@@ -109,7 +110,7 @@ class ReplyThread:
         reply: the reply; its `why_open` is "" where it is not open.
         state: `open`, `asked` (its author was asked back, and may answer first) or `closed`.
         closed_at: when it was closed; aware.
-        closed_by: who closed it; None where nobody had to.
+        closed_by: who closed it; None if nobody had to.
         readings: every reading it has had, oldest first.
         others: up to ten other replies from that address, latest first: time, text, reading.
     """
@@ -163,7 +164,7 @@ async def reply_thread(db: Connection, reply_id: int) -> ReplyThread:
     """
     row = await db.fetchrow(SQL["find_reply"], reply_id)
     if row is None:
-        raise _no_reply(reply_id)
+        raise no_reply(reply_id)
     others = await db.fetch(SQL["list_other_replies"], row["channel"], row["address"], reply_id)
     return ReplyThread(
         _reply(row),
@@ -205,10 +206,9 @@ async def close_reply(db: Connection, reply_id: int, *, actor: Actor, at: dateti
         NotFound: no such reply.
     """
     async with db.transaction():
-        reply = await _lock(db, reply_id)
-        if reply["state"] == "closed":
+        if (await lock_reply(db, reply_id)).state == "closed":
             return False
-        await db.execute(SQL["close_reply"], reply_id, at, actor.name)
+        await mark_closed(db, reply_id, actor=actor, at=at)
         await record(db, actor, AuditAction.REPLY_CLOSED, f"reply {reply_id}", at=at)
     return True
 
@@ -237,29 +237,26 @@ async def read_by_staff(
         Conflict: it would be an answer, but its author or what it answers is unknown, or that is not answered so.
     """
     async with db.transaction():
-        reply = await _lock(db, reply_id)
-        subject = subject_of(reply["subject"]) if reply["subject"] is not None else None
+        reply = await lock_reply(db, reply_id)
+        subject = reply.subject
         _check_reading(reading, subject)
-        whose = person_id or reply["person_id"]
-        answers = reading not in GENERAL
-        if answers:
-            _refuse_unknown(reply, whose, reading)
+        answered = None if reading in GENERAL else _answered(reply, person_id or reply.person_id, reading)
         await retract_answer(db, reply, actor=actor)
         answer_id = None
-        if answers:
+        if answered is not None:
+            message_id, whose = answered
             answer_id = await record_answer(
-                db, message_id=reply["message_id"], person_id=whose, meaning=reading, channel=reply["channel"],
-                actor=actor, at=reply["received_at"], comment=_words_beside(reply, subject, reading),
+                db, message_id=message_id, person_id=whose, meaning=reading, channel=reply.channel, actor=actor,
+                at=reply.received_at, comment=_words_beside(reply, reading),
             )  # fmt: skip
-        if reply["channel"] != "link":  # another reading alone never undoes an opt-out
-            await obey(
-                db, reading, channel=reply["channel"], address=reply["address"], written_to=reply["written_to"],
-                source="staff", message_id=reply["message_id"],
-                resume=partial(lift_opt_out, source="staff", actor=actor),
+        if reply.channel != "link":  # another reading alone never undoes an opt-out
+            await apply_to_messages(
+                db, reading, channel=reply.channel, address=reply.address, written_to=reply.written_to, source="staff",
+                message_id=reply.message_id, resume=partial(lift_opt_out, source="staff", actor=actor),
             )  # fmt: skip
         kind = subject.kind if subject is not None and answer_id is not None else None
         await db.execute(SQL["correct_reply"], reply_id, reading, person_id, kind, answer_id, at, actor.name)
-        detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
+        detail = {"from": reply.reading, "to": reading, "rule": reply.rule}
         await record(db, actor, AuditAction.REPLY_CORRECTED, f"reply {reply_id}", detail, at=at)
     return answer_id
 
@@ -283,28 +280,28 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datet
         Conflict: no rule read an opt-out in it, or the address was opted out otherwise.
     """
     async with db.transaction():
-        reply = await _lock(db, reply_id)
-        if reply["reading"] != "opt_out" or reply["rule"] in {"staff", "provider", "button"}:
+        reply = await lock_reply(db, reply_id)
+        if reply.reading != "opt_out" or reply.channel == "link" or reply.rule in {"staff", "provider", "button"}:
             raise Conflict(
                 f"Reply {reply_id} was not read as an opt-out by a rule, so there is nothing to undo.",
                 remedy=f"To read it as a START, which lifts an opt-out: muster replies read {reply_id} opt_in",
             )
-        address = address_about(reply["channel"], reply["address"], reply["written_to"])
-        source = f"{reply['channel']}_reply"
-        if not await db.fetchval(SQL["has_caused_opt_out"], reply["channel"], address, source, reply["message_id"]):
+        address = address_about(reply.channel, reply.address, reply.written_to)
+        source = f"{reply.channel}_reply"
+        if not await db.fetchval(SQL["has_caused_opt_out"], reply.channel, address, source, reply.message_id):
             raise Conflict(
                 "This reply is not the only cause of the opt-out: they have opted out in another way, too.",
                 remedy="See it with: muster suppression show ADDRESS",
             )
-        await lift_opt_out(db, reply["channel"], address, "staff", actor)
+        await lift_opt_out(db, reply.channel, address, "staff", actor)
         await db.execute(SQL["reopen_reply"], reply_id)
-        await record(db, actor, AuditAction.REPLY_OPT_OUT_UNDONE, f"reply {reply_id}", {"rule": reply["rule"]}, at=at)
+        await record(db, actor, AuditAction.REPLY_OPT_OUT_UNDONE, f"reply {reply_id}", {"rule": reply.rule}, at=at)
     return address
 
 
-def _words_beside(reply: asyncpg.Record, subject: Subject | None, reading: str) -> str:
+def _words_beside(reply: StoredReply, reading: str) -> str:
     """Return the words of a reply beside the answer that staff read in it: none of "4", all of no such answer."""
-    text = without_controls(reply["text"])
+    text, subject = reply.text, reply.subject
     if subject is None or not subject.reads_answers:
         return text
     menu = dict.fromkeys("0123456789", reading)  # whichever digit they sent, staff say what it means
@@ -323,29 +320,19 @@ def _check_reading(reading: str, subject: Subject | None) -> None:
         raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(possible))}.")
 
 
-def _refuse_unknown(reply: asyncpg.Record, whose: int | None, reading: str) -> None:
-    """Refuse an answer if its author is unknown, or what it answers.
+def _answered(reply: StoredReply, whose: int | None, reading: str) -> tuple[int, int]:
+    """Return the message that a reply answers, and whose answer it is.
 
     Raises:
-        Conflict: with how to record it anyway.
+        Conflict: either is unknown; with how to record the answer anyway.
     """
-    if reply["subject"] is None:
+    if reply.subject is None or reply.message_id is None:
         raise Conflict(
             "This reply answers no message of a campaign, so what it is about is not known.",
             remedy=" ".join(
-                kind.unknown_remedy(reply["reply_id"]) for kind in KINDS.values() if reading in kind.common_meanings
+                kind.unknown_remedy(reply.reply_id) for kind in KINDS.values() if reading in kind.common_meanings
             ),
         )
     if whose is None:
         raise Conflict("It is not known who wrote this reply.", remedy="Name the person with --person.")
-
-
-async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:
-    row = await db.fetchrow(SQL["lock_reply"], reply_id)
-    if row is None:
-        raise _no_reply(reply_id)
-    return row
-
-
-def _no_reply(reply_id: int) -> NotFound:
-    return NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
+    return reply.message_id, whose

@@ -55,24 +55,6 @@ where channel = $1 and address = $2 and reply_id <> $3
 order by reply_id desc
 limit 10;
 
--- name: lock_reply
--- Locks a reply, for one member of staff at a time, with the address of the message it answers, and what that asked
--- about.
-select
-  r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.answer_kind, r.answer_id, r.state, r.received_at,
-  r.text, m.address as written_to, to_jsonb(subject) as subject
-from reply r
-left join message_any m on m.message_id = r.message_id
-left join message_any began on began.message_id = conversation_of(r.message_id)
-left join campaign c on c.campaign_id = began.campaign_id
-left join subject using (subject_kind, subject_id)
-where r.reply_id = $1
-for update of r;
-
--- name: close_reply
--- Closes a reply, with who did it and when; a second close changes nothing.
-update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
-
 -- name: correct_reply
 -- Replaces the rule's reading by that of staff; the audit keeps both.
 update reply

@@ -12,13 +12,13 @@ from datetime import datetime
 from email.utils import parseaddr
 from typing import Final
 
-import asyncpg
-
+from campaigns.replies.answered_messages import ReplyChannel
+from campaigns.replies.replies import StoredReply, lock_reply, mark_closed
 from core.access import Actor
 from core.addresses import normalise_email
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
-from core.errors import AddressError, Conflict, InputError, NotFound
+from core.errors import AddressError, Conflict, InputError
 from core.settings import Settings
 from messaging import suppression
 from messaging.content.segments import MAX_TEXT_LENGTH, sanitise
@@ -37,7 +37,7 @@ class MailThread:
     """Fields of the mail that is answered, by which mail programs show the staff reply in its thread.
 
     Attributes:
-        message_id: the mail's own Message-ID; "" where it is not known.
+        message_id: the mail's own Message-ID; "" if it is not known.
         earlier: Message-IDs of its thread, oldest first.
         subject: its subject.
     """
@@ -56,13 +56,28 @@ class MailThread:
 
 @dataclass(frozen=True, slots=True)
 class StaffReply:
-    """Staff reply, and what became of it; its text is None where that is no longer kept."""
+    """Staff reply, and what became of it; its text is None if that is no longer kept."""
 
     message_id: int
     at: datetime
     by: str
     text: str | None
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """Message that a reply answers; each of its fields is None if that is not known or no longer kept.
+
+    Attributes:
+        channel: by which it went.
+        sender_id: from which sender.
+        about: the campaign's message with which the conversation began.
+    """
+
+    channel: ReplyChannel | None
+    sender_id: int | None
+    about: int | None
 
 
 async def send_staff_reply(
@@ -86,27 +101,26 @@ async def send_staff_reply(
     """
     if not text.strip():
         raise InputError("The answer is empty.", remedy=f'muster replies answer {reply_id} "Thank you for …"')
-    reply = await db.fetchrow(SQL["lock_reply"], reply_id)
-    if reply is None:
-        raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
-    channel, address = reply["channel"], _address(reply)
+    reply = await lock_reply(db, reply_id)
+    answered = await _answered_by(db, reply)
+    channel, address = _address(reply, answered)
     await _refuse_suppressed(db, reply, channel, address)
     if channel == "sms" and (length := len(sanitise(text.strip()).text)) > MAX_TEXT_LENGTH:
         raise InputError(
             f"This answer has {length:,} characters, and no provider takes a text of more than {MAX_TEXT_LENGTH:,}.",
             remedy="Shorten it, or send it in two answers.",
         )
-    subject = thread.reply_subject(settings.named) if channel == "email" else ""
+    subject = thread.reply_subject(settings.organisation_name) if channel == "email" else ""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     message = NewMessage(
-        MessageKind.STAFF_REPLY, channel, address, await _sender(db, settings, reply, channel),
-        Contents(text.strip(), subject), actor.name, reply["person_id"],
+        MessageKind.STAFF_REPLY, channel, address, await _sender(db, settings, reply, answered),
+        Contents(text.strip(), subject), actor.name, reply.person_id,
         reference=f"reply {reply_id}: {digest}", in_reply_to=thread.message_id or None, thread=thread.earlier,
-        about=reply["about"],
+        about=answered.about,
     )  # fmt: skip
     message_id = await send_to(db, message, at=at)
-    await db.execute(SQL["close_reply"], reply_id, at, actor.name)
-    await record(db, actor, AuditAction.REPLY_ANSWERED, f"reply {reply_id}", {"message_id": message_id}, at=at)
+    await mark_closed(db, reply_id, actor=actor, at=at)
+    await record(db, actor, AuditAction.REPLY_ANSWERED, reply.label, {"message_id": message_id}, at=at)
     return next(sent for sent in await staff_replies_to(db, reply_id) if sent.message_id == message_id)
 
 
@@ -133,47 +147,55 @@ async def staff_replies_to(db: Connection, reply_id: int) -> list[StaffReply]:
     return [StaffReply(**row) for row in await db.fetch(SQL["list_staff_replies"], f"reply {reply_id}: ")]
 
 
-def _address(reply: asyncpg.Record) -> str:
-    """Return where to answer.
+async def _answered_by(db: Connection, reply: StoredReply) -> _Answered:
+    """Return the message that a reply answers, as far as it is known."""
+    row = None if reply.message_id is None else await db.fetchrow(SQL["find_thread"], reply.message_id)
+    return _Answered(None, None, None) if row is None else _Answered(**row)
+
+
+def _address(reply: StoredReply, answered: _Answered) -> tuple[ReplyChannel, str]:
+    """Return where to answer, and by which channel: to a button by that of the message it answers.
 
     Raises:
-        Conflict: the reply's sender is no address.
+        Conflict: the reply's sender is no address, or the message with its button is no longer kept.
     """
-    address: str = reply["address"] or ""
-    if reply["channel"] == "sms" and address.startswith("+"):
-        return address
+    channel = answered.channel if reply.channel == "link" else reply.channel
+    elsewhere = f"Answer in another way, and then: muster replies close {reply.reply_id}"
+    if channel is None:
+        raise Conflict("The message with this button is no longer kept.", remedy=elsewhere)
+    if channel == "sms" and reply.address.startswith("+"):
+        return channel, reply.address
     try:
-        return normalise_email(address)
+        return channel, normalise_email(reply.address)
     except AddressError:
         raise Conflict(
-            f"Nobody can answer “{address}”: that is no phone number or mailbox.",
-            remedy=f"Answer in another way, and then: muster replies close {reply['reply_id']}",
+            f"Nobody can answer “{reply.address}”: that is no phone number or mailbox.", remedy=elsewhere
         ) from None
 
 
-async def _refuse_suppressed(db: Connection, reply: asyncpg.Record, channel: suppression.Medium, address: str) -> None:
+async def _refuse_suppressed(db: Connection, reply: StoredReply, channel: suppression.Medium, address: str) -> None:
     """Refuse to answer somebody to whom messages are stopped.
 
     Raises:
         Conflict: with why, and what can be done.
     """
     stops = await suppression.active_suppressions(db, channel=channel, address=address)
-    if reply["person_id"] is not None:
-        stops += await suppression.active_suppressions(db, channel="person", address=str(reply["person_id"]))
+    if reply.person_id is not None:
+        stops += await suppression.active_suppressions(db, channel="person", address=str(reply.person_id))
     for stop in stops:
         if stop.purpose == "all":
             raise Conflict(
                 f"Nothing is sent to {address}. {sentence(stop.reason)}",
                 remedy="If they want messages again, read their reply as such first: "
-                f"muster replies read {reply['reply_id']} opt_in. Or answer in another way, such as by ringing them.",
+                f"muster replies read {reply.reply_id} opt_in. Or answer in another way, such as by ringing them.",
             )
 
 
-async def _sender(db: Connection, settings: Settings, reply: asyncpg.Record, channel: str) -> int:
+async def _sender(db: Connection, settings: Settings, reply: StoredReply, answered: _Answered) -> int:
     """Return the sender that the reply came to; for an email that of the message it answers, or the usual one."""
-    if channel == "sms" and not reply["pressed"]:
-        return await find_sender(db, "sms", [reply["sender"]])
-    if reply["sender_id"] is not None:
-        return int(reply["sender_id"])
+    if reply.channel == "sms":
+        return await find_sender(db, "sms", [reply.sender])
+    if answered.sender_id is not None:
+        return answered.sender_id
     name, mailbox = parseaddr(settings.email_from)
     return await use_sender(db, "email", mailbox, name=name)

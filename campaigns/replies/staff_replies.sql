@@ -1,17 +1,10 @@
--- name: lock_reply
--- Locks a reply, for one staff reply at a time. To a button it goes by the channel of the message that it answers.
+-- name: find_thread
+-- The channel and sender of the message that a reply answers, and the campaign's message with which that conversation began.
 select
-  r.reply_id, case r.channel when 'link' then m.channel else r.channel end as channel, r.channel = 'link' as pressed,
-  r.address, r.sender, r.person_id, m.sender_id,
-  (select began.message_id from message_any began where began.message_id = conversation_of(r.message_id) and began.step_id is not null) as about
-from reply r
-left join message_any m on m.message_id = r.message_id
-where r.reply_id = $1
-for update of r;
-
--- name: close_reply
--- Closes the reply: it has been answered.
-update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state <> 'closed';
+  m.channel, m.sender_id,
+  (select began.message_id from message_any began where began.message_id = conversation_of($1) and began.step_id is not null) as about
+from message_any m
+where m.message_id = $1;
 
 -- name: list_failed
 -- The replies that a staff reply closed, or staff since it was asked for, and that have it no more. The index on transactional

@@ -11,12 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.replies.answered_messages import AnsweredMessage, find_campaign_message
-from campaigns.replies.ask_back import send_words
-from campaigns.replies.automatic_texts import how_to_answer
+from campaigns.replies.auto_replies.taken_back import confirm_taken_back
 from campaigns.subjects.answer import AnswerChannel
 from campaigns.subjects.subject import Subject
 from core.db import Connection, load_queries
-from messaging.content.translations import wording
 
 SQL: Final = load_queries(__file__)
 
@@ -85,18 +83,10 @@ async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: 
     if subject is None or person_id is None:
         return False
     answer = await subject.standing_answer(db, message.message_id, person_id)
-    if answer is None or subject.outside(at) is not None:
+    if answer is None or subject.why_not_counted(at) is not None:
         return False
     await _take_back(db, subject, person_id, (answer.answer_id, *answer.comment_ids), channel, at)
-    known = await db.fetchrow(SQL["find_language_and_answer"], person_id, subject.kind, subject.subject_id)
-    assert known is not None
-    words = wording(known["language"], subject.kind)
-    if known["answer"] is not None:
-        label = subject.words(known["language"])[f"answer_{known['answer']}"]
-        text = words["undone_to"].format(answer=label)
-    else:
-        text = words["took_back"].format(asks=how_to_answer(subject, message, known["language"]) or "")
-    await send_words(db, message, subject, text.strip(), words["took_back_subject"], at)
+    await confirm_taken_back(db, message, subject, person_id, at)
     return True
 
 

@@ -24,10 +24,3 @@ where person_id = $1 and state = 'open' and answer_kind = $2 and answer_id = any
 -- name: forget_words
 -- Empties the words of a comment that its author has taken back.
 update reply set text = '' where channel = 'link' and answer_kind = $1 and answer_id = $2 and text <> '';
-
--- name: find_language_and_answer
--- The language of a person, and their present answer about a subject.
-select p.language, s.status as answer
-from person p
-left join subject_status s on s.subject_kind = $2 and s.subject_id = $3 and s.person_id = p.person_id
-where p.person_id = $1;

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from campaigns.replies.answered_messages import AnsweredMessage, asked_about
-from campaigns.replies.automatic_texts import automatic_texts
+from campaigns.replies.asking_words import possible_texts
 from campaigns.replies.classification import GENERAL, Classification, classify_reply, restrict
 from campaigns.replies.classification.named_answers import read_named_answer
 
@@ -17,14 +17,14 @@ def classify_text(text: str, message: AnsweredMessage | None) -> Classification:
 
     Args:
         text: as stored.
-        message: the message it answers; None where there is none.
+        message: the message it answers; None if there is none.
     """
     subject = asked_about(message)
     if message is None or subject is None:
         return about_nothing(classify_reply(text), message)
     if subject.reads_answers:
         menu = message.menu
-        sent = (*message.sent_words(), *automatic_texts(text, subject, message))
+        sent = (*message.sent_words(), *possible_texts(text, subject, message))
         return read_named_answer(text, sent, lambda own: subject.reads(own, menu))
     possible = GENERAL | subject.meanings
     return restrict(classify_reply(text, message.menu, message.sent_words(), possible), possible)
@@ -35,7 +35,7 @@ def about_nothing(read: Classification, message: AnsweredMessage | None) -> Clas
 
     Args:
         read: by rules that know all readings.
-        message: the transactional message that it answers; None where it answers nothing that is known.
+        message: the transactional message that it answers; None if it answers nothing that is known.
     """
     return restrict(read, GENERAL) if message is not None and message.transactional else read
 
@@ -46,7 +46,7 @@ def to_json(read: Classification) -> dict[str, Any]:
 
 
 def from_json(kept: Mapping[str, Any] | None) -> Classification | None:
-    """Return the classification that `to_json` made, also by another version; None where there is none."""
+    """Return the classification that `to_json` made, also by another version; None if there is none."""
     if kept is None:
         return None
     known = {field.name for field in fields(Classification)}

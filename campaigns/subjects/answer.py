@@ -92,8 +92,8 @@ class SubjectStatus:
 
     Attributes:
         figures: what `muster campaign status --json` says beside the steps.
-        sentence: the same in words; "" where there is nothing to say.
-        answers: the answers by unit; None where they are not shown beside the campaign.
+        sentence: the same in words; "" if there is nothing to say.
+        answers: the answers by unit; None if they are not shown beside the campaign.
     """
 
     figures: Mapping[str, Any] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from campaigns.subjects.answer import Answer, AnswerChannel, StandingAnswer, Sub
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf, Population
 from campaigns.subjects.subject import Subject
+from core.access import Actor
 from core.db import Connection
 from core.errors import Conflict
 from core.plurals import verb
@@ -50,11 +51,11 @@ class BallotSubject(Subject):
     variable: ClassVar = BALLOT
     table: ClassVar = BallotSpec
     common_meanings: ClassVar = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
-    for_a_person: ClassVar = frozenset({"no_ballot_paper"})
+    needs_staff: ClassVar = frozenset({"no_ballot_paper"})
     common_presses: ClassVar = MappingProxyType(
         {"voted": "voted", "not_yet": "not_voted", "no_ballot_paper": "no_ballot_paper"}
     )
-    others: ClassVar = OTHERS
+    further_requests: ClassVar = OTHERS
 
     @property
     def last_posting_at(self) -> datetime | None:
@@ -90,13 +91,14 @@ class BallotSubject(Subject):
         *,
         name: str,
         title: str,
+        actor: Actor,
         now: datetime,
     ) -> None:
         """Make the file's ballot, or check that the one of that name is the same."""
         if not isinstance(own, BallotSpec) or own.name != name:
             return
         if name not in await ballot_names(db):
-            await create_ballot(db, own, time_zone=settings.time_zone)
+            await create_ballot(db, own, actor=actor, time_zone=settings.time_zone)
         elif not (await get_ballot(db, name)).is_made_from(own, time_zone=settings.time_zone):
             raise Conflict(
                 f"There is already a ballot {name}, with other dates or another threshold than in the file.",
@@ -123,7 +125,7 @@ class BallotSubject(Subject):
         return "the filter finds nobody in the electorate of the ballot"
 
     @property
-    def see_population(self) -> str:
+    def population_hint(self) -> str:
         """Return how to see its electorate."""
         return f"See who may vote with: muster ballot show {self.name}; whom you have with: muster people count"
 
@@ -203,7 +205,7 @@ class BallotSubject(Subject):
         )
 
     @classmethod
-    def counted(cls, name: str) -> str:
+    def history_line(cls, name: str) -> str:
         """Return the beginning of a line of a member's history."""
         return f"In the ballot {name} they are"
 
@@ -238,7 +240,7 @@ class BallotSubject(Subject):
         )
 
     def _phase(self, now: datetime) -> VotePhase:
-        return _PHASES[self.outside(now)]
+        return _PHASES[self.why_not_counted(now)]
 
     def _date(self, name: str) -> datetime | None:
         at: str | None = self.details[name]

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.subjects.page import MemberPage, PageReader, after_stop, requests, resume_button, stopped_note
 from campaigns.subjects.subject import Subject
+from core.access import Actor
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.setting_types import Zone
@@ -39,7 +40,7 @@ class NoticeSubject(Subject):
     """Notice that a campaign sends; each belongs to one campaign."""
 
     kind: ClassVar = "notice"
-    named: ClassVar = False
+    is_named_in_files: ClassVar = False
     table: ClassVar = NoticeSpec
 
     @property
@@ -63,7 +64,15 @@ class NoticeSubject(Subject):
 
     @classmethod
     async def ensure(
-        cls, db: Connection, own: SpecTable | None, settings: Settings, *, name: str, title: str, now: datetime
+        cls,
+        db: Connection,
+        own: SpecTable | None,
+        settings: Settings,
+        *,
+        name: str,
+        title: str,
+        actor: Actor,
+        now: datetime,
     ) -> None:
         """Make the notice of a campaign; what its file leaves out is the campaign's, or the organisation's."""
         spec = own if isinstance(own, NoticeSpec) else NoticeSpec()
@@ -82,7 +91,7 @@ class NoticeSubject(Subject):
             heading="notice",
             lines=["need_not_answer"],
             note=note or stopped_note(reader),
-            others=requests(reader, self.others),
+            others=requests(reader, self.further_requests),
             undo=resume_button(reader),
             greet=True,
             has_decoys=True,
@@ -90,4 +99,4 @@ class NoticeSubject(Subject):
 
     def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
         """Return the page after a request: only an end to messages can be asked for."""
-        return after_stop() if press in self.others else self.page(reader, now)
+        return after_stop() if press in self.further_requests else self.page(reader, now)

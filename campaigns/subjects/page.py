@@ -163,7 +163,7 @@ def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> l
 
 
 def resume_button(reader: PageReader) -> str | None:
-    """Return the button that lets messages come again; None where nothing was stopped on a page."""
+    """Return the button that lets messages come again; None if nothing was stopped on a page."""
     return "undo_stop" if reader.stopped_by_link else None
 
 

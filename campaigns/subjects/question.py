@@ -14,6 +14,7 @@ from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, Standi
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf
 from campaigns.subjects.subject import Subject
+from core.access import Actor
 from core.db import Connection, load_queries
 from core.errors import Conflict
 from core.plurals import plural
@@ -60,7 +61,7 @@ class QuestionSubject(Subject):
     kind: ClassVar = "question"
     variable: ClassVar = QUESTION
     table: ClassVar = QuestionSpec
-    others: ClassVar = OTHERS
+    further_requests: ClassVar = OTHERS
     reads_answers: ClassVar = True
 
     @property
@@ -103,13 +104,14 @@ class QuestionSubject(Subject):
         *,
         name: str,
         title: str,  # noqa: ARG003
+        actor: Actor,
         now: datetime,
     ) -> None:
         """Make the file's question, or check that the one of that name is the same."""
         if not isinstance(own, QuestionSpec) or own.name != name:
             return
         if name not in await question_names(db):
-            await create_question(db, own, now, time_zone=settings.time_zone)
+            await create_question(db, own, now, actor=actor, time_zone=settings.time_zone)
         elif not (await get_question(db, name)).is_made_from(own, time_zone=settings.time_zone):
             raise Conflict(
                 f"There is already a question {name}, with other words, answers or dates than in the file.",
@@ -235,7 +237,7 @@ class QuestionSubject(Subject):
         return None if present is None else StandingAnswer(present.response_id, present.at, present.comment_ids)
 
     @classmethod
-    def counted(cls, name: str) -> str:
+    def history_line(cls, name: str) -> str:
         """Return the beginning of a line of a person's history."""
         return f"In the question {name} they are"
 

@@ -34,7 +34,7 @@ async def find_high_water_mark(
         writers_timeout: seconds to wait for open writers.
 
     Returns:
-        By table; None where a writer has not ended in that time (a long import, an archive run).
+        By table; None if a writer has not ended in that time (a long import, an archive run).
     """
     heads = await ends(db, sources)
     tables = list(sources)

@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from core.db.pool import Connection, Pool, explained, open_pool
+from core.db.logins import Login
+from core.db.pool import SETTING, Connection, Pool, explained, open_pool
 from core.errors import Conflict, SettingsError
 
 OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api")
 """Packages that own tables."""
+_READABLE: Final = "select has_table_privilege(to_regclass('public.schema_migrations'), 'select')"
+_LOCK_TIMEOUT: Final = 3
+"""Seconds that a migration waits for a table, for whatever comes after it waits as long; then it is tried again."""
+_PAUSE_SECONDS: Final = 2.0
+"""Seconds between two tries."""
+_MAX_TRIES: Final = 300
+"""Most tries: longer than any statement of ours may take (`STATEMENT_TIMEOUT`)."""
+_BUSY: Final = ("canceling statement due to lock timeout", "deadlock detected")
 FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
 
 
@@ -26,8 +35,12 @@ def migration_files() -> list[Path]:
     return sorted((path for folder in FOLDERS for path in folder.glob("*.sql")), key=lambda path: path.name)
 
 
-async def migrate(url: str) -> list[str]:
-    """Apply the missing migrations; safe from several processes at once (a lock in the database).
+async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
+    """Apply the missing migrations; safe from several processes at once (a database lock), and beside others at work.
+
+    Args:
+        url: the address for the login that owns the tables.
+        setting: where the address comes from.
 
     Returns:
         The file names applied, oldest first; empty when there was nothing to do.
@@ -36,7 +49,27 @@ async def migrate(url: str) -> list[str]:
         Conflict: see `missing`; the database is as it was.
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
-    await pending(url)  # its errors are clearer than dbmate's
+    await pending(url, setting=setting)  # its errors are clearer than dbmate's
+    applied: list[str] = []
+    for tries_left in reversed(range(_MAX_TRIES)):
+        done, out, err = await _run_dbmate(url)
+        # dbmate says `Applied: name in 12ms`
+        applied += [line.split()[1] for line in out.splitlines() if line.startswith("Applied:")]
+        if done:
+            break
+        # a file is one transaction: what it had locked is free again
+        if not tries_left or not any(words in err for words in _BUSY):
+            last = (err.strip().splitlines() or ["dbmate failed without a word"])[-1]
+            raise SettingsError(
+                f"The database could not be migrated: {last.removeprefix('Error: ')}.",
+                remedy=f"{Login.OWNER} needs the right to create tables, types and functions (docs/logins.md).",
+            )
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return applied
+
+
+async def _run_dbmate(url: str) -> tuple[bool, str, str]:
+    """Run dbmate once; returns whether it has done all, and what it wrote."""
     folders = [word for folder in FOLDERS for word in ("--migrations-dir", str(folder))]
     dbmate = await asyncio.create_subprocess_exec(
         _dbmate(), "--env-file", os.devnull, *folders, "--no-dump-schema", "--migration-lock", "migrate",
@@ -49,24 +82,18 @@ async def migrate(url: str) -> list[str]:
         dbmate.kill()
         await dbmate.wait()
         raise
-    if dbmate.returncode != 0:
-        words = err.decode(errors="replace").strip().splitlines() or ["dbmate failed without a word"]
-        raise SettingsError(
-            f"The database could not be migrated: {words[-1].removeprefix('Error: ')}.",
-            remedy="The user in MUSTER_DATABASE_URL needs the right to create tables, types and functions.",
-        )
-    return [line.split()[-1] for line in out.decode().splitlines() if line.startswith("Applying:")]
+    return dbmate.returncode == 0, out.decode(errors="replace"), err.decode(errors="replace")
 
 
-async def pending(url: str) -> list[str]:
+async def pending(url: str, *, setting: str = SETTING) -> list[str]:
     """List the names of migrations that the database at an address does not have yet.
 
     Raises:
         Conflict: see `missing`.
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
-    async with explained(url):
-        pool = await open_pool(url, size=1)
+    async with explained(url, setting):
+        pool = await open_pool(url, size=1, setting=setting)
         try:
             return await missing(pool)
         finally:
@@ -74,12 +101,12 @@ async def pending(url: str) -> list[str]:
 
 
 async def missing(db: Pool | Connection) -> list[str]:
-    """List the names of migrations a database does not have yet, oldest first.
+    """List the names of migrations a database does not have yet, oldest first: all, where this login may not know.
 
     Raises:
         Conflict: a version before 0.1.0 made the database, with migrations that no longer exist.
     """
-    known = await db.fetchval("select to_regclass('schema_migrations')")
+    known = await db.fetchval(_READABLE)
     rows = await db.fetch("select version from schema_migrations") if known else []
     done = {row["version"] for row in rows}
     files = {path.name.partition("_")[0]: path.name for path in migration_files()}
@@ -117,4 +144,5 @@ def _for_dbmate(url: str) -> str:
         if port := query.pop("port", ""):
             place = f"{place}:{port}"
     query.setdefault("sslmode", "prefer")
+    query["lock_timeout"] = f"{_LOCK_TIMEOUT}s"
     return urlunsplit(("postgres", place, parts.path, urlencode(query, safe="/"), ""))

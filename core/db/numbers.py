@@ -11,7 +11,7 @@ MAX_POSITION: Final = 2**15 - 1
 
 
 def read_id(text: str) -> int | None:
-    """Read a row's id as pages show it: `17` or `#17`. None where it is no number, or too large for an id."""
+    """Read a row's id as pages show it: `17` or `#17`. None if it is no number, or too large for an id."""
     digits = text.removeprefix("#")
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > len(str(MAX_ID)):
         return None

@@ -22,6 +22,8 @@ else:
     Pool = asyncpg.Pool
 
 OLDEST_SERVER = 15
+SETTING = "MUSTER_DATABASE_URL"
+"""The setting with the address that everything but `muster migrate` uses."""
 STATEMENT_TIMEOUT = 900
 """Seconds for a statement about everybody: a million members, the whole archive, or the wait for such a one."""
 
@@ -86,6 +88,25 @@ class _Pooled(_Named):
         return ""
 
 
+class _OfStaff(_Named):
+    """Connection of staff's, which leaves nothing of a reader behind for the next, who sees something else.
+
+    Its transactions must bear SQL that is not ours. That could change the session's settings, hold locks or listen, and
+    put a statement of its own in the place of one that asyncpg has prepared; where it did that, the connection ends.
+    """
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        """Return what undoes everything but prepared statements, and fails where SQL has prepared one."""
+        return (
+            "reset all; select pg_advisory_unlock_all(); close all; unlisten *;"
+            " do $$ begin"
+            " if exists (select from pg_prepared_statements where from_sql) then"
+            " raise exception 'SQL has prepared a statement'; end if; end $$"
+        )
+
+
 async def _prepare(connection: asyncpg.Connection) -> None:
     """Refuse an old server, and convert jsonb columns from and to Python values."""
     have = connection.get_server_version().major
@@ -104,44 +125,56 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def explained(url: str) -> AsyncIterator[None]:
+async def explained(url: str, setting: str = SETTING) -> AsyncIterator[None]:
     """Turn errors on connecting into one clear line.
+
+    Args:
+        url: the address.
+        setting: where it comes from.
 
     Raises:
         DatabaseAway: nothing answers at that address.
         SettingsError: the server refuses us: wrong password, database or permission.
     """
-    where = _place(url)
+    where = _host(url)
     try:
         yield
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise SettingsError(
-            f"PostgreSQL at {where} refused the user name or password.", remedy="Check MUSTER_DATABASE_URL."
+            f"PostgreSQL at {where} refused the user name or password of {_user(url)}.", remedy=f"Check {setting}."
         ) from error
     except asyncpg.InvalidCatalogNameError as error:
         raise SettingsError(
-            f"PostgreSQL at {where} has no such database.", remedy="Create it, or check MUSTER_DATABASE_URL."
+            f"PostgreSQL at {where} has no such database.", remedy=f"Create it, or check {setting}."
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise SettingsError(
-            f"PostgreSQL at {where} does not permit this user to do that: {error.args[0]}.",
-            remedy="Grant it the right to connect to the database and to create objects in it.",
+            f"PostgreSQL at {where} does not permit {_user(url)} to do that: {error.args[0]}.",
+            remedy="Run `muster migrate`, which grants each login its rights (docs/logins.md).",
         ) from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
         # PostgreSQL's words are not repeated: they may hold a piece of a password that was not percent-encoded.
         raise SettingsError(
-            "MUSTER_DATABASE_URL is not a PostgreSQL address.",
+            f"{setting} is not a PostgreSQL address.",
             remedy="It looks like postgresql://user:password@host:5432/muster; "
             "special characters in the password are percent-encoded.",
         ) from error
     except (OSError, *POSTGRES_AWAY) as error:  # or the server speaks another protocol
         raise DatabaseAway(
             f"PostgreSQL at {where} does not answer ({in_words(error)}).",
-            remedy="Is it running, and is MUSTER_DATABASE_URL right?",
+            remedy=f"Is it running, and is {setting} right?",
         ) from error
 
 
-def _place(url: str) -> str:
+def _user(url: str) -> str:
+    """Return the user name in a database URL."""
+    try:
+        return urlsplit(url).username or "this user"
+    except ValueError:
+        return "this user"
+
+
+def _host(url: str) -> str:
     """Return the address in a database URL without its password."""
     try:
         parts = urlsplit(url)
@@ -152,13 +185,24 @@ def _place(url: str) -> str:
     return f"{host}{port}{parts.path}"
 
 
-async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception], None] | None = None) -> Pool:
+async def open_pool(
+    url: str,
+    *,
+    size: int = 10,
+    when_away: Callable[[Exception], None] | None = None,
+    lazily: bool = False,
+    for_staff: bool = False,
+    setting: str = SETTING,
+) -> Pool:
     """Open a pool of connections that convert JSON.
 
     Args:
         url: `postgresql://…`; a Unix socket's folder goes in `?host=`.
         size: most connections at once.
         when_away: called each time that the server takes no new connection, except the first time.
+        lazily: connect only when somebody asks for a connection.
+        for_staff: reset each connection before the next reader gets it.
+        setting: where the address comes from.
 
     Raises:
         DatabaseAway, SettingsError: see `explained`.
@@ -175,15 +219,15 @@ async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception]
                 when_away(error)
             raise went_away(error) from error
 
-    async with explained(url):
+    async with explained(url, setting):
         pool = await asyncpg.create_pool(
             url,
-            init_size=1,
+            init_size=0 if lazily else 1,
             min_size=0,  # a floor would be restored with a traceback for each try while the server is away
             max_size=size,
             init=_prepare,
             connect=connect_or_tell,
-            connection_class=_Pooled,
+            connection_class=_OfStaff if for_staff else _Pooled,
             server_settings=_SESSION,
             timeout=10,
             command_timeout=60,
@@ -203,9 +247,9 @@ async def probe(url: str) -> None:
         connection.terminate()
 
 
-async def connect(url: str) -> asyncpg.Connection:
+async def connect(url: str, *, setting: str = SETTING) -> asyncpg.Connection:
     """Open a dedicated connection outside any pool: for long locks and imports, which may read whole tables."""
-    async with explained(url):
+    async with explained(url, setting):
         connection = await asyncpg.connect(
             url,
             timeout=10,
@@ -230,7 +274,7 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
         wait: wait while another process holds it.
 
     Yields:
-        The connection, for use inside; None where another process holds the lock and this one does not wait.
+        The connection, for use inside; None if another process holds the lock and this one does not wait.
     """
     connection = await connect(url)
     try:

@@ -23,7 +23,7 @@ _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars
 _CHUNK_SIZE: Final = 1 << 20
 _HEAD_SIZE: Final = 4096
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
-_LOOKED_AT: Final = 50
+_FORMAT_SEARCH_ROWS: Final = 50
 _SAMPLE_SIZE: Final = 1 << 18
 """Bytes of lines beyond ASCII by which an encoding is guessed."""
 _MAX_ROW_LENGTH: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
@@ -59,7 +59,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
     """
     text = _survey(path, encoding)
     with _open_lines(text) as first_look:
-        head = list(islice(first_look, _LOOKED_AT))
+        head = list(islice(first_look, _FORMAT_SEARCH_ROWS))
     in_quotes = are_lines_quoted(head, _DELIMITERS)
     head = list(without_line_quotes(head)) if in_quotes else head
     delimiter = _delimiter(head)
@@ -335,7 +335,7 @@ def _read_spaced(lines: _Lines, delimiter: str, quote: str, instead_of: list[str
     """Read the current row again, taking quotes after a space for quotes: `M1, "Jones, Amy"`.
 
     Returns:
-        Its cells; None where that gives nothing new or better, and then the lines are where they were.
+        Its cells; None if that gives nothing new or better, and then the lines are where they were.
     """
     before = lines.number
     lines.give_up_row(keep=0)

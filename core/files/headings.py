@@ -14,7 +14,7 @@ Judge = Callable[[Sequence[str]], tuple[int, bool]]
 """Function that counts the names of columns in a row, and says whether the one a file cannot do without is there."""
 
 MAX_COLUMNS: Final = 1_000
-_LOOKED_AT: Final = 50
+_HEADING_SEARCH_ROWS: Final = 50
 """Rows from the top among which the headings are looked for."""
 _MAX_HEADING_ROW: Final = 1_000
 _MIN_COLUMNS: Final = 2
@@ -36,7 +36,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     """
     notices = raw.notices
     records = with_mended_cells(raw.records, notices)
-    first = list(islice(records, _LOOKED_AT if header_row is None else _MAX_HEADING_ROW))
+    first = list(islice(records, _HEADING_SEARCH_ROWS if header_row is None else _MAX_HEADING_ROW))
     if not first:
         raise InputError(f"{name} is empty.", remedy="A row names the columns, and the people follow below.")
     place = _most_likely(first, judge) if header_row is None else _place_of(first, header_row, name)

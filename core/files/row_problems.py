@@ -21,7 +21,7 @@ class Problem:
 
     Attributes:
         line: the line of a CSV file, or the row of a sheet, on which the row begins.
-        column: the cell's header as it stands in the file; empty where it is the whole row.
+        column: the cell's header as it stands in the file; empty if it is the whole row.
         code: the reason as a program reads it.
         message: the reason as a person reads it.
         value: what the cell holds.

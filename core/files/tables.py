@@ -12,7 +12,7 @@ from core.files.guarded_csv import unguard
 from core.files.workbooks.cells import NO_RESULT
 
 RawRow = tuple[int, list[str] | None]
-"""The line a row begins on, and its cells; None where the row cannot be taken apart (a quote out of place)."""
+"""The line a row begins on, and its cells; None if the row cannot be taken apart (a quote out of place)."""
 
 
 _INVISIBLE: Final = dict.fromkeys(
@@ -97,7 +97,7 @@ class Table:
 
 
 def fault_of(cell: str) -> str:
-    """Return the code of `FAULTS` for a cell without a usable value; empty where it has one, or is empty."""
+    """Return the code of `FAULTS` for a cell without a usable value; empty if it has one, or is empty."""
     if isinstance(cell, FaultyCell):
         return cell.code
     if cell == NO_RESULT:

@@ -10,7 +10,7 @@ _MAX_WAIT: Final = 1_000_000.0
 
 
 def read_retry_after(text: str | None) -> float | None:
-    """Read the seconds of a `Retry-After` (RFC 9110, 10.2.3); None where there is none, or a date."""
+    """Read the seconds of a `Retry-After` (RFC 9110, 10.2.3); None if there is none, or a date."""
     try:
         seconds = float(text or "")
     except ValueError:

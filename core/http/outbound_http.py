@@ -48,8 +48,8 @@ class OutboundReply:
     """Result of a request.
 
     Attributes:
-        status: the HTTP status; None where there was no response.
-        problem: why it does not count as taken, for a person; None where it does (a 2xx).
+        status: the HTTP status; None if there was no response.
+        problem: why it does not count as taken, for a person; None if it does (a 2xx).
         text: the beginning of the response.
         took: seconds.
         wait: seconds the receiver asked us to wait (Retry-After), where it did.

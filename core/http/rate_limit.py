@@ -22,9 +22,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 WINDOW_SECONDS: Final = 60
-PER_NETWORK: Final = 60
+MAX_MISSES_PER_NETWORK: Final = 60
 """Misses in a minute that one network may have: an office that opens a mail cut off by its gateway stays below."""
-IN_ALL: Final = 3000
+MAX_MISSES_IN_ALL: Final = 3000
 FLOOD_MISSES: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""
 REDIS_TIMEOUT: Final = 0.25
@@ -32,7 +32,7 @@ REDIS_PAUSE: Final = 5.0
 """Seconds without trying Redis after it did not answer; meanwhile this process counts for itself."""
 MAX_REMEMBERED_NETWORKS: Final = 10_000
 """Networks one process remembers within a minute."""
-AT_ONCE: Final = 4
+MAX_FLOOD_LOOKUPS: Final = 4
 """Look-ups at the same time for all flooding networks together: each takes a millisecond of one connection."""
 _ALL: Final = "all"
 
@@ -48,7 +48,7 @@ class RateLimit:
     """
 
     use: str
-    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_FLOOD_LOOKUPS))
     _counted: dict[str, int] = field(default_factory=dict)
     _minute: int = 0
     _away_until: float = 0.0
@@ -83,7 +83,7 @@ class RateLimit:
             own, everybody = max(own, seen[0]), max(everybody, seen[1])
         if where in self._counted:
             self._counted[where] = own
-        return own > PER_NETWORK or everybody > IN_ALL
+        return own > MAX_MISSES_PER_NETWORK or everybody > MAX_MISSES_IN_ALL
 
     async def _count_together(self, redis: Redis, where: str) -> tuple[int, int]:
         try:

@@ -183,7 +183,7 @@ class Channel(Protocol):
         """Look a message that was handed over after `since` up in the provider's own list, newest first.
 
         Returns:
-            None where the provider keeps no list.
+            None if the provider keeps no list.
 
         Raises:
             Unavailable: it could not be asked.

@@ -31,7 +31,7 @@ from messaging.channels.channel import (
 )
 from messaging.states import Reason, sentence
 
-THE_PROVIDERS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
+PROVIDER_REASONS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
 """Reasons of refusals that concern only one provider."""
 MAX_REMEMBERED_MESSAGES: Final = 10_000
 """Messages for which the providers that declined them are remembered."""
@@ -122,7 +122,7 @@ class FailoverChannel:
         """Ask the provider that had the text, or all of them where that was not recorded.
 
         Returns:
-            Its records; None where a provider that may have it cannot say.
+            Its records; None if a provider that may have it cannot say.
 
         Raises:
             Unavailable: one that may have it could not be asked.
@@ -181,7 +181,7 @@ class FailoverChannel:
             # it may have been accepted: it stays with this provider until that provider, or a receipt, says more
             self._failed(candidate, message_id, Reason.NO_ANSWER)
             return result
-        if isinstance(result, Accepted) or (isinstance(result, Refused) and result.reason not in THE_PROVIDERS):
+        if isinstance(result, Accepted) or (isinstance(result, Refused) and result.reason not in PROVIDER_REASONS):
             self._declined.pop(message_id, None)
             # the first time, too: a worker that has ended since may have raised an alert
             if candidate.breaker.went_well() or not candidate.proven:
@@ -215,7 +215,7 @@ class FailoverChannel:
             title = f"{name} does not accept texts. {sentence(reason)} No other provider works, so texts wait."
         return StatusReport(
             candidate.name,
-            "error" if reason in THE_PROVIDERS else "warning",
+            "error" if reason in PROVIDER_REASONS else "warning",
             title,
             f"It is tried again by itself, with one text every few minutes. If this lasts, look at {name}'s console: "
             "the account, its balance and the sender.",

@@ -34,7 +34,7 @@ def has_sms(settings: Settings) -> bool:
 
 
 def sms_costs(settings: Settings) -> dict[str, float]:
-    """Return the cost of a segment by provider, in order of preference; 0 where none is set."""
+    """Return the cost of a segment by provider, in order of preference; 0 if none is set."""
     named = read_costs(settings.sms_providers)
     if named:
         return {name: cost or 0.0 for name, cost in named}

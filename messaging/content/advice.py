@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from core.plurals import plural
 from messaging.content import expressions
 from messaging.content.expressions import Piece, TemplateSource
-from messaging.content.languages import DEFAULT, named, spoken
+from messaging.content.languages import DEFAULT, closest_language, language_name
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.translations import languages
 from messaging.network_words import NETWORK_WORDS, WAYS_OUT
@@ -66,7 +66,7 @@ def advice(
                 *_of_one(translation, subjects, sms_from, meanings, channels),
                 *_of_translation(template, translation, channels),
             )
-            yield from (f"In {named(code)}: {sentence}" for sentence in sentences)
+            yield from (f"In {language_name(code)}: {sentence}" for sentence in sentences)
 
 
 def _of_one(
@@ -87,19 +87,19 @@ def _of_one(
 
 
 def _of_translation(template: Template, translation: Template, channels: Collection[str]) -> Iterator[str]:
+    own, theirs = language_name(template.language), language_name(translation.language)
     for channel, what in (("sms", "text"), ("email", "email")):
         if channel in channels and getattr(template, channel) is not None and getattr(translation, channel) is None:
-            own = named(template.language)
-            yield f"There is no {what} in {named(translation.language)}: whoever speaks it gets the {what} in {own}."
-    if translation.email is not None and "email" in channels and spoken(translation.language, languages()) is None:
-        theirs = named(translation.language)
-        yield f"The foot of the email and its dates are in {named(DEFAULT)}: Muster has no words in {theirs}."
+            yield f"There is no {what} in {theirs}: whoever speaks it gets the {what} in {own}."
+    ours = closest_language(translation.language, languages())
+    if translation.email is not None and "email" in channels and ours is None:
+        yield f"The foot of the email and its dates are in {language_name(DEFAULT)}: Muster has no words in {theirs}."
     if translation.sms is not None and "sms" in channels and dict(translation.menu) != dict(template.menu):
         offered, own = (
             ", ".join(f"{digit} {meaning}" for digit, meaning in each.menu.items()) or "no digits"
             for each in (translation, template)
         )
-        yield f"The text offers {offered}, and the one in {named(template.language)} {own}."
+        yield f"The text offers {offered}, and the one in {language_name(template.language)} {own}."
 
 
 def _of_text(template: Template, sms: str, sms_from: str | None, subject: SubjectVariable | None) -> Iterator[str]:
@@ -123,8 +123,8 @@ def _of_text(template: Template, sms: str, sms_from: str | None, subject: Subjec
             + ", ".join(f"{replacement.name} ({replacement.times})" for replacement in cleaned.replaced)
             + "."
         )
-    if dear := beyond_gsm7(cleaned.text):
-        yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
+    if others := beyond_gsm7(cleaned.text):
+        yield f"The text has {' '.join(others)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
     if (counted := count(cleaned.text)).segments > _MAX_SEGMENTS:
         yield f"Before any name is filled in, the text already costs {plural(counted.segments, 'segment')}."
 

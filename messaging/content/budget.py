@@ -90,7 +90,7 @@ class CountedContext(Context):
         self.budget = _Budget(name)
 
 
-def counted(environment: Environment) -> None:
+def count_filters(environment: Environment) -> None:
     """Make an environment's filters count; its templates must then be rendered in a `CountedContext`."""
     environment.filters = {name: _paid(name, function) for name, function in environment.filters.items()}
     environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed, _READ: _read_through}

@@ -29,7 +29,7 @@ def _date(text: str, language: str = DEFAULT, zone: str = "", campaign: str = ""
 
 
 def _time(text: str, language: str = DEFAULT, zone: str = "", campaign: str = "") -> str:
-    """Format the time of day: `14:30`, `09:30 (New York time)`; "" where none is written."""
+    """Format the time of day: `14:30`, `09:30 (New York time)`; "" if none is written."""
     written = _read(text, zone)
     if written is None or not written.timed:
         return ""
@@ -81,7 +81,7 @@ def _read(text: object, zone: str) -> WrittenDate | None:
 
 
 def _zone_words(at: datetime, language: str, reader: str, campaign: str) -> str:
-    """Name the reader's zone, ` (New York time)`; "" where the campaign's clock shows the same time, or is unknown."""
+    """Name the reader's zone, ` (New York time)`; "" if the campaign's clock shows the same time, or is unknown."""
     zone = _zone(reader)
     here = at.astimezone(zone)
     if not campaign or here.utcoffset() == at.astimezone(_zone(campaign)).utcoffset():

@@ -20,7 +20,14 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from core.errors import TemplateError
-from messaging.content.budget import MAX_OUTPUT_LENGTH, CountedContext, counted, runs_free, too_long, with_counting
+from messaging.content.budget import (
+    MAX_OUTPUT_LENGTH,
+    CountedContext,
+    count_filters,
+    runs_free,
+    too_long,
+    with_counting,
+)
 from messaging.content.dates import CAMPAIGN_ZONE, DATE_FILTERS, with_reader
 from messaging.content.languages import DEFAULT
 
@@ -118,7 +125,7 @@ def href(value: object) -> str:
 
 def _counted_environment(*, autoescape: bool) -> SandboxedEnvironment:
     environment = _environment(autoescape=autoescape)
-    counted(environment)
+    count_filters(environment)
     return environment
 
 
@@ -250,7 +257,7 @@ def names(tree: nodes.Template) -> dict[str, int]:
 
 
 def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
-    """Return the fields of one variable that a template uses: `(field, line)`; field None where it names none."""
+    """Return the fields of one variable that a template uses: `(field, line)`; field None if it names none."""
     used_fields: list[tuple[str | None, int]] = [
         (node.attr, node.lineno)
         for node in tree.find_all(nodes.Getattr)

@@ -23,7 +23,7 @@ class File:
     """One template file.
 
     Attributes:
-        head: its front matter; empty where it has none.
+        head: its front matter; empty if it has none.
         body: the text below, with its first line's number in the file.
         lines: the line of the file on which each value of the front matter begins.
     """
@@ -33,7 +33,7 @@ class File:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def word(self, key: str) -> str:
-        """Return one value of the front matter as text, "" where it is missing.
+        """Return one value of the front matter as text, "" if it is missing.
 
         Raises:
             TemplateError: it is a list or a mapping.

@@ -25,13 +25,13 @@ _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "
 
 
 def code(text: str) -> str | None:
-    """Normalise the code of a language, as `cy-gb`; None where it is not valid."""
+    """Normalise the code of a language, as `cy-gb`; None if it is not valid."""
     plain = text.strip().lower().replace("_", "-")
     return plain if _CODE.fullmatch(plain) else None
 
 
-def spoken(wanted: str, known: Collection[str]) -> str | None:
-    """Choose from the known languages the wanted one, or the one it is a variety of; None where neither is known.
+def closest_language(wanted: str, known: Collection[str]) -> str | None:
+    """Choose from the known languages the wanted one, or the one it is a variety of; None if neither is known.
 
     Args:
         wanted: a person's language, such as `cy` or `cy-GB`.
@@ -43,7 +43,7 @@ def spoken(wanted: str, known: Collection[str]) -> str | None:
     return next((kind for end in range(len(parts), 0, -1) if (kind := "-".join(parts[:end])) in known), None)
 
 
-def named(language: str) -> str:
+def language_name(language: str) -> str:
     """Return a language's name with its code, `Welsh (cy)`, or only the code where no name is known."""
     name = NAMES.get(language.lower().replace("_", "-").partition("-")[0])
     return f"{name} ({language})" if name else language

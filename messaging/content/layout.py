@@ -117,7 +117,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
 
 
 def _place(text: str, parts: Mapping[str, str], accent: str, placeholders: Placeholders) -> str:
-    """Return the content for one expression of the layout; "" where the expression is not a place."""
+    """Return the content for one expression of the layout; "" if the expression is not a place."""
     match = _PLACE.fullmatch(text)
     if match is None or match[1] not in PLACES:
         return ""

@@ -43,7 +43,7 @@ def _as_written(value: object) -> str:
 
 
 def _not_offered(digit: str, meaning: str) -> str:
-    """Describe what is wrong with a line of a menu; "" where nothing is."""
+    """Describe what is wrong with a line of a menu; "" if nothing is."""
     if re.fullmatch(r"-?[0-9]{2,}|-[0-9]", digit):
         return f"only one digit, 0 to 9, can be offered, and {digit} is a number"
     if not re.fullmatch(r"[0-9]", digit):

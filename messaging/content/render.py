@@ -13,7 +13,7 @@ from typing import Any, Final
 from core.errors import TemplateError
 from core.settings import Settings
 from messaging.content.expressions import TemplateSource, compiled, literal, pieces
-from messaging.content.languages import direction, spoken
+from messaging.content.languages import closest_language, direction
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.markup import convert
 from messaging.content.segments import Replacement, Segments, count, sanitise
@@ -37,7 +37,7 @@ class Branding:
 
     Attributes:
         organisation: its name.
-        contact: how to reach it; "" where there is none.
+        contact: how to reach it; "" if there is none.
         accent: its colour, `#rrggbb`; dark enough for white text on it.
     """
 
@@ -132,7 +132,7 @@ class Renderer:
             raise TemplateError(f"The template {self.template.name} has no {missing}.")
         if len(versions) == 1:
             return self.template.language
-        return spoken(str(variables.get("language", "")), versions) or self.template.language
+        return closest_language(str(variables.get("language", "")), versions) or self.template.language
 
 
 class _Email:

@@ -58,7 +58,7 @@ def count(text: str) -> Segments:
 
 
 def beyond_gsm7(text: str) -> str:
-    """Return the characters that make a text UCS-2, each once, in order; "" where there are none."""
+    """Return the characters that make a text UCS-2, each once, in order; "" if there are none."""
     return "".join(dict.fromkeys(char for char in text if char not in GSM7))
 
 
@@ -127,7 +127,7 @@ class Replacement:
 
     Attributes:
         original: the characters that were there.
-        put: its replacement; empty where it was removed.
+        put: its replacement; empty if it was removed.
         times: how often.
     """
 

@@ -15,7 +15,7 @@ from core.errors import NotFound, TemplateError
 from messaging.content import expressions
 from messaging.content.expressions import nearest
 from messaging.content.front_matter import File, read_file
-from messaging.content.languages import DEFAULT, code, named
+from messaging.content.languages import DEFAULT, code, language_name
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
@@ -80,7 +80,7 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
         },
     )
     if language in template.translations:
-        spoken_in = named(language)
+        spoken_in = language_name(language)
         raise TemplateError(
             f"The template {name} is in {spoken_in} twice: in files that say so in their names, and in those without.",
             remedy=f"Take one away, or say “language: …” at the top of the latter, if they are not in {language}.",

@@ -16,7 +16,7 @@ from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
 from messaging.content.dates import needed_for_dates
 from messaging.content.expressions import TemplateSource, nearest
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import wording
 from messaging.content.vocabulary import CONSTANTS, LINKS, WELL_KNOWN, SubjectVariable
 from messaging.states import ChannelName, MessagePurpose
@@ -37,9 +37,9 @@ class Template:
     Attributes:
         name: of its folder.
         purpose: `service` (neutral information) or `marketing` (promotes something; needs consent).
-        sms: the text, with its expressions; None where it has no SMS.
+        sms: the text, with its expressions; None if it has no SMS.
         subject: of the email, with its expressions.
-        email: Markdown, with its expressions; None where it has no email.
+        email: Markdown, with its expressions; None if it has no email.
         menu: the digits the SMS offers as replies, and the meaning of each: `{"1": "voted"}`.
         preheader: the line mail programs show after the subject.
         why: the line in an email's foot with the reason why the recipient gets it.
@@ -94,7 +94,7 @@ class Template:
     def version(self, channel: ChannelName, wanted: str) -> Template:
         """Return the version for a channel in the wanted language, or else in its own."""
         versions = self.versions(channel)
-        return versions[spoken(wanted, versions) or self.language]
+        return versions[closest_language(wanted, versions) or self.language]
 
     def sources(self) -> Iterator[TemplateSource]:
         """Yield every part that may have expressions."""
@@ -124,7 +124,7 @@ class Template:
         Args:
             known: all variables there are; constants, links and subjects need not be in it.
             subjects: the variables with fields that it may use.
-            sms_from: sender of texts, as in MUSTER_SMS_FROM; None where that is not known yet.
+            sms_from: sender of texts, as in MUSTER_SMS_FROM; None if that is not known yet.
 
         Raises:
             TemplateError: with one line for each problem.

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.settings import TEMPLATES
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 
 
 def wording(language: str, about: str = "") -> Mapping[str, Any]:
@@ -22,7 +22,7 @@ def wording(language: str, about: str = "") -> Mapping[str, Any]:
         about: the kind of subject that they are about, whose own texts lie over the others; "" for none.
     """
     known = _load()
-    return known[spoken(language, known) or DEFAULT][about]
+    return known[closest_language(language, known) or DEFAULT][about]
 
 
 def languages() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ PERSONAL: Final = frozenset(
 )  # fmt: skip
 """Variables of every person, beside their attributes."""
 WELL_KNOWN: Final = frozenset({"appointment_at", "place"})
-"""Attributes that every template may use; empty where no member file has brought them."""
+"""Attributes that every template may use; empty if no member file has brought them."""
 CONSTANTS: Final = frozenset({"organisation", "contact"})
 """Variables that are the same for all recipients of a step, beside its subject."""
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})

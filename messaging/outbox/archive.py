@@ -115,7 +115,7 @@ async def archive_transactional(db: Connection, before: datetime, *, limit: int 
         Conflict: the archive is being read, and a year has to be added to it.
     """
     for row in await db.fetch(SQL["list_missing_years"], before):
-        async with briefly(db):
+        async with short_timeouts(db):
             await db.fetchval(SQL["make_year"], row["year"])
     async with db.transaction():
         ids = [row["message_id"] for row in await db.fetch(SQL["choose_transactional"], before, limit)]
@@ -143,7 +143,7 @@ async def ready_year(db: Connection, step_id: int) -> None:
     row = await db.fetchrow(SQL["find_year"], step_id)
     if row is None or row["made"]:
         return
-    async with briefly(db):
+    async with short_timeouts(db):
         await db.fetchval(SQL["make_year"], row["year"])
 
 
@@ -167,7 +167,7 @@ async def check_year(db: Connection, year: int) -> None:
 
 
 @asynccontextmanager
-async def briefly(db: Connection) -> AsyncIterator[None]:
+async def short_timeouts(db: Connection) -> AsyncIterator[None]:
     """Open a transaction that changes the archive's tables; it waits two seconds at most for their readers.
 
     Raises:

@@ -59,7 +59,7 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
 
 
 async def address_of(db: Connection, message_id: int) -> str:
-    """Return the address of a message, to read a report about it; "" where it is not known any more."""
+    """Return the address of a message, to read a report about it; "" if it is not known any more."""
     return await db.fetchval(SQL["find_address"], message_id) or ""
 
 

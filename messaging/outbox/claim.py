@@ -34,8 +34,8 @@ class StepChannel:
     Attributes:
         step_id: the step; None for transactional messages.
         priority: higher goes first.
-        pace: rate limit of the sender in segments or mails a second; None where it has none of its own.
-        caps: frequency caps of the step's own; None where it has none, empty where its messages are exempt from every
+        pace: rate limit of the sender in segments or mails a second; None if it has none of its own.
+        caps: frequency caps of the step's own; None if it has none, empty if its messages are exempt from every
             cap.
     """
 
@@ -75,8 +75,8 @@ class ClaimedTransactional(Claimed):
 
     Attributes:
         kind: a value of `transactional.MessageKind`.
-        content: its contents, masked; None where they were erased.
-        concealed: what the masks stand for, encrypted; None where it has no secrets.
+        content: its contents, masked; None if they were erased.
+        concealed: what the masks stand for, encrypted; None if it has no secrets.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of that email's thread, separated by spaces.
         send_before: its deadline.
@@ -135,7 +135,7 @@ async def claim(
     arguments = (step.step_id, step.channel, now, limit, dispatcher_id, held_to)
     if held_to:
         async with db.transaction():
-            await db.execute(SQL["one_at_a_time"])
+            await db.execute(SQL["lock_caps"])
             rows = await db.fetch(SQL["claim"], *arguments)
     else:
         rows = await db.fetch(SQL["claim"], *arguments)

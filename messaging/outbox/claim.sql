@@ -174,7 +174,7 @@ with back as (
 )
 select count(*) from back;
 
--- name: one_at_a_time
+-- name: lock_caps
 -- Two workers that count one person's messages at the same moment would each see room for one more: where caps apply,
 -- claims run one after the other. The lock ends with the claim's transaction, after milliseconds.
 select pg_advisory_xact_lock(hashtext('frequency caps'));

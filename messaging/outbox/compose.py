@@ -24,7 +24,7 @@ from messaging.content.segments import count, sanitise
 from messaging.content.templates import Template
 from messaging.outbox.claim import Claimed, ClaimedTransactional
 from messaging.outbox.concealment import Contents, reveal
-from messaging.outbox.transactional import BY_MACHINE, MessageKind
+from messaging.outbox.transactional import BY_MACHINE, FOR_STAFF
 
 SQL: Final = load_queries(__file__)
 
@@ -36,8 +36,8 @@ class Composed:
     Attributes:
         outbound: the message.
         cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
-        confirm: digest of its confirm link's token; None where it has none.
-        unsubscribe: digest of its unsubscribe link's token; None where it has none.
+        confirm: digest of its confirm link's token; None if it has none.
+        unsubscribe: digest of its unsubscribe link's token; None if it has none.
         send_before: its deadline.
         secrets: codes and links in it, which must not be stored in clear.
     """
@@ -144,7 +144,7 @@ class Composer:
         return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
-        """Return the mailbox for answers to this message; "" where no reply domain is set."""
+        """Return the mailbox for answers to this message; "" if no reply domain is set."""
         if not self._replies:
             return ""
         return f"{kind}+{self._keyring.sign_id(message.message_id, purpose, secret=self._secret)}@{self._replies}"
@@ -195,8 +195,8 @@ class TransactionalComposer:
     def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
         host, replies = self._settings.bounce_host, self._settings.reply_host
         sign_id = self._keyring.sign_id(message.message_id, "bounce")
-        # nobody answers a sign-in mail; an answer that quotes it must not lie where repliers read
-        answered = message.kind != MessageKind.SIGN_IN
+        # an answer that quotes a sign-in mail must not lie where repliers read
+        answered = message.kind not in FOR_STAFF
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
         skeleton = Skeleton(
             _mailbox(self._name, self._from),

@@ -15,9 +15,9 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretStr
 
-from core.credentials import MASK, mask_credentials, pieces_of
 from core.db import Connection, load_queries
 from core.errors import InputError, SettingsError
+from core.sign_in_links import MASK, mask_credentials, pieces_of
 
 SQL: Final = load_queries(__file__)
 
@@ -47,7 +47,7 @@ async def wipe_secrets(db: Connection, message_ids: Sequence[int] | None = None)
 
 
 def conceal(contents: Contents, keys: Sequence[SecretStr]) -> tuple[dict[str, str], bytes | None]:
-    """Return contents with masks, and encrypted what these stand for; None where they have no secrets.
+    """Return contents with masks, and encrypted what these stand for; None if they have no secrets.
 
     Raises:
         SettingsError: they have secrets, and there is no key.

@@ -31,11 +31,11 @@ class StepCounts:
         remarks: the same of those that were sent or delivered: they count as such.
         segments: SMS segments sent so far.
         rate_per_second: messages sent a second, over the last `RATE_WINDOW` seconds.
-        seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
+        seconds_left: until no message waits, at that rate; 0 when none does, None if it cannot be known.
         sender: its sender that is paused, where one is.
         stopped: why it is paused.
         dated: whether each message is due by a date of its person; people may come until the step ends.
-        next_at: when the first of those that wait is due; None where none does.
+        next_at: when the first of those that wait is due; None if none does.
     """
 
     step_id: int
@@ -58,7 +58,8 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
     """Return the progress of each step of a campaign, in their order; planned steps have no counts."""
     steps = await db.fetch(SQL["list_steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
-    for group in await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW):
+    counted = await db.fetch(SQL["count_steps"], list(groups), RATE_WINDOW)
+    for group in counted + await db.fetch(SQL["count_archived"], list(groups)):
         groups[group["step_id"]].append(group)
     return [_count(step, groups[step["step_id"]]) for step in steps]
 

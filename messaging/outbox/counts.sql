@@ -24,8 +24,8 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: count_steps
--- Counts messages, segments and rate in one pass over one index, without reading the table. Archived messages are a
--- few rows of totals, whose number never grows.
+-- Counts messages, segments and rate in one pass over one index, without reading the table, also under the policy of a region.
+-- Archived messages are a few rows of totals, whose number never grows; for a region see count_archived.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message
@@ -34,9 +34,17 @@ group by step_id, state, reason
 union all
 select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
 
+-- name: count_archived
+-- The same of the archived messages, for whoever sees a part of the organisation only: totals are of everybody, and not theirs.
+-- For all others it finds nothing, and does not look.
+select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments, 0 as lately
+from message_archive
+where (select scope_is_partial()) and step_id = any ($1::bigint[])
+group by step_id, state, reason;
+
 -- name: count_by_channel
 -- Counts messages by channel, for the page of one campaign only: it reads every message of the campaign, and the
--- totals of those that were archived.
+-- totals of those that were archived, or those themselves, as above.
 select
   step_id, channel, state::text as state, count(*) as n,
   coalesce(sum(segments), 0)::bigint as segments
@@ -47,4 +55,9 @@ union all
 select step_id, channel, state::text, sum(n)::bigint, sum(segments)::bigint
 from step_total
 where step_id = any (select step_id from step where campaign_id = $1)
+group by step_id, channel, state
+union all
+select step_id, channel, state::text, count(*), coalesce(sum(segments), 0)::bigint
+from message_archive
+where (select scope_is_partial()) and step_id = any (select step_id from step where campaign_id = $1)
 group by step_id, channel, state;

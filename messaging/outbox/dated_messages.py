@@ -25,8 +25,8 @@ class DatedMessage:
     """Message of a dated step, locked.
 
     Attributes:
-        date_at: the date that it is, or was, about; None where that is unknown.
-        moved_to: the date of which is noted that its person has not been told it; None where that is noted of none.
+        date_at: the date that it is, or was, about; None if that is unknown.
+        moved_to: the date of which is noted that its person has not been told it; None if that is noted of none.
         waits: whether it is to be sent, and on no wire yet.
         unsent: the same, or withdrawn: it may be changed.
         sent: whether a provider took it, and it did not come back.
@@ -112,7 +112,7 @@ async def note_late_moves(db: Connection, dates: Mapping[int, datetime | None], 
 
     Args:
         db: in the caller's transaction.
-        dates: the new date by message; None where there is none any more.
+        dates: the new date by message; None if there is none any more.
         at: the time.
     """
     await db.execute(SQL["note_late_moves"], list(dates), list(dates.values()), Reason.DATE_MOVED_LATE, at)

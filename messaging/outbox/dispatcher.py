@@ -76,9 +76,9 @@ class Dispatcher:
         """Id of this worker's heartbeat row; None while it has none."""
         return self._heartbeat.dispatcher_id
 
-    def stay(self) -> AbstractAsyncContextManager[None]:
+    def while_alive(self) -> AbstractAsyncContextManager[None]:
         """Send heartbeats as long as this is open, with or without anything to send."""
-        return self._heartbeat.stay()
+        return self._heartbeat.while_alive()
 
     async def run(
         self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None

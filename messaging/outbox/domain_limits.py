@@ -28,7 +28,7 @@ class DomainLimits:
         self._slots: dict[str, float] = {}
 
     def group(self, address: str) -> DomainGroup | None:
-        """Return the group that an address belongs to; None where it has no limit (as phone numbers)."""
+        """Return the group that an address belongs to; None if it has no limit (as phone numbers)."""
         if not self._groups:
             return None
         _, at, domain = address.rpartition("@")

@@ -38,7 +38,7 @@ class QueuedStep:
 
 
 async def begin_step(db: Connection, step_id: int) -> Literal["planned", "launching"] | None:
-    """Set a step to launching; return its state before, or None where it has been launched, or ended, already."""
+    """Set a step to launching; return its state before, or None if it has been launched, or ended, already."""
     state: Literal["planned", "launching"] | None = await db.fetchval(SQL["begin_step"], step_id)
     return state
 

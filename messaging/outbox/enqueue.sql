@@ -17,7 +17,7 @@ update step set launch_cursor = $2 where step_id = $1 and state = 'launching' re
 -- name: analyze
 -- Renews the statistics of the outbox, which has just grown by a whole audience: with the old ones the planner may
 -- choose quadratic plans.
-analyze message;
+select refresh_statistics('message');
 
 -- name: end_step
 -- Ends the launch: the step's messages may be sent.

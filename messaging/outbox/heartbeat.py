@@ -76,7 +76,7 @@ class Heartbeat:
         # a connection of its own: a heartbeat must not wait for a pool that slow work has emptied
         self._connection = KeptConnection.of_its_own(runtime.settings.database_url)
         self._runs = 0
-        self._is_staying = False
+        self._stays_alive = False
         self._confirmed_at = 0.0
         self._entering = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
@@ -94,15 +94,15 @@ class Heartbeat:
                 await self._leave()
 
     @asynccontextmanager
-    async def stay(self) -> AsyncIterator[None]:
+    async def while_alive(self) -> AsyncIterator[None]:
         """Send heartbeats at once, with or without claims: only a worker with a heartbeat may declare others gone."""
         async with self.run():
-            self._is_staying = True
+            self._stays_alive = True
             self._begin()
             try:
                 yield
             finally:
-                self._is_staying = False
+                self._stays_alive = False
 
     @property
     def is_sure(self) -> bool:
@@ -124,7 +124,7 @@ class Heartbeat:
             assert self.dispatcher_id is not None
             return self.dispatcher_id
 
-    def renounce(self) -> None:
+    def give_up_claims(self) -> None:
         """Give up claimed messages that could not be handed back: others take them when the lease has ended."""
         self.dispatcher_id = None
 
@@ -133,7 +133,7 @@ class Heartbeat:
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        pause = 0.0 if self._is_staying else BEAT_EVERY
+        pause = 0.0 if self._stays_alive else BEAT_EVERY
         while True:
             since = now()
             await asyncio.sleep(pause)
@@ -147,13 +147,13 @@ class Heartbeat:
             async with asyncio.timeout(HEARTBEAT_TIMEOUT):
                 db = await self._connection.get()
                 if self.dispatcher_id is None:
-                    if self._is_staying:
+                    if self._stays_alive:
                         await self.enter(db)
                     return True
                 dispatcher_id, asked_at = self.dispatcher_id, now()
                 alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE_LASTS, INTERRUPTED_AFTER)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             await self._connection.drop()
             return False
         if self.dispatcher_id != dispatcher_id:  # renounced meanwhile

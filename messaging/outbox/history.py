@@ -30,7 +30,7 @@ class HistoryEvent:
 
     Attributes:
         at: when; aware.
-        state: the new state; None where it did not change.
+        state: the new state; None if it did not change.
         source: who caused or reported it.
         code: a reason of ours, or the provider's own code.
         detail: more, as the event was recorded.

@@ -36,7 +36,7 @@ class BroadRefusal:
     Attributes:
         reason: one of `SUPPRESSES` (the address is at fault) or `OUR_FAULT` (the sender is); any other if it is soft.
         provider: the provider that refused it.
-        soft: code of a soft refusal, which counts against the address; None where it does not.
+        soft: code of a soft refusal, which counts against the address; None if it does not.
     """
 
     message_id: int
@@ -88,7 +88,7 @@ class OutcomeWriter:
                 async with asyncio.timeout(STATEMENT_TIMEOUT):
                     granted = await self._write(await self._connection.get(), outcomes, intents, refusals)
             except TEMPORARY as error:
-                self._runtime.outages.met(error)
+                self._runtime.outages.note_error(error)
                 await self._connection.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be recorded.") from error

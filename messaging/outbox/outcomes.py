@@ -18,8 +18,8 @@ class Intent:
     """Intent to send a message, recorded before it goes on the wire.
 
     Attributes:
-        confirm: digest of its confirm link's token; None where its text has none.
-        unsubscribe: digest of its unsubscribe link's token; None where it has none.
+        confirm: digest of its confirm link's token; None if its text has none.
+        unsubscribe: digest of its unsubscribe link's token; None if it has none.
         provider: the provider that gets it; from here on only that provider can report on it.
         sent_from: the number it leaves from, where that is not its step's sender.
     """

@@ -152,7 +152,7 @@ class Pipeline:
             ended_well = True
         finally:
             if not ended_well:
-                self._heartbeat.renounce()  # claimed messages must not wait for the end of this worker
+                self._heartbeat.give_up_claims()  # claimed messages must not wait for the end of this worker
             await self._outcome_writer.close()
 
     async def _run(self, sending: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
@@ -206,7 +206,7 @@ class Pipeline:
         try:
             await self._schedule.refill(transactional=transactional)
         except TEMPORARY as error:
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             await asyncio.sleep(RETRY_PAUSE)
         self._changed.set()
 

@@ -157,7 +157,7 @@ class RateLimits:
                 return await self._take_shared(key, sender, rate, wanted)
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_from = now + REDIS_PAUSE
-                self._outages.away(REDIS, error)
+                self._outages.note_outage(REDIS, error)
         return self._take_own(sender, rate / (self._seen or ASSUMED_WORKERS), wanted, now)
 
     async def _take_shared(self, key: BucketKey, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:

@@ -63,9 +63,9 @@ class Applied:
     """Result of applying a receipt.
 
     Attributes:
-        message_id: the message; None where no such message is known (yet).
+        message_id: the message; None if no such message is known (yet).
         moved: whether it changed the message's state.
-        state: the message's state now; None where no such message is known.
+        state: the message's state now; None if no such message is known.
     """
 
     message_id: int | None

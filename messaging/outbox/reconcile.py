@@ -32,9 +32,9 @@ from messaging.outbox.steps import finish_drained
 
 SQL: Final = load_queries(__file__)
 
-AT_ONCE: Final = 5_000
-WITHDRAWN_AT_ONCE: Final = 20_000
-ASKED_AT_ONCE: Final = 20
+MAX_SETTLED: Final = 5_000
+MAX_WITHDRAWN: Final = 20_000
+MAX_TRACED_TEXTS: Final = 20
 """Texts looked up at the provider in one run: one request each."""
 SETTLE_AFTER: Final = 15.0
 """Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
@@ -85,7 +85,7 @@ async def reconcile(
     Args:
         runtime: has the database, clock and settings.
         channels: by name; providers with a list are asked about texts of unknown outcome. None leaves these waiting.
-        dispatcher_id: id of this worker's heartbeat row; None where it has none: then it takes nothing over and
+        dispatcher_id: id of this worker's heartbeat row; None if it has none: then it takes nothing over and
             settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
         receipt_timeout: seconds a text waits for its receipt where its provider cannot be asked.
@@ -95,7 +95,7 @@ async def reconcile(
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
-        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE_LASTS)
+        lost = await db.fetchrow(SQL["free_lost"], MAX_SETTLED, dispatcher_id, LEASE_LASTS)
         assert lost is not None
         settled = Counter[str]()
         if await db.fetchval(SQL["is_steady"], dispatcher_id, LEASE_LASTS):
@@ -112,7 +112,7 @@ async def reconcile(
             again=settled["again"],
             traced=settled["found"],
             held_for_staff=settled["held"],
-            withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
+            withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, MAX_WITHDRAWN),
             finished=len(await finish_drained(db, now)),
         )
         await wipe_secrets(db)
@@ -126,7 +126,7 @@ async def reconcile(
 async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
     """Settle emails of unknown outcome, by policy; returns how many are sent `again` or are `held`."""
     resend = runtime.settings.email_unanswered == "retry"
-    row = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, runtime.clock())
+    row = await db.fetchrow(SQL["settle_emails"], MAX_SETTLED, settle, resend, EMAIL_TRIES, runtime.clock())
     assert row is not None
     return Counter(again=row["again"], held=row["held_for_staff"])
 
@@ -135,7 +135,7 @@ async def _settle_texts(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, receipt_timeout: float
 ) -> Counter[str]:
     """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
-    unknown = await db.fetch(SQL["list_unknown_texts"], ASKED_AT_ONCE, settle)
+    unknown = await db.fetch(SQL["list_unknown_texts"], MAX_TRACED_TEXTS, settle)
     if not unknown:
         return Counter()
     assert runtime.settings.database_url is not None

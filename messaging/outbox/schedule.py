@@ -18,12 +18,12 @@ from typing import Final
 import structlog
 
 from core.alerts import raise_alert
-from core.credentials import mask_credentials
 from core.db import Connection
 from core.db.away import TEMPORARY
 from core.domain_groups import read_groups
 from core.errors import MusterError, in_words
 from core.runtime import Runtime
+from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
 from messaging.outbox.claim import (
     Claimed,
@@ -240,13 +240,13 @@ class Schedule:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except TEMPORARY as error:
-            self._runtime.outages.met(error)
+            self._runtime.outages.note_error(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
-            self._heartbeat.renounce()
+            self._heartbeat.give_up_claims()
             return 0
 
     async def _queue(self, db: Connection, step: StepChannel) -> StepQueue | None:
-        """Return the queue of a step, added if need be; None where the step cannot be compiled."""
+        """Return the queue of a step, added if need be; None if the step cannot be compiled."""
         if step.key in self._broken:
             return None
         queue = self._queues.get(step.key)
@@ -294,7 +294,7 @@ class Schedule:
                 await self._rate_limits.fill(sender_id, pace, min(room, waiting[sender_id]))
 
     def _head(self, queue: StepQueue) -> NextMessage | None:
-        """Return the next message, composed; None where none can go now. One that cannot be composed fails alone."""
+        """Return the next message, composed; None if none can go now. One that cannot be composed fails alone."""
         if queue.head is not None and queue.is_stale(queue.head.message):
             queue.head = None
         while queue.head is None and (message := queue.draw()) is not None:

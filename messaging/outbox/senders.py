@@ -14,7 +14,9 @@ from typing import Final
 
 import structlog
 
+from core.access import Actor
 from core.alerts import raise_alert, resolve_alert
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from core.plurals import plural, verb
@@ -127,25 +129,29 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
     return many
 
 
-async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int:
+async def resume_sender(db: Connection, sender_id: int, *, actor: Actor, now: datetime) -> int:
     """Resume a sender, and queue the messages again that were refused for its sake.
 
     Args:
         db: in the caller's transaction.
         sender_id: the sender.
+        actor: who resumes it, for the audit.
         now: earliest time of the next try.
 
     Returns:
         How many messages were put back into the queue.
     """
-    again: int = await db.fetchval(SQL["resume_sender"], sender_id, [*MENDABLE], now)
+    resumed = await db.fetchrow(SQL["resume_sender"], sender_id, [*MENDABLE], now)
+    assert resumed is not None
+    again: int = resumed["messages"]
     await resolve_alert(db, f"sender:{sender_id}")
+    await record(db, actor, AuditAction.SENDER_RESUMED, f"sender {resumed['address']}", {"messages": again})
     log.info("a sender was resumed", sender_id=sender_id, messages=again)
     return again
 
 
-async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:
-    """Resume a sender, found by its number or mailbox.
+async def resume_by_address(db: Connection, address: str, *, actor: Actor, now: datetime) -> int:
+    """Resume a sender, found by its number or mailbox; see `resume_sender`.
 
     Returns:
         How many messages that had been refused are queued again.
@@ -158,4 +164,4 @@ async def resume_by_address(db: Connection, address: str, *, now: datetime) -> i
         stopped = [row["address"] for row in await db.fetch(SQL["list_paused"])]
         remedy = f"These are stopped: {', '.join(stopped)}" if stopped else "No sender is stopped."
         raise NotFound(f"No messages are sent from {address}.", remedy=remedy)
-    return await resume_sender(db, sender["sender_id"], now=now)
+    return await resume_sender(db, sender["sender_id"], actor=actor, now=now)

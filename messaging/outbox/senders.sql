@@ -80,7 +80,7 @@ update sender set paused_reason = $2 where sender_id = $1 and paused_reason is n
 -- has passed, their campaign was cancelled, or the page they open is closed. A finished step opens again, as paused
 -- where its campaign is paused.
 with mended as (
-  update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id
+  update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id, address
 ), refused as materialized (
   select m.message_id, m.attempt, m.provider_id, m.reason
   from message m
@@ -108,7 +108,7 @@ with mended as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'queued', 'staff', 'sender_mended' from again
 )
-select count(*) from again;
+select address, (select count(*) from again) as messages from mended;
 
 -- name: find_by_address
 -- A sender by its number or mailbox.

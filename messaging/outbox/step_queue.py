@@ -79,7 +79,7 @@ class StepQueue:
             self.head = None
 
     def draw(self) -> Claimed | None:
-        """Take the next message that its mail provider's limit allows now; None where there is none."""
+        """Take the next message that its mail provider's limit allows now; None if there is none."""
         for group, waiting_messages in self.limited.items():
             while waiting_messages and self.is_stale(waiting_messages[0]):
                 waiting_messages.popleft()

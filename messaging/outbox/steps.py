@@ -32,8 +32,8 @@ class NewStep:
         constants: variables that are the same for every recipient.
         purpose: of its messages.
         channels: the channels it uses, the preferred one first.
-        sms_sender_id: sender of its texts; None where it has none.
-        email_sender_id: sender of its emails; None where it has none.
+        sms_sender_id: sender of its texts; None if it has none.
+        email_sender_id: sender of its emails; None if it has none.
         goal_id: its goal; a person who has met it gets no more messages. None for none.
         priority: messages of a higher one go first.
         due_at: when it starts; None: with the launch, or `after` the step before.

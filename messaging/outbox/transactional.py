@@ -9,8 +9,8 @@ What a reply answers is the last message that was sent to its author. A transact
 answered by a digit, so it takes away what the campaign's message before it offered; but those of `KEEPS_MENU` ask
 nothing themselves, and leave it.
 
-Messages are not sent to suppressed addresses and people, with two exceptions by kind: a sign-in link or code for staff,
-and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
+Messages are not sent to suppressed addresses and people, with two exceptions by kind: what staff are sent about their
+accounts, and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import InputError
 from messaging.outbox.concealment import Contents, conceal
@@ -35,6 +37,7 @@ class MessageKind(StrEnum):
     """Kind of a transactional message; the values are those of the database's check."""
 
     SIGN_IN = "sign_in"
+    ACCOUNT = "account"
     OPT_OUT_CONFIRMED = "opt_out_confirmed"
     AUTO_REPLY = "auto_reply"
     STAFF_REPLY = "staff_reply"
@@ -43,13 +46,16 @@ class MessageKind(StrEnum):
 
 KINDS: Final = {
     MessageKind.SIGN_IN: "a sign-in link for staff",
+    MessageKind.ACCOUNT: "an invitation to the staff, or news of an account",
     MessageKind.OPT_OUT_CONFIRMED: "the confirmation of an opt-out",
     MessageKind.AUTO_REPLY: "an automatic answer",
     MessageKind.STAFF_REPLY: "a staff reply",
     MessageKind.TEST: "a test",
 }
 """Phrase for a message of each kind."""
-BY_MACHINE: Final = frozenset({MessageKind.SIGN_IN, MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY})
+FOR_STAFF: Final = frozenset({MessageKind.SIGN_IN, MessageKind.ACCOUNT})
+"""Kinds about accounts: no suppression stops them, and nobody answers them."""
+BY_MACHINE: Final = FOR_STAFF | {MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY}
 """Kinds that no person writes: their emails say so, which stops holiday notices."""
 
 KEEPS_MENU: Final = frozenset({MessageKind.AUTO_REPLY, MessageKind.OPT_OUT_CONFIRMED})
@@ -67,7 +73,7 @@ class NewMessage:
         sender_id: the sender it comes from.
         contents: what it says.
         asked_by: who or what wants it sent: a member of staff, `console` …
-        person_id: whom it is for; None where only the address is known.
+        person_id: whom it is for; None if only the address is known.
         purpose: which suppressions stop it.
         send_before: its deadline; nothing leaves later.
         reference: natural key: the same one twice is one message. Not for `OPT_OUT_CONFIRMED`.
@@ -112,6 +118,27 @@ async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Se
     return await _add(db, message, message.reference, at, keys)
 
 
+async def queue_test(db: Connection, message: NewMessage, template: str, *, actor: Actor, at: datetime) -> int:
+    """Queue a preview of a template as a test message, and record who sent it.
+
+    Args:
+        db: in a transaction of the caller's.
+        message: the message, of the kind `TEST`.
+        template: the template's name, for the audit.
+        actor: who sends it, for the audit.
+        at: the time; aware.
+
+    Returns:
+        Its id.
+
+    Raises:
+        InputError: an email without a subject.
+    """
+    message_id = await send_to(db, message, at=at)
+    await record(db, actor, AuditAction.TEST_SENT, f"message {message_id}", {"template": template}, at=at)
+    return message_id
+
+
 async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) -> int | None:
     """Queue the confirmation of the opt-out in force for an address: once, however often this is called.
 
@@ -121,7 +148,7 @@ async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) 
         at: the time; aware.
 
     Returns:
-        Its id; None where the address has not opted out.
+        Its id; None if the address has not opted out.
     """
     opt_out = await db.fetchval(SQL["find_opt_out"], message.channel, message.address)
     return None if opt_out is None else await _add(db, message, str(opt_out), at, ())

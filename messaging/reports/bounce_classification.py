@@ -78,7 +78,7 @@ class RefusalClass:
     Attributes:
         reason: our reason.
         soft: the refusal may be temporary: it counts against the address, and enough of them suppress the address.
-        code: the enhanced code that was found, the server's own before a relay's; "" where there is none.
+        code: the enhanced code that was found, the server's own before a relay's; "" if there is none.
     """
 
     reason: Reason

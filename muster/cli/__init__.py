@@ -17,7 +17,7 @@ from muster.cli.output import guard_output
 from muster.cli.plain_arguments import refuse_unusable, take_plain_text
 
 COMMANDS: Final = {
-    "demo": "Show a whole story on made-up people, from member file to counts.",
+    "demo": "Show a whole scenario on made-up people, from member file to counts.",
     "run": "Start everything on this machine and stay up.",
     "people": "Import, export, count and look up people; strike off those who leave, or erase them.",
     "suppression": "Suppressions: import and export lists of people not to contact, look one up.",

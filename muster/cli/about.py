@@ -11,7 +11,7 @@ from campaigns.subjects.kinds import KINDS, find_subject
 from campaigns.subjects.subject import Subject
 from core.db import Connection
 
-_NAMED: Final = [kind.kind for kind in KINDS.values() if kind.named]
+_NAMED: Final = [kind.kind for kind in KINDS.values() if kind.is_named_in_files]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SubjectChoice:
     name: str | None
 
     async def find(self, db: Connection) -> Subject | None:
-        """Look the subject up; None where only a kind was said.
+        """Look the subject up; None if only a kind was said.
 
         Raises:
             NotFound: there is none of that name.

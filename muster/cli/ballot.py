@@ -17,7 +17,6 @@ from ballots.figures import threshold
 from ballots.spec import load_ballot_spec
 from ballots.template_fields import fields_of
 from core.access import Actor
-from core.audit import AuditAction, record
 from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
@@ -78,9 +77,7 @@ def show(name: str, *, as_json: bool) -> None:
 async def _create(file: Path, actor: Actor) -> dict[str, Any]:
     spec = load_ballot_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-        async with db.transaction():
-            made = await create_ballot(db, spec, time_zone=runtime.settings.time_zone)
-            await record(db, actor, AuditAction.BALLOT_CREATED, f"ballot {made.name}")
+        made = await create_ballot(db, spec, actor=actor, time_zone=runtime.settings.time_zone)
         return await _described(runtime, db, made)
 
 

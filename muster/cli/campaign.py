@@ -18,7 +18,8 @@ from campaigns import campaigns
 from campaigns.advice import unset_settings
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, launch, launch_step_now
-from campaigns.preview import LaunchPlan, advice_of_steps, plan
+from campaigns.launch_plan import LaunchPlan
+from campaigns.preview import advice_of_steps, plan
 from campaigns.spec import load_campaign_file
 from core.access import Actor
 from core.db import Connection

@@ -12,18 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.campaigns import CampaignStatus
-from campaigns.preview import Example, StepPlan
+from campaigns.launch_plan import Example, StepPlan
 from campaigns.sending_windows import NIGHT
 from campaigns.subjects.answer import AnswerTable
 from core.plurals import plural, verb
 from core.times_in_words import pause_in_words
-from messaging.content.languages import named
+from messaging.content.languages import language_name
 from messaging.outbox.counts import StepCounts
 from messaging.states import STATE_GROUPS, sentence
 
 _EXAMPLE_LINES = 12
 _MAX_UNITS = 20
-_MAX_DEAR_CHARACTERS = 12
+_MAX_SHOWN_CHARACTERS = 12
 _MAX_REASONS = 6
 _UNDER_WAY = ("launching", "running", "paused")
 
@@ -47,7 +47,7 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
-            table.add_row("", _dear(step))
+            table.add_row("", _non_gsm_characters(step))
     for count, words, missing in _languages(step):
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
@@ -60,10 +60,11 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _dear(step: StepPlan) -> str:
+def _non_gsm_characters(step: StepPlan) -> str:
     """Say which characters make texts cost more, and how much those texts cost."""
     some = f"{step.ucs2:,} of {plural(step.rendered, 'text')}" + ("" if step.exact else " looked at")
-    shown = " ".join(step.dear[:_MAX_DEAR_CHARACTERS]) + (" …" if len(step.dear) > _MAX_DEAR_CHARACTERS else "")
+    characters = step.non_gsm_characters
+    shown = " ".join(characters[:_MAX_SHOWN_CHARACTERS]) + (" …" if len(characters) > _MAX_SHOWN_CHARACTERS else "")
     return (
         f"{some} {verb(step.ucs2, 'holds', 'hold')} 70 characters a segment, not 160, because of {shown}:"
         f" {plural(step.ucs2_segments, 'segment')} together"
@@ -75,7 +76,7 @@ def _example(example: Example, step: StepPlan) -> Iterator[RenderableType]:
     what = "text" if example.channel == "sms" else "email"
     if len(step.examples) > 1:
         languages = {each.language for each in step.examples}
-        spoken = f" in {named(example.language)}" if len(languages) > 1 else ""
+        spoken = f" in {language_name(example.language)}" if len(languages) > 1 else ""
         yield Text(f"  The {what}{spoken}, as {example.messages:,} of {sum(step.by_channel.values()):,} get it:")
     lines = example.text.splitlines()
     more = (
@@ -155,7 +156,7 @@ def _moment(at: datetime) -> str:
 
 
 def _quiet_hours(step: StepPlan) -> str:
-    """Describe the quiet hours in words; "" where a step sends no texts and has none."""
+    """Describe the quiet hours in words; "" if a step sends no texts and has none."""
     if step.quiet is None:
         return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
     what = "no texts" if step.quiet.channels == ("sms",) else "nothing"
@@ -168,14 +169,15 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         return
     for language in step.languages:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in language.messages.items())
-        words = f"have the language {named(language.language)}: {by}"
+        words = f"have the language {language_name(language.language)}: {by}"
         if language.segments:
             words += f", {plural(language.segments, 'segment')}"
         for channel, missing_channel in language.missing.items():
             what = "text" if channel == "sms" else "email"
-            words += f"; the {what} is not in {named(language.language)}, they get it in {named(missing_channel)}"
+            theirs = language_name(language.language)
+            words += f"; the {what} is not in {theirs}, they get it in {language_name(missing_channel)}"
         if language.page_in:
-            words += f"; their page is in {named(language.page_in)}"
+            words += f"; their page is in {language_name(language.page_in)}"
         yield f"{sum(language.messages.values()):,}", words, bool(language.missing or language.page_in)
 
 

@@ -160,8 +160,8 @@ def _sms_check() -> Checker:
         clean = sanitise(text)
         counted = count(clean.text)
         replaced = [{"found": each.original, "put": each.put, "times": each.times} for each in clean.replaced]
-        dear = beyond_gsm7(clean.text)
-        why = f", because of {' '.join(dear)}" if dear else ""
+        non_gsm_characters = beyond_gsm7(clean.text)
+        why = f", because of {' '.join(non_gsm_characters)}" if non_gsm_characters else ""
         return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}, why
 
     return check

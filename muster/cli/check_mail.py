@@ -87,7 +87,7 @@ def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> C
     Args:
         raw: as it came, headers first.
         sent: the message it answers, in each of its forms.
-        recipient: where that was sent, in lower case; "" where it is unknown.
+        recipient: where that was sent, in lower case; "" if it is unknown.
 
     Raises:
         InputError: the mail cannot be read.
@@ -123,7 +123,7 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
 
 
 def recipient_of(raw: bytes) -> str:
-    """Return the mailbox a message was sent to, by its header; "" where it names none or several."""
+    """Return the mailbox a message was sent to, by its header; "" if it names none or several."""
     to = parse_mail(raw).addresses("To")
     return to[0] if len(to) == 1 else ""
 

@@ -17,16 +17,16 @@ from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.demo_host import DemoHost
 from muster.logs import configure_logs
-from sandbox.demo import show
+from sandbox.demo import display
 from sandbox.demo.home import run_on_demo
-from sandbox.demo.scene import Scene
-from sandbox.demo.stories import STORIES
-from sandbox.demo.story import Options, Story, play
+from sandbox.demo.progress import DemoProgress
+from sandbox.demo.scenario import Options, Scenario, play
+from sandbox.demo.scenarios import SCENARIOS
 from sandbox.demo.summary import Summary
 
 
 @click.command()
-@click.argument("story", type=click.Choice(list(STORIES)), default="ballot")
+@click.argument("scenario", type=click.Choice(list(SCENARIOS)), default="ballot")
 @click.option(
     "--members",
     type=click.IntRange(10, 1_000_000),
@@ -34,10 +34,10 @@ from sandbox.demo.summary import Summary
 )
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of made-up people.")
 @seed_option
-@click.option("--headless", is_flag=True, help="No moving display, only a line for each scene.")
+@click.option("--headless", is_flag=True, help="No moving display, only a line for each phase.")
 @json_option
-def command(*, story: str, members: int | None, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
-    r"""Play a whole story, from member file to counts.
+def command(*, scenario: str, members: int | None, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
+    r"""Play a whole scenario, from member file to counts.
 
     \b
     ballot    a union asks everybody by email, then by text, and counts who has voted
@@ -53,14 +53,14 @@ def command(*, story: str, members: int | None, file: Path | None, seed: int, he
         )
     settings = load_settings()
     os.umask(0o077)  # with --file, the data it leaves may be of real people
-    configure_logs(settings.log_format, level=logging.WARNING)  # the scenes show what happens
-    played = STORIES[story]()
+    configure_logs(settings.log_format, level=logging.WARNING)  # the phases show what happens
+    played = SCENARIOS[scenario]()
     options = Options(settings.home, members, file.resolve() if file else None, seed)
     summary = run(_play(played, options, headless=headless or as_json))
     if as_json:
         print_json(summary)
     else:
-        show.tell(played, summary, _page())
+        display.print_summary(played, summary, _page())
         if file is not None:
             _show_file(file, summary["members"])
         click.echo(f"\nTo look around in the demo's data, in the browser: {run_on_demo(settings.home)}")
@@ -84,10 +84,10 @@ def _page() -> Console:
     return console if console.is_terminal else Console(width=120)
 
 
-async def _play(story: Story, options: Options, *, headless: bool) -> Summary:
+async def _play(scenario: Scenario, options: Options, *, headless: bool) -> Summary:
     console = Console(stderr=True)
-    scene = Scene(say=lambda title: console.print(f"[dim]•[/] {title}"))
+    progress = DemoProgress(say=lambda title: console.print(f"[dim]•[/] {title}"))
     if headless or not console.is_terminal:
-        return await play(story, options, scene, DemoHost())
-    async with show.live(story, scene, console):
-        return await play(story, options, scene, DemoHost())
+        return await play(scenario, options, progress, DemoHost())
+    async with display.live(scenario, progress, console):
+        return await play(scenario, options, progress, DemoHost())

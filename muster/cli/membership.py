@@ -18,6 +18,7 @@ from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
 from ballots.leavers import leave as take_leave
 from core.access import Actor
 from core.audit import AuditAction, record
+from core.db.dry_runs import all_or_nothing
 from core.files.row_problems import Problem
 from core.plurals import plural
 from core.runtime import Runtime
@@ -26,7 +27,6 @@ from muster.cli.options import actor_option, dry_run_option, json_option, limit_
 from muster.cli.output import print_json
 from muster.cli.problems import show_problems
 from muster.cli.session import open_session, run
-from people.lists.lists import all_or_nothing
 from people.people import PersonName, members_named
 from people.search import FoundPerson, search_people
 

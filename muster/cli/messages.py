@@ -16,12 +16,12 @@ from campaigns.campaigns import get_campaign
 from campaigns.retention import (
     ArchiveYear,
     DueCampaign,
-    alone,
     archive_campaign,
     check_due,
     delete_year,
     due_campaigns,
     last_close,
+    retention_lock,
     summarise_year,
     waiting_messages,
 )
@@ -186,8 +186,7 @@ async def _list(
 async def _resume(sender: str, actor: Actor) -> int:
     async with open_session(pool_size=1) as runtime:
         async with runtime.pool.acquire() as db, db.transaction():
-            again = await resume_by_address(db, sender, now=runtime.clock())
-            await record(db, actor, AuditAction.SENDER_RESUMED, f"sender {sender}", {"messages": again})
+            again = await resume_by_address(db, sender, actor=actor, now=runtime.clock())
         await runtime.wake("deliver")
         return again
 
@@ -232,7 +231,7 @@ async def _forget(archive_year: ArchiveYear, actor: Actor) -> None:
 @asynccontextmanager
 async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
     assert runtime.settings.database_url is not None
-    async with alone(runtime.settings.database_url) as db:
+    async with retention_lock(runtime.settings.database_url) as db:
         if db is None:
             raise Conflict("Somebody else is archiving messages just now.", remedy="Wait until they have finished.")
         yield db

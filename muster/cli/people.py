@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from campaigns.person_dates import date_attributes
-from campaigns.replies.opt_ins import last_opt_ins
+from campaigns.replies.opt_outs import last_opt_ins
 from campaigns.variables import RESERVED
 from core.access import Actor
 from core.audit import AuditAction, record
@@ -89,7 +89,7 @@ def import_(
     The exit status is 1 when nothing could be imported: with --strict at the first problem, otherwise when every row
     was rejected.
     """
-    columns = mapping.load_mapping(map_file) if map_file else mapping.Mapping()
+    columns = mapping.load_mapping(map_file) if map_file else mapping.ColumnMapping()
     columns = replace(columns, ignore=(*columns.ignore, *ignore))
     report = run(
         _import(file, columns, header_row, encoding, alike, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
@@ -106,7 +106,7 @@ def import_(
 
 async def _import(
     file: Path,
-    columns: mapping.Mapping,
+    columns: mapping.ColumnMapping,
     header_row: int | None,
     encoding: str | None,
     alike: imports.Alike,

@@ -25,7 +25,7 @@ from core.files.sheets import SheetKind, sheet_or_nothing
 from core.plurals import plural
 from core.runtime import Runtime
 from core.spec_file import at_zone, read_moment
-from messaging.content.languages import DEFAULT, named
+from messaging.content.languages import DEFAULT, language_name
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, force_option, json_option, limit_option, xlsx_option
 from muster.cli.output import print_json
@@ -196,9 +196,8 @@ async def _create(file: Path, actor: Actor) -> dict[str, Any]:
     spec = load_question_spec(file)
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         async with db.transaction():
-            made = await create_question(db, spec, runtime.clock(), time_zone=runtime.settings.time_zone)
+            made = await create_question(db, spec, runtime.clock(), actor=actor, time_zone=runtime.settings.time_zone)
             check_phrases(await find_subject(db, QuestionSubject.kind, made.name))
-            await record(db, actor, AuditAction.QUESTION_CREATED, f"question {made.name}")
         return await _described(runtime, db, made)
 
 
@@ -287,7 +286,7 @@ def _show(facts: dict[str, Any], *, as_json: bool) -> None:
     console.print(Text(facts["asks"]))
     console.print(_answer_table(facts))
     table = Table.grid(padding=(0, 2))
-    others = [named(language) for language in facts["languages"] if language != DEFAULT]
+    others = [language_name(language) for language in facts["languages"] if language != DEFAULT]
     rows = {
         "opens": facts["local"]["opens"],
         "closes": facts["local"]["closes"],

@@ -46,6 +46,8 @@ def _announce(addresses: Addresses) -> None:
     lines = [("Staff console", addresses.console or f"{addresses.public}/console/")]
     if addresses.console:
         lines.append(("", f"(works once, for 15 minutes; another one: muster user link {STAFF})"))
+    else:
+        lines.append(("", "(to sign in: muster user add EMAIL, or muster user link EMAIL)"))
     if addresses.sandbox:
         lines.append(("Sandbox", f"{addresses.sandbox}/  (every text and email; nobody real gets any)"))
     lines.append(("Health", f"{addresses.web}/readyz"))

@@ -27,5 +27,5 @@ def command() -> None:
 async def _serve() -> None:
     from muster.web import serve
 
-    async with open_session(pool_size=20, stays_up=True) as runtime:
+    async with open_session(pool_size=20, stays_up=True, for_staff=True) as runtime:
         await serve(runtime)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
+from core.db import connect
+from core.db.logins import Login, address_as, check_login
 from core.db.migrate import migrate, pending
 from core.errors import Conflict
 from core.plurals import plural
@@ -36,7 +38,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIterator[Runtime]:
+async def open_session(
+    *, pool_size: int = 5, stays_up: bool = False, for_staff: bool = False
+) -> AsyncIterator[Runtime]:
     """Open a runtime on the configured servers, or on embedded ones that stay up as long as a process uses them.
 
     The database must have the newest schema; embedded ones are brought to it.
@@ -44,9 +48,10 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
     Args:
         pool_size: most database connections at once.
         stays_up: exit (by SIGTERM to ourselves) when the embedded servers stop; a restart gets new ones.
+        for_staff: the logins of staff will be used, too.
 
     Raises:
-        SettingsError: the configuration cannot work.
+        SettingsError: the configuration cannot work, or a login to PostgreSQL has more rights than it may have.
         Conflict: the configured database lacks migrations, or is from before version 0.1.0.
         NotFound: no database is configured, and there is no Muster in MUSTER_HOME.
         Unavailable: a server does not answer.
@@ -54,6 +59,8 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
     async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
+        for login in (Login.WORKER, Login.STAFF, Login.STAFF_ALL) if for_staff else (Login.WORKER,):
+            await _check(settings.database_url, login)
         if missing := await pending(settings.database_url):
             raise Conflict(
                 f"The database lacks {plural(len(missing), 'migration')}.",
@@ -64,6 +71,14 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
             open_runtime(settings, pool_size=pool_size, wake=wake) as runtime,
         ):
             yield runtime
+
+
+async def _check(url: str, login: Login) -> None:
+    db = await connect(url if login is Login.WORKER else address_as(url, login))
+    try:
+        await check_login(db, login)
+    finally:
+        await db.close(timeout=5)
 
 
 @asynccontextmanager
@@ -82,6 +97,11 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     # A command prints what it did; a process that stays up has only its log.
     configure_logs(settings.log_format, level=logging.INFO if stays_up else logging.WARNING)
     check_for_production(settings)
+    if stays_up and (settings.owner_database_url or settings.admin_database_url):
+        log.warning(
+            "this process has the password of the tables' owner or of an administrator, which is for `muster migrate`:"
+            " take MUSTER_OWNER_DATABASE_URL and MUSTER_ADMIN_DATABASE_URL out of its environment and of .env"
+        )
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
             servers = await asyncio.to_thread(connect_to_servers, settings.home, make=False)

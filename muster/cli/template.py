@@ -20,7 +20,7 @@ from core.db import Connection
 from core.errors import MusterError, NotFound
 from core.keyring import example_token
 from core.settings import Settings
-from messaging.content.languages import named, spoken
+from messaging.content.languages import closest_language, language_name
 from messaging.content.render import Branding, Renderer
 from messaging.content.template_files import list_templates, load_template
 from messaging.content.templates import Template
@@ -111,19 +111,24 @@ def check(name: str, about: SubjectChoice | None, language: str | None, as_json:
         return
     click.echo(f"{name}: {' and '.join(template.channels)}, {template.purpose}")
     if len(template.languages) > 1:
-        lines = (f"{named(language)}: {' and '.join(_channels(template, language))}" for language in template.languages)
+        lines = (
+            f"{language_name(language)}: {' and '.join(_channels(template, language))}"
+            for language in template.languages
+        )
         click.echo(f"Languages: {'; '.join(lines)}")
     click.echo(f"Variables: {', '.join(sorted(template.variables)) or 'none'}")
     for said_in, version in template.versions("sms").items():
         if wanted in {None, said_in} and (version.menu != template.menu or version is template or wanted):
             for digit, meaning in version.menu.items():
-                click.echo(f"Reply {digit}: {meaning}{'' if version is template else f' (in {named(said_in)})'}")
+                click.echo(
+                    f"Reply {digit}: {meaning}{'' if version is template else f' (in {language_name(said_in)})'}"
+                )
     _show(warnings)
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
 
 def _understood(about: SubjectChoice | None, subject: Subject | None) -> Collection[str] | None:
-    """Return the meanings that a menu may have; None where that depends on what a campaign asks."""
+    """Return the meanings that a menu may have; None if that depends on what a campaign asks."""
     if subject is not None:
         return GENERAL | subject.meanings
     return GENERAL | about.kind.common_meanings if about is not None and not about.kind.reads_answers else None
@@ -153,11 +158,11 @@ def _in_language(template: Template, language: str) -> str:
     Raises:
         NotFound: it has none.
     """
-    chosen = spoken(language, template.languages)
+    chosen = closest_language(language, template.languages)
     if chosen is None:
-        known = " and ".join(map(named, template.languages))
+        known = " and ".join(map(language_name, template.languages))
         raise NotFound(
-            f"The template {template.name} is not in {named(language)}; it is in {known}.",
+            f"The template {template.name} is not in {language_name(language)}; it is in {known}.",
             remedy=f"Put {' and '.join(_file(channel, language) for channel in template.channels)} beside its files.",
         )
     return chosen
@@ -170,11 +175,11 @@ def _file(channel: ChannelName, language: str) -> str:
 def _without_their_language(template: Template, people: Mapping[str, int]) -> Iterator[str]:
     """List the languages people have and the template lacks."""
     for language, n in people.items():
-        if spoken(language, template.languages) is None:
+        if closest_language(language, template.languages) is None:
             speakers = "one person has" if n == 1 else f"{n:,} people have"
             yield (
-                f"{speakers[0].upper()}{speakers[1:]} the language {named(language)}, which the template is not in: "
-                f"they get it in {named(template.language)}."
+                f"{speakers[0].upper()}{speakers[1:]} the language {language_name(language)}, which the template is"
+                f" not in: they get it in {language_name(template.language)}."
             )
 
 
@@ -240,7 +245,7 @@ def preview(
         return
     for choice in shown.choices:
         if choice is not shown.choices[0]:
-            click.secho(f"\nThe same in {named(choice.language)}", bold=True)
+            click.secho(f"\nThe same in {language_name(choice.language)}", bold=True)
         show_sms(shown, choice)
         show_email(shown, choice)
     _show(shown.warnings)
@@ -292,7 +297,7 @@ async def _preview(
         if language is not None:
             shown: tuple[str, ...] = (_in_language(template, language),)
         else:
-            own = spoken(variables["language"], template.languages) or template.language
+            own = closest_language(variables["language"], template.languages) or template.language
             shown = (own, *(language for language in template.languages if language != own))
         return Preview(
             template,

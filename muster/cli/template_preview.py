@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from core.access import Actor
-from core.audit import AuditAction, record
 from core.errors import NotFound
 from core.plurals import plural
 from core.typed_address import read_address
@@ -19,7 +18,7 @@ from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import Template
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
-from messaging.outbox.transactional import MessageKind, NewMessage, send_to
+from messaging.outbox.transactional import MessageKind, NewMessage, queue_test
 from muster.cli.check import ENCODINGS
 from muster.cli.session import open_session
 from muster.run import SANDBOX_SMS_FROM
@@ -107,8 +106,8 @@ def show_sms(shown: Preview, choice: PreviewChoice) -> None:
         return
     cost = choice.sms.segments
     segments = plural(cost.segments, "segment")
-    dear = beyond_gsm7(choice.sms.text)
-    because = f" because of {' '.join(dear)}" if dear else ""
+    non_gsm_characters = beyond_gsm7(choice.sms.text)
+    because = f" because of {' '.join(non_gsm_characters)}" if non_gsm_characters else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
     click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
     click.echo(f"{choice.sms.text}\n")
@@ -156,7 +155,6 @@ async def send_test(shown: Preview, address: str, actor: Actor) -> int:
         async with runtime.pool.acquire() as db, db.transaction():
             sender_id = await use_sender(db, channel, sender[0], name=sender[1])
             message = NewMessage(MessageKind.TEST, channel, place, sender_id, contents, actor.name)
-            message_id = await send_to(db, message, at=runtime.clock())
-            await record(db, actor, AuditAction.TEST_SENT, f"message {message_id}", {"template": shown.template.name})
+            message_id = await queue_test(db, message, shown.template.name, actor=actor, at=runtime.clock())
         await runtime.wake("deliver")
         return message_id

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -13,24 +14,31 @@ from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
 from core.audit import AuditAction, record
 from core.db import Connection
-from core.errors import Conflict, NotFound, SettingsError
+from core.errors import Conflict, InputError, NotFound
 from core.plurals import plural
 from core.runtime import Runtime
-from core.settings import Settings
-from messaging.channels import has_sms
-from messaging.outbox.heartbeat import is_anybody_sending
-from messaging.settings import load_settings
 from messaging.states import ChannelName
 from muster.cli.noun import Noun
 from muster.cli.options import actor_option, json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
-from muster.embedded.running import sandbox_at
-from muster.run import SANDBOX_SMS_FROM
+from muster.cli.user_grants import (
+    find_account,
+    find_unit,
+    grant,
+    read_end,
+    revoke,
+    role_option,
+    unit_option,
+    until_option,
+    warn_of_few_administrators,
+)
+from muster.cli.user_invitations import invite, withdraw
+from muster.cli.user_messages import KINDS, remarks, sandbox_page, sender_of
+from muster.cli.user_sessions import reset, sessions
 
 _send = click.option("--send", "channel", flag_value="email", help="Mail the link to them instead of printing it.")
 _text = click.option("--text", "channel", flag_value="sms", help="Text the link to their phone instead of printing it.")
-_KINDS: Final = {"email": "mail", "sms": "text"}
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
 )
@@ -45,16 +53,23 @@ def command() -> None:
 @click.argument("email")
 @click.option("--name", help="What to call them; default the part before the @.")
 @click.option("--phone", metavar="NUMBER", help="Their mobile, for links by text.")
+@role_option
+@unit_option
+@until_option
 @_minutes
 @_send
 @_text
 @actor_option
 def add(
-    email: str, name: str | None, phone: str | None, minutes: int, channel: ChannelName | None, actor: Actor
-) -> None:
-    """Add a member of staff, and print, mail or text their first sign-in link."""
+    email: str, name: str | None, phone: str | None, role: str | None, unit: str | None, until: str, minutes: int,
+    channel: ChannelName | None, actor: Actor,
+) -> None:  # fmt: skip
+    """Add a member of staff with a role, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
-    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, minutes, channel, actor))
+    role = role or run(_role_of_first(mailbox)) or _ask_for_role()
+    added = run(
+        _add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor)
+    )  # fmt: skip
     _show_link(added, minutes, sent=channel is not None)
 
 
@@ -82,8 +97,8 @@ def phone(email: str, number: Sequence[str], actor: Actor) -> None:
 @command.command(name="list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the staff, with their last sign-in."""
-    staff = run(_list())
+    """List the staff, with their roles, second factors and last sign-in, and who is invited."""
+    staff, invited = run(_list())
     if as_json:
         print_json(staff)
         return
@@ -92,13 +107,31 @@ def list_(as_json: bool) -> None:
     for user in staff:
         seen = f"signed in {user['signed_in_at']:%Y-%m-%d %H:%M} UTC" if user["signed_in_at"] else "never signed in"
         click.echo(f"{user['email']:<40} {user['name']:<24} {'disabled' if user['disabled_at'] else seen}")
+        click.echo(f"    {'; '.join(map(_grant_in_words, user['grants'])) or 'no role'} · {_factors_in_words(user)}")
+    for invitation in invited:
+        until = f"until {invitation['expires_at']:%Y-%m-%d}"
+        what = f"{invitation['role']} of {invitation['unit'] or 'the whole organisation'}, {until}"
+        click.echo(f"{invitation['email']:<40} {invitation['name']:<24} invited as {what}")
+
+
+def _grant_in_words(grant: Mapping[str, Any]) -> str:
+    until = f" until {grant['ends_at']:%Y-%m-%d}" if grant["ends_at"] else ""
+    return f"{grant['role']} of {grant['unit'] or 'the whole organisation'}{until}"
+
+
+def _factors_in_words(user: Mapping[str, Any]) -> str:
+    factors = ["authenticator app"] if user["has_totp"] else []
+    factors += [plural(user["passkeys"], "passkey")] if user["passkeys"] else []
+    if not factors:
+        return "no second factor"
+    return ", ".join([*factors, plural(user["recovery_codes"], "recovery code")])
 
 
 @command.command()
 @click.argument("email")
 @actor_option
 def disable(email: str, actor: Actor) -> None:
-    """Take somebody's access away at once: open pages end, and links that were not used yet."""
+    """Take somebody's access away: no page opens any more, open ones end within half a minute, links work no longer."""
     ended = run(_change(email, AuditAction.STAFF_DISABLED, actor))
     click.echo(f"{email} is disabled. {ended}")
 
@@ -122,24 +155,68 @@ def sign_out(email: str, actor: Actor) -> None:
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from console.sign_in_message import in_words
+    from staff.account_messages import in_words
 
     click.echo(words)
     if not sent:
         click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
 
 
+async def _role_of_first(email: str) -> str | None:
+    """Return the role of the first account of all; None if somebody is administrator already.
+
+    Raises:
+        Conflict: they are on the staff already, so that there is nothing to ask.
+    """
+    from staff.accounts import find_staff
+    from staff.grants import count_administrators
+    from staff.roles import ADMINISTRATOR
+
+    async with open_session() as runtime:
+        async with runtime.pool.acquire() as db:
+            if await find_staff(db, email) is not None:
+                raise _on_the_staff(email)
+        return None if await count_administrators(runtime.pool, runtime.clock()) else ADMINISTRATOR
+
+
+def _on_the_staff(email: str) -> Conflict:
+    return Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
+
+
+def _ask_for_role() -> str:
+    """Ask for a role at the terminal.
+
+    Raises:
+        InputError: there is nobody to ask.
+    """
+    from staff.roles import ROLES
+
+    if not sys.stdin.isatty():
+        raise InputError("Say what they are: --role ROLE", remedy=f"The roles are: {', '.join(ROLES)}.")
+    for role in ROLES.values():
+        click.echo(f"{role.name:<16} {role.purpose}", err=True)
+    return str(click.prompt("Role", type=click.Choice(list(ROLES)), show_choices=False, err=True))
+
+
 async def _add(
-    email: str, name: str, phone: str | None, minutes: int, channel: ChannelName | None, by: Actor
+    email: str, name: str, phone: str | None, role: str, unit: str | None, until: str, minutes: int,
+    channel: ChannelName | None, by: Actor,
 ) -> str:  # fmt: skip
     from staff.accounts import add_staff
+    from staff.grants import give_grant
 
     async with open_session() as runtime:
         number = normalise_phone(phone, region=runtime.settings.sms_region) if phone else None
         async with runtime.pool.acquire() as db, db.transaction():
-            if await add_staff(db, email, name, by=by, now=runtime.clock(), phone=number) is None:
-                raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
+            staff = await add_staff(db, email, name, by=by, now=runtime.clock(), phone=number)
+            if staff is None:
+                raise _on_the_staff(email)
+            await give_grant(
+                db, staff["staff_id"], role, by=by, now=runtime.clock(), unit_id=await find_unit(db, unit),
+                ends_at=read_end(runtime, until),
+            )  # fmt: skip
             words = await _make_link(runtime, db, email, minutes, channel, by)
+            await warn_of_few_administrators(db, runtime.clock())
         await runtime.wake("deliver")
         return words
 
@@ -152,41 +229,23 @@ async def _link(email: str, minutes: int, channel: ChannelName | None, by: Actor
         return words
 
 
-def _sandbox_page(settings: Settings, channel: ChannelName) -> str | None:
-    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None where it really goes.
-
-    Raises:
-        SettingsError: no provider is set up, and there is no sandbox either.
-    """
-    if settings.has_email if channel == "email" else has_sms(settings):
-        return None
-    what, setting = ("mail relay", "MUSTER_SMTP_URL") if channel == "email" else ("provider of texts", "one")
-    way_out = "leave out --send" if channel == "email" else "leave out --text"
-    if load_settings().database_url is not None or settings.has_email or has_sms(settings):  # then there is no sandbox
-        raise SettingsError(f"No {what} is set up.", remedy=f"Set {setting}, or {way_out}.")
-    sandbox = sandbox_at(settings.home)
-    if sandbox is None:
-        raise SettingsError(
-            f"No {what} is set up, so messages go to the sandbox, and that is not up.",
-            remedy=f"Start it with: muster run. Or set {setting}, or {way_out}.",
-        )
-    return sandbox.page
-
-
 async def _make_link(
     runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
     """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
-    from console.sign_in_message import queue_sign_in_link
+    from staff.account_messages import queue_sign_in_link
     from staff.accounts import find_staff
     from staff.sign_in import make_sign_in_link
 
     settings, now = runtime.settings, runtime.clock()
-    page = _sandbox_page(settings, channel) if channel is not None else None
-    link = settings.public_url + await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
+    way_out = "leave out --send" if channel == "email" else "leave out --text"
+    page = sandbox_page(settings, channel, way_out=way_out) if channel is not None else None
+    staff = await find_staff(db, email)
+    phone = staff["phone"] if staff is not None and channel == "sms" else None
+    path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes, phone=phone)
+    link = settings.public_url + path
     if channel is None:
         return link
-    staff = await find_staff(db, email)
     assert staff is not None
     address = staff["email"] if channel == "email" else staff["phone"]
     if address is None:
@@ -195,49 +254,62 @@ async def _make_link(
     local = until.astimezone(ZoneInfo(settings.time_zone))
     await queue_sign_in_link(
         db, settings, channel=channel, address=address, name=staff["name"], link=link, minutes=minutes, until=until,
-        sender=settings.email_from if channel == "email" else settings.sms_from or SANDBOX_SMS_FROM,
-        by=by.name, now=now,
+        sender=sender_of(settings, channel), by=by.name, now=now,
     )  # fmt: skip
-    where = f" No provider is set up, so it goes to the sandbox: {page}/" if page else ""
-    waits = "" if await is_anybody_sending(db) else " No worker is up to send it; start one: muster worker"
-    return f"The link goes by {_KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{where}{waits}"
+    rest = await remarks(db, page)
+    return f"The link goes by {KINDS[channel]} to {address}; it works once, until {local:%H:%M}.{rest}"
 
 
 async def _set_phone(email: str, number: str | None, by: Actor) -> str | None:
-    from staff.accounts import find_staff, set_phone
+    from staff.accounts import set_phone
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         phone = normalise_phone(number, region=runtime.settings.sms_region) if number else None
-        staff = await find_staff(db, email)
-        if staff is None:
-            raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
+        staff = await find_account(db, email)
         await set_phone(db, staff["staff_id"], phone, by=by, now=runtime.clock())
         return phone
 
 
-async def _list() -> list[dict[str, Any]]:
+async def _list() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     from staff.accounts import list_staff
+    from staff.grants import list_grants
+    from staff.invitations import list_invitations
 
     async with open_session() as runtime:
-        return [dict(row) for row in await list_staff(runtime.pool)]
+        grants: dict[int, list[dict[str, Any]]] = {}
+        for row in await list_grants(runtime.pool, now=runtime.clock()):
+            kept = {key: row[key] for key in ("role", "unit", "starts_at", "ends_at", "given_by")}
+            grants.setdefault(row["staff_id"], []).append(kept)
+        staff = [{**dict(row), "grants": grants.get(row["staff_id"], [])} for row in await list_staff(runtime.pool)]
+        if staff:
+            await warn_of_few_administrators(runtime.pool, runtime.clock())
+        return staff, [dict(row) for row in await list_invitations(runtime.pool)]
 
 
 async def _change(email: str, what: AuditAction, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
-    from staff.accounts import disable_staff, enable_staff, find_staff
+    from staff.accounts import disable_staff, enable_staff
+    from staff.invitations import withdraw_invitations_of
     from staff.sign_in import end_access
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        now, staff = runtime.clock(), await find_staff(db, email)
-        if staff is None:
-            raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
-        staff_id = staff["staff_id"]
+        now, staff = runtime.clock(), await find_account(db, email)
+        staff_id, withdrawn = staff["staff_id"], list[str]()
         if what is AuditAction.STAFF_ENABLED:
             await enable_staff(db, staff_id)
             await record(db, by, what, f"staff {staff_id}", at=now)
             return ""
-        sessions, links = await end_access(db, staff_id, now=now)
         if what is AuditAction.STAFF_DISABLED:
             await disable_staff(db, staff_id, now)
+            withdrawn = await withdraw_invitations_of(db, staff_id, by=by, now=now)
+            await warn_of_few_administrators(db, now)
+        sessions, links = await end_access(db, staff_id, now=now)
         await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
-        return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
+        ended = f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
+        return (
+            f"{ended} Withdrawn, as they had sent it: the invitation of {', '.join(withdrawn)}." if withdrawn else ended
+        )
+
+
+for _further in (grant, revoke, invite, withdraw, sessions, reset):
+    command.add_command(_further)

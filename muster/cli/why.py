@@ -142,7 +142,7 @@ def _refuse(who: str) -> NoReturn:
 async def _of_people(
     runtime: Runtime, db: Connection, person_ids: Sequence[int], addresses: Sequence[tuple[str, str]], zone: ZoneInfo
 ) -> PersonHistory | None:
-    """Collect the history of some people, or of an address that nobody has any longer; None where there is none."""
+    """Collect the history of some people, or of an address that nobody has any longer; None if there is none."""
     if person_ids:
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
         ids += [message_id for place in addresses for message_id in await messages_to_nobody(db, *place)]
@@ -167,7 +167,7 @@ async def _of_people(
 async def _by_address(
     runtime: Runtime, db: Connection, who: str, zone: ZoneInfo, nobody: NotFound
 ) -> PersonHistory | None:
-    """Collect the history of the people who have or had an address; None where digits are no address or an unknown one.
+    """Collect the history of the people who have or had an address; None if digits are no address or an unknown one.
 
     Raises:
         NotFound: it is neither an address nor a message's number, or it is a mailbox or international number that is

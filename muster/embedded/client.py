@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.errors import MusterError, NotFound, SettingsError, Unavailable
+from core.db.logins import Login, user_in
+from core.errors import Conflict, MusterError, NotFound, SettingsError, Unavailable
 from muster.embedded.home import open_home
 
 START_TIMEOUT: Final = 150.0
@@ -65,6 +66,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
     Raises:
         NotFound: there is no Muster, and `make` is false.
         SettingsError: the folder cannot be used, or a server is not installed.
+        Conflict: an earlier version started the servers that run.
         Unavailable: the servers did not start.
     """
     home = home.resolve()
@@ -126,7 +128,7 @@ def _call(home: Path) -> socket.socket | None:
 
 
 def _listen(line: socket.socket, deadline: float) -> Servers | None:
-    """Read the daemon's answer once its servers are up; None where it hangs up without one."""
+    """Read the daemon's answer once its servers are up; None if it hangs up without one."""
     line.settimeout(max(deadline - time.monotonic(), 0.1))
     try:
         words = line.makefile("rb").readline()
@@ -140,6 +142,12 @@ def _listen(line: socket.socket, deadline: float) -> Servers | None:
     if "error" in answer:
         line.close()
         raise _error(answer)
+    if user_in(answer["database_url"]) != Login.WORKER:
+        line.close()
+        raise Conflict(
+            "The embedded servers were started by an earlier version, and are in use.",
+            remedy="Stop its processes (`muster run`, `muster worker` …) and try again: this version starts them anew.",
+        )
     return Servers(answer["database_url"], answer["owner_url"], answer["redis_url"], line)
 
 

@@ -23,14 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from core.db.logins import Login
 from core.errors import MusterError, Unavailable
 from muster.embedded.client import BYE, START_TIMEOUT, contact
 from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import Postgres, start_postgres
-from muster.embedded.roles import APPLICATION, OWNER
 from muster.embedded.valkey import Valkey, start_valkey
 
-GRACE: Final = 2.0
+GRACE_SECONDS: Final = 2.0
 """Seconds between the last client's leaving and the stop: the next command of a script finds the servers still up."""
 
 
@@ -110,7 +110,7 @@ class Daemon:
 
     async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
         """Wait for the last client to leave and the grace to pass, for a signal, or for a server to die."""
-        grace = 0.0 if starting.exception() is not None else GRACE  # no grace where nothing started
+        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace where nothing started
         busy_at = time.monotonic()
         while not self.stopping and not self.hurrying and _all_run(starting):
             if self.users:
@@ -119,7 +119,7 @@ class Daemon:
                 return
             self.changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), GRACE / 4)
+                await asyncio.wait_for(self.changed.wait(), GRACE_SECONDS / 4)
 
     def _obey_signals(self) -> None:
         def stop() -> None:
@@ -148,8 +148,8 @@ async def _server_addresses(servers: asyncio.Task[Pair]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001  # waiting clients need the error, whatever it is
         return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
     return {
-        "database_url": postgres.url(role=APPLICATION),
-        "owner_url": postgres.url(role=OWNER),
+        "database_url": postgres.url(role=Login.WORKER),
+        "owner_url": postgres.url(role=Login.OWNER),
         "redis_url": valkey.url,
     }
 
@@ -183,7 +183,7 @@ def _publish(home: Path, folders: list[Path]) -> None:
 
 
 def _lock(home: Path) -> IO[bytes] | None:
-    """Take the lock of the one daemon; None where another daemon serves already.
+    """Take the lock of the one daemon; None if another daemon serves already.
 
     A daemon that is stopping still holds it, so this waits until it has ended.
 

@@ -88,12 +88,12 @@ def _works_on(pid: int, program: str, data: str) -> bool:
 
 
 def _stop(pid: int, in_order: signal.Signals, name: str) -> None:
-    for number, patience in ((in_order, 30), (signal.SIGQUIT, 10)):
+    for number, stop_timeout in ((in_order, 30), (signal.SIGQUIT, 10)):
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + stop_timeout
         while time.monotonic() < deadline:
             if not _command(pid):
                 return

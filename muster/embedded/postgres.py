@@ -45,12 +45,14 @@ class Postgres:
         process: the postmaster.
         socket_dir: the folder of its socket.
         data: its data directory.
+        roles: provides the roles and their rights.
         port: the number in its socket's name; a TCP port only if `listen_addresses` is set.
     """
 
     process: subprocess.Popen[bytes]
     socket_dir: Path
     data: Path
+    roles: Roles
     port: int = 5432
 
     def url(self, database: str = "muster", *, role: str = SUPERUSER) -> str:
@@ -104,10 +106,11 @@ def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -
     ]
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab") as out:
         process = run.start("postgres", "-D", str(data), *options, stdout=out, stderr=out)
-    server = Postgres(process, socket_dir, data, int(settings.get("port", "5432")))
+    port = int(settings.get("port", "5432"))
+    server = Postgres(process, socket_dir, data, Roles(binaries / "psql", socket_dir, port), port)
     _wait_until_ready(run, server, log)
     try:
-        Roles(binaries / "psql", socket_dir, server.port).provide()
+        server.roles.provide()
     except BaseException:
         server.stop()
         raise

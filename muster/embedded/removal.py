@@ -16,12 +16,12 @@ STOP_TIMEOUT: Final = 15.0
 """Seconds to wait for a daemon that may be about to stop: it first waits a moment for the next command."""
 
 
-def erase(home: Path, *, patience: float = STOP_TIMEOUT) -> None:
+def erase(home: Path, *, stop_timeout: float = STOP_TIMEOUT) -> None:
     """Remove the folder and its data; servers that a killed daemon left behind are stopped first.
 
     Args:
         home: MUSTER_HOME.
-        patience: seconds to wait for its servers to stop by themselves.
+        stop_timeout: seconds to wait for its servers to stop by themselves.
 
     Raises:
         Conflict: its servers are in use.
@@ -31,7 +31,7 @@ def erase(home: Path, *, patience: float = STOP_TIMEOUT) -> None:
         return
     data = data_folder(home)
     with (home / "daemon.lock").open("a") as lock:
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + stop_timeout
         while not _locked(lock):
             if time.monotonic() > deadline:
                 raise Conflict(f"The servers of {home} are in use.", remedy="Stop what uses them, then try again.")

@@ -13,21 +13,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from core.db.login_script import roles
 from core.db.migrate import made_before_release
 from core.errors import Unavailable
 
 SUPERUSER: Final = "postgres"
 """Makes databases and roles; only the daemon and tests use it."""
-OWNER: Final = "muster_owner"
-"""Owns the tables and changes them: `muster migrate`."""
-APPLICATION: Final = "muster"
-"""Reads and writes rows."""
 
 _HEAD: Final = "# Written by Muster at every start of the server: muster/embedded/roles.py\n"
-_ROLES: Final = Path(__file__).with_suffix(".psql")
 _DATABASE: Final = (
-    "select 'create database muster' where not exists (select from pg_database where datname = 'muster') \\gexec"
+    "select 'create database {0}' where not exists (select from pg_database where datname = '{0}') \\gexec"
 )
+_OWNED: Final = """
+select format('alter database %I owner to muster_owner', datname)
+from pg_database where datname = current_database() and datdba <> 'muster_owner'::regrole \\gexec
+"""
 
 
 def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
@@ -57,15 +57,18 @@ class Roles:
         self._psql = psql
         self._place = ("--host", str(socket_dir), "--port", str(port))
 
-    def provide(self) -> None:
-        """Ensure the roles, the database and their rights.
+    def provide(self, database: str = "muster") -> None:
+        """Ensure the roles, a database and the roles' rights in it.
+
+        Args:
+            database: another database than Muster's, for tests.
 
         Raises:
             Conflict: a version before 0.1.0 made the server, with one role for everything; it is as it was.
             Unavailable: it cannot be done.
         """
-        self._run("postgres", _DATABASE)
-        self._run("muster", _ROLES.read_text(encoding="utf-8"))
+        self._run("postgres", _DATABASE.format(database))
+        self._run(database, f"begin;\n{roles()}{_OWNED}commit;\n")
 
     def _run(self, database: str, sql: str) -> None:
         done = self._call(database, sql)

@@ -85,13 +85,13 @@ def only_run(home: Path) -> Iterator[Running]:
 
 
 def served_at(home: Path) -> str | None:
-    """Return the address at which the `muster run` of this MUSTER_HOME serves; None where none is up."""
+    """Return the address at which the `muster run` of this MUSTER_HOME serves; None if none is up."""
     places = _published(home)
     return places[0] if places else None
 
 
 def sandbox_at(home: Path) -> SandboxPlace | None:
-    """Return the place of this MUSTER_HOME's sandbox; None where no `muster run` is up, or it has no sandbox."""
+    """Return the place of this MUSTER_HOME's sandbox; None if no `muster run` is up, or it has no sandbox."""
     _, *places = _published(home) or [""]
     return SandboxPlace(*places) if places else None
 

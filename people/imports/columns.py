@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.files.header_keys import header_key
 from core.files.headings import Judge
 from core.files.tables import clean
-from people.imports.mapping import Mapping as ColumnMapping
+from people.imports.mapping import ColumnMapping
 from people.units import UNIT_KINDS
 
 FIELDS: Final = (

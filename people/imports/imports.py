@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from core.access import Actor
 from core.audit import AuditAction, record
 from core.clock import Clock, system_clock
 from core.db import Connection, Pool, load_queries
+from core.db.dry_runs import dry_run as dry_run_in
 from core.errors import InputError
 from core.files.readers import open_table
 from core.files.tables import Table
@@ -25,7 +26,7 @@ from core.setting_types import DEFAULT_ZONE
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
 from people.imports.columns import Columns, heading_judge, map_columns
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
 from people.returning import OptIns, Restored, no_opt_ins, restore_suppressions
@@ -52,7 +53,7 @@ async def import_people(
     *,
     reserved: Collection[str],
     dates: Collection[str] = (),
-    mapping: Mapping | None = None,
+    mapping: ColumnMapping | None = None,
     header_row: int | None = None,
     encoding: str | None = None,
     alike: Alike = "refuse",
@@ -99,15 +100,16 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    with _open_members(path, mapping or Mapping(), reserved, dates, header_row, encoding, region, time_zone) as members:
+    columns = mapping or ColumnMapping()
+    with _open_members(path, columns, reserved, dates, header_row, encoding, region, time_zone) as members:
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
-            async with _kept_if(db) as outcome:
+            async with dry_run_in(db) as transaction:
                 restore = partial(restore_suppressions, keys=keys, opt_ins=opt_ins)
                 report = await _import(db, restore, origin, members, alike, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
-                    outcome.is_kept = True
+                    transaction.is_kept = True
     log.info(
         "people imported" if report.written else "people not imported",
         file=report.file, created=report.created, updated=report.updated, unchanged=report.unchanged,
@@ -128,7 +130,7 @@ class _Members:
 @contextmanager
 def _open_members(
     path: Path,
-    mapping: Mapping,
+    mapping: ColumnMapping,
     reserved: Collection[str],
     dates: Collection[str],
     header_row: int | None,
@@ -141,28 +143,6 @@ def _open_members(
         columns = map_columns(table.header, mapping, reserved=reserved, line=table.header_line)
         rows = RowReader(table, columns, phone_region=region, time_zone=time_zone, dates=dates)
         yield _Members(table, columns, rows)
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """Decision whether a transaction is kept at its end."""
-
-    is_kept: bool = False
-
-
-@asynccontextmanager
-async def _kept_if(db: Connection) -> AsyncIterator[_Outcome]:
-    """Open a transaction that is committed only where its outcome says so."""
-    outcome = _Outcome()
-    transaction = db.transaction()
-    await transaction.start()
-    try:
-        yield outcome
-    except BaseException:
-        if not db.is_closed():  # else the server has rolled back, and its error is the one to report
-            await transaction.rollback()
-        raise
-    await (transaction.commit() if outcome.is_kept else transaction.rollback())
 
 
 @dataclass(frozen=True, slots=True)

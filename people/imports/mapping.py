@@ -16,7 +16,7 @@ pay_band = "Grade / band"
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping as AbstractMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +27,7 @@ from core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class ColumnMapping:
     """Content of a mapping file; without one, the columns' names decide everything.
 
     Attributes:
@@ -37,8 +37,8 @@ class Mapping:
         keep_others: whether the columns not named become attributes.
     """
 
-    fields: AbstractMapping[str, tuple[str, ...]] = field(default_factory=dict)
-    attributes: AbstractMapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     keep_others: bool = True
 
@@ -76,7 +76,7 @@ class _File(BaseModel):
     others: Literal["attributes", "ignore"] = "attributes"
 
 
-def load_mapping(path: Path) -> Mapping:
+def load_mapping(path: Path) -> ColumnMapping:
     """Read a mapping file.
 
     Raises:
@@ -98,4 +98,4 @@ def load_mapping(path: Path) -> Mapping:
         ) from None
     named = {field: value for field, value in file.columns.model_dump().items() if value is not None}
     fields = {field: (value,) if isinstance(value, str) else tuple(value) for field, value in named.items()}
-    return Mapping(fields, file.attributes, tuple(file.ignore), keep_others=file.others == "attributes")
+    return ColumnMapping(fields, file.attributes, tuple(file.ignore), keep_others=file.others == "attributes")

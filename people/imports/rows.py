@@ -231,7 +231,7 @@ class RowReader:
         return match[1] if match else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """Return a cell's text, empty where it is a placeholder; None as of `_words`."""
+        """Return a cell's text, empty if it is a placeholder; None as of `_words`."""
         text = self._words(line, cells, column)
         return self._without_placeholder(text, column) if text and is_placeholder(text) else text
 
@@ -240,7 +240,7 @@ class RowReader:
         return ""
 
     def _words(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """Return a cell's text; None where there is no such column, or the cell is faulty, which becomes a problem."""
+        """Return a cell's text; None if there is no such column, or the cell is faulty, which becomes a problem."""
         if column is None:
             return None
         cell = cells[column.index]
@@ -310,7 +310,7 @@ class RowReader:
     def _addresses(
         self, line: int, cells: Sequence[str], columns: Sequence[Column] | None, kind: str, kept: list[str]
     ) -> list[str] | None:
-        """Return the addresses of one kind in order of preference; None where the file has no column for them."""
+        """Return the addresses of one kind in order of preference; None if the file has no column for them."""
         if columns is None:
             return None
         addresses: dict[str, None] = {}

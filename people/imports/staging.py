@@ -75,7 +75,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
     Returns:
         How many said the same as the earlier row; and a problem for each that contradicts it.
     """
-    await db.execute("analyze staged_person", timeout=STATEMENT_TIMEOUT)
+    await db.execute("select refresh_statistics('staged_person')", timeout=STATEMENT_TIMEOUT)
     rows = await db.fetch(SQL["take_out_repeats"], timeout=STATEMENT_TIMEOUT)
     problems = [
         Problem(
@@ -199,7 +199,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
         [column.label for column in columns.attributes],
         timeout=STATEMENT_TIMEOUT,
     )
-    await db.execute("analyze staged_unit", timeout=STATEMENT_TIMEOUT)
+    await db.execute("select refresh_statistics('staged_unit')", timeout=STATEMENT_TIMEOUT)
     await db.execute(SQL["recognise_people"], attributes, timeout=STATEMENT_TIMEOUT)
     known = await db.fetchrow(SQL["count_known"], timeout=STATEMENT_TIMEOUT)
     assert known is not None
@@ -211,6 +211,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
     if created or known["changed"]:
         await db.execute(SQL["insert_addresses"], timeout=STATEMENT_TIMEOUT)
     if created + known["changed"] > _WORTH_ANALYSING:
-        await db.execute("analyze person, address, unit", timeout=STATEMENT_TIMEOUT)  # a launch may follow at once
+        # a launch may follow at once
+        await db.execute("select refresh_statistics('person', 'address', 'unit')", timeout=STATEMENT_TIMEOUT)
     unreachable = await db.fetchval(SQL["count_unreachable"], timeout=STATEMENT_TIMEOUT)
     return Merged(created, known["changed"], known["same"], unreachable)

@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
+from core.db.dry_runs import all_or_nothing
 from core.errors import InputError
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
 from core.files.sheets import sheet_or_nothing
 from messaging.consent import Consent, ConsentAction, record_consents
 from messaging.states import ChannelName
-from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
+from people.lists.lists import BadRow, OpenList, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from core.db import Connection, Pool
 from core.errors import InputError
 from core.files.header_keys import header_key
 from core.files.readers import open_table
 from core.files.row_problems import Problem, ProblemLog
 from core.files.tables import FAULTS, Table, clean, fault_of
+from core.written_dates import read_written_date
 from people.imports.columns import MEMBER_ID_NAMES
 
 MAX_CELL_LENGTH: Final = 2000
 """Characters of a cell; a longer one is a paste that went wrong."""
-_WRITTEN: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y")
 
 
 class BadRow(Exception):  # noqa: N818  # reads as what it is
@@ -143,27 +142,10 @@ def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:
     return BadRow(code, FAULTS[code], name, cells[place]) if code else None
 
 
-@asynccontextmanager
-async def all_or_nothing(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
-    """Open a transaction that is kept at the end, or rolled back for a dry run; on an error nothing of it stays.
-
-    Args:
-        pool: the database.
-        keep: False for a dry run.
-    """
-    async with pool.acquire() as db:
-        transaction = db.transaction()
-        await transaction.start()
-        try:
-            yield db
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.commit() if keep else transaction.rollback())
-
-
 def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> datetime:
-    """Read a date, or a date and time: `2026-05-03`, `2026-05-03T14:00+01:00`, `03/05/2026 14:00`.
+    """Read a date, or a date and time, in any notation that member files have: `3 May 2026 at 2pm`, `03/05/2026 14:00`.
+
+    A date without a time is the beginning of that day.
 
     Args:
         text: as it is written.
@@ -174,23 +156,20 @@ def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> dat
     Raises:
         BadRow: the text is no time, or in the future.
     """
-    at = _read(text)
+    at = _read(text, zone)
     if at is None:
         raise BadRow("not_a_date", f"“{text}” is not a date such as 2026-05-03 or 03/05/2026.", column)
-    at = at if at.tzinfo else at.replace(tzinfo=zone)
     if at > now:
         raise BadRow("in_the_future", f"{text} is in the future.", column)
     return at
 
 
-def _read(text: str) -> datetime | None:
+def _read(text: str, zone: ZoneInfo) -> datetime | None:
     try:
-        return datetime.fromisoformat(text)
+        exact = datetime.fromisoformat(text)  # as programs write it, to the microsecond
     except ValueError:
-        pass
-    for written in _WRITTEN:
-        try:
-            return datetime.strptime(text, written)  # noqa: DTZ007  # the zone is added
-        except ValueError:
-            continue
-    return None
+        written = read_written_date(text, zone)
+        if written is None:
+            return None
+        return written.at if written.timed else written.at.replace(hour=0)
+    return exact if exact.tzinfo else exact.replace(tzinfo=zone)

@@ -82,7 +82,7 @@ async def find_members_suppressions(
         keys: under which opt-outs of people who were erased are kept.
 
     Returns:
-        None where nobody has that number.
+        None if nobody has that number.
     """
     person = await db.fetchrow(SQL["find_member"], member_id)
     if person is None:

@@ -21,6 +21,7 @@ from core.access import Actor
 from core.addresses import normalise_email, normalise_phone
 from core.audit import AuditAction, record
 from core.db import STATEMENT_TIMEOUT, Connection, Pool, load_queries
+from core.db.dry_runs import all_or_nothing
 from core.errors import AddressError
 from core.files.header_keys import header_key
 from core.files.row_problems import Problem
@@ -28,7 +29,7 @@ from core.files.sheets import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
 from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions
-from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
+from people.lists.lists import BadRow, OpenList, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 

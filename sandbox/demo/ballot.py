@@ -1,4 +1,4 @@
-"""Story of a ballot: a union asks its members whether they have voted, by email and then by text."""
+"""Scenario of a ballot: a union asks its members whether they have voted, by email and then by text."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ballots.score import Score, assess_unit, score, votes_needed
 from campaigns.launch import launch, launch_step_now
 from core.db import Connection, load_queries
 from core.plurals import plural, verb
+from sandbox.demo.display import add_others, ends, new_table
+from sandbox.demo.environment import Environment, Organisation
+from sandbox.demo.progress import DemoProgress
 from sandbox.demo.reconcile import Check, People, compare
-from sandbox.demo.scene import Scene
+from sandbox.demo.scenario import ACTOR, HOURS_A_SECOND, MAX_ACTIVE_PEOPLE, Scenario, ScenarioFigures, make_campaign
 from sandbox.demo.settling import until_settled
-from sandbox.demo.show import add_others, ends, new_table
-from sandbox.demo.stage import Organisation, Stage
-from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Story, StoryProgress, make_campaign
 from sandbox.demo.summary import Summary
 from sandbox.demo.union import write_union
 from sandbox.profile import Profile
@@ -35,48 +35,48 @@ SQL: Final = load_queries(__file__)
 CAMPAIGN: Final = Path(__file__).with_name("pay-2026.toml")
 
 
-class BallotStory(Story):
-    """Story of a ballot and its campaign of two steps."""
+class BallotScenario(Scenario):
+    """Scenario of a ballot and its campaign of two steps."""
 
     name: ClassVar = "ballot"
     organisation: ClassVar = Organisation("The Union", "ballot@union.example.org")
     people: ClassVar = 12_000
-    folk: ClassVar = "a union of {people} members"
+    population_words: ClassVar = "a union of {people} members"
 
     def __init__(self) -> None:
         self._ballot: Ballot | None = None
 
     def profile(self, seed: int) -> Profile:
         """Return how members of a union behave."""
-        return Profile(seed=seed, at_once=AT_ONCE, speed=HOURS_A_SECOND * 3600)
+        return Profile(seed=seed, at_once=MAX_ACTIVE_PEOPLE, speed=HOURS_A_SECOND * 3600)
 
     def write_people(self, path: Path, people: int, seed: int, now: datetime) -> None:  # noqa: ARG002
         """Write the union's file, with branches of about forty members each, at most three hundred."""
         write_union(path, people, max(1, min(300, people // 40)), seed)
 
-    async def play(self, stage: Stage, scene: Scene) -> None:
+    async def play(self, environment: Environment, progress: DemoProgress) -> None:
         """Make the ballot and its campaign, and send both steps."""
-        with scene.act("campaign", f"Making the ballot and its campaign from {CAMPAIGN.name}"):
-            campaign = await make_campaign(stage, CAMPAIGN)
-            scene.campaigns.append(campaign)
-            async with stage.runtime.pool.acquire() as db:
+        with progress.phase("campaign", f"Making the ballot and its campaign from {CAMPAIGN.name}"):
+            campaign = await make_campaign(environment, CAMPAIGN)
+            progress.campaigns.append(campaign)
+            async with environment.runtime.pool.acquire() as db:
                 self._ballot = await get_ballot(db, "pay-2026")
-        with scene.act("emails", "Step 1: an email to everybody who has one; members read it, press, or ignore it"):
-            await launch(stage.runtime, campaign.campaign_id, ACTOR)
-            await until_settled(stage)
-        with scene.act("texts", "Step 2, three days later: a text to those who have still not answered"):
-            await launch_step_now(stage.runtime, campaign.campaign_id, 2, actor=ACTOR)
-            await until_settled(stage)
+        with progress.phase("emails", "Step 1: an email to all who have one; members read it, press, or ignore it"):
+            await launch(environment.runtime, campaign.campaign_id, ACTOR)
+            await until_settled(environment)
+        with progress.phase("texts", "Step 2, three days later: a text to those who have still not answered"):
+            await launch_step_now(environment.runtime, campaign.campaign_id, 2, actor=ACTOR)
+            await until_settled(environment)
 
-    async def progress(self, db: Connection) -> StoryProgress | None:
+    async def figures(self, db: Connection) -> ScenarioFigures | None:
         """Return how many votes are confirmed, of those that are needed."""
         if self._ballot is None:
             return None
         counted = await totals(db, self._ballot.ballot_id)
         goal = votes_needed(float(self._ballot.threshold), counted["electorate"])
-        return StoryProgress("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
+        return ScenarioFigures("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
 
-    async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
+    async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
         """Count who voted and the turnout; returns `confirmed`, `answers` and `turnout`."""
         assert self._ballot is not None
         ballot_id = self._ballot.ballot_id
@@ -84,12 +84,12 @@ class BallotStory(Story):
             await refresh(db, ballot_id)
         standings = await db.fetch(SQL["count_claim_statuses"], ballot_id)
         confirmed = {row["source"]: row["n"] for row in standings if row["kind"] == "voted"}
-        checks = await check_voters(db, ballot_id, stage.sandbox.record.confirmed(), people)
+        checks = await check_voters(db, ballot_id, environment.sandbox.record.confirmed(), people)
         recounted = len(await recount(db, ballot_id))
         summary = {
             "confirmed": {**confirmed, "total": sum(confirmed.values())},
             "answers": _by_kind(standings),
-            "turnout": await _turnout(db, ballot_id, stage.runtime.clock()),
+            "turnout": await _turnout(db, ballot_id, environment.runtime.clock()),
             "scanners_counted": checks[-1].muster,
         }
         return summary, [*checks, Check("turnout: running sums that a full recount contradicts", recounted, 0)]

@@ -9,13 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from sandbox.demo.member_file import Layout, MemberFile, Workplace, write_members
 
 HEADER: Final = [
     "Resident No.", "First name", "Surname", "Mobile", "Email", "Area", "Ward", "Language", "Appointment at", "Place",
 ]  # fmt: skip
-MAPPING: Final = Mapping({"external_id": ("Resident No.",), "region": ("Area",), "branch": ("Ward",)})
+MAPPING: Final = ColumnMapping({"external_id": ("Resident No.",), "region": ("Area",), "branch": ("Ward",)})
 """Meaning of the columns whose names Muster does not know."""
 
 _WARDS: Final = {

@@ -19,7 +19,7 @@ def demo_home(home: Path) -> Path | None:
         home: MUSTER_HOME.
 
     Returns:
-        The folder; None where no demo was run.
+        The folder; None if no demo was run.
     """
     demo = home / "demo"
     return demo if (demo / _MARK).exists() else None

@@ -1,4 +1,4 @@
-"""Story of a question: a council asks residents about their visit, and reminds some of an appointment meanwhile."""
+"""Scenario of a question: a council asks residents about their visit, and reminds some of an appointment meanwhile."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from core.db import Connection, load_queries
 from messaging.content.languages import DEFAULT
 from people.units import UNIT_KINDS
 from sandbox.demo.council import MAPPING, write_residents
+from sandbox.demo.display import add_others, ends, new_table
+from sandbox.demo.environment import Environment, Organisation
 from sandbox.demo.expected_answers import ExpectedAnswers
+from sandbox.demo.progress import DemoProgress
 from sandbox.demo.reconcile import Check, People, compare
 from sandbox.demo.residents import STAFF_ANSWER, residents
-from sandbox.demo.scene import Scene
+from sandbox.demo.scenario import ACTOR, HOURS_A_SECOND, MAX_ACTIVE_PEOPLE, Scenario, ScenarioFigures, make_campaign
 from sandbox.demo.settling import until_settled
-from sandbox.demo.show import add_others, ends, new_table
-from sandbox.demo.stage import Organisation, Stage
-from sandbox.demo.story import ACTOR, AT_ONCE, HOURS_A_SECOND, Story, StoryProgress, make_campaign
 from sandbox.demo.summary import Summary
 from sandbox.profile import Profile
 from services.questions.counts import answer_counts, recount, unit_answers
@@ -42,13 +42,13 @@ _WARD: Final = UNIT_KINDS[1]
 """Kind of unit that the file's wards are."""
 
 
-class QuestionStory(Story):
-    """Story of two questions that are open to the same phones."""
+class QuestionScenario(Scenario):
+    """Scenario of two questions that are open to the same phones."""
 
     name: ClassVar = "question"
     organisation: ClassVar = Organisation("Leeds Council", "feedback@council.example.org")
     people: ClassVar = 5_000
-    folk: ClassVar = "{people} residents of a council"
+    population_words: ClassVar = "{people} residents of a council"
     mapping: ClassVar = MAPPING
 
     def __init__(self) -> None:
@@ -56,42 +56,42 @@ class QuestionStory(Story):
 
     def profile(self, seed: int) -> Profile:
         """Return how residents behave."""
-        return residents(seed, at_once=AT_ONCE, speed=HOURS_A_SECOND * 3600)
+        return residents(seed, at_once=MAX_ACTIVE_PEOPLE, speed=HOURS_A_SECOND * 3600)
 
     def write_people(self, path: Path, people: int, seed: int, now: datetime) -> None:
         """Write the council's file, with wards and appointments."""
         write_residents(path, people, now, seed)
 
-    async def play(self, stage: Stage, scene: Scene) -> None:
+    async def play(self, environment: Environment, progress: DemoProgress) -> None:
         """Ask about the visit, remind of appointments, ask those again who have not answered, and answer some."""
-        with scene.act("campaign", f"Making the question and its campaign from {VISIT.name}"):
-            visit = await self._make(stage, scene, VISIT)
-        with scene.act("asking", "Step 1: a text, or an email, asks everybody about their visit; residents answer"):
-            await launch(stage.runtime, visit, ACTOR)
-            await until_settled(stage)
-        with scene.act("reminding", f"Meanwhile, a reminder a day before each appointment, from {APPOINTMENTS.name}"):
-            appointments = await self._make(stage, scene, APPOINTMENTS)
-            await launch(stage.runtime, appointments, ACTOR)
-            await until_settled(stage)
-        with scene.act("again", "Step 2, three days later: those are asked once more who have not answered"):
-            await launch_step_now(stage.runtime, visit, 2, actor=ACTOR)
-            await until_settled(stage)
-        with scene.act("staff", "Staff answer some of those who were not content: muster replies answer"):
-            await _answer_some(stage)
-            await until_settled(stage)
+        with progress.phase("campaign", f"Making the question and its campaign from {VISIT.name}"):
+            visit = await self._make(environment, progress, VISIT)
+        with progress.phase("asking", "Step 1: a text or an email asks everybody about their visit; they answer"):
+            await launch(environment.runtime, visit, ACTOR)
+            await until_settled(environment)
+        with progress.phase("reminding", f"Meanwhile, a reminder a day before appointments, from {APPOINTMENTS.name}"):
+            appointments = await self._make(environment, progress, APPOINTMENTS)
+            await launch(environment.runtime, appointments, ACTOR)
+            await until_settled(environment)
+        with progress.phase("again", "Step 2, three days later: those are asked once more who have not answered"):
+            await launch_step_now(environment.runtime, visit, 2, actor=ACTOR)
+            await until_settled(environment)
+        with progress.phase("staff", "Staff answer some of those who were not content: muster replies answer"):
+            await _answer_some(environment)
+            await until_settled(environment)
 
-    async def progress(self, db: Connection) -> StoryProgress | None:
+    async def figures(self, db: Connection) -> ScenarioFigures | None:
         """Return how many people have answered the first question."""
         if not self._questions:
             return None
         counts = await answer_counts(db, self._questions[0])
         people = await db.fetchval("select count(*) from person")
-        return StoryProgress("answered", sum(counts.values()), people, "residents have answered about their visit")
+        return ScenarioFigures("answered", sum(counts.values()), people, "residents have answered about their visit")
 
-    async def count(self, db: Connection, stage: Stage, people: People) -> tuple[Summary, list[Check]]:
+    async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
         """Count the answers; returns `questions`, and who was asked back and answered."""
         expected = ExpectedAnswers(self._questions, people)
-        expected.follow(stage.sandbox.record.acts)
+        expected.follow(environment.sandbox.record.acts)
         wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["units_of_people"])}
         counted = [await _count_question(db, question, expected, wards) for question in self._questions]
         scanned = sum(question.scanned for question in counted)
@@ -105,7 +105,7 @@ class QuestionStory(Story):
         }
         return summary, [
             *(check for question in counted for check in question.checks),
-            *await _check_conversations(db, stage, expected),
+            *await _check_conversations(db, environment, expected),
             Check("answers that only a link scanner gave", scanned, 0),
         ]
 
@@ -125,20 +125,20 @@ class QuestionStory(Story):
         yield table
         yield _wards(summary["questions"][0])
 
-    async def _make(self, stage: Stage, scene: Scene, file: Path) -> int:
-        campaign = await make_campaign(stage, file)
-        scene.campaigns.append(campaign)
-        async with stage.runtime.pool.acquire() as db:
+    async def _make(self, environment: Environment, progress: DemoProgress, file: Path) -> int:
+        campaign = await make_campaign(environment, file)
+        progress.campaigns.append(campaign)
+        async with environment.runtime.pool.acquire() as db:
             self._questions.append(await get_question(db, _QUESTIONS[len(self._questions)]))
         return campaign.campaign_id
 
 
-async def _answer_some(stage: Stage) -> None:
+async def _answer_some(environment: Environment) -> None:
     """Answer the low texts that wait longest, as staff do at the command line."""
-    listed = await stage.command("replies", "list", "--why", "low_answer", "--limit", "200", "--json")
+    listed = await environment.command("replies", "list", "--why", "low_answer", "--limit", "200", "--json")
     replies = [orjson.loads(line) for line in listed.splitlines()]
     texts = [reply["reply_id"] for reply in replies if reply["channel"] == "sms"][:_ANSWERED_BY_HAND]
-    await asyncio.gather(*(stage.command("replies", "answer", str(number), STAFF_ANSWER) for number in texts))
+    await asyncio.gather(*(environment.command("replies", "answer", str(number), STAFF_ANSWER) for number in texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +198,12 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
     ]
 
 
-async def _check_conversations(db: Connection, stage: Stage, expected: ExpectedAnswers) -> list[Check]:
+async def _check_conversations(db: Connection, environment: Environment, expected: ExpectedAnswers) -> list[Check]:
     """Compare what followed from answers: staff see the low ones, and unclear ones were asked back."""
     low = await db.fetch(SQL["low_answers"])
     asked_back = await db.fetch(SQL["asked_back"])
     by_staff = await db.fetch(SQL["staff_answers"])
-    texts = stage.sandbox.twilio.messages
+    texts = environment.sandbox.twilio.messages
     return [
         compare(
             "low answers: staff see those who gave one",

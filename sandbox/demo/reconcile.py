@@ -88,7 +88,7 @@ class People:
 
 
 async def check_delivery(db: Connection, sandbox: Sandbox, people: People) -> list[Check]:
-    """Compare what every story has: what was sent, who opted out, and how many texts came.
+    """Compare what every scenario has: what was sent, who opted out, and how many texts came.
 
     Args:
         db: Muster's database, after everything has settled.

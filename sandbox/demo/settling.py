@@ -1,4 +1,4 @@
-"""Settling of a scene: everything is sent, everybody has acted, and Muster has processed it."""
+"""Settling of a progress: everything is sent, everybody has acted, and Muster has processed it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 
 from core.db import load_queries
 from core.errors import Unavailable
-from sandbox.demo.stage import Stage
+from sandbox.demo.environment import Environment
 
 SQL: Final = load_queries(__file__)
 
 QUIET_LOOKS: Final = 2
-"""Checks in a row that must find nothing left to do before a scene is over."""
+"""Checks in a row that must find nothing left to do before a phase is over."""
 STUCK_AFTER: Final = 120.0
 """Seconds without any change after which the demo gives up."""
 
 
-async def until_settled(stage: Stage) -> None:
+async def until_settled(environment: Environment) -> None:
     """Wait until everything is sent, all members have acted, and Muster has processed everything.
 
     Raises:
@@ -26,10 +26,10 @@ async def until_settled(stage: Stage) -> None:
     """
     quiet, last, changed_at = 0, (-1, -1, -1), time.monotonic()
     while quiet < QUIET_LOOKS:
-        stage.check()
-        pending = await stage.runtime.pool.fetchrow(SQL["count_waiting"])
+        environment.check()
+        pending = await environment.runtime.pool.fetchrow(SQL["count_waiting"])
         assert pending is not None
-        now = pending["outbox"], pending["inbox"], sum(stage.sandbox.pending.values())
+        now = pending["outbox"], pending["inbox"], sum(environment.sandbox.pending.values())
         quiet = 0 if any(now) else quiet + 1
         if now != last:
             last, changed_at = now, time.monotonic()
@@ -37,6 +37,6 @@ async def until_settled(stage: Stage) -> None:
             left = f"{now[0]} to send, {now[1]} to read, {now[2]} to happen"
             raise Unavailable(
                 f"Nothing has moved for {STUCK_AFTER:.0f} seconds: {left}.",
-                remedy=f"See worker.log and serve.log in {stage.home}.",
+                remedy=f"See worker.log and serve.log in {environment.home}.",
             )
         await asyncio.sleep(0.4)

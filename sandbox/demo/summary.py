@@ -10,8 +10,8 @@ from typing import Any, Final
 from campaigns.campaigns import Campaign
 from core.db import Connection, load_queries
 from people.imports.report import ImportReport
+from sandbox.demo.environment import Environment
 from sandbox.demo.reconcile import Check
-from sandbox.demo.stage import Stage
 
 SQL = load_queries(__file__)
 
@@ -21,31 +21,31 @@ _WAITING: Final = {"queued": "not_due_yet"}
 
 async def summarise(
     db: Connection,
-    stage: Stage,
+    environment: Environment,
     campaigns: Sequence[Campaign],
     report: ImportReport,
     checks: Sequence[Check],
     own: Summary,
 ) -> Summary:
-    """Count what every story has, once the demo has settled.
+    """Count what every scenario has, once the demo has settled.
 
     Args:
         db: Muster's database.
-        stage: has the sandbox.
+        environment: has the sandbox.
         campaigns: those of the demo, in order.
         report: of the import.
         checks: the comparisons with the record.
-        own: what only this story has; `scanners_counted` is how many answers only a link scanner gave.
+        own: what only this scenario has; `scanners_counted` is how many answers only a link scanner gave.
 
     Returns:
         JSON-able: `members`, `steps`, `opened`, `opted_out`, `replies`, `scanners`, `checks`, `reconciled`, and the
-        story's own.
+        scenario's own.
     """
     own = dict(own)
     silenced = Counter(row["channel"] for row in await db.fetch(SQL["list_opt_outs"]))
     replies = await db.fetchrow(SQL["count_replies"])
     assert replies is not None
-    hits = stage.sandbox.record.hits
+    hits = environment.sandbox.record.hits
     return {
         "members": _members(report),
         "steps": [step for campaign in campaigns for step in await _steps(db, campaign.campaign_id)],

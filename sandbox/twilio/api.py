@@ -198,7 +198,7 @@ class Period:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Period | None:
-        """Read it from a query; None where it has no such parameter.
+        """Read it from a query; None if it has no such parameter.
 
         Raises:
             Refusal: a date cannot be read.

@@ -31,7 +31,7 @@ class Respondent:
         person_id: their id.
         member_id: their number in the member file.
         unit: the path of the unit they are counted in; "" for none.
-        answer: the answer's name; None where they only left a comment.
+        answer: the answer's name; None if they only left a comment.
         comments: their words, oldest first.
         source: how the latest of it reached us.
         at: when; aware.

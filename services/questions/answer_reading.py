@@ -1,9 +1,13 @@
 """Reading of an answer: the digit or the words that count, and the rest, which is kept as a comment.
 
 An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong one
-counted is worse than one asked back, so everything else is unclear: a number that is no digit of the menu ("10 minutes
-late"), a digit that counts something ("2 weeks ago", `counted`), two digits or two answers ("1 or 2", "good, poor"), an
-answer that the words beside it take back ("1 not coming", "1 sorry I meant 3", `contradiction`), a question ("good?").
+counted is worse than one asked back, so everything else is unclear:
+
+- a number that is no digit of the menu: "10 minutes late";
+- a digit that counts something: "2 weeks ago" (`quantities`);
+- two digits or two answers: "1 or 2", "good, poor";
+- an answer that the words beside it take back: "1 not coming", "1 sorry I meant 3" (`contradiction`);
+- a question: "good?".
 """
 
 from __future__ import annotations
@@ -14,9 +18,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from services.questions.clauses import CLAUSE_SIGNS, WORD
 from services.questions.contradiction import contradicts
-from services.questions.counted import counts
 from services.questions.phrases import folded
+from services.questions.quantities import is_quantity
 from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
@@ -26,9 +31,9 @@ MAX_LENGTH: Final = 4000
 _KEYCAP: Final = re.compile("[\ufe0f\u20e3]")
 _LETTER_APART: Final = re.compile(r"\s{1,3}(?P<letter>[a-z])\W*", re.IGNORECASE)
 """Letter behind a space: only where nothing follows, as "1 a bit slow" has an article."""
-_CLAUSE_END: Final = re.compile("[.,;:!()\r\n\u2013\u2014\u2026/|-]+")
+_PHRASE_END: Final = re.compile(f"[{CLAUSE_SIGNS}-]+")
+"""Here a hyphen ends a clause even without a space: nothing but a comment follows an answer in words."""
 _JOINED: Final = re.compile(r"^[\s.,;:!)\-\u2013\u2014\u2026/|=]+")
-_SPELT: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class ReadAnswer:
 
 
 def find_choice(text: str) -> DigitChoice | None:
-    """Find the digit at the beginning of a reply; None where it begins otherwise, or the digit counts something."""
+    """Find the digit at the beginning of a reply; None if it begins otherwise, or the digit counts something."""
     plain = _plain(text)
     match = reading_words().choice.match(plain)
     if match is None:
@@ -76,7 +81,7 @@ def find_choice(text: str) -> DigitChoice | None:
         letter, rest = apart["letter"], ""
     digit = match["digit"] or match["after"]
     is_bold = rest.startswith("*") and "*" in match[0]
-    if not letter and counts(digit, rest[1:] if is_bold else rest):
+    if not letter and is_quantity(digit, rest[1:] if is_bold else rest):
         return None
     return DigitChoice(digit, letter.upper(), rest)
 
@@ -84,7 +89,7 @@ def find_choice(text: str) -> DigitChoice | None:
 def read_answer(
     text: str, answers: Iterable[AnswerOption], menu: Mapping[str, str], letters: str = ""
 ) -> ReadAnswer | None:
-    """Read the answer in a person's own words; None where it is unclear.
+    """Read the answer in a person's own words; None if it is unclear.
 
     Args:
         text: the words.
@@ -124,7 +129,7 @@ def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, s
         return None
     words = folded(rest).split()
     joined = bool(words) and words[0] in reading_words().joins
-    if not _is_polite(rest) and not _CLAUSE_END.match(follows) and not joined:
+    if not _is_polite(rest) and not _PHRASE_END.match(follows) and not joined:
         return None
     tail = " ".join(words[1:] if joined else words)
     if any(tail == phrase or tail.startswith(f"{phrase} ") for answer in known.values() for phrase in answer.phrases):
@@ -136,7 +141,7 @@ def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, s
 
 def _begins_with(text: str, known: Mapping[str, AnswerOption]) -> tuple[str, str] | None:
     """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
-    spans = [(folded(word[0]), word.end()) for word in _SPELT.finditer(text)]
+    spans = [(folded(word[0]), word.end()) for word in WORD.finditer(text)]
     spoken = [(word, end) for words, end in spans for word in words.split() or [""]]
     phrases = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
     for first in range(len(spoken) + 1):
@@ -154,7 +159,7 @@ def _is_polite(text: str) -> bool:
 
 
 def _comment(rest: str) -> str:
-    """Return the words behind an answer without the signs that join them to it; "" where they are only polite."""
+    """Return the words behind an answer without the signs that join them to it; "" if they are only polite."""
     if _is_polite(rest):
         return ""
     return _JOINED.sub("", rest).strip()

@@ -1,9 +1,16 @@
 """Contradiction: whether the words beside an answer take it back, or put another one in its place.
 
-"1 not coming", "3 wasn't bad" and "1 unhappy" deny what the answer says; "1 sorry I meant 3" and "Good, sorry, poor"
-correct it; "1 the lift was poor" says another one. What is missing denies nothing ("4 no parking"), nor does what is
-said of something else ("4 nice staff but they couldn't find me"). A low answer goes with any denial but that of its own
-words: "3 nobody called back".
+An answer does not count if the words beside it do one of these:
+
+1. They deny it: "1 not coming", "3 wasn't bad", "1 unhappy".
+2. They correct it: "1 sorry I meant 3", "Good, sorry, poor".
+3. They give another answer: "1 the lift was poor".
+
+It does count with a negation that is not about it:
+
+1. Something was missing: "4 no parking".
+2. The negation stands in another clause: "4 nice staff but they couldn't find me".
+3. The answer is a low one, which complaints go with: "3 nobody called back". Only a denial of its own words denies it.
 """
 
 from __future__ import annotations
@@ -14,12 +21,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
-from services.questions.counted import counts
+from services.questions.clauses import CLAUSE_SIGNS
 from services.questions.phrases import folded
+from services.questions.quantities import is_quantity
 from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
-_CLAUSE_END: Final = re.compile('[.,;:!?()="\u201c\u201d\r\n\u2013\u2014\u2026/|]+|\\s-+|-+\\s')
+_CLAUSE_END: Final = re.compile(f'[{CLAUSE_SIGNS}="\u201c\u201d]+|\\s-+|-+\\s')
+"""Here also quotation marks, "=" and a hyphen beside a space end a clause: nothing beyond them is about the answer."""
 _BARE_DIGIT: Final = re.compile(r"(?<![^\W_])(?<![$£€.:/])[0-9](?![^\W_]|[.,:/][0-9])")
 _MAX_REACH_WORDS: Final = 4
 """Words behind a negation among which it denies a phrase: "not a very good"; and between a correction and its digit."""
@@ -169,7 +178,7 @@ def _digits(clause: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield the digits in a clause that count nothing, with the words before and behind; at its end also "three"."""
     for match in _BARE_DIGIT.finditer(clause):
         rest = clause[match.end() :]
-        if not counts(match[0], rest):
+        if not is_quantity(match[0], rest):
             yield match[0], folded(clause[: match.start()]).split(), folded(rest).split()
     words = folded(clause).split()
     spelt = reading_words().numbers.get(words[-1]) if words else None

@@ -46,8 +46,8 @@ class CountDifference:
     """Difference between a running sum and a full recount.
 
     Attributes:
-        campaign_id: the campaign, None where an answer came outside of any.
-        unit_id: the unit, None where none is known.
+        campaign_id: the campaign, None if an answer came outside of any.
+        unit_id: the unit, None if none is known.
         answer: its name.
         summed: the running sum.
         counted: the recount.
@@ -102,7 +102,7 @@ async def compact(db: Connection) -> int:
 
 
 def shares(counts: Sequence[int]) -> tuple[str, ...]:
-    """Format the shares of all answers in whole per cent, `41%`, so that they add up to 100; "" where nobody answered.
+    """Format the shares of all answers in whole per cent, `41%`, so that they add up to 100; "" if nobody answered.
 
     Each is rounded down, and what is missing goes to those that lost most by it.
     """

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from core.access import Actor
+from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound
 from core.setting_types import DEFAULT_ZONE
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
 from services.questions.phrases import folded
@@ -44,7 +46,7 @@ class AnswerOption:
 
     def said_in(self, language: str) -> str:
         """Return its label in a language, or in English."""
-        return self.label[spoken(language, self.label) or DEFAULT]
+        return self.label[closest_language(language, self.label) or DEFAULT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,10 @@ class Question:
 
     def said_in(self, language: str) -> QuestionWords:
         """Return its words in a language, or in English."""
-        return self.words[spoken(language, self.words) or DEFAULT]
+        return self.words[closest_language(language, self.words) or DEFAULT]
 
     def option(self, name: str) -> AnswerOption | None:
-        """Return an option by its name; None where it has none of that name."""
+        """Return an option by its name; None if it has none of that name."""
         return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
@@ -131,7 +133,7 @@ class Question:
 
 
 async def create_question(
-    db: Connection, spec: QuestionSpec, now: datetime, *, time_zone: str = DEFAULT_ZONE
+    db: Connection, spec: QuestionSpec, now: datetime, *, actor: Actor, time_zone: str = DEFAULT_ZONE
 ) -> Question:
     """Create a question.
 
@@ -139,6 +141,7 @@ async def create_question(
         db: a connection; a transaction is opened if there is none.
         spec: its file.
         now: the time: its letter differs from those of questions that are still open then.
+        actor: who creates it, for the audit.
         time_zone: the zone of local times where the file names none.
 
     Raises:
@@ -159,6 +162,7 @@ async def create_question(
                 remedy=f"Choose another name, or see it with: muster question show {spec.name}",
             )
         await db.execute(SQL["add_answers"], question_id, [answer.model_dump(mode="json") for answer in spec.answers])
+        await record(db, actor, AuditAction.QUESTION_CREATED, f"question {spec.name}")
         return await get_question(db, spec.name)
 
 

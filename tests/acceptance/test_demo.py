@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sandbox.demo.question import QuestionStory
-from sandbox.demo.show import tell
+from sandbox.demo.display import print_summary
+from sandbox.demo.question import QuestionScenario
 from sandbox.demo.union import write_union
-from tests.integration.campaigns.test_notices import of_a_ballot
+from tests.support.council_commands import of_a_ballot
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -103,7 +103,7 @@ def test_a_councils_question_ends_with_every_count_reconciled(tmp_path: Path) ->
     assert reminded["not_sent"]["not_due_yet"] > 0, "some appointments are later"
     assert sum(reminded["sent"].values()) > 0
     printed = Console(record=True, width=120, file=StringIO())
-    tell(QuestionStory(), told, printed)
+    print_summary(QuestionScenario(), told, printed)
     tables = printed.export_text()
     assert of_a_ballot(tables + done.stderr) == []
     for words in ("What residents said", "By ward: your visit to us", "Every count agrees"):

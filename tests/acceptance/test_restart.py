@@ -19,12 +19,12 @@ from campaigns.variables import RESERVED
 from muster.demo_host import DemoHost
 from muster.operator import operator
 from people.imports.imports import import_people
-from sandbox.demo.ballot import CAMPAIGN, BallotStory, check_voters
+from sandbox.demo.ballot import CAMPAIGN, BallotScenario, check_voters
+from sandbox.demo.environment import Environment, open_environment
 from sandbox.demo.home import new_demo_home
 from sandbox.demo.reconcile import People, check_delivery
+from sandbox.demo.scenario import shifted
 from sandbox.demo.settling import until_settled
-from sandbox.demo.stage import Stage, open_stage
-from sandbox.demo.story import shifted
 from sandbox.demo.union import write_union
 from sandbox.profile import Profile
 
@@ -38,45 +38,45 @@ async def until(happened: Callable[[], bool], what: str, seconds: float = 60) ->
         await asyncio.sleep(0.02)
 
 
-async def end(stage: Stage, name: str, how: signal.Signals) -> None:
-    process = stage.processes[name]
+async def end(environment: Environment, name: str, how: signal.Signals) -> None:
+    process = environment.processes[name]
     os.kill(process.pid, how)
     await process.wait()
 
 
 async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_the_middle(tmp_path: Path) -> None:
-    async with open_stage(
-        new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost(), BallotStory.organisation
-    ) as stage:
+    async with open_environment(
+        new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost(), BallotScenario.organisation
+    ) as environment:
         members = tmp_path / "members.csv"
         write_union(members, MEMBERS, 10)
-        await import_people(stage.runtime.pool, members, reserved=RESERVED, actor=operator("test"))
+        await import_people(environment.runtime.pool, members, reserved=RESERVED, actor=operator("test"))
         spec = tmp_path / "spec.toml"
-        words = shifted(CAMPAIGN.read_text(encoding="utf-8"), stage.runtime.clock().date())
+        words = shifted(CAMPAIGN.read_text(encoding="utf-8"), environment.runtime.clock().date())
         spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")
-        async with stage.runtime.pool.acquire() as db:
-            ballot = await create_ballot(db, load_ballot_spec(spec))
-        campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), operator("test"))
-        await launch(stage.runtime, campaign.campaign_id, operator("test"))
-        mailbox = stage.sandbox.mailbox
+        async with environment.runtime.pool.acquire() as db:
+            ballot = await create_ballot(db, load_ballot_spec(spec), actor=operator("staff"))
+        campaign = await create_campaign(environment.runtime, load_campaign_spec(spec), operator("test"))
+        await launch(environment.runtime, campaign.campaign_id, operator("test"))
+        mailbox = environment.sandbox.mailbox
 
         await until(lambda: len(mailbox) >= 40, "the first mails")
-        await end(stage, "worker", signal.SIGTERM)
+        await end(environment, "worker", signal.SIGTERM)
         before = len(mailbox)
-        await stage.start("worker")
+        await environment.start("worker")
         await until(lambda: len(mailbox) > before + 40, "mails from the second worker")
-        await end(stage, "serve", signal.SIGKILL)
-        await stage.start("serve")
-        await stage.until_ready()
-        await until_settled(stage)
+        await end(environment, "serve", signal.SIGKILL)
+        await environment.start("serve")
+        await environment.until_ready()
+        await until_settled(environment)
 
-        async with stage.runtime.pool.acquire() as db:
+        async with environment.runtime.pool.acquire() as db:
             counts = await db.fetch("select state::text, count(*) from message group by 1")
             states = {row["state"]: row["count"] for row in counts}
             people = await People.load(db)
-            confirmed = stage.sandbox.record.confirmed()
+            confirmed = environment.sandbox.record.confirmed()
             checks = [
-                *await check_delivery(db, stage.sandbox, people),
+                *await check_delivery(db, environment.sandbox, people),
                 *await check_voters(db, ballot.ballot_id, confirmed, people),
             ]
         assert states.keys() <= {"accepted", "failed", "skipped", "suppressed"}, "everybody has an end"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import ROOT
-from tests.unit.core.test_names import PACKAGES
+from tools.module_list import PACKAGES
 
 OURS = tuple(package for package in PACKAGES if package != "tools")
 

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from core.errors import MusterError
+from tests.bench.access import access
 from tests.bench.claims import claim
 from tests.bench.launches import launch
 from tests.bench.links import links
@@ -27,7 +28,8 @@ from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    one.__name__: one for one in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, profile)
+    one.__name__: one
+    for one in (email, post_office, sms, receipts, launch, memory, claim, links, subjects, access, profile)
 }
 
 

@@ -11,11 +11,13 @@ from typing import Final
 import asyncpg
 
 from core.db import Connection, connect, load_queries, open_pool
+from core.db.logins import address_as
 from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.claim import claim as take
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
+from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
@@ -31,7 +33,7 @@ _FINISHED: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """A database under test: its connection, the due queue, who claims, and what each call took, in seconds."""
 
     db: Connection
@@ -54,16 +56,16 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         began = time.perf_counter()
         urls = [await ground.new_database(name) for name in ("fresh", "grown")]
         places = [
-            await _prepare(url, done, rounds * CLAIM_SIZE + CLAIM_SIZE)
+            await prepare(url, done, rounds * CLAIM_SIZE + CLAIM_SIZE)
             for url, done in zip(urls, (0, finished), strict=True)
         ]
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
         try:
-            empty, full = [await _enter(await pool.acquire(), step) for pool, step in zip(pools, places, strict=True)]
+            empty, full = [await enter(await pool.acquire(), step) for pool, step in zip(pools, places, strict=True)]
             for turn in range(rounds):
                 for place in (empty, full) if turn % 2 else (full, empty):
-                    await _work(place)
+                    await work(place)
         finally:
             for pool in pools:
                 pool.terminate()
@@ -90,9 +92,9 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     )
 
 
-async def _prepare(url: str, finished: int, due: int) -> StepChannel:
+async def prepare(url: str, finished: int, due: int) -> StepChannel:
     """Fill a database; returns the due queue."""
-    db = await connect(url)
+    db = await connect(address_as(url, SUPERUSER))
     await db.execute(SQL["steps"], 1 + finished // 120_000)
     sender_id = await db.fetchval(SQL["sender"])
     if finished:
@@ -103,11 +105,11 @@ async def _prepare(url: str, finished: int, due: int) -> StepChannel:
     return StepChannel(0, "email", 0, sender_id, None)
 
 
-async def _enter(db: Connection, step: StepChannel) -> _Place:
+async def enter(db: Connection, step: StepChannel) -> Place:
     dispatcher_id: int = await db.fetchval(
         "insert into dispatcher (name, until) values ('bench', now() + interval '1 day') returning dispatcher_id"
     )
-    return _Place(db, step, dispatcher_id, [], [])
+    return Place(db, step, dispatcher_id, [], [])
 
 
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
@@ -121,7 +123,7 @@ async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
         await db.execute(SQL["go_on_numbering"], finished)
 
 
-async def _work(place: _Place) -> None:
+async def work(place: Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()

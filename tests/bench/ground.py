@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-
+from core.db.logins import Login
 from core.db.migrate import migrate
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
@@ -49,12 +48,10 @@ class Ground:
 
     async def new_database(self, name: str, *, migrated: bool = True) -> str:
         """A database, with every migration; returns its address."""
-        admin = await asyncpg.connect(self.postgres.url("postgres"))
-        await admin.execute(f"create database {name}")
-        await admin.close()
+        await asyncio.to_thread(self.postgres.roles.provide, name)
         if migrated:
-            await migrate(self.postgres.url(name))
-        return self.postgres.url(name)
+            await migrate(self.postgres.url(name, role=Login.OWNER))
+        return self.postgres.url(name, role=Login.WORKER)
 
     def environment(self, database_url: str, more: Mapping[str, str]) -> dict[str, str]:
         """A Muster's configuration."""

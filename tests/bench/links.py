@@ -16,6 +16,8 @@ from typing import Final
 import aiohttp
 
 from core.db import connect, load_queries
+from core.db.logins import address_as
+from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.processes import cpu_seconds, python
@@ -113,7 +115,7 @@ async def _fill(url: str, tokens: int) -> None:
     """Two links for each message, a message of each step for each person."""
     messages = tokens // 2
     people = messages // _STEPS
-    db = await connect(url)
+    db = await connect(address_as(url, SUPERUSER))
     await db.execute(SQL["ballots"])
     async with emptied(db, _TABLES):
         for first in range(1, people + 1, _CHUNK):

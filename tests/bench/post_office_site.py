@@ -21,7 +21,7 @@ def main(job: dict[str, Any]) -> dict[str, float]:
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
         DATABASES={
             "default": {
-                "ENGINE": "django.db.backends.postgresql", "NAME": job["database"], "USER": "muster",
+                "ENGINE": "django.db.backends.postgresql", "NAME": job["database"], "USER": "muster_owner",
                 "HOST": job["host"], "CONN_MAX_AGE": None,
             }
         },

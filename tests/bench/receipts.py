@@ -156,7 +156,7 @@ def _drive(
     pause: float = 0.0,
     again: bool = False,
 ) -> Load | None:
-    """Post receipts for so long; returns None where there were too few of them.
+    """Post receipts for so long; returns None if there were too few of them.
 
     Raises:
         RuntimeError: some were not taken.

@@ -21,7 +21,7 @@ class Bar:
     Attributes:
         what: in words.
         value: what was measured.
-        at_least: the least it may be; None where it has no lower bound.
+        at_least: the least it may be; None if it has no lower bound.
         at_most: the most it may be.
     """
 

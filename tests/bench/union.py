@@ -10,7 +10,9 @@ from campaigns.campaigns import create_campaign
 from campaigns.launch import Launched, launch
 from campaigns.spec import CampaignSpec
 from core.db import connect, load_queries
+from core.db.logins import address_as
 from core.runtime import Runtime
+from muster.embedded.roles import SUPERUSER
 from muster.operator import operator
 
 SQL: Final = load_queries(__file__)
@@ -24,7 +26,7 @@ async def add_people(url: str, first: int, last: int) -> None:
         first: number of the first one, from 1.
         last: of the last one.
     """
-    db = await connect(url)
+    db = await connect(address_as(url, SUPERUSER))
     try:
         if first == 1:
             for name in ("branches", "lineages", "attributes"):

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +18,8 @@ from muster.app import make_app
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
 from tests.browser.union import Union, write_union
+from tests.support.clocks import ShiftedClock
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 FLAGS = [
     "--headless",
@@ -32,19 +33,6 @@ FLAGS = [
 ]
 
 Scheme = Literal["light", "dark"]
-
-
-class Clock:
-    """The time, which tests move on instead of waiting."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def forward(self, **by: float) -> None:
-        self.ahead += timedelta(**by)
 
 
 @dataclass
@@ -83,7 +71,7 @@ class Site:
     """The application while it runs."""
 
     runtime: Runtime
-    clock: Clock
+    clock: ShiftedClock
     browser: Browser
     runner: web.AppRunner
     base: str
@@ -96,7 +84,7 @@ class Site:
                 name="Ada Price",
                 by=operator("a test"),
                 now=self.runtime.clock(),
-                create=True,
+                create_as=EVERYDAY_ROLE,
             )
 
     @asynccontextmanager
@@ -143,7 +131,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def site(runtime: Runtime, browser: Browser) -> AsyncIterator[Site]:
-    clock = Clock()
+    clock = ShiftedClock()
     runtime = replace(runtime, clock=clock)
     runner = web.AppRunner(make_app(runtime), access_log=None, shutdown_timeout=5)
     await runner.setup()

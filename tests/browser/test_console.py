@@ -5,16 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from core.alerts import raise_alert
-from tests.browser.conftest import Scheme, Site, Visit
+from tests.browser.accessibility import LEVELS, SIDEWAYS, assert_accessible
+from tests.browser.conftest import Scheme, Site
 from tests.browser.union import Union
 
 PAGES = ("/console/", "/console/campaigns/pay-nudge", "/console/ballots/pay-2026")
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 GAPS = """
 () => [...document.querySelectorAll('main .card')].map((card) => card.getBoundingClientRect()).flatMap((box, n, all) =>
   all.slice(n + 1).filter((other) => other.top - box.bottom < 8 && other.bottom > box.top
@@ -39,22 +37,11 @@ BARS = """
 () => [...new Set([...document.querySelectorAll('.days-bar')].map((bar) => bar.getBoundingClientRect())
   .map((box) => box.height > 60 ? Math.round(box.bottom) : Math.round(box.left)))]
 """
-LEVELS = "[...document.querySelectorAll('h1, h2, h3, h4')].map((one) => Number(one.tagName[1]))"
 
 
 async def alert(site: Site, title: str) -> None:
     async with site.runtime.pool.acquire() as db:
         await raise_alert(db, key=title, severity="error", title=title, remedy="Look at it.")
-
-
-async def assert_accessible(visit: Visit) -> None:
-    results = (await Axe().run(visit.page, options=RULES)).response
-    found = [
-        f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
-        for violation in results["violations"]
-    ]
-    assert not found, "\n".join(found)
-    assert results["passes"]
 
 
 @pytest.mark.parametrize(

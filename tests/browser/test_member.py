@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.accessibility import SIDEWAYS, assert_accessible
 from tests.browser.conftest import Scheme, Site, Visit
-from tests.browser.test_console import SIDEWAYS, assert_accessible
-from tests.browser.test_member_pages import picture
+from tests.browser.page_pictures import picture
+from tests.browser.phone import PHONE, status_of
 from tests.browser.union import Union, silent_member
 
-PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
 VOTED = "Yes, I have voted"
-
-
-async def status_of(site: Site, person_id: int) -> str | None:
-    kind: str | None = await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
-    return kind
 
 
 async def look(visit: Visit, link: str) -> None:
@@ -40,7 +35,7 @@ async def test_a_member_votes_on_a_phone_and_staff_see_it(site: Site, union: Uni
 
         await look(member, link)
         assert await status_of(site, person_id) is None
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name=VOTED).click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
         await assert_accessible(member)
@@ -50,7 +45,7 @@ async def test_a_member_votes_on_a_phone_and_staff_see_it(site: Site, union: Uni
         assert member.troubles == []
         assert staff.troubles == []
 
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="That was a mistake").click()
         await expect(number).to_have_text(str(before), timeout=15_000)
         assert await status_of(site, person_id) is None
@@ -60,7 +55,7 @@ async def test_a_browser_without_a_person_is_asked_again(site: Site, union: Unio
     link, person_id = await silent_member(site.runtime, union.step_ids[0])
     async with site.visit(width=390, signed_in=False) as headless:  # it says HeadlessChrome
         await look(headless, link)
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await headless.page.get_by_role("button", name=VOTED).click()
         await expect(headless.page.get_by_role("heading", name="One more question")).to_be_visible()
         await assert_accessible(headless)
@@ -79,16 +74,16 @@ async def test_a_link_with_the_sentence_around_it_works_to_the_end(site: Site, u
             await member.page.go_back()
             await member.page.get_by_role("link", name="Cymraeg").click()
             await expect(member.page.locator("html")).to_have_attribute("lang", "cy")
-        site.clock.forward(minutes=15)
+        site.clock.wait(minutes=15)
         await look(member, f"{link}/…")
-        site.clock.forward(minutes=-1)  # no hand is as quick as a hurried one has to be while others use the machine
+        site.clock.wait(minutes=-1)  # no hand is as quick as a hurried one has to be while others use the machine
         await member.page.get_by_role("button", name=VOTED).click()
         await expect(member.page.get_by_role("heading", name="One more question")).to_be_visible()
         await picture(member.page, "one more question")
         await expect(member.page.get_by_text("You pressed “Yes, I have voted”.")).to_be_visible()
         assert await member.page.evaluate(SIDEWAYS) == 0
         await assert_accessible(member)
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
         assert member.troubles == []
@@ -122,15 +117,15 @@ async def test_a_member_chooses_what_they_get_without_scripts(site: Site, union:
         await member.page.get_by_role("link", name="What we send you").click()
         await expect(member.page.get_by_role("heading", name="What we send you")).to_be_visible()
         assert await site.runtime.pool.fetchval(stopped) == 0
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_label("Nothing").first.check()
         await member.page.get_by_role("button", name="Save").click()
         await expect(member.page.get_by_role("status")).to_contain_text("Saved")
         assert await site.runtime.pool.fetchval(stopped) >= 1
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="Undo").click()
         await expect(member.page.get_by_role("heading", name="Shall we write to you again?")).to_be_visible()
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="Yes, write to me again").click()
         await expect(member.page.get_by_role("heading", name="What we send you")).to_be_visible()
         assert await site.runtime.pool.fetchval(stopped) == 0

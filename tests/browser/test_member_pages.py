@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +10,8 @@ from playwright.async_api import Browser, Page, ViewportSize
 
 from core.runtime import Runtime
 from messaging.content.translations import languages
-from tests.browser.test_console import LEVELS, RULES, SIDEWAYS
+from tests.browser.accessibility import LEVELS, RULES, SIDEWAYS
+from tests.browser.page_pictures import picture
 from tests.support.member_states import every_page
 
 NARROW: ViewportSize = {"width": 320, "height": 640}
@@ -34,12 +32,6 @@ async def faults(page: Page, options: dict[str, Any]) -> list[str]:
         f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
         for violation in violations["violations"]
     ]
-
-
-async def picture(window: Page, name: str) -> None:
-    """Keep a picture of the page where somebody wants to look at them all: MUSTER_MEMBER_PICTURES=folder."""
-    if folder := os.environ.get("MUSTER_MEMBER_PICTURES"):
-        await window.screenshot(path=Path(folder) / f"{re.sub('[^a-z_]+', '-', name)}.png", full_page=True)
 
 
 @pytest.mark.parametrize("language", languages())

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Site
-from tests.browser.test_member import PHONE, status_of
+from tests.browser.phone import PHONE, status_of
 from tests.browser.union import Union, silent_member
 
 EDGE = (
@@ -99,7 +99,7 @@ async def test_no_browser_without_a_person_confirms_anything(
     now = site.runtime.clock()
     await db.execute("update message set sent_at = $2 where person_id = $1", person_id, now)
     before = await db.fetchrow(COUNTS)
-    site.clock.forward(seconds=after)
+    site.clock.wait(seconds=after)
     options: dict[str, Any] = {"user_agent": agent} if agent else {}
     async with site.visit(width=1024, signed_in=False, **options) as headless:
         await scan(headless.page, site.base + link)
@@ -112,14 +112,14 @@ async def test_after_all_scanners_the_member_is_asked_and_believed(site: Site, u
     link, person_id = await silent_member(site.runtime, union.step_ids[0])
     async with site.visit(signed_in=False) as headless:
         await follow_everything(headless.page, site.base + link)
-    site.clock.forward(seconds=60)
+    site.clock.wait(seconds=60)
     async with site.visit(width=360, signed_in=False, user_agent=PHONE, java_script_enabled=False) as member:
         await member.go(link)
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="Yes, I have voted").click()
         await expect(member.page.get_by_role("heading", name="One more question")).to_be_visible()
         assert await status_of(site, person_id) is None
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert await status_of(site, person_id) == "voted"
@@ -130,16 +130,16 @@ async def test_a_wish_is_what_the_second_question_is_about(site: Site, union: Un
     link, person_id = await silent_member(site.runtime, union.step_ids[0])
     async with site.visit(signed_in=False) as headless:
         await follow_everything(headless.page, site.base + link)
-    site.clock.forward(seconds=60)
+    site.clock.wait(seconds=60)
     async with site.visit(width=width, signed_in=False, user_agent=PHONE) as member:
         await member.go(link)
         await expect(member.page.get_by_text("post your ballot paper by")).to_be_visible()
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="Stop these messages").click()
         await expect(member.page.get_by_text("You pressed “Stop these messages”.")).to_be_visible()
         if folder := os.environ.get("MUSTER_MEMBER_PICTURES"):
             await member.page.screenshot(path=Path(folder) / f"wish-{width}.png", full_page=True)
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         confirm = member.page.get_by_role("button", name="I want no more of these messages")
         wish, other = await confirm.bounding_box(), await member.page.get_by_text("Something else?").bounding_box()
         assert wish is not None
@@ -159,7 +159,7 @@ async def test_a_member_switches_to_welsh_and_answers_in_it(site: Site, union: U
         await member.go(link)
         await member.page.get_by_role("link", name="Cymraeg").click()
         await expect(member.page.locator("html")).to_have_attribute("lang", "cy")
-        site.clock.forward(seconds=8)
+        site.clock.wait(seconds=8)
         await member.page.get_by_role("button", name="Ydw, rwyf wedi pleidleisio").click()
         await expect(member.page.get_by_role("heading", name="Diolch")).to_be_visible()
         await member.page.get_by_role("link", name="English").click()

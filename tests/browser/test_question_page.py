@@ -8,10 +8,10 @@ import pytest
 from playwright.async_api import expect
 
 from core.db import Connection
+from tests.browser.accessibility import SIDEWAYS, assert_accessible
 from tests.browser.conftest import Scheme, Site, Visit
-from tests.browser.test_console import SIDEWAYS, assert_accessible
-from tests.browser.test_member import PHONE
-from tests.browser.test_member_pages import picture
+from tests.browser.page_pictures import picture
+from tests.browser.phone import PHONE
 from tests.support.electorate import add_person
 from tests.support.questions import AskedQuestion, add_question, ask
 
@@ -31,7 +31,7 @@ async def room(site: Site, db: Connection, ann: int) -> AskedQuestion:
 
 
 async def press(site: Site, visit: Visit, button: str) -> None:
-    site.clock.forward(seconds=8)  # as long as a person takes
+    site.clock.wait(seconds=8)  # as long as a person takes
     async with visit.page.expect_navigation():
         await visit.page.get_by_role("button", name=button, exact=True).click()
     assert await visit.page.evaluate(SIDEWAYS) == 0

@@ -11,7 +11,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
-from tests.browser.test_console import RULES, SIDEWAYS
+from tests.browser.accessibility import RULES, SIDEWAYS
 
 MAX = "+447700900126"
 SUBJECT = "Your ballot paper for the pay ballot of the whole union of 2026 is on its way to you"

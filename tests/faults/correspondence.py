@@ -14,12 +14,12 @@ from typing import Final
 
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import MailThread, send_staff_reply
-from console.sign_in_message import queue_sign_in_link
 from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict
 from messaging.states import ChannelName
 from muster.operator import operator
+from staff.account_messages import queue_sign_in_link
 from staff.sign_in import make_sign_in_link
 from tests.faults.servers import MAIL_FROM, SMS_FROM, STAFF, STAFF_PHONE
 from tests.faults.stage import Stage
@@ -74,7 +74,7 @@ async def _send_link(stage: Stage, db: Connection, channel: ChannelName) -> int:
 
 
 async def _answer_one(stage: Stage, db: Connection) -> int | None:
-    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None where none waits.
+    """Answer the reply that waits longest as `muster replies answer` does; returns the id, None if none waits.
 
     Whoever was unclear is left alone: they are asked back, and what they say after words of staff is said to staff.
     """

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from campaigns.campaigns import pause, resume
 from core.db import Connection
-from messaging.goals import meet
+from messaging.goals import meet_goal
 from messaging.states import Reason
 from messaging.suppression import suppress
 from muster.operator import operator
@@ -273,7 +273,7 @@ async def _jump(stage: Stage) -> None:
 async def _answer(stage: Stage) -> None:
     async def commit(db: Connection, people: list[Any]) -> None:
         for person in people:
-            await meet(db, person["goal_id"], person["person_id"], source="link")
+            await meet_goal(db, person["goal_id"], person["person_id"], source="link")
 
     await _beat_once(stage, commit)
 

@@ -27,7 +27,7 @@ _NAMES = (f"{_OURS}a", f"{_OURS}b")
 
 
 def missing() -> str:
-    """Why it cannot be played here; empty where it can."""
+    """Why it cannot be played here; empty if it can."""
     if shutil.which("ip") is None:
         return "there is no iproute2 here (the command ip)"
     if os.geteuid() != 0:

@@ -67,12 +67,12 @@ class Finding:
         again: copies of emails whose first try stayed unanswered; the same Message-ID.
         ambiguous: messages whose outcome was unknown at some time.
         late: the most that left, by one channel, after one commit of answers or opt-outs, or of a pause.
-        recovered: seconds from the end of the cause until messages came again by every channel; None where it did not
+        recovered: seconds from the end of the cause until messages came again by every channel; None if it did not
             end, or nothing was left to come.
         done: seconds from the end of the cause until nothing was open.
         hurried: whether waits were ended by the harness.
         broken: the demands that were not met, each in words.
-        not_run: why it could not be played; empty where it was.
+        not_run: why it could not be played; empty if it was.
     """
 
     fault: str

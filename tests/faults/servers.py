@@ -30,6 +30,7 @@ from ballots.spec import BallotSpec
 from campaigns.campaigns import create_campaign
 from campaigns.spec import CampaignSpec
 from core.db import AWAY
+from core.db.logins import Login, address_as
 from core.db.migrate import migrate
 from core.runtime import open_runtime
 from core.settings import Settings
@@ -76,6 +77,11 @@ class Servers:
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def database_url(self, name: str) -> str:
+        """The address that Muster works with."""
+        return f"postgresql://{Login.WORKER}@{self.address}:{self.postgres_port}/{name}"
+
+    def superuser_url(self, name: str) -> str:
+        """The address of who makes and breaks databases."""
         return f"postgresql://postgres@{self.address}:{self.postgres_port}/{name}"
 
     @property
@@ -89,13 +95,13 @@ class Servers:
     async def new_database(self) -> str:
         """A database with members and two campaigns that are ready to be launched; returns its name."""
         name = f"fault_{next(self._numbers)}"
-        await ask(self.database_url("postgres"), lambda db: db.execute(f"create database {name} template {_TEMPLATE}"))
+        await ask(self.superuser_url("postgres"), lambda db: db.execute(f"create database {name} template {_TEMPLATE}"))
         # A copied sequence believes that its next values are in the log already, and after a crash gives them again.
-        await ask(self.database_url("postgres"), lambda db: db.execute("checkpoint"))
+        await ask(self.superuser_url("postgres"), lambda db: db.execute("checkpoint"))
         return name
 
     async def drop_database(self, name: str) -> None:
-        await ask(self.database_url("postgres"), lambda db: db.execute(f"drop database if exists {name} with (force)"))
+        await ask(self.superuser_url("postgres"), lambda db: db.execute(f"drop database if exists {name} with (force)"))
 
     # what is done to them; each returns when it is done
 
@@ -131,11 +137,11 @@ class Servers:
 
     async def refuse_writes(self) -> None:
         """Have every session read only, also those that are open, as on a standby."""
-        await ask(self.database_url("postgres"), lambda db: self._set(db, "= on"))
+        await ask(self.superuser_url("postgres"), lambda db: self._set(db, "= on"))
 
     async def take_writes(self) -> None:
         """Take writes again."""
-        await ask(self.database_url("postgres"), lambda db: self._set(db, "to default"))
+        await ask(self.superuser_url("postgres"), lambda db: self._set(db, "to default"))
 
     async def _set(self, db: Any, value: str) -> None:
         await db.execute("set default_transaction_read_only = off")
@@ -219,8 +225,8 @@ def _start_valkey(home: Path, address: str, port: int) -> Valkey:
 
 async def _make_template(servers: Servers, scale: Scale) -> None:
     url = servers.database_url(_TEMPLATE)
-    await ask(servers.database_url("postgres"), lambda db: db.execute(f"create database {_TEMPLATE}"))
-    await migrate(url)
+    servers.postgres.roles.provide(_TEMPLATE)
+    await migrate(address_as(url, Login.OWNER))
     settings = Settings(
         _env_file=None, home=servers.home, database_url=url, redis_url=servers.redis_url, secret_key=SECRET,
         public_url="http://muster.test", email_from=MAIL_FROM, organisation="The Union", contact="0800 001066",
@@ -234,7 +240,7 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
                 "name": "pay", "title": "Pay", "time_zone": "UTC",
                 "opens": (today - timedelta(days=2)).isoformat(), "closes": (today + timedelta(days=20)).isoformat(),
             }  # fmt: skip
-            await create_ballot(db, BallotSpec.model_validate(ballot))
+            await create_ballot(db, BallotSpec.model_validate(ballot), actor=operator("staff"))
             by = operator("the harness")
             await add_staff(db, STAFF, "Ada", by=by, now=runtime.clock(), phone=STAFF_PHONE)
         steps = [
@@ -247,7 +253,7 @@ async def _make_template(servers: Servers, scale: Scale) -> None:
         step = {"template": "feedback-request", "channels": ["email", "sms"]}
         spec = {"name": FEEDBACK, "title": "Feedback", "about": {"question": QUESTION}, "steps": [step]}
         await create_campaign(runtime, _spec(spec, asked=True), operator("the harness"), own=question)
-    await ask(url, lambda db: db.execute("vacuum analyze"))
+    await ask(servers.superuser_url(_TEMPLATE), lambda db: db.execute("vacuum analyze"))
 
 
 def _spec(spec: dict[str, Any], *, asked: bool) -> CampaignSpec:

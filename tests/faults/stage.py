@@ -80,7 +80,7 @@ class Stage:
         steps: how many of the ballot campaign's steps are launched.
         most_workers: the most that were ever at work at once.
         wrong: what went wrong on the stage itself.
-        over_at: when the fault's cause was gone; None where it never is.
+        over_at: when the fault's cause was gone; None if it never is.
     """
 
     servers: Servers

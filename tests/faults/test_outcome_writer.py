@@ -10,11 +10,11 @@ from messaging.outbox.outcome_writer import OutcomeWriter
 from tests.support.outbox_rows import until
 
 
-async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
+async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, superuser: Connection) -> None:
     writer = OutcomeWriter(runtime, "sms", "twilio")
     assert await writer.write([], [], []) == {}
     connection = await writer._connection.get()
-    await db.execute(
+    await superuser.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where pid <> pg_backend_pid() and datname = current_database()"
     )

@@ -23,6 +23,7 @@ from typing import Any, Final, cast
 import asyncpg
 import pytest
 
+from core.db.logins import Login
 from core.db.migrate import migrate
 from muster.embedded.postgres import Postgres, start_postgres
 from tests.conftest import TEMPLATE
@@ -57,8 +58,8 @@ class OneDatabase:
             return None
         given: Postgres | str = self.server
         if fixturedef.argname == "database_url":
-            given = self.server.url(_DATABASE)
-            _run(_emptied(given))
+            given = self.server.url(_DATABASE, role=Login.WORKER)
+            _run(_emptied(self.server.url(_DATABASE)))
         fixturedef.cached_result = (given, fixturedef.cache_key(cast("Any", request)), None)
         return given
 
@@ -84,10 +85,8 @@ async def _prepare(server: Postgres, mutant: SqlMutant | None) -> None:
 
 
 async def _make_template(server: Postgres) -> None:
-    admin = await asyncpg.connect(server.url("postgres"))
-    await admin.execute(f"create database {TEMPLATE}")
-    await admin.close()
-    await migrate(server.url(TEMPLATE))
+    server.roles.provide(TEMPLATE)
+    await migrate(server.url(TEMPLATE, role=Login.OWNER))
 
 
 def _test(server: Postgres, *, clocks: bool) -> int:

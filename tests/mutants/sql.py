@@ -199,7 +199,7 @@ MUTANTS: Final = (
     ),
     *_in_query(
         CLAIM,
-        "one_at_a_time",
+        "lock_caps",
         ("two workers count caps at once", "pg_advisory_xact_lock(", "abs("),
     ),
     *_in_query(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.states import State
 from muster.operator import operator
 from people.imports.imports import import_people
-from tests.support.electorate import NOW, campaign_spec, connected
+from tests.support.electorate import campaign_spec, connected
 from tests.support.outbox_rows import dispatcher
 from tests.support.questions import add_question
 
@@ -32,16 +31,6 @@ REMINDER: Final[Mapping[str, Any]] = {
 HEADER: Final = "member id,first name,mobile,email,time zone,language,appointment at,place\n"
 
 Load = Callable[..., Awaitable[None]]
-
-
-@dataclass
-class Clock:
-    """A clock that tests move."""
-
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def loader(runtime: Runtime, folder: Path) -> Load:

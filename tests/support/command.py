@@ -10,14 +10,21 @@ import atexit
 import gc
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final
+
+import orjson
+
+from core.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 COMMAND_TIMEOUT: Final = 120
@@ -50,6 +57,81 @@ def run_command(
         status = _zygote().ask(request)
         out, err = (Path(file).read_text(encoding="utf-8") for file in files[1:])
     return subprocess.CompletedProcess([*words], status, out, err)
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    """Return what a command needs to work on the test's servers.
+
+    Args:
+        settings: the test's.
+        more: further variables, or other values.
+    """
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+        "MUSTER_DATABASE_URL": settings.database_url or "",
+        "MUSTER_REDIS_URL": settings.redis_url or "",
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+        "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
+        "COLUMNS": "150",
+        **more,
+    }
+
+
+def muster(
+    settings: Settings,
+    *words: str,
+    status: int | None = None,
+    cwd: Path = ROOT,
+    stdin: str = os.devnull,
+    said: bytes = b"",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `muster` on the test's servers.
+
+    Args:
+        settings: the test's.
+        words: the command and its arguments.
+        status: the exit status that it has to have; None for any.
+        cwd: the folder it runs in.
+        stdin: path of a file or terminal that is its standard input.
+        said: its standard input, where that is not a file.
+        more: further variables of its environment, or other values.
+    """
+    done = run_command(words, environment(settings, **more), cwd=cwd, stdin=stdin, said=said)
+    assert status is None or done.returncode == status, done.stderr
+    return done
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: its exit status, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """What it printed, as JSON."""
+        return orjson.loads(self.out)
+
+
+def run_commands(settings: Settings, *commands: str) -> list[Done]:
+    """Run commands one after the other, each as it is typed, where texts and mails would go to a provider.
+
+    Args:
+        settings: the test's.
+        commands: each with its arguments, without `muster`.
+    """
+    more = {
+        "MUSTER_SMTP_URL": "smtp://127.0.0.1:1",
+        "MUSTER_TWILIO_ACCOUNT_SID": "AC1",
+        "MUSTER_TWILIO_AUTH_TOKEN": "token",
+        "MUSTER_SMS_FROM": "+447700900000",
+        "COLUMNS": "120",
+    }
+    ran = [muster(settings, *shlex.split(command), more=more) for command in commands]
+    return [Done(process.returncode, process.stdout, process.stderr) for process in ran]
 
 
 class _Zygote:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -17,21 +17,15 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link
+from tests.support.clocks import FixedClock
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 BY = operator("an operator")
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
+ADD = """
+with added as (insert into staff (email, name) values ($1, 'Ada Price') returning staff_id)
+insert into staff_grant (staff_id, role, unit_id, starts_at, given_by, given_at)
+select staff_id, $2, $3, $4, 'an operator', $4 from added
+"""
 
 
 @dataclass
@@ -40,17 +34,19 @@ class Site:
 
     client: TestClient[web.Request, web.Application]
     runtime: Runtime
-    clock: Clock
+    clock: FixedClock
 
     @property
     def own(self) -> dict[str, str]:
         """What a browser says when it sends a form of our own page."""
         return {"Origin": self.runtime.settings.public_url}
 
-    async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
+    async def link(
+        self, email: str = "ada@union.test", *, create_as: str | None = EVERYDAY_ROLE, minutes: int = 15
+    ) -> str:
         async with self.runtime.pool.acquire() as db:
             return await make_sign_in_link(
-                db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
+                db, email=email, name="Ada Price", now=self.clock(), by=BY, create_as=create_as, minutes=minutes
             )
 
     async def get(self, path: str) -> tuple[int, str]:
@@ -69,15 +65,20 @@ class Site:
     async def post(self, path: str, **headers: str) -> aiohttp.ClientResponse:
         return await self.client.post(path, headers=headers or self.own, allow_redirects=False)
 
-    async def sign_in(self) -> None:
-        answer = await self.post(await self.link())
+    async def sign_in(
+        self, email: str = "ada@union.test", *, role: str = EVERYDAY_ROLE, unit_id: int | None = None
+    ) -> None:
+        """Sign somebody in, who has or gets a role, in a unit or in the whole organisation."""
+        if unit_id is not None:
+            await self.runtime.pool.execute(ADD, email, role, unit_id, self.clock())
+        answer = await self.post(await self.link(email, create_as=role))
         assert (answer.status, answer.headers["Location"]) == (303, "/console/")
 
 
 @asynccontextmanager
 async def console_site(runtime: Runtime, **settings: Any) -> AsyncIterator[Site]:
     """Start the console."""
-    clock = Clock()
+    clock = FixedClock(datetime(2026, 11, 23, 10, 0, tzinfo=UTC))
     runtime = replace(runtime, clock=clock, settings=runtime.settings.model_copy(update=settings))
     app = web.Application()
     app[RUNTIME] = runtime

@@ -29,7 +29,8 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from core.runtime import Runtime
-from tests.support.inbound_rows import Moving, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import serve
 from webhooks import process_inbound
 
 DATA = Path(__file__).parents[1] / "data"
@@ -189,7 +190,7 @@ class World:
 
     runtime: Runtime
     client: TestClient[web.Request, web.Application]
-    clock: Moving
+    clock: FixedClock
     sendgrid: tuple[SendGridKey, ...]
     sns: SnsKey
     amazon: Amazon
@@ -227,7 +228,7 @@ class World:
 async def open_world(runtime: Runtime, keys: Keys) -> AsyncIterator[World]:
     amazon = Amazon(keys.sns)
     async with open_amazon(amazon) as http:
-        clock = Moving(NOW)
+        clock = FixedClock(NOW)
         known = set_up(runtime, keys.sendgrid, http, clock)
         async with serve(known) as client:
             yield World(known, client, clock, keys.sendgrid, keys.sns, amazon)

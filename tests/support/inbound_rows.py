@@ -47,19 +47,6 @@ COUNTED = (
 )
 
 
-@dataclass
-class Moving:
-    """A clock that stands still until it is moved."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-
 NUDGE = Template(
     name="nudge",
     purpose="service",

@@ -11,7 +11,8 @@ import aiosmtplib
 
 from core.db import Connection
 from core.runtime import Runtime
-from tests.support.inbound_rows import Campaign, Moving, Recipient, make_campaign
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import Campaign, Recipient, make_campaign
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.listener import listening
 
@@ -35,7 +36,7 @@ class MailroomSetup:
 
     runtime: Runtime
     campaign: Campaign
-    clock: Moving
+    clock: FixedClock
     host: str = ""
     port: int = 0
 
@@ -73,7 +74,7 @@ class MailroomSetup:
 
 
 @asynccontextmanager
-async def open_room(runtime: Runtime, db: Connection, clock: Moving) -> AsyncIterator[MailroomSetup]:
+async def open_room(runtime: Runtime, db: Connection, clock: FixedClock) -> AsyncIterator[MailroomSetup]:
     settings = runtime.settings.model_copy(
         update={"bounce_domain": BOUNCES, "reply_domain": REPLIES, "mailroom_largest": 1}
     )

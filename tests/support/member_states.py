@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
 
-from core.db import open_pool
-from core.http.rate_limit import PER_NETWORK
+from core.db import connect, open_pool
+from core.db.logins import Login, address_as
+from core.http.rate_limit import MAX_MISSES_PER_NETWORK
 from core.runtime import Runtime
 from messaging.suppression import suppress
-from tests.support.inbound_rows import BROWSER, Campaign, Forms, Moving, Recipient, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import BROWSER, Campaign, Forms, Recipient, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
 HELD = (
@@ -32,7 +34,7 @@ class Tour:
         language: of the members.
     """
 
-    def __init__(self, campaign: Campaign, clock: Moving, client: Client, language: str) -> None:
+    def __init__(self, campaign: Campaign, clock: FixedClock, client: Client, language: str) -> None:
         self.campaign = campaign
         self.clock = clock
         self.client = client
@@ -90,7 +92,7 @@ async def every_page(runtime: Runtime, language: str) -> dict[str, str]:
         runtime: with an empty database.
         language: of the members, and of the browser where nobody is known.
     """
-    clock = Moving(NOON)
+    clock = FixedClock(NOON)
     here = replace(runtime, clock=clock)
     async with here.pool.acquire() as db, serve(here) as client:
         campaign = await make_campaign(here, db, now=NOON, posting=timedelta(days=6))
@@ -185,11 +187,12 @@ async def _goes_wrong(tour: Tour) -> None:
     await tour.see("missing", "/0000000000000", 404)
     await tour.send("not so", ann.confirm, {}, 405, "PUT")
     await tour.send("too large", ann.confirm, {"answer": "x" * 100_000}, 413)
-    db = tour.campaign.db
-    await db.execute("alter table link rename to nowhere")
+    owner = await connect(address_as(tour.campaign.runtime.settings.database_url or "", Login.OWNER))
+    await owner.execute("alter table link rename to nowhere")
     await tour.see("broken", ann.confirm, 500)
-    await db.execute("alter table nowhere rename to link")
-    for _ in range(PER_NETWORK):
+    await owner.execute("alter table nowhere rename to link")
+    await owner.close()
+    for _ in range(MAX_MISSES_PER_NETWORK):
         await tour.client.get("/0000000000000")
     await tour.see("waiting", "/0000000000000", 429)
 

@@ -61,7 +61,7 @@ def question_spec(**changes: object) -> QuestionSpec:
 
 
 async def add_question(db: Connection, **changes: object) -> Question:
-    return await create_question(db, question_spec(**changes), NOW)
+    return await create_question(db, question_spec(**changes), NOW, actor=operator("staff"))
 
 
 async def present(db: Connection, question: Question, person: int) -> Record | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +18,6 @@ from standardwebhooks import Webhook
 from core.db import Connection
 from core.http.outbound_http import OutboundHttp, open_outbound_http
 from core.runtime import Runtime
-from core.settings import Settings
 from messaging.suppression import suppress
 from muster.operator import operator
 from webhooks.subscriptions.delivery import WebhookDelivery
@@ -117,13 +115,13 @@ class WebhookWorker:
     stream: EventLog
     sender: WebhookDelivery
 
-    async def notice(self) -> None:
-        while await self.stream.notice():
+    async def record_new_events(self) -> None:
+        while await self.stream.record_new_events():
             pass
 
     async def deliver(self) -> None:
         """Notice and deliver until nothing is left to do now."""
-        await self.notice()
+        await self.record_new_events()
         await self.sender.start()
         await self.sender.idle()
 
@@ -167,19 +165,6 @@ class Names(AbstractResolver):
 async def hang(_got: Got) -> web.Response:
     await asyncio.Event().wait()
     raise AssertionError("nobody waits that long")
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What a command of its own process needs to work on the test's servers."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
-        "COLUMNS": "150",
-    }
 
 
 async def happen(db: Connection, n: int = 1, *, first: int = 0) -> None:

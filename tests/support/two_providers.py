@@ -20,16 +20,6 @@ from tests.support.outbox_rows import with_sandbox
 VONAGE_FROM = "+447480222222"
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def with_vonage(settings: Settings, sandbox: Sandbox, **more: Any) -> Settings:
     """Settings whose two providers are a sandbox."""
     account = sandbox.config.vonage

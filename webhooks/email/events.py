@@ -66,7 +66,7 @@ class EmailEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReportedEvent:
-    """Event, and the message it is about; None where it is about none of ours.
+    """Event, and the message it is about; None if it is about none of ours.
 
     Attributes:
         reported_at: when it was reported to us; aware.

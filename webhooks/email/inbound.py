@@ -82,7 +82,7 @@ class InboundProvider(Protocol):
         ...
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
-        """Read the mail in a request and verify its sender; None where it brings none.
+        """Read the mail in a request and verify its sender; None if it brings none.
 
         Raises:
             Forged, Malformed: the request is not from the provider, or cannot be read.

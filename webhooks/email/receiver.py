@@ -92,7 +92,7 @@ class Provider(Protocol):
         ...
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """Convert an event; None where its type is unknown.
+        """Convert an event; None if its type is unknown.
 
         Args:
             event: as it came.
@@ -254,5 +254,5 @@ def table(value: object) -> Mapping[str, Any]:
 
 
 def text(value: object) -> str:
-    """Return a text or a number inside an object as text; "" where something else stands there."""
+    """Return a text or a number inside an object as text; "" if something else stands there."""
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -18,9 +18,9 @@ from core.errors import Unavailable
 from core.http.client_network import INSIDE, client_network
 from core.http.request_bodies import read_body
 
-OF_A_NETWORK: Final = 2
+MAX_UPLOADS_PER_NETWORK: Final = 2
 """Limit for one network, as a multiple of the largest body."""
-IN_ALL: Final = 8
+MAX_UPLOADS_IN_ALL: Final = 8
 """… and for all of them together."""
 
 
@@ -65,9 +65,9 @@ class Uploads:
     def _make_room(self, latest: _Upload, largest: int) -> None:
         if latest.where != INSIDE:  # all clients of a proxy that does not name them
             self._turn_away(
-                [upload for upload in self._arriving if upload.where == latest.where], OF_A_NETWORK * largest
+                [upload for upload in self._arriving if upload.where == latest.where], MAX_UPLOADS_PER_NETWORK * largest
             )
-        self._turn_away(list(self._arriving), IN_ALL * largest)
+        self._turn_away(list(self._arriving), MAX_UPLOADS_IN_ALL * largest)
 
     def _turn_away(self, uploads: list[_Upload], room: int) -> None:
         """Cancel the uploads that have been arriving for the longest, until the bytes fit."""

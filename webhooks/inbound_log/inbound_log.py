@@ -21,11 +21,11 @@ import asyncpg
 import structlog
 
 from core.alerts import raise_alert
-from core.credentials import document_might_hold
 from core.db import AWAY, Connection, in_time, load_queries
 from core.db.in_time import answer_in_time, as_unavailable
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
+from core.sign_in_links import document_might_hold
 from people.people_lock import lock_people_shared
 from staff.quoted_links import document_without_links, raw_without_links, without_links
 from webhooks.late_arrivals import forget_late
@@ -105,7 +105,7 @@ class Intake:
             done: store it as processed: it is only there to recognise repetitions.
 
         Returns:
-            The row's id, committed; None where it was stored before, even if it has been deleted since.
+            The row's id, committed; None if it was stored before, even if it has been deleted since.
 
         Raises:
             Unavailable: the database does not answer; the provider should try again.
@@ -234,7 +234,7 @@ async def store_raw_mail(
         once: source and key of a token that is accepted once, with whatever item; None for none.
 
     Returns:
-        The row's id, committed; None where the mail or the token was stored before.
+        The row's id, committed; None if the mail or the token was stored before.
 
     Raises:
         Unavailable: the database does not answer.

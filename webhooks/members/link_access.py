@@ -28,7 +28,7 @@ OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
-"""Callback that handles a token; returns None where the token is unknown."""
+"""Callback that handles a token; returns None if the token is unknown."""
 
 
 class LinkAccess:
@@ -86,7 +86,7 @@ class LinkAccess:
             signals: signs of a machine that are known already.
         """
         agent = classify(request.headers.get("User-Agent", ""))
-        seen = [*signals, *misfits(request.headers, secure=is_secure(request), presses=False)]
+        seen = [*signals, *misfits(request.headers, secure=request.app[RUNTIME].settings.is_https, presses=False)]
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
@@ -122,8 +122,3 @@ class LinkAccess:
 
 async def _made(page: web.Response | Awaitable[web.Response]) -> web.Response:
     return page if isinstance(page, web.Response) else await page
-
-
-def is_secure(request: web.Request) -> bool:
-    """Tell whether members' browsers connect by TLS, as they do everywhere but in development."""
-    return request.app[RUNTIME].settings.public_url.startswith("https://")

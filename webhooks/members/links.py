@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from campaigns.replies.opt_outs import opt_in
+from campaigns.replies.opt_outs import undo_opt_out
 from campaigns.replies.presses import PRESSED_CONFIDENCE, PRESSED_IN_HASTE, PRESSED_TWICE, answer_link, comment_link
 from campaigns.replies.take_back import undo_call, undo_comment, undo_link
 from campaigns.subjects.page import UNDOS, MemberPage, second_question
@@ -20,7 +20,7 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
-from webhooks.members.link_access import LinkAccess, is_secure
+from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import MAX_HASTY_TIME, AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
@@ -103,7 +103,7 @@ class _Press:
         self._db = db
         self._recipient = press.recipient
         self._subject = press.recipient.subject
-        self._presses = (*self._subject.presses, *self._subject.others)
+        self._presses = (*self._subject.presses, *self._subject.further_requests)
         self._used = press.used
         self._around = press.nearby
         self._nonce = nonce
@@ -143,7 +143,7 @@ class _Press:
 
     def _signals(self, used: AnsweredView) -> list[str]:
         signals = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
-        signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
+        signals += misfits(self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True)
         return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
@@ -155,7 +155,7 @@ class _Press:
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*self._presses, *UNDOS) else None
-        view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.others)
+        view = second_question(pressed, self._subject.offered_presses(self._now), self._subject.further_requests)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
@@ -179,7 +179,7 @@ class _Press:
         One that asks for no more messages stops them like the button beside it, and the page says so and offers to take
         it back: whoever writes "stop texting me" wants it done, and whoever meant something else sees what happened.
         """
-        if not self._words or self._subject.outside(self._now) is not None:
+        if not self._words or self._subject.why_not_counted(self._now) is not None:
             return await self._nothing(used)
         inbound_id = await self._keep({})
         result = await comment_link(
@@ -198,7 +198,7 @@ class _Press:
 
     async def _resume(self) -> web.Response:
         await self._keep({})
-        await opt_in(self._db, message_id=self._recipient.message_id, source="link")
+        await undo_opt_out(self._db, message_id=self._recipient.message_id, source="link")
         recipient, nonce = await self._look()
         return self._respond(recipient, self._subject.page(recipient, self._now, note="undone_stop"), nonce)
 

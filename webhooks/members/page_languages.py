@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, closest_language
 from messaging.content.translations import languages
 
 _MAX_HEADER_LENGTH: Final = 500
@@ -22,7 +22,7 @@ def language(*wanted: str | None) -> str:
         wanted: in order of preference; None and "" are passed over.
     """
     known = languages()
-    return next((name for code in wanted if code and (name := spoken(code, known))), DEFAULT)
+    return next((name for code in wanted if code and (name := closest_language(code, known))), DEFAULT)
 
 
 def accepted(header: str) -> list[str]:

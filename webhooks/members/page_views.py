@@ -107,7 +107,7 @@ def new_nonce() -> str:
 async def use_view(
     db: Connection, *, nonce: str, message_id: int, action: str, answer: str, at: datetime
 ) -> AnsweredView | None:
-    """Use the one answer of a page view; None where it is used, too old, or of another link.
+    """Use the one answer of a page view; None if it is used, too old, or of another link.
 
     Args:
         db: in the transaction that does what the answer asks for.
@@ -144,7 +144,7 @@ def suspicions(
         used: the page view that was answered.
         nearby: other uses of the message's links just before.
         agent: class of the User-Agent that sends the answer.
-        sent_at: when the message was sent; None where that is not known yet.
+        sent_at: when the message was sent; None if that is not known yet.
         at: now.
     """
     seen = {

@@ -142,7 +142,7 @@ def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
         return Markup(words[key]).format(**values)  # noqa: S704  # as above
 
     response = _render(
-        settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
+        settings, "member/page.html", spoken, status, say=say, organisation=settings.organisation_name, name="",
         heading=say(about), note=None, details=[],
         lines=[say(f"{about}_why")], choose=None, buttons=[], comment=None, others=[],
         undos=[], nonce="", greet=False, small_print=None,
@@ -159,7 +159,7 @@ def respond_at_front(request: web.Request) -> web.Response:
     spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
     words = wording(spoken)
     return _render(
-        settings, "member/front.html", spoken, 200, organisation=settings.named,
+        settings, "member/front.html", spoken, 200, organisation=settings.organisation_name,
         say=lambda key, **values: Markup(words[key]).format(**values),  # noqa: S704  # as above
     )  # fmt: skip
 

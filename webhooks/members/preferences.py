@@ -26,7 +26,7 @@ from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
-from webhooks.members.link_access import LinkAccess, is_secure
+from webhooks.members.link_access import LinkAccess
 from webhooks.members.page_views import AnsweredView, ViewStage, nonce_key, record_view, suspicions
 from webhooks.members.pages import Say, show, speak
 from webhooks.members.paths import LINK
@@ -166,7 +166,7 @@ class _Press:
 
     def _signals(self, used: AnsweredView) -> list[str]:
         seen = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
-        seen += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
+        seen += misfits(self._request.headers, secure=self._request.app[RUNTIME].settings.is_https, presses=True)
         return [signal for signal in seen if signal not in HARMLESS]
 
     async def _again(self, contact_points: list[ContactPoint], note: str, *, status: int = 200) -> web.Response:

@@ -97,12 +97,12 @@ class Recipient:
 
     @property
     def appointment(self) -> WrittenDate | None:
-        """Return the time of the appointment that the message speaks of; None where there is none that can be read."""
+        """Return the time of the appointment that the message speaks of; None if there is none that can be read."""
         return read_written_date(self.appointment_at or "", self.zone)
 
     @property
     def due_by(self) -> datetime | None:
-        """Return when an answer is of no use any more: at their appointment; None where the message names none."""
+        """Return when an answer is of no use any more: at their appointment; None if the message names none."""
         written = self.appointment
         return None if written is None else written.at
 
@@ -118,7 +118,7 @@ class Pressed:
 
     Attributes:
         recipient: the member.
-        used: the page view it comes from; None where that is used, too old, or of another link.
+        used: the page view it comes from; None if that is used, too old, or of another link.
         nearby: other uses of the message's links just before.
     """
 
@@ -128,7 +128,7 @@ class Pressed:
 
 
 async def find_recipient(db: Connection | Pool, token: str, page: LinkPage, now: datetime) -> Recipient | None:
-    """Find the recipient a link was made for; None where it is unknown, revoked or expired.
+    """Find the recipient a link was made for; None if it is unknown, revoked or expired.
 
     Args:
         db: a connection.

@@ -19,7 +19,7 @@ class SmsWebhooks:
         routes: makes its routes, `/webhooks/<provider>/…`.
         handlers: handlers of what has come in, by source: `<provider>_status`, `<provider>_inbound`.
         proves_date: whether what verifies a request also proves when it was made, so that an old one is refused.
-        backfill: stores the texts that the provider has and we lack, and counts them; None where it keeps no list.
+        backfill: stores the texts that the provider has and we lack, and counts them; None if it keeps no list.
     """
 
     routes: Callable[[Intake], Sequence[web.RouteDef]]

@@ -31,7 +31,7 @@ from messaging.network_words import STOP_WORDS
 from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import NewText, queue_reply, read_new_text
+from webhooks.sms.new_texts import NewText, queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.sms.twilio_backfill import backfill
 from webhooks.sms.twilio_texts import INBOUND, inbound_row
@@ -80,7 +80,7 @@ class _Endpoint:
         return web.Response(status=204)
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Store a member's text, with the automatic answer it gets; the request is answered with empty TwiML.
+        """Store a member's text, with the confirmation it gets; the request is answered with empty TwiML.
 
         Twilio itself confirms STOP. An opt-out in other words is confirmed by us, unless the phone is out already.
         """
@@ -92,7 +92,7 @@ class _Endpoint:
 
 
 async def _read_new_text(runtime: Runtime, form: dict[str, Any]) -> NewText | None:
-    """Classify a text, and decide what to answer; None for a keyword, which Twilio itself understands and answers."""
+    """Classify a text, and choose its confirmation; None for a keyword, which Twilio itself understands and answers."""
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().lower() in STOP_WORDS:
         return None

@@ -98,7 +98,7 @@ async def _listed(client: Client, numbers: list[str | None], start: datetime, en
 
 
 def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[str, Any] | None:
-    """Build the inbound log's row for a text; None where it went to another number or service of the same account."""
+    """Build the inbound log's row for a text; None if it went to another number or service of the same account."""
     service = listed.messaging_service_sid
     if service is None and (sms_from or "").startswith("MG"):
         service = sms_from  # the list does not say by which service a text came, nor which numbers it has

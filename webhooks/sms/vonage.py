@@ -30,7 +30,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from webhooks.errors import forged, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import queue_reply, read_new_text
+from webhooks.sms.new_texts import queue_reply, read_new_text
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.verification import SIGNATURE_AGE, missing_fields
 
@@ -82,7 +82,7 @@ class _Endpoint:
         return web.Response()
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Store a member's text, with the automatic answer it gets."""
+        """Store a member's text, with the confirmation it gets."""
         runtime = request.app[RUNTIME]
         posted = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
         if not (_NUMBER.fullmatch(posted["from"]) and _NUMBER.fullmatch(posted["to"])):

@@ -24,26 +24,26 @@ import structlog
 from pydantic import SecretStr
 
 from core.alerts import Severity, raise_alert, resolve_alert
-from core.credentials import mask_credentials
 from core.db import AWAY, Connection, load_queries
 from core.errors import MusterError, Unavailable
 from core.http.outbound_http import REQUEST_TIMEOUT, OutboundHttp, OutboundReply
 from core.outages import POSTGRES
 from core.runtime import Runtime
 from core.settings import Settings
+from core.sign_in_links import mask_credentials
 from webhooks.subscriptions.event_log import newest_position
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
-from webhooks.subscriptions.secret_box import decrypt
 from webhooks.subscriptions.subscriptions import alert_key
+from webhooks.subscriptions.webhook_secrets import decrypt
 
 SQL: Final = load_queries(__file__)
 
 LEASE_SECONDS: Final = 3 * REQUEST_TIMEOUT
-"""Seconds."""
+"""Seconds for which one worker holds a subscription; it renews that as long as it delivers to it."""
 BATCH_SIZE: Final = 100
 """Events that are read at once."""
-AT_ONCE: Final = 50
+MAX_PARALLEL_SUBSCRIPTIONS: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
 MAX_PAUSE: Final = 900.0
@@ -104,7 +104,7 @@ class WebhookDelivery:
         rows = await self.runtime.pool.fetch(SQL["list_due"], self.runtime.clock())
         for row in rows:
             which = row["subscription_id"]
-            if which not in self._going and len(self._going) < AT_ONCE and not self._stopping:
+            if which not in self._going and len(self._going) < MAX_PARALLEL_SUBSCRIPTIONS and not self._stopping:
                 task = asyncio.create_task(self._run(which), name=f"webhook {which}")
                 self._going[which] = task
                 task.add_done_callback(self._done)
@@ -136,7 +136,7 @@ class WebhookDelivery:
         try:
             await self._deliver_all(which, uuid4())
         except AWAY as error:
-            self.runtime.outages.away(POSTGRES, error)
+            self.runtime.outages.note_outage(POSTGRES, error)
         except asyncpg.PostgresError as error:
             log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
         except Exception:

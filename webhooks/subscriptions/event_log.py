@@ -28,7 +28,8 @@ PAGE_SIZE: Final = 5000
 """Rows of a source table read in one look."""
 STATE_CHANGES_EVERY: Final = 10.0
 """Seconds between two looks for state changes of ballots and alerts."""
-_SETTLING: Final = {table: source.column for table, source in SOURCES.items() if table != CLAIM_TABLE}
+_TABLES_BY_ID: Final = {table: source.column for table, source in SOURCES.items() if table != CLAIM_TABLE}
+"""Source tables that are read in the order of their ids, and the column of these."""
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class EventLog:
     state_changes_every: float = STATE_CHANGES_EVERY
     state_changes_at: float = 0.0
 
-    async def notice(self) -> bool:
+    async def record_new_events(self) -> bool:
         """Look through the source tables once; returns whether there is more to read at once."""
         async with self.runtime.pool.acquire() as db:
             types = await wanted_types(db)
@@ -80,7 +81,7 @@ class EventLog:
 
 
 @asynccontextmanager
-async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[tuple[Connection, int]]:
+async def open_for_new_subscription(runtime: Runtime, types: Collection[str]) -> AsyncIterator[tuple[Connection, int]]:
     """Open a transaction in which to add a subscription that receives events of some types from this moment on.
 
     Yields:
@@ -111,17 +112,17 @@ async def newest_position(db: Connection) -> int:
     return int(await db.fetchval(SQL["last_event"]))
 
 
-async def last_before(db: Connection, at: datetime) -> int:
-    """Return the number of the last event that was recorded before a moment; 0 where none was."""
+async def last_event_before(db: Connection, at: datetime) -> int:
+    """Return the number of the last event that was recorded before a moment; 0 if none was."""
     return int(await db.fetchval(SQL["last_event_before"], at))
 
 
-async def before_oldest(db: Connection) -> int:
+async def position_before_oldest_event(db: Connection) -> int:
     """Return the number after which a replay can begin: that before the first event that is kept."""
     return int(await db.fetchval(SQL["position_before_oldest"]))
 
 
-async def drop_old(db: Connection, before: datetime) -> None:
+async def delete_old_events(db: Connection, before: datetime) -> None:
     """Delete events that were recorded, and delivery attempts that were made, before a time."""
     await db.execute(SQL["delete_events"], before)
     await db.execute(SQL["delete_deliveries"], before)
@@ -129,10 +130,10 @@ async def drop_old(db: Connection, before: datetime) -> None:
 
 async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
     """Return how far each source table can be read: to its high-water mark if it is wanted, else to its last id."""
-    careful = {table: column for table, column in _SETTLING.items() if table in wanted}
-    heads = await find_high_water_mark(db, careful) if careful else {}
-    careless = {table: column for table, column in _SETTLING.items() if table not in wanted}
-    return {**(heads or {}), **await ends(db, careless), CLAIM_TABLE: await last_change(db)}
+    wanted_tables = {table: column for table, column in _TABLES_BY_ID.items() if table in wanted}
+    heads = await find_high_water_mark(db, wanted_tables) if wanted_tables else {}
+    other_tables = {table: column for table, column in _TABLES_BY_ID.items() if table not in wanted}
+    return {**(heads or {}), **await ends(db, other_tables), CLAIM_TABLE: await last_change(db)}
 
 
 async def _add(db: Connection, events: list[FoundEvent]) -> None:

@@ -65,7 +65,7 @@ class EventSource:
         query: the query that reads it.
         column: its identity column.
         group: prefixes of its events' types.
-        type_of: returns the event type of a row; None where the row is no event.
+        type_of: returns the event type of a row; None if the row is no event.
         drops: columns that are left out of the payload.
     """
 

@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.spec_errors import names_instead
 from webhooks.subscriptions import event_log
 from webhooks.subscriptions.event_types import EVENTS, expand
-from webhooks.subscriptions.secret_box import encrypt, make_secret
+from webhooks.subscriptions.webhook_secrets import encrypt, make_secret
 
 SQL: Final = load_queries(__file__)
 
@@ -85,8 +85,8 @@ class DeliveryAttempt:
         reason: stream, resend or test.
         attempt: which try, from 1.
         took: seconds.
-        status: HTTP; None where there was no answer.
-        problem: why it failed; None where it was delivered.
+        status: HTTP; None if there was no answer.
+        problem: why it failed; None if it was delivered.
         answer: the beginning of the receiver's answer.
     """
 
@@ -130,7 +130,7 @@ async def add_subscription(
     types = expand(events)
     _check_include(runtime.settings, include)
     secret, now = make_secret(), runtime.clock()
-    async with event_log.beginning(runtime, types) as (db, cursor):
+    async with event_log.open_for_new_subscription(runtime, types) as (db, cursor):
         added = await db.fetchval(
             SQL["insert_subscription"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
             encrypt(runtime.settings.secret_key, secret), cursor, actor.name, now,
@@ -233,8 +233,8 @@ async def replay(
         InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
-        oldest, head = await event_log.before_oldest(db), await event_log.newest_position(db)
-        cursor = max(await event_log.last_before(db, since), oldest) if since is not None else after or oldest
+        oldest, head = await event_log.position_before_oldest_event(db), await event_log.newest_position(db)
+        cursor = max(await event_log.last_event_before(db, since), oldest) if since is not None else after or oldest
         if not oldest <= cursor <= max(head, oldest):
             raise InputError(
                 f"There is nothing to replay after {cursor}: kept are the events after {oldest} and up to {head}.",

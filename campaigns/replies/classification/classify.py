@@ -73,7 +73,7 @@ class Classification:
 
     @property
     def answer(self) -> str | None:
-        """Return the reading that may be an answer: beside an opt-out the second one, None where there is none."""
+        """Return the reading that may be an answer: beside an opt-out the second one, None if there is none."""
         return self.also if self.reading == "opt_out" else self.reading
 
 
@@ -195,7 +195,7 @@ def _without_qualified(rules: Rules, text: str, plain: Plain, reading_of: Readin
     """Return a reply without the clauses whose sentence asks for something else than to get no more at all."""
 
     def is_answer_or_wish(words: str) -> bool:
-        if all(word in plain.names for word in words.split()) or rules.wish.reasons.fullmatch(words):
+        if all(word in plain.names for word in words.split()) or rules.wish.asides.fullmatch(words):
             return True
         matched, reading = reading_of(plain.part((words,)))
         at = words.find(matched)

@@ -22,7 +22,7 @@ BESIDE: Final = CLAIMS | {"no_ballot_paper", "call_me", "wrong_number", "help"}
 """Readings of what may stand beside a wish."""
 
 ReadingOf = Callable[[Plain], tuple[str, str | None]]
-"""Reads a text: the words that were matched, and the reading; "" and None where no rule fits."""
+"""Reads a text: the words that were matched, and the reading; "" and None if no rule fits."""
 _Side = Literal["empty", "polite", "claim", "other"]
 
 
@@ -40,7 +40,7 @@ class Compound:
 
 
 def find_compound(rules: Rules, plain: Plain, reading_of: ReadingOf, *, weak: bool = True) -> Compound | None:
-    """Find an opt-out wish beside a claim; None where there is none.
+    """Find an opt-out wish beside a claim; None if there is none.
 
     Args:
         rules: have the words of wishes.
@@ -92,7 +92,7 @@ def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
 
 def _says(rules: Rules, clause: str, plain: Plain, reading_of: ReadingOf) -> bool:
     """Tell whether the clause above or below a wish is a claim, or a reason for it."""
-    return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
+    return reading_of(plain.part((clause,)))[1] in BESIDE or rules.wish.asides.fullmatch(clause) is not None
 
 
 def _side(rules: Rules, words: str, plain: Plain, reading_of: ReadingOf, *, above: bool) -> _Side:
@@ -109,6 +109,6 @@ def _side(rules: Rules, words: str, plain: Plain, reading_of: ReadingOf, *, abov
         beside = words[at + len(matched) :].split()[-1:] if above else words[:at].split()
         allowed = known | rules.trailing if above else rules.leading
         return "claim" if all(word in allowed or word.isdigit() for word in beside) else "other"
-    if rules.wish.reasons.fullmatch(words):
+    if rules.wish.asides.fullmatch(words):
         return "claim"
     return "polite" if all(word in rules.courteous | plain.names for word in words.split()) else "other"

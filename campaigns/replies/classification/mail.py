@@ -21,7 +21,7 @@ class OwnMail:
     """Own words and subject of a member's mail.
 
     Attributes:
-        words: their words in the body; "" where none are known to be theirs.
+        words: their words in the body; "" if none are known to be theirs.
         subject: the subject, as far as it is theirs.
     """
 

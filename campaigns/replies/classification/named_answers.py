@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from campaigns.replies.classification.answer_corrections import TAKE_BACK, corrected, takes_back
 from campaigns.replies.classification.classify import (
     COMPOUND,
     GENERAL,
@@ -29,7 +30,6 @@ from campaigns.replies.classification.mail import OwnMail
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.rules import Rule, Rules, load_rules
-from campaigns.replies.classification.take_back import TAKE_BACK, corrected, takes_back
 from campaigns.subjects.answer import NamedAnswer
 
 WHICH: Final = "which_message"
@@ -45,7 +45,7 @@ _CONTRADICTS: Final = frozenset({"wrong_number", "opt_in", "help"})
 
 
 Reads = Callable[[str], NamedAnswer | None]
-"""Reads an answer in a person's own words; None where it is unclear."""
+"""Reads an answer in a person's own words; None if it is unclear."""
 
 
 def read_named_answer(text: str, sent: Sequence[str], reads: Reads) -> Classification:
@@ -91,7 +91,7 @@ def read_words(text: str) -> Classification:
     return _read(load_rules(), text, lambda _text: None)
 
 
-def unsure(read: Classification) -> Classification:
+def as_unclear(read: Classification) -> Classification:
     """Return the classification of a text that could answer several messages: an opt-out alone, or unclear."""
     return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", WHICH, read.version)
 
@@ -100,7 +100,7 @@ def _by_no_rule(rules: Rules, plain: Plain) -> Classification:
     """Return the classification of words that no rule reads: they take an answer back, or are unclear."""
     if takes_back(plain):
         return Classification(TAKE_BACK, TAKE_BACK, rules.version, alone=True)
-    return Classification("unclear", CANCEL if rules.wish.withdraws.search(plain.words) else "none", rules.version)
+    return Classification("unclear", CANCEL if rules.wish.withdrawals.search(plain.words) else "none", rules.version)
 
 
 def _read(rules: Rules, text: str, reads: Reads) -> Classification:
@@ -135,7 +135,7 @@ def _by_ambiguous_word(rules: Rules, plain: Plain, rule: Rule) -> Classification
     word = plain.unsigned
     if not rules.wish.ambiguous.fullmatch(word):
         return Classification("unclear", CANCEL, rules.version)
-    by = CANCEL if rules.wish.withdraws.fullmatch(word) else rule.name
+    by = CANCEL if rules.wish.withdrawals.fullmatch(word) else rule.name
     return Classification("opt_out", by, rules.version, None, rule.language, alone=True)
 
 

@@ -63,7 +63,7 @@ class OwnText:
     """Own words of a member.
 
     Attributes:
-        text: the words; "" where all of them are ours.
+        text: the words; "" if all of them are ours.
         repeats: whether any words of ours were removed.
         doubtful: whether the rest may still be ours, or the removed words theirs.
     """

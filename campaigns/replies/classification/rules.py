@@ -60,7 +60,7 @@ class Rule:
     unless: tuple[re.Pattern[str], ...]
 
     def match(self, plain: Plain, harmless: re.Pattern[str], familiar: frozenset[str]) -> str | None:
-        """Return the words that the rule matched, or None where it does not fit."""
+        """Return the words that the rule matched, or None if it does not fit."""
         words = plain.words
         if words.count(" ") >= self.longest:
             return None
@@ -137,7 +137,7 @@ class Rules:
         return replace(named, names=named.names - asking) if asking else named
 
     def read(self, plain: Plain, readings: Collection[str] | None = None) -> tuple[str, Rule | None]:
-        """Return the words matched and the first rule that fits; "" and None where none does.
+        """Return the words matched and the first rule that fits; "" and None if none does.
 
         Args:
             plain: the reply.

@@ -13,8 +13,8 @@ from typing import Final
 from campaigns.replies.classification.plain import Plain
 
 PARTS: Final = (
-    "begins", "before", "after", "joins", "links", "binds", "ends", "leans", "objects", "uses", "limits", "doubts",
-    "reasons", "ambiguous", "withdraws",
+    "opening", "lead_in", "completions", "conjunctions", "fillers", "not_after", "weak_not_after", "not_before",
+    "weak_not_before", "other_uses", "limited_wishes", "doubtful_wishes", "asides", "ambiguous", "withdrawals",
 )  # fmt: skip
 """The lists of a language's `[wish]` that all languages share …"""
 WORDS: Final = ("strong", "weak")
@@ -57,40 +57,41 @@ class Wish:
     """Patterns for an opt-out wish, and for words that only join it to the rest of a reply.
 
     Attributes:
-        begins: the beginning of the wish itself, inside the words that a rule matched.
-        before: words that lead to it, at the end of the text before it: "but please".
-        after: words that complete it, at the beginning of the text after it: "me from this list".
+        opening: the beginning of the wish itself, inside the words that a rule matched.
+        lead_in: words that lead to it, at the end of the text before it: "but please".
+        completions: words that complete it, at the beginning of the text after it: "me from this list".
         words: by language, the shortest words of a wish, "stop", and those that often mean something else, "end".
-        joins: words between a wish and something else that is said: "and", "because", "so you can".
-        links: those that begin or end a clause beside it, and say nothing: "but" in "Stop! But I voted".
-        binds: words at the end of the text before it that make it no wish: "never", "the", "bus".
-        ends: the same before a weak one: "week" before "end".
-        leans: beginnings of what makes it part of something else, after it: "on" in "STOP on the ballot".
-        objects: beginnings of what a weak one is about, after it: "my" or "Monday" after "cancel".
-        reasons: things that are said beside a wish and are no claims: "not a member", "yes".
-        uses: its words where they are no wish, with what stands around them.
-        limits: wishes for some times, places or ways only, with a comma between clauses: "do not email , text me".
-        doubts: words that may be a wish, and are none that is certain: "halt", "cancel Monday".
+        conjunctions: words between a wish and something else that is said: "and", "because", "so you can".
+        fillers: those that begin or end a clause beside it, and say nothing: "but" in "Stop! But I voted".
+        not_after: words at the end of the text before it that make it no wish: "never", "the", "bus".
+        weak_not_after: the same before a weak one: "week" before "end".
+        not_before: beginnings of what makes it part of something else, after it: "on" in "STOP on the ballot".
+        weak_not_before: beginnings of what a weak one is about, after it: "my" or "Monday" after "cancel".
+        asides: things that are said beside a wish and are no claims: "not a member", "yes".
+        other_uses: its words where they are no wish, with what stands around them.
+        limited_wishes: wishes for some times, places or ways only, with a comma between clauses: "do not email , text
+            me".
+        doubtful_wishes: words that may be a wish, and are none that is certain: "halt", "cancel Monday".
         ambiguous: words that networks act on where alone, and that beside others may mean what was asked: "end".
-        withdraws: the same in any form, where they mostly mean what was asked: "cancelled".
+        withdrawals: the same in any form, where they mostly mean what was asked: "cancelled".
     """
 
-    begins: re.Pattern[str]
-    before: re.Pattern[str]
-    after: re.Pattern[str]
+    opening: re.Pattern[str]
+    lead_in: re.Pattern[str]
+    completions: re.Pattern[str]
     words: Mapping[str, tuple[re.Pattern[str], re.Pattern[str]]]
-    joins: tuple[re.Pattern[str], re.Pattern[str]]
-    links: re.Pattern[str]
-    binds: re.Pattern[str]
-    ends: re.Pattern[str]
-    leans: re.Pattern[str]
-    objects: re.Pattern[str]
-    reasons: re.Pattern[str]
-    uses: re.Pattern[str]
-    limits: re.Pattern[str]
-    doubts: re.Pattern[str]
+    conjunctions: tuple[re.Pattern[str], re.Pattern[str]]
+    fillers: re.Pattern[str]
+    not_after: re.Pattern[str]
+    weak_not_after: re.Pattern[str]
+    not_before: re.Pattern[str]
+    weak_not_before: re.Pattern[str]
+    asides: re.Pattern[str]
+    other_uses: re.Pattern[str]
+    limited_wishes: re.Pattern[str]
+    doubtful_wishes: re.Pattern[str]
     ambiguous: re.Pattern[str]
-    withdraws: re.Pattern[str]
+    withdrawals: re.Pattern[str]
 
     @classmethod
     def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Wish:
@@ -101,29 +102,29 @@ class Wish:
         """
         some = {part: "|".join(word for words in languages.values() for word in words.get(part, ())) for part in PARTS}
         return cls(
-            begins=re.compile(rf"\b(?:{some['begins']})\b"),
-            before=re.compile(rf"(?:(?:^| )(?:{some['before']}|{some['joins']}))+$"),
-            after=re.compile(rf"^(?:(?:{some['after']}|{some['joins']})(?: |$))+"),
+            opening=re.compile(rf"\b(?:{some['opening']})\b"),
+            lead_in=re.compile(rf"(?:(?:^| )(?:{some['lead_in']}|{some['conjunctions']}))+$"),
+            completions=re.compile(rf"^(?:(?:{some['completions']}|{some['conjunctions']})(?: |$))+"),
             words={
                 language: (_any_of(words["strong"]), _any_of(words["weak"]))
                 for language, words in languages.items()
                 if all(words.get(part) for part in WORDS)
             },
-            joins=(
-                re.compile(rf"(?:(?:^| )(?:{some['joins']}))+$"),
-                re.compile(rf"^(?:(?:{some['joins']})(?: |$))+"),
+            conjunctions=(
+                re.compile(rf"(?:(?:^| )(?:{some['conjunctions']}))+$"),
+                re.compile(rf"^(?:(?:{some['conjunctions']})(?: |$))+"),
             ),
-            links=re.compile(rf"^(?:(?:{some['links']})(?: |$))+|(?:(?:^| )(?:{some['links']}))+$"),
-            binds=re.compile(rf"(?:^| )(?:{some['binds']})$"),
-            ends=re.compile(rf"(?:^| )(?:{some['ends']})$"),
-            leans=re.compile(rf"^(?:{some['leans']})(?: |$)"),
-            objects=re.compile(rf"^(?:{some['objects']})(?: |$)"),
-            reasons=re.compile(rf"(?:(?:{some['reasons']})(?: |$))+"),
-            uses=re.compile(rf"\b(?:{some['uses']})\b"),
-            limits=re.compile(rf"(?<!\S)(?:{some['limits']})(?!\S)"),
-            doubts=re.compile(rf"(?<!\S)(?:{some['doubts']})(?!\S)"),
+            fillers=re.compile(rf"^(?:(?:{some['fillers']})(?: |$))+|(?:(?:^| )(?:{some['fillers']}))+$"),
+            not_after=re.compile(rf"(?:^| )(?:{some['not_after']})$"),
+            weak_not_after=re.compile(rf"(?:^| )(?:{some['weak_not_after']})$"),
+            not_before=re.compile(rf"^(?:{some['not_before']})(?: |$)"),
+            weak_not_before=re.compile(rf"^(?:{some['weak_not_before']})(?: |$)"),
+            asides=re.compile(rf"(?:(?:{some['asides']})(?: |$))+"),
+            other_uses=re.compile(rf"\b(?:{some['other_uses']})\b"),
+            limited_wishes=re.compile(rf"(?<!\S)(?:{some['limited_wishes']})(?!\S)"),
+            doubtful_wishes=re.compile(rf"(?<!\S)(?:{some['doubtful_wishes']})(?!\S)"),
             ambiguous=re.compile(rf"(?<!\S)(?:{some['ambiguous'] or '(?!)'})(?!\S)"),
-            withdraws=re.compile(rf"(?<!\S)(?:{some['withdraws'] or '(?!)'})(?!\S)"),
+            withdrawals=re.compile(rf"(?<!\S)(?:{some['withdrawals'] or '(?!)'})(?!\S)"),
         )
 
     def without(self, plain: Plain, pattern: str) -> Plain:
@@ -139,11 +140,11 @@ class Wish:
 
     def without_links(self, clauses: Iterable[str]) -> tuple[str, ...]:
         """Return clauses beside a wish without the words that linked them to it; none that are empty."""
-        return tuple(left for clause in clauses if (left := self.links.sub("", clause).strip()))
+        return tuple(left for clause in clauses if (left := self.fillers.sub("", clause).strip()))
 
     def without_limited(self, plain: Plain) -> Plain:
         """Return the reply without the clauses that ask to get no more at some times, places or in some ways only."""
-        limited = [match.span() for match in self.limits.finditer(" , ".join(plain.clauses))]
+        limited = [match.span() for match in self.limited_wishes.finditer(" , ".join(plain.clauses))]
         left, at = list[str](), 0
         for clause in plain.clauses:
             end = at + len(clause)
@@ -160,7 +161,7 @@ class Wish:
     def is_in(self, words: str) -> bool:
         """Tell whether any words may ask to opt out."""
         known = (pattern for patterns in self.words.values() for pattern in patterns)
-        return self.doubts.search(words) is not None or any(pattern.search(words) for pattern in known)
+        return self.doubtful_wishes.search(words) is not None or any(pattern.search(words) for pattern in known)
 
     def places(self, plain: Plain) -> list[WishPlace]:
         """Return the places of words that ask to opt out, the strong ones of every language first."""
@@ -175,14 +176,14 @@ class Wish:
 
     def is_bound(self, place: WishPlace) -> bool:
         """Tell whether the words beside a place make it part of something else."""
-        if self.binds.search(place.before) or self.leans.search(place.next):
+        if self.not_after.search(place.before) or self.not_before.search(place.next):
             return True
-        return place.weak and bool(self.ends.search(place.before) or self.objects.search(place.after))
+        return place.weak and bool(self.weak_not_after.search(place.before) or self.weak_not_before.search(place.after))
 
     def used_otherwise(self, plain: Plain) -> bool:
         """Tell whether every strong word of opting out in a reply stands where it is known to be no wish."""
-        left = self.uses.sub(" ", plain.words)
-        if self.doubts.search(left):
+        left = self.other_uses.sub(" ", plain.words)
+        if self.doubtful_wishes.search(left):
             return False
         return not any(strong.search(left) for strong, _ in self.words.values())
 
@@ -190,10 +191,10 @@ class Wish:
         self, clauses: Sequence[str], number: int, match: re.Match[str], language: str, *, weak: bool
     ) -> WishPlace:
         before, after = match.string[: match.start()].strip(), match.string[match.end() :].strip()
-        leading, following = self.joins
+        leading, following = self.conjunctions
         before, after = leading.sub("", before).strip(), following.sub("", after).strip()
         # "cancel it" and "end of this" are about something else
-        without = after if weak else self.after.sub("", after).strip()
+        without = after if weak else self.completions.sub("", after).strip()
         return WishPlace(language, weak, tuple(clauses[:number]), before, without, after, tuple(clauses[number + 1 :]))
 
     def _parts(self, clause: str, pattern: str) -> Iterator[str]:
@@ -201,11 +202,11 @@ class Wish:
         if place is None:
             yield clause
             return
-        begins = self.begins.search(pattern)
-        before = clause[: place.start() + (begins.start() if begins else 0)].strip()
-        digit = _DIGIT.search(pattern, begins.end() if begins else len(pattern))
+        opening = self.opening.search(pattern)
+        before = clause[: place.start() + (opening.start() if opening else 0)].strip()
+        digit = _DIGIT.search(pattern, opening.end() if opening else len(pattern))
         after = f"{digit[0] if digit else ''} {clause[place.end() :]}".strip()
-        yield from filter(None, (self.before.sub("", before).strip(), self.after.sub("", after).strip()))
+        yield from filter(None, (self.lead_in.sub("", before).strip(), self.completions.sub("", after).strip()))
 
 
 def find_words(pattern: str, text: str) -> re.Match[str] | None:

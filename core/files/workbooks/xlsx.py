@@ -100,7 +100,7 @@ class _Book:
 
 
 def _workbook(container: Container) -> str:
-    """Find the part that lists the sheets, whose name the program chooses; empty where there is none."""
+    """Find the part that lists the sheets, whose name the program chooses; empty if there is none."""
     if _WORKBOOK in container:
         return _WORKBOOK
     for element in container.tree(_ROOT) if _ROOT in container else ():

@@ -121,7 +121,7 @@ class SmtpChannel:
             await asyncio.wait(self._closing)
 
     async def _try(self, session: _Session, recipient: bytes, mail: OutboundEmail) -> SendResult | None:
-        """Send one email on one connection; None where the connection broke before the first reply."""
+        """Send one email on one connection; None if the connection broke before the first reply."""
         session.phase = SmtpPhase.MAIL
         reusable = False
         try:
@@ -207,7 +207,7 @@ async def _transfer(session: _Session, recipient: bytes, mail: OutboundEmail) ->
 
 
 async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Retry | Refused | None:
-    """Send MAIL, RCPT and DATA; returns None where the server waits for the text."""
+    """Send MAIL, RCPT and DATA; returns None if the server waits for the text."""
     connection = session.connection
     steps = ((SmtpPhase.MAIL, opening), (SmtpPhase.RCPT, recipient), (SmtpPhase.DATA, b"DATA"))
     at_once = len(steps) if "pipelining" in connection.extensions else 1
@@ -297,7 +297,7 @@ def _stuffed(content: bytes) -> bytes:
 
 
 def _path(address: str) -> bytes | None:
-    """Return an address as RCPT TO takes it, in UTF-8; None where SMTP cannot carry it."""
+    """Return an address as RCPT TO takes it, in UTF-8; None if SMTP cannot carry it."""
     try:
         path = ascii_domain(address).encode()
     except (AddressError, UnicodeError):

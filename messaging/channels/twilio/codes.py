@@ -100,5 +100,5 @@ def meaning_of(code: int | str | None) -> CodeMeaning:
 
 
 def reason_of(code: int | str | None) -> Reason | None:
-    """Return the reason for the `ErrorCode` of a status callback; None where it has none."""
+    """Return the reason for the `ErrorCode` of a status callback; None if it has none."""
     return meaning_of(code).reason if code not in {None, "", "0", 0} else None

@@ -34,7 +34,7 @@ class Signatures:
 
         Args:
             path: with its query, as requested.
-            form: every field, empty ones included; empty where the body is no form.
+            form: every field, empty ones included; empty if the body is no form.
             signature: `X-Twilio-Signature`.
         """
         if not path.startswith("/"):

@@ -103,7 +103,7 @@ class VonageChannel:
         A missing record proves nothing: records come late, and accounts without the Reports API have none.
 
         Returns:
-            The record; None where none is found.
+            The record; None if none is found.
 
         Raises:
             Unavailable: the records could not be read.

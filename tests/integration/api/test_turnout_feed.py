@@ -25,7 +25,7 @@ from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
-from core.http.rate_limit import PER_NETWORK
+from core.http.rate_limit import MAX_MISSES_PER_NETWORK
 from core.runtime import Runtime
 from muster.operator import operator
 from tests.support.electorate import add_ballot, add_person, add_unit
@@ -184,7 +184,7 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
 async def test_the_feed_followed_live_agrees_with_the_snapshot(
     client: Client, db: Connection, people: list[int]
 ) -> None:
-    stands: dict[str, str | None] = {}
+    standings: dict[str, str | None] = {}
 
     async def follow() -> None:
         after = 0
@@ -192,7 +192,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 body = await answer.json()
             after = body["cursor"]
-            stands.update({change["member_id"]: change["standing"] for change in body["changes"]})
+            standings.update({change["member_id"]: change["standing"] for change in body["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -207,7 +207,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
     wanted = {row["member_id"]: row["standing"] or None for row in rows}
 
     async def same() -> bool:
-        return {member: stands.get(member) for member in wanted} == wanted
+        return {member: standings.get(member) for member in wanted} == wanted
 
     await until(same)
     following.cancel()
@@ -242,7 +242,7 @@ async def test_a_guesser_has_to_wait_and_a_good_key_does_not(
 ) -> None:
     key = await make_key(db, "crm", actor=operator("ada"), now=NOW)
     async with serve(replace(runtime, clock=lambda: NOW)) as client:  # they are counted by the minute
-        for _ in range(PER_NETWORK):
+        for _ in range(MAX_MISSES_PER_NETWORK):
             await trouble(await client.get(CHANGES, headers={"Authorization": "Bearer guess"}), 401)
         answer = await client.get(CHANGES, headers={"Authorization": "Bearer guess"})
         await trouble(answer, 429)

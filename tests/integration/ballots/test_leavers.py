@@ -87,7 +87,9 @@ async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: 
     assert (await strike_off(db, NOW + timedelta(days=1))).struck_off == 0
     there = replace(runtime, clock=lambda: NOW + timedelta(days=2))
     async with open_outbound_http(()) as outside:
-        await Jobs(there, Dispatcher(there, {}), outside).counts.ask()
+        jobs = Jobs(there, Dispatcher(there, {}), outside)
+        await jobs.leavers.ask()
+        await jobs.counts.ask()
     assert await figures(db, going) == (2, 0)
 
 

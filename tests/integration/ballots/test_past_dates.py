@@ -18,8 +18,8 @@ from campaigns.preview import advice_of_steps, plan
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.integration.campaigns.test_message_languages import said
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.sent_texts import said
 
 PAST = {"last_posting": NOW - timedelta(hours=2), "replacement_by": NOW - timedelta(days=2)}
 COMING = {"last_posting": NOW + timedelta(days=2), "replacement_by": NOW + timedelta(days=1)}
@@ -38,7 +38,11 @@ async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) 
         ):  # fmt: skip
             person = await add_person(db, external_id, **address)  # type: ignore[arg-type]
             await db.execute("update person set language = $2 where person_id = $1", person, language)
-        await create_ballot(db, ballot_spec(opens=NOW - timedelta(days=9), closes=NOW + timedelta(days=8), **dates))
+        await create_ballot(
+            db,
+            ballot_spec(opens=NOW - timedelta(days=9), closes=NOW + timedelta(days=8), **dates),
+            actor=operator("staff"),
+        )
     campaign = await create_campaign(muster, campaign_spec(steps=one_step(template)), operator("staff"))
     async with connected(muster) as db:
         [step] = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -75,7 +79,7 @@ async def test_a_template_that_names_a_past_day_is_warned_of(runtime: Runtime, t
     muster = replace(at_noon(runtime), settings=settings)
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec(replacement_by=NOW + timedelta(days=1)))
+        await create_ballot(db, ballot_spec(replacement_by=NOW + timedelta(days=1)), actor=operator("staff"))
     steps = [*one_step("own", channels=["sms"]), *one_step("own", channels=["sms"], when={"after": "2 days"})]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     async with connected(muster) as db:
@@ -94,7 +98,7 @@ async def test_a_template_of_another_subject_is_warned_of(runtime: Runtime, tmp_
     )
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     steps = [*one_step("bin-days", channels=["sms"]), *one_step("ballot-reminder", channels=["sms"])]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     async with connected(muster) as db:

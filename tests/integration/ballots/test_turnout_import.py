@@ -2,7 +2,6 @@
 
 import csv
 import random
-import subprocess
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -24,10 +23,9 @@ from core.errors import InputError, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit, claim_status
 from tests.support.outbox_rows import add_messages, add_step, states
-from tests.support.receivers import environment
 from tests.support.rows import row_of
 
 
@@ -176,8 +174,10 @@ async def test_a_retracted_vote_can_be_imported_again(
     assert (await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\n")).recorded == 1
 
 
-async def test_a_failed_import_leaves_nothing(here: Runtime, db: Connection, ballot: int, tmp_path: Path) -> None:
-    await db.execute(
+async def test_a_failed_import_leaves_nothing(
+    here: Runtime, db: Connection, owner: Connection, ballot: int, tmp_path: Path
+) -> None:
+    await owner.execute(
         "create function stumble() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;"
         "create trigger stumble before insert on count_change for each row execute function stumble()"
     )
@@ -212,7 +212,7 @@ async def test_unknown_ballots_and_sources_are_refused(here: Runtime, ballot: in
 
 
 async def test_counts_are_the_same_after_export_and_import(
-    here: Runtime, db: Connection, ballot: int, tmp_path: Path
+    here: Runtime, db: Connection, owner: Connection, ballot: int, tmp_path: Path
 ) -> None:
     chance = random.Random(26)
     kinds = ["voted", "will_vote", "not_voted", "no_ballot_paper", "replacement_requested", "refused"]
@@ -225,7 +225,7 @@ async def test_counts_are_the_same_after_export_and_import(
     )
     before, members = await totals(db, ballot), len(await db.fetch("select from claim_status"))
 
-    await db.execute("truncate claim, feed_backlog, turnout_change, claim_status, goal_met, count_change cascade")
+    await owner.execute("truncate claim, feed_backlog, turnout_change, claim_status, goal_met, count_change cascade")
     await db.execute("delete from elector; delete from person where external_id = 'LATE'")
     await enrol(db, ballot)  # as if this were elsewhere: the same members, and nothing said
     there = await import_claims(
@@ -239,17 +239,13 @@ async def test_counts_are_the_same_after_export_and_import(
     assert await recount(db, ballot) == []
 
 
-def muster(settings: Settings, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run_command(["turnout", *words], environment(settings), cwd=cwd)
-
-
 async def test_the_command_writes_rejected_rows_to_a_file(
     settings: Settings, db: Connection, ballot: int, tmp_path: Path
 ) -> None:
     now = "update ballot set opens_at = now() - interval '9 days', closes_at = now() + interval '9 days'"
     await db.execute(now)
     (tmp_path / "bank.csv").write_text("member_id;answer;note\nM0;voted;=1+1\nM99;voted;\nM1;Perhaps;\n")
-    dry = muster(settings, "import", "pay-2026", "bank.csv", "--source", "phone_bank", cwd=tmp_path)
+    dry = muster(settings, "turnout", "import", "pay-2026", "bank.csv", "--source", "phone_bank", cwd=tmp_path)
     assert (dry.returncode, "This was a dry run" in dry.stderr) == (0, True), dry.stderr
     assert "line 3: No member has this membership number" in dry.stdout
 
@@ -259,19 +255,37 @@ async def test_the_command_writes_rejected_rows_to_a_file(
     assert [row[0] for row in rows[1:]] == ["M99", "M1"]
     mended.write_text(mended.read_text(encoding="utf-8-sig").replace("M99", "M2").replace("Perhaps", "will vote"))
     done = muster(
-        settings, "import", "pay-2026", mended.name, "--source", "phone_bank", "--apply", "--json", cwd=tmp_path
+        settings,
+        "turnout",
+        "import",
+        "pay-2026",
+        mended.name,
+        "--source",
+        "phone_bank",
+        "--apply",
+        "--json",
+        cwd=tmp_path,
     )
     body = orjson.loads(done.stdout)
     assert (body["recorded"], body["faults"], body["written"]) == (2, [], True)
 
-    out = muster(settings, "export", "pay-2026", "--json", cwd=tmp_path)
+    out = muster(settings, "turnout", "export", "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(out.stdout) == {"file": "pay-2026.csv", "members": 9, "cursor": 2}
-    again = muster(settings, "export", "pay-2026", cwd=tmp_path)
+    again = muster(settings, "turnout", "export", "pay-2026", cwd=tmp_path)
     assert (again.returncode, "exists already" in again.stderr) == (1, True)
-    shown = muster(settings, "pay-2026", "--json", cwd=tmp_path)
+    shown = muster(settings, "turnout", "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(shown.stdout)["score"]["confirmed"] == 1
     both = muster(
-        settings, "import", "pay-2026", "bank.csv", "--source", "import", "--apply", "--dry-run", cwd=tmp_path
+        settings,
+        "turnout",
+        "import",
+        "pay-2026",
+        "bank.csv",
+        "--source",
+        "import",
+        "--apply",
+        "--dry-run",
+        cwd=tmp_path,
     )
     assert both.returncode == 2
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from core.runtime import Runtime
-from tests.support.appointments import Clock, Load, add_visit, loader
-from tests.support.electorate import at_noon, connected
+from tests.support.appointments import Load, add_visit, loader
+from tests.support.clocks import FixedClock
+from tests.support.electorate import NOW, at_noon, connected
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FixedClock:
+    return FixedClock(NOW)
 
 
 @pytest.fixture
-async def muster(runtime: Runtime, clock: Clock) -> Runtime:
+async def muster(runtime: Runtime, clock: FixedClock) -> Runtime:
     """A runtime with a question that reminders ask, at noon by the clock that tests move."""
     async with connected(runtime) as db:
         await add_visit(db)

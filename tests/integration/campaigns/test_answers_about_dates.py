@@ -30,7 +30,8 @@ from services.questions.answer_list import list_respondents
 from services.questions.counts import answer_counts, recount
 from services.questions.questions import create_question, get_question
 from services.questions.spec import QuestionSpec
-from tests.support.appointments import Clock, Load, launched, loader, outcomes, rows, send_due, utc
+from tests.support.appointments import Load, launched, loader, outcomes, rows, send_due, utc
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, at_noon, ballot_spec, connected
 
 SHIPPED = tomllib.loads((ROOT / "sandbox/demo/appointments-2026.toml").read_text("utf-8"))
@@ -42,19 +43,19 @@ CHANGED = "Their date in the question appointments-2026 is {} now: what they ans
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FixedClock:
+    return FixedClock(NOW)
 
 
 @pytest.fixture
-def muster(runtime: Runtime, clock: Clock) -> Runtime:
+def muster(runtime: Runtime, clock: FixedClock) -> Runtime:
     return replace(at_noon(runtime), clock=clock)
 
 
 class Visit:
     """A person with an appointment, of which a campaign reminds them a day and two hours before."""
 
-    def __init__(self, runtime: Runtime, clock: Clock, load: Load) -> None:
+    def __init__(self, runtime: Runtime, clock: FixedClock, load: Load) -> None:
         self.runtime = runtime
         self.clock = clock
         self._load = load
@@ -63,7 +64,7 @@ class Visit:
     async def begins(self, **changes: Any) -> None:
         await self.on(FIRST, follow=False)
         async with connected(self.runtime) as db:
-            await create_question(db, QuestionSpec.model_validate(SHIPPED["question"]), NOW)
+            await create_question(db, QuestionSpec.model_validate(SHIPPED["question"]), NOW, actor=operator("staff"))
         audience = SHIPPED["campaign"]["audience"]
         given = {"name": "visits", "title": "Visits", "about": {"question": "appointments-2026"}, "quiet_hours": "none"}
         # the shorter one comes first, so that it is followed first as well
@@ -115,7 +116,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit(muster: Runtime, clock: Clock, tmp_path: Path) -> Visit:
+def visit(muster: Runtime, clock: FixedClock, tmp_path: Path) -> Visit:
     return Visit(muster, clock, loader(muster, tmp_path))
 
 
@@ -245,11 +246,11 @@ async def test_a_question_is_not_asked_before_two_dates_of_a_person(visit: Visit
 
 
 async def test_a_vote_stands_whatever_becomes_of_a_date_and_its_voter_is_listed(
-    muster: Runtime, clock: Clock, tmp_path: Path
+    muster: Runtime, clock: FixedClock, tmp_path: Path
 ) -> None:
     load = loader(muster, tmp_path)
     async with connected(muster) as db:
-        ballot = await create_ballot(db, ballot_spec(closes="2027-03-01"))
+        ballot = await create_ballot(db, ballot_spec(closes="2027-03-01"), actor=operator("staff"))
     await load(f"1,Ann,{PHONE},,,,{FIRST}")
     steps = [{**step, "template": "ballot-reminder"} for step in (DAY, HOURS)]
     await launched(muster, *steps, about={"ballot": ballot.name}, audience={"answered": False})

@@ -19,7 +19,8 @@ from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.reconcile import reconcile
 from muster.operator import operator
-from tests.support.appointments import REMINDER, Clock, add_visit, loader, made, send_due
+from tests.support.appointments import REMINDER, add_visit, loader, made, send_due
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, at_noon, connected
 
 PEOPLE: Final = 3
@@ -59,7 +60,7 @@ class World:
     """One campaign, its people, and what should have become of them."""
 
     runtime: Runtime
-    clock: Clock
+    clock: FixedClock
     folder: Path
     number: int
     name: str
@@ -175,7 +176,7 @@ async def world(runtime: Runtime) -> Runtime:
 async def test_any_order_leaves_one_message_at_the_right_time(
     world: Runtime, tmp_path: Path, first: list[int | str | None], moves: list[Any], launched_after: int
 ) -> None:
-    clock, number = Clock(), next(_numbers)
+    clock, number = FixedClock(NOW), next(_numbers)
     here = replace(world, clock=clock)
     one = World(here, clock, tmp_path, number, f"c{number}")
     await one.file((0, 50))  # a campaign needs somebody whom it reaches

@@ -1,19 +1,14 @@
 """`muster ballot`, `muster campaign` and `muster turnout`, as people type them."""
 
 import csv
-import os
 import re
-import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import openpyxl
-import orjson
 import pytest
 
 from core.settings import Settings
-from tests.support.command import run_command
+from tests.support.command import run_commands
 
 ROOT = Path(__file__).parents[3]
 SPEC = ROOT / "sandbox" / "demo" / "pay-2026.toml"
@@ -22,35 +17,6 @@ MEMBERS = """member id,first name,branch,region,mobile,email
 2,Bob,Leeds,North,07700900001,
 3,Cat,York,North,,cat@example.org
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return orjson.loads(self.out)
-
-
-def muster(settings: Settings, *commands: str) -> list[Done]:
-    assert settings.database_url
-    assert settings.redis_url
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url,
-        "MUSTER_REDIS_URL": settings.redis_url,
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "MUSTER_SMTP_URL": "smtp://127.0.0.1:1",
-        "MUSTER_TWILIO_ACCOUNT_SID": "AC1",
-        "MUSTER_TWILIO_AUTH_TOKEN": "token",
-        "MUSTER_SMS_FROM": "+447700900000",
-        "COLUMNS": "120",
-    }
-    ran = [run_command(shlex.split(command), environment) for command in commands]
-    return [Done(process.returncode, process.stdout, process.stderr) for process in ran]
 
 
 @pytest.fixture
@@ -72,7 +38,7 @@ def members(tmp_path: Path) -> Path:
 def test_commands_lead_from_a_file_to_a_launched_campaign(settings: Settings, members: Path, spec: Path) -> None:
     campaign = "campaign {} pay-2026-reminders {}".format
 
-    imported, made, ballot, again, asked, launched, twice = muster(
+    imported, made, ballot, again, asked, launched, twice = run_commands(
         settings,
         f"people import {members}",
         f"campaign create {spec}",
@@ -99,7 +65,7 @@ def test_commands_lead_from_a_file_to_a_launched_campaign(settings: Settings, me
         assert words in launched.out
     assert (twice.code, "launched already" in twice.err) == (1, True)
 
-    paused, told, shown, resumed, step, unsure, cancelled, listed, watched = muster(
+    paused, told, shown, resumed, step, unsure, cancelled, listed, watched = run_commands(
         settings,
         campaign("pause", "--reason 'a look'"),
         campaign("status", "--json"),
@@ -122,7 +88,7 @@ def test_commands_lead_from_a_file_to_a_launched_campaign(settings: Settings, me
 
 
 def test_turnout_is_listed_by_unit_and_region(settings: Settings, members: Path, spec: Path) -> None:
-    imported, made, by_unit, as_csv, by_region, nowhere, as_workbook, export = muster(
+    imported, made, by_unit, as_csv, by_region, nowhere, as_workbook, export = run_commands(
         settings,
         f"people import {members}",
         f"campaign create {spec}",
@@ -160,7 +126,7 @@ def test_turnout_in_the_terminal_keeps_to_the_rules_of_the_console(
     external = next(row["member id"] for row in csv.DictReader(MEMBERS.splitlines()) if row["branch"] == "York")
     voters = tmp_path / "voters.csv"
     voters.write_text(f"member_id,answer\n{external},voted\n", encoding="utf-8")
-    *_, by_branch = muster(
+    *_, by_branch = run_commands(
         settings,
         f"people import {members}",
         f"campaign create {spec}",
@@ -185,8 +151,8 @@ def test_an_impossible_request_is_refused_in_one_line(settings: Settings, tmp_pa
         "campaign launch none --yes": "There is no campaign none.",
         "turnout none": "There is no ballot none.",
     }
-    for words, done in zip(expected, muster(settings, *expected), strict=True):
+    for words, done in zip(expected, run_commands(settings, *expected), strict=True):
         assert (done.code, done.out) == (1, ""), words
         assert expected[words] in done.err
-    [both] = muster(settings, "turnout x --csv --json")
+    [both] = run_commands(settings, "turnout x --csv --json")
     assert both.code == 2

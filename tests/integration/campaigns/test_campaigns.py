@@ -43,7 +43,7 @@ async def _members(runtime: Runtime) -> None:
         await add_person(db, "1", unit=unit, sms="+447700900001", email="a@x.test")
         await add_person(db, "2", unit=unit, sms="+447700900001")
         await add_person(db, "3", unit=unit)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
 
 
 async def test_a_ballot_is_made_with_its_electorate_and_its_dates(db: Connection) -> None:
@@ -61,6 +61,7 @@ async def test_a_ballot_is_made_with_its_electorate_and_its_dates(db: Connection
             replacement_by="2026-11-27T17:00:00",
             opens="2026-07-01T09:00:00",
         ),
+        actor=operator("staff"),
     )
 
     assert (await totals(db, ballot.ballot_id))["electorate"] == 1
@@ -70,11 +71,11 @@ async def test_a_ballot_is_made_with_its_electorate_and_its_dates(db: Connection
     assert ballot.local(None) == ""
     assert (ballot.threshold, ballot.over_report) == (0.5, 0.13)
     with pytest.raises(Conflict, match="already a ballot pay"):
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     with pytest.raises(NotFound, match="no ballot other"):
         await get_ballot(db, "other")
     with pytest.raises(SpecError):
-        await create_ballot(db, ballot_spec(name="x", units=["Nowhere"]))
+        await create_ballot(db, ballot_spec(name="x", units=["Nowhere"]), actor=operator("staff"))
     assert await db.fetchval("select count(*) from ballot") == 1, "a refused ballot leaves nothing"
 
 
@@ -92,7 +93,7 @@ async def test_an_electorate_is_those_with_the_attributes_it_asks_for(db: Connec
         ("d", {"attribute": {"status": ["Live", "Honorary"]}, "units": ["Leeds"]}, ["1", "3"]),
         ("e", {}, ["1", "2", "3", "4", "5"]),
     ):
-        ballot = await create_ballot(db, ballot_spec(name=name, **more))
+        ballot = await create_ballot(db, ballot_spec(name=name, **more), actor=operator("staff"))
         rows = await db.fetch(
             "select external_id from elector join person using (person_id) where ballot_id = $1 order by 1",
             ballot.ballot_id,
@@ -100,13 +101,15 @@ async def test_an_electorate_is_those_with_the_attributes_it_asks_for(db: Connec
         assert [row["external_id"] for row in rows] == electors, name
         assert (await totals(db, ballot.ballot_id))["electorate"] == len(electors)
     with pytest.raises(SpecError) as refused:
-        await create_ballot(db, ballot_spec(name="f", attribute={"statis": "Live"}))
+        await create_ballot(db, ballot_spec(name="f", attribute={"statis": "Live"}), actor=operator("staff"))
     assert "ballot.attribute.statis" in refused.value.problems[0]
     assert "status" in refused.value.problems[0]
 
 
 async def test_the_phase_of_a_ballot_follows_its_dates(db: Connection) -> None:
-    ballot = await create_ballot(db, ballot_spec(last_posting="2026-12-03", replacement_by="2026-11-27T17:00:00"))
+    ballot = await create_ballot(
+        db, ballot_spec(last_posting="2026-12-03", replacement_by="2026-11-27T17:00:00"), actor=operator("staff")
+    )
     for day, phase in (
         (datetime(2026, 11, 1, tzinfo=UTC), Phase.BEFORE),
         (datetime(2026, 11, 20, tzinfo=UTC), Phase.OPEN),
@@ -124,7 +127,7 @@ async def test_the_file_in_the_docs_makes_a_ballot_and_a_campaign(muster: Runtim
     path.write_text(match[1], encoding="utf-8")
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, load_ballot_spec(path))
+        await create_ballot(db, load_ballot_spec(path), actor=operator("staff"))
     await create_campaign(muster, load_campaign_spec(path), operator("staff"))
 
     [launched] = await launch(muster, (await _found(muster)).campaign_id, operator("staff"))
@@ -263,8 +266,8 @@ async def test_a_campaign_is_paused_resumed_and_cancelled_with_its_steps(muster:
         assert told.outcome.figures["turnout"].electorate == 3
         actions = [row["action"] for row in await db.fetch("select action from audit_shown order by audit_id")]
     assert actions == [
-        "campaign.created", "campaign.launched", "step.launched", "campaign.paused", "campaign.resumed",
-        "campaign.cancelled",
+        "ballot.created", "campaign.created", "campaign.launched", "step.launched", "campaign.paused",
+        "campaign.resumed", "campaign.cancelled",
     ]  # fmt: skip
 
 
@@ -326,7 +329,7 @@ async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be
     async with connected(muster) as db:
         assert (await get_campaign(db, "nudges")).state == "finished"
         refused = "select distinct sender_id from message where state = 'failed' and channel = 'sms'"
-        assert await resume_sender(db, await db.fetchval(refused), now=NOW) == 1
+        assert await resume_sender(db, await db.fetchval(refused), now=NOW, actor=operator("staff")) == 1
         paused = await campaigns.pause(db, "nudges", operator("staff"), "wait")  # before any worker has looked
         assert (paused.state, await db.fetchval("select state from step")) == ("paused", "paused")
         await campaigns.resume(db, "nudges", operator("staff"))

@@ -19,9 +19,10 @@ from messaging.outbox.transactional import KEEPS_MENU, MessageKind, NewMessage, 
 from messaging.states import Reason
 from messaging.suppression import active_suppressions, suppress
 from muster.operator import operator
-from tests.integration.campaigns.test_email_replies import answer, reply_address
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, Recipient, make_campaign
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
+from tests.support.mail_replies import answer, reply_address
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES, MailroomSetup, open_room
 from tests.support.questions import add_question, ask
 from tests.support.rows import row_of
@@ -42,7 +43,7 @@ async def ann(campaign: Campaign) -> Recipient:
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 
@@ -19,11 +18,11 @@ from core.runtime import Runtime
 from messaging.content.templates import Template
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import SQL, Composer
-from messaging.outbox.history import history
 from messaging.suppression import suppress
 from muster.operator import operator
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import Moving, Recipient
+from tests.support.mail_replies import answer, last_reply, reply_address
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
 from tests.support.rows import row_of
 from webhooks import process_inbound
@@ -36,36 +35,8 @@ QUOTED = (
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
-
-
-def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, **headers: str) -> bytes:
-    mail = EmailMessage()
-    mail["From"] = sender
-    mail["Subject"] = headers.pop("Subject", "Re: Have you posted your ballot paper?")
-    for name, value in headers.items():
-        mail[name.replace("_", "-")] = value
-    mail.set_content(words.replace("\r\n", "\n"))
-    for number in range(attach):
-        mail.add_attachment(b"%PDF secret", maintype="application", subtype="pdf", filename=f"{number}.pdf")
-    return mail.as_bytes()
-
-
-async def answer(room: MailroomSetup, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
-    """Somebody writes; the reply it became."""
-    assert await room.hand_over(letter(words, **more), to, envelope) == 250
-    await process_inbound(room.runtime, 10)
-    return await last_reply(room.campaign.db)
-
-
-async def last_reply(db: Connection) -> dict[str, Any]:
-    row = await db.fetchrow("select * from reply order by reply_id desc limit 1")
-    return dict(row) if row else {}
-
-
-def reply_address(room: MailroomSetup, recipient: Recipient) -> str:
-    return f"r+{room.sign_id(recipient, 'reply')}@{REPLIES}"
 
 
 async def test_an_answer_is_read_like_a_text(room: MailroomSetup) -> None:
@@ -306,102 +277,6 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ma
     assert await room.campaign.suppressed() == set()
     open_now = {reply.reply_id: (reply.reading, reply.why_open) for reply in await open_replies(db)}
     assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
-
-
-async def test_answers_of_machines_are_not_read(room: MailroomSetup, db: Connection) -> None:
-    recipient = await room.campaign.ask(email=ANN)
-    to = reply_address(room, recipient)
-    automatic: tuple[dict[str, Any], ...] = (
-        {"Auto-Submitted": "auto-replied"}, {"X-Autoreply": "yes", "Precedence": "bulk"},
-    )  # fmt: skip
-    for headers in automatic:
-        assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
-    assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
-    assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
-    await process_inbound(room.runtime, 10)
-    assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
-    assert await room.campaign.suppressed() == set()
-    events_seen = [event.words for event in await history(db, recipient.message_id) if event.code == "auto_reply"]
-    assert events_seen == ["A machine answered it: a holiday notice or the like."] * 4
-
-
-@pytest.mark.parametrize("headers", [
-    {"Precedence": "list", "List-Id": "<members.lists.test>", "List-Unsubscribe": "<mailto:leave@lists.test>"},
-    {"Precedence": "bulk"},
-    {"sender": "Ann <noreply@member.test>"},
-])  # fmt: skip
-async def test_mail_of_a_list_is_shown_and_a_lone_opt_out_is_obeyed(
-    room: MailroomSetup, db: Connection, headers: dict[str, str]
-) -> None:
-    recipient = await room.campaign.ask(email=ANN)
-    thread = f"<{room.sign_id(recipient, 'bounce')}@bounces.union.test>"
-    voted = await answer(room, "ballot@union.test", "I have voted", In_Reply_To=thread, **headers)
-    assert (voted["reading"], voted["rule"], voted["state"]) == ("unclear", "list", "open")
-    assert (voted["message_id"], voted["text"]) == (recipient.message_id, "I have voted")
-    more = await answer(
-        room, reply_address(room, recipient), "My neighbour asks how to unsubscribe, can you say?", **headers
-    )
-    assert (more["reading"], more["state"]) == ("unclear", "open")
-    assert await room.campaign.suppressed() == set()
-    stop = await answer(room, reply_address(room, recipient), "Please stop emailing me", **headers)
-    assert (stop["reading"], stop["message_id"]) == ("opt_out", recipient.message_id)
-    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    assert await room.campaign.status(recipient) is None
-    await db.execute("update reply set rule_version = 'older' where rule = 'list'")
-    assert await reclassify(db, actor=operator("test"), at=NOON) == (0, [])
-
-
-async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
-    room: MailroomSetup, db: Connection
-) -> None:
-    recipient = await room.campaign.ask(email=ANN)
-    for to, words in (("ballot@union.test", "Our newsletter. Unsubscribe"), (reply_address(room, recipient), QUOTED)):
-        assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
-    await process_inbound(room.runtime, 10)
-    assert await db.fetchval("select count(*) from reply") == 0
-    assert [event.code for event in await history(db, recipient.message_id)].count("auto_reply") == 1
-
-
-@pytest.mark.parametrize(("subject", "words", "reading", "text"), [
-    ("unsubscribe please", "thanks\nAnn", "opt_out", "Subject: unsubscribe please\n\nthanks"),
-    ("Re: Have you posted your ballot paper? - UNSUBSCRIBE", "Sent from my iPhone", "opt_out", "UNSUBSCRIBE"),
-    ("Re: STOP", "", "opt_out", "STOP"),
-    ("AW: [EXTERNAL] Have you posted your ballot paper?", "Hm", "unclear", "Hm"),
-    ("Re: My paper", "I have not had it", "no_ballot_paper", "Subject: My paper\n\nI have not had it"),
-])  # fmt: skip
-async def test_a_subject_of_the_members_own_is_read_and_shown(
-    room: MailroomSetup, db: Connection, subject: str, words: str, reading: str, text: str
-) -> None:
-    recipient = await room.campaign.ask(email=ANN)
-    reply = await answer(room, reply_address(room, recipient), words, Subject=subject)
-    assert (reply["reading"], reply["text"]) == (reading, text)
-    assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
-    await db.execute("update reply set rule_version = 'older'")
-    _, otherwise = await reclassify(db, actor=operator("test"), at=NOON)
-    assert otherwise == []
-
-
-@pytest.mark.parametrize("subject", ["Re: Have you posted your ballot paper?", "Antwort: x", "My complaint"])
-@pytest.mark.parametrize("attached", [False, True])
-async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
-    room: MailroomSetup, db: Connection, subject: str, attached: bool
-) -> None:
-    recipient = await room.campaign.ask(email=ANN)
-    ours = (await words_of(db, recipient.message_id))[0].partition("\n")[2]
-    mail = EmailMessage()
-    mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", subject
-    head = "From: The Union <ballot@union.test>\nSent: Monday, 30 November 2026 10:00\nTo: Ann\nSubject: x"
-    mail.set_content(f"See my question below.\n\n{head}\n\n{ours}\n\nWhich of the two envelopes is it?\n")
-    if attached:
-        mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg")
-    assert await room.hand_over(mail.as_bytes(), reply_address(room, recipient), ANN) == 250
-    await process_inbound(room.runtime, 10)
-    reply = await last_reply(room.campaign.db)
-    assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
-    assert reply["text"].endswith("Which of the two envelopes is it?")
-    assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
-    await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, actor=operator("eve"), at=NOON) == (0, [])
 
 
 async def test_an_opt_out_below_a_picture_is_obeyed(room: MailroomSetup) -> None:

@@ -15,9 +15,10 @@ from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
 from services.questions.questions import get_question
-from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.clocks import FixedClock
+from tests.support.command import run_commands
 from tests.support.electorate import NOW, add_person
-from tests.support.inbound_rows import Moving, look, serve
+from tests.support.inbound_rows import look, serve
 from tests.support.questions import add_question, ask
 from tests.support.rows import row_of
 
@@ -54,7 +55,7 @@ async def test_everything_that_ended_with_the_close_ends_later(runtime: Runtime,
         (after, "You have answered “Good”."),
         (LATER + timedelta(days=59), "The time to answer is over."),
     ):
-        async with serve(replace(runtime, clock=Moving(now))) as client:
+        async with serve(replace(runtime, clock=FixedClock(now))) as client:
             assert shown in (await look(client, link)).words, "links live for 60 days after the close"
 
 
@@ -72,7 +73,7 @@ async def test_only_an_open_question_is_extended_and_never_shortened(runtime: Ru
 
 async def test_the_command_takes_a_day_or_a_local_time(settings: Settings, db: Connection) -> None:
     await add_question(db, closes="2126-12-07T12:00:00")
-    day, time, wrong, back = muster(
+    day, time, wrong, back = run_commands(
         settings, "question extend visit --closes 2126-12-09 --json", "question extend visit --closes 2126-12-24T12:00",
         "question extend visit --closes soon", "question extend visit --closes 2126-12-08",
     )  # fmt: skip

@@ -34,7 +34,7 @@ def muster(runtime: Runtime) -> Runtime:
 async def _campaign(runtime: Runtime, **changes: object) -> Campaign:
     async with connected(runtime) as db:
         if not await db.fetchval("select count(*) from ballot"):
-            await create_ballot(db, ballot_spec())
+            await create_ballot(db, ballot_spec(), actor=operator("staff"))
     return await create_campaign(runtime, campaign_spec(**changes), operator("staff"))
 
 
@@ -66,7 +66,7 @@ async def test_everybody_in_the_audience_has_a_row_and_a_reason(muster: Runtime)
         await add_person(db, "out", unit=unit, sms="+447700900004")
         await add_person(db, "out-by-mail", unit=unit, sms="+447700900005", email="h@x.test")
         gone = await add_person(db, "gone", unit=unit, sms="+447700900006")
-        ballot = await create_ballot(db, ballot_spec())
+        ballot = await create_ballot(db, ballot_spec(), actor=operator("staff"))
         await suppress(db, channel="sms", address="+447700900004", reason="opted_out", source="sms_reply")
         await suppress(db, channel="email", address="h@x.test", reason="hard_bounced", source="smtp")
         await suppress(db, channel="person", address=str(gone), reason="deceased", source="staff")
@@ -130,17 +130,18 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
     assert all(row["sender_id"] and row["time_zone"] == "Europe/London" and row["not_before"] == NOW for row in rows)
 
 
-async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_killed_launch_goes_on_where_it_stopped(
+    muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 10)
     await _people(muster, 35)
     campaign = await _campaign(muster)
-    async with connected(muster) as db:
-        # the third page cannot be written
-        await db.execute("create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$")
-        await db.execute(
-            "create trigger stop before insert on message for each row"
-            " when (new.address = 'm25@x.test') execute function stop()"
-        )
+    # the third page cannot be written
+    await owner.execute(
+        "create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$;"
+        "create trigger stop before insert on message for each row"
+        " when (new.address = 'm25@x.test') execute function stop()"
+    )
     with pytest.raises(asyncpg.RaiseError, match="killed"):
         await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
@@ -148,7 +149,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
         assert len(await _rows(db)) == 20, "whole pages only"
         planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
         assert planned.steps[0].audience == 15, "what is left"
-        await db.execute("drop trigger stop on message")
+        await owner.execute("drop trigger stop on message")
 
     assert await launch_due_steps(muster) == 1
 
@@ -159,7 +160,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
 
 
 async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
-    muster: Runtime, monkeypatch: pytest.MonkeyPatch
+    muster: Runtime, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(campaigns.addressing, "PAGE_SIZE", 1)
     async with connected(muster) as db:
@@ -168,7 +169,7 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
     campaign = await _campaign(muster)
     await launch(muster, campaign.campaign_id, operator("staff"))
     async with connected(muster) as db:
-        await db.execute("delete from message where person_id = (select max(person_id) from person)")
+        await owner.execute("delete from message where person_id = (select max(person_id) from person)")
         first = await db.fetchval("select min(person_id) from person")
         await db.execute("update step set state = 'launching', launch_cursor = $1 where position = 1", first)
     await launch_due_steps(muster)
@@ -357,7 +358,7 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
 async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
     async with connected(muster) as db:
         had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     earlier = await _campaign(muster, name="earlier", steps=STEPS[:1])
     await launch(muster, earlier.campaign_id, operator("staff"))
     async with connected(muster) as db:

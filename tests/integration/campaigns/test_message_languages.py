@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from email import message_from_bytes
-from email.policy import default
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -21,13 +19,11 @@ from campaigns.preview import plan
 from campaigns.replies.answers import Inbound, answer_reply
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.channels.channel import OutboundEmail, OutboundText
 from messaging.content.templates import Template
-from messaging.outbox.claim import Claimed
-from messaging.outbox.compose import Composers
 from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.electorate import NOW, add_person, at_noon, ballot_spec, campaign_spec, connected
+from tests.support.sent_texts import said
 
 STEPS = [
     {"template": "ballot-reminder", "channels": ["email", "sms"]},
@@ -50,31 +46,10 @@ async def people(db: Connection) -> None:
         await db.execute("update person set language = $2 where person_id = $1", person, language)
 
 
-async def said(muster: Runtime) -> dict[str, str]:
-    """What everybody's message says, by membership number."""
-    composers, words = Composers(muster.settings, muster.keyring), {}
-    async with connected(muster) as db:
-        rows = await db.fetch(
-            "select m.message_id, m.step_id, m.channel, m.address, m.variables, m.sender_id, p.external_id"
-            " from message m join person p using (person_id) where m.state = 'queued' order by m.message_id"
-        )
-        for row in rows:
-            claimed = Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 1)
-            outbound = (await composers.get(db, row["step_id"], row["channel"])).compose(claimed, NOW).outbound
-            if isinstance(outbound, OutboundText):
-                words[row["external_id"]] = outbound.body
-            elif isinstance(outbound, OutboundEmail):
-                mail = message_from_bytes(outbound.content, policy=default)
-                part = mail.get_body(("plain",))
-                assert part is not None
-                words[row["external_id"]] = f"{mail['Subject']}\n{part.get_content()}"
-    return words
-
-
 async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster: Runtime) -> None:
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))
 
@@ -94,7 +69,7 @@ async def test_each_member_gets_their_language_and_a_retry_the_same_bytes(muster
 async def test_the_plan_counts_by_language_and_names_those_that_are_missing(muster: Runtime) -> None:
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(
         muster, campaign_spec(steps=STEPS, price={"sms_segment": 0.1, "email": 0.01}), operator("staff")
     )
@@ -121,7 +96,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
     async with connected(muster) as db:
         await people(db)
         await db.execute("update person set external_id = '0' || external_id where language = 'en'")
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(steps=STEPS), operator("staff"))
     async with connected(muster) as db:
         first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -140,7 +115,7 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
 async def test_a_single_language_is_not_mentioned_in_the_plan(muster: Runtime) -> None:
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -158,7 +133,7 @@ async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pyt
             person = await add_person(db, f"{n}", sms=f"+4477009001{n:02}", first_name="Ŵil" if n % 20 == 0 else "Ann")
             if n % 20 == 0:
                 await db.execute("update person set language = 'cy' where person_id = $1", person)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     campaign = await create_campaign(muster, campaign_spec(), operator("staff"))
     async with connected(muster) as db:
         _, texts = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
@@ -177,7 +152,7 @@ async def test_a_digit_means_what_the_text_in_ones_own_language_offered(muster: 
     muster = replace(muster, settings=muster.settings.model_copy(update={"templates": tmp_path}))
     async with connected(muster) as db:
         await people(db)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     steps = [{"template": "nudge", "channels": ["sms"]}]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))

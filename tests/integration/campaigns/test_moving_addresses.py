@@ -15,7 +15,6 @@ from messaging.outbox.retries import handed_back, outcome_of
 from messaging.states import Reason, State
 from tests.support.appointments import (
     REMINDER,
-    Clock,
     Load,
     claim_due,
     launched,
@@ -23,6 +22,7 @@ from tests.support.appointments import (
     rows,
     utc,
 )
+from tests.support.clocks import FixedClock
 from tests.support.electorate import connected
 from tests.support.outbox_rows import dispatcher
 
@@ -30,7 +30,7 @@ OLD, NEW = "+447700900001", "+447700900099"
 
 
 async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(
         f"deploy,Ann,{OLD},,,,2026-11-25 14:30",
@@ -66,7 +66,7 @@ async def test_a_message_that_was_put_back_follows_its_person_to_another_phone(
 
 
 async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"1,Ann,{OLD},,,,2026-11-25 14:30")
     await launched(muster)
@@ -89,7 +89,7 @@ async def test_a_message_that_may_have_left_goes_to_no_other_phone_and_says_so(
 
 
 async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is_void(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"moves,Ann,{OLD},,,,2026-11-25 14:30", "renamed,Bo,+447700900002,,,,2026-11-25 14:30")
     await launched(muster)
@@ -111,7 +111,7 @@ async def test_what_a_worker_records_of_a_message_that_was_taken_back_from_it_is
 
 
 async def test_a_claim_that_is_under_way_when_numbers_change_delays_nobody(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(f"claimed,Ann,{OLD},,,,2026-11-25 14:30", "other,Bo,+447700900002,,,,2026-11-27 14:30")
     await launched(muster)
@@ -134,18 +134,17 @@ async def test_a_claim_that_is_under_way_when_numbers_change_delays_nobody(
 
 
 async def test_one_message_that_cannot_be_changed_is_left_for_later_and_stops_no_other(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock, owner: Connection
 ) -> None:
     people = [f"+44770090000{n}" for n in range(5)]
     await load(*(f"{n},Ann,{phone},,,,2026-11-25 14:30" for n, phone in enumerate(people)))
     await launched(muster)
     await launched(muster, {**REMINDER, "when": {"before": "12 hours", "of": "appointment_at"}}, name="sound")
-    async with connected(muster) as db:
-        await db.execute(
-            "create function stuck() returns trigger language plpgsql as $$ begin raise exception 'stuck'; end $$;"
-            "create trigger stuck before update on message for each row when (old.message_id = 3)"
-            " execute function stuck()"
-        )
+    await owner.execute(
+        "create function stuck() returns trigger language plpgsql as $$ begin raise exception 'stuck'; end $$;"
+        "create trigger stuck before update on message for each row when (old.message_id = 3)"
+        " execute function stuck()"
+    )
     await load(*(f"{n},Ann,{phone},,,,2026-11-26 14:30" for n, phone in enumerate(people)))
     assert await follow_dates(muster) == 4 + 5
     async with connected(muster) as db:
@@ -154,20 +153,22 @@ async def test_one_message_that_cannot_be_changed_is_left_for_later_and_stops_no
         title = await db.fetchval("select title from alert where resolved_at is null")
         assert "Nothing could be done for 1 person, number 2." in title
         assert await db.fetchval("select count(*) from date_change") == 1
-        await db.execute("drop trigger stuck on message")
+        await owner.execute("drop trigger stuck on message")
     assert await follow_dates(muster) == 1
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
 
 
-async def test_where_no_message_can_be_changed_a_look_ends_and_all_are_done_later(muster: Runtime, load: Load) -> None:
+async def test_where_no_message_can_be_changed_a_look_ends_and_all_are_done_later(
+    muster: Runtime, load: Load, owner: Connection
+) -> None:
     def lines(day: int) -> list[str]:
         return [f"{n},Ann,+4477009000{n},,,,2026-11-{day} 14:30" for n in range(10, 70)]
 
     await load(*lines(25))
     await launched(muster)
     async with connected(muster) as db:
-        await db.execute(
+        await owner.execute(
             "create function stuck() returns trigger language plpgsql as $$ begin raise exception 'stuck'; end $$;"
             "create trigger stuck before update on message for each row execute function stuck()"
         )
@@ -175,7 +176,7 @@ async def test_where_no_message_can_be_changed_a_look_ends_and_all_are_done_late
         assert await follow_dates(muster) == 0
         title = await db.fetchval("select title from alert where resolved_at is null")
         assert "Nothing could be done for 60 people, such as number 10." in title
-        await db.execute("drop trigger stuck on message")
+        await owner.execute("drop trigger stuck on message")
     assert await follow_dates(muster) == 60
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -28,21 +23,16 @@ from core.member_link_lifetime import LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
-from tests.support.command import run_command
+from sandbox import Sandbox
+from tests.support.clocks import FixedClock
 from tests.support.console_site import console_site
-from tests.support.inbound_rows import BROWSER, Forms, Moving, look, press, serve
+from tests.support.council_commands import of_a_ballot, run_for_council
+from tests.support.inbound_rows import BROWSER, Forms, look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
 from webhooks import process_inbound
 from webhooks.subscriptions.event_sources import read
 
-OF_A_BALLOT = re.compile(
-    r"(?<![\w.-])(?:ballots?|vot(?:e|es|ed|er|ers|ing)|turnout|members?|membership|unions?|branch(?:es)?|electorate"
-    r"|electors?|\w*pleidlais\w*|\w*pleidleis\w*|aelod\w*)(?![\w.-])",
-    re.IGNORECASE,
-)
-"""Words that nobody uses to whom a council writes."""
 PEOPLE = """member id,first name,mobile,email,language
 1,Ann,07400900001,,en
 2,Bob,07400900002,,en
@@ -80,29 +70,6 @@ Your bins are emptied on Thursdays from December.
 """
 
 
-class Words(HTMLParser):
-    """The words of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words = ""
-        self._hidden = 0
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in {"style", "script"}
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in {"style", "script"}
-
-    def handle_data(self, data: str) -> None:
-        self.words += "" if self._hidden else f"{data} "
-
-
-def of_a_ballot(text: str) -> list[str]:
-    return OF_A_BALLOT.findall(Words(text).words if "</html>" in text else text)
-
-
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     for name, menu in (("bin-days", ""), ("bin-digits", "menu: {1: voted}\n")):
@@ -116,38 +83,13 @@ def templates(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = TwilioConfig(sent_after=(0.0, 0.01), delivered_after=(0.0, 0.01))
-    async with open_sandbox(SandboxConfig(twilio=quick)) as sandbox:
-        yield sandbox
-
-
-def muster(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        **sandbox.environment,
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "MUSTER_SMS_FROM": SMS_FROM,
-        "MUSTER_EMAIL_FROM": "Northtown Council <hello@council.test>",
-        "MUSTER_ORGANISATION": "Northtown Council",
-        "MUSTER_CONTACT": "0800 000 000",
-        "MUSTER_TEMPLATES": str(folder),
-        "COLUMNS": "120",
-    }
-    return run_command(shlex.split(words), environment)
-
-
 async def test_a_notice_from_its_file_to_the_archive(
     runtime: Runtime, db: Connection, settings: Settings, sandbox: Sandbox, templates: Path
 ) -> None:
     texts: list[str] = []
 
     def do(words: str, code: int = 0) -> str:
-        done = muster(settings, sandbox, templates, words)
+        done = run_for_council(settings, sandbox, templates, words)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         texts.append(done.stdout + done.stderr)
         return done.stdout if code == 0 else done.stderr
@@ -162,7 +104,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     listed = orjson.loads(do("campaign list --json"))
     assert listed[0]["about"] == {"notice": "bins"}
 
-    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
     here = replace(
         runtime,
         clock=clock,
@@ -297,12 +239,12 @@ async def a_mail_stops_mails(db: Connection) -> None:
 async def test_a_notice_with_keys_of_other_subjects_is_refused(
     settings: Settings, sandbox: Sandbox, templates: Path, change: str, problem: str
 ) -> None:
-    muster(settings, sandbox, templates, f"people import {templates / 'people.csv'}")
+    run_for_council(settings, sandbox, templates, f"people import {templates / 'people.csv'}")
     key = change.partition(" ")[0]
     kept = [line for line in FILE.splitlines() if not line.startswith(f"{key} ")]
     (templates / "bins.toml").write_text(
         "\n".join([*kept, change]).replace('"email"', '"sms"').replace('["sms", "sms"]', '["sms"]')
     )
-    refused = muster(settings, sandbox, templates, f"campaign create {templates / 'bins.toml'}")
+    refused = run_for_council(settings, sandbox, templates, f"campaign create {templates / 'bins.toml'}")
     assert refused.returncode == 1
     assert problem in refused.stderr

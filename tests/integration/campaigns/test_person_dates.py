@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from io import StringIO
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
-from rich.console import Console, RenderableType
 
 from campaigns import campaigns as lifecycle
 from campaigns.date_changes import follow_dates
 from campaigns.launch import launch
 from campaigns.preview import plan
-from campaigns.skipped_steps import skipped_steps
-from console import progress
-from console.rendering import render
-from core.errors import SpecError
 from core.runtime import Runtime
 from messaging.outbox.counts import step_counts
-from messaging.outbox.history import history, message_status
-from messaging.outbox.reconcile import reconcile
+from messaging.outbox.history import history
 from messaging.suppression import suppress
-from muster.cli.campaign_tables import plan_table, status_table
+from muster.cli.campaign_tables import plan_table
 from muster.operator import operator
 from tests.support.appointments import (
     REMINDER,
-    Clock,
     Load,
     claim_due,
     launched,
@@ -37,9 +28,9 @@ from tests.support.appointments import (
     rows,
     utc,
 )
-from tests.support.electorate import NOW, add_person, add_unit, campaign_spec, connected
-
-THANKS = {"template": "feedback-request", "channels": ["sms"], "when": {"after": "2 hours", "of": "appointment_at"}}
+from tests.support.clocks import FixedClock
+from tests.support.electorate import NOW, add_unit, connected
+from tests.support.person_date_rows import as_text
 
 
 async def test_each_is_queued_for_their_own_time_and_whoever_has_none_has_a_reason(muster: Runtime, load: Load) -> None:
@@ -88,7 +79,7 @@ async def test_letters_that_only_look_like_a_month_are_no_date_and_stop_nobody_e
 
 
 async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load(
         "mother,Jo,+447700900009,,,,2026-11-25 09:00", "child,Kit,+447700900009,,,,2026-11-25 15:00",
@@ -130,7 +121,7 @@ async def test_everybody_at_a_shared_phone_is_reminded_of_their_own_date(
 
 
 async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     clock.now = datetime(2026, 10, 1, tzinfo=UTC)  # before the clocks go back, on the 25th
     await load("1,Ann,+447700900001,,,,2026-10-26 09:00")
@@ -144,7 +135,7 @@ async def test_hours_are_elapsed_and_days_keep_the_hour_when_clocks_change(
     assert (await outcomes(muster, 3))["1"][2] == utc(2, 9, month=11)
 
 
-async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_a_file_a_day_moves_withdraws_and_adds(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load(
         "moves,Ann,+447700900001,,,,2026-11-25 14:30", "goes,Bo,+447700900002,,,,2026-11-25 14:30",
         "comes,Cy,+447700900003,,,,", "garbled,Di,+447700900004,,,,2026-11-25 14:30",
@@ -216,7 +207,7 @@ async def test_an_opt_out_is_not_followed_by_a_message_to_another_address(muster
 
 
 async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     await launched(muster)
@@ -236,7 +227,7 @@ async def test_a_message_that_has_gone_is_not_repeated_and_staff_see_why(
     assert await follow_dates(muster) == 0
 
 
-async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: Clock) -> None:
+async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime, load: Load, clock: FixedClock) -> None:
     await load("gone,Ann,+447700900001,,,,2026-11-25 14:30", "next,Bo,+447700900002,,,,2026-11-25 14:30")
     await launched(muster)
     async with connected(muster) as db:
@@ -249,7 +240,7 @@ async def test_an_appointment_that_is_over_may_go_from_the_file(muster: Runtime,
 
 
 async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_other(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
     async with connected(muster) as db:
@@ -273,7 +264,7 @@ async def test_a_step_whose_dates_cannot_be_followed_is_an_alert_and_delays_no_o
 
 
 async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_looked_at_later(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-23 11:00", "2,Bo,+447700900002,,,,2026-11-23 11:00")
     await launched(muster)
@@ -294,69 +285,8 @@ async def test_a_message_that_is_claimed_is_taken_back_and_one_on_the_wire_is_lo
     assert (await outcomes(muster))["2"] == ("queued", None, utc(25, 11))
 
 
-async def test_nothing_goes_in_quiet_hours_nor_after_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
-    await load("late,Ann,+447700900001,,,,2026-11-24 09:00", "early,Bo,+447700900002,,,,2026-11-24 07:30")
-    short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
-    await launched(muster, short)
-    assert (await outcomes(muster))["late"][2] == utc(24, 7)
-    clock.now = utc(24, 7)
-    async with connected(muster) as db:
-        step = await db.fetchrow("select * from step")
-        assert step is not None
-        assert await claim_due(muster, db, step) == []
-    assert await outcomes(muster) == {
-        "late": ("queued", "quiet_hours", utc(24, 8)), "early": ("expired", "past_deadline", None),
-    }  # fmt: skip
-
-
-async def test_a_step_that_waits_too_long_expires_at_the_date(muster: Runtime, load: Load, clock: Clock) -> None:
-    await load("1,Ann,+447700900001,,,,2026-11-24 09:00", "2,Bo,+447700900002,,,,2026-12-24 09:00")
-    campaign = await launched(muster)
-    async with connected(muster) as db:
-        await lifecycle.pause(db, campaign.name, operator("staff"))
-    clock.now = utc(24, 9)
-    await reconcile(muster, dispatcher_id=None)
-    now = await outcomes(muster)
-    assert now["1"] == ("expired", "past_deadline", None)
-    assert now["2"][0] == "queued"
-
-
-async def test_a_step_runs_until_the_campaign_closes(muster: Runtime, load: Load, clock: Clock) -> None:
-    await load("1,Ann,+447700900001,,,,")
-    await launched(muster)
-    async with connected(muster) as db:
-        await reconcile(muster, dispatcher_id=None)
-        assert await db.fetchval("select state from step") == "running"
-        clock.now = datetime(2027, 3, 2, tzinfo=UTC)
-        await reconcile(muster, dispatcher_id=None)
-        assert await db.fetchval("select state from step") == "finished"
-
-
-async def test_of_two_reminders_that_are_due_only_the_later_goes(muster: Runtime, load: Load) -> None:
-    await load("near,Ann,+447700900001,,,,2026-11-23 10:00", "far,Bo,+447700900002,,,,2026-12-23 10:00")
-    week = {**REMINDER, "when": {"before": "7 days", "of": "appointment_at"}}
-    await launched(muster, week, REMINDER)
-    assert await outcomes(muster, 1) == {
-        "near": ("skipped", "later_reminder", None), "far": ("queued", None, utc(16, 10, month=12)),
-    }  # fmt: skip
-    assert (await outcomes(muster, 2))["near"] == ("queued", None, NOW)
-
-
-async def test_after_a_date_those_of_before_the_launch_are_past_and_late_files_are_not(
-    muster: Runtime, load: Load, clock: Clock
-) -> None:
-    await load("before,Ann,+447700900001,,,,2026-11-22 09:59", "just,Bo,+447700900002,,,,2026-11-22 11:00")
-    await launched(muster, THANKS)
-    assert await outcomes(muster) == {"before": ("skipped", "past_date", None), "just": ("queued", None, utc(22, 13))}
-    clock.now = utc(24, 8)
-    await load("yesterday,Cy,+447700900003,,,,2026-11-23 16:00", "long-ago,Di,+447700900004,,,,2026-11-10 16:00")
-    await follow_dates(muster)
-    assert (await outcomes(muster))["yesterday"] == ("queued", None, clock.now)
-    assert (await outcomes(muster))["long-ago"] == ("skipped", "past_date", None)
-
-
 async def test_people_who_leave_the_audience_get_nothing_and_an_hourly_look_finds_them(
-    muster: Runtime, load: Load, clock: Clock
+    muster: Runtime, load: Load, clock: FixedClock
 ) -> None:
     await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,,b@x.test,,,2026-11-25 14:30")
     await launched(muster, audience={"has": "sms"})
@@ -411,109 +341,3 @@ async def test_people_without_dates_cost_an_import_no_notes(muster: Runtime, loa
     await load("1,Anna,+447700900001,,,,2026-11-25 14:30", "2,Bob,+447700900002,,,,")
     async with connected(muster) as db:
         assert await db.fetchval("select count(*) from date_change") == 1
-
-
-@pytest.mark.parametrize(
-    ("when", "problem"),
-    [
-        ({"before": "1 day"}, "says before what"),
-        ({"of": "appointment_at"}, "says how long before or after"),
-        ({"before": "1 day", "after": "1 day", "of": "appointment_at"}, "say either"),
-        ({"before": "0 hours", "of": "appointment_at"}, "no time at all"),
-    ],
-)
-def test_a_file_says_what_is_wrong_with_a_time(when: dict[str, str], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        campaign_spec(steps=[{**REMINDER, "when": when}])
-
-
-async def test_an_attribute_that_nobody_brought_is_refused_by_name(muster: Runtime, load: Load) -> None:
-    await load("1,Ann,+447700900001,,,,2026-11-25 14:30")
-    with pytest.raises(SpecError) as error:
-        await made(muster, {**REMINDER, "when": {"before": "1 day", "of": "apointment_at"}})
-    assert error.value.problems == (
-        "campaign.steps[1].when.of: no member file has brought this attribute; did you mean appointment_at?",
-    )
-
-
-def as_text(shown: RenderableType) -> str:
-    console = Console(width=200, file=StringIO())
-    console.print(shown)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
-
-
-async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(muster: Runtime, load: Load) -> None:
-    await load(
-        "soon,Ann,+447700900001,,,,2026-11-23 10:00", "far,Bo,+447700900002,,,,2026-12-24 10:00",
-        "early,Cy,+447700900003,,,,2026-11-25 07:30", "garbled,Di,+447700900004,,,,next Tuesday",
-        "after,Ed,+447700900005,,,,2027-04-01 10:00", "undated,Flo,+447700900006,,,,",
-    )  # fmt: skip
-    short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
-    campaign = await made(muster, REMINDER, short)
-    async with connected(muster) as db:
-        day, hours = (
-            await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
-        ).steps  # fmt: skip
-    assert (day.by_channel, day.not_sent) == ({"sms": 4}, {"unreadable_date": 1, "no_date": 1})
-    assert day.dates is not None
-    assert hours.dates is not None
-    assert (day.dates.at_once, day.dates.in_vain, day.dates.unreadable) == (1, 1, ("next Tuesday",)), (
-        "one after the close"
-    )
-    assert hours.dates.in_vain == 2, "and one in the night before its date"
-    words = as_text(plan_table(day))
-    assert "each 24 hours before their appointment_at, until the step ends" in words
-    assert "the first is due on Sunday 22 November at 12:00, the last on Wednesday 31 March at 10:00" in words
-    assert "1  of them go at once" in words
-    assert "appointment_at cannot be read, such as “next Tuesday”" in words
-    assert "Ann, your appointment is on Monday 23 November, 10:00." in words
-    assert (hours.dates.pause.words, hours.at_night) == ("2 hours", 0)
-
-
-async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster: Runtime, load: Load) -> None:
-    await load("1,Ann,+447700900001,,,,2199-01-16 14:30", "2,Bo,+447700900002,,,,soon")
-    campaign = await made(muster)
-    async with connected(muster) as db:
-        people = {row["external_id"]: row["person_id"] for row in await db.fetch("select * from person")}
-
-        async def forecast(member: str) -> str:
-            [step] = await skipped_steps(db, people[member], now=NOW, zone=UTC)
-            return step.words
-
-        assert (await forecast("1")).endswith(
-            "they get it by text, on Tuesday 15 January 2199, 14:30 by their date."
-        )  # fmt: skip
-        assert (await forecast("2")).endswith(
-            "they get nothing: The date that says when to send it to them cannot be read."
-        )
-        await launch(muster, campaign.campaign_id, operator("staff"))
-        now = await rows(db)
-        assert (await message_status(db, now["1"]["message_id"])).words == (
-            "It waits until Tuesday 15 January 2199, 14:30, by their date, which is Wednesday 16 January 2199, 14:30."
-        )
-        assert (await message_status(db, now["2"]["message_id"])).words == (
-            "It was not sent. The date that says when to send it to them cannot be read."
-        )
-        await add_person(db, "3")
-        await follow_dates(muster)
-        third = await db.fetchval("select person_id from person where external_id = '3'")
-        [step] = await skipped_steps(db, third, now=NOW, zone=UTC)
-        assert "get it if they come into it and have a date" in step.words
-
-
-async def test_status_and_console_say_when_the_next_is_due(muster: Runtime, load: Load) -> None:
-    await load("1,Ann,+447700900001,,,,2026-11-25 14:30", "2,Bo,+447700900002,,,,2026-11-28 14:30")
-    campaign = await launched(muster)
-    async with connected(muster) as db:
-        now = await lifecycle.status(db, campaign.name, NOW)
-        shown_campaign = await progress.campaign(db, campaign.name, NOW)
-    assert (now.steps[0].next_at, now.steps[0].seconds_left) == (utc(24, 14, 30), 0.0)
-    narrow = Console(file=StringIO(), width=80)
-    narrow.print(status_table(now))
-    shown = narrow.file.getvalue()  # type: ignore[attr-defined]
-    assert "step 1: the next goes on Tuesday 24 November at 14:30" in shown
-    assert "…" not in shown, "nothing is cut at 80 columns"
-    assert all(head in shown for head in ("waiting", "delivered", "failed", "unknown", "not sent"))
-    page = render("campaign/steps", zone=ZoneInfo("Europe/London"), campaign=shown_campaign)
-    assert "2 messages wait for their date; the next goes <time" in page
-    assert "people with a date are added until it closes" in page

@@ -14,6 +14,7 @@ from campaigns.replies.answers import Inbound, answer_reply
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import suppress
+from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import (
     BROWSER,
     HEADLESS,
@@ -21,7 +22,6 @@ from tests.support.inbound_rows import (
     PHONE,
     Campaign,
     Forms,
-    Moving,
     Recipient,
     everything,
     look,
@@ -38,12 +38,12 @@ SOURCES = ("consent_event", "consent", "audit")
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(NOON)
+def clock() -> FixedClock:
+    return FixedClock(NOON)
 
 
 @pytest.fixture
-async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(runtime: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(replace(runtime, clock=clock), db, now=NOON)
 
 
@@ -61,7 +61,7 @@ async def ann(campaign: Campaign) -> Recipient:
 class PageReader:
     """Somebody with a link, who reads before they press."""
 
-    def __init__(self, client: Client, clock: Moving, ann: Recipient) -> None:
+    def __init__(self, client: Client, clock: FixedClock, ann: Recipient) -> None:
         self.client, self.clock, self.ann = client, clock, ann
 
     async def look(self) -> Forms:
@@ -77,7 +77,7 @@ class PageReader:
 
 
 @pytest.fixture
-def reader(client: Client, clock: Moving, ann: Recipient) -> PageReader:
+def reader(client: Client, clock: FixedClock, ann: Recipient) -> PageReader:
     return PageReader(client, clock, ann)
 
 
@@ -99,7 +99,7 @@ async def test_the_page_lists_contact_points_with_masked_addresses(reader: PageR
 
 
 async def test_addresses_that_would_look_alike_can_be_told_apart(
-    campaign: Campaign, client: Client, clock: Moving, db: Connection
+    campaign: Campaign, client: Client, clock: FixedClock, db: Connection
 ) -> None:
     max_ = await campaign.ask(email="max@example.net")
     for rank, address in enumerate(("max2@example.net", "moritz@example.net"), start=1):
@@ -319,7 +319,7 @@ async def test_an_unknown_token_shows_the_usual_page(client: Client, ann: Recipi
 
 
 async def test_a_machine_that_presses_every_button_changes_nothing(
-    campaign: Campaign, client: Client, clock: Moving, ann: Recipient
+    campaign: Campaign, client: Client, clock: FixedClock, ann: Recipient
 ) -> None:
     for agent in (HEADLESS, "okhttp/4.12.0", ""):
         for answer in ("save", "stop_all"):

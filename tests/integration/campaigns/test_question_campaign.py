@@ -19,9 +19,10 @@ from core.runtime import Runtime
 from core.settings import ROOT, Settings
 from messaging.content.translations import day_and_time
 from sandbox import Sandbox
-from tests.integration.campaigns.test_notices import muster, of_a_ballot, sandbox
+from tests.support.clocks import FixedClock
 from tests.support.console_site import console_site
-from tests.support.inbound_rows import Moving, look, press, serve
+from tests.support.council_commands import of_a_ballot, run_for_council, sandbox
+from tests.support.inbound_rows import look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox
 from webhooks import process_inbound
@@ -75,7 +76,7 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     path, texts = written(tmp_path, file), list[str]()
 
     def do(words: str) -> str:
-        done = muster(settings, sandbox, tmp_path, words)
+        done = run_for_council(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         texts.append(done.stdout + done.stderr)
         return done.stdout
@@ -83,11 +84,13 @@ async def test_feedback_from_the_file_in_the_documentation_to_the_answers(
     do(f"people import {tmp_path / 'people.csv'}")
     texts.clear()  # that is about a member file, whatever comes of it
     do(f"campaign create {path}")
+    made = await db.fetch("select action from audit_shown where action like '%.created' order by action")
+    assert [row["action"] for row in made] == ["campaign.created", "question.created"]
     do("template check feedback-request --about question:visit-2026")
     plan = do("campaign launch visit-2026-feedback --yes")
     assert "2  get it by text" in plan
 
-    clock = Moving(datetime.now(UTC) + timedelta(hours=1))
+    clock = FixedClock(datetime.now(UTC) + timedelta(hours=1))
     here = replace(runtime, clock=clock, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
     assert (await deliver(here)).accepted == 3
     await sandbox.idle()
@@ -159,9 +162,9 @@ async def test_a_reminder_holds_date_time_and_place_and_an_answer_withdraws_the_
     people = re.sub(r"Tuesday 9 December at 10:\d\d", f"{at:%d/%m/%Y %H:%M}", PEOPLE)
     (tmp_path / "people.csv").write_text(people, encoding="utf-8")
     for words in (f"people import {tmp_path / 'people.csv'}", f"campaign create {path}"):
-        done = muster(settings, sandbox, tmp_path, words)
+        done = run_for_council(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, done.stderr
-    launched = muster(settings, sandbox, tmp_path, "campaign launch appointments-2026-reminders --yes")
+    launched = run_for_council(settings, sandbox, tmp_path, "campaign launch appointments-2026-reminders --yes")
     assert "2  people in the audience" in launched.stdout, "Carys has no appointment"
 
     here = replace(runtime, settings=with_sandbox(settings, sandbox, organisation="Northtown Council"))
@@ -189,20 +192,20 @@ async def test_a_draft_is_replaced_by_its_changed_file_with_its_question_and_not
     path = written(tmp_path, (ROOT / "sandbox/demo/visit-2026.toml").read_text("utf-8"))
     create, again = f"campaign create {path}", f"campaign create {path} --replace"
     for words in (f"people import {tmp_path / 'people.csv'}", again):
-        done = muster(settings, sandbox, tmp_path, words)
+        done = run_for_council(settings, sandbox, tmp_path, words)
         assert done.returncode == 0, done.stderr
     path.write_text(path.read_text("utf-8").replace('label = "Fair"', 'label = "So so"'), encoding="utf-8")
-    refused = muster(settings, sandbox, tmp_path, create)
+    refused = run_for_council(settings, sandbox, tmp_path, create)
     assert (refused.returncode, "already a question visit-2026" in refused.stderr) == (1, True)
-    assert muster(settings, sandbox, tmp_path, again).returncode == 0
+    assert run_for_council(settings, sandbox, tmp_path, again).returncode == 0
     assert [row["label"] for row in await db.fetch("select label from question_answer order by position")] == [
         "Good", "So so", "Poor",
     ]  # fmt: skip
     assert await db.fetchval("select count(*) from campaign") == 1
     assert await db.fetchval("select count(*) from step") == path.read_text("utf-8").count("[[campaign.steps]]")
 
-    assert muster(settings, sandbox, tmp_path, "campaign launch visit-2026-feedback --yes").returncode == 0
-    refused = muster(settings, sandbox, tmp_path, again)
+    assert run_for_council(settings, sandbox, tmp_path, "campaign launch visit-2026-feedback --yes").returncode == 0
+    refused = run_for_council(settings, sandbox, tmp_path, again)
     assert refused.returncode == 1
     assert "only a draft, of which nothing was sent, can be replaced" in refused.stderr
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from ballots.ballots import create_ballot
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_due_steps
-from campaigns.preview import StepPlan, plan
+from campaigns.launch_plan import StepPlan
+from campaigns.preview import plan
 from campaigns.spec import CampaignSpec
 from core.db import Connection
 from core.runtime import Runtime
@@ -38,7 +39,7 @@ async def made(muster: Runtime, **changes: object) -> Campaign:
         await add_person(db, "2", email="b@x.test")
         abroad = await add_person(db, "3", sms="+447700900003")
         await db.execute("update person set time_zone = $2 where person_id = $1", abroad, KOLKATA)
-        await create_ballot(db, ballot_spec())
+        await create_ballot(db, ballot_spec(), actor=operator("staff"))
     given: dict[str, object] = {"name": "nudges", "title": "Nudges", "about": {"ballot": "pay"}, "steps": STEPS}
     return await create_campaign(muster, CampaignSpec.model_validate(given | changes), operator("staff"))
 
@@ -168,7 +169,7 @@ async def test_a_step_is_launched_at_the_same_hour_after_the_clocks_have_changed
     muster = replace(at_noon(runtime), clock=lambda: friday)
     async with connected(muster) as db:
         await add_person(db, "1", sms="+447700900001")
-        await create_ballot(db, ballot_spec(opens="2026-10-01"))
+        await create_ballot(db, ballot_spec(opens="2026-10-01"), actor=operator("staff"))
     spec = CampaignSpec.model_validate({"name": "nudges", "title": "N", "about": {"ballot": "pay"}, "steps": STEPS})
     campaign = await create_campaign(muster, spec, operator("staff"))
     await launch(muster, campaign.campaign_id, operator("staff"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Recipient, make_campaign
-from tests.support.receivers import environment
 from tests.support.rows import row_of
 
 ROOT = Path(__file__).parents[3]
@@ -43,36 +41,32 @@ async def say(campaign: Campaign, text: str, inbound_id: int = 1) -> int:
     return answered.reply_id
 
 
-def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = run_command(["replies", *words], environment(settings))
-    assert done.returncode == status, done.stderr
-    return done
-
-
 async def test_commands_list_show_read_and_close_replies(
     settings: Settings, campaign: Campaign, ann: Recipient
 ) -> None:
     hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
     ring = await say(campaign, "can someone ring me", 2)
-    listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
+    listed = [
+        orjson.loads(line) for line in muster(settings, "replies", "list", "--json", status=0).stdout.splitlines()
+    ]
     assert [(row["reply_id"], row["why_open"]) for row in listed] == [(hm, "unclear"), (ring, "call_me")]
-    assert "Wants a call" in muster(settings, "list", "--why", "call_me").stdout
-    assert "[b]hm[/b] what is this" in muster(settings, "list").stdout
+    assert "Wants a call" in muster(settings, "replies", "list", "--why", "call_me", status=0).stdout
+    assert "[b]hm[/b] what is this" in muster(settings, "replies", "list", status=0).stdout
 
-    read = muster(settings, "read", str(hm), "voted", "--actor", "eve")
+    read = muster(settings, "replies", "read", str(hm), "voted", "--actor", "eve", status=0)
     assert read.stdout == f"Reply {hm} is read as voted, and counts.\n"
     assert await campaign.status(ann) == "voted"
-    closed = muster(settings, "close", str(ring), "--actor", "bob", "--json")
+    closed = muster(settings, "replies", "close", str(ring), "--actor", "bob", "--json", status=0)
     assert orjson.loads(closed.stdout) == {"reply_id": ring, "was_open": True}
-    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+    assert muster(settings, "replies", "list", status=0).stdout == "No reply waits for a person.\n"
 
-    story = orjson.loads(muster(settings, "show", str(hm), "--json").stdout)
+    story = orjson.loads(muster(settings, "replies", "show", str(hm), "--json", status=0).stdout)
     assert [(past["reading"], past["rule"], past["reader"]) for past in story["readings"]] == [
         ("unclear", "none", None),
         ("voted", "staff", "eve"),
     ]
     assert (story["state"], story["closed_by"], len(story["others"])) == ("closed", "eve", 1)
-    told = muster(settings, "show", str(hm)).stdout
+    told = muster(settings, "replies", "show", str(hm), status=0).stdout
     assert "Closed by eve" in told
     assert f"read as unclear by a rule (none, version {load_rules().version})" in told
     audit = await campaign.db.fetch(
@@ -86,9 +80,9 @@ async def test_commands_list_show_read_and_close_replies(
 
 async def test_reactions_are_listed_on_request(settings: Settings, campaign: Campaign, ann: Recipient) -> None:
     await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
-    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
-    assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
-    assert muster(settings, "list", "--reading", "voted").stdout == "There is no such reply.\n"
+    assert muster(settings, "replies", "list", status=0).stdout == "No reply waits for a person.\n"
+    assert "Liked “Have you voted?" in muster(settings, "replies", "list", "--reading", "reaction", status=0).stdout
+    assert muster(settings, "replies", "list", "--reading", "voted", status=0).stdout == "There is no such reply.\n"
 
 
 async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
@@ -100,24 +94,27 @@ async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
         "update reply set state = 'open', why_open = 'opt_out', text = $1", "a\x1b]52;c;eA==\x07b\x1b[2K\x9b31mc\u202ed"
     )
     for words in (["list"], ["show", str(reply)]):
-        shown = muster(settings, *words).stdout
+        shown = muster(settings, "replies", *words, status=0).stdout
         assert "abcd" in shown
         assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
-    assert f"muster replies undo {reply}" in muster(settings, "show", str(reply)).stdout
-    assert f"Messages go to {PHONE} again" in muster(settings, "undo", str(reply), "--actor", "eve").stdout
+    assert f"muster replies undo {reply}" in muster(settings, "replies", "show", str(reply), status=0).stdout
+    assert (
+        f"Messages go to {PHONE} again"
+        in muster(settings, "replies", "undo", str(reply), "--actor", "eve", status=0).stdout
+    )
     assert await campaign.suppressed() == set()
-    assert "nothing to undo" in muster(settings, "undo", str(reply), status=1).stderr
+    assert "nothing to undo" in muster(settings, "replies", "undo", str(reply), status=1).stderr
 
 
 async def test_wrong_commands_are_explained(settings: Settings, campaign: Campaign, ann: Recipient) -> None:
     await add_person(campaign.db, "M-2", sms=PHONE)
     reply = await say(campaign, "Bob here, voted")
-    whose = muster(settings, "read", str(reply), "voted", status=1)
+    whose = muster(settings, "replies", "read", str(reply), "voted", status=1)
     assert "It is not known who wrote this reply" in whose.stderr
-    muster(settings, "read", str(reply), "voted", "--person", "M-2")
+    muster(settings, "replies", "read", str(reply), "voted", "--person", "M-2", status=0)
     assert await campaign.db.fetchval("select count(*) from claim_status where kind = 'voted'") == 1
-    assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr
-    assert "“maybe” is not a reading." in muster(settings, "read", str(reply), "maybe", status=1).stderr
+    assert "There is no reply 99." in muster(settings, "replies", "show", "99", status=1).stderr
+    assert "“maybe” is not a reading." in muster(settings, "replies", "read", str(reply), "maybe", status=1).stderr
 
 
 async def pretend_old(db: Connection, reply_id: int, reading: str, why: str | None) -> None:
@@ -135,17 +132,17 @@ async def test_newer_rules_read_what_older_ones_could_not(
     reply = await say(campaign, "hm")
     await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
     await pretend_old(campaign.db, reply, "unclear", "unclear")
-    foretold = orjson.loads(muster(settings, "reclassify", "--dry-run", "--json").stdout)
+    foretold = orjson.loads(muster(settings, "replies", "reclassify", "--dry-run", "--json", status=0).stdout)
     assert [(reply["before"], reply["after"]) for reply in foretold["otherwise"]] == [("unclear", "voted")]
     assert await campaign.status(ann) is None
 
-    assert muster(settings, "reclassify", "--actor", "eve").stdout == (
+    assert muster(settings, "replies", "reclassify", "--actor", "eve", status=0).stdout == (
         f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
     )
     assert await campaign.status(ann) == "voted"
     assert tuple(await row_of(campaign.db, "select state, why_open from reply")) == ("closed", None)
     assert await campaign.db.fetchval("select actor from audit_shown where action = 'reply.reclassified'") == "eve"
-    assert muster(settings, "reclassify").stdout == "0 replies read again, 0 otherwise.\n"
+    assert muster(settings, "replies", "reclassify", status=0).stdout == "0 replies read again, 0 otherwise.\n"
 
 
 async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Recipient) -> None:
@@ -221,10 +218,12 @@ async def test_an_opt_out_of_a_shared_phone_records_no_claim(campaign: Campaign,
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
 
-async def test_a_vote_in_answer_to_a_deleted_message_is_kept(campaign: Campaign, ann: Recipient) -> None:
+async def test_a_vote_in_answer_to_a_deleted_message_is_kept(
+    campaign: Campaign, ann: Recipient, owner: Connection
+) -> None:
     reply = await say(campaign, "Voted")
     await campaign.db.execute("delete from link")
-    await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
+    await owner.execute("delete from message where message_id = $1", ann.message_id)
     await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
     assert await reclassify(campaign.db, actor=operator("eve"), at=NOW) == (0, [])
     assert await campaign.status(ann) == "voted"

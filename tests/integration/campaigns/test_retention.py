@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,15 +14,15 @@ import pytest
 
 from ballots.counts import refresh, totals
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
-from campaigns.replies.opt_outs import opt_in, opt_out
+from campaigns.replies.opt_outs import opt_out, undo_opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
-    alone,
     archive_campaign,
     archive_next,
     delete_year,
     due_campaigns,
     last_close,
+    retention_lock,
     summarise_year,
 )
 from console import progress
@@ -39,7 +37,7 @@ from messaging.outbox.dispatcher import Dispatcher
 from muster.jobs import TIDY_AFTER, TIDY_EVERY, Jobs
 from muster.metrics import MESSAGES_BY_STATE
 from muster.operator import operator
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.support.past_rows import CLOSED, NOW, Past, add_past, rows_in
 from tests.support.rows import row_of
@@ -206,7 +204,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     recipient = await find_recipient(db, token, "confirm", NOW)
     assert recipient is not None
     assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
-    await opt_in(db, message_id=later, source="link")
+    await undo_opt_out(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
 
@@ -215,33 +213,33 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
 ) -> None:
     monkeypatch.setattr("campaigns.retention.archive_next.__kwdefaults__", {"limit": 30})
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
-    worker.tidy_at = time.monotonic()
+    worker.tidying.next_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}
-    await asyncio.gather(*(duty.task for duty in (worker.launch, worker.reconcile, worker.tidying) if duty.task))
+    await asyncio.gather(*(job.task for job in (worker.launch, worker.reconcile, worker.tidying) if job.task))
     assert await rows_in(db, "message_archive") == (30,)
 
     step = await add_step(db, campaign_id=past.campaign_id, position=2)
     await add_messages(db, step, "sms", ["+447700900001"])
     await worker.tidying.ask()
     assert await rows_in(db, "message_archive") == (30,), "something is being sent"
-    assert worker.tidy_at > time.monotonic() + TIDY_AFTER - 60
+    assert worker.tidying.next_at > time.monotonic() + TIDY_AFTER - 60
 
     await db.execute("update message set state = 'delivered' where step_id = $1", step.step_id)
     await db.execute("update step set state = 'finished'")
     for moved in (60, 80, 81):
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (moved,)
-        assert worker.tidy_at < time.monotonic() + 60
+        assert worker.tidying.next_at < time.monotonic() + 60
     await worker.tidying.ask()
-    assert worker.tidy_at > time.monotonic() + TIDY_EVERY - 60
+    assert worker.tidying.next_at > time.monotonic() + TIDY_EVERY - 60
     assert await db.fetchval("select actor from audit_shown where action = 'campaign.archived'") == "muster"
 
 
 async def test_only_one_worker_archives_at_a_time(worker: Jobs, settings: Settings, db: Connection, past: Past) -> None:
     assert settings.database_url is not None
-    async with alone(settings.database_url) as first:
+    async with retention_lock(settings.database_url) as first:
         assert first is not None
-        async with alone(settings.database_url, chunk_timeout=0.3) as second:
+        async with retention_lock(settings.database_url, chunk_timeout=0.3) as second:
             assert second is None
         await worker.tidying.ask()
         assert await rows_in(db, "message_archive") == (0,)
@@ -273,63 +271,52 @@ async def test_processed_items_are_deleted_when_they_are_old(db: Connection) -> 
     assert await rows_in(db, "inbound_malformed") == (1,)
 
 
-def muster(settings: Settings, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    return run_command(["messages", *words], environment, said=answer.encode())
-
-
 async def test_the_command_archives_a_campaign(settings: Settings, db: Connection, past: Past) -> None:
     today = datetime.now(UTC)
     await add_past(db, "strike-2026", closed=today - timedelta(days=5))
     await add_past(db, "rules-2026", campaign_state="paused")
-    planned = orjson.loads(muster(settings, "archive", "--dry-run", "--json").stdout)
+    planned = orjson.loads(muster(settings, "messages", "archive", "--dry-run", "--json").stdout)
     assert (planned["dry_run"], planned["messages"]) == (True, 80)
     assert [text["campaign"] for text in planned["campaigns"]] == ["pay-2025"]
     assert await rows_in(db, "message_archive") == (0,)
 
-    young = muster(settings, "archive", "--campaign", "strike-2026")
+    young = muster(settings, "messages", "archive", "--campaign", "strike-2026")
     assert (young.returncode, "not long enough ago" in young.stderr) == (1, True)
-    going = muster(settings, "archive", "--campaign", "rules-2026")
+    going = muster(settings, "messages", "archive", "--campaign", "rules-2026")
     assert (going.returncode, "it is paused" in going.stderr) == (1, True)
-    unknown = muster(settings, "archive", "--campaign", "pay-1926")
+    unknown = muster(settings, "messages", "archive", "--campaign", "pay-1926")
     assert (unknown.returncode, "no campaign pay-1926" in unknown.stderr) == (1, True)
-    early = muster(settings, "archive", "--before", f"{today:%Y-%m-%d}")
+    early = muster(settings, "messages", "archive", "--before", f"{today:%Y-%m-%d}")
     assert (early.returncode, "links still work" in early.stderr) == (1, True)
-    assert "Nothing is old enough." in muster(settings, "archive", "--before", "2020-01-01").stdout
+    assert "Nothing is old enough." in muster(settings, "messages", "archive", "--before", "2020-01-01").stdout
 
-    done = muster(settings, "archive", "--actor", "ada")
+    done = muster(settings, "messages", "archive", "--actor", "ada")
     assert done.returncode == 0, done.stderr
     assert "pay-2025 (pay-2025-ballot, closed 2026-05-06): 80 messages" in done.stdout
     assert "80 messages moved into the archive." in done.stdout
-    assert "Nothing is old enough." in muster(settings, "archive").stdout
-    why = muster(settings, "why", "pay-2025-7")
+    assert "Nothing is old enough." in muster(settings, "messages", "archive").stdout
+    why = muster(settings, "messages", "why", "pay-2025-7")
     assert "skipped: It was not sent. There is no usable address" in why.stdout, why.stderr
-    assert len(muster(settings, "list", "--campaign", "pay-2025", "--json").stdout.splitlines()) == 80
+    assert len(muster(settings, "messages", "list", "--campaign", "pay-2025", "--json").stdout.splitlines()) == 80
 
 
 async def test_the_command_deletes_a_year(settings: Settings, db: Connection, past: Past) -> None:
     await archive(db, past)
     await add_past(db, "rules-2026", people=8, campaign_state="paused")
-    none = muster(settings, "forget", "--year", "2020", "--yes")
+    none = muster(settings, "messages", "forget", "--year", "2020", "--yes")
     assert (none.returncode, "no messages of 2020. It has: 2026" in " ".join(none.stderr.split())) == (1, True)
-    kept = muster(settings, "forget", "--year", "2026", answer="n\n")
+    kept = muster(settings, "messages", "forget", "--year", "2026", said=b"n\n")
     assert kept.returncode == 1
     assert "pay-2025: 80 messages" in kept.stdout
     assert "8 messages of 2026 not archived yet: those stay." in kept.stdout
     assert await rows_in(db, "message_archive") == (80,)
 
-    shown = muster(settings, "forget", "--year", "2026", "--actor", "ada", answer="y\n")
+    shown = muster(settings, "messages", "forget", "--year", "2026", "--actor", "ada", said=b"y\n")
     assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
     row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.forgotten'")
-    detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "postgres"}
+    detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "muster_worker"}
     assert tuple(row or ()) == ("ada", "messages of 2026", detail)
-    nobody = muster(settings, "why", "pay-2025-7")
+    nobody = muster(settings, "messages", "why", "pay-2025-7")
     assert (nobody.returncode, "pay-2025, step" in nobody.stdout) == (0, False), "what is forgotten is not guessed at"
     assert "No message: rules-2026" in nobody.stdout

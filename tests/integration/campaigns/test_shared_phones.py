@@ -15,7 +15,7 @@ from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import active_suppressions
 from muster.operator import operator
-from tests.support.appointments import Clock
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person
 from tests.support.questions import AskedQuestion, add_question, ask
 
@@ -116,12 +116,12 @@ async def test_an_answer_by_staff_is_about_the_date_of_whom_they_name(
     whose = {"P1": ann, "P2": kit}[named]
     await read_by_staff(db, answered.reply_id, reading="good", actor=operator("eve"), at=NOW, person_id=whose)
     assert (await room.answer_of(whose))[0] == "good"
-    stands = []
+    answers = []
     for hours, date in enumerate(["2026-11-23 15:00", dates[named]], 2):
         await move(db, named, date)
-        await follow_dates(replace(room.runtime, clock=Clock(NOW + timedelta(hours=hours))))
-        stands.append((await room.answer_of(whose))[0])
-    assert stands == [None, "good"], "it is about the date that they were told"
+        await follow_dates(replace(room.runtime, clock=FixedClock(NOW + timedelta(hours=hours))))
+        answers.append((await room.answer_of(whose))[0])
+    assert answers == [None, "good"], "it is about the date that they were told"
 
 
 async def move(db: Connection, number: str, date: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.presses import PRESSED_CONFIDENCE, answer_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.replies.staff_replies import reopen_unanswered
 from core.clock import system_clock
@@ -19,12 +19,12 @@ from core.settings import Settings
 from messaging.outbox.history import message_status
 from messaging.suppression import active_suppressions
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.integration.campaigns.test_email_replies import answer, reply_address
-from tests.support.command import run_command
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
+from tests.support.clocks import FixedClock
+from tests.support.command import muster
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
+from tests.support.mail_replies import answer, reply_address
 from tests.support.mail_rows import ANN, MailroomSetup, open_room
 from tests.support.outbox_rows import deliver, with_sandbox
-from tests.support.receivers import environment
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -47,14 +47,8 @@ async def campaign(here: Runtime, db: Connection) -> Campaign:
 
 @pytest.fixture
 async def room(here: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(here, db, Moving(NOON)) as room:
+    async with open_room(here, db, FixedClock(NOON)) as room:
         yield room
-
-
-def muster(settings: Settings, *words: str, status: int = 0, said: bytes = b"") -> subprocess.CompletedProcess[str]:
-    done = run_command(["replies", *words], environment(settings), said=said)
-    assert done.returncode == status, done.stderr
-    return done
 
 
 async def test_a_text_is_answered_from_the_number_it_came_to(
@@ -65,7 +59,7 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
     number = str(answered.reply_id)
     words = "We ring you at six – is that right?"
     for _ in range(2):
-        told = muster(settings, "answer", number, words, "--actor", "olga")
+        told = muster(settings, "replies", "answer", number, words, "--actor", "olga", status=0)
     message_id = await campaign.db.fetchval("select message_id from message where step_id is null")
     assert told.stdout == f"It goes out as message {message_id}, and reply {number} is closed.\n"
     await deliver(campaign.runtime)
@@ -78,10 +72,10 @@ async def test_a_text_is_answered_from_the_number_it_came_to(
         "olga",
         words,
     )
-    shown = muster(settings, "show", number).stdout
+    shown = muster(settings, "replies", "show", number, status=0).stdout
     assert f"olga answered, message {message_id} (accepted): {words}" in shown
     assert "Closed by olga" in shown
-    muster(settings, "answer", number, "-", said=b"Another word.\n")
+    muster(settings, "replies", "answer", number, "-", said=b"Another word.\n", status=0)
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 2
 
 
@@ -91,10 +85,12 @@ async def test_a_text_longer_than_any_provider_takes_is_refused(
 ) -> None:
     await campaign.ask(sms=PHONE)
     said = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
-    refused = muster(settings, "answer", str(said.reply_id), words, status=1)
+    refused = muster(settings, "replies", "answer", str(said.reply_id), words, status=1)
     assert "no provider takes a text of more than 1,600" in refused.stderr
     assert [one.reply_id for one in await open_replies(campaign.db)] == [said.reply_id]
-    muster(settings, "answer", str(said.reply_id), words[:1600] if len(words) > 1600 else words[:-1])
+    muster(
+        settings, "replies", "answer", str(said.reply_id), words[:1600] if len(words) > 1600 else words[:-1], status=0
+    )
     assert await open_replies(campaign.db) == []
 
 
@@ -103,7 +99,7 @@ async def test_a_reply_whose_answer_fails_opens_again_and_says_why(campaign: Cam
     await campaign.ask(sms=PHONE)
     said = await answer_reply(db, Inbound(1, "sms", PHONE, (NUMBER,), "can someone ring me", NOON))
     number = str(said.reply_id)
-    muster(settings, "answer", number, "We ring you at six.")
+    muster(settings, "replies", "answer", number, "We ring you at six.", status=0)
     assert await reopen_unanswered(db) == 0
     await db.execute(
         "update message set state = 'failed', reason = 'content_refused', changed_at = clock_timestamp()"
@@ -113,18 +109,18 @@ async def test_a_reply_whose_answer_fails_opens_again_and_says_why(campaign: Cam
     [shown] = await open_replies(db)
     assert (shown.why_open, shown.reply_id) == ("staff_reply_failed", said.reply_id)
     assert "did not arrive. The provider refused the text of the message." in str(shown.note)
-    muster(settings, "close", number)
+    muster(settings, "replies", "close", number, status=0)
     assert await reopen_unanswered(db) == 0, "staff have dealt with it since"
 
 
 async def test_a_person_who_has_opted_out_is_not_answered(campaign: Campaign, settings: Settings) -> None:
     await campaign.ask(sms=PHONE)
     answered = await answer_reply(campaign.db, Inbound(1, "sms", PHONE, (NUMBER,), "STOP, and call me", NOON))
-    refused = muster(settings, "answer", str(answered.reply_id), "Sorry.", status=1)
+    refused = muster(settings, "replies", "answer", str(answered.reply_id), "Sorry.", status=1)
     assert f"Nothing is sent to {PHONE}. They asked not to receive these messages." in refused.stderr
     assert f"muster replies read {answered.reply_id} opt_in" in refused.stderr
-    assert "is empty" in muster(settings, "answer", str(answered.reply_id), " ", status=1).stderr
-    assert "no reply 99" in muster(settings, "answer", "99", "Hello", status=1).stderr
+    assert "is empty" in muster(settings, "replies", "answer", str(answered.reply_id), " ", status=1).stderr
+    assert "no reply 99" in muster(settings, "replies", "answer", "99", "Hello", status=1).stderr
     assert await campaign.db.fetchval("select count(*) from message where step_id is null") == 0
 
 
@@ -135,7 +131,9 @@ async def test_a_mail_is_answered_in_its_thread(room: MailroomSetup, sandbox: Sa
         Message_ID="<their-own@member.test>", References="<first@union.test> <second@member.test>",
     )  # fmt: skip
     settings = room.runtime.settings
-    muster(settings, "answer", str(came["reply_id"]), "It is about pay.\n\nOlga", "--actor", "olga")
+    muster(
+        settings, "replies", "answer", str(came["reply_id"]), "It is about pay.\n\nOlga", "--actor", "olga", status=0
+    )
     await deliver(replace(room.runtime, clock=system_clock))
     (mail,) = sandbox.mailbox
     parsed = mail.parse()
@@ -151,3 +149,21 @@ async def test_a_mail_is_answered_in_its_thread(room: MailroomSetup, sandbox: Sa
     assert [suppression.reason for suppression in await active_suppressions(db, channel="email", address=ANN)] == [
         "opted_out"
     ]
+
+
+async def test_a_button_whose_message_is_no_longer_kept_is_not_answered(
+    campaign: Campaign, settings: Settings, db: Connection, superuser: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    pressed = await answer_link(
+        db, message_id=ann.message_id, press="call_me", confidence=PRESSED_CONFIDENCE, inbound_id=1, at=NOON
+    )
+    await superuser.execute("set session_replication_role = replica")
+    await superuser.execute("delete from message where message_id = $1", ann.message_id)
+    refused = muster(
+        settings, "replies", "answer", str(pressed.reply_id), "We ring you at six", "--actor", "olga", status=1
+    )
+    assert refused.stderr == (
+        "Error: The message with this button is no longer kept.\n"
+        f"Answer in another way, and then: muster replies close {pressed.reply_id}\n"
+    )

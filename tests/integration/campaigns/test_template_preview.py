@@ -95,7 +95,7 @@ async def _fill(url: str, folder: Path) -> None:
     pool = await open_pool(url, size=2)
     await import_people(pool, folder / "members.csv", reserved=RESERVED, actor=operator("test"))
     async with pool.acquire() as db:
-        await create_ballot(db, load_ballot_spec(folder / "ballot.toml"))
+        await create_ballot(db, load_ballot_spec(folder / "ballot.toml"), actor=operator("staff"))
     await pool.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -24,10 +23,10 @@ from core.db import Connection
 from core.runtime import Runtime
 from core.settings import Settings
 from muster.operator import operator
-from tests.support.command import run_command
-from tests.support.inbound_rows import Moving, Recipient
+from tests.support.clocks import FixedClock
+from tests.support.command import muster
+from tests.support.inbound_rows import Recipient
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
-from tests.support.receivers import environment
 from webhooks import delete_stale_rows, process_inbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -44,7 +43,7 @@ PGP = (
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(NOON)) as room:
+    async with open_room(runtime, db, FixedClock(NOON)) as room:
         yield room
 
 
@@ -155,22 +154,19 @@ async def test_staff_can_export_a_mail_as_it_came(room: MailroomSetup, settings:
     reply = await write(room, await room.campaign.ask(email=ANN), PICTURE)
     number, file = str(reply["reply_id"]), tmp_path / "ann.eml"
 
-    def muster(*words: str) -> subprocess.CompletedProcess[str]:
-        return run_command(["replies", *words], environment(settings))
-
-    listed = muster("list").stdout
+    listed = muster(settings, "replies", "list").stdout
     assert "No words of their own" in " ".join(listed.split())
     assert "(pressed on their page)" not in listed
-    shown = muster("show", number).stdout
+    shown = muster(settings, "replies", "show", number).stdout
     assert "only a picture (posted.jpg)" in shown
     assert f"muster replies mail {number} FILE.eml" in shown
-    assert orjson.loads(muster("show", number, "--json").stdout)["has_mail"]
-    assert muster("mail", number, str(file), "--actor", "eve").returncode == 0
+    assert orjson.loads(muster(settings, "replies", "show", number, "--json").stdout)["has_mail"]
+    assert muster(settings, "replies", "mail", number, str(file), "--actor", "eve").returncode == 0
     assert b"/9j/4AAQ" in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
     assert await db.fetchval("select actor from audit_shown where action = 'reply.mail_exported'") == "eve"
     await close_reply(db, reply["reply_id"], actor=operator("eve"), at=NOON)
     await delete_stale_rows(db, NOON - timedelta(days=30), now=NOON)
-    gone = muster("mail", number, str(tmp_path / "again.eml"))
+    gone = muster(settings, "replies", "mail", number, str(tmp_path / "again.eml"))
     assert gone.returncode == 1
     assert not (tmp_path / "again.eml").exists()

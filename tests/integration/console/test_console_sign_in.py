@@ -12,8 +12,10 @@ from core.db import Connection
 from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
-from staff.sign_in import SESSION_ENDS, admit, end_access, end_session, make_sign_in_link
+from staff.sessions import SESSION_ENDS, admit, end_session
+from staff.sign_in import end_access, make_sign_in_link
 from tests.support.console_site import BY, Site, console_site
+from tests.support.staff_accounts import EVERYDAY_ROLE
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ async def test_looking_at_a_link_does_not_use_it(site: Site) -> None:
 
 async def test_unknown_expired_and_used_links_look_the_same(site: Site) -> None:
     expired, used = await site.link(minutes=15), await site.link(minutes=60)
-    site.clock.forward(minutes=15)
+    site.clock.wait(minutes=15)
     await site.post(used)
     site.client.session.cookie_jar.clear()
     unknown = "/console/sign-in/" + "A" * 43
@@ -89,6 +91,7 @@ async def test_only_digests_are_stored_and_a_sign_in_is_audited(site: Site) -> N
     audit = await site.runtime.pool.fetch("select actor, action from audit_shown order by audit_id")
     assert [tuple(row) for row in audit] == [
         ("an operator", "staff.added"),
+        ("an operator", "grant.given"),
         ("an operator", "staff.link_made"),
         ("ada@union.test", "staff.signed_in"),
     ]
@@ -174,24 +177,24 @@ async def test_a_form_of_our_own_may_name_the_public_address(site: Site) -> None
 async def test_a_session_ends_twelve_hours_after_the_last_page(site: Site) -> None:
     await site.sign_in()
     for _ in range(3):
-        site.clock.forward(hours=11)
+        site.clock.wait(hours=11)
         assert (await site.get("/console/"))[0] == 200
-    site.clock.forward(hours=12)
+    site.clock.wait(hours=12)
     assert (await site.get("/console/"))[0] == 401
 
 
 async def test_a_session_changes_its_token_every_hour_without_dropping_requests_under_way(site: Site) -> None:
     await site.sign_in()
     first = next(iter(site.client.session.cookie_jar)).value
-    site.clock.forward(minutes=59)
+    site.clock.wait(minutes=59)
     await site.get("/console/")
     assert next(iter(site.client.session.cookie_jar)).value == first
-    site.clock.forward(minutes=1)
+    site.clock.wait(minutes=1)
     await site.get("/console/")
     second = next(iter(site.client.session.cookie_jar)).value
     assert second != first
     assert await site.get_with(first) == (200, False)  # a late one must not put the old token back
-    site.clock.forward(minutes=2)
+    site.clock.wait(minutes=2)
     assert await site.get_with(first) == (401, False)
     assert await site.get_with(second) == (200, False)
 
@@ -203,7 +206,7 @@ def token_of(site: Site) -> str:
 async def test_requests_at_the_hourly_change_get_one_new_session_between_them(site: Site) -> None:
     await site.sign_in()
     first = token_of(site)
-    site.clock.forward(hours=1)
+    site.clock.wait(hours=1)
     answers = await asyncio.gather(*(site.get_with(first) for _ in range(6)))
     assert [status for status, _ in answers] == [200] * 6
     assert [cookie for _, cookie in answers].count(True) == 1
@@ -250,7 +253,7 @@ async def test_signing_out_ends_every_token_that_came_from_the_same_sign_in(site
     await site.sign_in()
     tokens = [token_of(site)]
     for _ in range(3):
-        site.clock.forward(hours=1)
+        site.clock.wait(hours=1)
         await site.get("/console/")
         tokens.append(token_of(site))
     assert len(set(tokens)) == 4
@@ -269,7 +272,7 @@ async def test_signing_out_while_the_token_changes_leaves_nothing(site: Site) ->
         site.client.session.cookie_jar.clear()
         await site.sign_in()
         token = token_of(site)
-        site.clock.forward(hours=1)
+        site.clock.wait(hours=1)
         await asyncio.gather(
             *(site.get_with(token) for _ in range(3)), site.post("/console/sign-out"), site.get_with(token)
         )
@@ -279,9 +282,9 @@ async def test_signing_out_while_the_token_changes_leaves_nothing(site: Site) ->
 async def test_a_session_ends_a_week_after_the_sign_in_whatever_was_opened(site: Site) -> None:
     await site.sign_in()
     for _ in range(7 * 24 // 6 - 1):
-        site.clock.forward(hours=6)
+        site.clock.wait(hours=6)
         assert (await site.get("/console/"))[0] == 200
-    site.clock.forward(hours=6)
+    site.clock.wait(hours=6)
     assert (await site.get("/console/"))[0] == 401
     last = await site.runtime.pool.fetchval("select max(expires_at - began_at) from staff_session")
     assert last == SESSION_ENDS
@@ -309,12 +312,12 @@ async def test_a_disabled_account_is_signed_out_at_once(site: Site) -> None:
 
 async def test_unknown_mailboxes_become_no_staff_unless_enabled(db: Connection, site: Site) -> None:
     with pytest.raises(NotFound, match="muster user add"):
-        await site.link("new@union.test", create=False)
+        await site.link("new@union.test", create_as=None)
     await site.link("new@union.test")
-    await site.link(" NEW@union.test ", create=False)
+    await site.link(" NEW@union.test ", create_as=None)
     assert await db.fetchval("select count(*) from staff") == 1
     with pytest.raises(InputError):
-        await make_sign_in_link(db, email="nobody", now=site.clock(), by=BY, create=True)
+        await make_sign_in_link(db, email="nobody", now=site.clock(), by=BY, create_as=EVERYDAY_ROLE)
 
 
 async def test_links_are_256_bits_and_never_the_same(site: Site) -> None:

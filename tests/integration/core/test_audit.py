@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -26,11 +25,10 @@ async def happen(db: Connection, times: int = 3) -> None:
 
 
 @pytest.fixture
-async def owner(db: Connection) -> AsyncIterator[Connection]:
-    """The owner of the tables, who can switch off every trigger."""
-    await db.execute("set session_replication_role = replica")
-    yield db
-    await db.execute("reset session_replication_role")
+async def owner(superuser: Connection) -> Connection:
+    """Somebody who can switch off every trigger."""
+    await superuser.execute("set session_replication_role = replica")
+    return superuser
 
 
 async def problems(db: Connection) -> list[str]:
@@ -115,8 +113,8 @@ async def test_a_row_that_is_committed_late_is_sealed_with_the_next(pool: Pool) 
         await late.start()
         await happen(slow, 1)
         await happen(db, 2)
-        assert await seal(sealing, patience=0.1) == 0
-        waiting = asyncio.create_task(seal(sealing, patience=20))
+        assert await seal(sealing, writers_timeout=0.1) == 0
+        waiting = asyncio.create_task(seal(sealing, writers_timeout=20))
         await asyncio.sleep(0)
         await late.commit()
         assert await waiting == 3

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from core.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
-from tests.support.intruder import as_intruder, as_owner, erasing, refused, suppressed
+from tests.support.intruder import erasing, refused, suppressed
+from tests.support.known_person import fill
 from tests.support.past_rows import add_past
 from webhooks.members.page_views import PageViews
 
@@ -21,10 +20,10 @@ SOURCES = (
 
 
 @pytest.fixture
-async def intruder(db: Connection) -> AsyncIterator[Connection]:
-    """A connection as an intruder."""
-    async with as_intruder(db):
-        yield db
+async def intruder(db: Connection) -> Connection:
+    """A connection as an intruder, to a database that knows somebody."""
+    await fill(db)
+    return db
 
 
 async def test_functions_with_owners_rights_find_the_owners_tables_and_are_nobodys(db: Connection) -> None:
@@ -42,8 +41,8 @@ async def test_functions_with_owners_rights_find_the_owners_tables_and_are_nobod
     )
 
 
-async def test_a_future_function_may_be_called_by_nobody(db: Connection) -> None:
-    await db.execute("create function another() returns int language sql as 'select 1'")
+async def test_a_future_function_may_be_called_by_nobody(owner: Connection, db: Connection) -> None:
+    await owner.execute("create function another() returns int language sql as 'select 1'")
     assert not await db.fetchval(
         "select exists (select from pg_proc p cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
         " where p.proname = 'another' and a.grantee = 0)"
@@ -58,7 +57,7 @@ async def test_no_setting_allows_deleting_from_a_ledger(intruder: Connection, ta
         await refused(intruder, everything, attack)
 
 
-async def test_a_year_that_is_made_later_is_kept_as_well(intruder: Connection) -> None:
+async def test_a_year_that_is_made_later_is_kept_as_well(intruder: Connection, owner: Connection) -> None:
     await intruder.execute("select make_archive_year(2031)")
     await intruder.execute("insert into message_event_archive values (1, 1, now(), null, 2031, 'worker', null, null)")
     forged = (
@@ -66,8 +65,7 @@ async def test_a_year_that_is_made_later_is_kept_as_well(intruder: Connection) -
         " attempt) values (1, 1, 1, 1, now(), now(), 'sent', 2031, 1)"
     )
     assert "only a function of the database" in await refused(intruder, forged.format("message_archive"))
-    async with as_owner(intruder):
-        await intruder.execute(forged.format("message_archive"))
+    await owner.execute(forged.format("message_archive"))
     for table in ("message_event_archive_2031", "message_archive_2031"):
         assert "append-only" in await refused(intruder, f"delete from {table}")
     assert "only a function of the database" in await refused(intruder, forged.format("message_archive_2031"))
@@ -105,11 +103,12 @@ async def test_a_catalogue_of_ones_own_makes_nobody_the_owner(intruder: Connecti
     assert "that messages name" in await refused(intruder, empty, senders)
 
 
-async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(intruder: Connection) -> None:
-    async with as_owner(intruder):
-        past = await add_past(intruder, "pay-2025", people=8)
-        await ready_year(intruder, past.step_id)
-        await archive_chunk(intruder, past.step_id, PageViews())
+async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(
+    intruder: Connection, owner: Connection
+) -> None:
+    past = await add_past(owner, "pay-2025", people=8)
+    await ready_year(intruder, past.step_id)
+    await archive_chunk(intruder, past.step_id, PageViews())
     assert "no year 2031" in await refused(intruder, f"select drop_archive_year(2031, {ME})")
     closed = "update ballot set opens_at = now() - interval '90 days', closes_at = now() - interval '{} days'"
     forget = f"select drop_archive_year(2026, {ME})"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
 from core.db import Connection
-from tests.support.intruder import as_intruder, erasing, member, refused, suppressed
-from tests.support.known_person import MAILBOX, NEAR_MAILBOX, NEAR_PHONE, NEIGHBOUR, NUMBER, PHONE, REP, WORK
+from tests.support.intruder import erasing, member, refused, suppressed
+from tests.support.known_person import MAILBOX, NEAR_MAILBOX, NEAR_PHONE, NEIGHBOUR, NUMBER, PHONE, REP, WORK, fill
 from tests.support.rows import row_of
 
 
 @pytest.fixture
-async def intruder(db: Connection) -> AsyncIterator[Connection]:
-    """A connection as an intruder."""
-    async with as_intruder(db):
-        yield db
+async def intruder(db: Connection) -> Connection:
+    """A connection as an intruder, to a database that knows somebody."""
+    await fill(db)
+    return db
 
 
 async def test_an_erasure_takes_only_data_from_before_its_transaction(intruder: Connection) -> None:

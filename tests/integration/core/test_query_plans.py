@@ -16,9 +16,9 @@ import orjson
 import pytest
 
 from core.db import Connection, load_queries, open_pool
+from core.settings import ROOT
 from muster.embedded.postgres import Postgres
 from tests.conftest import TEMPLATE
-from tests.integration.core.test_schema import ROOT
 
 SQL = load_queries(__file__)
 BUSY = {

@@ -14,13 +14,14 @@ import pytest
 from campaigns.retention import drop_year
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, NotFound
+from core.settings import ROOT
 from messaging.outbox.archive import (
     Moved,
     archive_chunk,
     archived_years,
-    briefly,
     is_sending,
     ready_year,
+    short_timeouts,
 )
 from messaging.outbox.counts import step_counts
 from messaging.outbox.history import history, list_messages, message_status, messages_of
@@ -28,7 +29,6 @@ from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
 from muster.operator import operator
-from tests.integration.core.test_schema import ROOT
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
 from tests.support.rows import row_of
@@ -104,14 +104,14 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
 
 @pytest.mark.parametrize("table", MOVES)
 async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
-    db: Connection, own: Connection, database_url: str, past: Past, table: str
+    db: Connection, superuser: Connection, own: Connection, database_url: str, past: Past, table: str
 ) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     counts = await step_counts(db, past.campaign_id)
     await ready_year(db, past.step_id)
     await archive_chunk(db, past.step_id, PageViews(), limit=25)
-    await db.execute(
-        "create function die() returns trigger language plpgsql as $$"
+    await superuser.execute(
+        "create function die() returns trigger language plpgsql security definer as $$"
         " begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;"
         f"create trigger die after insert or update or delete on {table} for each statement execute function die()"
     )
@@ -121,7 +121,7 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     assert await messages(db, "message_any", past.step_id) == before
     assert await step_counts(db, past.campaign_id) == counts
 
-    await db.execute(f"drop trigger die on {table}")
+    await superuser.execute(f"drop trigger die on {table}")
     again = await connect(database_url)
     await archive_all(again, past, limit=25)
     await again.close()
@@ -189,7 +189,7 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
     async with own.transaction():
         moved = await archive_chunk(own, past.step_id, PageViews(), limit=40)
         assert moved.messages == 40
-        resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW))
+        resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW, actor=operator("staff")))
         await asyncio.sleep(0)
     assert await resuming == 5, "those of the other forty"
     assert await archive_chunk(own, past.step_id, PageViews()) == Moved(), "the step is open again"
@@ -278,9 +278,9 @@ async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Conne
     counts = await step_counts(db, earlier.campaign_id)
     assert [archived.year for archived in await archived_years(db)] == [2024, YEAR]
     with pytest.raises(NotFound, match=r"no messages of 2023. It has: 2024, 2026"):
-        async with briefly(db):
+        async with short_timeouts(db):
             await drop_year(db, 2023, operator("ada"))
-    async with briefly(db):
+    async with short_timeouts(db):
         await drop_year(db, 2024, operator("ada"))
     assert [archived.year for archived in await archived_years(db)] == [YEAR]
     assert await rows_in(db, "message_any", "message_event_any") == (80, 320)
@@ -301,7 +301,7 @@ async def test_a_year_that_is_being_read_is_not_waited_for_long(
     async with own.transaction():
         await messages(own, "message_any", past.step_id)
         with pytest.raises(Conflict, match="Somebody is reading the archive"):
-            async with briefly(db):
+            async with short_timeouts(db):
                 await drop_year(db, YEAR, operator("ada"))
     assert await rows_in(db, "message_archive") == (80,)
 
@@ -340,29 +340,29 @@ HOT = {
 """Queries that run for every message, receipt, page view, press and reply."""
 
 
-async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection) -> None:
+async def test_live_messages_are_counted_as_if_there_were_no_archive(db: Connection, owner: Connection) -> None:
     past = await add_past(db, people=6000)
     running = await add_past(db, "pay-2026", people=3000, campaign_state="running", step_state="running")
-    await db.execute("vacuum analyze")
+    await owner.execute("vacuum analyze")
     counts = await step_counts(db, running.campaign_id)
     first = await messages(db, "message", running.step_id)
-    plans = await hot_plans(db)
+    plans = await hot_plans(db, owner)
 
     assert (await archive_all(db, past, limit=2500)).messages == 6000
-    await db.execute("vacuum analyze")
+    await owner.execute("vacuum analyze")
 
     assert (await step_counts(db, running.campaign_id))[0].counts == counts[0].counts
     assert await messages(db, "message", running.step_id) == first
     assert await rows_in(db, "message", "message_archive") == (3000, 6000)
-    after = await hot_plans(db)
+    after = await hot_plans(db, owner)
     assert [name for name, plan in after.items() if "archive" in plan] == []
     indexes = {name: used(plan) for name, plan in plans.items()}
     assert {name: used(plan) for name, plan in after.items()} == indexes
 
 
-async def hot_plans(db: Connection) -> dict[str, str]:
+async def hot_plans(db: Connection, owner: Connection) -> dict[str, str]:
     """The plan of each hot query, as a pooled connection keeps it prepared."""
-    await db.execute(
+    await owner.execute(
         "create or replace function plan_of(query text) returns setof text language plpgsql as $$"
         " begin return query execute 'explain (generic_plan, costs off) ' || query; end $$"
     )

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from core.db import Connection, Pool
-from messaging.goals import meet
+from messaging.goals import meet_goal
 from messaging.outbox.claim import claim, due_queues, hand_back
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
@@ -234,7 +234,7 @@ async def test_a_message_with_an_intent_may_go_and_its_link_works(db: Connection
 
 async def test_an_answer_after_the_claim_stops_the_message(db: Connection) -> None:
     step, only = await claimed(db)
-    assert await meet(db, step.goal_id, 1, source="link") == 0  # nothing queued any more
+    assert await meet_goal(db, step.goal_id, 1, source="link") == 0  # nothing queued any more
     assert await mark(db, only) is State.CANCELLED
     row = await message(db, only)
     assert (row["state"], row["reason"], row["wire_at"]) == ("cancelled", "answered", None)

@@ -82,8 +82,8 @@ async def test_the_latest_consent_event_counts_by_its_time(db: Connection) -> No
     await agree(db, 1, at=NOON + timedelta(days=1))
     assert await given(db, 1) is True
     assert [consent.action for consent in await consents_of(db, 1)] == ["give", "withdraw", "give"]
-    (stands,) = current_consent(await consents_of(db, 1))
-    assert (stands.action, stands.source, stands.wording) == ("give", "form", "Tell me of offers.")
+    (present,) = current_consent(await consents_of(db, 1))
+    assert (present.action, present.source, present.wording) == ("give", "form", "Tell me of offers.")
 
 
 async def test_a_repeated_consent_is_not_recorded_again(db: Connection) -> None:

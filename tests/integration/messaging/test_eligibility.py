@@ -7,7 +7,7 @@ import pytest
 
 from core.db import Connection
 from core.frequency_caps import parse_caps
-from messaging.goals import create_goal, meet
+from messaging.goals import create_goal, meet_goal
 from messaging.outbox.claim import claim, due_queues, hand_back
 from messaging.outbox.outcomes import Intent, record_outcomes
 from messaging.states import State
@@ -94,14 +94,14 @@ async def test_a_postponed_message_has_not_been_tried(db: Connection) -> None:
 
 async def test_an_answer_to_another_goal_stops_nothing(db: Connection) -> None:
     other = await create_goal(db, "another ballot")
-    await meet(db, other, 1, source="link")
+    await meet_goal(db, other, 1, source="link")
     _, only = await claimed(db)
     assert await leaves(db, only)
 
 
 async def test_another_persons_answer_stops_nothing(db: Connection) -> None:
     step, only = await claimed(db)
-    await meet(db, step.goal_id, 2, source="link")
+    await meet_goal(db, step.goal_id, 2, source="link")
     assert await leaves(db, only)
 
 

@@ -21,11 +21,12 @@ from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from muster.operator import operator
 from people.lists.suppression_lookup import find_suppression
-from tests.integration.campaigns.test_email_replies import letter, reply_address
-from tests.integration.muster.test_erasure import found_in
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import Forms, Moving, Recipient, look, read, serve
+from tests.support.inbound_rows import Forms, Recipient, look, read, serve
+from tests.support.mail_replies import letter, reply_address
 from tests.support.mail_rows import ANN, REPLIES, MailroomSetup, open_room
+from tests.support.traces import found_in
 from webhooks import process_inbound
 from webhooks.email.inbound_mail.mail_texts import texts_of
 
@@ -36,7 +37,7 @@ OPT_OUT = ("email", ANN, "opted_out")
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     """A mailroom; `P1` shares the mailbox of `BOB`, if the test adds him."""
-    async with open_room(runtime, db, Moving(datetime.now(UTC))) as room:
+    async with open_room(runtime, db, FixedClock(datetime.now(UTC))) as room:
         yield room
 
 
@@ -87,14 +88,14 @@ async def test_an_unprocessed_stop_outlasts_its_writers_erasure(
 
 
 async def test_an_unreadable_item_is_kept_until_it_can_be_read(
-    room: MailroomSetup, db: Connection, monkeypatch: pytest.MonkeyPatch
+    room: MailroomSetup, db: Connection, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipient = await room.campaign.ask(email=ANN)
     assert await room.hand_over(letter("STOP"), reply_address(room, recipient), ANN) == 250
-    await db.execute("alter table suppression rename to away")  # so that nothing can be done about it
+    await owner.execute("alter table suppression rename to away")  # so that nothing can be done about it
     with pytest.raises(Conflict, match="may be an opt-out"):
         await erase_only_reading(room)
-    await db.execute("alter table away rename to suppression")
+    await owner.execute("alter table away rename to suppression")
     assert await db.fetchval("select state from inbound_log") == "new"
     await erase(room)
     assert await db.fetchval("select reason from suppression_digest where channel = 'email'") == "opted_out"

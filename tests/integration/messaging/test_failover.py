@@ -32,6 +32,7 @@ from messaging.outbox.reconcile import Reconciled
 from muster.app import make_app
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.support.clocks import MonotonicClock
 from tests.support.outbox_rows import (
     NOON,
     Step,
@@ -45,7 +46,7 @@ from tests.support.outbox_rows import (
     stop_hearts,
     until,
 )
-from tests.support.two_providers import VONAGE_FROM, Clock, both, by_either, by_twilio, by_vonage, with_vonage
+from tests.support.two_providers import VONAGE_FROM, both, by_either, by_twilio, by_vonage, with_vonage
 from webhooks import process_inbound
 
 ANN = "+447700900123"
@@ -68,8 +69,8 @@ async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 def numbers(count: int, first: int = 0) -> list[str]:
@@ -97,7 +98,7 @@ def weather(sandbox: Sandbox, **twilio: float) -> None:
 
 
 async def test_where_the_first_provider_is_away_all_texts_go_once_by_the_second(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, unused_tcp_port: int
 ) -> None:
     away = with_settings(runtime, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     step, ids = await queue(away, db)
@@ -117,7 +118,7 @@ async def test_where_the_first_provider_is_away_all_texts_go_once_by_the_second(
 
 
 async def test_a_refused_account_costs_no_message_and_raises_an_alert(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     refused = with_settings(runtime, twilio_auth_token=(SecretStr("wrong"),))
     step, _ = await queue(refused, db)
@@ -133,7 +134,7 @@ async def test_a_refused_account_costs_no_message_and_raises_an_alert(
 
 
 async def test_traffic_returns_when_the_first_has_recovered(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     channels = both(runtime, clock)
     weather(sandbox, busy=1.0)
@@ -155,7 +156,7 @@ async def test_traffic_returns_when_the_first_has_recovered(
 
 
 async def test_a_text_the_first_provider_may_have_never_goes_by_the_second(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     channels = both(runtime, clock)
     weather(sandbox, dropped=1.0)  # accepted, and then the connection drops
@@ -177,7 +178,7 @@ async def test_a_text_the_first_provider_may_have_never_goes_by_the_second(
 
 
 async def test_a_text_the_first_provider_never_had_goes_by_a_working_one(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     channels = both(runtime, clock)
     weather(sandbox, broken=1.0)  # 500, and nothing stored
@@ -192,7 +193,7 @@ async def test_a_text_the_first_provider_never_had_goes_by_a_working_one(
 
 
 async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, unused_tcp_port: int
 ) -> None:
     sandbox.vonage.config = replace(sandbox.vonage.config, reports=False)
     away = with_settings(runtime, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
@@ -218,7 +219,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
 
 
 async def test_outcomes_in_vonages_records_are_settled_by_them(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, unused_tcp_port: int
 ) -> None:
     away = with_settings(runtime, twilio_base_url=f"http://127.0.0.1:{unused_tcp_port}")
     step = await add_step(db, secret=away.keyring.current)
@@ -231,7 +232,7 @@ async def test_outcomes_in_vonages_records_are_settled_by_them(
 
 
 async def test_a_provider_that_is_away_delays_no_look_up_at_another(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, unused_tcp_port: int
 ) -> None:
     step, ids = await queue(runtime, db, 40)
     await db.execute(
@@ -263,7 +264,7 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
 
 
 async def test_a_killed_worker_loses_and_doubles_no_text(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, tmp_path: Path
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, tmp_path: Path
 ) -> None:
     total, connections = 600, 4
     weather(sandbox, busy=0.4, dropped=0.01)  # so that both are at it, and some outcomes are unknown anyhow
@@ -326,7 +327,7 @@ async def test_a_killed_worker_loses_and_doubles_no_text(
 
 
 async def test_a_text_accepted_without_an_answer_stays_with_its_provider(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     step = await add_step(db, secret=runtime.keyring.current)
     (only,) = await add_messages(db, step, "sms", ["+447700900944"])  # accepted, then hangs for a minute
@@ -342,7 +343,7 @@ async def test_a_text_accepted_without_an_answer_stays_with_its_provider(
 
 
 async def test_receipts_of_both_providers_find_their_messages(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, unused_tcp_port: int
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock, unused_tcp_port: int
 ) -> None:
     near = with_settings(runtime, public_url=f"http://127.0.0.1:{unused_tcp_port}")
     step, _ = await queue(near, db)
@@ -377,7 +378,7 @@ async def test_settings_set_up_one_provider_or_several(runtime: Runtime, setting
 
 
 async def test_two_workers_with_two_providers_never_send_twice(
-    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: MonotonicClock
 ) -> None:
     weather(sandbox, busy=0.3)
     step, _ = await queue(runtime, db, 200)

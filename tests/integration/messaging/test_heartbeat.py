@@ -18,7 +18,7 @@ from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.heartbeat import LEASE_LASTS, Heartbeat
-from messaging.outbox.reconcile import AT_ONCE, SQL, Reconciled, reconcile
+from messaging.outbox.reconcile import MAX_SETTLED, SQL, Reconciled, reconcile
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
 from tests.support.outbox_rows import (
@@ -153,7 +153,7 @@ async def test_messages_of_a_lost_worker_are_as_old_as_its_loss(db: Connection) 
     await silent_for(db, dead, 60)
     async with db.transaction():
         began = await db.fetchval("select now()")
-        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE_LASTS)
+        row = await db.fetchrow(SQL["free_lost"], MAX_SETTLED, dispatcher_id, LEASE_LASTS)
         assert row is not None
         assert row["ambiguous"] == 1
         assert await db.fetchval("select changed_at from message") > began
@@ -172,7 +172,7 @@ async def beats(db: Connection, heartbeat: Heartbeat) -> None:
 
 @pytest.mark.parametrize("trouble", ["read only", "unforeseen"])
 async def test_a_heartbeat_outlives_every_error_and_logs_it(
-    runtime: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
+    runtime: Runtime, db: Connection, owner: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """A failover to a standby, and a statement that fails as nobody foresaw."""
     monkeypatch.setattr("messaging.outbox.heartbeat.BEAT_EVERY", 0.05)
@@ -184,14 +184,14 @@ async def test_a_heartbeat_outlives_every_error_and_logs_it(
             if trouble == "read only":
                 await (await heartbeat._connection.get()).execute("set default_transaction_read_only = on")
             else:
-                await db.execute("alter table dispatcher rename to lost")
+                await owner.execute("alter table dispatcher rename to lost")
 
             async def met() -> bool:
                 return any("server is away" in line["event"] or "refuses" in line["event"] for line in logs)
 
             await until(met)
             if trouble == "unforeseen":
-                await db.execute("alter table lost rename to dispatcher")
+                await owner.execute("alter table lost rename to dispatcher")
             await beats(db, heartbeat)
             assert heartbeat.is_sure
 
@@ -210,7 +210,7 @@ async def test_an_ended_heartbeat_begins_again_with_the_next_claim(runtime: Runt
 
 async def test_a_worker_has_a_heartbeat_without_messages(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "idle")
-    async with heartbeat.stay():
+    async with heartbeat.while_alive():
 
         async def is_there() -> bool:
             return heartbeat.dispatcher_id is not None
@@ -224,9 +224,9 @@ async def test_a_worker_has_a_heartbeat_without_messages(runtime: Runtime, db: C
 
 async def test_messages_that_could_not_be_handed_back_are_released(runtime: Runtime, db: Connection) -> None:
     heartbeat = Heartbeat(runtime, "one")
-    async with heartbeat.stay():
+    async with heartbeat.while_alive():
         first = await heartbeat.enter(db)
-        heartbeat.renounce()
+        heartbeat.give_up_claims()
         assert not heartbeat.holds(first)
         assert await heartbeat.enter(db) != first
 

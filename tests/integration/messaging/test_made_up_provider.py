@@ -27,6 +27,7 @@ from core.db import Connection
 from core.keyring import Keyring
 from core.runtime import Runtime
 from core.settings import ROOT, Settings
+from messaging.suppression import lift, suppress
 from tests.support.inbound_rows import PHONE, make_campaign
 from tests.support.outbox_rows import until
 
@@ -38,7 +39,7 @@ PIGEON_FROM = "+447480333333"
 
 
 @dataclass
-class Loft:
+class PigeonApi:
     """Pigeon's API: it takes texts, and keeps them."""
 
     texts: list[dict[str, Any]] = field(default_factory=list)
@@ -51,8 +52,8 @@ class Loft:
 
 
 @pytest.fixture
-async def loft() -> AsyncIterator[Loft]:
-    made = Loft()
+async def pigeon_api() -> AsyncIterator[PigeonApi]:
+    made = PigeonApi()
     app = web.Application()
     app.router.add_post("/texts", made.take)
     async with TestServer(app) as server:
@@ -61,9 +62,9 @@ async def loft() -> AsyncIterator[Loft]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of Muster's packages with the provider's folder and module put into it."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("copy")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["importlinter"]["root_packages"]
     for name in (*packages, "tools"):
@@ -83,12 +84,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment(house: Path, settings: Settings, loft: Loft, port: int) -> dict[str, str]:
+def environment(project_copy: Path, settings: Settings, pigeon_api: PigeonApi, port: int) -> dict[str, str]:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     own = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
     return own | {
-        "PYTHONPATH": str(house),
+        "PYTHONPATH": str(project_copy),
         "MUSTER_DATABASE_URL": settings.database_url,
         "MUSTER_REDIS_URL": settings.redis_url,
         "MUSTER_SECRET_KEY": SECRET,
@@ -97,18 +98,26 @@ def environment(house: Path, settings: Settings, loft: Loft, port: int) -> dict[
         "MUSTER_SMS_FROM": "+447480111111",
         "MUSTER_PIGEON_SECRET": PIGEON["X-Pigeon-Secret"],
         "MUSTER_PIGEON_SMS_FROM": PIGEON_FROM,
-        "MUSTER_PIGEON_BASE_URL": loft.url,
+        "MUSTER_PIGEON_BASE_URL": pigeon_api.url,
         "MUSTER_EMAIL_PROVIDER": "raven",
         "MUSTER_RAVEN_SECRET": RAVEN["X-Raven-Secret"],
     }
 
 
 @asynccontextmanager
-async def started(house: Path, variables: Mapping[str, str], *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(
+    project_copy: Path, variables: Mapping[str, str], *words: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process of the copy, until the block is left."""
-    with (house / "log").open("ab") as log:
+    with (project_copy / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, env=variables, cwd=house, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+            sys.executable,
+            *words,
+            env=variables,
+            cwd=project_copy,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
     try:
         yield process
@@ -118,12 +127,12 @@ async def started(house: Path, variables: Mapping[str, str], *words: str) -> Asy
         await asyncio.wait_for(process.wait(), 30)
 
 
-async def output(house: Path, variables: Mapping[str, str], *words: str) -> tuple[int | None, str]:
+async def output(project_copy: Path, variables: Mapping[str, str], *words: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *words,
         env=variables,
-        cwd=house,
+        cwd=project_copy,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -132,28 +141,28 @@ async def output(house: Path, variables: Mapping[str, str], *words: str) -> tupl
 
 
 async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_taken(
-    house: Path, runtime: Runtime, db: Connection, loft: Loft, unused_tcp_port: int
+    project_copy: Path, runtime: Runtime, db: Connection, owner: Connection, pigeon_api: PigeonApi, unused_tcp_port: int
 ) -> None:
     here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
     campaign = await make_campaign(here, db, now=datetime.now(UTC))
     recipient = await campaign.ask(sms=PHONE)
     email = (await campaign.ask(email="ann@example.org")).message_id
-    await db.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
+    await owner.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
     await db.execute("update message set variables = $1", {"first_name": "Ann"})
     later = await db.fetchval("select message_id from message where step_id = $1", campaign.later_id)
-    variables = environment(house, runtime.settings, loft, unused_tcp_port)
+    variables = environment(project_copy, runtime.settings, pigeon_api, unused_tcp_port)
     url = f"http://127.0.0.1:{unused_tcp_port}"
 
     async def state() -> str:
         return str(await db.fetchval("select state::text from message where message_id = $1", later))
 
     async def is_sent() -> bool:
-        assert web_server.returncode is None, (house / "log").read_text(encoding="utf-8")
-        assert worker.returncode is None, (house / "log").read_text(encoding="utf-8")
-        return bool(loft.texts) and await state() == "accepted"
+        assert web_server.returncode is None, (project_copy / "log").read_text(encoding="utf-8")
+        assert worker.returncode is None, (project_copy / "log").read_text(encoding="utf-8")
+        return bool(pigeon_api.texts) and await state() == "accepted"
 
     async def answers() -> bool:
-        assert web_server.returncode is None, (house / "log").read_text(encoding="utf-8")
+        assert web_server.returncode is None, (project_copy / "log").read_text(encoding="utf-8")
         try:
             async with http.get(f"{url}/healthz") as response:
                 return response.status == 200
@@ -175,11 +184,11 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
 
     async with (
         aiohttp.ClientSession() as http,
-        started(house, variables, "-m", "muster", "serve") as web_server,
-        started(house, variables, "-m", "muster", "worker") as worker,
+        started(project_copy, variables, "-m", "muster", "serve") as web_server,
+        started(project_copy, variables, "-m", "muster", "worker") as worker,
     ):
         await until(is_sent, seconds=60)
-        [text] = loft.texts
+        [text] = pigeon_api.texts
         assert (text["to"], text["from"]) == (PHONE, PIGEON_FROM)
         assert text["text"].startswith("Hi Ann, have you posted your ballot paper?")
         provider = await db.fetchrow("select provider, sent_from from message where message_id = $1", later)
@@ -206,26 +215,48 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
     assert await db.fetchval("select count(*) from inbound_log where processed_at is null") == 0
 
 
-async def test_its_settings_are_documented_hinted_at_and_refused_like_any(
-    house: Path, settings: Settings, loft: Loft, unused_tcp_port: int
+async def test_an_opt_out_that_it_reported_keeps_its_source_when_the_person_is_erased(
+    project_copy: Path, runtime: Runtime, db: Connection, pigeon_api: PigeonApi, unused_tcp_port: int
 ) -> None:
-    variables = environment(house, settings, loft, unused_tcp_port)
-    _, page = await output(house, variables, "-c", "from tools.settings_page import page; print(page())")
+    here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
+    campaign = await make_campaign(here, db, now=datetime.now(UTC))
+    await campaign.ask(sms=PHONE)
+    for source in ("pigeon", "raven", "letter from Ann Lee", "link"):
+        await suppress(db, channel="sms", address=PHONE, reason="opted_out", source=source)
+        await lift(db, channel="sms", address=PHONE, reason="opted_in", source=source)
+    variables = environment(project_copy, runtime.settings, pigeon_api, unused_tcp_port)
+    code, words = await output(project_copy, variables, "-m", "muster", "people", "erase", "P1", "--yes")
+    assert code == 0, words
+    sources = await db.fetch("select source from suppression_event where channel = 'sms' order by event_id")
+    assert [row["source"] for row in sources] == [
+        "pigeon", "pigeon", "raven", "raven", "erased", "erased", "link", "link"
+    ]  # fmt: skip
+
+
+async def test_its_settings_are_documented_hinted_at_and_refused_like_any(
+    project_copy: Path, settings: Settings, pigeon_api: PigeonApi, unused_tcp_port: int
+) -> None:
+    variables = environment(project_copy, settings, pigeon_api, unused_tcp_port)
+    _, page = await output(project_copy, variables, "-c", "from tools.settings_page import page; print(page())")
     assert "## Pigeon\n\n### `MUSTER_PIGEON_SECRET`\n\nPigeon's secret, which it and we send." in page
     assert "## Raven\n\n### `MUSTER_RAVEN_SECRET`" in page
-    _, hint = await output(house, variables | {"MUSTER_PIGEON_SECRT": "coo"}, "-m", "muster", "people", "count")
+    _, hint = await output(project_copy, variables | {"MUSTER_PIGEON_SECRT": "coo"}, "-m", "muster", "people", "count")
     assert "Did you mean MUSTER_PIGEON_SECRET?" in hint
-    refused = await output(house, variables | {"MUSTER_SMS_PROVIDERS": "raven"}, "-m", "muster", "people", "count")
+    refused = await output(
+        project_copy, variables | {"MUSTER_SMS_PROVIDERS": "raven"}, "-m", "muster", "people", "count"
+    )
     assert refused[0] == 1
     assert "MUSTER_SMS_PROVIDERS: raven is none of pigeon and twilio and vonage" in refused[1]
-    refused = await output(house, variables | {"MUSTER_EMAIL_PROVIDER": "rook"}, "-m", "muster", "people", "count")
+    refused = await output(
+        project_copy, variables | {"MUSTER_EMAIL_PROVIDER": "rook"}, "-m", "muster", "people", "count"
+    )
     assert "MUSTER_EMAIL_PROVIDER: rook is none of mailgun and postmark and raven and sendgrid and ses" in refused[1]
     signed = (
         "from messaging.channels.smtp.provider_headers import reference_header;"
         "from messaging.settings import load_settings;"
         "print(reference_header(load_settings())('b+1-abcdefgh@bounces.union.test'))"
     )
-    assert "X-Raven-Reference: 1-abcdefgh" in (await output(house, variables, "-c", signed))[1]
+    assert "X-Raven-Reference: 1-abcdefgh" in (await output(project_copy, variables, "-c", signed))[1]
     by_rank = "from messaging.channels.providers import PROVIDERS; from webhooks.retention import UNDATED;"
-    _, said = await output(house, variables, "-c", f"{by_rank} print(*PROVIDERS, *UNDATED[:3])")
+    _, said = await output(project_copy, variables, "-c", f"{by_rank} print(*PROVIDERS, *UNDATED[:3])")
     assert said.split() == ["pigeon", "twilio", "vonage", "twilio_status", "twilio_inbound", "vonage_status"]

@@ -1,6 +1,5 @@
 """`muster messages`, as people type it."""
 
-import subprocess
 from datetime import time
 from pathlib import Path
 
@@ -14,16 +13,11 @@ from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import SENTENCES, Reason, State
 from messaging.suppression import suppress
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, dispatcher, later, states
-from tests.support.receivers import environment
 
 ROOT = Path(__file__).parents[3]
-
-
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    return run_command(["messages", *words], environment(settings))
 
 
 async def test_why_prints_a_persons_history_in_words(settings: Settings, db: Connection) -> None:
@@ -32,21 +26,21 @@ async def test_why_prints_a_persons_history_in_words(settings: Settings, db: Con
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
 
-    shown = muster(settings, "why", "M-17")
+    shown = muster(settings, "messages", "why", "M-17")
     assert shown.returncode == 0, shown.stderr
     assert f"Message {only}: step 1, nudge, by sms to +447700900001 from {SMS_FROM}" in shown.stdout
     assert "suppressed: It was stopped. They asked not to receive these messages." in shown.stdout
     assert shown.stdout.index("It was queued.") < shown.stdout.rindex("It was stopped.")
 
-    (story,) = orjson.loads(muster(settings, "why", f"#{only}", "--json").stdout)
+    (story,) = orjson.loads(muster(settings, "messages", "why", f"#{only}", "--json").stdout)
     assert (story["state"], story["reason"]) == ("suppressed", "opted_out")
     assert [event["state"] for event in story["history"]] == ["queued", "suppressed"]
 
     for typed in ("99999999999999999999", "²", "#99999999999999999999"):
-        told = muster(settings, "why", typed)
+        told = muster(settings, "messages", "why", typed)
         assert (told.returncode, told.stdout) == (1, "")
         assert f"Error: Nobody has the number {typed}." in told.stderr
-    nobody = muster(settings, "why", "M-99")
+    nobody = muster(settings, "messages", "why", "M-99")
     assert nobody.returncode == 1
     assert "Nobody has the number M-99." in nobody.stderr
 
@@ -75,7 +69,7 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     await apply_receipts(db, [undelivered, undelivered])
     await apply_receipts(db, [Receipt(None, "SM1", State.DELIVERED, "twilio", "delivered", NOON)])
 
-    shown = muster(settings, "why", f"#{only}")
+    shown = muster(settings, "messages", "why", f"#{only}")
     assert shown.returncode == 0, shown.stderr
     lines = [line[35:] for line in shown.stdout.splitlines() if line.startswith("  2026-")]
     assert lines[:6] == [
@@ -105,15 +99,17 @@ async def test_unknown_outcomes_are_listed_and_decided(settings: Settings, db: C
     await db.execute("update message set state = 'ambiguous', reason = 'held' where message_id = $1", ids[0])
     await db.execute("update message set state = 'failed', reason = 'sender_refused' where message_id = $1", ids[1])
 
-    lines = muster(settings, "list", "--state", "ambiguous", "--state", "failed", "--json").stdout.splitlines()
+    lines = muster(
+        settings, "messages", "list", "--state", "ambiguous", "--state", "failed", "--json"
+    ).stdout.splitlines()
     assert [orjson.loads(line)["message_id"] for line in lines] == ids
-    assert "a member of staff has to decide" in muster(settings, "list", "--reason", "held").stdout
-    assert "no such messages" in muster(settings, "list", "--state", "read").stdout
+    assert "a member of staff has to decide" in muster(settings, "messages", "list", "--reason", "held").stdout
+    assert "no such messages" in muster(settings, "messages", "list", "--state", "read").stdout
 
-    assert "1 message taken for sent" in muster(settings, "settle", "--as", "sent").stdout
-    assert "1 message refused" in muster(settings, "resume", MAIL_FROM).stdout
+    assert "1 message taken for sent" in muster(settings, "messages", "settle", "--as", "sent").stdout
+    assert "1 message refused" in muster(settings, "messages", "resume", MAIL_FROM).stdout
     assert await states(db, step) == {"accepted": 1, "queued": 1}
 
-    wrong = muster(settings, "resume", "nobody@x.test")
+    wrong = muster(settings, "messages", "resume", "nobody@x.test")
     assert (wrong.returncode, "No messages are sent from nobody@x.test." in wrong.stderr) == (1, True)
-    assert muster(settings, "settle").returncode == 2
+    assert muster(settings, "messages", "settle").returncode == 2

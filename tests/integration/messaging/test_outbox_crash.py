@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.db.logins import Login, address_as
 from core.db.migrate import migrate
 from core.runtime import open_runtime
 from core.settings import Settings
@@ -48,10 +49,10 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
         "listen_addresses": "127.0.0.1",
         "port": str(unused_tcp_port),
     }
-    url = f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/muster"
+    url = f"postgresql://{Login.WORKER}@127.0.0.1:{unused_tcp_port}/muster"
     server = start_postgres(folder, **options)
     try:
-        await migrate(url)
+        await migrate(address_as(url, Login.OWNER))
         settings = Settings(
             _env_file=None, home=folder, database_url=url, redis_url=valkey.url,
             secret_key="a secret for tests only and long enough", email_from="Muster Union <ballot@union.test>",

@@ -12,6 +12,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
 from messaging.suppression import active_suppressions
+from muster.operator import operator
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, message, states
 
 NUMBER = "+447700900001"
@@ -122,7 +123,9 @@ async def test_filtering_networks_stop_the_sender_until_staff_resume_it(db: Conn
     assert alert.severity == "error"
     assert "10 of the last 30 messages" in alert.title
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", step.senders["sms"])
-    assert await resume_sender(db, step.senders["sms"], now=NOON) == 0  # what was filtered is not sent again
+    assert (
+        await resume_sender(db, step.senders["sms"], now=NOON, actor=operator("staff")) == 0
+    )  # what was filtered is not sent again
     assert await open_alerts(db) == []
     await apply_receipts(db, [receipt(State.UNDELIVERED, ids[10], None, reason=Reason.FILTERED)])
     assert await open_alerts(db) == []  # it counts anew

@@ -228,12 +228,12 @@ async def test_a_resumed_sender_tries_refused_messages_again(runtime: Runtime, d
     await db.execute("update message set state = 'failed', reason = 'invalid_number' where message_id = $1", ids[1])
     await db.execute("update step set state = 'finished'")
     await db.execute("update sender set paused_reason = 'refused' where channel = 'sms'")
-    assert await resume_by_address(db, "+447480111111", now=NOON) == 1
+    assert await resume_by_address(db, "+447480111111", now=NOON, actor=operator("staff")) == 1
     assert await states(db, step) == {"queued": 1, "failed": 1}
     assert await db.fetchval("select state from step") == "running"
     assert (await events(db, ids[0]))[-1] == ("queued", "staff", "sender_mended")
     with pytest.raises(NotFound, match="No messages are sent from"):
-        await resume_by_address(db, "+440000000000", now=NOON)
+        await resume_by_address(db, "+440000000000", now=NOON, actor=operator("staff"))
 
 
 async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itself(

@@ -23,6 +23,7 @@ from messaging.outbox.unknown_rate import MIN_UNKNOWN_TRIES, RECENT_TRIES, Unkno
 from messaging.states import OUR_FAULT, State
 from muster.operator import operator
 from tests.support.outbox_rows import NOON, SMS_FROM, Step, add_messages, add_step, events, later, message, states
+from tests.support.rows import row_of
 
 
 async def fill(
@@ -88,10 +89,10 @@ async def test_one_sender_is_not_measured_by_anothers_failures(db: Connection) -
     assert await stopped(db, good) is None
 
 
-async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection) -> None:
+async def test_a_look_reads_two_small_indexes_and_never_the_step(db: Connection, owner: Connection) -> None:
     step = await add_step(db)
     await fill(db, step, 20_000, "delivered", minutes=60)
-    await db.execute("analyze message")
+    await owner.execute("analyze message")
     rows = await db.fetch(
         "explain (analyze, costs off, timing off, buffers) " + SQL["list_refused"],
         [step.step_id], [*OUR_FAULT], MIN_REFUSALS, MIN_REFUSED_SHARE, RECENT_SECONDS, MAX_RECENT_TRIES,
@@ -143,15 +144,17 @@ async def refused(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def test_mending_opens_a_step_that_was_done(db: Connection) -> None:
     step, only = await refused(db)
-    assert await resume_sender(db, step.senders["sms"], now=NOON) == 1
+    assert await resume_sender(db, step.senders["sms"], now=NOON, actor=operator("staff")) == 1
     assert await db.fetchval("select state from step") == "running"
     assert (await events(db, only))[-1] == ("queued", "staff", "sender_mended")
+    done = await row_of(db, "select actor, action, subject, detail from audit_shown")
+    assert tuple(done) == ("staff", "sender.resumed", "sender +447480111111", {"messages": 1})
 
 
 async def test_mending_opens_it_as_paused_where_its_campaign_is_paused(db: Connection) -> None:
     step, _ = await refused(db)
     await pause_steps(db, step.campaign_id, "a look")
-    assert await resume_sender(db, step.senders["sms"], now=NOON) == 1
+    assert await resume_sender(db, step.senders["sms"], now=NOON, actor=operator("staff")) == 1
     assert await db.fetchval("select state from step") == "paused"
 
 
@@ -159,7 +162,7 @@ async def test_mending_sends_nothing_of_a_cancelled_campaign_nor_what_is_too_lat
     step, only = await refused(db)
     await cancel_steps(db, step.campaign_id)
     await refused(db, campaign_id=2, send_before=later(hours=-1))
-    assert await resume_sender(db, step.senders["sms"], now=NOON) == 0
+    assert await resume_sender(db, step.senders["sms"], now=NOON, actor=operator("staff")) == 0
     assert (await message(db, only))["state"] == "failed"
     assert await db.fetchval("select count(*) from step where state = 'running'") == 0
 
@@ -168,7 +171,7 @@ async def test_a_text_refused_by_receipt_is_tried_again_and_known_by_both_ids(db
     step = await add_step(db)
     (only,) = await fill(db, step, 1, "undelivered", reason="sender_refused")
     await db.execute("update message set provider_id = 'SM1', attempt = 1")
-    assert await resume_sender(db, step.senders["sms"], now=NOON) == 1
+    assert await resume_sender(db, step.senders["sms"], now=NOON, actor=operator("staff")) == 1
     row = await message(db, only)
     assert (row["state"], row["provider_id"], row["attempt"]) == ("queued", None, 2)
     await apply_receipts(db, [Receipt(None, "SM1", State.SENT, "twilio", None, NOON)])

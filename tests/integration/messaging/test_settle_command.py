@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
 from messaging.outbox.manual_review import alert_held, read_names
-from tests.integration.messaging.test_outbox_commands import muster
+from tests.support.command import muster
 from tests.support.outbox_rows import Step, add_messages, add_step, events, states
 
 
@@ -42,7 +42,7 @@ async def test_deciding_some_messages_leaves_the_rest_in_the_alert(
     assert await alert(db) == "4 messages may or may not have been sent, and wait for a decision."
     keyring = Keyring(settings.secret_key)
 
-    shown = muster(settings, "settle", "--as", "sent", f"#{ids[0]}")
+    shown = muster(settings, "messages", "settle", "--as", "sent", f"#{ids[0]}")
     assert shown.returncode == 0, shown.stderr
     assert f"m0.{step.step_id}@x.test" in shown.stdout
     assert f"m1.{step.step_id}@x.test" not in shown.stdout
@@ -55,7 +55,7 @@ async def test_deciding_some_messages_leaves_the_rest_in_the_alert(
         f"<{keyring.sign_id(ids[1], 'bounce')}@bounces.union.test>\n\nM2.{step.step_id}@x.test\n".lower()
         + f"{ids[0]}\nnobody@x.test\n"
     )
-    some = muster(settings, "settle", "--as", "unsent", "--file", str(log), "--actor", "ann")
+    some = muster(settings, "messages", "settle", "--as", "unsent", "--file", str(log), "--actor", "ann")
     assert some.returncode == 0, some.stderr
     assert f"Not held, so left unchanged: #{ids[0]}, nobody@x.test" in some.stdout
     assert some.stdout.endswith("2 messages to be sent again.\n")
@@ -63,29 +63,33 @@ async def test_deciding_some_messages_leaves_the_rest_in_the_alert(
     detail = await db.fetchval("select detail from message_event where message_id = $1 and source = 'staff'", ids[2])
     assert detail == {"by": "ann"}
 
-    rest = muster(settings, "settle", "--as", "sent", "--yes")
+    rest = muster(settings, "messages", "settle", "--as", "sent", "--yes")
     assert rest.stdout.endswith("1 message taken for sent.\n")
     assert await alert(db) is None
     assert (await events(db, ids[3]))[-1] == ("accepted", "staff", None)
-    assert "No message is held." in muster(settings, "settle", "--as", "sent").stdout
+    assert "No message is held." in muster(settings, "messages", "settle", "--as", "sent").stdout
 
 
 async def test_messages_are_chosen_by_step_channel_and_time(settings: Settings, db: Connection) -> None:
     first, _ = await held(db, 3)
     second, _ = await held(db, 3, position=2)
-    by_time = muster(settings, "settle", "--as", "sent", "--step", "2", "--after", "2026-11-20T09:01", "--before",
-                     "2026-11-20T09:02")  # fmt: skip
+    by_time = muster(
+        settings, "messages", "settle", "--as", "sent", "--step", "2", "--after", "2026-11-20T09:01",
+        "--before", "2026-11-20T09:02",
+    )  # fmt: skip
     assert by_time.stdout.endswith("1 message taken for sent.\n"), by_time.stderr
     assert (await states(db, first), await states(db, second)) == ({"ambiguous": 3}, {"accepted": 1, "ambiguous": 2})
-    assert "No message is held." in muster(settings, "settle", "--as", "sent", "--channel", "sms").stdout
-    assert muster(settings, "settle", "--as", "sent", "--step", "1").stdout.endswith("3 messages taken for sent.\n")
-    nobody = muster(settings, "settle", "--as", "sent", "--campaign", "none")
+    assert "No message is held." in muster(settings, "messages", "settle", "--as", "sent", "--channel", "sms").stdout
+    assert muster(settings, "messages", "settle", "--as", "sent", "--step", "1").stdout.endswith(
+        "3 messages taken for sent.\n"
+    )
+    nobody = muster(settings, "messages", "settle", "--as", "sent", "--campaign", "none")
     assert (nobody.returncode, "There is no campaign none." in nobody.stderr) == (1, True)
 
 
 async def test_many_messages_are_summed_by_step(settings: Settings, db: Connection) -> None:
     _, ids = await held(db, 30)
-    shown = muster(settings, "settle", "--as", "sent").stdout
+    shown = muster(settings, "messages", "settle", "--as", "sent").stdout
     assert f"#{ids[0]} … #{ids[-1]}" in shown
     assert shown.endswith("30 messages taken for sent.\n")
 
@@ -94,7 +98,7 @@ async def test_a_message_that_is_not_held_cannot_be_decided(settings: Settings, 
     step = await add_step(db)
     (only,) = await add_messages(db, step, "email", ["a@x.test"])
     await db.execute("update message set state = 'delivered'")
-    shown = muster(settings, "settle", "--as", "unsent", str(only), "--yes")
+    shown = muster(settings, "messages", "settle", "--as", "unsent", str(only), "--yes")
     assert (shown.returncode, "None of these messages is held." in shown.stderr) == (1, True)
     assert await states(db, step) == {"delivered": 1}
 

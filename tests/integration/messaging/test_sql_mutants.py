@@ -7,17 +7,17 @@ from core.db import Connection
 from tests.mutants.sql import MUTANTS, SqlMutant
 
 
-async def test_every_mutant_still_is_a_mistake_in_sql_that_runs(db: Connection) -> None:
+async def test_every_mutant_still_is_a_mistake_in_sql_that_runs(owner: Connection) -> None:
     broken: list[str] = []
     for mutant in MUTANTS:
         try:
             if mutant.file is not None:
-                await db.prepare(mutant.query())
+                await owner.prepare(mutant.query())
             else:
-                trial = db.transaction()  # rolled back, as several mutants are of one function
+                trial = owner.transaction()  # rolled back, as several mutants are of one function
                 await trial.start()
                 try:
-                    await db.execute(await mutant.function(db))
+                    await owner.execute(await mutant.function(owner))
                 finally:
                     await trial.rollback()
         except (ValueError, asyncpg.PostgresError) as error:

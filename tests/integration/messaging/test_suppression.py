@@ -3,7 +3,7 @@
 import pytest
 
 from core.db import Connection
-from messaging.goals import meet, reopen
+from messaging.goals import meet_goal, reopen
 from messaging.suppression import active_suppressions, lift, suppress
 from tests.support.outbox_rows import add_messages, add_step, events, message, states
 
@@ -113,10 +113,10 @@ async def test_meeting_a_goal_withdraws_every_nudge_for_it(db: Connection) -> No
     elsewhere = await add_step(db, campaign_id=2)
     for step in (first, second, elsewhere):
         await add_messages(db, step, "sms", [ANN, BOB])
-    assert await meet(db, first.goal_id, 1, source="link") == 2
+    assert await meet_goal(db, first.goal_id, 1, source="link") == 2
     assert await states(db, first) == {"cancelled": 1, "queued": 1}
     assert await states(db, second) == {"cancelled": 1, "queued": 1}
     assert await states(db, elsewhere) == {"queued": 2}
-    assert await meet(db, first.goal_id, 1, source="rep") == 0
+    assert await meet_goal(db, first.goal_id, 1, source="rep") == 0
     assert await reopen(db, first.goal_id, 1)
     assert not await reopen(db, first.goal_id, 1)

@@ -10,11 +10,11 @@ from typing import Any, Final
 import pytest
 
 from core.alerts import open_alerts
-from core.credentials import MASK
 from core.db import Connection
 from core.errors import InputError, SettingsError
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
+from core.sign_in_links import MASK
 from messaging.channels.channel import OutboundMessage, Retry, SendResult, Trace
 from messaging.outbox.concealment import Contents
 from messaging.outbox.dispatcher import Dispatcher
@@ -323,7 +323,7 @@ async def test_due_ones_go_before_everything_that_is_queued(runtime: Runtime, sa
         step = await add_step(db, secret=runtime.keyring.current, priority=32_000)
         await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(total)])
     async with open_dispatcher(runtime) as dispatcher:
-        running = asyncio.create_task(dispatcher.run(until_idle=True))
+        running = asyncio.create_task(dispatcher.run(until_idle=False))
         places = []
         for n in range(10):
 
@@ -339,6 +339,12 @@ async def test_due_ones_go_before_everything_that_is_queued(runtime: Runtime, sa
                 return any(address in mail.recipients for mail in sandbox.mailbox)
 
             await until(there)
+
+        async def all_sent() -> bool:
+            return len(sandbox.mailbox) == total + 10
+
+        await until(all_sent, seconds=120)
+        dispatcher.stop()
         await running
     order = [mail.recipients[0] for mail in sandbox.mailbox]
     assert len(order) == total + 10

@@ -27,7 +27,6 @@ from muster import erasure
 from muster.metrics import MESSAGES_BY_STATE
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.known_person import MAILBOX, NUMBER, fill
 from tests.support.outbox_rows import (
@@ -43,6 +42,7 @@ from tests.support.outbox_rows import (
     until,
     with_sandbox,
 )
+from tests.support.traces import found_in
 from webhooks.members.page_views import PageViews
 
 OLD = datetime(2026, 3, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from core.audit import AuditAction, record, seal
 from core.db import Connection
 from core.settings import Settings
 from muster.operator import operator
-from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.command import run_commands
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def recorded(db: Connection) -> None:
 
 @pytest.mark.usefixtures("recorded")
 def test_who_did_what_is_found_by_name_action_and_subject(settings: Settings) -> None:
-    everything, olgas, kind, one, page = muster(
+    everything, olgas, kind, one, page = run_commands(
         settings, "audit list", "audit list --by olga --json", "audit list --action campaign --json",
         "audit list --on 'campaign 1' --json", "audit list --limit 1 --before 2 --json",
     )  # fmt: skip
@@ -40,7 +40,7 @@ def test_who_did_what_is_found_by_name_action_and_subject(settings: Settings) ->
 def test_what_cannot_be_meant_is_refused_in_words(settings: Settings, tmp_path: Path) -> None:
     no_head = tmp_path / "head.json"
     no_head.write_text("[]")
-    action, head, as_member, as_muster, actions = muster(
+    action, head, as_member, as_muster, actions = run_commands(
         settings, "audit list --action xyz", f"audit verify --head {no_head}", "people find ann --actor member",
         "people find ann --actor Muster", "audit actions",
     )  # fmt: skip
@@ -54,16 +54,16 @@ def test_what_cannot_be_meant_is_refused_in_words(settings: Settings, tmp_path: 
 
 @pytest.mark.usefixtures("recorded")
 async def test_a_head_that_was_kept_shows_later_what_the_owner_changed(
-    settings: Settings, db: Connection, tmp_path: Path
+    settings: Settings, superuser: Connection, tmp_path: Path
 ) -> None:
     kept = tmp_path / "head.json"
-    written, again, fits = muster(
+    written, again, fits = run_commands(
         settings, f"audit head --out {kept}", f"audit head --out {kept}", f"audit verify --head {kept}"
     )
     assert (written.code, orjson.loads(kept.read_bytes())["rows"]) == (0, 4)
     assert (again.code, "exists" in again.err) == (1, True), "no head that was kept is lost"
     assert (fits.code, "Everything fits." in fits.out) == (0, True)
-    await db.execute("set session_replication_role = replica; update audit set actor = 'ada' where audit_id = 1")
-    [changed] = muster(settings, f"audit verify --head {kept}")
+    await superuser.execute("set session_replication_role = replica; update audit set actor = 'ada' where audit_id = 1")
+    [changed] = run_commands(settings, f"audit verify --head {kept}")
     assert changed.code == 1
     assert "does not fit" in changed.err

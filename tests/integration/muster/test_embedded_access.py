@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +22,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from core.db.logins import Login, address_as
 from core.db.migrate import migrate
+from core.errors import Conflict
 from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.embedded.removal import erase
-from muster.embedded.roles import APPLICATION, OWNER
+from muster.embedded.roles import Roles
 from muster.embedded.valkey import start_valkey
 
 AS_ROOT = os.geteuid() == 0
@@ -88,8 +93,8 @@ def psql(servers_url: str, role: str, user: str | None) -> subprocess.CompletedP
 
 
 def test_the_working_role_owns_nothing_and_is_no_superuser(servers: Servers) -> None:
-    assert ask(servers.database_url, "select current_user::text") == APPLICATION
-    assert ask(servers.owner_url, "select current_user::text") == OWNER
+    assert ask(servers.database_url, "select current_user::text") == Login.WORKER
+    assert ask(servers.owner_url, "select current_user::text") == Login.OWNER
     powers = (
         "select rolsuper or rolcreatedb or rolcreaterole or rolbypassrls from pg_roles where rolname = current_user"
     )
@@ -114,11 +119,53 @@ def test_the_working_role_owns_nothing_and_is_no_superuser(servers: Servers) -> 
         "create temp table audit (n integer)",
         "set role muster_owner",
         "set role postgres",
+        "set role muster_staff",
         "create role another superuser",
         "delete from pg_authid",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             ask(servers.database_url, forbidden)
+
+
+def test_the_five_logins_are_there_and_can_do_no_more_than_they_were_granted(servers: Servers) -> None:
+    harmless = (
+        "select array_agg(rolname::text order by rolname) from pg_roles where rolcanlogin and not (rolsuper"
+        " or rolinherit or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls)"
+        " and not exists (select from pg_auth_members where member = pg_roles.oid)"
+    )
+    assert ask(servers.owner_url, harmless) == sorted(Login)
+    for login in (Login.STAFF, Login.STAFF_ALL, Login.REPORTS):
+        url = address_as(servers.database_url, login)
+        assert ask(url, "select session_user::text") == login
+        may_call = (
+            "select array_agg(proname::text order by proname) from pg_proc"
+            " where prosecdef and has_function_privilege(oid, 'execute')"
+        )
+        assert ask(url, may_call) == (None if login is Login.REPORTS else ["find_people", "signed_scope"])
+        for forbidden in ("select make_archive_year(2025)", "create table mine (n integer)", "set role muster_worker"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                ask(url, forbidden)
+
+
+def test_servers_that_an_earlier_version_started_are_not_used(home: Path, tmp_path: Path) -> None:
+    home.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "sock"))
+        daemon.listen()
+        (home / "daemon.json").write_text(json.dumps({"pid": 1, "socket": str(tmp_path / "sock"), "folders": []}))
+        urls = {"database_url": "postgresql://muster@/muster?host=/x", "owner_url": "x", "redis_url": "x"}
+
+        def answer() -> None:
+            line, _ = daemon.accept()
+            with line:
+                line.sendall(json.dumps(urls).encode() + b"\n")
+                line.recv(1)
+
+        told = threading.Thread(target=answer)
+        told.start()
+        with pytest.raises(Conflict, match=r"started by an earlier version.*Stop its processes"):
+            connect_to_servers(home)
+        told.join()
 
 
 def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Servers) -> None:
@@ -146,7 +193,7 @@ def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Server
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
 @pytest.mark.parametrize("user", ["nobody", "daemon"])
 def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user: str) -> None:
-    for role in ("muster", "muster_owner", "postgres", "nobody"):
+    for role in (*Login, "postgres", "nobody"):
         tried = psql(servers.database_url, role, user)
         assert tried.returncode != 0, role
         assert "Peer authentication failed" in tried.stderr or "Permission denied" in tried.stderr, tried.stderr
@@ -154,7 +201,7 @@ def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user
         assert (shared / file).is_file()
         shown = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
         assert shown.returncode != 0, file
-    assert psql(servers.database_url, "muster", None).stdout == "1\n"
+    assert psql(servers.database_url, Login.WORKER, None).stdout == "1\n"
 
 
 def test_no_other_user_reads_the_home(shared: Path, servers: Servers) -> None:
@@ -244,7 +291,7 @@ def start_as_before(home: Path) -> Postgres:
     while run("pg_isready", "-h", str(place))[0] != 0:
         assert time.monotonic() < deadline, "it did not start"
         time.sleep(0.05)
-    server = Postgres(process, place, data)
+    server = Postgres(process, place, data, Roles(programs / "psql", place, 5432))
     if makes:
         ask(server.url("postgres", role="muster"), "create database muster", "select 1")
     return server
@@ -292,7 +339,7 @@ def test_a_home_from_before_the_first_release_is_refused_by_whatever_starts_it(h
         " where relkind = 'r' and relowner = 'muster_owner'::regrole"
     )
     assert ask(servers.owner_url, tables) == ["person", "schema_migrations"]
-    assert ask(servers.database_url, "select external_id from person") == "100001"
+    assert ask(servers.owner_url, "select external_id from person") == "100001"
     servers.close_and_wait()
 
 

@@ -21,7 +21,7 @@ import redis
 
 from core.errors import Conflict, SettingsError
 from muster.embedded.client import Servers, connect_to_servers
-from muster.embedded.daemon import GRACE
+from muster.embedded.daemon import GRACE_SECONDS
 from muster.embedded.postgres import data_folder
 from muster.embedded.removal import erase
 
@@ -114,7 +114,7 @@ def test_servers_start_on_first_use_stop_after_the_last_and_keep_the_data(own_ho
     servers = [postmaster(own_home), valkey(own_home)]
     assert daemon is not None
     first.close()
-    until(lambda: not runs(daemon), GRACE + 20)
+    until(lambda: not runs(daemon), GRACE_SECONDS + 20)
     assert not any(runs(pid) for pid in servers)
     assert not (data_folder(own_home) / "postmaster.pid").exists(), "it was not stopped in order"
 
@@ -145,7 +145,7 @@ def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
     assert daemon is not None
     other.kill()
     other.communicate()
-    until(lambda: not runs(daemon), GRACE + 20)
+    until(lambda: not runs(daemon), GRACE_SECONDS + 20)
 
 
 def test_servers_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
@@ -202,7 +202,7 @@ def test_erasing_a_home_is_refused_while_in_use_and_leaves_nothing(own_home: Pat
     data, daemon = data_folder(home), daemon_of(home)
     assert daemon is not None
     with pytest.raises(Conflict, match="in use"):
-        erase(home, patience=0.2)
+        erase(home, stop_timeout=0.2)
     assert ask(servers, "select 1") == 1
     os.kill(daemon, signal.SIGKILL)
     until(lambda: not runs(daemon))
@@ -320,7 +320,7 @@ def test_servers_work_in_a_folder_too_deep_for_a_socket() -> None:
     assert ask(servers, "select 1") == 1
     assert (home / "postgres").stat().st_uid == nobody.pw_uid
     servers.close()
-    assert daemon.wait(GRACE + 20) == 0
+    assert daemon.wait(GRACE_SECONDS + 20) == 0
     shutil.rmtree(top)
 
 

@@ -12,12 +12,13 @@ from campaigns.date_changes import follow_dates
 from core.runtime import Runtime
 from muster import erasure
 from muster.operator import operator
-from tests.support.appointments import Clock, add_visit, launched, loader, rows
-from tests.support.electorate import at_noon, connected
+from tests.support.appointments import add_visit, launched, loader, rows
+from tests.support.clocks import FixedClock
+from tests.support.electorate import NOW, at_noon, connected
 
 
 async def test_a_dated_message_of_somebody_erased_gets_no_address_again(runtime: Runtime, tmp_path: Path) -> None:
-    muster = replace(at_noon(runtime), clock=Clock())
+    muster = replace(at_noon(runtime), clock=FixedClock(NOW))
     async with connected(muster) as db:
         await add_visit(db)
     await loader(muster, tmp_path)(

@@ -16,9 +16,9 @@ from messaging.outbox.dispatcher import Dispatcher
 from muster import erasure
 from muster.jobs import Jobs
 from muster.operator import operator
-from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import NOW, add_person
 from tests.support.outbox_rows import add_messages, add_step, message
+from tests.support.traces import found_in
 from webhooks.inbound_log.inbound_log import process
 from webhooks.members.page_views import PageViews
 from webhooks.sms import twilio, vonage
@@ -102,13 +102,13 @@ async def test_a_deleted_archive_year_does_not_stop_the_tidying(runtime: Runtime
     assert await found_in(db, WORDS) == set(), "what is still there is gone through as before"
 
 
-async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection) -> None:
+async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection, owner: Connection) -> None:
     await receipt(db, "SM9", "delivered", None)
     await db.execute(
         "update inbound_log set state = 'done', processed_at = received_at - interval '1 year',"
         " received_at = received_at - interval '1 year'"
     )
-    await db.execute("alter table erased_subject rename to away")
+    await owner.execute("alter table erased_subject rename to away")
     async with open_outbound_http(()) as outside:
         jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
         with pytest.raises(asyncpg.UndefinedTableError):

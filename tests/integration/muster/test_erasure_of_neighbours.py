@@ -20,9 +20,9 @@ from muster.operator import operator
 from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
 from people.returning import lift_erased
-from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NEAR_MAILBOX, NEAR_PHONE, NUMBER, PHONE, REP, fill
+from tests.support.traces import found_in
 from webhooks.inbound_log.inbound_log import process
 from webhooks.sms import twilio
 from webhooks.sms.twilio_texts import INBOUND

@@ -18,6 +18,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from core.db.logins import Login, address_as
 from core.db.migrate import migrate
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
@@ -25,8 +26,8 @@ from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.postmaster import MailConditions
-from tests.integration.muster.test_worker import NOWHERE, working
 from tests.support.outbox_rows import add_messages, add_step, until
+from tests.support.running_worker import NOWHERE, working
 
 SECRET = "a secret for tests only and long enough"
 AT_THE_END = {
@@ -90,10 +91,10 @@ async def test_an_outage_of_postgresql_is_two_lines_in_each_process(
         "let_in": ["host all all 127.0.0.1/32 trust"], "fsync": "off", "listen_addresses": "127.0.0.1",
         "port": str(port),
     }  # fmt: skip
-    url, base = f"postgresql://postgres@127.0.0.1:{port}/muster", f"http://127.0.0.1:{web_port}"
+    url, base = f"postgresql://{Login.WORKER}@127.0.0.1:{port}/muster", f"http://127.0.0.1:{web_port}"
     server = await asyncio.to_thread(start_postgres, folder, **options)
     try:
-        await migrate(url)
+        await migrate(address_as(url, Login.OWNER))
         async with open_sandbox(SandboxConfig(mail=MailConditions(latency=0.3))) as sandbox:
             processes = Processes(folder, _environment(url, valkey.url, base, sandbox))
             await _queue(url, valkey.url, 500)

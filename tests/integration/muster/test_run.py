@@ -24,7 +24,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import Settings
-from muster.cli.user import _sandbox_page
+from muster.cli.user_messages import sandbox_page
 from muster.embedded.running import only_run, sandbox_at, served_at
 from muster.embedded.valkey import Valkey
 from muster.run import SandboxPorts, _Start
@@ -153,15 +153,24 @@ def test_every_service_listens_at_its_printed_address(up: Up) -> None:
 
 def test_other_commands_work_beside_muster_run(up: Up) -> None:
     assert muster(up.home, "migrate").returncode == 0
-    added = muster(up.home, "user", "add", "ada@union.example.com")
+    added = muster(up.home, "user", "add", "ada@union.example.com", "--role", "viewer")
     assert added.returncode == 0, added.stderr
     web = up.address("Health").removesuffix("/readyz")
     assert added.stdout.startswith(f"{web}/console/sign-in/"), "the link must lead to where it really listens"
     assert get(added.stdout.strip())[0] == 200
 
 
+def test_the_account_of_a_trial_is_no_administrator_to_count_on(up: Up) -> None:
+    assert "/console/sign-in/" in up.address("Staff console")
+    first = muster(up.home, "user", "add", "first@union.example.com")
+    assert first.returncode == 0, first.stderr
+    last = muster(up.home, "user", "disable", "first@union.example.com")
+    assert last.returncode == 1
+    assert "administrator" in last.stderr
+
+
 def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
-    sent = muster(up.home, "user", "add", "bob@union.example.com", "--send")
+    sent = muster(up.home, "user", "add", "bob@union.example.com", "--role", "viewer", "--send")
     assert sent.returncode == 0, sent.stderr
     sandbox = up.address("Sandbox")
     assert f"it goes to the sandbox: {sandbox}" in sent.stdout
@@ -174,7 +183,7 @@ def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
 
 def test_without_a_sandbox_that_is_up_nobody_is_added_for_a_mail_that_cannot_go(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="that is not up"):
-        _sandbox_page(Settings(home=tmp_path), "email")
+        sandbox_page(Settings(home=tmp_path), "email", way_out="leave out --send")
     with only_run(tmp_path) as running:
         running.serves_at("http://127.0.0.1:8000", 8000)
         assert sandbox_at(tmp_path) is None, "texts or emails really go out"
@@ -301,7 +310,13 @@ def test_on_servers_of_ones_own_it_starts_none_and_leaves_them_alone(database_ur
         MUSTER_PUBLIC_URL="https://vote.example.org",
     )
     assert get(running.address("Health"))[0] == 200
-    assert running.address("Staff console").startswith("https://vote.example.org/console/sign-in/")
+    assert running.address("Staff console") == "https://vote.example.org/console/", "its output may end up in logs"
+    assert "muster user add EMAIL" in running.said
+    users = muster(
+        home, "user", "list", MUSTER_DATABASE_URL=database_url, MUSTER_REDIS_URL=valkey.url,
+        MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn", MUSTER_PUBLIC_URL="https://vote.example.org",
+    )  # fmt: skip
+    assert (users.returncode, "staff@localhost" in users.stdout) == (0, False), users.stderr
     assert not (home / "daemon.json").exists()
     assert stop(running) == 0
     assert valkey.process.poll() is None
@@ -321,7 +336,7 @@ def test_own_servers_without_their_secrets_are_refused(database_url: str) -> Non
 def test_muster_run_stops_everything_and_keeps_the_data(number: signal.Signals) -> None:
     home = new_home()
     running = start(home)
-    assert muster(home, "user", "add", "ada@union.example.com").returncode == 0
+    assert muster(home, "user", "add", "ada@union.example.com", "--role", "viewer").returncode == 0
     running.process.send_signal(number)
     running.process.communicate(timeout=60)
     assert running.process.returncode == 0

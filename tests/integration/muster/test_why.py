@@ -12,7 +12,7 @@ from core.settings import Settings
 from messaging.outbox.concealment import Contents
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, send_to
-from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.command import run_commands
 from tests.support.electorate import NOW, add_ballot, add_person
 from tests.support.outbox_rows import add_messages, add_step
 
@@ -30,7 +30,7 @@ async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: 
     amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [f"+4477009001{n}" for n in range(30, 40)], first_person=amy)
-    zeros, long, shown, huge, near, bare, named = muster(
+    zeros, long, shown, huge, near, bare, named = run_commands(
         settings,
         f"messages why {ids[2]:07}", "messages why 00000000000000000000001", f"messages why {ids[-1] + 100}",
         f"messages why {'9' * 25}", "messages why 1006", f"messages why {ids[3]}", f"messages why '#{ids[3]}' --json",
@@ -53,7 +53,7 @@ async def test_a_recipient_is_found_by_any_notation_and_named(settings: Settings
         "insert into message (step_id, campaign_id, person_id, state, reason)"
         " select step_id, campaign_id, person_id + 1, 'skipped', 'shared_address' from message"
     )
-    spaced, told, listed, rows = muster(
+    spaced, told, listed, rows = run_commands(
         settings, "messages why 044 7700 900126", "messages why 07700900126 --json", "messages list",
         "messages list --json",
     )  # fmt: skip
@@ -90,7 +90,7 @@ async def test_planned_steps_and_steps_without_a_message_are_listed(settings: Se
     assert unreached.words.endswith(
         "As things stand now, they get nothing: There is no usable address on any channel of this step."
     )
-    (shown,) = muster(settings, "messages why M1")
+    (shown,) = run_commands(settings, "messages why M1")
     assert "No message: reminders, step 2, nudge\n  It is planned for " in shown.out
 
 
@@ -117,7 +117,7 @@ async def test_every_obstacle_to_a_step_is_named(db: Connection, state: str, bef
 
 
 def test_a_misspelt_reason_gets_a_suggestion(settings: Settings) -> None:
-    misspelt, strange = muster(settings, "messages list --reason hled", "messages list --reason xyz")
+    misspelt, strange = run_commands(settings, "messages list --reason hled", "messages list --reason xyz")
     assert (misspelt.code, strange.code) == (2, 2)
     assert "did you mean held?" in misspelt.err
     assert "it is one of" in strange.err
@@ -131,7 +131,7 @@ async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
         MessageKind.STAFF_REPLY, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
     )  # fmt: skip
     await send_to(db, asked, at=NOW)
-    why, rows, nobody = muster(
+    why, rows, nobody = run_commands(
         settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"
     )
     assert why.out.startswith("nobody in your people file\nMessage 1: a staff reply")

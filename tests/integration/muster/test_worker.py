@@ -9,7 +9,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,12 +24,11 @@ from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.schedule import CLAIM_SIZE
 from muster.operator import operator
-from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq, work
+from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.effort import effort_of_async
 from tests.support.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
-
-NOWHERE = "redis://127.0.0.1:1/0"
+from tests.support.running_worker import NOWHERE, working
 
 
 @pytest.fixture
@@ -57,25 +55,13 @@ async def launched(runtime: Runtime, people: int) -> None:
         unit = await add_unit(db, "Leeds")
         for n in range(people):
             await add_person(db, f"M{n}", unit=unit, email=f"m{n}@union.example.com")
-        await create_ballot(db, ballot_spec(**dates))
+        await create_ballot(db, ballot_spec(**dates), actor=operator("staff"))
     steps = [
         {"template": "ballot-reminder", "channels": ["email"]},
         {"template": "ballot-last-days", "channels": ["email"], "when": {"after": "3 days"}},
     ]
     campaign = await create_campaign(runtime, campaign_spec(steps=steps), operator("staff"))
     await launch(runtime, campaign.campaign_id, operator("staff"))
-
-
-@asynccontextmanager
-async def working(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker that is at work."""
-    stop = asyncio.Event()
-    worker = asyncio.create_task(work(runtime, stop))
-    try:
-        yield worker
-    finally:
-        stop.set()
-        await asyncio.wait_for(worker, 30)
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
@@ -116,7 +102,7 @@ async def test_moves_a_message_when_the_date_of_its_person_moves(muster: Runtime
     visit = (datetime.now(UTC) + timedelta(days=9)).replace(second=0, microsecond=0)
     async with connected(muster) as db:
         await add_person(db, "M1", email="m1@union.example.com", visit_at=f"{visit:%Y-%m-%dT%H:%MZ}")
-        await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"))
+        await create_ballot(db, ballot_spec(opens="2026-01-01", closes="2199-01-01"), actor=operator("staff"))
     when = {"before": "24 hours", "of": "visit_at"}
     steps = [{"template": "ballot-reminder", "channels": ["email"], "when": when}]
     campaign = await create_campaign(muster, campaign_spec(steps=steps), operator("staff"))

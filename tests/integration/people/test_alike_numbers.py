@@ -15,8 +15,7 @@ from muster.operator import operator
 from people.exports import export_people
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
-from tests.support.command import run_command
-from tests.support.receivers import environment
+from tests.support.command import muster
 
 KNOWN = "member_id,name,mobile\n0021006,Zoe Ash,07400 123801\n0021007,Yan Ash,07400 123802\nm45,Cy Lee,\n"
 SAVED = "member_id,name,mobile\n21006,Zoe Ashe,447400123801\n21007,Yan Ash,447400123802\nM45,Cy Lee,\n77,Di Fox,\n"
@@ -109,7 +108,7 @@ async def test_the_command_reports_alike_numbers(
     await load(pool, tmp_path, KNOWN)
     path = tmp_path / "saved.csv"
     path.write_text("member_id,name\n21006,Zoe Ash\n", encoding="utf-8")
-    done = run_command(["people", "import", str(path), *words], environment(settings))
+    done = muster(settings, "people", "import", str(path), *words)
     assert done.returncode == int(not words), "every row was left out"
     assert ("--alike same takes them" in done.stdout) == (not words)
     assert len(await numbers(pool)) == 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from core.settings import Settings
 from muster.operator import operator
 from people.lists.consents import FIELDS, ConsentDefaults, ConsentReport, export_consents, import_consents
 from people.lists.lists import open_list
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON
 from tests.support.rows import row_of
@@ -36,7 +34,7 @@ async def take_in(pool: Pool, folder: Path, text: str, otherwise: ConsentDefault
     return await import_consents(pool, path, otherwise, **options)
 
 
-async def stands(db: Connection) -> list[tuple[str, str, bool]]:
+async def present_consents(db: Connection) -> list[tuple[str, str, bool]]:
     rows = await db.fetch(
         "select p.external_id, c.channel, c.given from consent c join person p using (person_id) order by 1, 2"
     )
@@ -50,7 +48,9 @@ async def test_a_list_holds_purpose_place_wording_and_time_of_each_consent(
         await add_person(db, number)
     report = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n2,no,,,\n2,yes,sms,,2020-01-01\n")
     assert (report.rows, report.given, report.withdrawn, report.known) == (3, 2, 2, 0)
-    assert await stands(db) == [("1", "email", True), ("2", "email", False), ("2", "sms", False)], "the latest counts"
+    assert await present_consents(db) == [("1", "email", True), ("2", "email", False), ("2", "sms", False)], (
+        "the latest counts"
+    )
     row = await row_of(db, "select source, wording, recorder from consent_event order by event_id limit 1")
     assert tuple(row) == ("joining form 2024", "Tell me of campaigns.", "ada")
     again = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n")
@@ -61,7 +61,7 @@ async def test_a_dry_run_changes_nothing(pool: Pool, db: Connection, tmp_path: P
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", dry_run=True)
     assert (report.given, report.written) == (2, False)
-    assert await stands(db) == []
+    assert await present_consents(db) == []
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,6 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     assert await export_consents(pool, path, actor=operator("ada")) == 3
     report = await import_consents(pool, path, ConsentDefaults(), actor=operator("eve"), zone=LONDON, now=NOON)
     assert (report.rejected, report.known) == (0, 3)
-
-
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    return run_command(words, environment)
 
 
 async def test_the_commands_import_show_and_export(settings: Settings, db: Connection, tmp_path: Path) -> None:

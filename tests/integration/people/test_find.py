@@ -10,15 +10,17 @@ import pytest
 
 from ballots.claims import record_claim, retract_claim
 from campaigns.replies.answer_history import answers_by, answers_to
+from core.access import Scope, Sight
 from core.db import Connection
+from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import lift, suppress
-from people.search import search_people
-from tests.integration.campaigns.test_campaign_commands import muster as at_once
-from tests.support.command import run_command
+from people.search import find_people, search_people
+from tests.support.command import muster, run_commands
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NUMBER, PHONE, fill
 from tests.support.outbox_rows import add_messages, add_step
+from tests.support.scoped import scoped_pools
 
 
 async def members(db: Connection) -> None:
@@ -46,12 +48,53 @@ async def members(db: Connection) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("indexed", [True, False])
 async def test_a_person_is_found_by_any_part_of_their_data(
-    db: Connection, text: str, found: list[str], *, indexed: bool
+    db: Connection, owner: Connection, text: str, found: list[str], *, indexed: bool
 ) -> None:
     await members(db)
     if not indexed:
-        await db.execute("drop index person_search, address_search")
+        await owner.execute("drop index person_search, address_search")
     assert sorted(hit.external_id for hit in await search_people(db, text, region="GB")) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("jnoes", ["0001", "0002"]), ("Ahmad", ["0003"]), ("o'brian", ["0003"]), ("wynn joness", ["0001"]),
+        ("Amy Johnes", ["0002"]), ("xyzzy", []), ("07400 123450", []), ("amy@exmple.org", []),
+    ],
+)  # fmt: skip
+async def test_letters_that_are_wrong_are_forgiven_in_names_alone(db: Connection, text: str, found: list[str]) -> None:
+    await members(db)
+    assert sorted(hit.external_id for hit in await search_people(db, text, region="GB")) == found
+    threshold = "select coalesce(current_setting('pg_trgm.word_similarity_threshold', true), '0.6')"
+    assert await db.fetchval(threshold) == "0.6"
+
+
+async def test_staff_find_the_people_of_their_scope(runtime: Runtime, db: Connection) -> None:
+    await members(db)
+    leeds = await db.fetchval("select unit_id from unit where name = 'Leeds'")
+    york = await add_unit(db, "York")
+    await add_person(db, "Y001", unit=york, sms="+447400123458", email="sian@york.example", first_name="Siân")
+    await add_person(db, "Z001", sms="+447400123459", first_name="Siân")
+
+    async def found(text: str, people: Scope, contacts: Scope) -> dict[str, int]:
+        async with scoped_pools(runtime).within(Sight(people, contacts)) as scoped:
+            return {hit.external_id: len(hit.addresses) for hit in await find_people(scoped, text, region="GB")}
+
+    everywhere, nowhere = Scope(is_everywhere=True), Scope()
+    in_leeds, in_york = Scope(unit_ids=(leeds,)), Scope(unit_ids=(york,))
+    assert await found("sian", everywhere, everywhere) == {"0001": 2, "Y001": 2, "Z001": 1}
+    assert await found("sian", in_york, in_york) == {"Y001": 2}
+    assert await found("sain", in_leeds, in_leeds) == {"0001": 2}, "also where letters are wrong"
+    assert await found("sian", nowhere, nowhere) == {}
+    assert await found("sian", everywhere, in_york) == {"0001": 0, "Y001": 2, "Z001": 0}
+    # an address finds nobody where addresses are not seen
+    assert await found("sian@york.example", in_york, nowhere) == {}
+    assert await found("07400 123458", in_york, nowhere) == await found("123458", in_york, nowhere) == {}
+    assert await found("07400 123458", in_leeds, in_york) == {}
+    assert await found("07400 123458", in_york, in_york) == {"Y001": 2}
+    async with runtime.staff_all_pool.acquire() as raw:
+        assert await find_people(raw, "sian", region="GB") == [], "nobody said who looks"
 
 
 async def test_a_search_is_answered_by_its_indexes(db: Connection) -> None:
@@ -98,19 +141,6 @@ async def test_answers_are_listed_in_order_with_their_messages(db: Connection) -
     assert {answer.kind for answer in await answers_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
-def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    if stdin is not None:
-        return run_command(words, environment, stdin=stdin)
-    return run_command(words, environment, said=b"n\n")
-
-
 def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.CompletedProcess[str]:
     ours, theirs = os.openpty()
     os.write(ours, typed)
@@ -123,7 +153,7 @@ def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.C
 
 async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings, db: Connection) -> None:
     await members(db)
-    tried, found = at_once(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
+    tried, found = run_commands(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
     assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
     assert "nothing was changed" in tried.err
     assert "left" not in found.out
@@ -141,7 +171,7 @@ async def test_a_leaver_is_named_and_confirmed_in_a_terminal(settings: Settings,
 
 async def test_an_unknown_number_gets_near_misses(settings: Settings, db: Connection) -> None:
     await add_person(db, "0001040")
-    near, far, dated, ballots = at_once(
+    near, far, dated, ballots = run_commands(
         settings,
         "people leave 40 --yes",
         "people leave 777 --yes",
@@ -176,7 +206,7 @@ async def test_the_commands_find_and_show(settings: Settings, db: Connection) ->
     unknown = muster(settings, "messages", "why", "07400123437").stderr
     assert "Nobody has the number or the phone number 07400123437" in unknown
 
-    asked = muster(settings, "people", "erase", NUMBER)
+    asked = muster(settings, "people", "erase", NUMBER, said=b"n\n")
     assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)
     assert "Zebedee Quackenbush" in asked.stdout
     assert muster(settings, "people", "erase", NUMBER, "--yes", "--actor", "olga").returncode == 0

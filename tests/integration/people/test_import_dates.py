@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from muster.operator import operator
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from tests.support.appointments import add_visit
-from tests.support.command import run_command
+from tests.support.command import muster
 from tests.support.electorate import campaign_spec
 
 
@@ -33,13 +32,8 @@ def test_the_command_says_which_date_of_whom_cannot_be_read(settings: Settings, 
         "reference,mobile,appointment at\n"
         "P1,07700900001,25/11/2026 14:30\nP2,07700900002,next Tuesday\nP3,07700900003,\n"
     )
-    assert settings.database_url is not None
-    environment = {
-        **os.environ, "MUSTER_DATABASE_URL": settings.database_url, "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(), "MUSTER_PUBLIC_URL": settings.public_url,
-    }  # fmt: skip
     words = ["people", "import", "people.csv", "--problems", "bad.csv"]
-    done = run_command(words, environment, cwd=tmp_path)
+    done = muster(settings, *words, cwd=tmp_path)
     assert (done.returncode, "created 3" in done.stdout) == (0, True), done.stderr
     assert "line 3, P2, appointment at: “next Tuesday” cannot be read as a date (write 31/12/2026 14:30)" in done.stdout
     with (tmp_path / "bad.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -47,7 +41,7 @@ def test_the_command_says_which_date_of_whom_cannot_be_read(settings: Settings, 
     assert (row["line"], row["member_id"], row["column"], row["value"], row["code"]) == (
         "3", "P2", "appointment at", "next Tuesday", "unreadable_date",
     )  # fmt: skip
-    shown = run_command(["people", "show", "P2"], environment, cwd=tmp_path)
+    shown = muster(settings, "people", "show", "P2", cwd=tmp_path)
     assert "next Tuesday" in shown.stdout, "it stays as it is written"
 
 

@@ -13,8 +13,8 @@ from people.imports.imports import import_people
 from people.imports.report import ImportReport
 from people.lists.consents import ConsentDefaults, import_consents
 from people.lists.suppressions import import_suppressions
-from tests.integration.people.test_import import addresses, counts, load, person
 from tests.support.electorate import add_person
+from tests.support.member_files import addresses, counts, load, person
 from tests.support.office_files import rows_xml, write_xlsx
 from tests.support.outbox_rows import NOON
 

@@ -1,8 +1,6 @@
 """Members are found, counted, and written to a file that reads back as it was; also from the command line."""
 
 import csv
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,10 @@ from core.settings import Settings
 from muster.operator import operator
 from people.exports import export_people
 from people.imports.imports import import_people
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 from people.people import count_people, find_person
 from sandbox.demo.union import write_union
-from tests.integration.campaigns.test_campaign_commands import muster as at_once
-from tests.support.command import run_command
+from tests.support.command import muster, run_commands
 
 MEMBERS = (
     "member id,first name,surname,mobile,email,email 2,region,branch,workplace,language,Pay band,Grade\n"
@@ -93,12 +90,14 @@ async def test_an_export_imported_again_changes_nothing(pool: Pool, db: Connecti
     )
 
 
-async def test_an_export_makes_the_same_people_in_an_empty_database(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_an_export_makes_the_same_people_in_an_empty_database(
+    pool: Pool, db: Connection, owner: Connection, tmp_path: Path
+) -> None:
     union = write_union(tmp_path / "union.csv", members=500, branches=20)
     await import_people(pool, union.path, reserved=RESERVED, actor=operator("test"))
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
-    await db.execute("truncate person, unit, attribute restart identity cascade")
+    await owner.execute("truncate person, unit, attribute restart identity cascade")
     report = await import_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
     assert (report.created, report.problems) == (500, [])
     assert await snapshot(db) == before
@@ -107,7 +106,7 @@ async def test_an_export_makes_the_same_people_in_an_empty_database(pool: Pool, 
 async def test_attributes_with_misleading_labels_come_back_as_themselves(
     pool: Pool, db: Connection, tmp_path: Path
 ) -> None:
-    mapping = Mapping(attributes={"band": "Grade / band", "old_phone": "Phone"})
+    mapping = ColumnMapping(attributes={"band": "Grade / band", "old_phone": "Phone"})
     await load(pool, tmp_path, "id,Grade / band,Phone,№ 4\n1,AO,x,y\n", mapping=mapping)
     before = await snapshot(db)
     await export_people(pool, tmp_path / "out.csv", reserved=RESERVED, actor=operator("test"))
@@ -139,55 +138,44 @@ async def test_an_export_is_private_complete_or_not_there(pool: Pool, tmp_path: 
     assert names_in(tmp_path) == ["members.csv", "out.csv"]
 
 
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-    }
-    return run_command(["people", *words], environment)
-
-
 def test_the_commands_import_show_and_export(settings: Settings, tmp_path: Path) -> None:
     members, out, problems = tmp_path / "members.csv", tmp_path / "out.csv", tmp_path / "problems.csv"
     members.write_text(f"{MEMBERS},nobody,,,,,,,,,,\n", encoding="utf-8")
 
-    strict = muster(settings, "import", str(members), "--strict")
+    strict = muster(settings, "people", "import", str(members), "--strict")
     assert strict.returncode == 1
     assert "Nothing was imported" in strict.stderr
-    dry = muster(settings, "import", str(members), "--dry-run", "--json")
+    dry = muster(settings, "people", "import", str(members), "--dry-run", "--json")
     assert (dry.returncode, orjson.loads(dry.stdout)["written"]) == (0, False)
-    done = muster(settings, "import", str(members), "--json", "--actor", "amy", "--problems", str(problems))
+    done = muster(settings, "people", "import", str(members), "--json", "--actor", "amy", "--problems", str(problems))
     summary = orjson.loads(done.stdout)
     assert (done.returncode, summary["created"], summary["rejected"]) == (0, 3, 1)
     assert summary["problems"][0]["code"] == "no_external_id"
     assert "no_external_id" in problems.read_text(encoding="utf-8-sig")
     assert problems.stat().st_mode & 0o777 == 0o600, "it holds what members' cells hold"
-    words = muster(settings, "import", str(members)).stdout
+    words = muster(settings, "people", "import", str(members)).stdout
     assert "created 0 · updated 0 · unchanged 3 · rejected 1" in words
     assert "line 5, member id: There is no number or reference of a person." in words
 
-    assert orjson.loads(muster(settings, "show", "007", "--json").stdout)["last_name"] == "Ŵyn"
-    assert "+447700900001" in muster(settings, "show", "007").stdout
-    assert muster(settings, "show", "nobody").returncode == 1
-    counted = orjson.loads(muster(settings, "count", "--by", "branch", "--json").stdout)
+    assert orjson.loads(muster(settings, "people", "show", "007", "--json").stdout)["last_name"] == "Ŵyn"
+    assert "+447700900001" in muster(settings, "people", "show", "007").stdout
+    assert muster(settings, "people", "show", "nobody").returncode == 1
+    counted = orjson.loads(muster(settings, "people", "count", "--by", "branch", "--json").stdout)
     assert (counted["people"], counted["units"][0]["name"]) == (3, "Cardiff")
-    assert "Cardiff" in muster(settings, "count", "--by", "branch").stdout
-    assert muster(settings, "export", str(out)).returncode == 0
-    assert muster(settings, "export", str(out)).returncode == 1
-    assert muster(settings, "import", str(tmp_path / "none.csv")).stderr.startswith("Error: There is no file")
+    assert "Cardiff" in muster(settings, "people", "count", "--by", "branch").stdout
+    assert muster(settings, "people", "export", str(out)).returncode == 0
+    assert muster(settings, "people", "export", str(out)).returncode == 1
+    assert muster(settings, "people", "import", str(tmp_path / "none.csv")).stderr.startswith("Error: There is no file")
     nothing_good = tmp_path / "bad.csv"
     nothing_good.write_text("id\n1E+12\n")
-    assert muster(settings, "import", str(nothing_good)).returncode == 1
-    assert muster(settings, "import").returncode == 2
+    assert muster(settings, "people", "import", str(nothing_good)).returncode == 1
+    assert muster(settings, "people", "import").returncode == 2
 
 
 def test_the_commands_describe_a_file_and_a_member(settings: Settings, tmp_path: Path) -> None:
     members, problems = tmp_path / "members.csv", tmp_path / "problems.csv"
     members.write_text("member id,Pay band 2026,NI number,mobile\n1,AO,QQ1,07700900123\n2,EO,QQ2,020 7946 0991\n")
-    done, shown, ignored = at_once(
+    done, shown, ignored = run_commands(
         settings, f"people import {members} --ignore 'ni NUMBER' --problems {problems}", "people show 1",
         f"people import {members} --ignore nonesuch",
     )  # fmt: skip
@@ -204,11 +192,11 @@ def test_problems_are_written_with_what_the_cell_holds_and_whose_it_is(settings:
     map_file = tmp_path / "map.toml"
     map_file.write_text('[columns]\nphone = "=mobile"\n')
     options = ("--problems", str(problems), "--map", str(map_file), "--header-row", "2")
-    done = muster(settings, "import", str(members), *options)
+    done = muster(settings, "people", "import", str(members), *options)
     assert done.returncode == 0, done.stderr
     assert problems.read_text(encoding="utf-8-sig").splitlines() == [
         "line,member_id,column,value,code,problem",
         "3,'=1+1,'=mobile,020 7946 0991,landline,That is a landline; texts need a mobile number.",
     ]
-    refused = muster(settings, "import", str(members), "--problems", "/dev/null").stderr
+    refused = muster(settings, "people", "import", str(members), "--problems", "/dev/null").stderr
     assert "/dev/null is no file" in refused

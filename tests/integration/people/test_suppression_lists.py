@@ -18,7 +18,7 @@ from messaging.suppression import lift, suppress
 from muster.operator import operator
 from people.lists.suppression_lookup import find_suppression
 from people.lists.suppressions import SuppressionReport, export_suppressions, import_suppressions
-from tests.integration.campaigns.test_campaign_commands import muster as at_once
+from tests.support.command import run_commands
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, states
 from tests.support.rows import row_of
@@ -130,7 +130,7 @@ async def test_a_list_that_names_nobody_is_refused(pool: Pool, tmp_path: Path) -
     assert "“colour”" in str(refused.value)
 
 
-async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_path: Path) -> None:
+async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, owner: Connection, tmp_path: Path) -> None:
     ann = await add_person(db, "1001", sms=ANN)
     await suppress(db, channel="person", address=str(ann), reason="deceased", source="=staff")
     await suppress(db, channel="sms", address=BOB, reason="opted_out", source="sms_reply")
@@ -142,8 +142,8 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     assert "'=staff" in path.read_text(encoding="utf-8-sig")
     with pytest.raises(Conflict):
         await export_suppressions(pool, path, actor=operator("ada"))
-    await db.execute("truncate suppression; alter table suppression_event disable trigger all")
-    await db.execute("delete from suppression_event")
+    await owner.execute("truncate suppression; alter table suppression_event disable trigger user")
+    await owner.execute("delete from suppression_event")
     later = NOON + timedelta(days=3650)
     report = await import_suppressions(pool, path, actor=operator("ada"), region="GB", zone=LONDON, now=later)
     assert report.problems == []
@@ -151,7 +151,7 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
 
 
 async def test_fingerprints_hide_the_addresses_and_match_whom_the_receiver_knows(
-    pool: Pool, db: Connection, tmp_path: Path
+    pool: Pool, db: Connection, owner: Connection, tmp_path: Path
 ) -> None:
     for address in (ANN, BOB):
         await suppress(db, channel="sms", address=address, reason="opted_out", source="sms_reply")
@@ -161,7 +161,7 @@ async def test_fingerprints_hide_the_addresses_and_match_whom_the_receiver_knows
     assert ANN not in text
     hashes = {row["sha256"] for row in csv.DictReader(text.splitlines())}
     assert hashes == {hashlib.sha256(address.encode()).hexdigest() for address in (ANN, BOB)}
-    await db.execute("truncate suppression")
+    await owner.execute("truncate suppression")
     await add_person(db, "1", sms=ANN)
     later = NOON + timedelta(days=3650)
     report = await import_suppressions(pool, path, actor=operator("eve"), region="GB", zone=LONDON, now=later)
@@ -184,7 +184,7 @@ def test_a_row_that_is_left_out_though_it_names_somebody_fails_the_command(setti
     bored, dead = tmp_path / "bored.csv", tmp_path / "dead.csv"
     bored.write_text(f"phone,reason\n{ANN},stop\n{BOB},banana\n")
     dead.write_text(f"phone,reason\n{ANN},stop\n07400 12,stop\n")
-    still, taken = at_once(settings, f"suppression import {bored}", f"suppression import {dead}")
+    still, taken = run_commands(settings, f"suppression import {bored}", f"suppression import {dead}")
     assert (still.code, "1 row left out, and the people named there still get messages" in still.err) == (
         1,
         True,
@@ -196,7 +196,7 @@ async def test_suppressions_of_a_member_are_found_by_their_number(settings: Sett
     person = await add_person(db, "0001024", sms=ANN, email="ann@x.test")
     await suppress(db, channel="person", address=str(person), reason="do_not_contact", source="list")
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
-    shown, told = at_once(settings, "suppression show 0001024", "suppression show 0001024 --json")
+    shown, told = run_commands(settings, "suppression show 0001024", "suppression show 0001024 --json")
     assert "Nothing is sent to 0001024" in shown.out
     assert f"Nothing is sent to {ANN}. They asked not to receive these messages." in shown.out
     assert "ann@x.test is not suppressed." in shown.out

@@ -13,7 +13,7 @@ from core.settings import Settings
 from services.questions.phrases import folded
 from services.questions.questions import get_question
 from services.questions.responses import record_response
-from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.command import run_commands
 from tests.support.electorate import add_person, add_unit
 
 ROOT = Path(__file__).parents[3]
@@ -34,14 +34,14 @@ async def _answers(db: Connection) -> None:
 
 
 async def test_a_question_is_made_shown_and_listed(settings: Settings, db: Connection) -> None:
-    made, again = muster(settings, f"question create {FILE}", f"question create {FILE}")
+    made, again = run_commands(settings, f"question create {FILE}", f"question create {FILE}")
     assert (made.code, made.err) == (0, "")
     assert "How did we do when you visited us?" in made.out
     assert (again.code, again.out) == (1, "")
     assert "There is already a question visit-2026." in again.err
     await _answers(db)
 
-    shown, as_json, listed, unknown = muster(
+    shown, as_json, listed, unknown = run_commands(
         settings, "question show visit-2026 --by branch", "question show visit-2026 --by region --json",
         "question list", "question show visit",
     )  # fmt: skip
@@ -60,10 +60,10 @@ async def test_a_question_is_made_shown_and_listed(settings: Settings, db: Conne
 async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet(
     settings: Settings, db: Connection, tmp_path: Path
 ) -> None:
-    muster(settings, f"question create {FILE}")
+    run_commands(settings, f"question create {FILE}")
     await _answers(db)
     path = tmp_path / "answers.csv"
-    everybody, leeds, poor, wrong, written, twice = muster(
+    everybody, leeds, poor, wrong, written, twice = run_commands(
         settings, "question answers visit-2026 --json", "question answers visit-2026 --unit Leeds --comments --json",
         "question answers visit-2026 --answer poor", "question answers visit-2026 --answer voted",
         f"question answers visit-2026 --comments --csv {path} --actor olga",
@@ -88,10 +88,10 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
 
 
 async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Connection, tmp_path: Path) -> None:
-    muster(settings, f"question create {FILE}")
+    run_commands(settings, f"question create {FILE}")
     await _answers(db)
     path, twin = tmp_path / "answers.xlsx", tmp_path / "answers.csv"
-    written, twice, both, _ = muster(
+    written, twice, both, _ = run_commands(
         settings, f"question answers visit-2026 --xlsx {path} --json", f"question answers visit-2026 --xlsx {path}",
         f"question answers visit-2026 --xlsx {path} --csv {twin}", f"question answers visit-2026 --csv {twin}",
     )  # fmt: skip
@@ -107,7 +107,7 @@ async def test_answers_are_written_as_a_workbook_too(settings: Settings, db: Con
 
 
 async def test_questions_are_none_at_first(settings: Settings) -> None:
-    (listed,) = muster(settings, "question list")
+    (listed,) = run_commands(settings, "question list")
     assert "There is no question yet" in listed.out
 
 
@@ -123,7 +123,7 @@ async def test_no_answer_has_words_that_mean_anything_else(settings: Settings, t
         '[[question.answers]]\nname = "poor"\nlabel = "Poor"\ndigit = 2\n',
         encoding="utf-8",
     )
-    made, shown = muster(settings, f"question create {file}", "question show visit")
+    made, shown = run_commands(settings, f"question create {file}", "question show visit")
     assert (made.code, made.out) == (1, "")
     assert f"“{folded(label)}” (good) is read as" in made.err
     assert "There is no question visit" in shown.err

@@ -7,9 +7,6 @@ import json
 import os
 import pwd
 import re
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -19,42 +16,25 @@ from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
 from messaging.suppression import suppress
-from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from staff.sign_in import admit, link_works, use_link
-from tests.integration.muster.test_erasure import found_in
-from tests.support.command import run_command
+from staff.sessions import admit
+from staff.sign_in import link_works, use_link
+from tests.integration.staff.conftest import Muster
 from tests.support.outbox_rows import SMS_FROM, deliver, with_sandbox
-
-Muster = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    settings = {
-        "MUSTER_DATABASE_URL": database_url,
-        "MUSTER_REDIS_URL": valkey.url,
-        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
-        "MUSTER_PUBLIC_URL": "https://vote.example.org",
-        "MUSTER_ORGANISATION": "The Union",
-        "MUSTER_EMAIL_FROM": "The Union <ballot@union.test>",
-    }
-
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return run_command(["user", *words], rest | settings | more, cwd=tmp_path)
-
-    return run
+from tests.support.traces import found_in
 
 
 async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None:
     assert "muster user add" in user("list").stdout
+    assert user("add", "olga@union.example.com").returncode == 0
 
-    added = user("add", "Ada@Union.example.com", "--name", "Ada")
+    added = user("add", "Ada@Union.example.com", "--name", "Ada", "--role", "administrator")
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
-    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n"
+    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n", (
+        "two administrators"
+    )
     assert await link_works(db, token, now=system_clock())
 
     again = user("add", "ada@union.example.com")
@@ -69,22 +49,30 @@ async def test_an_account_signs_in_and_out(user: Muster, db: Connection) -> None
 
     assert user("enable", "ada@union.example.com").returncode == 0
     assert user("link", "ada@union.example.com").stdout.startswith("https://vote.example.org/console/sign-in/")
-    [ada] = json.loads(user("list", "--json").stdout)
+    ada, olga = json.loads(user("list", "--json").stdout)
     assert (ada["email"], ada["name"], ada["disabled_at"]) == ("ada@union.example.com", "Ada", None)
+    assert [grant["role"] for grant in olga["grants"]] == ["administrator"], "the first of all"
     me = pwd.getpwuid(os.getuid()).pw_name
     audit = await db.fetch("select actor, action, came_from from audit_shown order by audit_id")
     assert [row["action"] for row in audit] == [
-        "staff.added", "staff.link_made", "staff.disabled", "staff.enabled", "staff.link_made",
+        "staff.added", "grant.given", "staff.link_made", "staff.added", "grant.given", "staff.link_made",
+        "staff.disabled", "staff.enabled", "staff.link_made",
     ]  # fmt: skip
     assert {row["came_from"] for row in audit} == {me}
     assert {row["actor"] for row in audit} == {me}
 
 
 async def test_the_audit_names_the_actor_beside_the_system_user(user: Muster, db: Connection) -> None:
-    for words in (("add", "ada@union.example.com"), ("link",), ("sign-out",), ("disable",), ("enable",)):
+    for words in (
+        ("add", "ada@union.example.com", "--role", "rep"),
+        ("link",),
+        ("sign-out",),
+        ("disable",),
+        ("enable",),
+    ):
         assert user(*words, *(["ada@union.example.com"] if len(words) == 1 else []), "--actor", "Grace").returncode == 0
     audit = await db.fetch("select actor, came_from from audit_shown")
-    assert len(audit) == 6
+    assert len(audit) == 7
     assert {row["actor"] for row in audit} == {"Grace"}
     assert {row["came_from"] for row in audit} == {pwd.getpwuid(os.getuid()).pw_name}
 
@@ -166,7 +154,7 @@ async def send(settings: Settings, sandbox: Sandbox) -> None:
 async def test_without_a_relay_no_link_is_made_and_nobody_added(user: Muster, db: Connection) -> None:
     user("add", "ada@union.example.com")
     await db.execute("delete from sign_in")
-    for words in (("link", "ada@union.example.com"), ("add", "eve@union.example.com")):
+    for words in (("link", "ada@union.example.com"), ("add", "eve@union.example.com", "--role", "viewer")):
         failed = user(*words, "--send")
         assert (failed.returncode, failed.stdout) == (1, "")
         assert "No mail relay is set up" in failed.stderr

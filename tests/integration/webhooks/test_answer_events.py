@@ -6,10 +6,10 @@ import orjson
 
 from core.db import Connection
 from services.questions.responses import SQL, record_response, retract_response
-from tests.integration.webhooks.test_event_log import RECEIVER, events
 from tests.support.electorate import NOW, add_person
 from tests.support.questions import add_question
 from tests.support.receivers import WebhookWorker
+from tests.support.webhook_events import RECEIVER, events
 from webhooks.subscriptions.payload import WebhookEvent, bodies
 
 
@@ -24,7 +24,7 @@ async def test_answers_are_told_and_what_is_taken_back(worker: WebhookWorker, db
         for answer, comment in (("good", ""), ("poor", "waited two hours"), (None, "and the lift is broken"))
     ]  # fmt: skip
     await retract_response(db, responses[1], recorder="member", source="link")
-    await worker.notice()
+    await worker.record_new_events()
 
     events_seen = await events(db)
     assert [(kind, data["answer"], data["low"], data["present"], data["retracts"]) for kind, data in events_seen] == [
@@ -39,7 +39,7 @@ async def test_answers_are_told_and_what_is_taken_back(worker: WebhookWorker, db
 
     moved = (question.question_id, person, 1, NOW, NOW)
     await db.execute(SQL["add_date_change"], *moved)
-    await worker.notice()
+    await worker.record_new_events()
     (*_, (kind, data)) = await events(db)
     assert (kind, data["answer"], data["present"], data["source"]) == (
         "answer.date_changed",

@@ -32,6 +32,7 @@ from core.runtime import Runtime
 from muster.operator import operator
 from staff.sign_in import make_sign_in_link, use_link
 from tests.support.inbound_rows import COUNTED, serve
+from tests.support.staff_accounts import EVERYDAY_ROLE
 from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
@@ -94,7 +95,7 @@ class Site:
             name="Ada",
             by=operator("a test"),
             now=self.runtime.clock(),
-            create=True,
+            create_as=EVERYDAY_ROLE,
             minutes=15,
         )
         token = await use_link(self.db, link.rpartition("/")[2], now=self.runtime.clock(), replaces=None)

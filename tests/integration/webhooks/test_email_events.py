@@ -15,11 +15,11 @@ from core.db import Connection, open_pool
 from core.runtime import Runtime
 from messaging.outbox.bounces import BOUNCES_TO_SUPPRESS
 from messaging.outbox.history import history
+from tests.support.another_email import ANN, another_email
 from tests.support.email_events import NOW, Keys, World, open_world
 from tests.support.inbound_rows import Campaign, make_campaign, serve
 from webhooks import delete_stale_rows, process_inbound
 
-ANN = "ann@member.test"
 DELIVERED = [("sendgrid", "delivered"), ("mailgun", "delivered"), ("postmark", "delivery"), ("ses", "delivery")]
 SOFT = [("sendgrid", "bounce-full"), ("mailgun", "failed-full"), ("postmark", "bounce-soft"), ("ses", "bounce-full")]
 
@@ -192,7 +192,7 @@ async def test_soft_bounces_suppress_after_repeats_over_days_from_any_provider(
 ) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
     for day, (provider, name) in enumerate(SOFT[:BOUNCES_TO_SUPPRESS]):
-        message_id = await another(campaign, person, day)
+        message_id = await another_email(campaign, person, day)
         await two_days_pass(db)
         for _ in range(2):  # told twice, it counts once
             await world.tell(provider, name, message_id)
@@ -204,24 +204,9 @@ async def two_days_pass(db: Connection) -> None:
     await db.execute("update soft_bounce set at = at - interval '2 days'")  # the payloads tell a time of their own
 
 
-async def another(campaign: Campaign, person_id: int, position: int) -> int:
-    """One more email to Ann, of a step of its own."""
-    step = await campaign.db.fetchval(
-        "insert into step (campaign_id, position, template, content, purpose, channels, goal_id, state, secret)"
-        " select campaign_id, $2, template, content, purpose, channels, goal_id, state, secret from step"
-        " where step_id = $1 returning step_id", campaign.step_id, 10 + position,
-    )  # fmt: skip
-    message_id: int = await campaign.db.fetchval(
-        "insert into message (step_id, campaign_id, person_id, channel, address, sender_id, state, sent_at)"
-        " values ($1, $2, $3, 'email', $4, $5, 'sent', now()) returning message_id",
-        step, campaign.campaign_id, person_id, ANN, campaign.email_id,
-    )  # fmt: skip
-    return message_id
-
-
 async def test_many_soft_bounces_of_one_evening_prove_nothing(world: World, campaign: Campaign, db: Connection) -> None:
     person = (await campaign.ask(email="first@member.test")).person_id
-    ids = [await another(campaign, person, position) for position in range(BOUNCES_TO_SUPPRESS + 2)]
+    ids = [await another_email(campaign, person, position) for position in range(BOUNCES_TO_SUPPRESS + 2)]
     output = [json.loads(world.request("sendgrid", "bounce-full", message_id).body)[0] for message_id in ids]
     assert await world.post("sendgrid", world.sendgrid[1].sign(json.dumps(output).encode())) == 200  # many at once
     await process_inbound(world.runtime, 100)
@@ -235,8 +220,8 @@ async def test_a_delivery_clears_earlier_soft_bounces(world: World, campaign: Ca
     for day in range(BOUNCES_TO_SUPPRESS + 1):
         await two_days_pass(db)
         if day == 1:
-            await world.tell("sendgrid", "delivered", await another(campaign, person, 90))
-        await world.tell("sendgrid", "bounce-full", await another(campaign, person, day))
+            await world.tell("sendgrid", "delivered", await another_email(campaign, person, 90))
+        await world.tell("sendgrid", "bounce-full", await another_email(campaign, person, day))
     assert {reason for _, _, reason in await campaign.suppressed()} == {"soft_bounced"}
     assert await db.fetchval("select count(*) from soft_bounce where discounted_at is not null") == 1
     await delete_stale_rows(db, NOW, now=NOW + timedelta(days=60))

@@ -14,13 +14,13 @@ from structlog.testing import capture_logs
 from core.db import Connection
 from core.log_limit import LOG_LIMIT
 from core.runtime import Runtime
-from tests.integration.webhooks.test_email_inbound import Sent, begin, by_mailgun, by_postmark, post, reply_address
 from tests.support.email_events import NOW, SNS_HOST, Keys, Request, World, open_world, payload
 from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
+from tests.support.posted_mails import Sent, begin, by_mailgun, by_postmark, post, reply_address
 from webhooks import delete_stale_rows
 from webhooks.email.certificates import MAX_FETCHES
-from webhooks.email.uploads import IN_ALL, OF_A_NETWORK
+from webhooks.email.uploads import MAX_UPLOADS_IN_ALL, MAX_UPLOADS_PER_NETWORK
 
 MB = 1024 * 1024
 LARGEST = 3 * MB
@@ -86,12 +86,12 @@ async def send_most_of(world: World, where: str, size: int) -> tuple[asyncio.Str
 
 async def test_bytes_of_those_nobody_knows_are_bounded_by_network_and_in_all(world: World, campaign: Campaign) -> None:
     size = LARGEST - 64
-    held = [await send_most_of(world, "8.8.8.8", size) for _ in range(OF_A_NETWORK + 2)]
+    held = [await send_most_of(world, "8.8.8.8", size) for _ in range(MAX_UPLOADS_PER_NETWORK + 2)]
     for reader, _ in held[:2]:
         assert await answered(reader) == 503, "the oldest of that network had to make room"
     assert await signed_mail_gets_in(world, campaign, "8.8.8.8") == 200
-    held += [await send_most_of(world, f"20.0.{number}.1", size) for number in range(IN_ALL)]
-    for reader, _ in held[2 : 2 + OF_A_NETWORK]:
+    held += [await send_most_of(world, f"20.0.{number}.1", size) for number in range(MAX_UPLOADS_IN_ALL)]
+    for reader, _ in held[2 : 2 + MAX_UPLOADS_PER_NETWORK]:
         assert await answered(reader) == 503, "the oldest of all had to make room"
     assert await signed_mail_gets_in(world, campaign) == 200
     for _, writer in held:
@@ -99,7 +99,7 @@ async def test_bytes_of_those_nobody_knows_are_bounded_by_network_and_in_all(wor
 
 
 async def test_a_provider_known_by_its_headers_has_room_of_its_own(world: World, campaign: Campaign) -> None:
-    held = [await send_most_of(world, f"20.0.{number}.1", LARGEST - 64) for number in range(IN_ALL)]
+    held = [await send_most_of(world, f"20.0.{number}.1", LARGEST - 64) for number in range(MAX_UPLOADS_IN_ALL)]
     recipient = await campaign.ask(email=ANN)
     assert await post(world, "postmark", by_postmark(world, Sent(reply_address(world, recipient)), raw=True)) == 200
     for _, writer in held:

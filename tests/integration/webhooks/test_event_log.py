@@ -4,9 +4,6 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-import orjson
-from jsonschema import Draft202012Validator
-
 from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from campaigns.campaigns import cancel, pause, resume
@@ -19,20 +16,9 @@ from messaging.suppression import lift, suppress
 from muster.operator import operator
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.inbound_rows import make_campaign
-from tests.support.receivers import Receiver, WebhookWorker
-from webhooks.subscriptions.event_log import drop_old
-from webhooks.subscriptions.event_types import schemas, write
-
-VALIDATOR = Draft202012Validator(schemas())
-RECEIVER = Receiver("http://127.0.0.1:9/hook")
-
-
-async def events(db: Connection) -> list[tuple[str, dict[str, object]]]:
-    rows = await db.fetch("select seq, type, at, data from webhook_event order by seq")
-    for row in rows:  # whatever is noted can be sent, and is what its schema says
-        body = write(row["type"], event_id="evt_1", cursor=row["seq"], at=row["at"], data=row["data"])
-        VALIDATOR.validate(orjson.loads(body))
-    return [(row["type"], row["data"]) for row in rows]
+from tests.support.receivers import WebhookWorker
+from tests.support.webhook_events import RECEIVER, events
+from webhooks.subscriptions.event_log import delete_old_events
 
 
 async def types(db: Connection) -> list[str]:
@@ -53,7 +39,7 @@ async def vote(db: Connection, ballot: int, person: int) -> int:
 
 async def test_without_subscriptions_no_event_is_recorded(worker: WebhookWorker, db: Connection) -> None:
     await vote(db, *await voter(db))
-    await worker.notice()
+    await worker.record_new_events()
     assert await events(db) == []
 
 
@@ -62,12 +48,12 @@ async def test_events_before_the_first_subscription_are_not_sent(worker: Webhook
     first = await vote(db, ballot, person)
     await worker.add(RECEIVER, "claim.*")
     await retract_claim(db, first, recorder="member", source="link")
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == ["claim.retracted"]
     await worker.add(RECEIVER, "opt_out.*", name="other")
     await vote(db, ballot, person)
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == ["claim.retracted", "claim.voted", "opt_out.added"]
 
 
@@ -75,7 +61,7 @@ async def test_claims_are_sent_with_ids_and_the_members_status(worker: WebhookWo
     await worker.add(RECEIVER, "claim.voted")
     ballot, person = await voter(db)
     claim = await vote(db, ballot, person)
-    await worker.notice()
+    await worker.record_new_events()
     [(kind, data)] = await events(db)
     assert kind == "claim.voted"
     assert data.items() >= {
@@ -92,7 +78,7 @@ async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await suppress(db, channel="person", address=str(people[0]), reason="deceased", source="staff")
     await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
-    await worker.notice()
+    await worker.record_new_events()
     (opted, stopped, lifted) = await events(db)
     assert (opted[0], opted[1]["person_ids"], opted[1]["member_ids"]) == ("opt_out.added", people, ["M1", "M2"])
     assert (stopped[0], stopped[1]["person_ids"]) == ("suppression.added", people[:1])
@@ -110,7 +96,7 @@ async def test_messages_are_sent_with_their_new_state(worker: WebhookWorker, db:
     for state in (State.SENT, State.DELIVERED, State.DELIVERED):
         await apply_receipts(db, [Receipt(None, "SM1", state, "twilio", None, NOW)])
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == ["message.sent", "message.delivered", "message.withdrawn"]
     rows_stored = (await events(db))[1][1]
     assert rows_stored.items() >= {"campaign": "pay", "step": 1, "member_id": "P1", "channel": "sms"}.items()
@@ -126,7 +112,7 @@ async def test_replies_are_sent_without_their_text(worker: WebhookWorker, db: Co
         " values (1, 'sms', '+447700900001', '+447480111111', $1, 'call me, Ann', 'call_me', 'r', '1', 'call_me')",
         person,
     )
-    await worker.notice()
+    await worker.record_new_events()
     [(kind, data)] = await events(db)
     assert (kind, data["reading"], data["member_id"], data["why_open"]) == (
         "reply.received",
@@ -147,7 +133,7 @@ async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: C
     await db.execute("update step set state = 'running' where position = 1")
     await launch_due_steps(worker.runtime)
     await cancel(db, "pay", operator("ada"))
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
     rows_stored = (await events(db))[0][1]
     assert rows_stored == {
@@ -165,21 +151,21 @@ async def test_each_state_change_of_a_ballot_is_sent_once(worker: WebhookWorker,
     await enrol(db, ballot)
     await worker.add(RECEIVER, "ballot.*")
     worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW)
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == []
 
     worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=2))
     claims = [await vote(db, ballot, person) for person in people[:3]]
-    await worker.notice()
-    await worker.notice()
+    await worker.record_new_events()
+    await worker.record_new_events()
     assert await types(db) == ["ballot.opened", "ballot.threshold_reached", "ballot.passed"]
     assert (await events(db))[1][1].items() >= {"ballot": "pay-2026", "electorate": 4, "confirmed": 3}.items()
 
     for claim in claims[:2]:
         await retract_claim(db, claim, recorder="member", source="link")
-    await worker.notice()
+    await worker.record_new_events()
     worker.stream.runtime = replace(worker.runtime, clock=lambda: NOW + timedelta(days=20))
-    await worker.notice()
+    await worker.record_new_events()
     assert (await types(db))[3:] == ["ballot.threshold_lost", "ballot.closed"]
 
 
@@ -188,7 +174,7 @@ async def test_a_ballot_open_before_sends_no_event(worker: WebhookWorker, db: Co
     worker.runtime = replace(worker.runtime, clock=lambda: NOW)
     worker.stream.runtime = worker.runtime
     await worker.add(RECEIVER, "ballot.*")
-    await worker.notice()
+    await worker.record_new_events()
     assert await types(db) == []
 
 
@@ -197,9 +183,9 @@ async def test_alerts_are_sent_when_they_begin_and_end(worker: WebhookWorker, db
     await worker.add(RECEIVER, "alert.*")
     for _ in range(2):
         await raise_alert(db, key="sender:1", severity="error", title="It stands still.", remedy="Look.")
-        await worker.notice()
+        await worker.record_new_events()
     await resolve_alert(db, "sender:1")
-    await worker.notice()
+    await worker.record_new_events()
     assert [(kind, data["key"]) for kind, data in await events(db)] == [
         ("alert.raised", "sender:1"), ("alert.resolved", "sender:1"),
     ]  # fmt: skip
@@ -212,9 +198,9 @@ async def test_rows_committed_late_are_not_missed(worker: WebhookWorker, db: Con
         await late.start()
         await suppress(slow, channel="sms", address="+447700900001", reason="opted_out", source="early id")
         await suppress(db, channel="sms", address="+447700900002", reason="opted_out", source="late id")
-        await worker.notice()
+        await worker.record_new_events()
         assert await events(db) == [], "nothing is told while an earlier one may still come"
-        noticing = asyncio.create_task(worker.notice())
+        noticing = asyncio.create_task(worker.record_new_events())
         await late.commit()
         await noticing
     assert [data["source"] for _, data in await events(db)] == ["early id", "late id"]
@@ -231,8 +217,8 @@ async def test_any_number_of_workers_notice_each_event_once(worker: WebhookWorke
 
     writing = asyncio.gather(*(opt_out(address) for address in addresses))
     while not writing.done():
-        await asyncio.gather(worker.notice(), worker.notice(), worker.notice())
-    await worker.notice()
+        await asyncio.gather(worker.record_new_events(), worker.record_new_events(), worker.record_new_events())
+    await worker.record_new_events()
     assert sorted(str(data["source"]) for _, data in await events(db)) == addresses
 
 
@@ -243,6 +229,6 @@ async def test_events_and_their_log_are_kept_for_a_while(worker: WebhookWorker, 
     await worker.deliver()
     await db.execute("update webhook_event set noticed_at = $1 where data ->> 'source' = '1'", NOW)
     await db.execute("update webhook_delivery set at = $1", NOW)
-    await drop_old(db, NOW + timedelta(hours=1))
+    await delete_old_events(db, NOW + timedelta(hours=1))
     assert [data["source"] for _, data in await events(db)] == ["2"]
     assert await db.fetchval("select count(*) from webhook_delivery") == 0

@@ -15,7 +15,7 @@ from core.audit import AuditAction, record
 from core.db import Connection, open_pool
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
-from tests.support.inbound_rows import Moving
+from tests.support.clocks import FixedClock
 from webhooks.inbound_log.inbound_log import MAX_PAUSE, MAX_TRIES, SLOW_BATCH_SIZE, Intake, Item, process
 
 
@@ -31,12 +31,12 @@ class Waking:
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 @pytest.fixture
-async def here(runtime: Runtime, clock: Moving) -> Runtime:
+async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
     return replace(runtime, clock=clock)
 
 
@@ -191,7 +191,7 @@ async def test_a_bad_item_delays_no_other_and_leaves_nothing_half_done(here: Run
     assert done == ["a", "c"]
 
 
-async def test_items_of_one_subject_are_processed_in_order(here: Runtime, clock: Moving, db: Connection) -> None:
+async def test_items_of_one_subject_are_processed_in_order(here: Runtime, clock: FixedClock, db: Connection) -> None:
     await put(here, "first", subject="phone:1")
     clock.wait(seconds=0.1)
     await put(here, "second", subject="phone:1")
@@ -207,7 +207,7 @@ async def test_items_of_one_subject_are_processed_in_order(here: Runtime, clock:
 
 
 async def test_retries_grow_apart_until_the_item_is_parked_with_an_alert(
-    here: Runtime, clock: Moving, db: Connection
+    here: Runtime, clock: FixedClock, db: Connection
 ) -> None:
     await put(here, "a")
     handler = Noting("a")

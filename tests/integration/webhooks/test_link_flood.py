@@ -13,11 +13,12 @@ from aiohttp.test_utils import TestClient
 
 from api.keys import make_key
 from core.db import Connection
-from core.http.rate_limit import FLOOD_MISSES, PER_NETWORK, RateLimit
+from core.http.rate_limit import FLOOD_MISSES, MAX_MISSES_PER_NETWORK, RateLimit
 from core.keyring import ALPHABET, TOKEN_LENGTH
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.support.inbound_rows import PHONE, Campaign, Moving, Recipient, look, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import PHONE, Campaign, Recipient, look, make_campaign, serve
 
 Client = TestClient[web.Request, web.Application]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,12 +28,12 @@ CHANGES = "/api/v1/turnout/pay-2026/changes"
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(NOW)
+def clock() -> FixedClock:
+    return FixedClock(NOW)
 
 
 @pytest.fixture
-async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(runtime: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(replace(runtime, clock=clock), db, now=NOW)
 
 
@@ -120,7 +121,7 @@ async def test_a_flood_of_keys_refuses_no_key_that_works_and_no_link(
 
 async def test_links_and_keys_are_counted_apart_by_all_processes(runtime: Runtime) -> None:
     links, keys, other_links = RateLimit("links"), RateLimit("keys"), RateLimit("links")
-    for _ in range(PER_NETWORK):
+    for _ in range(MAX_MISSES_PER_NETWORK):
         assert not await links.count(runtime.redis, "198.51.100.0/24", NOW)
     assert not await keys.count(runtime.redis, "198.51.100.0/24", NOW)
     assert await other_links.count(runtime.redis, "198.51.100.0/24", NOW)
@@ -152,7 +153,7 @@ async def test_a_made_up_client_shuts_out_nobody_else(campaign: Campaign, client
     """From a balancer that is not ours, and passes on what the client wrote: it names a network to be shut out."""
     settings = campaign.runtime.settings.model_copy(update={"proxies": ()})
     async with serve(replace(campaign.runtime, settings=settings)) as elsewhere:
-        for _ in range(PER_NETWORK + 1):
+        for _ in range(MAX_MISSES_PER_NETWORK + 1):
             await elsewhere.get("/0000000000000", headers=MEMBER)
         assert (await elsewhere.get("/0000000000000")).status == 429, "it is counted as where it comes from"
     assert (await client.get("/0000000000000", headers=MEMBER)).status == 404

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient
 
 from core.db import Connection
 from core.runtime import Runtime
+from tests.support.clocks import FixedClock
 from tests.support.inbound_rows import (
     BROWSER,
     CHROME,
@@ -20,7 +21,6 @@ from tests.support.inbound_rows import (
     PHONE,
     Campaign,
     Forms,
-    Moving,
     everything,
     look,
     make_campaign,
@@ -33,17 +33,17 @@ Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 @pytest.fixture
-async def here(runtime: Runtime, clock: Moving) -> Runtime:
+async def here(runtime: Runtime, clock: FixedClock) -> Runtime:
     return replace(runtime, clock=clock)
 
 
 @pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(here, db, now=clock())
 
 
@@ -53,7 +53,7 @@ async def client(here: Runtime) -> AsyncIterator[Client]:
         yield client
 
 
-async def scan(client: Client, clock: Moving, asked: object, agent: str, *steps: str) -> None:
+async def scan(client: Client, clock: FixedClock, asked: object, agent: str, *steps: str) -> None:
     """Do what a scanner does: HEAD, GET, and presses of the first button it finds, a moment after."""
     paths = {"confirm": asked.confirm, "unsubscribe": asked.unsubscribe}  # type: ignore[attr-defined]
     page: Forms | None = None
@@ -89,7 +89,7 @@ async def scan(client: Client, clock: Moving, asked: object, agent: str, *steps:
     ],
 )
 async def test_no_scanner_confirms_anything(
-    campaign: Campaign, client: Client, db: Connection, clock: Moving, agent: str, steps: list[str]
+    campaign: Campaign, client: Client, db: Connection, clock: FixedClock, agent: str, steps: list[str]
 ) -> None:
     campaign.sent_at = clock()
     ann = await campaign.ask(email="ann@x.test")
@@ -101,7 +101,7 @@ async def test_no_scanner_confirms_anything(
 @pytest.mark.parametrize("nth", range(1, 6))
 @pytest.mark.parametrize("agent", [HEADLESS, CHROME])
 async def test_no_scanner_gets_past_the_second_question_with_one_press(
-    campaign: Campaign, client: Client, clock: Moving, agent: str, nth: int
+    campaign: Campaign, client: Client, clock: FixedClock, agent: str, nth: int
 ) -> None:
     """Whichever button it presses at once, seconds after the message was sent."""
     campaign.sent_at = clock()
@@ -126,7 +126,7 @@ SUSPICIOUS = {
 
 @pytest.mark.parametrize("signal", SUSPICIOUS)
 async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
-    campaign: Campaign, client: Client, clock: Moving, signal: str
+    campaign: Campaign, client: Client, clock: FixedClock, signal: str
 ) -> None:
     if "sent" in SUSPICIOUS[signal]:
         campaign.sent_at = clock()
@@ -157,7 +157,7 @@ async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
 
 
 async def test_a_press_before_the_send_is_known_is_suspicious(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(email="ann@x.test", sent=False)
     page = await look(client, ann.confirm)
@@ -166,7 +166,7 @@ async def test_a_press_before_the_send_is_known_is_suspicious(
 
 
 async def test_a_preview_on_the_members_own_phone_costs_them_nothing(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     await client.get(ann.confirm, headers={"User-Agent": IMESSAGE})
@@ -177,7 +177,7 @@ async def test_a_preview_on_the_members_own_phone_costs_them_nothing(
 
 
 async def test_a_scan_at_delivery_costs_the_member_nothing_later(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     campaign.sent_at = clock()
     ann = await campaign.ask(email="ann@x.test")

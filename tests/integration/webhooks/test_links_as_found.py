@@ -17,7 +17,8 @@ from yarl import URL
 
 from core.db import Connection, open_pool
 from core.runtime import Runtime
-from tests.support.inbound_rows import BROWSER, PHONE, Campaign, Forms, Moving, look, make_campaign, press, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import BROWSER, PHONE, Campaign, Forms, look, make_campaign, press, serve
 
 Client = TestClient[web.Request, web.Application]
 GIVEN = Path(__file__).parents[2] / "data" / "links_followed_by.tsv"
@@ -33,12 +34,12 @@ BEFORE = [*ZERO_WIDTH, "%20", "%22", "(", "<", "“", "%E2%80%9C", "%3C", "*", "
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 @pytest.fixture
-async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(runtime: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(replace(runtime, clock=clock), db, now=clock())
 
 
@@ -230,7 +231,7 @@ async def test_the_second_question_is_about_the_wish_that_was_pressed(
 
 
 async def test_a_person_who_goes_on_pressing_is_not_taken_for_a_machine(
-    campaign: Campaign, client: Client, clock: Moving
+    campaign: Campaign, client: Client, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     page = await look(client, ann.confirm)
@@ -242,7 +243,7 @@ async def test_a_person_who_goes_on_pressing_is_not_taken_for_a_machine(
 
 
 async def test_the_first_page_says_the_last_safe_time_to_post_until_it_has_passed(
-    campaign: Campaign, client: Client, db: Connection, clock: Moving
+    campaign: Campaign, client: Client, db: Connection, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     await db.execute("update ballot set last_posting_at = $1", clock() + timedelta(days=1))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from core.db import Connection
 from core.keyring import ALPHABET, TOKEN_LENGTH
 from core.runtime import Runtime
-from tests.support.inbound_rows import Campaign, Forms, Moving, Recipient, make_campaign, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import Campaign, Forms, Recipient, make_campaign, serve
 from tests.support.member_states import NOON, Client
 
 ANSWER_TIMEOUT = 20.0
@@ -71,7 +72,7 @@ body = st.one_of(st.binary(max_size=2000), st.integers(0, 40_000).map(lambda siz
 
 @pytest.fixture
 async def campaign(runtime: Runtime, db: Connection) -> Campaign:
-    clock = Moving(NOON)
+    clock = FixedClock(NOON)
     return await make_campaign(replace(runtime, clock=clock), db, now=NOON)
 
 

@@ -15,7 +15,8 @@ from core.runtime import Runtime
 from messaging.channels.channel import Accepted, OutboundEmail
 from messaging.channels.smtp.channel import SmtpChannel
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from tests.support.inbound_rows import Moving, Recipient
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import Recipient
 from tests.support.mail_rows import ANN, BOUNCES, MailroomSetup, open_room
 from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
@@ -29,7 +30,7 @@ NOBODY = "bounce@member.test"
 
 @pytest.fixture
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
-    async with open_room(runtime, db, Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))) as room:
+    async with open_room(runtime, db, FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))) as room:
         yield room
 
 

@@ -11,10 +11,12 @@ from campaigns.replies.reply_inbox import open_replies, read_by_staff
 from core.db import Connection
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.integration.campaigns.test_notices import OF_A_BALLOT
+from tests.support.clocks import FixedClock
+from tests.support.council_commands import OF_A_BALLOT
 from tests.support.electorate import NOW, add_person, add_unit
-from tests.support.inbound_rows import BROWSER, HEADLESS, Forms, Moving, look, press, read, serve
+from tests.support.inbound_rows import HEADLESS, look, press, serve
 from tests.support.member_states import Client
+from tests.support.question_pages import tap, write
 from tests.support.questions import AskedQuestion, add_question, ask
 
 PHONE = "+447400900001"
@@ -31,32 +33,18 @@ async def room(runtime: Runtime, db: Connection, ann: int) -> AskedQuestion:
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(NOW)
+def clock() -> FixedClock:
+    return FixedClock(NOW)
 
 
 @pytest.fixture
-async def client(room: AskedQuestion, clock: Moving) -> AsyncIterator[Client]:
+async def client(room: AskedQuestion, clock: FixedClock) -> AsyncIterator[Client]:
     async with serve(replace(room.runtime, clock=clock)) as client:
         yield client
 
 
-async def tap(client: Client, clock: Moving, path: str, page: Forms, answer: str) -> Forms:
-    """Press a button like a person, who takes some time to read."""
-    clock.wait(seconds=20)
-    return await press(client, path, page, answer)
-
-
-async def write(client: Client, clock: Moving, path: str, page: Forms, words: str) -> Forms:
-    clock.wait(seconds=20)
-    data = {**page.fields, "answer": "comment", "comment": words}
-    response = await client.post(path, data=data, headers={"User-Agent": BROWSER})
-    assert response.status == 200
-    return await read(response)
-
-
 async def test_a_person_answers_changes_comments_and_takes_it_back(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await look(client, path)
@@ -93,7 +81,7 @@ async def test_a_person_answers_changes_comments_and_takes_it_back(
 
 
 async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_buttons_that_say_so(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -113,7 +101,7 @@ async def test_a_comment_alone_and_a_wish_for_a_call_alone_are_taken_back_by_but
 
 @pytest.mark.parametrize("by", ["a text", "staff"])
 async def test_an_answer_that_came_otherwise_is_taken_back_on_the_page(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int, by: str
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int, by: str
 ) -> None:
     answered = await room.says("3 nobody came" if by == "a text" else "it was not good", PHONE)
     if by == "staff":
@@ -128,7 +116,7 @@ async def test_an_answer_that_came_otherwise_is_taken_back_on_the_page(
 
 
 async def test_a_page_about_an_appointment_shows_when_and_where_it_is_now(
-    runtime: Runtime, db: Connection, ann: int, clock: Moving
+    runtime: Runtime, db: Connection, ann: int, clock: FixedClock
 ) -> None:
     await db.execute("insert into attribute (name, label) values ('appointment_at', 'x'), ('place', 'y')")
     there = {"appointment_at": "2026-11-24 10:20", "place": "the Town Hall"}
@@ -152,7 +140,7 @@ async def test_a_page_about_an_appointment_shows_when_and_where_it_is_now(
 
 
 async def test_the_page_says_nothing_of_a_ballot_in_any_language(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     welsh = await look(client, f"{path}?lang=cy")
@@ -169,7 +157,7 @@ async def test_the_page_says_nothing_of_a_ballot_in_any_language(
 
 
 async def test_a_machine_is_asked_a_second_time_with_the_answers_in_words(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await look(client, path, agent=HEADLESS)
@@ -182,7 +170,7 @@ async def test_a_machine_is_asked_a_second_time_with_the_answers_in_words(
 
 
 async def test_an_empty_comment_and_one_after_the_end_change_nothing(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -194,7 +182,9 @@ async def test_an_empty_comment_and_one_after_the_end_change_nothing(
     assert not await room.db.fetchval("select count(*) from response_comment")
 
 
-async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connection, ann: int, clock: Moving) -> None:
+async def test_a_question_without_a_box_shows_none(
+    runtime: Runtime, db: Connection, ann: int, clock: FixedClock
+) -> None:
     room = await ask(runtime, db, await add_question(db, comment=False))
     async with serve(replace(room.runtime, clock=clock)) as client:
         path = await room.link_to(ann)
@@ -202,7 +192,9 @@ async def test_a_question_without_a_box_shows_none(runtime: Runtime, db: Connect
         assert page.shown == ["answer_fair", "answer_poor", "undo", "call_me", "stop"]
 
 
-async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, room: AskedQuestion, ann: int) -> None:
+async def test_the_same_comment_once_more_is_one(
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
+) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
     for words in ("The lift is slow", "The lift is slow ", "And the door", "The lift is slow"):
@@ -218,7 +210,7 @@ async def test_the_same_comment_once_more_is_one(client: Client, clock: Moving, 
 
 
 async def test_a_comment_that_asks_to_cancel_is_for_a_person(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -229,7 +221,7 @@ async def test_a_comment_that_asks_to_cancel_is_for_a_person(
 
 @pytest.mark.parametrize("words", ["stop texting me", "Stop", "Cancel", "Stopio"])
 async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int, words: str
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int, words: str
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")
@@ -247,7 +239,7 @@ async def test_a_stop_in_a_comment_is_obeyed_said_and_taken_back(
 
 
 async def test_a_stop_in_a_comment_is_obeyed_and_a_wish_for_a_call_is_seen(
-    client: Client, clock: Moving, room: AskedQuestion, ann: int
+    client: Client, clock: FixedClock, room: AskedQuestion, ann: int
 ) -> None:
     path = await room.link_to(ann)
     page = await tap(client, clock, path, await look(client, path), "answer_good")

@@ -10,20 +10,22 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from console.sign_in_message import queue_sign_in_link
 from core.alerts import open_alerts, raise_alert
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.outbox.history import history
 from muster.operator import operator
+from staff.account_messages import queue_sign_in_link
 from staff.sign_in import link_works, make_sign_in_link
-from tests.integration.muster.test_erasure import found_in
-from tests.integration.webhooks.test_question_page import tap, write
-from tests.integration.webhooks.test_twilio_webhooks import INBOUND, NEW, SID, STATUS, send, status
+from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, add_person, add_unit
-from tests.support.inbound_rows import NUMBER, PHONE, Moving, look, serve
+from tests.support.inbound_rows import NUMBER, PHONE, look, serve
 from tests.support.mail_rows import MailroomSetup, open_room
+from tests.support.question_pages import tap, write
 from tests.support.questions import add_question, ask
+from tests.support.staff_accounts import EVERYDAY_ROLE
+from tests.support.traces import found_in
+from tests.support.twilio_requests import INBOUND, NEW, SID, STATUS, send, status
 from webhooks import process_inbound
 from webhooks.inbound_log.inbound_log import store_malformed
 
@@ -35,13 +37,13 @@ BOSS = "boss@union.test"
 async def room(runtime: Runtime, db: Connection) -> AsyncIterator[MailroomSetup]:
     update = {"twilio_auth_token": (SecretStr(NEW),), "public_url": "https://muster.test"}
     here = replace(runtime, settings=runtime.settings.model_copy(update=update))
-    async with open_room(here, db, Moving(NOON)) as room:
+    async with open_room(here, db, FixedClock(NOON)) as room:
         yield room
 
 
 async def made(db: Connection, at: datetime = NOON) -> tuple[str, str]:
     """A link for a member of staff, and its token."""
-    path = await make_sign_in_link(db, email=BOSS, now=at, by=operator("olga"), create=True)
+    path = await make_sign_in_link(db, email=BOSS, now=at, by=operator("olga"), create_as=EVERYDAY_ROLE)
     return f"https://muster.test{path}", path.rpartition("/")[2]
 
 
@@ -131,7 +133,7 @@ async def test_a_body_that_cannot_be_read(room: MailroomSetup, db: Connection) -
 
 async def test_a_comment_on_a_page(runtime: Runtime, db: Connection) -> None:
     ann = await add_person(db, "R1", unit=await add_unit(db, "Leeds"), sms="+447400900001", email="ann@example.org")
-    asked, clock = await ask(runtime, db, await add_question(db)), Moving(NOW)
+    asked, clock = await ask(runtime, db, await add_question(db)), FixedClock(NOW)
     link, token = await made(db, NOW)
     async with serve(replace(asked.runtime, clock=clock)) as client:
         path = await asked.link_to(ann)

@@ -18,12 +18,13 @@ from core.runtime import Runtime
 from messaging.states import Reason
 from messaging.suppression import lift
 from sandbox import SandboxConfig, open_sandbox
-from tests.integration.webhooks import test_vonage_webhooks as vonage
-from tests.integration.webhooks.test_email_inbound import Sent, by_mailgun, post, reply_address
-from tests.integration.webhooks.test_twilio_webhooks import INBOUND, NEW, STATUS, send, status, text
+from tests.support import vonage_requests as vonage
+from tests.support.clocks import FixedClock
 from tests.support.email_events import NOW, Keys, Request, World, mailgun_signature, open_world, payload
-from tests.support.inbound_rows import PHONE, Moving, make_campaign, serve
+from tests.support.inbound_rows import PHONE, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
+from tests.support.posted_mails import Sent, by_mailgun, post, reply_address
+from tests.support.twilio_requests import INBOUND, NEW, STATUS, send, status, text
 from tests.support.two_providers import with_vonage
 from webhooks import delete_stale_rows, process_inbound
 from webhooks.email import PROVIDERS
@@ -33,8 +34,8 @@ KEEP = timedelta(days=2)
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 async def prune(runtime: Runtime, db: Connection) -> None:
@@ -50,7 +51,7 @@ async def counts(db: Connection) -> tuple[int, ...]:
     return tuple([await db.fetchval(f"select count(*) from {table}") for table in tables])
 
 
-async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Connection, clock: Moving) -> None:
+async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Connection, clock: FixedClock) -> None:
     settings = {"twilio_auth_token": (SecretStr(NEW),), "public_url": "https://muster.test"}
     here = replace(runtime, settings=runtime.settings.model_copy(update=settings), clock=clock)
     campaign = await make_campaign(here, db, now=clock())
@@ -77,7 +78,7 @@ async def test_a_text_replayed_after_pruning_is_ignored(runtime: Runtime, db: Co
         assert await db.fetchval("select count(*) from inbound_digest") == 0, "no ballot of today asks about it"
 
 
-async def test_digests_reveal_nothing_and_exist_only_for_replayable_items(db: Connection, clock: Moving) -> None:
+async def test_digests_reveal_nothing_and_exist_only_for_replayable_items(db: Connection, clock: FixedClock) -> None:
     await db.execute(
         """
         insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
@@ -95,7 +96,7 @@ async def test_digests_reveal_nothing_and_exist_only_for_replayable_items(db: Co
     assert set(kept[0].keys()) == {"digest", "noted_at"}
 
 
-async def test_a_repetition_during_pruning_is_recognised(runtime: Runtime, db: Connection, clock: Moving) -> None:
+async def test_a_repetition_during_pruning_is_recognised(runtime: Runtime, db: Connection, clock: FixedClock) -> None:
     """It began before the digests were there, so nothing is deleted until it has ended."""
     await db.execute(
         "insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)"
@@ -115,7 +116,9 @@ async def test_a_repetition_during_pruning_is_recognised(runtime: Runtime, db: C
     assert await delete_stale_rows(db, clock() - KEEP, now=clock()) == 1
 
 
-async def test_a_vonage_signature_counts_once_and_for_a_while(runtime: Runtime, db: Connection, clock: Moving) -> None:
+async def test_a_vonage_signature_counts_once_and_for_a_while(
+    runtime: Runtime, db: Connection, clock: FixedClock
+) -> None:
     async with open_sandbox(SandboxConfig()) as sandbox:
         settings = with_vonage(runtime.settings, sandbox, vonage_signature_secret=(SecretStr(vonage.NEW),))
         here = replace(runtime, settings=settings, clock=clock)

@@ -16,8 +16,9 @@ from twilio.request_validator import RequestValidator
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.content.translations import wording
+from tests.support.clocks import FixedClock
 from tests.support.electorate import add_person
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, read, serve
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign, read, serve
 from webhooks import process_inbound
 
 Client = TestClient[web.Request, web.Application]
@@ -30,7 +31,7 @@ async def here(runtime: Runtime) -> Runtime:
     settings = runtime.settings.model_copy(
         update={"twilio_auth_token": (SecretStr(TOKEN),), "public_url": "https://muster.test"}
     )
-    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    return replace(runtime, settings=settings, clock=FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC)))
 
 
 @pytest.fixture
@@ -109,13 +110,15 @@ async def test_without_a_message_the_language_is_that_of_all_who_have_the_phone(
 
 
 async def test_sharers_of_an_erased_persons_address_read_their_own_language(
-    campaign: Campaign, client: Client, db: Connection
+    campaign: Campaign, client: Client, superuser: Connection
 ) -> None:
     asked = await campaign.ask(email="both@x.test")
-    async with db.transaction():
-        await db.execute("set local muster.erasing = 'on'")
-        await db.execute("insert into erased_place values ($1, 'email', 'both@x.test')", asked.message_id)
-        await db.execute("update message set address = 'erased-' || message_id where message_id = $1", asked.message_id)
+    async with superuser.transaction():
+        await superuser.execute("set local session_replication_role = replica")
+        await superuser.execute("insert into erased_place values ($1, 'email', 'both@x.test')", asked.message_id)
+        await superuser.execute(
+            "update message set address = 'erased-' || message_id where message_id = $1", asked.message_id
+        )
     page = await read(await client.get(asked.unsubscribe, headers={"Accept-Language": "cy"}))
     assert page.language == "cy"
     assert WELSH["unsubscribe_here"] in page.words

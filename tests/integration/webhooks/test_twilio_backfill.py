@@ -15,7 +15,8 @@ from core.errors import Unavailable
 from core.runtime import Runtime
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio.messages import Message, MessageStage, new_sid
-from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
 from tests.support.outbox_rows import with_sandbox
 from webhooks import backfill, process_inbound
 from webhooks.inbound_log.inbound_log import Intake
@@ -29,18 +30,18 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-def clock() -> Moving:
-    return Moving(datetime.now(UTC))
+def clock() -> FixedClock:
+    return FixedClock(datetime.now(UTC))
 
 
 @pytest.fixture
-async def here(runtime: Runtime, sandbox: Sandbox, clock: Moving) -> Runtime:
+async def here(runtime: Runtime, sandbox: Sandbox, clock: FixedClock) -> Runtime:
     settings = with_sandbox(runtime.settings, sandbox, sms_from=NUMBER)
     return replace(runtime, settings=settings, clock=clock)
 
 
 @pytest.fixture
-async def campaign(here: Runtime, db: Connection, clock: Moving) -> Campaign:
+async def campaign(here: Runtime, db: Connection, clock: FixedClock) -> Campaign:
     return await make_campaign(here, db, now=clock())
 
 
@@ -53,7 +54,7 @@ def came(sandbox: Sandbox, text: str, *, ago: float = 60, to: str = NUMBER, send
 
 
 async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
-    here: Runtime, campaign: Campaign, sandbox: Sandbox, db: Connection, clock: Moving
+    here: Runtime, campaign: Campaign, sandbox: Sandbox, db: Connection, clock: FixedClock
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     sid = came(sandbox, "Posted mine today", ago=300)
@@ -66,7 +67,7 @@ async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
 
 
 async def test_texts_already_received_are_not_stored_again(
-    here: Runtime, campaign: Campaign, sandbox: Sandbox, db: Connection, clock: Moving
+    here: Runtime, campaign: Campaign, sandbox: Sandbox, db: Connection, clock: FixedClock
 ) -> None:
     sid = came(sandbox, "STOP")
     form = {"MessageSid": sid, "From": PHONE, "To": NUMBER, "Body": "STOP"}
@@ -80,7 +81,7 @@ async def test_texts_already_received_are_not_stored_again(
     assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
-async def test_one_worker_looks_as_often_as_configured(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+async def test_one_worker_looks_as_often_as_configured(here: Runtime, sandbox: Sandbox, clock: FixedClock) -> None:
     assert await backfill(here) == 0
     came(sandbox, "Voted")
     assert await backfill(here) == 0  # it is not time yet
@@ -92,7 +93,7 @@ async def test_one_worker_looks_as_often_as_configured(here: Runtime, sandbox: S
 
 
 async def test_texts_of_several_days_are_fetched(
-    here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
+    here: Runtime, sandbox: Sandbox, clock: FixedClock, db: Connection
 ) -> None:
     await backfill(here)
     await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=3))
@@ -106,7 +107,7 @@ async def test_texts_of_several_days_are_fetched(
 
 
 async def test_texts_older_than_the_inbound_log_are_not_fetched(
-    here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
+    here: Runtime, sandbox: Sandbox, clock: FixedClock, db: Connection
 ) -> None:
     await backfill(here)
     await db.execute("update backfill_position set through = $1, looked_at = $1", clock() - timedelta(days=60))
@@ -117,7 +118,7 @@ async def test_texts_older_than_the_inbound_log_are_not_fetched(
     assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbound_log") == "Voted"
 
 
-async def test_outgoing_texts_are_not_fetched(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+async def test_outgoing_texts_are_not_fetched(here: Runtime, sandbox: Sandbox, clock: FixedClock) -> None:
     await backfill(here)
     sandbox.twilio.messages.add(
         Message(
@@ -129,7 +130,9 @@ async def test_outgoing_texts_are_not_fetched(here: Runtime, sandbox: Sandbox, c
     assert await backfill(here) == 1
 
 
-async def test_a_list_that_cannot_be_read_is_asked_for_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+async def test_a_list_that_cannot_be_read_is_asked_for_again(
+    here: Runtime, sandbox: Sandbox, clock: FixedClock
+) -> None:
     await backfill(here)
     came(sandbox, "Voted", ago=0)
     clock.wait(minutes=15)

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import suppress
-from tests.support.inbound_rows import Campaign, Moving, look, make_campaign, press, serve
+from tests.support.clocks import FixedClock
+from tests.support.inbound_rows import Campaign, look, make_campaign, press, serve
 
 Client = TestClient[web.Request, web.Application]
 ADDRESS = "ann@x.test"
@@ -22,7 +23,7 @@ STOPPED = {("email", ADDRESS, "opted_out")}
 
 @pytest.fixture
 async def campaign(runtime: Runtime, db: Connection) -> Campaign:
-    clock = Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    clock = FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
     return await make_campaign(replace(runtime, clock=clock), db, now=clock())
 
 

@@ -4,43 +4,30 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 
 import orjson
-import pytest
 
 from core.db import Connection
-from core.settings import Settings
+from core.settings import ROOT, Settings
 from messaging.suppression import suppress
-from tests.integration.core.test_schema import ROOT
-from tests.support.command import run_command
+from tests.support.command import environment, muster
 from tests.support.outbox_rows import until
-from tests.support.receivers import Receiver, environment
-
-Muster = Callable[..., subprocess.CompletedProcess[str]]
+from tests.support.receivers import Receiver
 
 
-@pytest.fixture
-def muster(settings: Settings) -> Muster:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return run_command(words, environment(settings))
-
-    return run
-
-
-async def run(muster: Muster, *words: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(muster, "webhooks", *words)
+async def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(muster, settings, "webhooks", *words)
 
 
 async def test_commands_add_test_pause_and_remove_a_subscription(
-    muster: Muster, settings: Settings, receiver: Receiver, db: Connection
+    settings: Settings, receiver: Receiver, db: Connection
 ) -> None:
-    added = await run(muster, "add", "crm", receiver.url, "--event", "opt_out.*", "--json")
+    added = await run(settings, "add", "crm", receiver.url, "--event", "opt_out.*", "--json")
     assert added.returncode == 0, added.stderr
     secret = orjson.loads(added.stdout)["secret"]
     assert secret.startswith("whsec_")
 
-    tested = await run(muster, "test", "crm")
+    tested = await run(settings, "test", "crm")
     assert tested.stdout.startswith("The receiver accepted it: 204")
     assert receiver.got[0].verify(secret)["type"] == "webhook.test"
 
@@ -54,10 +41,10 @@ async def test_commands_add_test_pause_and_remove_a_subscription(
             return len(receiver.got) == 2
 
         await until(arrived)
-        shown = orjson.loads((await run(muster, "show", "crm", "--json")).stdout)
+        shown = orjson.loads((await run(settings, "show", "crm", "--json")).stdout)
         assert (shown["state"], shown["waiting"], "secret" in shown) == ("active", 0, False)
-        assert (await run(muster, "rotate", "crm")).stdout.startswith("The new secret of crm")
-        again = await run(muster, "resend", "crm", str(shown["cursor"]))
+        assert (await run(settings, "rotate", "crm")).stdout.startswith("The new secret of crm")
+        again = await run(settings, "resend", "crm", str(shown["cursor"]))
         assert again.returncode == 0
         assert receiver.got[2].verify(secret) == receiver.got[1].event
     finally:
@@ -66,22 +53,22 @@ async def test_commands_add_test_pause_and_remove_a_subscription(
     assert worker.returncode == 0
     assert secret.encode() not in log
 
-    listed, logged = [done.stdout for done in await asyncio.gather(run(muster, "list"), run(muster, "log", "crm"))]
+    listed, logged = [done.stdout for done in await asyncio.gather(run(settings, "list"), run(settings, "log", "crm"))]
     assert "crm" in listed
     assert "opt_out.*" in listed
     assert [word in logged for word in ("opt_out.added", "webhook.test", "resend", "taken (204)")] == [True] * 4
     actions = await db.fetch("select action from audit_shown where subject = 'webhook crm' order by audit_id")
-    assert (await run(muster, "remove", "crm")).returncode == 0
+    assert (await run(settings, "remove", "crm")).returncode == 0
     assert [row["action"] for row in actions] == ["webhook.added", "webhook.rotated"]
     assert await db.fetchval("select count(*) from webhook_subscription") == 0
 
 
-async def test_an_impossible_request_is_refused_with_a_remedy(muster: Muster, receiver: Receiver) -> None:
+async def test_an_impossible_request_is_refused_with_a_remedy(settings: Settings, receiver: Receiver) -> None:
     nobody, unheard, nothing, _ = await asyncio.gather(
-        run(muster, "show", "nobody"),
-        run(muster, "add", "other", receiver.url, "--event", "claim.never"),
-        run(muster, "add", "other", receiver.url),
-        run(muster, "add", "crm", receiver.url, "--event", "*"),
+        run(settings, "show", "nobody"),
+        run(settings, "add", "other", receiver.url, "--event", "claim.never"),
+        run(settings, "add", "other", receiver.url),
+        run(settings, "add", "crm", receiver.url, "--event", "*"),
     )
     assert (nobody.returncode, "There is no webhook nobody." in nobody.stderr) == (1, True)
     assert (unheard.returncode, "There is no event 'claim.never'." in unheard.stderr) == (1, True)
@@ -89,12 +76,12 @@ async def test_an_impossible_request_is_refused_with_a_remedy(muster: Muster, re
 
     receiver.answers(500)
     failed, paused, unkept = await asyncio.gather(
-        run(muster, "test", "crm"),
-        run(muster, "pause", "crm", "--reason", "moving"),
-        run(muster, "replay", "crm", "--after", "7"),
+        run(settings, "test", "crm"),
+        run(settings, "pause", "crm", "--reason", "moving"),
+        run(settings, "replay", "crm", "--after", "7"),
     )
     assert (failed.returncode, "The receiver did not accept it. It answered 500." in failed.stderr) == (1, True)
     assert (paused.returncode, "paused: moving" in paused.stdout) == (0, True)
     assert (unkept.returncode, "There is nothing to replay after 7" in unkept.stderr) == (1, True)
-    twice = await run(muster, "pause", "crm")
+    twice = await run(settings, "pause", "crm")
     assert (twice.returncode, "The webhook crm is paused and cannot be paused." in twice.stderr) == (1, True)

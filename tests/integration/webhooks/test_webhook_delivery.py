@@ -17,9 +17,9 @@ from core.clock import system_clock
 from core.db import Connection
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
+from core.settings import ROOT
 from muster.operator import operator
-from tests.integration.core.test_schema import ROOT
-from tests.support.inbound_rows import Moving
+from tests.support.clocks import FixedClock
 from tests.support.outbox_rows import until
 from tests.support.receivers import (
     Got,
@@ -71,7 +71,7 @@ async def test_each_subscription_gets_the_events_it_asked_for(worker: WebhookWor
 async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
     worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    clock = Moving(system_clock())
+    clock = FixedClock(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     await worker.add(receiver)
     receiver.answers(500, 503, 204)
@@ -98,7 +98,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
 async def test_retries_grow_apart_and_retry_after_is_followed(
     worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    clock = Moving(system_clock())
+    clock = FixedClock(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     await worker.add(receiver)
     receiver.answers(500)
@@ -120,7 +120,7 @@ async def test_retries_grow_apart_and_retry_after_is_followed(
 async def test_after_three_days_a_subscription_is_paused_with_an_alert_and_nothing_lost(
     worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    clock = Moving(system_clock())
+    clock = FixedClock(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     await worker.add(receiver, "opt_out.*")
     receiver.answers(500)
@@ -168,10 +168,10 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: 
         await worker.add(quick, name="quick")
         for n in range(3):
             await happen(db, 1, first=n)
-            await worker.notice()
-            await worker.sender.start()
+            await worker.record_new_events()
 
             async def arrived(n: int = n) -> bool:
+                await worker.sender.start()  # again: the one before may still be writing down that it arrived
                 return len(quick.got) == n + 1
 
             await until(arrived)
@@ -192,7 +192,7 @@ async def test_an_answer_that_comes_too_late_counts_as_failed(
 async def test_a_receiver_that_returns_gets_all_events_in_order(
     worker: WebhookWorker, db: Connection, unused_tcp_port: int
 ) -> None:
-    clock = Moving(system_clock())
+    clock = FixedClock(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     await worker.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
     await happen(db, 3)
@@ -230,7 +230,7 @@ async def test_a_worker_that_is_killed_loses_nothing(
 ) -> None:
     await worker.add(receiver)
     await happen(db, 8)
-    await worker.notice()
+    await worker.record_new_events()
     reached = asyncio.Event()
 
     async def wait_at_the_fourth(got: Got) -> web.Response:

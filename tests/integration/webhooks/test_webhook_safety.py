@@ -16,7 +16,7 @@ from core.db import Connection
 from core.errors import InputError
 from core.runtime import Runtime
 from muster.operator import operator
-from tests.support.inbound_rows import Moving
+from tests.support.clocks import FixedClock
 from tests.support.receivers import (
     Got,
     Names,
@@ -54,7 +54,7 @@ async def test_phone_numbers_are_sent_only_where_requested_and_allowed(
 async def test_both_secrets_sign_for_a_while_after_a_rotation(
     worker: WebhookWorker, receiver: Receiver, db: Connection
 ) -> None:
-    clock = Moving(system_clock())
+    clock = FixedClock(system_clock())
     worker.runtime = worker.sender.runtime = replace(worker.runtime, clock=clock)
     _, old = await worker.add(receiver)
     new = (await rotate(worker.runtime, "crm", overlap=timedelta(minutes=2), actor=operator("ada"))).get_secret_value()

@@ -10,7 +10,7 @@ from ballots.figures import at_least, estimate, needed, number, over_report, per
 from ballots.score import Score, ScoreTerms, assess
 
 
-def stands(electorate: int, voted: int, share: float = 0.5, over: float = 0.13) -> Score:
+def score_of(electorate: int, voted: int, share: float = 0.5, over: float = 0.13) -> Score:
     return assess({"electorate": electorate, "voted": voted}, 0, ScoreTerms(share, over, 5, 7))
 
 
@@ -65,7 +65,7 @@ def test_a_share_is_not_rounded_up_to_a_threshold_that_is_no_whole_per_cent() ->
     assert percent(0.49996, 2) == "49.99%"
     assert threshold(0.333) == "33.3%"
     assert threshold(0.5) == "50%"
-    assert over_report(stands(10, 1, over=0.125)) == "12.5%"
+    assert over_report(score_of(10, 1, over=0.125)) == "12.5%"
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_share_is_not_rounded_up_to_a_threshold_that_is_no_whole_per_cent() ->
     ],
 )
 def test_branches_of_every_size(electorate: int, voted: int, estimated: str, lacking: str) -> None:
-    score = stands(electorate, voted)
+    score = score_of(electorate, voted)
     assert (estimate(score), needed(score)) == (estimated, lacking)
 
 
 def test_a_threshold_the_estimate_cannot_reach_asks_for_nobody_who_is_not_there() -> None:
-    assert needed(stands(10, 8, share=0.9)) == "2"
-    assert needed(stands(10, 10, share=0.9)) == "all have confirmed"
-    assert not stands(10, 10, share=0.9).reached
+    assert needed(score_of(10, 8, share=0.9)) == "2"
+    assert needed(score_of(10, 10, share=0.9)) == "all have confirmed"
+    assert not score_of(10, 10, share=0.9).reached
 
 
 def test_a_need_is_rounded_up() -> None:
@@ -102,7 +102,7 @@ def test_a_need_is_rounded_up() -> None:
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 0.49))
 def test_shown_figures_are_never_impossible(electorate: int, part: float, share: float, over: float) -> None:
-    score = stands(electorate, int(electorate * part), share, over)
+    score = score_of(electorate, int(electorate * part), share, over)
     assert 0 <= score.needed <= electorate - score.confirmed
     assert not (score.reached and score.needed)
     if not score.reached:

@@ -31,7 +31,7 @@ def test_every_message_state_has_words_and_one_group() -> None:
 
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
-    of_subjects = frozenset[str]().union(*(kind.for_a_person for kind in KINDS.values()))
+    of_subjects = frozenset[str]().union(*(kind.needs_staff for kind in KINDS.values()))
     others = {
         LOW,
         COMMENT,

@@ -8,7 +8,7 @@ from core.errors import InputError
 from core.files.headings import with_headings
 from core.files.tables import RawTable, Table
 from people.imports.columns import heading_judge
-from people.imports.mapping import Mapping
+from people.imports.mapping import ColumnMapping
 
 NAMES = ["Mem No.", "Forename", "Mobile"]
 MEMBER = ["M1", "Amy", "07700900123"]
@@ -17,7 +17,7 @@ MEMBER = ["M1", "Amy", "07700900123"]
 def headed(rows: Sequence[Sequence[str] | None], header_row: int | None = None, **mapping: object) -> Table:
     records = iter([(line, None if row is None else list(row)) for line, row in enumerate(rows, 1) if row != []])
     raw = RawTable("CSV", records, len(rows), "", rectangular=True)
-    judge = heading_judge(Mapping(**mapping), "external_id")  # type: ignore[arg-type]
+    judge = heading_judge(ColumnMapping(**mapping), "external_id")  # type: ignore[arg-type]
     return with_headings(raw, "members.csv", judge, header_row)
 
 

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from core.settings import ROOT
+from tools.module_list import PACKAGES
 
-PACKAGES: Final = (
-    "core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api", "console", "muster",
-    "sandbox", "tools",
-)  # fmt: skip
 MODULES: Final = frozenset(
     {
         "courier", "lanes", "lane", "presence", "journal", "record", "doubts", "pace", "domains", "held", "sweep",
@@ -25,7 +22,7 @@ MODULES: Final = frozenset(
         "keeper", "attach", "lost", "garbage", "utils", "helpers", "models", "common", "misc",
     }
 )  # fmt: skip
-"""Old names of modules; ARCHITECTURE.md, *Inside the packages*, has the present ones."""
+"""Old names of modules; ARCHITECTURE.md, *Where things are*, has the present ones."""
 CLASSES: Final = frozenset(
     {
         "Courier", "Parcel", "Departure", "Mark", "Verdict", "Lane", "Lanes", "Desk", "InboundDesk", "Carrier",
@@ -55,16 +52,6 @@ LIMITS: Final = frozenset(
     {"MOST", "LONGEST", "LARGEST", "FEWEST", "SHORTEST", "SMALLEST", "LEAST", "PATIENCE", "WITHIN"}
 )
 """Words for the limits of something, which are named MAX_…, MIN_… and …_TIMEOUT."""
-STILL_PATIENT: Final = {
-    "core/audit.py: patience", "console/live.py: patience", "muster/embedded/orphans.py: patience",
-    "muster/embedded/removal.py: patience",
-}  # fmt: skip
-"""Timeouts that are yet to be called so."""
-WITHOUT_A_NOUN: Final = {
-    "core/audit.py: BATCH", "console/attention.py: SHOWN", "console/live.py: REST", "muster/embedded/daemon.py: GRACE",
-    "staff/sign_in.py: _GRACE",
-}  # fmt: skip
-"""Numbers that are yet to say what they count."""
 NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
@@ -76,8 +63,6 @@ SEAL_THE_AUDIT: Final = {
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 MAX_LINES: Final = 400
-EXPLAINED: Final = frozenset({"a", "data", "dbmate", "intake", "needed"})
-"""Single words in brackets in ARCHITECTURE.md, *Inside the packages*, that are no modules."""
 
 
 @cache
@@ -202,7 +187,7 @@ def test_an_argument_that_limits_a_time_is_a_timeout() -> None:
         )
         if set(name.strip("_").lower().split("_")) & words
     }
-    assert limits == STILL_PATIENT
+    assert limits == set()
 
 
 def amounts(path: Path) -> Iterator[str]:
@@ -233,7 +218,7 @@ def test_a_constant_says_what_it_counts() -> None:
         for name in amounts(path)
         if "_" not in name.strip("_")
     }
-    assert bare == WITHOUT_A_NOUN
+    assert bare == set()
 
 
 def test_no_query_or_alias_of_sql_has_a_name_that_says_nothing() -> None:
@@ -293,27 +278,19 @@ def test_no_two_types_that_others_use_have_one_name() -> None:
     assert twice == {}
 
 
-def named_modules(architecture: str) -> Iterator[tuple[str, str]]:
-    """The package and name of each module that *Inside the packages* names, without the words that explain them."""
-    package = ""
-    for line in architecture.partition("## Inside the packages")[2].split("```")[1].splitlines():
-        outer, inner = re.match(r"([a-z]+)/", line), re.match(r"  ([a-z_]+)/ ", line)
-        package = outer[1] if outer else package
-        columns = re.split(r" {2,}", line.removeprefix(f"{package}/").strip())
-        for text in re.split(r"[,→←·:;()]", " , ".join(columns[: 2 if inner else 1])):
-            word = text.strip(" …/")
-            if re.fullmatch(r"[a-z_0-9]+", word):
-                yield package, word
+def named_paths(architecture: str) -> Iterator[str]:
+    """The files and folders that *Where things are* names; a bare name is in the folder of the path before it."""
+    for row in architecture.partition("## Where things are")[2].partition("\n## ")[0].splitlines():
+        folder = Path()
+        for name in re.findall(r"`([a-z0-9_./]+)`", row) if row.startswith("|") else ():
+            folder = Path(name).parent if "/" in name else folder
+            yield name if "/" in name else str(folder / name)
 
 
 def test_the_architecture_names_modules_that_exist() -> None:
-    named = set(named_modules((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")))
-    assert len(named) > 200
-    missing = {
-        f"{package}: {name}"
-        for package, name in named
-        if name not in EXPLAINED and not any(path.stem == name for path in (ROOT / package).rglob("*"))
-    }
+    named = list(named_paths((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")))
+    assert len(named) > 100
+    missing = {name for name in named if not any(Path(f"{ROOT / name}{suffix}").exists() for suffix in ("", ".py"))}
     assert missing == set()
 
 
@@ -328,8 +305,9 @@ def test_a_function_says_what_it_records_or_verifies() -> None:
     assert {name for name in bare if not name.startswith(("core/audit.py", "muster/cli/audit.py"))} == set()
 
 
-def test_no_module_is_longer_than_one_noun_needs() -> None:
-    long = {str(path.relative_to(ROOT)): count for path in modules() if (count := lines(path)) > MAX_LINES}
+def test_no_module_is_longer_than_one_noun_needs_and_no_file_of_tests_than_one_subject() -> None:
+    files = [*modules(), *(ROOT / "tests").rglob("*.py")]
+    long = {str(path.relative_to(ROOT)): count for path in files if (count := lines(path)) > MAX_LINES}
     assert long == {}
 
 

@@ -46,7 +46,7 @@ async def test_a_thousand_errors_are_one_log_line_and_one_when_the_server_is_bac
     outages = Outages({POSTGRES: server}, every=0.02)
     with capture_logs() as logs:
         for _ in range(1000):
-            outages.away(POSTGRES, TimeoutError())
+            outages.note_outage(POSTGRES, TimeoutError())
         server.up = True
         back = await said(logs, "a server is back")
     assert [line["event"] for line in logs] == ["a server is away", "a server is back"]
@@ -58,8 +58,8 @@ async def test_a_lasting_outage_is_logged_now_and_then() -> None:
     server = Server()
     outages = Outages({POSTGRES: server}, every=0.01, remind=0.05)
     with capture_logs() as logs:
-        outages.away(POSTGRES, ConnectionRefusedError("refused"))
-        outages.away(POSTGRES, ConnectionRefusedError("refused"))
+        outages.note_outage(POSTGRES, ConnectionRefusedError("refused"))
+        outages.note_outage(POSTGRES, ConnectionRefusedError("refused"))
         still = await said(logs, "a server is still away")
         await outages.close()
     assert (still["server"], still["errors"]) == (POSTGRES, 2)
@@ -72,7 +72,7 @@ async def test_a_query_that_hangs_does_not_delay_the_reminder() -> None:
 
     outages = Outages({REDIS: hang}, every=0.01, remind=0.05)
     with capture_logs() as logs:
-        outages.away(REDIS, "no answer")
+        outages.note_outage(REDIS, "no answer")
         await said(logs, "a server is still away")
     await outages.close()
 
@@ -83,7 +83,7 @@ async def test_each_outage_is_logged_anew() -> None:
     for _ in range(2):
         server.up = False
         with capture_logs() as logs:
-            outages.away(POSTGRES, ConnectionResetError("reset"))
+            outages.note_outage(POSTGRES, ConnectionResetError("reset"))
             await said(logs, "a server is away")
             server.up = True
             await said(logs, "a server is back")
@@ -94,9 +94,9 @@ async def test_a_connection_broken_in_an_outage_begins_no_second_one() -> None:
     server.up = True
     outages = Outages({POSTGRES: server}, every=0.01)
     with capture_logs() as logs:
-        outages.away(POSTGRES, ConnectionResetError("reset"))
+        outages.note_outage(POSTGRES, ConnectionResetError("reset"))
         await said(logs, "a server is back")
-        outages.away(POSTGRES, ConnectionResetError("reset"))
+        outages.note_outage(POSTGRES, ConnectionResetError("reset"))
         async with asyncio.timeout(10):
             while server.asked < 2:  # noqa: ASYNC110  # it is asked in a task of its own
                 await asyncio.sleep(0.01)
@@ -108,7 +108,7 @@ async def test_nothing_is_logged_after_closing() -> None:
     outages = Outages({POSTGRES: Server()})
     await outages.close()
     with capture_logs() as logs:
-        outages.away(POSTGRES, ConnectionResetError("reset"))
+        outages.note_outage(POSTGRES, ConnectionResetError("reset"))
     assert logs == []
 
 
@@ -152,8 +152,8 @@ def test_a_refusal_of_the_server_is_no_outage_and_is_logged_once() -> None:
     outages = Outages()
     with capture_logs() as logs:
         for _ in range(100):
-            outages.met(asyncpg.DeadlockDetectedError("deadlock detected"))
-        outages.met(asyncpg.DiskFullError("no space left on device"))
+            outages.note_error(asyncpg.DeadlockDetectedError("deadlock detected"))
+        outages.note_error(asyncpg.DiskFullError("no space left on device"))
     assert [line["kind"] for line in logs] == ["DeadlockDetectedError", "DiskFullError"]
 
 
@@ -161,6 +161,6 @@ def test_an_unforeseen_error_is_logged_once_with_its_traceback() -> None:
     outages = Outages()
     with capture_logs() as logs:
         for _ in range(100):
-            outages.met(ZeroDivisionError("a bug"))
+            outages.note_error(ZeroDivisionError("a bug"))
     assert [(line["kind"], line["log_level"]) for line in logs] == [("ZeroDivisionError", "error")]
     assert isinstance(logs[0]["exc_info"], ZeroDivisionError)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.db import load_queries
 from core.settings import ROOT
-from tests.unit.core.test_names import PACKAGES
+from tools.module_list import PACKAGES
 
 _HEAD = re.compile(r"(?m)^-- name: (\w+)\n(?!--)")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 
 from core.settings import ROOT
-from tests.unit.core.test_names import PACKAGES
+from tools.module_list import PACKAGES
 
 
 def tracked() -> list[str]:
@@ -20,3 +21,22 @@ def test_nothing_but_pictures_of_the_docs_is_binary() -> None:
 
 def test_every_package_is_typed() -> None:
     assert [package for package in PACKAGES if not (ROOT / package / "py.typed").is_file()] == []
+
+
+def test_no_test_imports_another() -> None:
+    """What two of them need is in `tests/support`, where both find it."""
+    borrowed = {
+        f"{name}: {module}"
+        for name in tracked()
+        if name.startswith("tests/") and name.endswith(".py") and (ROOT / name).is_file()
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        for module in (
+            [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+        if module.startswith("tests.") and module.rpartition(".")[2].startswith("test_")
+    }
+    assert borrowed == set()

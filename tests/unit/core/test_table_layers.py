@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from core.db import load_queries
 from core.settings import ROOT
-from tests.unit.core.test_names import PACKAGES
+from tools.module_list import PACKAGES
 
 OWNERS_FUNCTIONS: Final = {"empty_ledgers", "finish_erasure"}
 """Erasure takes personal detail out of every package's tables in one transaction, by the one function that triggers let

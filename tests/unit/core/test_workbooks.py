@@ -1,13 +1,7 @@
 """Workbooks are read as people see them; other files are refused in a sentence, in little memory and time."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 import tracemalloc
 import zipfile
-from contextlib import chdir, suppress
 from pathlib import Path
 
 import openpyxl
@@ -15,37 +9,13 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from core.errors import InputError
-from core.files.headings import with_headings
-from core.files.readers import open_table
-from core.files.spreadsheets import open_spreadsheet, records_of
-from core.files.tables import RawRow, RawTable, fault_of
-from core.files.workbooks import reader
+from core.files.tables import fault_of
 from core.files.workbooks.cells import NO_RESULT, number_format, number_text
-from people.imports.columns import heading_judge
-from people.imports.mapping import Mapping
 from tests.support.effort import effort_of
 from tests.support.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
+from tests.support.workbook_files import HEADER, ods_cell, ods_row, read
 
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
-HEADER = ["member id", "first name", "mobile"]
-
-
-JUDGE = heading_judge(Mapping(), "external_id")
-
-
-def read(path: Path) -> tuple[list[str], list[RawRow], list[str]]:
-    """As the import reads it, but in this process: starting one for each of these files takes a while."""
-    notices: list[str] = []
-    with path.open("rb") as file:
-        raw = RawTable("", records_of(iter(reader.read(file)), notices), 0, "", rectangular=False, notices=notices)
-        table = with_headings(raw, path.name, JUDGE, None)
-        return table.header, list(table.records), notices
-
-
-def read_apart(path: Path) -> tuple[list[str], list[RawRow], list[str]]:
-    """As the import reads it."""
-    with open_table(path, JUDGE) as table:
-        return table.header, list(table.records), table.notices
 
 
 def cells_of(path: Path) -> list[list[str]]:
@@ -310,16 +280,6 @@ def test_a_merged_cell_holds_for_each_of_its_rows(tmp_path: Path) -> None:
     assert notices == ["The headings were found in row 3; 2 rows above were left out. (--header-row names another.)"]
 
 
-def ods_cell(value: str = "", *, attributes: str = "", text: str | None = None) -> str:
-    shown = value if text is None else text
-    kind = attributes or 'office:value-type="string"'
-    return f"<table:table-cell {kind}>{f'<text:p>{shown}</text:p>' if shown else ''}</table:table-cell>"
-
-
-def ods_row(*cells: str, attributes: str = "") -> str:
-    return f"<table:table-row {attributes}>{''.join(cells)}</table:table-row>"
-
-
 def test_an_opendocument_file_is_read_as_people_see_it(tmp_path: Path) -> None:
     header = ods_row(*map(ods_cell, HEADER))
     formula, empty = 'table:formula="of:=[.A1]"', 'table:number-columns-repeated="16384"'
@@ -354,122 +314,3 @@ def test_an_opendocument_file_is_read_as_people_see_it(tmp_path: Path) -> None:
         "1 row is hidden, perhaps by a filter, and read all the same: 3.",
         "Hidden columns are read all the same: A.",
     ]
-
-
-def test_rows_repeated_without_end_are_refused_at_once(tmp_path: Path) -> None:
-    rows = ods_row(*map(ods_cell, HEADER)) + ods_row(
-        ods_cell("M1"), attributes='table:number-rows-repeated="100000000"'
-    )
-    with pytest.raises(InputError, match="further out than Muster reads"):
-        read(write_ods(tmp_path / "m.ods", f'<table:table table:name="T">{rows}</table:table>'))
-
-
-ENTITIES = '<!DOCTYPE worksheet [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-
-
-def test_a_file_that_declares_entities_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="declares XML entities"):
-        read_apart(write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["&b;"]]), prolog=ENTITIES))
-
-
-def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
-    path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER]), shared=f"<sst><si><t>{'a' * 50_000_000}</t></si></sst>")
-    assert path.stat().st_size < 100_000
-    with pytest.raises(InputError, match="unpacks to 50 MB"):
-        read(path)
-
-
-def test_a_workbook_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
-    path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER]), shared="<sst/>")
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file, pytest.warns(UserWarning, match="Duplicate name"):
-        file.writestr("xl/sharedStrings.xml", f"<sst>{('<si><t>' + 'a' * 40_000 + '</t></si>') * 3_000}</sst>")
-    with (
-        pytest.raises(InputError, match="takes more memory or time to read than any member file does"),
-        open_spreadsheet(path, memory=180_000_000),
-    ):
-        pass
-
-
-def test_a_tag_without_an_end_is_refused_before_it_is_read_again_and_again(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is damaged"):
-        read(write_xlsx(tmp_path / "m.xlsx", f"<sheetData><{'y' * 15_000_000}"))
-
-
-def protected_xlsx() -> bytes:
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016) + "EncryptedPackage".encode("utf-16-le") + bytes(1000)
-
-
-def test_a_protected_workbook_is_named_as_such(tmp_path: Path) -> None:
-    path = tmp_path / "m.xlsx"
-    path.write_bytes(protected_xlsx())
-    with pytest.raises(InputError, match="protected by a password"):
-        read_apart(path)
-    with zipfile.ZipFile(path := tmp_path / "m.ods", "w") as file:
-        file.writestr("content.xml", b"\x00\x01")
-        file.writestr(
-            "META-INF/manifest.xml",
-            "<m xmlns:m='m'><m:file-entry><m:encryption-data/></m:file-entry></m>",
-        )
-    with pytest.raises(InputError, match="protected by a password"):
-        read(path)
-
-
-@pytest.mark.parametrize(
-    ("part", "words"), [("xl/workbook.bin", "XLSB"), ("word/document.xml", "is an archive, and not a spreadsheet")]
-)
-def test_other_archives_are_refused_by_what_they_are(tmp_path: Path, part: str, words: str) -> None:
-    with zipfile.ZipFile(path := tmp_path / "m.xlsx", "w") as file:
-        file.writestr(part, "x")
-    with pytest.raises(InputError, match=words):
-        read(path)
-
-
-@pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
-def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, cut: float) -> None:
-    path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, *([str(n), f"Amy{n}", ""] for n in range(500))]))
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * cut)])
-    with pytest.raises(InputError, match="is damaged"):
-        read(path)
-
-
-def test_a_sheet_that_is_not_well_formed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is damaged"):
-        read(write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["1", "<><v>1</w>"]])))
-
-
-def test_no_module_is_imported_from_the_working_folder(tmp_path: Path) -> None:
-    write_xlsx(tmp_path / "members.xlsx", rows_xml([HEADER, ["M1", "Ann", "07700900123"]]))
-    (tmp_path / "core.py").write_text("raise SystemExit('not ours')", encoding="utf-8")
-
-    with chdir(tmp_path):
-        header, _, _ = read_apart(tmp_path / "members.xlsx")
-
-    assert header == HEADER
-
-
-def test_the_reading_process_ends_with_its_parent(tmp_path: Path) -> None:
-    rows = rows_xml([HEADER, *([str(n), f"Amy{n}", ""] for n in range(30_000))])
-    path = write_xlsx(tmp_path / "m.xlsx", rows)
-    starts = (
-        "import subprocess,sys,os,time\n"
-        f"f=open({str(path)!r},'rb')\n"
-        "p=subprocess.Popen([sys.executable,'-m','core.files.workbooks.reader',str(f.fileno()),'1000000000'],"
-        "stdin=subprocess.PIPE,stdout=subprocess.PIPE,pass_fds=(f.fileno(),))\n"
-        "p.stdout.readline(); print(p.pid,flush=True); time.sleep(600)\n"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    reader = int(parent.stdout.readline())  # it fills its pipe now, and waits
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    deadline = time.monotonic() + 20
-    while is_running(reader):
-        assert time.monotonic() < deadline, "the reader outlived its parent"
-        os.sched_yield()
-
-
-def is_running(process: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False

@@ -27,6 +27,7 @@ from messaging.channels.channel import (
 )
 from messaging.channels.failover import FailoverChannel, TextProvider
 from messaging.states import Reason
+from tests.support.clocks import MonotonicClock
 
 YES = Accepted("202")
 AWAY = Retry(Reason.NOT_REACHED, slow=True)
@@ -35,14 +36,6 @@ ACCOUNT = Refused(Reason.ACCOUNT_REFUSED)
 SENDER = Refused(Reason.SENDER_REFUSED)
 BAD_NUMBER = Refused(Reason.INVALID_NUMBER)
 NO_ANSWER = Unknown()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Provider:
@@ -74,7 +67,7 @@ def text(number: int = 1) -> OutboundText:
     return OutboundText(number, "+447480111111", "+447700900123", "Have you voted?", f"{number}-abc", 1)
 
 
-def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> FailoverChannel:
+def make(clock: MonotonicClock, *providers: Provider, costs: Sequence[float] = ()) -> FailoverChannel:
     costs = costs or [0.0] * len(providers)
     own = "+447480222222"
     members = [
@@ -98,7 +91,7 @@ async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
 
 
 def test_a_breaker_opens_after_failures_in_a_row_only() -> None:
-    breaker = Breaker(Clock())
+    breaker = Breaker(MonotonicClock(1000.0))
     for number in range(MAX_FAILURES * 3):
         assert not breaker.failed(number)
         breaker.went_well()
@@ -108,7 +101,7 @@ def test_a_breaker_opens_after_failures_in_a_row_only() -> None:
 
 
 def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     breaker = Breaker(clock)
     for number in range(MAX_FAILURES):
         breaker.failed(number)
@@ -124,7 +117,7 @@ def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
 
 
 def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     breaker = Breaker(clock)
     for number in range(MAX_FAILURES):
         breaker.failed(number)
@@ -140,7 +133,7 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
 
 
 def test_messages_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     breaker = Breaker(clock)
     for number in range(MAX_FAILURES + 30):
         breaker.failed(number)
@@ -148,7 +141,7 @@ def test_messages_under_way_when_the_breaker_opened_do_not_prolong_it() -> None:
 
 
 def test_a_probe_without_an_answer_is_given_up() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     breaker = Breaker(clock)
     for number in range(MAX_FAILURES):
         breaker.failed(number)
@@ -163,23 +156,23 @@ def test_a_probe_without_an_answer_is_given_up() -> None:
 
 async def test_the_cheapest_provider_is_first_and_equals_keep_their_order() -> None:
     twilio, vonage = Provider("twilio"), Provider("vonage")
-    assert (await give(make(Clock(), twilio, vonage), 1))[0] == "twilio"
-    assert (await give(make(Clock(), twilio, vonage, costs=[0.046, 0.04]), 1))[0] == "vonage"
+    assert (await give(make(MonotonicClock(1000.0), twilio, vonage), 1))[0] == "twilio"
+    assert (await give(make(MonotonicClock(1000.0), twilio, vonage, costs=[0.046, 0.04]), 1))[0] == "vonage"
 
 
 async def test_each_provider_sends_from_its_own_number() -> None:
     twilio, vonage = Provider("twilio"), Provider("vonage")
     outbound = text()
-    assert make(Clock(), twilio, vonage).route(outbound) == Route("twilio", None)
+    assert make(MonotonicClock(1000.0), twilio, vonage).route(outbound) == Route("twilio", None)
     assert outbound.sender == "+447480111111"
-    assert make(Clock(), vonage, twilio).route(outbound) == Route("vonage", "+447480222222")
+    assert make(MonotonicClock(1000.0), vonage, twilio).route(outbound) == Route("vonage", "+447480222222")
     assert outbound.sender == "+447480222222"
 
 
 @pytest.mark.parametrize("outcome", [AWAY, BUSY, ACCOUNT, SENDER])
 async def test_a_text_certainly_not_sent_may_go_by_another_provider_at_once(outcome: SendResult) -> None:
     twilio, vonage = Provider("twilio", outcome), Provider("vonage")
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     _, first = await give(channel, 1)
     assert isinstance(first, Retry)
     assert (first.elsewhere, first.slow) == (True, False)
@@ -189,7 +182,7 @@ async def test_a_text_certainly_not_sent_may_go_by_another_provider_at_once(outc
 
 async def test_a_text_without_an_answer_never_goes_by_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     for number in range(MAX_FAILURES):
         assert await give(channel, number) == ("twilio", NO_ANSWER)
     assert vonage.given == []
@@ -199,7 +192,7 @@ async def test_a_text_without_an_answer_never_goes_by_another_provider() -> None
 @pytest.mark.parametrize("outcome", [BAD_NUMBER, Refused(Reason.OPTED_OUT), Refused(Reason.CONTENT_REFUSED)])
 async def test_a_refusal_of_the_message_is_not_tried_by_another_provider(outcome: SendResult) -> None:
     twilio, vonage = Provider("twilio", outcome), Provider("vonage")
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     for number in range(2 * MAX_FAILURES):
         assert await give(channel, number) == ("twilio", outcome)
     assert vonage.given == []
@@ -207,7 +200,7 @@ async def test_a_refusal_of_the_message_is_not_tried_by_another_provider(outcome
 
 async def test_a_failing_provider_is_left_out_and_reported_once() -> None:
     twilio, vonage = Provider("twilio", ACCOUNT), Provider("vonage")
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     for number in range(3 * MAX_FAILURES):
         await give(channel, number)
     assert len(twilio.given) == MAX_FAILURES
@@ -222,7 +215,7 @@ async def test_a_failing_provider_is_left_out_and_reported_once() -> None:
 
 
 async def test_the_first_success_resolves_an_earlier_workers_alert() -> None:
-    channel = make(Clock(), Provider("twilio"), Provider("vonage"))
+    channel = make(MonotonicClock(1000.0), Provider("twilio"), Provider("vonage"))
     for number in range(3):
         await give(channel, number)
     assert channel.status_reports() == [StatusReport("twilio", None)]
@@ -230,7 +223,7 @@ async def test_the_first_success_resolves_an_earlier_workers_alert() -> None:
 
 async def test_a_text_with_an_intent_is_not_handed_to_another_provider() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     marked = [text(number) for number in range(2 * MAX_FAILURES)]
     for outbound in marked:
         channel.route(outbound)
@@ -241,7 +234,7 @@ async def test_a_text_with_an_intent_is_not_handed_to_another_provider() -> None
 
 
 async def test_one_success_closes_a_providers_breaker() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage")
     channel = make(clock, twilio, vonage)
     for number in range(MAX_FAILURES):
@@ -261,7 +254,7 @@ async def test_one_success_closes_a_providers_breaker() -> None:
 
 
 async def test_a_dearer_provider_is_tried_again_too() -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
     channel = make(clock, twilio, vonage)
     for number in range(4 * MAX_FAILURES):
@@ -278,7 +271,7 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
 
 async def test_the_sender_slows_down_where_no_provider_works() -> None:
     twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     for number in range(6 * MAX_FAILURES):
         await give(channel, number)
     outcomes = [(await give(channel, number))[1] for number in range(900, 905)]
@@ -287,7 +280,7 @@ async def test_the_sender_slows_down_where_no_provider_works() -> None:
 
 async def test_where_every_provider_refuses_us_the_sender_is_paused() -> None:
     twilio, vonage = Provider("twilio", SENDER), Provider("vonage", SENDER)
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     first, second = await give(channel, 1), await give(channel, 1)
     assert (first[0], second) == ("twilio", ("vonage", SENDER))
 
@@ -298,7 +291,7 @@ async def test_where_every_provider_refuses_us_the_sender_is_paused() -> None:
 async def test_no_text_that_one_provider_may_have_goes_to_another(
     weather: list[tuple[SendResult, SendResult, float]],
 ) -> None:
-    clock = Clock()
+    clock = MonotonicClock(1000.0)
     twilio, vonage = Provider("twilio"), Provider("vonage")
     channel = make(clock, twilio, vonage)
     for number, (twilios, vonages, passed) in enumerate(weather):
@@ -326,7 +319,7 @@ async def test_no_text_that_one_provider_may_have_goes_to_another(
 
 async def test_only_the_provider_that_had_the_text_is_asked() -> None:
     twilio, vonage = Provider("twilio", knows=[]), Provider("vonage", knows=[Trace("v")])
-    channel = make(Clock(), twilio, vonage)
+    channel = make(MonotonicClock(1000.0), twilio, vonage)
     now = datetime.now(UTC)
     outbound = text()
     outbound.route = Route("twilio")
@@ -339,7 +332,7 @@ async def test_only_the_provider_that_had_the_text_is_asked() -> None:
 async def test_a_removed_provider_leaves_the_outcome_unknown() -> None:
     outbound = text()
     outbound.route = Route("messagebird")
-    assert await make(Clock(), Provider("twilio", knows=[])).trace(outbound, datetime.now(UTC)) is None
+    assert await make(MonotonicClock(1000.0), Provider("twilio", knows=[])).trace(outbound, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(("twilios", "vonages", "answer"), [
@@ -349,7 +342,7 @@ async def test_a_removed_provider_leaves_the_outcome_unknown() -> None:
 async def test_all_providers_are_asked_where_none_is_recorded(
     twilios: list[Trace] | None, vonages: list[Trace] | None, answer: list[Trace] | None
 ) -> None:
-    channel = make(Clock(), Provider("twilio", knows=twilios), Provider("vonage", knows=vonages))
+    channel = make(MonotonicClock(1000.0), Provider("twilio", knows=twilios), Provider("vonage", knows=vonages))
     assert await channel.trace(text(), datetime.now(UTC)) == answer
 
 
@@ -361,11 +354,11 @@ async def test_an_unavailable_provider_makes_the_look_up_fail() -> None:
     outbound = text()
     outbound.route = Route("vonage")
     with pytest.raises(Unavailable):
-        await make(Clock(), Provider("twilio"), Away("vonage")).trace(outbound, datetime.now(UTC))
+        await make(MonotonicClock(1000.0), Provider("twilio"), Away("vonage")).trace(outbound, datetime.now(UTC))
 
 
 def test_several_providers_make_a_failover_channel_and_one_does_not() -> None:
-    channel = make(Clock(), Provider("twilio"), Provider("vonage"))
+    channel = make(MonotonicClock(1000.0), Provider("twilio"), Provider("vonage"))
     assert isinstance(channel, Router)
     assert not isinstance(Provider("twilio"), Router)
     assert channel.connections == 4

@@ -11,7 +11,7 @@ import pytest
 from ballots.template_fields import BALLOT
 from core.errors import NotFound, TemplateError
 from core.settings import TEMPLATES
-from messaging.content.languages import code, direction, spoken
+from messaging.content.languages import closest_language, code, direction
 from messaging.content.render import Renderer
 from messaging.content.template_files import load_template
 from messaging.content.templates import Template
@@ -64,7 +64,7 @@ def person(language: str) -> dict[str, str]:
     ],
 )
 def test_a_language_serves_speakers_of_its_variants(wanted: str, known: tuple[str, ...], found: str) -> None:
-    assert spoken(wanted, known) == found
+    assert closest_language(wanted, known) == found
 
 
 def test_codes_have_one_form() -> None:

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from messaging.outbox.waiting_messages import SHRINK_AFTER, WaitingMessages
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import MonotonicClock
 
 
 def test_the_stock_of_waiting_messages_begins_with_one_and_grows_at_once() -> None:
@@ -23,7 +16,7 @@ def test_the_stock_of_waiting_messages_begins_with_one_and_grows_at_once() -> No
 
 
 def test_the_stock_of_waiting_messages_shrinks_to_its_use() -> None:
-    clock = Clock()
+    clock = MonotonicClock()
     ahead = WaitingMessages(32, clock)
     ahead.used(32)
     sizes = []

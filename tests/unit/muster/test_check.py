@@ -82,9 +82,9 @@ def test_without_json_the_answer_is_in_words() -> None:
         0,
         ["+447700900123", "no: That is a landline; texts need a mobile number. (landline)"],
     )
-    one, dear = check("sms", "It\u2019s…\nŵ\n".encode())[1]
-    assert one == "1 segment of GSM-7; “\u2019” becomes “'” (once); “…” becomes “...” (once)"
-    assert dear == "1 segment of UCS-2, because of ŵ"
+    gsm, ucs2 = check("sms", "It\u2019s…\nŵ\n".encode())[1]
+    assert gsm == "1 segment of GSM-7; “\u2019” becomes “'” (once); “…” becomes “...” (once)"
+    assert ucs2 == "1 segment of UCS-2, because of ŵ"
     read, wish = check("reply", b"voted\nplease stop\n")[1]
     assert read.startswith("voted (rule: ")
     assert wish.startswith("opt out (rule: ")

@@ -19,7 +19,8 @@ OF_TWO_MEANINGS: Final = {
     "--by": "kinds of units as the member file has them, or any, as ballots count them",
     "--csv": "turnout by unit, or the people who answered a question",
     "--dry-run": "turnout imports change nothing unless told otherwise",
-    "--file": "a member file for the demo, or a list of messages",
+    "--file": "a member file for the demo, a list of messages, or one of grants",
+    "--from": "a list of leavers, or the first day of a grant",
     "--json": "check reads JSON, too",
     "--on": "the day on which people left, or what something was done to",
     "--members": "how many the demo makes up, or who receives the sandbox's messages",
@@ -29,6 +30,8 @@ OF_TWO_MEANINGS: Final = {
     "--smtp": "where the mail server listens, or the sandbox",
     "--source": "who a turnout file is from, or where members consented",
     "--step": "the step to launch, or whose messages to decide about",
+    "--unit": "of whom to show answers, or where a grant counts",
+    "--until": "when something was done, or the last day of a grant",
 }
 """Names that are declared more than once, and why; each one's help says what it means there."""
 

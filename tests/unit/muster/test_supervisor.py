@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,18 @@ async def test_a_process_is_started_again_however_often_it_fails(monkeypatch: py
     finally:
         await child.stop()
     assert len(started) >= 4
+
+
+async def test_the_owners_and_the_administrators_passwords_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MUSTER_OWNER_DATABASE_URL", "MUSTER_ADMIN_DATABASE_URL", "MUSTER_PUBLIC_URL"):
+        monkeypatch.setenv(name, "https://ours.example")
+    child = Child(["sandbox", "--twilio", "127.0.0.1:0", "--smtp", "127.0.0.1:0"])
+    process = await child.start(output=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        given = await asyncio.to_thread(Path(f"/proc/{process.pid}/environ").read_bytes)
+    finally:
+        await child.stop()
+    assert b"MUSTER_PUBLIC_URL=" in given
+    assert b"_DATABASE_URL=" not in given

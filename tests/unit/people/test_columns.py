@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from people.imports.columns import attribute_name, map_columns
-from people.imports.mapping import Mapping, load_mapping
+from people.imports.mapping import ColumnMapping, load_mapping
 from people.imports.rows import language_code, split_name
 
 
-def meanings(*header: str, mapping: Mapping | None = None) -> dict[str, str]:
-    return map_columns(header, mapping or Mapping(), reserved=["organisation"]).meanings()
+def meanings(*header: str, mapping: ColumnMapping | None = None) -> dict[str, str]:
+    return map_columns(header, mapping or ColumnMapping(), reserved=["organisation"]).meanings()
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,15 @@ def test_the_better_name_wins_and_the_other_is_an_attribute() -> None:
 
 
 def test_addresses_are_tried_first_before_second_and_mobiles_before_phones() -> None:
-    columns = map_columns(["id", "Second mobile", "Home phone", "Mobile", "Phone", "Email 2", "Email"], Mapping())
+    columns = map_columns(["id", "Second mobile", "Home phone", "Mobile", "Phone", "Email 2", "Email"], ColumnMapping())
     assert [column.label for column in columns.fields["phone"]] == ["Mobile", "Phone", "Home phone", "Second mobile"]
     assert [column.label for column in columns.fields["email"]] == ["Email", "Email 2"]
 
 
 def test_a_contact_programs_addresses_are_tried_in_its_own_order() -> None:
     columns = map_columns(
-        ["id", "Phone 2 - Value", "Phone 1 - Value", "E-mail 2 Address", "E-mail Address", "Email - Work"], Mapping()
+        ["id", "Phone 2 - Value", "Phone 1 - Value", "E-mail 2 Address", "E-mail Address", "Email - Work"],
+        ColumnMapping(),
     )
     assert [column.label for column in columns.fields["phone"]] == ["Phone 1 - Value", "Phone 2 - Value"]
     assert [column.label for column in columns.fields["email"]] == [
@@ -108,7 +109,7 @@ def test_a_contact_programs_addresses_are_tried_in_its_own_order() -> None:
 
 def test_a_missing_membership_number_names_the_columns_and_near_misses() -> None:
     with pytest.raises(InputError) as caught:
-        map_columns(["Mmbership numbr", "Name"], Mapping(), line=4)
+        map_columns(["Mmbership numbr", "Name"], ColumnMapping(), line=4)
     assert "“Mmbership numbr”, “Name”" in caught.value.problems[0]
     assert "columns of row 4" in caught.value.problems[0]
     assert "Is it “Mmbership numbr”?" in caught.value.remedy
@@ -122,7 +123,7 @@ def test_the_number_of_whomever_an_organisation_serves_is_recognised(label: str)
 
 def test_a_column_whose_name_ends_like_a_number_is_offered() -> None:
     with pytest.raises(InputError) as caught:
-        map_columns(["Allotment ref", "Name", "Street"], Mapping(), line=3)
+        map_columns(["Allotment ref", "Name", "Street"], ColumnMapping(), line=3)
     assert "Is it “Allotment ref”? Rename it to reference" in caught.value.remedy
 
 
@@ -137,7 +138,7 @@ def test_a_column_whose_name_ends_like_a_number_is_offered() -> None:
 )
 def test_headers_that_cannot_be_told_apart_are_refused(header: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        map_columns(header, Mapping())
+        map_columns(header, ColumnMapping())
 
 
 def test_a_mapping_file_goes_before_names(tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_mapping_file_goes_before_names(tmp_path: Path) -> None:
 
 def test_a_mapping_file_that_names_a_missing_column_says_what_is_near() -> None:
     with pytest.raises(InputError, match="Did you mean “Surname”"):
-        meanings("id", "Surname", mapping=Mapping(fields={"last_name": ("Surnam",)}))
+        meanings("id", "Surname", mapping=ColumnMapping(fields={"last_name": ("Surnam",)}))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ PHRASES = [
 
 
 def weight_of(subject: str, text: str, diagnostic: str, recipient: str = AMY) -> Weight | None:
-    """The weight of a report with status 5.1.1 against the recipient; None where it is no bounce."""
+    """The weight of a report with status 5.1.1 against the recipient; None if it is no bounce."""
     raw = (
         f"From: MAILER-DAEMON@relay.example\nTo: <b+{KEYS.sign_id(7, 'bounce')}@bounces.union.example>\n"
         f"Subject: {subject}\nMIME-Version: 1.0\n"

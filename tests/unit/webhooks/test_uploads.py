@@ -18,7 +18,7 @@ from core.http.web import RUNTIME
 from core.log_limit import LOG_LIMIT, LogLimit
 from core.runtime import Runtime
 from core.settings import Settings
-from webhooks.email.uploads import IN_ALL, OF_A_NETWORK, Uploads
+from webhooks.email.uploads import MAX_UPLOADS_IN_ALL, MAX_UPLOADS_PER_NETWORK, Uploads
 
 LARGEST = 1000
 
@@ -46,7 +46,7 @@ ONE = ["8.8.8.8"] * 40
 MANY = [f"20.0.{number}.1" for number in range(40)]
 
 
-@pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
+@pytest.mark.parametrize(("networks", "room"), [(ONE, MAX_UPLOADS_PER_NETWORK), (MANY, MAX_UPLOADS_IN_ALL)])
 @pytest.mark.parametrize("size", [LARGEST, LARGEST - 1, LARGEST // 2 + 1])
 async def test_an_upload_complete_when_read_is_counted(networks: list[str], room: int, size: int) -> None:
     uploads = Uploads()
@@ -65,7 +65,7 @@ async def test_an_upload_complete_when_read_is_counted(networks: list[str], room
         await take(uploads, held, request)  # and when they are done with, there is room again
 
 
-@pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
+@pytest.mark.parametrize(("networks", "room"), [(ONE, MAX_UPLOADS_PER_NETWORK), (MANY, MAX_UPLOADS_IN_ALL)])
 async def test_an_upload_that_ends_over_the_limit_is_refused(networks: list[str], room: int) -> None:
     uploads = Uploads()
     async with AsyncExitStack() as held:

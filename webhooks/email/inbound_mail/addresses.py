@@ -32,7 +32,7 @@ _SIGNED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsu
 
 
 def purpose_of(address: str) -> Purpose | None:
-    """Return an address's purpose by its form alone, whatever its domain; None where it has no form of ours.
+    """Return an address's purpose by its form alone, whatever its domain; None if it has no form of ours.
 
     Args:
         address: in any case.
@@ -55,7 +55,7 @@ class Destination:
 
 
 def read_destination(settings: Settings, keyring: Keyring, address: str) -> Destination | None:
-    """Return the destination that a recipient's address stands for; None where it is not one of ours.
+    """Return the destination that a recipient's address stands for; None if it is not one of ours.
 
     Args:
         settings: our domains and mailboxes.

@@ -200,7 +200,7 @@ def _submitted(parsed: ParsedMail) -> str:
 
 
 def _value(parsed: ParsedMail, name: str) -> str:
-    """Return a header's value in lower case, without comments, quotation marks and parameters; "" where it has none."""
+    """Return a header's value in lower case, without comments, quotation marks and parameters; "" if it has none."""
     return _ASIDE.sub(" ", parsed.header(name)).partition(";")[0].strip(" \t.,").lower()
 
 

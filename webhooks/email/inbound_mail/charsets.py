@@ -71,7 +71,7 @@ def decode(content: bytes, charset: str | None) -> str:
 
     Args:
         content: the bytes; they may end in the middle of a character.
-        charset: the declared one; None where none is.
+        charset: the declared one; None if none is.
     """
     named = charset.strip().lower() if charset else ""
     named = _ALIASES.get(named, named)

@@ -43,7 +43,7 @@ class Origin:
         message_id: the message that address was made for, if it was.
         sender: of the envelope; "" for a bounce.
         received_at: when it came; aware.
-        recipient: where our message had been sent, in lower case; "" where it is unknown.
+        recipient: where our message had been sent, in lower case; "" if it is unknown.
     """
 
     purpose: Purpose
@@ -59,7 +59,7 @@ class MessageEvent:
 
     Attributes:
         source: `BOUNCE` or `COMPLAINT`.
-        message_id: the message; None where it is none of ours.
+        message_id: the message; None if it is none of ours.
         event: the fate of the message.
     """
 
@@ -87,7 +87,7 @@ class DoubtfulMail:
     """Mail that a machine may have written: an automatic answer, to be noted with the message, or a person's answer.
 
     Attributes:
-        note: the event if it is automatic; None where there is no message to note it with, or where its subject is that
+        note: the event if it is automatic; None if there is no message to note it with, or where its subject is that
             of a bounce but it is none: a person has to see it.
         answer: the answer if it is a person's.
         sounds: whether its subject suggests a machine. The headers of a list do not.
@@ -162,7 +162,7 @@ def _classified(
 def _reported(
     parsed: ParsedMail, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool
 ) -> MessageEvent | UnsubscribeWish | None:
-    """Read a mail as a complaint, an unsubscribe request or a bounce; None where it is none of these."""
+    """Read a mail as a complaint, an unsubscribe request or a bounce; None if it is none of these."""
     complaint = read_complaint(parsed, keyring, origin.received_at) if _may_complain(origin.purpose, parsed) else None
     if complaint is not None:
         about = origin.message_id if complaint.message_id is None else complaint.message_id

@@ -137,11 +137,11 @@ def says_arrived(text: str) -> bool:
 
 
 def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivered", "relayed"] | None:
-    """Return what a report's subject says that became of the mail; None where it says that it failed, or nothing.
+    """Return what a report's subject says that became of the mail; None if it says that it failed, or nothing.
 
     Args:
         subject: of the report.
-        returned: subject of the mail that it is about, which many repeat behind a colon; "" where it is unknown.
+        returned: subject of the mail that it is about, which many repeat behind a colon; "" if it is unknown.
     """
     own = without_re(subject)
     if _WARNINGS.match(own):

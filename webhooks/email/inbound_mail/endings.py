@@ -104,7 +104,7 @@ def _without_signature_above(lines: Sequence[str], names: Collection[str]) -> Se
 
 
 def _end_of_signature(lines: Sequence[str], first: int, names: Collection[str]) -> int | None:
-    """Return where the lines of a signature end, from the name on; None where they are none, or nothing is below."""
+    """Return where the lines of a signature end, from the name on; None if they are none, or nothing is below."""
     name = next((number for number in range(first, len(lines)) if lines[number]), len(lines))
     if name == len(lines) or not (_is_name(lines[name], names) or _looks_like_name(lines[name])):
         return None
@@ -145,7 +145,7 @@ def _is_newsletters(line: str) -> bool:
 
 
 def _before_footer(line: str) -> str | None:
-    """Return what stands before a footer on the same line; None where no footer follows a sentence there."""
+    """Return what stands before a footer on the same line; None if no footer follows a sentence there."""
     if len(line) > MAX_READ_LENGTH:
         return None
     ends = (match.end() for match in _SENTENCE_END.finditer(line))

@@ -83,7 +83,7 @@ def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
     Args:
         raw: the mail as it came.
         at: when it came; aware.
-        recipient: where the message had been sent that it answers, or that bounced; "" where it is unknown.
+        recipient: where the message had been sent that it answers, or that bounced; "" if it is unknown.
     """
     parsed = parse_mail(raw[:HEAD_SIZE])
     addresses = (address for _, address in _recipients(parsed.message))

@@ -49,7 +49,7 @@ async def store_mail(
             key in the inbound log.
 
     Returns:
-        The row's id, committed; None where it was stored before, however it came.
+        The row's id, committed; None if it was stored before, however it came.
 
     Raises:
         Unavailable: the database does not answer; the mail should be offered again.
@@ -74,7 +74,7 @@ async def store_mail(
 
 
 async def find_raw_mail(db: Connection, inbound_id: int) -> bytes | None:
-    """Return the mail of a row of the inbound log, as it came; None where it is not kept any more."""
+    """Return the mail of a row of the inbound log, as it came; None if it is not kept any more."""
     raw: bytes | None = await db.fetchval(SQL["find_raw_mail"], inbound_id)
     return raw
 
@@ -90,7 +90,7 @@ async def keep_raw_mail(db: Connection, inbound_id: int) -> None:
 
 
 async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
-    """Return the mail that became a reply, as it came; None where it is no mail, or not kept any more."""
+    """Return the mail that became a reply, as it came; None if it is no mail, or not kept any more."""
     raw: bytes | None = await db.fetchval(SQL["find_reply_mail"], reply_id)
     return raw
 

@@ -59,7 +59,7 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
 
     Args:
         text: of the report, without the mail that came back.
-        recipient: the mailbox it is about, in lower case; "" where it is unknown: then every one that it refuses.
+        recipient: the mailbox it is about, in lower case; "" if it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     words_of = {mailbox: words for mailbox, words in _by_mailbox(text, recipient).items() if mailbox not in ours}
@@ -82,7 +82,7 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
 
     Args:
         text: of the report, without the mail that came back.
-        recipient: mailbox the message went to, in lower case; "" where it is unknown: then every one that it refuses.
+        recipient: mailbox the message went to, in lower case; "" if it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case.
     """
     words_of = _by_mailbox(text, recipient)
@@ -106,7 +106,7 @@ def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
 
     Args:
         text: of the report, without the mail that came back.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown.
         ours: mailboxes of ours, in lower case.
     """
     about = [sentence for sentence in _SENTENCES.split(text) if recipient and recipient in sentence.lower()]

@@ -142,7 +142,7 @@ def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bo
 
     Args:
         text: of a report or of a server.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown.
         ours: mailboxes of ours, in lower case: an arrow from one of them is only the way of our mail.
     """
     named = [mailbox for mailbox in mailboxes_in(text) if mailbox not in ours]
@@ -161,7 +161,7 @@ def names_our_domain(words: str, recipient: str, ours: Collection[str]) -> bool:
 
     Args:
         words: the server's reply.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown.
         ours: mailboxes of ours, in lower case.
     """
     domains = {mailbox.rpartition("@")[2] for mailbox in ours} - {recipient.rpartition("@")[2], ""}
@@ -174,7 +174,7 @@ def blames_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
 
     Args:
         words: the server's reply.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown: then any that is not ours.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown: then any that is not ours.
         ours: mailboxes of ours, in lower case.
     """
     if refused_by_code(words) in ours:
@@ -190,7 +190,7 @@ def names_only_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
 
     Args:
         words: the server's reply.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown: then any that is not ours.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown: then any that is not ours.
         ours: mailboxes of ours, in lower case.
     """
     named = mailboxes_in(words)

@@ -35,7 +35,7 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
 
     Returns:
-        Their words, stripped; "" where everything is quoted.
+        Their words, stripped; "" if everything is quoted.
     """
     lines = lines_of(text)
     names = {name.casefold() for name in names}
@@ -121,7 +121,7 @@ def _written_inside(
         share: the share of our message that is repeated.
 
     Returns:
-        The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and
+        The numbers of the lines between lines of ours, and of those after them; None if there are such lines, and
         too little of our message is known to say that they are not ours, or they may be somebody else's.
     """
     own = _without_ours(lines, left)

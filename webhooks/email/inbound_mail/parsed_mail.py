@@ -70,7 +70,7 @@ class ParsedMail:
         return self.size > LOOKED_AT
 
     def header(self, name: str) -> str:
-        """Return the first header of a name, decoded and on one line; "" where there is none."""
+        """Return the first header of a name, decoded and on one line; "" if there is none."""
         return header(self.message, name)
 
     def addresses(self, name: str) -> list[str]:
@@ -83,7 +83,7 @@ class ParsedMail:
 
     @property
     def plain(self) -> str:
-        """Plain text, around pictures too; "" where there is none, or only a note that the mail is HTML."""
+        """Plain text, around pictures too; "" if there is none, or only a note that the mail is HTML."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/plain" for part in shown.plain):
             return ""
@@ -92,7 +92,7 @@ class ParsedMail:
 
     @property
     def html(self) -> VisibleText:
-        """HTML as a person sees it, with the text parts beside it; empty where there is none."""
+        """HTML as a person sees it, with the text parts beside it; empty if there is none."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/html" for part in shown.html):
             return VisibleText("", marks=False)
@@ -121,7 +121,7 @@ class ParsedMail:
 
     @property
     def attachment_names(self) -> str:
-        """Attachments in words; "" where there are none."""
+        """Attachments in words; "" if there are none."""
         return name_attachments(self.message, self._attached)
 
     @property
@@ -174,7 +174,7 @@ def _open_signed(part: Message) -> None:
 
 
 def header(message: Message, name: str) -> str:
-    """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
+    """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" if there is none."""
     raw = next((value for field, value in message.raw_items() if field.lower() == name.lower()), "")
     return decode_words(str(raw), most=MAX_HEADER_LENGTH)
 

@@ -111,7 +111,7 @@ def marks_quotation(text: str) -> bool:
 
 
 def words_of_subject(subject: str) -> str:
-    """Return a subject's own words; "" where it only repeats that of another mail."""
+    """Return a subject's own words; "" if it only repeats that of another mail."""
     return "" if _RE.match(subject) else subject.strip()
 
 
@@ -177,7 +177,7 @@ def _headed(lines: Sequence[str]) -> set[int]:
 
 
 def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int | None:
-    """Return where the quoted mail goes on that begins at a line; None where none begins there.
+    """Return where the quoted mail goes on that begins at a line; None if none begins there.
 
     Args:
         lines: of a mail, stripped.
@@ -235,7 +235,7 @@ class _Form(NamedTuple):
     """Form of a line.
 
     Attributes:
-        label: the label it begins with, in lower case; None where it has none.
+        label: the label it begins with, in lower case; None if it has none.
         dated: whether a date stands behind its label, or in it.
         timed: whether a date with a time does.
         addressed: whether a mailbox does.
@@ -300,7 +300,7 @@ def _is_value(lines: Sequence[str], number: int) -> bool:
 
 
 def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
-    """Return where a person's own letterhead ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
+    """Return where a person's own letterhead ends, "From: Ann Jones", "To: the union"; 0 if there is none."""
     first = next((number for number, line in enumerate(lines[:MAX_ABOVE]) if not is_greeting(line)), 0)
     end = _headers(lines, first) or 0
     for line in lines[first:end]:

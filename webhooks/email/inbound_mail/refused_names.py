@@ -53,7 +53,7 @@ def names_another(text: str, recipient: str) -> bool:
 
     Args:
         text: of a report or of a server.
-        recipient: the mailbox the message went to, in lower case; "" where it is unknown: then nobody is another.
+        recipient: the mailbox the message went to, in lower case; "" if it is unknown: then nobody is another.
     """
     local, _, domain = recipient.partition("@")
     if not local:

@@ -40,7 +40,7 @@ class MailReply:
     """Answer that somebody wrote by mail.
 
     Attributes:
-        message_id: the message it proves to answer; None where it proves none.
+        message_id: the message it proves to answer; None if it proves none.
         address: the mailbox they say they wrote from.
         names: the words of their name.
         subject: of the mail.

@@ -108,12 +108,12 @@ class Complaint:
 def read_bounce(
     parsed: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True, certain: bool = True
 ) -> EmailEvent | None:
-    """Read a bounce; None where the mail is none.
+    """Read a bounce; None if the mail is none.
 
     Args:
         parsed: the mail.
         at: when it came.
-        recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
+        recipient: where the bounced mail had been sent, in lower case; "" if it is unknown.
         expected: whether it came to a bounce address, where every mail of a mail system is a bounce, even with unknown
             words.
         certain: whether a machine wrote it. Else a person may have, from a postmaster's mailbox: then it is a bounce
@@ -157,7 +157,7 @@ def _recipients(status: Fields) -> set[str]:
 
 
 def _mailbox(status: Fields, name: str) -> str:
-    """Return the mailbox in a field, in lower case; "" where there is none."""
+    """Return the mailbox in a field, in lower case; "" if there is none."""
     value = status.get(name, "").rpartition(";")[2]
     return next(iter(mailboxes_in(value)), "" if "@" in value else value.strip(" <>\t").lower())
 
@@ -174,7 +174,7 @@ def _ours(parsed: ParsedMail, recipient: str) -> frozenset[str]:
 
 
 def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
-    """Return the one mailbox that a report is about by its fields; "" where it names none or several."""
+    """Return the one mailbox that a report is about by its fields; "" if it names none or several."""
     named = set().union(*map(_recipients, statuses)) or set(parsed.addresses("X-Failed-Recipients"))
     return next(iter(named)) if len(named) == 1 else ""
 
@@ -213,7 +213,7 @@ class _Report:
     Attributes:
         parsed: the mail.
         text: of the report, without the mail that bounced.
-        recipient: the mailbox it is about; "" where it is unknown.
+        recipient: the mailbox it is about; "" if it is unknown.
         ours: mailboxes of ours, without the recipient.
         at: when it came.
     """

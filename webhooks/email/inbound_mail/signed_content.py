@@ -94,7 +94,7 @@ class _Reader:
 
 
 def signed_content(data: bytes) -> bytes | None:
-    """Return the mail inside a signature; None where there is none, as in an encrypted mail.
+    """Return the mail inside a signature; None if there is none, as in an encrypted mail.
 
     Args:
         data: the content of a part `application/pkcs7-mime`; may be cut off at its end.

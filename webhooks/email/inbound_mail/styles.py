@@ -88,18 +88,18 @@ def hides(style: str) -> bool:
 
 
 def is_tiny(style: str) -> bool | None:
-    """Tell whether a plain style makes letters too small to see; None where it says nothing of their size."""
+    """Tell whether a plain style makes letters too small to see; None if it says nothing of their size."""
     sizes = _SIZE.findall(style)
     return _TINY.fullmatch(sizes[-1]) is not None if sizes else None
 
 
 def colour_of(style: str) -> Colour | None:
-    """Return the text colour of a plain style; None where it names none, or one that is not known."""
+    """Return the text colour of a plain style; None if it names none, or one that is not known."""
     return _colour(_COLOUR, style)
 
 
 def ground_of(style: str) -> Colour | None:
-    """Return the background colour of a plain style; None where it names none, or one that is not known."""
+    """Return the background colour of a plain style; None if it names none, or one that is not known."""
     return _colour(_GROUND, style)
 
 

@@ -23,7 +23,7 @@ _EDGES: Final = " \t-\u2013\u2014:;,.|/\u2026()"
 
 
 def own_subject(subject: str, sent: Sequence[str]) -> str:
-    """Return a subject's own words; "" where it only repeats that of the answered message.
+    """Return a subject's own words; "" if it only repeats that of the answered message.
 
     Args:
         subject: the subject of a mail.
@@ -58,6 +58,6 @@ def _words(text: str) -> list[str]:
 
 
 def _place(words: Sequence[str], among: Sequence[str]) -> int | None:
-    """Return where words stand in a row among others; None where they do not."""
+    """Return where words stand in a row among others; None if they do not."""
     length = len(words)
     return next((at for at in range(len(among) - length + 1) if among[at : at + length] == list(words)), None)

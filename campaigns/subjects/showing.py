@@ -1,0 +1,63 @@
+"""Showing a subject: the page that a link opens, and its answers so far.
+
+What stands here is right for a subject about which nothing is asked; a kind overrides the rest.
+"""
+
+# ruff: noqa: ARG002  # what one kind need not know, another does
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from campaigns.subjects.answer import SubjectStatus
+from campaigns.subjects.facts import SubjectFacts
+from campaigns.subjects.page import MemberPage, PageReader
+from core.db import Connection
+
+
+class Showing(SubjectFacts):
+    """Showing side of a subject."""
+
+    __slots__ = ()
+
+    further_requests: ClassVar[Sequence[str]] = ("stop",)
+    """Further requests that its page offers."""
+
+    def title_in(self, language: str) -> str:
+        """Return its title in a language, or in English."""
+        return self.title
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """Return words of its pages that are its own, by their keys; the others are in the words file."""
+        return {}
+
+    @abstractmethod
+    def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
+        """Return the page a link opens, whatever has been answered before.
+
+        Args:
+            reader: who opens it.
+            now: the time.
+            note: the key of what has just been done.
+        """
+
+    @abstractmethod
+    def answered_page(self, reader: PageReader, now: datetime, press: str) -> MemberPage:
+        """Return the page after an answer or a request.
+
+        Args:
+            reader: who answered, as they stand now.
+            now: the time.
+            press: what they pressed.
+        """
+
+    def times(self) -> Mapping[str, datetime | None]:
+        """Return the times that the words of its pages may name: `{closes}`."""
+        return {"opens": self.opens_at, "closes": self.closes_at}
+
+    async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:
+        """Return its answers so far, of which a question counts those to one campaign alone."""
+        return SubjectStatus()

@@ -1,0 +1,123 @@
+-- name: logins
+-- Makes the five logins, or mends ones that are there, and grants what only a database's owner can grant; rights to tables
+-- are granted in migrations. Nothing that is right is touched, for each kind of attribute takes a right of its own to alter.
+do $logins$
+declare
+  login text;
+  role pg_roles;
+  granted record;
+  newer constant boolean := current_setting('server_version_num')::integer >= 160000;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('logins of Muster', 0));  -- several may run this at once
+  foreach login in array array['muster_owner', 'muster_worker', 'muster_staff', 'muster_staff_all', 'muster_reports'] loop
+    if not exists (select from pg_roles where rolname = login) then
+      execute format('create role %I login noinherit', login);
+    end if;
+    select * into role from pg_roles where rolname = login;
+    if role.rolsuper then execute format('alter role %I nosuperuser', login); end if;
+    if role.rolbypassrls then execute format('alter role %I nobypassrls', login); end if;
+    if role.rolreplication then execute format('alter role %I noreplication', login); end if;
+    if role.rolcreatedb then execute format('alter role %I nocreatedb', login); end if;
+    if role.rolcreaterole then execute format('alter role %I nocreaterole', login); end if;
+    if role.rolinherit or not role.rolcanlogin then execute format('alter role %I login noinherit', login); end if;
+    -- whoever is a member of another role can become it
+    for granted in
+      select r.rolname as name, g.rolname as grantor
+      from pg_auth_members m join pg_roles r on r.oid = m.roleid left join pg_roles g on g.oid = m.grantor
+      where m.member = role.oid
+    loop
+      execute format('revoke %I from %I', granted.name, login)
+        || case when newer then format(' granted by %I', granted.grantor) else '' end || ' cascade';
+    end loop;
+    execute format('grant connect on database %I to %I', current_database(), login);
+    execute format('grant usage on schema public to %I', login);
+  end loop;
+  execute format('grant create on database %I to muster_owner', current_database());
+  grant create on schema public to muster_owner;
+  -- nobody else makes tables that a function could take for Muster's
+  revoke create on schema public from public;
+  execute format('revoke temporary on database %I from public', current_database());
+  if not (
+    has_schema_privilege('muster_owner', 'public', 'create')
+    and has_database_privilege('muster_owner', current_database(), 'create')
+    and has_database_privilege('muster_worker', current_database(), 'connect')
+  ) then
+    raise exception 'only the owner of the database may grant rights to it' using errcode = 'insufficient_privilege';
+  end if;
+end $logins$;
+
+-- name: ownership
+-- Hands the tables, functions and types of an installation that had another owner to `muster_owner`. Logins that worked with
+-- them until now, the former owner and whoever was granted to write, work on with the rights of `muster_worker`: no policy is
+-- for them by name, and processes that are up go on until they are restarted.
+do $ownership$
+declare
+  statements text[];
+  formers text[];
+  former pg_roles;
+  statement text;
+  joins boolean;
+  newer constant boolean := current_setting('server_version_num')::integer >= 160000;
+begin
+  select
+    array_agg(format('alter %s %s owner to muster_owner', kind, name)),
+    array_agg(distinct owner) filter (where not (select rolsuper from pg_roles where rolname = owner))
+  into statements, formers
+  from (
+    select 'table', c.oid::regclass::text, pg_get_userbyid(c.relowner)
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+      and not exists (  -- a sequence of a column goes with its table
+        select from pg_depend d
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid
+          and (d.deptype = 'e' or c.relkind = 'S' and d.deptype in ('a', 'i'))
+      )
+    union all
+    select 'routine', p.oid::regprocedure::text, pg_get_userbyid(p.proowner)
+    from pg_proc p
+    where p.pronamespace = 'public'::regnamespace
+      and not exists (
+        select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+      )
+    union all
+    select 'type', t.oid::regtype::text, pg_get_userbyid(t.typowner)
+    from pg_type t
+    where t.typnamespace = 'public'::regnamespace and t.typtype in ('d', 'e')
+      and not exists (
+        select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'
+      )
+  ) as thing (kind, name, owner)
+  where owner <> 'muster_owner';
+  for former in
+    select r.*
+    from pg_roles r
+    where not r.rolsuper
+      and not pg_has_role(r.oid, 'muster_worker', 'usage')
+      and (
+        r.rolname = any (formers)
+        or r.rolcanlogin and exists (
+          select from pg_class c cross join aclexplode(c.relacl) as granted
+          where c.oid = to_regclass('public.person') and granted.privilege_type = 'INSERT' and granted.grantee <> 0
+            and granted.grantee not in ('muster_owner'::regrole, 'muster_worker'::regrole)
+            and pg_has_role(r.oid, granted.grantee, 'usage')
+        )
+      )
+  loop
+    -- policies are asked of rights that a role has of itself, not of those that it could put on
+    if not newer and not former.rolinherit then execute format('alter role %I inherit', former.rolname); end if;
+    execute format('grant muster_worker to %I', former.rolname) || case when newer then ' with inherit true' else '' end;
+  end loop;
+  if statements is null then
+    return;
+  end if;
+  joins := not (select rolsuper from pg_roles where rolname = current_user);
+  if joins then  -- only who can become the new owner may give it something
+    execute format('grant muster_owner to %I', current_user);
+  end if;
+  foreach statement in array statements loop
+    execute statement;
+  end loop;
+  if joins then
+    execute format('revoke muster_owner from %I', current_user);
+  end if;
+end $ownership$;

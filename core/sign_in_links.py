@@ -1,0 +1,278 @@
+"""Masks the sign-in links of staff in text that came from outside: such a secret must not lie where others read.
+
+A phone quotes a text, a mailbox sends a mail back, a relay names a link that it disliked, each in its own notation.
+
+- A link is found by its path, whatever follows.
+- A token without its link is found where it is whole and looks made at random.
+- A part of a token is found by comparing the digests of each run of `MIN_PIECE_LENGTH` characters with those of links
+  that are still in force, so a token that lost its end is found, too. No other word is taken for a token in this way.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+MASK: Final = "••••••"
+"""Stands for a secret, wherever the contents of a message are shown or stored in clear."""
+RAW_MASK: Final = "******"
+"""The same in mails as they came, which may be in any encoding."""
+MIN_PIECE_LENGTH: Final = 20
+"""Characters of a token that are recognised without the others; fewer are too few to guess the rest by."""
+TOKEN_LENGTH: Final = 43
+"""Characters of a whole token."""
+_MIN_CUT_LENGTH: Final = 12
+"""Least characters behind the path of a link that are taken for a token, or for the beginning of one."""
+_DIGEST_LENGTH: Final = 12
+_MIN_BLOCK_LENGTH: Final = 60
+"""Least characters of a block of base64: shorter than the link with its token in it."""
+_MAX_BLOCK_SIZE: Final = 4 * 1024 * 1024
+"""Characters of a base64 block that is decoded."""
+
+_WRAP: Final = r"(?:[ \t]*[\r\n]+[ \t>|]*)?"
+"""Where a program breaks a line, and marks the next one as quoted."""
+_RUN: Final = rf"[A-Za-z0-9_-]+(?:{_WRAP}[A-Za-z0-9_-]+)*"
+_LINK: Final = re.compile(
+    rf"(?i:{_WRAP.join('sign')}{_WRAP}[-_\u2010-\u2015]?{_WRAP}i{_WRAP}n)\s*[\[(]?\s*[/\\\u2044\u2215]\s*[\])]?{_WRAP}({_RUN})"
+)
+_RUNS: Final = re.compile(_RUN)
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
+_BREAKS: Final = re.compile(r"(?:[ \t]{1,4}(?=[\\\r\n]))?(?:\\[rn]|[\r\n])(?:[ \t>|\r\n]|\\[rnt])*")
+"""Line ends, also as JSON writes them, and marks of quotation behind them."""
+_ENCODED: Final = re.compile(r"[%&\\<=]|[^\x00-\x7f]")
+_UNITS: Final = (
+    r"%(?:25)*[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}|\\+[nrt/]"
+    r"|&(?:amp;)*(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,24});|</?[A-Za-z][A-Za-z0-9:]{0,10} ?/?>"
+    r"|[^\x00-\x7f]"
+)
+_QUOTED: Final = r"|=[ \t]*(?:\r\n?|\n)|=[0-9A-Fa-f]{2}"
+_TAGS: Final = r"|<[/!]?[A-Za-z][A-Za-z0-9:]{0,15}[\s/][^<>]{0,1000}>"
+_READINGS: Final = (
+    (re.compile(_UNITS), ""),
+    (re.compile(_UNITS + _QUOTED), "="),
+    (re.compile(_UNITS + _QUOTED + _TAGS), "<"),
+)
+"""How a text may be written, and the sign without which a way is no other than the one before."""
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/]{2,}={0,2})*")
+
+
+def pieces_of(secret: str) -> set[bytes]:
+    """Return digests of the pieces of a token, or of a link with one, without regard to case."""
+    return {piece for run in _WORD.findall(secret) for _, piece in _pieces(run)}
+
+
+def might_hold(text: str) -> bool:
+    """Return whether it is worth while to look for tokens, in a text or in JSON; quick, as much comes in."""
+    if len(text) < _MIN_CUT_LENGTH:
+        return False
+    if not text.isascii():
+        seen = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) not in {"Cf", "Mn"})
+        text = "".join(seen)
+    text = _BREAKS.sub("", text)
+    if "sign" in text.lower() or sum(map(text.count, ("%", "&#", "\\u", "="))) >= 3:
+        return True
+    return any(len(run) >= MIN_PIECE_LENGTH and (_is_mixed(run) or _is_folded(run)) for run in _WORD.findall(text))
+
+
+def document_might_hold(document: object) -> bool:
+    """Return the same of a JSON document."""
+    return might_hold(orjson.dumps(document, default=str).decode())
+
+
+def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> str:
+    """Mask links and tokens in a text.
+
+    Args:
+        text: any text.
+        known: digests of pieces of tokens, as `pieces_of` returns them.
+        recognised: gets those of the digests whose pieces stand in the text.
+    """
+    return _without(text, _spans(text, known, recognised, bare=True), MASK) if len(text) >= _MIN_CUT_LENGTH else text
+
+
+def mask_document(value: Any, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> Any:
+    """Mask links and tokens in every text of a JSON document."""
+    match value:
+        case str():
+            return mask_credentials(value, known, recognised)
+        case Mapping():
+            return {
+                mask_credentials(name, known, recognised): mask_document(part, known, recognised)
+                for name, part in value.items()
+            }
+        case list() | tuple():
+            return [mask_document(part, known, recognised) for part in value]
+    return value
+
+
+def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> bytes:
+    """Mask links and tokens in a mail as it came, or in any other bytes; what is in base64 is decoded for it."""
+    text, parts, upto = raw.decode("latin-1"), list[str](), 0
+    for block in _BASE64.finditer(text):
+        if len(block[0]) >= _MIN_BLOCK_LENGTH:
+            parts += [
+                _masked_text(text[upto : block.start()], known, recognised),
+                _masked_block(block[0], known, recognised),
+            ]
+            upto = block.end()
+    return "".join([*parts, _masked_text(text[upto:], known, recognised)]).encode("latin-1")
+
+
+def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
+    return _without(text, _spans(text, known, recognised, bare=False), RAW_MASK)
+
+
+def _masked_block(block: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
+    """Return a block of base64 with what is masked in it; as it was, where there is nothing, or nothing readable."""
+    if len(block) > _MAX_BLOCK_SIZE:
+        return block
+    try:
+        packed = "".join(block.split()).rstrip("=")
+        decoded = base64.b64decode(packed[: len(packed) - (len(packed) % 4 == 1)] + "=" * (-len(packed) % 4 % 3))
+    except (binascii.Error, ValueError):
+        return block
+    if b"\0" in decoded:
+        return block
+    masked = mask_raw(decoded, known, recognised)
+    if masked == decoded:
+        return block
+    written = base64.b64encode(masked).decode()
+    end = "\r\n" if "\r\n" in block else "\n"
+    width = len(block.splitlines()[0]) if end in block else len(written)
+    return end.join(written[at : at + width] for at in range(0, len(written), width))
+
+
+def _spans(text: str, known: Collection[bytes], recognised: set[bytes] | None, *, bare: bool) -> list[tuple[int, int]]:
+    """Return where tokens stand in a text, in any reading of it."""
+    spans = list[tuple[int, int]]()
+    for plain, starts, places in _readings(text):
+        for first, last in _places(plain, known, recognised, bare=bare):
+            spans.append((_origin(first, starts, places), _origin(last - 1, starts, places, end=True)))
+    return spans
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]], mask: str) -> str:
+    upto, parts = 0, list[str]()
+    for first, last in sorted(spans):
+        if last <= upto:
+            continue
+        if first >= upto:
+            parts += [text[upto:first], mask]
+        upto = last
+    return "".join(parts) + text[upto:]
+
+
+def _readings(text: str) -> Iterator[tuple[str, list[int], list[tuple[int, int]]]]:
+    """Yield a text decoded in each way, where its pieces stand in that, and which part of the text each comes from."""
+    if not _ENCODED.search(text):
+        yield text, [0], [(0, len(text))]
+        return
+    for units, sign in _READINGS:
+        if sign not in text:
+            continue
+        parts, starts, places = list[str](), list[int](), list[tuple[int, int]]()
+        upto = at = 0
+        for unit in units.finditer(text):
+            for part, first, last in (
+                (text[upto : unit.start()], upto, unit.start()),
+                (_decoded(unit[0]), unit.start(), unit.end()),
+            ):
+                if part:
+                    parts.append(part)
+                    starts.append(at)
+                    places.append((first, last))
+                    at += len(part)
+            upto = unit.end()
+        parts.append(text[upto:])
+        starts.append(at)
+        places.append((upto, len(text)))
+        yield "".join(parts), starts, places
+
+
+def _origin(place: int, starts: list[int], places: list[tuple[int, int]], *, end: bool = False) -> int:
+    """Return where a character of a reading stands in the text; at its end, where the next one begins."""
+    piece = bisect_right(starts, place) - 1
+    first, last = places[piece]
+    length = (starts[piece + 1] if piece + 1 < len(starts) else starts[piece] + last - first) - starts[piece]
+    if length != last - first:  # an encoded sign is taken whole
+        return last if end else first
+    return first + place - starts[piece] + end
+
+
+def _decoded(unit: str) -> str:
+    """Return what an encoded sign stands for; "" for one that is not seen."""
+    match unit[0]:
+        case "%" | "=":
+            return "" if unit[-1] in "\r\n" else chr(int(unit[-2:], 16))
+        case "\\":
+            name = unit.lstrip("\\")
+            return {"n": "\n", "r": "\r", "t": "\t", "/": "/"}.get(name) or chr(int(name[1:], 16))
+        case "&":
+            return html.unescape("&" + unit.split(";")[-2].rpartition("&")[2] + ";")
+        case "<":
+            return ""
+    return "" if unicodedata.category(unit) in {"Cf", "Mn"} else unicodedata.normalize("NFKC", unit)
+
+
+def _places(
+    plain: str, known: Collection[bytes], recognised: set[bytes] | None, *, bare: bool
+) -> Iterator[tuple[int, int]]:
+    for link in _LINK.finditer(plain):
+        first, last = link.span(1)
+        last = _end_of_token(plain, first, last)
+        if sum(map(len, _WORD.findall(plain, first, last))) >= _MIN_CUT_LENGTH:
+            yield first, last
+    if bare:
+        for word in _WORD.finditer(plain):
+            if len(word[0]) == TOKEN_LENGTH and _is_mixed(word[0]):
+                yield word.span()
+    if known:
+        for run in _RUNS.finditer(plain):
+            yield from _known_places(run, known, recognised)
+
+
+def _end_of_token(plain: str, first: int, last: int) -> int:
+    """Return the end of the token that begins somewhere: the words of the next line are none of it."""
+    size = 0
+    for word in _WORD.finditer(plain, first, last):
+        size += len(word[0])
+        if size >= TOKEN_LENGTH:
+            return word.end()
+    return last
+
+
+def _known_places(
+    run: re.Match[str], known: Collection[bytes], recognised: set[bytes] | None
+) -> Iterator[tuple[int, int]]:
+    origins = [run.start() + at for at, sign in enumerate(run[0]) if sign not in " \t\r\n>|"]
+    letters = "".join(run.string[at] for at in origins)
+    for at, piece in _pieces(letters):
+        if piece in known:
+            if recognised is not None:
+                recognised.add(piece)
+            yield origins[at], origins[at + MIN_PIECE_LENGTH - 1] + 1
+
+
+def _pieces(letters: str) -> Iterator[tuple[int, bytes]]:
+    letters = letters.lower()
+    for at in range(len(letters) - MIN_PIECE_LENGTH + 1):
+        yield at, hashlib.sha256(letters[at : at + MIN_PIECE_LENGTH].encode()).digest()[:_DIGEST_LENGTH]
+
+
+def _is_mixed(word: str) -> bool:
+    """Return whether a word looks made at random, as ids of digits and one case of letters do not."""
+    return sum(map(str.isupper, word)) >= 3 and sum(map(str.islower, word)) >= 3
+
+
+def _is_folded(word: str) -> bool:
+    """Return whether a word may be a part of one that was made at random, in small letters; hexadecimal ids are not."""
+    return any(map(str.isdigit, word)) and sum("f" < sign <= "z" for sign in word.lower()) >= 3

@@ -1,0 +1,229 @@
+"""Invitations by email: a link that lasts for days, spent by a button; then the account exists and its grant begins."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from core.access import SYSTEM, Actor, ActorKind
+from core.alerts import resolve_alert
+from core.audit import AuditAction, record
+from core.db import Connection, Pool, atomic, load_queries
+from core.errors import Conflict, InputError, NotFound
+from core.sign_in_links import pieces_of
+from staff.accounts import add_staff, find_staff
+from staff.grants import give_grant, lock_grants, require_authority
+from staff.roles import find_role, permissions_of
+from staff.sessions import Device, end_session, open_session
+from staff.tokens import digest_of, is_token, new_token
+
+SQL: Final = load_queries(__file__)
+
+INVITATION_PATH: Final = "/console/invitation/sign-in"
+"""Links are known by these words wherever they come back from outside: see `core.sign_in_links`."""
+INVITATION_LASTS: Final = timedelta(days=7)
+
+
+async def invite(
+    db: Connection,
+    email: str,
+    name: str,
+    role: str,
+    *,
+    by: Actor,
+    now: datetime,
+    unit_id: int | None = None,
+    ends_at: datetime | None = None,
+    lasts: timedelta = INVITATION_LASTS,
+) -> str:
+    """Invite somebody, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction, which also queues the message.
+        email: theirs, in lower case.
+        name: what to call them.
+        role: what they will be.
+        by: who invites them; whoever may give them the role.
+        now: the time, aware.
+        unit_id: where; None for the whole organisation.
+        ends_at: when the grant ends by itself.
+        lasts: how long the link works.
+
+    Returns:
+        The path of the link, which is not stored and cannot be shown again; put `public_url` in front.
+
+    Raises:
+        InputError: there is no such role, or its end has passed.
+        Conflict: they are on the staff, or invited, already; or that is not for this actor to decide.
+    """
+    kind = find_role(role)
+    if ends_at is not None and ends_at <= now:
+        raise InputError("The grant would have ended already.", remedy="Choose a later end.")
+    async with atomic(db):
+        await require_authority(db, by, None, unit_id, kind.permissions, now=now)
+        if await find_staff(db, email) is not None:
+            raise Conflict(
+                f"{email} is on the staff already.", remedy=f"Give them a role: muster user grant {email} ROLE"
+            )
+        await db.execute(SQL["close_expired"], email, now)
+        token = new_token()
+        invitation_id = await db.fetchval(
+            SQL["add_invitation"], digest_of(token), sorted(pieces_of(token)), email, name, kind.name, unit_id, ends_at,
+            by.to_json(), now, now + lasts,
+        )  # fmt: skip
+        if invitation_id is None:
+            remedy = f"Send it again: muster user invite {email} --again. Or first: muster user withdraw {email}"
+            raise Conflict(f"{email} is invited already.", remedy=remedy)
+        detail = {"role": kind.name, "unit": unit_id, "until": ends_at.isoformat() if ends_at else None}
+        await record(db, by, AuditAction.INVITATION_MADE, f"invitation {invitation_id}", detail, at=now)
+    return f"{INVITATION_PATH}/{token}"
+
+
+async def renew_invitation(
+    db: Connection, email: str, *, by: Actor, now: datetime, lasts: timedelta = INVITATION_LASTS
+) -> tuple[str, str]:
+    """Make another link for an invitation that was not accepted yet; the one before works no longer.
+
+    Returns:
+        The path of the link, and the name of whoever is invited.
+
+    Raises:
+        NotFound: nobody of that address is invited.
+    """
+    token = new_token()
+    async with atomic(db):
+        row = await _find_open(db, email, by, now)
+        await db.execute(
+            SQL["renew"], row["invitation_id"], digest_of(token), sorted(pieces_of(token)), now + lasts, by.to_json()
+        )
+        await record(db, by, AuditAction.INVITATION_RESENT, f"invitation {row['invitation_id']}", at=now)
+        await resolve_alert(db, f"invitation:{row['invitation_id']}")  # that the link before was revoked
+    return f"{INVITATION_PATH}/{token}", row["name"]
+
+
+async def withdraw_invitation(db: Connection, email: str, *, by: Actor, now: datetime) -> None:
+    """Withdraw an invitation that was not accepted yet, with a note in the audit.
+
+    Raises:
+        NotFound: nobody of that address is invited.
+    """
+    async with atomic(db):
+        row = await _find_open(db, email, by, now)
+        await db.execute(SQL["withdraw"], row["invitation_id"], now)
+        await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", at=now)
+
+
+async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, now: datetime) -> list[str]:
+    """Withdraw what somebody has invited whose access ends, with a note in the audit.
+
+    Args:
+        db: in the transaction that ends it.
+        staff_id: who invited.
+        by: who ends their access.
+        now: the time, aware.
+
+    Returns:
+        The mailboxes of those who were invited.
+    """
+    rows = await db.fetch(SQL["withdraw_of"], staff_id, now)
+    for row in rows:
+        detail = {"why": "the access of whoever invited them has ended"}
+        await record(
+            db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now
+        )  # fmt: skip
+    return sorted(row["email"] for row in rows)
+
+
+async def find_invitation(db: Connection, token: str, *, now: datetime) -> asyncpg.Record | None:
+    """Return the invitation of a link that works: email, name and role; looking does not use it."""
+    return await db.fetchrow(SQL["look_at"], digest_of(token), now) if is_token(token) else None
+
+
+async def accept_invitation(
+    db: Connection, token: str, *, now: datetime, device: Device, replaces: str | None = None
+) -> str | None:
+    """Use an invitation: the account exists from now on, its grant begins, and a session is open.
+
+    Whoever invited them must still be one who may give that role there; if not, the invitation is withdrawn.
+
+    Args:
+        db: outside any transaction.
+        token: from the link's path.
+        now: the time, aware.
+        device: the browser.
+        replaces: the session token the browser held until now; that session ends.
+
+    Returns:
+        The session's token; None if the link is unknown, used, withdrawn or expired, the account was disabled, or
+        whoever invited them may do so no longer.
+    """
+    if not is_token(token):
+        return None
+    async with db.transaction():
+        row = await db.fetchrow(SQL["accept"], digest_of(token), now)
+        if row is None:
+            return None
+        await lock_grants(db)  # so that nobody revokes what is asked about
+        if not await _may_still_invite(db, row, now):
+            await db.execute(SQL["withdraw"], row["invitation_id"], now)
+            why = {"why": "whoever invited them may do so no longer"}
+            await record(
+                db, SYSTEM, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", why, at=now
+            )  # fmt: skip
+            return None
+        account = await add_staff(db, row["email"], row["name"], by=SYSTEM, now=now)
+        account = account or await find_staff(db, row["email"])  # None: added by hand meanwhile
+        assert account is not None  # one of the two
+        if account["disabled_at"] is not None:
+            return None
+        staff_id: int = account["staff_id"]
+        with contextlib.suppress(Conflict, InputError):  # they hold it by now, or it has ended
+            await give_grant(
+                db, staff_id, row["role"], by=SYSTEM, now=now, unit_id=row["unit_id"], ends_at=row["ends_at"],
+                invitation={"invitation": row["invitation_id"], "invited_by": row["invited_by"]},
+            )  # fmt: skip
+        await db.execute(SQL["note_account"], row["invitation_id"], staff_id)
+        actor = Actor(ActorKind.STAFF, row["email"], staff_id, device.came_from)
+        await record(db, actor, AuditAction.INVITATION_ACCEPTED, f"invitation {row['invitation_id']}", at=now)
+        session = await open_session(db, staff_id, now=now, device=device)
+    if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
+        await end_session(db, replaces, now=now, came_from=device.came_from)
+    return session
+
+
+async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
+    """List open invitations: email, name, role, unit, invited_by, invited_at and expires_at."""
+    return await db.fetch(SQL["list_open"])
+
+
+async def forget_old_invitations(db: Connection, *, now: datetime) -> None:
+    """Delete invitations that ended a month ago and were not accepted."""
+    await db.execute(SQL["forget"], now)
+
+
+async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> asyncpg.Record:
+    """Find the open invitation of a mailbox, locked, for whoever may give what it offers.
+
+    Raises:
+        NotFound: nobody of that address is invited.
+        Conflict: that is not for this actor to decide.
+    """
+    row = await db.fetchrow(SQL["find_open"], email)
+    if row is None:
+        raise NotFound(f"{email} is not invited.", remedy="See: muster user list")
+    await require_authority(db, by, None, row["unit_id"], permissions_of(row["role"]), now=now)
+    return row
+
+
+async def _may_still_invite(db: Connection, row: asyncpg.Record, now: datetime) -> bool:
+    """Return whether whoever invited somebody may give that role there, as their own grants are now."""
+    invited_by = row["invited_by"]
+    actor = Actor(ActorKind(invited_by["kind"]), invited_by["name"], invited_by["id"], invited_by["came_from"])
+    try:
+        await require_authority(db, actor, None, row["unit_id"], permissions_of(row["role"]), now=now)
+    except Conflict:
+        return False
+    return True

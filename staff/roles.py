@@ -1,0 +1,91 @@
+"""Roles of the staff, as data: a role is a named set of permissions, which a grant gives in a unit and below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from core.access import Permission
+from core.errors import InputError
+from core.spec_errors import near_miss
+
+ADMINISTRATOR: Final = "administrator"
+"""Role of which the organisation always has one."""
+_GUARDED: Final = frozenset({Permission.APPROVE, Permission.EXPORT, Permission.GRANT, Permission.VET})
+"""Permissions for which a sign-in link alone is not enough."""
+_P = Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Named set of permissions.
+
+    Attributes:
+        name: as grants and commands name it.
+        purpose: what it is for.
+        permissions: what it allows; none where it shows aggregated figures alone.
+    """
+
+    name: str
+    purpose: str
+    permissions: frozenset[Permission]
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Return whether whoever holds it must prove a second factor."""
+        return bool(self.permissions & _GUARDED)
+
+
+_ALL: Final = (
+    Role(ADMINISTRATOR, "everything, and who may do what; not the findings of vetting", frozenset(_P) - {_P.VET}),
+    Role(
+        "campaigner", "audiences, templates and campaigns; launches what is approved",
+        frozenset({_P.SEE, _P.SEE_CONTACTS, _P.WRITE, _P.LAUNCH}),
+    ),
+    Role("approver", "approves campaigns of others, or sends them back", frozenset({_P.SEE, _P.APPROVE})),
+    Role(
+        "coordinator", "a region: its people, volunteers, tasks, reps and reports",
+        frozenset({_P.SEE, _P.SEE_CONTACTS, _P.RECORD, _P.EDIT, _P.EXPORT}),
+    ),
+    Role(
+        "rep", "a branch: contact with its people, their votes and corrections, on the phone",
+        frozenset({_P.SEE, _P.SEE_CONTACTS, _P.RECORD}),
+    ),
+    Role("caller", "the next person of a call list", frozenset({_P.RECORD})),
+    Role(
+        "replier", "conversations with people of its units",
+        frozenset({_P.SEE, _P.SEE_CONTACTS, _P.REPLY}),
+    ),
+    Role("vetter", "applications in vetting, and the findings", frozenset({_P.VET})),
+    Role("interviewer", "own slots, and the candidates in them", frozenset({_P.INTERVIEW})),
+    Role(
+        "service manager", "a service: its appointments, surveys and cases",
+        frozenset({_P.SEE, _P.SEE_CONTACTS, _P.RECORD, _P.EDIT, _P.REPLY}),
+    ),
+    Role("viewer", "figures and lists, without contact details", frozenset({_P.SEE})),
+    Role("reporter", "aggregated figures alone", frozenset()),
+)  # fmt: skip
+ROLES: Final[Mapping[str, Role]] = MappingProxyType({role.name: role for role in _ALL})
+"""Every role by its name, in the order of the documentation."""
+
+
+def find_role(name: str) -> Role:
+    """Find a role by its name; case does not matter.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    role = ROLES.get(" ".join(name.lower().split()))
+    if role is None:
+        raise InputError(
+            f"There is no role “{name}”{near_miss(name, ROLES)}.", remedy=f"The roles are: {', '.join(ROLES)}."
+        )
+    return role
+
+
+def permissions_of(name: str) -> frozenset[Permission]:
+    """Return the permissions of a role; none for a name that this version of Muster does not know."""
+    role = ROLES.get(name)
+    return role.permissions if role is not None else frozenset()

@@ -1,0 +1,36 @@
+-- name: drop_replaced
+-- A secret of which no code was ever entered gives way to the next one of its session; those that took too long go with it.
+delete from staff_totp where staff_id = $1 and confirmed_at is null and (family = $2 or made_at <= $3);
+
+-- name: drop_unconfirmed
+-- Deletes every secret that is being set up, in whatever session.
+delete from staff_totp where staff_id = $1 and confirmed_at is null;
+
+-- name: forget_unconfirmed
+-- Deletes secrets whose set-up was left off.
+delete from staff_totp where confirmed_at is null and made_at <= $1;
+
+-- name: add_secret
+-- Adds a secret; it counts once a code of it was entered in the same session.
+insert into staff_totp (staff_id, family, secret, made_at) values ($1, $2, $3, $4);
+
+-- name: find_unconfirmed
+-- The secret that is being set up in a session: whoever else is signed in as the same account neither sees nor confirms it.
+select totp_id, secret, last_step from staff_totp
+where staff_id = $1 and family = $2 and confirmed_at is null and made_at > $3;
+
+-- name: find_confirmed
+-- The secret in use.
+select totp_id, secret, last_step from staff_totp where staff_id = $1 and confirmed_at is not null;
+
+-- name: drop_confirmed
+-- Deletes the secret in use, as another takes its place, or it was lost.
+delete from staff_totp where staff_id = $1 and confirmed_at is not null;
+
+-- name: confirm
+-- The secret counts from now on; the code that proved it does not count again.
+update staff_totp set confirmed_at = $2, last_step = $3, family = null where totp_id = $1;
+
+-- name: use_step
+-- Uses a code up, in one statement: of two that arrive at once, one counts.
+update staff_totp set last_step = $2 where totp_id = $1 and last_step < $2 returning totp_id;

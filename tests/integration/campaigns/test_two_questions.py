@@ -1,0 +1,159 @@
+"""Two questions that are open to one phone, and what no question may offer."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.db import Connection
+from core.errors import SpecError
+from core.runtime import Runtime
+from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.question_replies import PHONE, asked_back
+from tests.support.questions import AskedQuestion, add_question, ask
+
+
+@pytest.fixture
+async def ann(db: Connection) -> int:
+    return await add_person(db, "R1", unit=await add_unit(db, "Leeds"), sms=PHONE, email="ann@example.org")
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection, ann: int) -> AskedQuestion:
+    return await ask(runtime, db, await add_question(db))
+
+
+@pytest.fixture
+async def second(room: AskedQuestion) -> AskedQuestion:
+    """Another question, asked of everybody who was asked the first."""
+    return await ask(room.runtime, room.db, await add_question(room.db, name="phone", title="your call"), name="calls")
+
+
+async def test_the_second_question_to_a_phone_offers_its_letter(
+    room: AskedQuestion, ann: int, second: AskedQuestion
+) -> None:
+    assert (room.question.letter, second.question.letter) == ("A", "B")
+    assert "Reply 1 good, 2 fair, 3 poor" in await room.text_to(ann)
+    assert "Reply 1B good, 2B fair, 3B poor" in await second.text_to(ann)
+
+
+async def test_a_phone_with_one_open_question_gets_no_letter(
+    runtime: Runtime, db: Connection, room: AskedQuestion
+) -> None:
+    await room.says("1", PHONE)
+    bob = await add_person(db, "R2", sms="+447400900002")
+    second = await ask(runtime, db, await add_question(db, name="phone", title="your call"), name="calls")
+    ann = await db.fetchval("select person_id from person where external_id = 'R1'")
+    for person in (ann, bob):
+        assert "Reply 1 good, 2 fair" in await second.text_to(person), "the other one is answered, or was not asked"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "other"), [("1a", "good", None), ("3B late", None, "poor"), ("B 2", None, None)]
+)
+async def test_a_letter_says_which_question_is_answered(
+    room: AskedQuestion, ann: int, second: AskedQuestion, text: str, first: str | None, other: str | None
+) -> None:
+    await second.says(text, PHONE)
+    assert ((await room.answer_of(ann))[0], (await second.answer_of(ann))[0]) == (first, other)
+
+
+async def test_a_digit_alone_that_could_answer_two_counts_for_neither(
+    room: AskedQuestion, ann: int, second: AskedQuestion
+) -> None:
+    answered = await second.says("1", PHONE)
+    assert (answered.reading, answered.answer_id) == ("unclear", None)
+    assert await room.db.fetchval("select rule from reply") == "which_message"
+    both = "About your call: 1B Good, 2B Fair, 3B Poor. About your visit: 1A Good, 2A Fair, 3A Poor."
+    text = f"Leeds Council: Sorry, we do not know what your answer is about. {both}"
+    assert await asked_back(room) == [(PHONE, text)]
+    stop = await second.says("STOP 1", PHONE)
+    assert stop.reading == "opt_out"
+    assert [await one.answer_of(ann) for one in (room, second)] == [(None, None), (None, None)]
+
+
+async def test_once_one_is_answered_a_digit_alone_answers_the_other(
+    room: AskedQuestion, ann: int, second: AskedQuestion
+) -> None:
+    await second.says("3B", PHONE)
+    await second.says("1", PHONE)
+    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "poor"]
+    await second.says("2", PHONE)
+    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "fair"], "the latest, once both are"
+
+
+async def test_words_that_fit_one_question_answer_that(
+    runtime: Runtime, db: Connection, room: AskedQuestion, ann: int
+) -> None:
+    answers = [
+        {"name": "will_attend", "label": "I will come", "digit": 1},
+        {"name": "change_appointment", "label": "Another day", "digit": 2, "low": True},
+    ]
+    await db.execute("insert into attribute (name, label) values ('appointment_at', 'x'), ('place', 'y')")
+    other = await add_question(db, name="next", title="your next visit", answers=answers, translations={})
+    second = await ask(runtime, db, other, name="next", template="appointment-reminder")
+    assert "Reply 1B if you will come, 2B to change it" in await second.text_to(ann)
+    await second.says("good", PHONE)
+    await second.says("another day please", PHONE)
+    assert [(await one.answer_of(ann))[0] for one in (room, second)] == ["good", "change_appointment"]
+
+
+async def test_a_ballot_beside_a_question_is_not_answered_by_chance(
+    runtime: Runtime, db: Connection, room: AskedQuestion, ann: int
+) -> None:
+    ballot_id = await add_ballot(db, "pay")
+    await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, ann)
+    await ask(runtime, db, room.question, name="nudges", about={"ballot": "pay"}, template="ballot-reminder")
+    answered = await room.says("1", PHONE)
+    assert (answered.reading, answered.answer_id, answered.why_open) == ("unclear", None, "unclear")
+    assert await asked_back(room) == []
+    assert (await room.says("1A", PHONE)).reading == "good"
+    assert (await room.says("1", PHONE)).reading == "voted", "the question is answered"
+
+
+async def test_a_menu_that_the_question_does_not_know_is_refused(runtime: Runtime, db: Connection, ann: int) -> None:
+    answers = [{"name": "fine", "label": "Fine", "digit": 1}, {"name": "poor", "label": "Poor", "digit": 3}]
+    question = await add_question(db, answers=answers, translations={})
+    with pytest.raises(SpecError) as error:
+        await ask(runtime, db, question)
+    assert (
+        "campaign.steps[1].template: the template feedback-request offers 1 for good, which is no answer to visit;"
+        " it has fine, poor"
+    ) in error.value.problems
+
+
+async def test_words_that_every_reply_reads_otherwise_are_refused(runtime: Runtime, db: Connection, ann: int) -> None:
+    answers = [
+        {"name": "more", "label": "More visits", "digit": 1, "words": ["call me"]},
+        {"name": "fewer", "label": "Please stop", "digit": 2},
+    ]
+    question = await add_question(db, answers=answers, translations={})
+    with pytest.raises(SpecError) as error:
+        await ask(runtime, db, question)
+    assert error.value.problems == (
+        "question.answers: “call me” (more) is read as call me in every reply; choose other words",
+        "question.answers: “please stop” (fewer) is read as opt out in every reply; choose other words",
+    )
+
+
+async def test_a_digit_with_another_meaning_is_refused(runtime: Runtime, db: Connection, ann: int) -> None:
+    answers = [
+        {"name": "poor", "label": "Poor", "digit": 1}, {"name": "fair", "label": "Fair", "digit": 2},
+        {"name": "good", "label": "Good", "digit": 3},
+    ]  # fmt: skip
+    question = await add_question(db, answers=answers, translations={})
+    with pytest.raises(SpecError) as error:
+        await ask(runtime, db, question)
+    assert any("offers 1 for good, and in visit 1 is poor" in line for line in error.value.problems)
+
+
+async def test_an_audience_by_answers(runtime: Runtime, db: Connection, room: AskedQuestion, ann: int) -> None:
+    await add_person(db, "R2", sms="+447400900002")
+    await room.says("3", PHONE)
+    with pytest.raises(SpecError) as error:
+        await ask(runtime, db, room.question, name="x", audience={"answered": ["voted"]})
+    assert any("'voted' is no answer to visit, which has good, fair, poor" in line for line in error.value.problems)
+    others = await ask(runtime, db, room.question, name="others", audience={"not": {"answered": ["poor"]}})
+    numbers = await db.fetch(
+        "select external_id from message join person using (person_id) where campaign_id = $1", others.campaign_id
+    )
+    assert [row["external_id"] for row in numbers] == ["R2"]

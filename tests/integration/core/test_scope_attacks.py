@@ -1,0 +1,386 @@
+"""A login of staff, with all of SQL, sees what its transaction was signed for, and without a scope nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
+from core.db import Connection, Pool, open_pool
+from core.db.logins import Login, address_as
+from people.scope import ScopedPools, sign
+from tests.support.electorate import add_person, add_unit
+from tests.support.known_person import fill
+from tests.support.table_access import EVERYONE, TABLES, listed
+
+LOGINS = (Login.STAFF, Login.STAFF_ALL, Login.REPORTS)
+WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
+NOTHING = Sight(Scope(), Scope())
+READING = frozenset({Permission.SEE, Permission.SEE_CONTACTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A database with somebody in Leeds of whom every table speaks, somebody in York, and somebody of no unit."""
+
+    url: str
+    pools: ScopedPools
+    staff_all: Pool
+    leeds: Sight
+    york: Sight
+
+
+@pytest.fixture
+async def organisation(database_url: str, db: Connection, pool: Pool) -> AsyncIterator[Organisation]:
+    person, _ = await fill(db)
+    leeds = await db.fetchval("select unit_id from person where person_id = $1", person)
+    york = await add_unit(db, "York by itself", "region")
+    await add_person(db, "Y-1", unit=york, sms="+447700900651")
+    await add_person(db, "Z-1", sms="+447700900652")
+    staff, staff_all = [
+        await open_pool(address_as(database_url, login), size=1, for_staff=True)
+        for login in (Login.STAFF, Login.STAFF_ALL)
+    ]
+    yield Organisation(database_url, ScopedPools(pool, staff, staff_all), staff_all, of_unit(leeds), of_unit(york))
+    await staff.close()
+    await staff_all.close()
+
+
+def of_unit(unit_id: int) -> Sight:
+    return Sight(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
+
+
+async def as_login(organisation: Organisation, login: Login) -> asyncpg.Connection:
+    return await asyncpg.connect(address_as(organisation.url, login))
+
+
+async def readable(db: Connection, login: Login) -> dict[str, str]:
+    """Tables that a login may read, with the columns that it may."""
+    return {
+        table["name"]: ", ".join(
+            column
+            for column in await db.fetchval(
+                "select array_agg(attname::text order by attnum) from pg_attribute"
+                " where attrelid = $1 and attnum > 0 and not attisdropped", table["oid"],
+            )
+            if column not in table["hidden"]
+        )
+        for table in await db.fetch(TABLES, login)
+        if table["readable"]
+    }  # fmt: skip
+
+
+async def counts(db: Connection, columns: dict[str, str]) -> dict[str, int]:
+    return {
+        name: await db.fetchval(f"select count(*) from (select {listed} from {name}) as t")
+        for name, listed in columns.items()
+    }
+
+
+@pytest.mark.parametrize("login", LOGINS)
+async def test_a_forgotten_actor_sees_nobody(organisation: Organisation, db: Connection, login: Login) -> None:
+    columns = await readable(db, login)
+    stranger = await as_login(organisation, login)
+    seen = await counts(stranger, columns)
+    for table in await db.fetch(TABLES, login):
+        if table["name"] not in columns:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await stranger.fetch(f"select * from {table['name']}")
+    await stranger.close()
+    assert {name for name, n in seen.items() if n} <= {name for name, line in listed().items() if line.rows == EVERYONE}
+
+
+async def test_a_forgotten_where_shows_the_scope_and_no_more(organisation: Organisation, db: Connection) -> None:
+    columns = await readable(db, Login.STAFF)
+    by_person = {name for name, line in listed().items() if line.rows.startswith("by unit")}
+    everything = await counts(db, columns)
+    assert all(everything[name] for name in by_person), "otherwise this shows nothing"
+    async with organisation.pools.within(organisation.leeds) as scoped:
+        leeds = await counts(scoped, columns)
+    async with organisation.pools.within(organisation.york) as scoped:
+        york = await counts(scoped, columns)
+    async with organisation.pools.within(WHOLE) as scoped:
+        whole = await counts(scoped, columns)
+    async with organisation.pools.within(NOTHING) as scoped:
+        nothing = await counts(scoped, columns)
+    assert whole == everything
+    for name in by_person:
+        assert leeds[name] > 0, name
+        assert leeds[name] + york[name] <= everything[name], name
+        assert nothing[name] == 0, name
+    assert {name for name in by_person if york[name]} == {"person", "address"}
+    assert (york["person"], york["address"]) == (1, 1)
+    assert leeds["alert"] == leeds["step_total"] == 0
+
+
+async def test_addresses_take_their_own_permission(organisation: Organisation, db: Connection) -> None:
+    leeds = organisation.leeds.people.unit_ids[0]
+    viewer = Actor(ActorKind.STAFF, "v", 1, grants=(Grant("viewer", leeds, frozenset({Permission.SEE})),))
+    everywhere = Grant("viewer", None, frozenset({Permission.SEE}))
+    both = Actor(ActorKind.STAFF, "b", 1, grants=(everywhere, Grant("rep", leeds, READING)))
+    async with organisation.pools.as_actor(viewer) as scoped:
+        assert await scoped.fetchval("select count(*) from person") > 0
+        assert await scoped.fetchval("select count(*) from address") == 0
+        assert await scoped.fetchval("select count(*) from reply") == 0
+    # alerts name mailboxes and senders
+    for contacts, seen in ((Scope(), False), (organisation.leeds.contacts, False), (WHOLE.contacts, True)):
+        async with organisation.pools.within(Sight(WHOLE.people, contacts)) as scoped:
+            assert (await scoped.fetchval("select count(*) from alert") > 0) == seen
+    async with organisation.pools.as_actor(both) as scoped:
+        assert await scoped.fetchval("select current_user::text") == Login.STAFF_ALL
+        assert await scoped.fetchval("select count(*) from person") == await db.fetchval("select count(*) from person")
+        theirs = await scoped.fetch("select person_id from address")
+    expected = await db.fetch("select person_id from address join person using (person_id) where unit_id = $1", leeds)
+    assert sorted(row["person_id"] for row in theirs) == sorted(row["person_id"] for row in expected) != []
+    async with organisation.pools.as_actor(both, Permission.EXPORT) as scoped:
+        assert await scoped.fetchval("select count(*) from person") == 0, "a permission that nobody gave"
+
+
+async def test_a_scope_has_everything_below_its_units(organisation: Organisation, db: Connection) -> None:
+    region = await add_unit(db, "North again", "region")
+    branch = await add_unit(db, "Hull", "branch", region)
+    person = await add_person(db, "H-1", unit=branch)
+    async with organisation.pools.within(of_unit(region)) as scoped:
+        assert [row["person_id"] for row in await scoped.fetch("select person_id from person")] == [person]
+
+
+SIGNATURE = "split_part(current_setting('muster.scope'), '|', 3)"
+ATTACKS = (
+    "reset role",
+    "reset session authorization",
+    "set role muster_worker",
+    "set role muster_owner",
+    "set role muster_staff_all",
+    "set session authorization muster_worker",
+    "set row_security = off",
+    "set local role none",
+    "alter table person disable row level security",
+    "alter policy staff on person using (true)",
+    "drop policy staff on person",
+    "create policy mine on person to public using (true)",
+    "grant muster_worker to muster_staff",
+    "create table mine (x text)",
+    "create temp table unit (unit_id bigint, lineage bigint[])",
+    "create function mine() returns int language sql security definer as 'select 1'",
+    "select key from scope_key",
+    "update scope_key set key = key",
+    "select * from people_matching(true, '{}', true, '{}', array['e'], true, '', '{}', '{}', 1000)",
+    "select people_alike(true, '{}', array['e'], 1000)",
+    "select record_audit('{\"kind\": \"system\", \"name\": \"muster\"}', 'people.erased', 'person 1')",
+    "select begin_erasure(1)",
+    "select refresh_statistics('person')",
+    "insert into person (external_id) values ('mine')",
+    "update person set first_name = first_name",
+    "delete from person",
+    "copy person to stdout",
+    "copy person from program 'echo 1'",
+    "select pg_read_file('postgresql.conf')",
+    "select lo_import('/etc/passwd')",
+    "select set_config('muster.scope', 'everywhere|everywhere|', true)",
+    "select set_config('muster.scope', 'everywhere|everywhere|' || repeat('0', 64), true)",
+    f"select set_config('muster.scope', 'everywhere|everywhere|' || {SIGNATURE}, true)",
+    f"select set_config('muster.scope', '1,2,3,4,5,6,7,8,9|1,2,3,4,5,6,7,8,9|' || {SIGNATURE}, true)",
+    "select set_config('muster.scope', null, true)",
+    "select set_config('muster.scope', '|', true)",
+    "select set_config('search_path', 'pg_temp', true)",
+    "set local muster.scope = 'everywhere'",
+    "reset muster.scope",
+    "reset all",
+    "discard all",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sight", ["york", "nothing"])
+async def test_no_statement_gets_more(organisation: Organisation, sight: str) -> None:
+    """Each is run as injected SQL would be, in the page's own transaction; some are refused, and none shows more."""
+    mine = organisation.york if sight == "york" else NOTHING
+    for attack in ATTACKS:
+        try:
+            async with organisation.pools.within(mine) as scoped:
+                await scoped.execute(attack)
+                await see_no_more(scoped, attack, most=1 if sight == "york" else 0)
+        except asyncpg.PostgresError:
+            continue
+
+
+@pytest.mark.parametrize("login", LOGINS)
+async def test_no_statement_makes_up_a_scope(organisation: Organisation, login: Login) -> None:
+    for attack in ATTACKS:
+        stranger = await as_login(organisation, login)
+        try:
+            await stranger.execute(attack)
+            await see_no_more(stranger, attack, most=0)
+        except asyncpg.PostgresError:
+            continue
+        finally:
+            await stranger.close()
+
+
+async def see_no_more(db: Connection, attack: str, *, most: int) -> None:
+    for table, column in (
+        ("person", "person_id"),
+        ("address", "address_id"),
+        ("claim", "claim_id"),
+        ("reply", "reply_id"),
+    ):
+        n = await db.fetchval(f"select count({column}) from public.{table}")
+        assert n <= most, (attack, table)
+    who = await db.fetchrow("select session_user::text, current_user::text")
+    assert who is not None
+    assert set(who) <= {"muster_staff", "muster_staff_all", "muster_reports"}, attack
+
+
+async def test_a_signature_is_worth_nothing_in_another_transaction(organisation: Organisation) -> None:
+    async with organisation.pools.within(WHOLE) as scoped:
+        taken = await scoped.fetchval("select current_setting('muster.scope')")
+        assert await scoped.fetchval("select count(*) from person") > 2
+        pid = await scoped.fetchval("select pg_backend_pid()")
+        # a savepoint is the same transaction
+        async with scoped.transaction():
+            assert await scoped.fetchval("select count(*) from person") > 2
+        stranger = await as_login(organisation, Login.STAFF_ALL)
+        async with stranger.transaction():
+            await stranger.execute("select set_config('muster.scope', $1, true)", taken)
+            assert await stranger.fetchval("select count(*) from person") == 0, "another connection at the same time"
+        await stranger.close()
+    async with organisation.staff_all.acquire() as raw, raw.transaction():
+        assert await raw.fetchval("select pg_backend_pid()") == pid, "the very connection"
+        await raw.execute("select set_config('muster.scope', $1, true)", taken)
+        assert await raw.fetchval("select count(*) from person") == 0
+
+
+async def test_a_scope_ends_with_its_transaction(organisation: Organisation) -> None:
+    async with organisation.pools.within(WHOLE) as scoped:
+        assert await scoped.fetchval("select count(*) from person") > 2
+    async with organisation.staff_all.acquire() as raw:
+        assert await raw.fetchval("select count(*) from person") == 0
+        assert await raw.fetchval("select count(*) from count_change") == 0
+
+
+LEFT_BEHIND = (
+    "set search_path = pg_temp",
+    "set row_security = off",
+    "set statement_timeout = 1",
+    "set muster.scope = 'everywhere|everywhere|'",
+    "select pg_advisory_lock(hashtextextended('staff grants', 0))",
+    "listen anything",
+    "declare mine cursor with hold for select 1",
+    "deallocate all",
+    "prepare mine as select 1",
+    "deallocate all; prepare __asyncpg_stmt_1__ as select 1; prepare __asyncpg_stmt_2__ as select 1",
+)
+
+
+@pytest.mark.parametrize("attack", LEFT_BEHIND)
+async def test_nothing_of_a_reader_is_left_for_the_next(
+    organisation: Organisation, db: Connection, attack: str
+) -> None:
+    """A page with smuggled SQL commits; then others read by the same pool, the first of them at worst in vain."""
+    with contextlib.suppress(asyncpg.PostgresError):
+        async with organisation.pools.within(WHOLE) as scoped:
+            await scoped.execute(attack)
+    with contextlib.suppress(asyncpg.InvalidSQLStatementNameError):
+        async with organisation.pools.within(WHOLE) as scoped:
+            await scoped.fetchval("select count(*) from person")
+    async with organisation.pools.within(WHOLE) as scoped:
+        expected = await db.fetchval("select count(*) from person")
+        assert await scoped.fetchval("select count(*) from person") == expected
+        state = await scoped.fetchrow(
+            "select current_setting('search_path') as path, current_setting('row_security') as security,"
+            " (select count(*) from pg_cursors where name = 'mine') as cursors,"
+            " (select count(*) from pg_prepared_statements where from_sql) as prepared,"
+            " (select count(*) from pg_listening_channels()) as channels"
+        )
+        assert state is not None
+        assert tuple(state) == ('"$user", public', "on", 0, 0, 0)
+        held = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+        assert await scoped.fetchval(held) == 0
+
+
+async def test_two_scopes_at_once_do_not_meet(organisation: Organisation) -> None:
+    async def look(sight: Sight, expected: int) -> None:
+        for _ in range(20):
+            async with organisation.pools.within(sight) as scoped:
+                assert (
+                    await scoped.fetchval("select count(*) from person where external_id in ('Y-1', 'Z-1')") == expected
+                )
+
+    await asyncio.gather(look(organisation.york, 1), look(organisation.leeds, 0), look(WHOLE, 2), look(NOTHING, 0))
+
+
+async def test_conditions_are_not_asked_of_hidden_rows(organisation: Organisation) -> None:
+    async with organisation.pools.within(organisation.york) as scoped:
+        sum_of = "select count(*) from person where 1 / (case when external_id = 'Y-1' then 1 else 0 end) = 1"
+        assert await scoped.fetchval(sum_of) == 1, "an error would tell of a hidden row"
+        assert await scoped.fetchval("select count(*) from pg_stats where tablename in ('person', 'address')") == 0
+        hidden = "select count(*) from pg_stats where tablename = 'message' and attname in ('address', 'variables')"
+        assert await scoped.fetchval(hidden) == 0
+
+
+SEARCHES = (
+    "select * from find_people(array[$1], true, '', '{}', '{}', 50)",
+    "select * from find_people(array['e', 'e', $1], false, '', '{}', '{}', 50)",
+    "select * from find_people(array['no such name'], false, $1, array[$1], '{}', 50)",
+    "select * from find_people(array['no such name'], false, '', '{}', array[$1, $1], 50)",
+    "select * from find_people(array['no such name'], false, '', '{}', array['12', $1], 50)",
+)
+
+
+@pytest.mark.parametrize("sight", ["york", "nothing"])
+@pytest.mark.parametrize("gathered", [False, True])
+async def test_a_search_tells_nothing_of_hidden_people(
+    organisation: Organisation, db: Connection, owner: Connection, sight: str, *, gathered: bool
+) -> None:
+    """What somebody hidden is called ends as what nobody is, whatever signs of a pattern are around it."""
+    person = await db.fetchval("select person_id from person where unit_id = $1", organisation.leeds.people.unit_ids[0])
+    await db.execute(
+        "update person set first_name = 'Zebedee', last_name = 'Quill', external_id = 'L-77' where person_id = $1",
+        person,
+    )
+    await db.execute("delete from address where person_id = $1", person)
+    await db.execute("insert into address (person_id, channel, address) values ($1, 'sms', '+447700900777')", person)
+    if gathered:  # the planner asks its sample of values, too, once it is large enough
+        for n in range(30):
+            await add_person(db, f"L-1{n:02}", unit=organisation.leeds.people.unit_ids[0], sms=f"+4477009005{n:02}")
+        await owner.execute("analyze person, address")
+    known = ("zebedee", "zebedee quill l-7", "l-7", "+44770090077", "44770090077", "90077")
+    unknown = ("zebediah", "zebediah quill l-8", "l-8", "+44770090088", "44770090088", "90088")
+    for search in SEARCHES:
+        for before, after in (("", ""), ("%", "\\"), ("", "%"), ("_", "_"), ("\\", ""), ("", "\\\\")):
+            outcomes = [await outcome(organisation, sight, search, f"{before}{w}{after}") for w in (*known, *unknown)]
+            assert outcomes == [[]] * len(outcomes), (search, before, after)
+
+
+async def outcome(organisation: Organisation, sight: str, search: str, word: str) -> object:
+    """What whoever smuggled in a search gets: rows, or an error."""
+    try:
+        async with organisation.pools.within(organisation.york if sight == "york" else NOTHING) as scoped:
+            return [tuple(row) for row in await scoped.fetch(search, word)]
+    except asyncpg.PostgresError as error:
+        return str(error)
+
+
+async def test_the_database_checks_what_python_signs(
+    organisation: Organisation, db: Connection, owner: Connection
+) -> None:
+    """HMAC-SHA256, as RFC 2104 has it: in SQL and in Python the same."""
+    key = await db.fetchval("select key from scope_key")
+    async with owner.transaction():
+        there = await owner.fetchval("select transaction_key()")
+        await owner.execute("select set_config('muster.scope', $1, true)", f"7,8|9|{sign(key, '7,8', '9', there)}")
+        assert await owner.fetchval("select scope_units()") == [7, 8]
+        assert await owner.fetchval("select contact_units()") == [9]
+        assert await owner.fetchval("select scope_is_partial() and not scope_is_everywhere()")
+        await owner.execute("select set_config('muster.scope', $1, true)", f"7,8|9|{sign(key, '7', '9', there)}")
+        assert await owner.fetchval("select scope_units()") == []
+
+
+async def test_the_workers_login_cannot_change_the_key(db: Connection) -> None:
+    for attack in ("update scope_key set key = key", "delete from scope_key"):
+        with pytest.raises(asyncpg.PostgresError, match="only a function of the database"):
+            await db.execute(attack)
