@@ -54,6 +54,8 @@ class ScopedPools:
     async def within(self, sight: Sight) -> AsyncIterator[Connection]:
         """Open a transaction that sees so much, for what several actors share.
 
+        It only reads: otherwise SQL that was smuggled into a page could change the login itself (`alter role`).
+
         Args:
             sight: of those who share it.
         """
@@ -61,7 +63,7 @@ class ScopedPools:
         pool = self._staff_all if sight.people.is_everywhere else self._staff
         async with pool.acquire() as db:
             try:
-                async with db.transaction():
+                async with db.transaction(readonly=True):
                     row = await db.fetchrow(
                         SQL["find_transaction"], *map(list, (sight.people.unit_ids, sight.contacts.unit_ids))
                     )

@@ -6,6 +6,8 @@ declare
   login text;
   role pg_roles;
   granted record;
+  kept record;
+  counter regprocedure;
   newer constant boolean := current_setting('server_version_num')::integer >= 160000;
 begin
   perform pg_advisory_xact_lock(hashtextextended('logins of Muster', 0));  -- several may run this at once
@@ -29,6 +31,18 @@ begin
       execute format('revoke %I from %I', granted.name, login)
         || case when newer then format(' granted by %I', granted.grantor) else '' end || ' cascade';
     end loop;
+    -- a login may `alter role` itself, so smuggled SQL may have: these settings would hold for every session after it
+    for kept in
+      select d.datname as name, split_part(setting, '=', 1) as setting
+      from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
+      where s.setrole = role.oid
+        and (s.setdatabase = 0 or d.datname = current_database())
+        and split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+    loop
+      execute format('alter role %I', login)
+        || case when kept.name is null then '' else format(' in database %I', kept.name) end
+        || format(' reset %I', kept.setting);
+    end loop;
     execute format('grant connect on database %I to %I', current_database(), login);
     execute format('grant usage on schema public to %I', login);
   end loop;
@@ -36,6 +50,16 @@ begin
   grant create on schema public to muster_owner;
   -- nobody else makes tables that a function could take for Muster's
   revoke create on schema public from public;
+  -- how many rows a statement has looked at tells whether a hidden row has a value; only a superuser can take that away
+  if (select rolsuper from pg_roles where rolname = current_user) then
+    for counter in
+      select oid from pg_proc
+      where pronamespace = 'pg_catalog'::regnamespace and proname like 'pg\_stat\_get\_xact\_%'
+    loop
+      execute format('revoke execute on function %s from public', counter);
+      execute format('grant execute on function %s to pg_monitor', counter);
+    end loop;
+  end if;
   execute format('revoke temporary on database %I from public', current_database());
   if not (
     has_schema_privilege('muster_owner', 'public', 'create')

@@ -49,6 +49,13 @@ union all
 select format('%s can become %s.', w.name, granted.rolname)
 from wanted w join pg_auth_members m on m.member = w.oid join pg_roles granted on granted.oid = m.roleid
 union all
+select format('%s has been given the setting %s.', w.name, split_part(setting, '=', 1))
+from wanted w
+join pg_db_role_setting s on s.setrole = w.oid
+left join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
+where (s.setdatabase = 0 or d.datname = current_database())
+  and split_part(setting, '=', 1) in ('search_path', 'row_security', 'role')
+union all
 select format('%s of the tables and views belong to %s and not to muster_owner.', n, owner) from strangers
 union all
 select r.rolname || ' has worked with the tables and would see no row any more: it does not have the rights of muster_worker.'

@@ -36,6 +36,16 @@ _SESSION = {
     "random_page_cost": "1.1",
 }
 """Session settings, which apply whatever the server's own defaults are."""
+_STAFF_SESSION = {
+    **_SESSION,
+    # Any login may `alter role` itself. What is asked for on connecting counts for more than what a role was given.
+    "search_path": "public",
+    "row_security": "on",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    "role": "none",
+}
+"""The same for staff, with the settings by which SQL that was smuggled into a page could break the pages after it."""
 
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 _LOCK = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
@@ -228,7 +238,7 @@ async def open_pool(
             init=_prepare,
             connect=connect_or_tell,
             connection_class=_OfStaff if for_staff else _Pooled,
-            server_settings=_SESSION,
+            server_settings=_STAFF_SESSION if for_staff else _SESSION,
             timeout=10,
             command_timeout=60,
         )

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import asyncpg
 import pytest
 
 from core.access import Actor, ActorKind, Grant, Permission, Scope, Sight
-from core.db import Connection, Pool, open_pool
+from core.db import Connection
 from core.db.logins import Login, address_as
-from people.scope import ScopedPools, sign
+from people.scope import sign
 from tests.support.electorate import add_person, add_unit
-from tests.support.known_person import fill
 from tests.support.table_access import EVERYONE, TABLES, listed
+from tests.support.two_branches import WHOLE, Organisation, of_unit
 
 LOGINS = (Login.STAFF, Login.STAFF_ALL, Login.REPORTS)
-WHOLE = Sight(Scope(is_everywhere=True), Scope(is_everywhere=True))
 NOTHING = Sight(Scope(), Scope())
 READING = frozenset({Permission.SEE, Permission.SEE_CONTACTS})
-
-
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """A database with somebody in Leeds of whom every table speaks, somebody in York, and somebody of no unit."""
-
-    url: str
-    pools: ScopedPools
-    staff_all: Pool
-    leeds: Sight
-    york: Sight
-
-
-@pytest.fixture
-async def organisation(database_url: str, db: Connection, pool: Pool) -> AsyncIterator[Organisation]:
-    person, _ = await fill(db)
-    leeds = await db.fetchval("select unit_id from person where person_id = $1", person)
-    york = await add_unit(db, "York by itself", "region")
-    await add_person(db, "Y-1", unit=york, sms="+447700900651")
-    await add_person(db, "Z-1", sms="+447700900652")
-    staff, staff_all = [
-        await open_pool(address_as(database_url, login), size=1, for_staff=True)
-        for login in (Login.STAFF, Login.STAFF_ALL)
-    ]
-    yield Organisation(database_url, ScopedPools(pool, staff, staff_all), staff_all, of_unit(leeds), of_unit(york))
-    await staff.close()
-    await staff_all.close()
-
-
-def of_unit(unit_id: int) -> Sight:
-    return Sight(Scope(unit_ids=(unit_id,)), Scope(unit_ids=(unit_id,)))
 
 
 async def as_login(organisation: Organisation, login: Login) -> asyncpg.Connection:
@@ -260,46 +225,6 @@ async def test_a_scope_ends_with_its_transaction(organisation: Organisation) -> 
     async with organisation.staff_all.acquire() as raw:
         assert await raw.fetchval("select count(*) from person") == 0
         assert await raw.fetchval("select count(*) from count_change") == 0
-
-
-LEFT_BEHIND = (
-    "set search_path = pg_temp",
-    "set row_security = off",
-    "set statement_timeout = 1",
-    "set muster.scope = 'everywhere|everywhere|'",
-    "select pg_advisory_lock(hashtextextended('staff grants', 0))",
-    "listen anything",
-    "declare mine cursor with hold for select 1",
-    "deallocate all",
-    "prepare mine as select 1",
-    "deallocate all; prepare __asyncpg_stmt_1__ as select 1; prepare __asyncpg_stmt_2__ as select 1",
-)
-
-
-@pytest.mark.parametrize("attack", LEFT_BEHIND)
-async def test_nothing_of_a_reader_is_left_for_the_next(
-    organisation: Organisation, db: Connection, attack: str
-) -> None:
-    """A page with smuggled SQL commits; then others read by the same pool, the first of them at worst in vain."""
-    with contextlib.suppress(asyncpg.PostgresError):
-        async with organisation.pools.within(WHOLE) as scoped:
-            await scoped.execute(attack)
-    with contextlib.suppress(asyncpg.InvalidSQLStatementNameError):
-        async with organisation.pools.within(WHOLE) as scoped:
-            await scoped.fetchval("select count(*) from person")
-    async with organisation.pools.within(WHOLE) as scoped:
-        expected = await db.fetchval("select count(*) from person")
-        assert await scoped.fetchval("select count(*) from person") == expected
-        state = await scoped.fetchrow(
-            "select current_setting('search_path') as path, current_setting('row_security') as security,"
-            " (select count(*) from pg_cursors where name = 'mine') as cursors,"
-            " (select count(*) from pg_prepared_statements where from_sql) as prepared,"
-            " (select count(*) from pg_listening_channels()) as channels"
-        )
-        assert state is not None
-        assert tuple(state) == ('"$user", public', "on", 0, 0, 0)
-        held = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
-        assert await scoped.fetchval(held) == 0
 
 
 async def test_two_scopes_at_once_do_not_meet(organisation: Organisation) -> None:

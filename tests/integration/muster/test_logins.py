@@ -163,6 +163,7 @@ WRONGS = {
     "alter role muster_staff bypassrls": "muster_staff passes by row-level security (BYPASSRLS).",
     "alter role muster_reports superuser": "muster_reports is a superuser.",
     "alter role muster_worker createrole": "muster_worker may make other logins (CREATEROLE).",
+    "alter role muster_staff set search_path = pg_temp": "muster_staff has been given the setting search_path.",
     "grant muster_owner to muster_staff_all": "muster_staff_all can become muster_owner.",
     "grant pg_read_all_data to muster_staff": "muster_staff can become pg_read_all_data.",
     "alter table person owner to postgres": "1 of the tables and views belong to postgres",
