@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import aiohttp
 
@@ -32,6 +32,8 @@ MAX_TRIES: Final = 3
 MAX_PRESSES: Final = 3
 NOTHING: Final = "nothing"
 """Value of the button by which somebody says that they pressed nothing; only a second question has it."""
+ONLY_WORDS: Final = 0.5
+"""Share of those who undo something after a comment that undo the comment and leave the answer."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
 
 
@@ -155,7 +157,7 @@ class Members:
     async def _press(self, opened: _Opened, link: str, wishes: str, rng: Random) -> None:
         """Answer by link, perhaps once more after it; a few members undo what they did last."""
         browser = self._browser(rng)
-        page, pressed, succeeded = await self._open(browser, link), "", False
+        page, pressed, succeeded, wish = await self._open(browser, link), "", False, ""
         for wish in wishes.split(">"):
             if wish == "comment":
                 page, succeeded = await self._comment(opened, browser, page, pressed, rng)
@@ -169,7 +171,8 @@ class Members:
                 opened.act(did, "link", answer=wish, status=status, succeeded=succeeded, asked_again=times > 1)
             )
         if succeeded and pressed != "stop" and rng.random() < self._profile.undo:
-            self._record.note(await self._undo(opened, browser, page))
+            only_words = wish == "comment" and rng.random() < ONLY_WORDS
+            self._record.note(await self._undo(opened, browser, page, "undone_comment" if only_words else "undone"))
 
     async def _comment(
         self, opened: _Opened, browser: Browser, page: Page | None, beside: str, rng: Random
@@ -185,10 +188,12 @@ class Members:
         self._record.note(opened.act("commented", "link", comment=words, status=status, succeeded=taken))
         return page, taken
 
-    async def _undo(self, opened: _Opened, browser: Browser, page: Page | None) -> Act:
-        """Undo once what was done last. What was said before holds again then, and can be undone as well."""
-        times, is_asked = 0, True
-        while is_asked and page is not None and times < MAX_PRESSES and (button_form := page.find("undo")):
+    async def _undo(
+        self, opened: _Opened, browser: Browser, page: Page | None, did: Literal["undone", "undone_comment"]
+    ) -> Act:
+        """Undo the last answer with the words beside it, or only the words; what was said before holds again then."""
+        button, times, is_asked = "undo" if did == "undone" else "undo_comment", 0, True
+        while is_asked and page is not None and times < MAX_PRESSES and (button_form := page.find(button)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
             try:
                 page = await browser.press(*button_form)
@@ -197,7 +202,7 @@ class Members:
             times += 1
             is_asked = page is not None and page.find(NOTHING) is not None
         succeeded = page is not None and page.status == 200 and times > 0 and not is_asked
-        return opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded)
+        return opened.act(did, "link", status=page.status if page else 0, succeeded=succeeded)
 
     async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
         """Press the same answer until the page no longer asks for it: there may be a second question.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MessageChannel = Literal["email", "sms"]
-Deed = Literal["ignored", "opened", "answered", "commented", "undone", "replied", "opted_out"]
+Deed = Literal["ignored", "opened", "answered", "commented", "undone", "undone_comment", "replied", "opted_out"]
 AnswerRoute = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
 
 

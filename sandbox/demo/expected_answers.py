@@ -1,8 +1,8 @@
 """Answers that people expect to count, by the sandbox's record: what each did in turn, and what it should come to.
 
-This follows what docs/questions.md promises, and none of Muster's code: the last answer counts, an undo brings back the
-one before, words beside an answer are kept, a bare digit that either of two questions could mean is asked back, and so
-is an unclear reply, once.
+This follows what docs/questions.md promises, and none of Muster's code. The last answer counts, and words beside an
+answer are kept. An undo takes an answer back with its words and brings back the one before; another takes back only the
+words. A bare digit that either of two questions could mean is asked back, and so is an unclear reply, once.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ class ExpectedAnswers:
             self._give(key, _Given(act.message, True, act.answer.removeprefix(_PRESSED), ""))
         elif act.did == "commented":
             given.append(_Given(act.message, True, None, act.comment))
+        elif act.did == "undone_comment" and given and given[-1].answer is None:
+            given.pop()
         elif act.did == "undone":
-            last = next(
-                (answer for answer in reversed(given) if answer.by_link and answer.message == act.message), None
-            )
-            if last is not None:
-                given.remove(last)
+            last = max((n for n, said in enumerate(given) if said.answer is not None), default=None)
+            if last is not None and given[last].by_link and given[last].message == act.message:
+                del given[last:]  # with the words since
 
     def _by_text(self, act: Act) -> None:
         person = self.people.by_text[act.message].person_id
