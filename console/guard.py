@@ -171,7 +171,7 @@ def device(request: web.Request) -> Device:
 
 
 def from_our_own_page(request: web.Request) -> bool:
-    """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin if a browser sends none."""
+    """Tell whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin if a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
     try:  # not with the request's Host, which anybody chooses who points a name of their own here

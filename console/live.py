@@ -145,7 +145,7 @@ class Live:
 
     @property
     def looking(self) -> bool:
-        """Whether the database is being read for any page."""
+        """Tell whether the database is being read for any page."""
         return self._looking is not None and not self._looking.done()
 
     async def close(self) -> None:

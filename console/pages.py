@@ -90,7 +90,7 @@ async def show(make: MakeView, request: web.Request) -> web.Response:
 
 
 async def _lacks_administrators(request: web.Request) -> bool:
-    """Return whether too few could help each other, to whoever can make another administrator."""
+    """Tell whether too few could help each other, to whoever can make another administrator."""
     if not request[ACTOR].scope(Permission.GRANT).is_everywhere:
         return False
     runtime = request.app[RUNTIME]

@@ -269,12 +269,12 @@ class Settings(BaseSettings):
 
     @property
     def organisation_name(self) -> str:
-        """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
+        """Return the organisation's name; empty if it is not set: no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
 
     @property
     def is_https(self) -> bool:
-        """Return whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
+        """Tell whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
         return self.public_url.startswith("https://")
 
     @property
@@ -303,7 +303,7 @@ class Settings(BaseSettings):
 
     @property
     def has_email(self) -> bool:
-        """Return whether emails can be sent."""
+        """Tell whether emails can be sent."""
         return self.smtp_url is not None
 
 
@@ -321,7 +321,7 @@ def read_settings(kind: type[Kind]) -> Kind:
     """Read settings from the environment.
 
     Args:
-        kind: which: `messaging.settings.load_settings` reads all, those that providers bring too.
+        kind: the class to read: `messaging.settings.load_settings` reads every setting, those of providers too.
 
     Raises:
         SettingsError: a value cannot be right; the message has a line for each such setting.

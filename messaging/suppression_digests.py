@@ -168,7 +168,7 @@ async def keep_new_suppressions(
 
 
 async def has_digests(db: Connection, keys: DigestKeys) -> bool:
-    """Return whether any digests are kept, so that imported entries have to be looked up.
+    """Tell whether any digests are kept, so that imported entries have to be looked up.
 
     Raises:
         SettingsError: a digest's secret is not in the list any more, so that it would not be found.

@@ -187,7 +187,7 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
 
 
 def _is_program(request: web.Request) -> bool:
-    """Whether the client is a program: by the path, or because no header says that a person reads the response."""
+    """Tell whether the client is a program: by the path, or because no header says that a person reads the response."""
     if request.path.startswith(FOR_PROGRAMS):
         return True
     agent = webhooks.classify(request.headers.get("User-Agent", ""))

@@ -204,7 +204,7 @@ class Connection(web.RequestHandler):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is being answered: none came, or its headers are incomplete."""
+        """Tell whether no request is being answered: none came, or its headers are incomplete."""
         return self._waiter is not None and not self._waiter.done()
 
     def _count_unsent(self) -> int:

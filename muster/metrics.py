@@ -144,7 +144,7 @@ def _own_name(request: web.Request) -> set[str]:
 
 
 def _is_near(request: web.Request) -> bool:
-    """Whether a request comes from this machine or a private network, and not through a proxy for a client outside.
+    """Tell whether a request comes from this machine or a private network, not through a proxy for a client outside.
 
     Addresses in the headers that proxies add may be made up, so they are only used to refuse a request.
     """

@@ -294,7 +294,7 @@ async def _stay_up(members: str, sandbox: SandboxPorts, announce: Callable[[Addr
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Tell whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

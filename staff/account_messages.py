@@ -23,11 +23,11 @@ from messaging.states import ChannelName
 from staff.browsers import network_in_words
 
 _NOTICE_LASTS: Final = timedelta(days=2)
-"""How long it is worth telling somebody what was changed, where no mail can be sent for a while."""
+"""How long a notice may wait while no mail can be sent; later it is no longer worth sending."""
 
 
 class AccountNotice(StrEnum):
-    """What the owner of an account is told, as it happens; the values are what the mail says."""
+    """Notice to the owner of an account that something was changed; the values are the words of the mail."""
 
     APP_ADDED = "An authenticator app was set up"
     APP_REMOVED = "The authenticator app was removed"
@@ -91,7 +91,7 @@ async def queue_invitation(
     Args:
         db: in the caller's transaction.
         settings: has the organisation's name, its mailbox and the keys.
-        address: the mailbox of whoever is invited.
+        address: the mailbox of the person who is invited.
         name: the name in the greeting.
         link: the whole URL.
         days: how long it works.

@@ -49,19 +49,19 @@ class PageReader(Protocol):
 
     @property
     def said_here(self) -> bool:
-        """Return whether they answered by this very link."""
+        """Tell whether they answered by this very link."""
 
     @property
     def stopped(self) -> bool:
-        """Return whether they, or somebody who shares the address, have opted out."""
+        """Tell whether they, or somebody who shares the address, have opted out."""
 
     @property
     def stopped_by_link(self) -> bool:
-        """Return whether they opted out on one of their pages, where that can be taken back."""
+        """Tell whether they opted out on one of their pages, where that can be taken back."""
 
     @property
     def stopped_everywhere(self) -> bool:
-        """Return whether they opted out for all of their addresses, not only for this one."""
+        """Tell whether they opted out for all of their addresses, not only for this one."""
 
     @property
     def due_by(self) -> datetime | None:
@@ -69,7 +69,7 @@ class PageReader(Protocol):
 
     @property
     def reached_otherwise(self) -> bool:
-        """Return whether messages may go to them by another channel than this one's."""
+        """Tell whether messages may go to them by another channel than this one's."""
 
 
 @dataclass(frozen=True, slots=True)

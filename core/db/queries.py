@@ -1,4 +1,4 @@
-"""Named SQL: `foo.sql` sits beside `foo.py`, and each query in it carries a comment that says why it is as it is.
+"""Named SQL: `foo.sql` sits beside `foo.py`, and each query in it has a comment that says why it is written so.
 
 A file is a series of blocks:
 

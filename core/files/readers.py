@@ -31,7 +31,7 @@ def open_table(
         encoding: of a CSV file, where a person says so: `mac-roman`.
 
     Raises:
-        InputError: the file cannot be read, is empty, or is none of these; there is no such encoding.
+        InputError: the file cannot be read, is empty, or is none of these kinds; there is no such encoding.
     """
     named = None if encoding is None else named_encoding(encoding)
     try:

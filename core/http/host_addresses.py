@@ -27,5 +27,5 @@ def unmapped(address: HostAddress) -> HostAddress:
 
 
 def counted_network(address: HostAddress) -> str:
-    """Name the network an address is counted in: /24 of IPv4, /48 of IPv6; its last digits are free to change."""
+    """Name the network an address is counted in, /24 of IPv4, /48 of IPv6: clients can change the last digits."""
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 _MAX_WAIT: Final = 1_000_000.0
-"""Seconds, eleven days; a longer wait must be meant otherwise."""
+"""Seconds, eleven days; a longer wait must be a mistake."""
 
 
 def read_retry_after(text: str | None) -> float | None:

@@ -31,7 +31,7 @@ async def read_body(
     Args:
         request: the request.
         largest: the most bytes.
-        grown: called with how many bytes have been read, each time that there are more.
+        grown: called with the number of bytes read so far, whenever there are more.
 
     Raises:
         HTTPRequestEntityTooLarge: the body is larger than allowed; the rest is not read.

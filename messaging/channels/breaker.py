@@ -40,12 +40,12 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        """Whether its provider gets messages as usual."""
+        """Tell whether its provider gets messages as usual."""
         return self.open_until is None
 
     @property
     def wants_probe(self) -> bool:
-        """Whether its pause is over and no probe is under way."""
+        """Tell whether its pause is over and no probe is under way."""
         if self.open_until is None:
             return False
         now = self._clock()
@@ -56,7 +56,7 @@ class Breaker:
         self._probe, self._probe_until = message_id, self._clock() + PROBE_LASTS
 
     def lets_through(self, message_id: int) -> bool:
-        """Return whether a message may be given to its provider now."""
+        """Tell whether a message may be given to its provider now."""
         return self.closed or message_id == self._probe
 
     def went_well(self) -> bool:

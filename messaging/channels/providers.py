@@ -29,7 +29,7 @@ PROVIDERS: Final[Mapping[str, SmsProvider]] = MappingProxyType(_find())
 
 
 def has_sms(settings: Settings) -> bool:
-    """Return whether texts can be sent."""
+    """Tell whether texts can be sent."""
     return bool(settings.sms_from and any(provider.is_set_up(settings) for provider in PROVIDERS.values()))
 
 

@@ -44,7 +44,7 @@ _UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
 
 
 def cannot_be_answered(sms_from: str) -> bool:
-    """Return whether nobody can reply to a sender: it is a name with letters, and no messaging service."""
+    """Tell whether nobody can reply to a sender: it is a name with letters, and no messaging service."""
     return bool(re.search(r"[A-Za-z]", sms_from)) and not re.fullmatch(r"MG[0-9a-fA-F]{32}", sms_from)
 
 

@@ -53,7 +53,7 @@ def too_long(file: str) -> TemplateError:
 
 
 def runs_free(tree: nodes.Template) -> bool:
-    """Return whether a template cannot run away, so that it needs no budget."""
+    """Tell whether a template cannot run away, so that it needs no budget."""
     if sum(1 for _ in tree.find_all((nodes.Compare, nodes.Test))) > _FREE_COMPARISONS:
         return False
     return not any(

@@ -78,7 +78,7 @@ class Placeholders:
         return self._around.split(text)
 
     def only_statements(self, text: str) -> bool:
-        """Return whether a text has only placeholders of statements."""
+        """Tell whether a text has only placeholders of statements."""
         kinds = {piece.kind for piece in self.inside(text)}
         return kinds == {"statement"} and not self._pattern.sub("", text).strip()
 

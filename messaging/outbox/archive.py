@@ -77,7 +77,7 @@ LateReceipt = tuple[int, datetime, str, str | None, dict[str, Any], int]
 
 
 async def is_sending(db: Connection, now: datetime) -> bool:
-    """Return whether anything is being launched or sent, or is due."""
+    """Tell whether anything is being launched or sent, or is due."""
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 

@@ -54,7 +54,7 @@ def now() -> float:
 
 
 async def is_anybody_sending(db: Connection) -> bool:
-    """Return whether any worker has sent a heartbeat lately."""
+    """Tell whether any worker has sent a heartbeat lately."""
     return bool(await db.fetchval(SQL["is_anybody_sending"]))
 
 
@@ -106,11 +106,11 @@ class Heartbeat:
 
     @property
     def is_sure(self) -> bool:
-        """Whether this worker has certainly not been declared gone, and cannot be within `LEASE_MARGIN` seconds."""
+        """Tell whether this worker was certainly not declared gone, and cannot be within `LEASE_MARGIN` seconds."""
         return self.dispatcher_id is not None and now() - self._confirmed_at < LEASE_LASTS - LEASE_MARGIN
 
     def holds(self, dispatcher_id: int) -> bool:
-        """Return whether messages claimed under this id are certainly still this worker's."""
+        """Tell whether messages claimed under this id are certainly still this worker's."""
         return dispatcher_id == self.dispatcher_id and self.is_sure
 
     async def enter(self, db: Connection) -> int:

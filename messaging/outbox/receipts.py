@@ -101,12 +101,12 @@ class _Message:
 
     @property
     def on_the_wire(self) -> bool:
-        """Whether the current try may have left."""
+        """Tell whether the current try may have left."""
         return self.state is not State.QUEUED and (self.state is not State.SENDING or self.row["wire_at"] is not None)
 
     @property
     def archived(self) -> bool:
-        """Whether it is in the archive, where its state never changes."""
+        """Tell whether it is in the archive, where its state never changes."""
         return "year" in self.row
 
 

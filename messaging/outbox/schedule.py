@@ -63,7 +63,7 @@ class Dispatch:
 
     @property
     def is_transactional(self) -> bool:
-        """Whether it goes before those that are ready already."""
+        """Tell whether it goes before those that are ready already."""
         return isinstance(self.message, ClaimedTransactional)
 
     def intent(self) -> Intent:
@@ -143,16 +143,16 @@ class Schedule:
 
     @property
     def empty(self) -> bool:
-        """Whether no messages are claimed."""
+        """Tell whether no messages are claimed."""
         return not any(self._queues.values())
 
     @property
     def idle(self) -> bool:
-        """Whether nothing was due at the last looks."""
+        """Tell whether nothing was due at the last looks."""
         return all(look.idle for look in self._looks.values())
 
     def wants_more(self, *, transactional: bool) -> bool:
-        """Whether it is time to look for due messages, transactional ones or those of steps."""
+        """Tell whether it is time to look for due messages, transactional ones or those of steps."""
         mine = [queue for queue in self._queues.values() if (queue.step.step_id is None) is transactional]
         return self._looks[transactional].is_due(empty=not any(mine)) or any(
             not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in mine

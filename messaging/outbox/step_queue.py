@@ -96,7 +96,7 @@ class StepQueue:
         return None
 
     def is_stale(self, message: Claimed) -> bool:
-        """Return whether a message was claimed too long ago; then put it back, to be claimed again."""
+        """Tell whether a message was claimed too long ago; then put it back, to be claimed again."""
         if time.monotonic() - message.claimed_at <= MAX_CLAIM_AGE:
             return False
         self.put_off.append(handed_back(message))

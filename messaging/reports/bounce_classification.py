@@ -147,7 +147,7 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
 
 
 def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
-    """Return whether a hard code is only a relay's, for a server's reply without a code and in unknown words."""
+    """Tell whether a hard code is only a relay's, for a server's reply without a code and in unknown words."""
     return (
         code.string == status[:100]
         and _reason(code) is Reason.HARD_BOUNCED
@@ -177,7 +177,7 @@ def _reason(code: re.Match[str] | None) -> Reason | None:
 
 
 def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
-    """Return whether the server may accept it later, by its own reply, or else by the status."""
+    """Tell whether the server may accept it later, by its own reply, or else by the status."""
     if code is not None and _key(code):
         return code["class"] == "4"
     replies = {reply["class"] for reply in _REPLY.finditer(words)}
@@ -233,7 +233,7 @@ def _permanent(
 
 
 def _agrees(key: str, refused_for: frozenset[RefusalSubject], base: Reason) -> bool:
-    """Return whether the code agrees with words that say that the address does not exist."""
+    """Tell whether the code agrees with words that say that the address does not exist."""
     if base is Reason.HARD_BOUNCED:
         return True
     if RefusalSubject.DISABLED in refused_for:

@@ -72,7 +72,7 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
 
 
 def is_mail(raw: bytes) -> bool:
-    """Whether something begins with headers, as mails do.
+    """Tell whether something begins with headers, as mails do.
 
     Args:
         raw: at least its beginning.

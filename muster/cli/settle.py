@@ -43,7 +43,7 @@ class SettleRequest:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no option narrows the choice down."""
+        """Tell whether no option narrows the choice down."""
         narrowed = (self.names, self.campaign, self.step, self.channel, self.after, self.before)
         return all(option is None for option in narrowed)
 

@@ -93,7 +93,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
 
 
 def is_muster(home: Path) -> bool:
-    """Whether embedded servers have ever been started on this folder."""
+    """Tell whether embedded servers have ever been started on this folder."""
     return _log(home).exists()
 
 
@@ -180,7 +180,7 @@ def _start_daemon(home: Path) -> int:
 
 
 def _alive(daemon: int, home: Path) -> bool:
-    """Whether the daemon we started still runs; it may have ended because another one serves.
+    """Tell whether the daemon we started still runs; it may have ended because another one serves.
 
     Raises:
         Unavailable: the daemon failed to start its servers.

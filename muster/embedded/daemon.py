@@ -131,7 +131,7 @@ class Daemon:
 
 
 def _all_run(starting: asyncio.Task[Pair]) -> bool:
-    """Whether no started server has died since; its clients must connect again, and get a new pair."""
+    """Tell whether no started server has died since; its clients must connect again, and get a new pair."""
     if starting.exception() is not None:
         return True
     dead = [server for server in starting.result() if server.process.poll() is not None]

@@ -55,7 +55,7 @@ def _close(home: Path, *, passable: bool) -> None:
 
 
 def standin_can_enter(path: Path) -> bool:
-    """Whether root's stand-in may pass through a folder and every one above it."""
+    """Tell whether root's stand-in may pass through a folder and every one above it."""
     return all(_passes(folder) for folder in (path, *path.parents))
 
 

@@ -33,7 +33,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides hold the same items, not only the same number."""
+        """Tell whether both sides hold the same items, not only the same number."""
         return self.muster == self.sandbox and not self.odd
 
 

@@ -39,7 +39,7 @@ class WebhookAnswer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it accepted the request."""
+        """Tell whether it accepted the request."""
         return self.outcome == "2xx"
 
 
@@ -66,7 +66,7 @@ class Retries:
         return cls(min(int(count), 5) if count.isdecimal() else 1, frozenset(policies.split(",")))
 
     def covers(self, failure: str) -> bool:
-        """Whether that kind of failure is retried."""
+        """Tell whether that kind of failure is retried."""
         return failure in self.policies or "all" in self.policies
 
 

@@ -111,7 +111,7 @@ class Question:
         return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
-        """Return whether it is still to open, open, or closed at a moment."""
+        """Tell whether it is still to open, open, or closed at a moment."""
         if self.opens_at is not None and now < self.opens_at:
             return "before"
         return "open" if now < self.closes_at else "closed"

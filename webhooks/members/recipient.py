@@ -108,7 +108,7 @@ class Recipient:
 
     @property
     def erased(self) -> bool:
-        """Whether the member was erased: the reader is now somebody who shares the address it went to."""
+        """Tell whether the member was erased: the reader is now somebody who shares the address it went to."""
         return is_erased(self.message_id, self.address)
 
 

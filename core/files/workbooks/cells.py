@@ -15,7 +15,7 @@ MAX_TEXT_LENGTH: Final = 40_000
 NO_RESULT: Final = "(formula without a result)"
 
 _MAX_DIGITS: Final = 15
-"""Digits that a spreadsheet's number holds; any others were made up."""
+"""Digits that a spreadsheet's number holds; further digits were made up."""
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
 _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
@@ -150,7 +150,8 @@ def _is_moment(bare: str) -> bool:
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:
     """Format a number as people see it: whole ones without decimals or exponent, moments like 2026-11-22 09:30.
 
-    One that is too large to have any digit right has `lost_digits`; what is no number is an `error_cell`.
+    A number too large for all its digits to be right has the fault `lost_digits`; a text that is not a number is an
+    `error_cell`.
 
     Args:
         value: as the file has it: `7700900123`, `1.5E3`.

@@ -264,7 +264,7 @@ async def _start_over(connection: SmtpConnection, *, text_awaited: bool) -> None
 
 
 async def _answers(connection: SmtpConnection) -> bool:
-    """Return whether an unused connection still works."""
+    """Tell whether an unused connection still works."""
     try:
         async with asyncio.timeout(NOOP_TIMEOUT):
             connection.send_commands(b"NOOP")

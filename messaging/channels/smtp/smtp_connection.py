@@ -43,7 +43,7 @@ class SmtpConnection(asyncio.Protocol):
 
     @property
     def is_sound(self) -> bool:
-        """Whether the next email can be sent: it is open, and exactly the expected replies have come."""
+        """Tell whether the next email can be sent: it is open, and exactly the expected replies have come."""
         quiet = not (self._expected or self._replies or self._lines or self._unread)
         return quiet and self._lost is None and not self._transport.is_closing()
 

@@ -30,7 +30,7 @@ class Signatures:
         self._tokens = [token.get_secret_value().encode() for token in tokens]
 
     def fits(self, path: str, form: MultiDict[str], signature: str) -> bool:
-        """Return whether one of the tokens signed a request to this path.
+        """Tell whether one of the tokens signed a request to this path.
 
         Args:
             path: with its query, as requested.

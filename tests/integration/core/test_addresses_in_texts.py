@@ -140,7 +140,7 @@ OTHERS = [
 
 
 async def finds(db: Connection, address: str, text: str) -> bool:
-    """Whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
+    """Tell whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
     row = await db.fetchrow(
         "select names_address($1, array[$3]) as there, without_addresses($1, array[$3]) as left_over,"
         " squeezed($1) like any (address_likes(array[$3])) as likely,"

@@ -33,7 +33,7 @@ async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 
 async def leaves(db: Connection, message_id: int, now: datetime = NOON) -> bool:
-    """Whether a taken message may go on the wire."""
+    """Tell whether a taken message may go on the wire."""
     recorded = await record_outcomes(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
     return recorded[message_id] is State.SENDING
 

@@ -66,7 +66,7 @@ class ParsedMail:
 
     @property
     def cut(self) -> bool:
-        """Whether it was longer than what is parsed."""
+        """Tell whether it was longer than what is parsed."""
         return self.size > LOOKED_AT
 
     def header(self, name: str) -> str:
@@ -111,7 +111,7 @@ class ParsedMail:
 
     @property
     def is_reaction(self) -> bool:
-        """Whether a mail program says that it is only an emoji, put on the message it answers."""
+        """Tell whether a mail program says that it is only an emoji, put on the message it answers."""
         return self.part(REACTION) is not None
 
     @property

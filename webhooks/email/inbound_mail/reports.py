@@ -275,7 +275,7 @@ class _Report:
 
     @property
     def _is_doubtful(self) -> bool:
-        """Whether a refusal in it proves nothing: its subject says otherwise, or the mailbox's owner sent it on."""
+        """Tell whether a refusal in it proves nothing: its subject contradicts it, or its recipient forwarded it."""
         return self._announced is not None or self.recipient in self.parsed.addresses("From")
 
     def _judged_by_text(self, status: str, otherwise: RefusalClass) -> RefusalClass:
