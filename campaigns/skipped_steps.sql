@@ -1,5 +1,5 @@
 -- name: list_steps_without_message
--- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Other
+-- The steps that have no row for a person, in campaigns that are not over or have written to them. Other
 -- campaigns that are over are left out, because their rows may have been deleted.
 with theirs as (
   select step_id, campaign_id from messages_of($1) where step_id is not null

@@ -1,4 +1,4 @@
-"""Lock of a step, held while its messages are placed or moved, and the alert that says why they cannot be."""
+"""Lock of a step, held while its messages are placed or moved; and the alert if they cannot be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def lock_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> AsyncIterator[Connection]:
-    """Hold the lock of a step, on a connection of its own; wait for it where that is asked for.
+    """Hold the lock of a step, on a dedicated connection; wait for it if the caller asks to.
 
     Raises:
         Conflict: it is held already, and this caller does not wait: the step is being launched.

@@ -1,4 +1,4 @@
-"""Waiting steps: those of a campaign that are still to be launched, and when each starts."""
+"""Waiting steps: the steps of a campaign that are still to be launched, and when each starts."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ async def meet_goal(db: Connection, goal_id: int, person_id: int, *, reason: str
         source: where the answer came from: `link`, `sms_reply`, `rep` …
 
     Returns:
-        How many queued messages were withdrawn. Meeting a goal twice withdraws what was queued since.
+        How many queued messages were withdrawn. Meeting a goal twice withdraws messages queued since.
     """
     withdrawn: int = await db.fetchval(SQL["meet_goal"], goal_id, person_id, reason, source)
     return withdrawn
 
 
 async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
-    """Reopen a goal for a person who took the answer back: later messages may ask again. Returns whether it was met."""
+    """Reopen a goal for a person who took the answer back; return whether it was met. Later messages may ask again."""
     return await db.fetchval(SQL["reopen_goal"], goal_id, person_id) is not None
 
 

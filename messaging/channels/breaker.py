@@ -60,20 +60,20 @@ class Breaker:
         return self.closed or message_id == self._probe
 
     def went_well(self) -> bool:
-        """Note a success of its provider; returns whether that closed it."""
+        """Record a success of its provider; return whether that closed it."""
         opened = not self.closed
         self._failures, self._pause, self._probe, self.open_until = 0, FIRST_PAUSE, None, None
         return opened
 
     def failed(self, message_id: int) -> bool:
-        """Note a failure of its provider; returns whether that opened it."""
+        """Record a failure of its provider; return whether that opened it."""
         if self.closed:
             self._failures += 1
             if self._failures < MAX_FAILURES:
                 return False
             self.open_until = self._clock() + self._pause
             return True
-        if message_id == self._probe:  # failures of others that were in flight when it opened do not count
+        if message_id == self._probe:  # failures of messages that were in flight when it opened do not count
             self._pause = min(MAX_PAUSE, self._pause * 2)
             self._probe, self.open_until = None, self._clock() + self._pause
         return False

@@ -106,7 +106,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
         for piece in expressions.pieces(layout)
     )
     inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
-    if _words(inlined) != _words(page):  # an HTML parser moves text that stands where none may
+    if _words(inlined) != _words(page):  # an HTML parser moves text to another place if it may not stand there
         raise TemplateError(
             f"{layout.file}: an expression stands where HTML allows no text, such as between table rows."
         )

@@ -111,5 +111,8 @@ class Remainder:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text. A line that goes on with a small letter is no new one; links are left out."""
+    """Return the sentences of a text.
+
+    A line that begins with a small letter continues the sentence above; links are left out.
+    """
     return [sentence for sentence in _SENTENCE_END.split(_LINK.sub(" ", text)) if sentence.strip()]

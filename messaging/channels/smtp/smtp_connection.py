@@ -67,10 +67,10 @@ class SmtpConnection(asyncio.Protocol):
         """Wait for the expected replies.
 
         Returns:
-            One for each command; fewer where the server closed the connection after some, as it does after 421.
+            One for each command; fewer if the server closed the connection after some of them, as it does after 421.
 
         Raises:
-            ConnectionResetError: it closed the connection, or sent what is not SMTP, before any reply.
+            ConnectionResetError: the server closed the connection, or sent something other than SMTP, before any reply.
         """
         if self._expected and self._lost is None:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -99,7 +99,7 @@ class SmtpConnection(asyncio.Protocol):
             self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note that the connection is closed, and wake `read_replies`."""
+        """Mark the connection as closed, and wake `read_replies`."""
         self._fail(error or ConnectionResetError("the server hung up"))
 
     def _write(self, data: bytes, *, replies: int) -> None:
