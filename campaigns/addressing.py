@@ -25,7 +25,7 @@ from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
 from messaging.states import Reason, State
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 PAGE_SIZE: Final = 10_000
 """People on a page: enough that round trips do not matter, few enough that little is redone after a crash."""

@@ -20,4 +20,4 @@ where not m.apart or (
   select true from address a
   where a.person_id = m.person_id and a.channel = m.channel and a.address = m.address
   limit 1
-)
+);

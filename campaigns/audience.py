@@ -17,7 +17,7 @@ from core.errors import SpecError
 from people.attributes import missing_attributes, unheld_attributes, unheld_values
 from people.unit_names import find_units
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 _EVERYBODY: Final = "true"

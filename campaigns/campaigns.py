@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.spec import CampaignSpec, StepSpec
@@ -37,7 +37,7 @@ from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, remove_steps, resume_steps
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)

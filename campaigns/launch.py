@@ -38,7 +38,7 @@ from core.runtime import Runtime
 from messaging.outbox.enqueue import begin_page, begin_step, end_step, refresh_statistics, set_constants
 from people.people_lock import lock_people_shared
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 _CONNECTION_TIMEOUT: Final = 60.0

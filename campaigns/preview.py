@@ -28,7 +28,7 @@ from messaging.content.render import Renderer
 from messaging.content.templates import Template
 from messaging.states import ChannelName
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""

@@ -17,4 +17,4 @@ join subject using (subject_kind, subject_id)
 join person p on p.person_id = $1
 where (c.state in ('draft', 'running', 'paused') or c.campaign_id in (select campaign_id from theirs))
   and s.step_id not in (select step_id from theirs)
-order by c.created_at desc, s.position
+order by c.created_at desc, s.position;

@@ -37,7 +37,7 @@ async def lock_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> As
 
 async def raise_step_alert(runtime: Runtime, key: str, title: str, error: MusterError) -> None:
     """Tell staff, and the log, that something cannot be done for a step; it is tried again every second."""
-    log.error("a step cannot be served", key=key, error=str(error))
+    log.error("a step cannot be launched or updated", key=key, error=str(error))
     async with runtime.pool.acquire() as db:
         await raise_alert(
             db,

@@ -16,7 +16,7 @@ from core.address_masks import mask
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 MAX_SHOWN_REPLIES: Final = 12
 """Most replies on the first page."""
@@ -85,9 +85,7 @@ async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], 
     """
     if reply_ids:
         detail = {"replies": sorted(reply_ids)}
-        await record(
-            db, actor, AuditAction.REPLIES_SEEN, "replies", detail, permission=Permission.SEE_CONTACTS, at=at
-        )  # fmt: skip
+        await record(db, actor, AuditAction.REPLIES_SEEN, "replies", detail, permission=Permission.SEE_CONTACTS, at=at)
 
 
 def _unknown(reply: ShownReply) -> str:

@@ -17,7 +17,7 @@ from ballots.score import Score, assess_unit, score
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 DAYS_SHOWN: Final = 14
 """Days of confirmations in the chart."""

@@ -83,8 +83,8 @@ def for_staff(
 ) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
-    Whoever needs a second factor and has not proven it is sent to that page first, and whoever has no grant in force
-    sees no page.
+    Staff who need a second factor and have not proven it are sent to that page first, and staff who have no grant in
+    force sees no page.
 
     Args:
         handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security

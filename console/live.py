@@ -61,7 +61,7 @@ class Viewer:
             if section.digest not in self._have:
                 self._changed[section.name] = section
         if REPLIES in self._changed:
-            # "5 minutes ago" changes the section too: whoever has been shown a reply does not see it anew
+            # "5 minutes ago" changes the section too: somebody who was shown a reply is not recorded again for it
             self._replies = page_state.replies - self._recorded
         else:
             self._recorded |= page_state.replies

@@ -18,7 +18,7 @@ from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, channel_counts, step_counts
 from messaging.states import STATE_GROUPS
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 _PAGES: Final[Mapping[str, str]] = {"ballot": "/console/ballots"}
 """Paths of the pages of subjects, by kind."""

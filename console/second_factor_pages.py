@@ -180,7 +180,7 @@ async def post_new_codes(request: web.Request) -> web.Response:
     async with runtime.pool.acquire() as db:
         codes = await renew_recovery_codes(
             db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
-        )  # fmt: skip
+        )
     await runtime.wake("deliver")
     return render_page(request, "recovery_codes", codes=codes)
 
@@ -250,7 +250,7 @@ async def _app_page(request: web.Request, *, problem: str = "", status: int = 20
 
 
 async def _pending(request: web.Request) -> str | None:
-    """Return the secret that is being set up, to whoever may set one up."""
+    """Return the secret that is being set up, if the reader may set one up."""
     runtime, staff = request.app[RUNTIME], request[STAFF]
     if not may_set_up(staff, runtime.clock()):
         return None

@@ -47,7 +47,7 @@ async def get_sign_in(request: web.Request) -> web.Response:
 
 
 async def post_sign_in(request: web.Request) -> web.Response:
-    """Answer whoever asks for a link; the answer is the same for every mailbox."""
+    """Answer a request for a link; the answer is the same for every mailbox."""
     runtime = request.app[RUNTIME]
     form = await read_form(request)
     typed, by_text = form.get("email", "").strip(), form.get("by") == "text" and has_sms(runtime.settings)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from core.runtime import Runtime
 from people.scope import ScopedPools
 from people.units import unit_paths
 
-MAX_UNITS = 3
+MAX_UNITS: Final = 3
 """Most units that a page names as those its figures are of; of more, how many there are."""
 T = TypeVar("T")
 _Key = tuple[str, str, Sight]

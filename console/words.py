@@ -31,7 +31,7 @@ class WordGroup:
 GROUPS: Final = (
     WordGroup("delivered", "Delivered", "The phone or mailbox has it."),
     WordGroup("sent", "Sent", "The provider took it; no receipt has come yet."),
-    WordGroup("unknown", "Unknown", "The line broke while sending: it is being looked into."),
+    WordGroup("unknown", "Unknown", "It was handed over, but no answer came; Muster is finding out."),
     WordGroup("failed", "Failed", "It did not arrive."),
     WordGroup("waiting", "Waiting", "Due to be sent."),
     WordGroup("left_out", "Not sent", "Nothing was or will be sent."),

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
+        description="Clients of `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
     )
     secret_key: LongSecrets = Field(
         (),

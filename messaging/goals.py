@@ -41,7 +41,7 @@ async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
 async def meet_goal_for_many(
     db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
 ) -> int:
-    """Record that many people have met a goal; see `meet`."""
+    """Record that many people have met a goal; see `meet_goal`."""
     withdrawn: int = await db.fetchval(SQL["meet_goal_of_many"], goal_id, people, reason, source)
     return withdrawn
 

@@ -43,4 +43,4 @@ select count(*) from withdrawn;
 
 -- name: reopen_goal_of_many
 -- The same for many people at once.
-delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[])
+delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[]);

@@ -32,7 +32,7 @@ MessagePurpose = Literal["service", "marketing"]
 
 
 class State(StrEnum):
-    """State of a message; the values are those of the database's `message_state`."""
+    """State of a message; the values are the same as in the database's `message_state`."""
 
     QUEUED = "queued"
     SENDING = "sending"

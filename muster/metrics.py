@@ -18,10 +18,10 @@ from core.http.host_addresses import read_host_address
 from core.http.web import RUNTIME, leads_here
 from core.runtime import Runtime
 
-SQL = load_queries(__file__)
-MESSAGES_BY_STATE = SQL["count_messages"]
-QUEUE_AGE = SQL["find_queue_age"]
-COUNT_INBOUND = SQL["count_inbound"]
+SQL: Final = load_queries(__file__)
+MESSAGES_BY_STATE: Final = SQL["count_messages"]
+QUEUE_AGE: Final = SQL["find_queue_age"]
+COUNT_INBOUND: Final = SQL["count_inbound"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_METRICS_AGE: Final = 5.0

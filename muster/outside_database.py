@@ -68,7 +68,7 @@ def _addresses(settings: Settings) -> tuple[str, str]:
             )
     if password_in(url) and password_in(url) == password_in(owner):
         raise SettingsError(
-            f"{_OWNER} has the same password as {_WORKER}, so that whoever learns one could change the tables.",
+            f"{_OWNER} has the same password as {_WORKER}, so that anybody who learns one could change the tables.",
             remedy="Make another: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'.",
         )
     return url, owner

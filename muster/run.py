@@ -45,7 +45,7 @@ SANDBOX_SMS_FROM: Final = "+447700900000"
 _SANDBOX_TRIES: Final = 3
 """Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
-"""Account of whoever tries Muster out; it is never counted as an administrator (staff/grants.sql)."""
+"""Account for trying Muster out; it is never counted as an administrator (staff/grants.sql)."""
 PORTS_TRIED: Final = 100
 START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
@@ -143,7 +143,8 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        # whoever reads what this prints could sign in: only where somebody tries Muster out on their own machine
+        # anybody who reads this output could sign in, so it is printed only where somebody tries Muster out on their
+        # own machine
         tried_out = home is not None and sandbox is not None
         console = await _sign_in_link(database_url, public) if tried_out else None
         demo = None if home is None or await _has_members(database_url) else demo_home(home)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import asyncpg
 import redis.exceptions
 
@@ -10,7 +12,7 @@ from core.db.pool import went_away
 from core.errors import DatabaseAway, InputError, MusterError, Unavailable, in_words
 from core.outages import POSTGRES, REDIS
 
-_REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_REDIS: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 def server_error(error: BaseException) -> MusterError | None:

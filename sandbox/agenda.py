@@ -92,7 +92,7 @@ class Agenda:
             await act(*args)
         except Exception:
             # an error in one action must not stop the others
-            log.exception("Something in the sandbox went wrong", agenda=self._name)
+            log.exception("a task of the sandbox failed", agenda=self._name)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -17,7 +17,7 @@ from sandbox.postmaster import ORDINARY, Postmaster, Quirk
 MAX_MAIL_SIZE: Final = 10 * 1024 * 1024
 _FIRST_WORDS: Final = 256
 """Bytes of a text that are read before its connection is dropped."""
-_PLAIN_ADDRESS = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
+_PLAIN_ADDRESS: Final = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
 
 
 class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types

@@ -103,7 +103,7 @@ async def queue_invitation(
     contents = _contents(settings, "invitation", "email", (link,), name=name, link=link, lasts=lasts)
     return await _queue(
         db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, by, now, until
-    )  # fmt: skip
+    )
 
 
 async def queue_reset_notice(
@@ -216,5 +216,5 @@ async def _queue(
     display, mailbox = parseaddr(sender) if channel == "email" else ("", sender)
     message = NewMessage(
         kind, channel, address, await use_sender(db, channel, mailbox, name=display), contents, by, send_before=until
-    )  # fmt: skip
+    )
     return await send_to(db, message, at=now, keys=settings.secret_key)

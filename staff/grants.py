@@ -82,9 +82,7 @@ async def give_grant(
             raise Conflict(
                 f"They are {kind.name} there already.", remedy="To change from when or until when, revoke that first."
             )
-        grant_id: int = await db.fetchval(
-            SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now
-        )  # fmt: skip
+        grant_id: int = await db.fetchval(SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now)
         await record(
             db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}",
             {**_detail(kind.name, unit_id, begins, ends_at), **(invitation or {})}, permission=_permission(by), at=now,

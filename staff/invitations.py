@@ -130,10 +130,8 @@ async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, n
     """
     rows = await db.fetch(SQL["withdraw_of"], staff_id, now)
     for row in rows:
-        detail = {"why": "the access of whoever invited them has ended"}
-        await record(
-            db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now
-        )  # fmt: skip
+        detail = {"why": "the inviter's access has ended"}
+        await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now)
     return sorted(row["email"] for row in rows)
 
 
@@ -169,10 +167,10 @@ async def accept_invitation(
         await lock_grants(db)  # so that nobody revokes the inviter's grants meanwhile
         if not await _may_still_invite(db, row, now):
             await db.execute(SQL["withdraw"], row["invitation_id"], now)
-            why = {"why": "whoever invited them may do so no longer"}
+            why = {"why": "the inviter may no longer give that role"}
             await record(
                 db, SYSTEM, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", why, at=now
-            )  # fmt: skip
+            )
             return None
         account = await add_staff(db, row["email"], row["name"], by=SYSTEM, now=now)
         account = account or await find_staff(db, row["email"])  # None: added by hand meanwhile

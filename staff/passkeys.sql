@@ -26,7 +26,7 @@ update staff set passkey_handle = coalesce(passkey_handle, gen_random_uuid()) wh
 returning passkey_handle, email, name;
 
 -- name: add_passkey
--- Adds a passkey, unless it is known already, whoever's it is.
+-- Adds a passkey, unless it is known already, for this account or another.
 insert into staff_passkey (staff_id, credential_id, public_key, sign_count, name, made_at) values ($1, $2, $3, $4, $5, $6)
 on conflict (credential_id) do nothing
 returning passkey_id;

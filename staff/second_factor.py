@@ -156,9 +156,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
         await _lock_to_set_up(db, session, now)
         if not await remove_totp(db, session.staff_id):
             return False
-        await record(
-            db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now
-        )  # fmt: skip
+        await record(db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now)
         await tell_owner(db, settings, session, AccountNotice.APP_REMOVED, came_from, now)
         await _without_last(db, session)
         return True
@@ -248,9 +246,7 @@ async def _without_last(db: Connection, session: Staff) -> None:
 
 async def _end_others(db: Connection, session: Staff, came_from: str, now: datetime) -> int:
     """End the account's other sessions with its first factor: until now a link was enough to open one."""
-    return await end_others(
-        db, session.staff_id, but=session.session, by=session.actor(came_from), now=now
-    )  # fmt: skip
+    return await end_others(db, session.staff_id, but=session.session, by=session.actor(came_from), now=now)
 
 
 async def _new_codes(db: Connection, session: Staff, came_from: str, now: datetime) -> list[str]:

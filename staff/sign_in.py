@@ -79,7 +79,7 @@ async def make_sign_in_link(
         token, until = new_token(), now + timedelta(minutes=minutes)
         await db.execute(
             SQL["add_link"], digest_of(token), sorted(pieces_of(token)), row["staff_id"], until, is_proof, phone
-        )  # fmt: skip
+        )
         await record(db, by, AuditAction.STAFF_LINK_MADE, f"staff {row['staff_id']}", {"minutes": minutes}, at=now)
         await resolve_alert(db, f"sign-in:{row['staff_id']}")  # of the earlier links: that they were revoked
     return f"{SIGN_IN_PATH}/{token}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from ballots import feed
 from core.http.web import problem
 
-MAX_FEED_POSITION = 2**63 - 1
+MAX_FEED_POSITION: Final = 2**63 - 1
 FeedPosition = Annotated[int, Field(ge=0, le=MAX_FEED_POSITION)]
 Q = TypeVar("Q", bound=BaseModel)
 

@@ -52,7 +52,7 @@ async def answers_by(
     Args:
         db: a connection.
         person_ids: the people; none for somebody known by an address alone.
-        message_ids: messages to them; answers to these are included, whoever sent them.
+        message_ids: messages to them; answers to these are included, also from other people.
         addresses: (channel, address) pairs of theirs beyond the addresses in member files.
     """
     known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["list_addresses"], list(person_ids))]

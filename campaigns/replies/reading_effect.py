@@ -50,7 +50,7 @@ async def apply_to_messages(
     message_id: int | None,
     resume: Resume | None = None,
 ) -> None:
-    """Stop or resume messages as a reading asks, whoever has the address; any other reading changes nothing.
+    """Stop or resume messages as a reading asks, for everybody who has the address; other readings change nothing.
 
     Args:
         db: in the caller's transaction.

@@ -19,7 +19,7 @@ class SubjectFacts(ABC):
     """Facts about a subject of campaigns.
 
     Attributes:
-        subject_id: its id among those of its kind.
+        subject_id: its id among the subjects of its kind.
         name: what commands and files call it.
         title: what people read.
         organisation: whose it is; "" for the organisation in the settings.

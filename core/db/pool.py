@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -21,13 +21,13 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-OLDEST_SERVER = 15
-SETTING = "MUSTER_DATABASE_URL"
+OLDEST_SERVER: Final = 15
+SETTING: Final = "MUSTER_DATABASE_URL"
 """The setting with the address that everything but `muster migrate` uses."""
-STATEMENT_TIMEOUT = 900
+STATEMENT_TIMEOUT: Final = 900
 """Seconds for a statement that reads a million members or the whole archive, or waits for such a statement."""
 
-_SESSION = {
+_SESSION: Final = {
     # whatever the server's own default is, everything that we acknowledged to a member or provider survives a crash
     "synchronous_commit": "on",
     # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
@@ -37,8 +37,8 @@ _SESSION = {
 }
 """Session settings, which apply whatever the server's own defaults are."""
 
-_TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
-_LOCK = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
+_TRY_LOCK: Final = "select pg_try_advisory_lock(hashtextextended($1, 0))"
+_LOCK: Final = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
 
 
 class _Named(asyncpg.Connection):

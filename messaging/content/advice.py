@@ -90,7 +90,7 @@ def _of_translation(template: Template, translation: Template, channels: Collect
     own, theirs = language_name(template.language), language_name(translation.language)
     for channel, what in (("sms", "text"), ("email", "email")):
         if channel in channels and getattr(template, channel) is not None and getattr(translation, channel) is None:
-            yield f"There is no {what} in {theirs}: whoever speaks it gets the {what} in {own}."
+            yield f"There is no {what} in {theirs}: people who speak it get the {what} in {own}."
     ours = closest_language(translation.language, languages())
     if translation.email is not None and "email" in channels and ours is None:
         yield f"The foot of the email and its dates are in {language_name(DEFAULT)}: Muster has no words in {theirs}."

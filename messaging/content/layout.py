@@ -48,7 +48,7 @@ _LONG_LINE: Final = 480
 
 
 def find_layout(folder: Path, roots: Sequence[Path]) -> str:
-    """Find the layout for the template in a folder: its own, that of a template folder, or Muster's own.
+    """Find the layout for the template in a folder: its own, a template folder's, or Muster's.
 
     Raises:
         TemplateError: the layout cannot be used.

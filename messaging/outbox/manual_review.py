@@ -145,7 +145,7 @@ async def settle_held(
         now: earliest time of the next try.
 
     Returns:
-        How many were settled, without those of a cancelled campaign.
+        How many were settled, not counting messages of a cancelled campaign.
     """
     settled: int = await db.fetchval(SQL["settle_messages"], again, now, actor.name, message_ids)
     if settled:

@@ -33,7 +33,7 @@ SQL: Final = load_queries(__file__)
 
 
 class MessageKind(StrEnum):
-    """Kind of a transactional message; the values are those of the database's check."""
+    """Kind of a transactional message; the values are the same as in the database's check."""
 
     SIGN_IN = "sign_in"
     ACCOUNT = "account"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
@@ -21,11 +22,11 @@ from messaging.content.languages import language_name
 from messaging.outbox.counts import StepCounts
 from messaging.states import STATE_GROUPS, sentence
 
-_EXAMPLE_LINES = 12
-_MAX_UNITS = 20
-_MAX_SHOWN_CHARACTERS = 12
-_MAX_REASONS = 6
-_UNDER_WAY = ("launching", "running", "paused")
+_EXAMPLE_LINES: Final = 12
+_MAX_UNITS: Final = 20
+_MAX_SHOWN_CHARACTERS: Final = 12
+_MAX_REASONS: Final = 6
+_UNDER_WAY: Final = ("launching", "running", "paused")
 
 
 def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:

@@ -23,7 +23,7 @@ Checker = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
-_HELP = """Judge one input per line of FILE, or of standard input for "-".
+_HELP: Final = """Judge one input per line of FILE, or of standard input for "-".
 
 There is always exactly one line out for each line in, and it is written at once when the input is not a file, so that
 another program can ask and read in turn.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -42,8 +43,8 @@ from people.imports.report import ImportReport
 from people.lists.consents import in_words
 from people.units import UNIT_KINDS
 
-_MIN_WIDTH = 10
-_MAX_NAMED = 5
+_MIN_WIDTH: Final = 10
+_MAX_NAMED: Final = 5
 """Most members who are listed by number where there may be many."""
 
 

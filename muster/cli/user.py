@@ -67,9 +67,7 @@ def add(
     """Add a member of staff with a role, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
     role = role or run(_role_of_first(mailbox)) or _ask_for_role()
-    added = run(
-        _add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor)
-    )  # fmt: skip
+    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor))
     _show_link(added, minutes, sent=channel is not None)
 
 

@@ -41,7 +41,7 @@ until_option = click.option("--until", metavar="DATE", default="", help="The las
 @actor_option
 def grant(
     email: str | None, role: str | None, unit: str | None, begins: str, until: str, path: Path | None, actor: Actor
-) -> None:  # fmt: skip
+) -> None:
     """Give somebody a role; with --file give many, all of them or none. Roles: see docs/staff.md."""
     if path is not None:
         if email is not None or unit is not None or begins or until:

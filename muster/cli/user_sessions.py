@@ -113,9 +113,7 @@ async def _reset(email: str, by: Actor) -> list[str]:
         return [*lines, f"They set up a new one when they sign in next. For a link: muster user link {staff['email']}"]
 
 
-async def _tell(
-    runtime: Runtime, db: Connection, channel: ChannelName, address: str, name: str, by: Actor
-) -> None:  # fmt: skip
+async def _tell(runtime: Runtime, db: Connection, channel: ChannelName, address: str, name: str, by: Actor) -> None:
     from staff.account_messages import queue_reset_notice
 
     await queue_reset_notice(

@@ -136,7 +136,7 @@ def _all_run(starting: asyncio.Task[Pair]) -> bool:
         return True
     dead = [server for server in starting.result() if server.process.poll() is not None]
     for server in dead:
-        log.warning("%s died with status %s", type(server).__name__, server.process.returncode)
+        log.warning("an embedded server died: %s, status %s", type(server).__name__, server.process.returncode)
     return not dead
 
 

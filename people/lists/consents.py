@@ -179,7 +179,7 @@ def _read(
     """Read the consents in one row, by channel.
 
     Raises:
-        BadRow: the row cannot be understood, or lacks something without which a consent is worth nothing.
+        BadRow: the row cannot be understood, or lacks a part that every consent needs.
     """
     if not row["member_id"]:
         raise BadRow("no_member", "There is no number or reference of a person.", "member_id")

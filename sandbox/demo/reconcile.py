@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.db import Connection, load_queries
 from core.keyring import digest
 from sandbox.sandbox import Sandbox
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 Item = TypeVar("Item", bound=Hashable)
 
 

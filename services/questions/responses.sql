@@ -12,7 +12,7 @@ where q.question_id = $1;
 -- name: add_response
 -- Adds a response to the ledger. An answer is about the date that its message named, if that was due before one: it is read
 -- here, as another look would cost every answer something. Where staff say whose answer it is that came from a shared phone, the
--- message that it seems to answer may be another person's, and the date is that of their own.
+-- message that it seems to answer may be another person's, and the date is that person's.
 insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts, date_at)
 values (
   $1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9,
@@ -56,7 +56,7 @@ insert into response (question_id, person_id, source, recorder, at, campaign_id,
 values ($1, $2, 'date_change', 'muster', $5, $3, $4);
 
 -- name: find_goal
--- The goal of a question, which whoever answers has met.
+-- The goal of a question, which everybody who answers has met.
 select goal_id from question where question_id = $1;
 
 -- name: add_comment
@@ -64,7 +64,7 @@ select goal_id from question where question_id = $1;
 insert into response_comment (response_id, comment) values ($1, $2);
 
 -- name: delete_comment
--- Whoever takes back what they said takes back its words.
+-- Empties the comment of an answer that its person has taken back.
 delete from response_comment where response_id = $1;
 
 -- name: update_status

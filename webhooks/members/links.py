@@ -177,7 +177,8 @@ class _Press:
         """Keep a comment. Nothing is asked twice: programs that press buttons write no words.
 
         One that asks for no more messages stops them like the button beside it, and the page says so and offers to take
-        it back: whoever writes "stop texting me" wants it done, and whoever meant something else sees what happened.
+        it back: somebody who writes "stop texting me" wants it done, and somebody who meant something else sees what
+        happened.
         """
         if not self._words or self._subject.why_not_counted(self._now) is not None:
             return await self._nothing(used)

@@ -5,7 +5,7 @@ of them makes the page ask a second, plain question before an answer counts.
 
 | signal | meaning |
 | --- | --- |
-| `agent` | the User-Agent is that of a scanner, a preview or a library, or empty |
+| `agent` | the User-Agent is a scanner's, a preview's or a library's, or empty |
 | `pretends` | the User-Agent is a browser's, but the request does not look like that browser's |
 | `scripted` | the browser reports that no person pressed the button |
 | `hasty` | the answer comes within a second of the page |

@@ -106,7 +106,7 @@ def show(request: web.Request, recipient: Recipient, template: str, status: int 
 
 
 def _spoken(request: web.Request, recipient: Recipient) -> str:
-    # whoever reads a page of somebody who was erased shares their address, and speaks what their browser does
+    # the reader of a page of somebody who was erased shares their address, and speaks their browser's language
     own = None if recipient.erased else recipient.language
     return language(request.query.get("lang"), own, *accepted(request.headers.get("Accept-Language", "")))
 

@@ -1,9 +1,9 @@
 """Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
 
 Neither asks for a log-in, a reason or a confirmation, and doing it twice has the same effect as once. It stops
-everything to that address, whoever shares it; a second button stops everything to the person. Both can be undone,
-unless the person was erased: then whoever shares the address can stop messages to it, but nobody knows who did, so it
-cannot be taken back.
+everything to that address, also for others who share it; a second button stops everything to the person. Both can be
+undone, unless the person was erased: then the people who share the address can stop messages to it, but nobody knows
+who did, so it cannot be taken back.
 """
 
 from __future__ import annotations

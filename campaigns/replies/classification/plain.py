@@ -183,7 +183,7 @@ def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
-    """Return the words of the last clauses that are capitalised like names; never those of the first clause."""
+    """Return the words of the last clauses that are capitalised like names; never words of the first clause."""
     names: list[str] = []
     for words in reversed(clauses[1:]):
         if len(names) + len(words) > MAX_NAME_LENGTH or not all(word[0].isupper() for word in words):

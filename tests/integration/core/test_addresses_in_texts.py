@@ -252,7 +252,7 @@ async def test_only_the_address_is_removed(db: Connection) -> None:
         ("077=\r\n00900471\r\nanna.b+x@exam=\r\nple.org\r\n", "erased\r\nerased\r\n"),
         ("\ufb01ve: \uff10\uff17700900471\ufb00", "\ufb01ve: erased\ufb00"),
         ("\ufb01ve: \uff10\uff17700900471.", "\ufb01ve: erased."),
-    ):  # fmt: skip
+    ):
         assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == left_over
 
 

@@ -157,7 +157,7 @@ async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
     with pytest.raises(NotFound):
         await prove_by_passkey(
             db, SITE, staff, stolen, eves.get(await asked(db, stolen)), settings=SETTINGS, came_from=NETWORK, now=NOW
-        )  # fmt: skip
+        )
     assert (await who(db, stolen, now=NOW)).awaits_second_factor
     for elsewhere in (
         await asked(db, evening),

@@ -101,7 +101,7 @@ class DoubtfulMail:
         """Decide between the two; a request to unsubscribe is never only noted.
 
         Args:
-            mail: the writer's own words, without those of the message.
+            mail: the writer's own words, without the message's.
         """
         if self.note is None or asks_for_no_more(mail, self.answer.doubt):
             return self.answer

@@ -49,9 +49,9 @@ _NO_MORE: Final = re.compile(
     r"|\bkeine (?:weiteren|erneuten)|\baucun|\bne (?:sera|seront)|\bplus d['\u2019]autres|\bno se (?:seguir|har)",
     re.IGNORECASE,
 )
-"""Words before those of a delay by which nothing is tried any more."""
+"""Words before the words of a delay that mean that nothing is tried any more."""
 _NOW_ENDED: Final = re.compile(r"\bfor good\b|\bnow (?:\w+ )?(?:failed|given up|been returned)\b", re.IGNORECASE)
-"""Words behind those of a delay by which it is over."""
+"""Words behind the words of a delay that mean that it is over."""
 _FAILED: Final = re.compile(
     r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
     r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"

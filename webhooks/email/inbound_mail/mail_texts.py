@@ -26,7 +26,8 @@ class MailText(NamedTuple):
     """Text of a mail, in which addresses are looked for.
 
     Attributes:
-        by_writer: whether it says who wrote the mail: whoever has an address in it did, others are only named.
+        by_writer: whether it says who wrote the mail: the owner of an address in it is the writer, in other texts only
+            named.
         text: the text, decoded, and such as the database takes.
     """
 

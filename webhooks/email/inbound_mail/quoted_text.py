@@ -111,7 +111,7 @@ def marks_quotation(text: str) -> bool:
 
 
 def words_of_subject(subject: str) -> str:
-    """Return a subject's own words; "" if it only repeats that of another mail."""
+    """Return a subject's own words; "" if it only repeats another mail's subject."""
     return "" if _RE.match(subject) else subject.strip()
 
 

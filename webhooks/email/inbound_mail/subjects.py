@@ -23,7 +23,7 @@ _EDGES: Final = " \t-\u2013\u2014:;,.|/\u2026()"
 
 
 def own_subject(subject: str, sent: Sequence[str]) -> str:
-    """Return a subject's own words; "" if it only repeats that of the answered message.
+    """Return a subject's own words; "" if it only repeats the subject of the answered message.
 
     Args:
         subject: the subject of a mail.
