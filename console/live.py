@@ -1,4 +1,4 @@
-"""Live updates of pages: one reader of the database for all viewers who see the same, and events to each of them."""
+"""Live updates of pages: one reader of the database for all viewers with the same scope, and events to each of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ REPLIES: Final = "replies"
 
 
 class Viewer:
-    """Viewer of one open page, with the updates still to send. A slow one gets only the latest state of each section.
+    """Viewer of one open page, with the updates still to send.
+
+    A slow viewer gets only the latest state of each section.
 
     Args:
         have: digests of the sections the page already shows.
@@ -225,7 +227,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
 
 
 async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
-    """Return what the reader of a stream sees now; None if they are signed in no more, or a second factor is due."""
+    """Return what the reader of a stream sees now; None if they are no longer signed in, or a second factor is due."""
     try:
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)

@@ -110,7 +110,7 @@ async def post_options(request: web.Request) -> web.Response:
 
 
 async def post_passkey(request: web.Request) -> web.Response:
-    """Sign in by what a passkey has signed."""
+    """Sign in by the answer that a passkey has signed."""
     runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
     token = None
     if ours is not None:

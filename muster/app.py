@@ -157,7 +157,7 @@ def _answer_error(request: web.Request, error: MusterError) -> web.Response:
 
 
 def _answer_away(request: web.Request, server: str, error: Exception) -> web.Response:
-    """Answer 503 when a server of ours is away; the log says which one."""
+    """Answer 503 when a server that Muster needs is away; the log says which one."""
     request.app[RUNTIME].outages.note_outage(server, error)
     return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
 

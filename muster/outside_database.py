@@ -24,7 +24,7 @@ _AT_WORK: Final = (Login.WORKER, Login.STAFF, Login.STAFF_ALL)
 
 
 async def migrate_outside(settings: Settings) -> list[str]:
-    """Make or mend the logins where an administrator's address is given, and bring the database to the newest schema.
+    """Make or mend the logins, if an administrator's address is given, and bring the database to the newest schema.
 
     Args:
         settings: must have `database_url`.

@@ -103,7 +103,8 @@ async def everything(members: str = "none", sandbox: SandboxPorts | None = None)
     configure_logs(settings.log_format)
     check_for_production(settings)
     if settings.has_email:
-        # late, because providers' SDKs take a second to import; and here, because a worker that ends is just restarted
+        # imported late, because providers' SDKs take a second; checked here, because a worker that ends is just
+        # restarted
         from messaging.channels import check_channels
 
         check_channels(settings)
@@ -186,7 +187,7 @@ class _Start:
             await asyncio.to_thread(self._servers.close_and_wait)
 
     def _choose_address(self) -> tuple[str, str]:
-        """Choose where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
+        """Choose the web server's address: MUSTER_LISTEN, or the usual port, or the next free one."""
         host, port = address(self.settings.listen)
         if "listen" in self.settings.model_fields_set and port != 0:
             if not _is_free(host, port):
@@ -212,7 +213,7 @@ class _Start:
         return web, public
 
     async def _start_sandbox(self, public: str) -> SandboxPlace:
-        """Start the sandbox for texts and emails, where no provider is configured."""
+        """Start the sandbox for texts and emails, if no provider is configured."""
         ports = self._sandbox_ports
         for tries_left in reversed(range(_SANDBOX_TRIES)):
             ports = SandboxPorts(

@@ -205,10 +205,10 @@ class _Listener:
 
 
 class ArqWake:
-    """Wakes the workers: `await wake("deliver")`.
+    """Function that wakes the workers: `await wake("deliver")`.
 
-    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one; those within
-    `MERGE_SECONDS` of one are sent as one after it. No caller waits for Redis: a wake-up that it does not take is
+    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one. Wake-ups within
+    `MERGE_SECONDS` of another are sent as one after it. No caller waits for Redis: a wake-up that it does not take is
     dropped, and so are wake-ups of the next second. That only costs time, because the workers check by themselves every
     second.
 

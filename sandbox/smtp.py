@@ -117,7 +117,7 @@ class SmtpHandler:
     async def handle_EHLO(  # noqa: N802
         self, _server: Server, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """List its extensions; commands may be pipelined (RFC 2920), for it reads one line after another."""
+        """List its extensions; commands may be pipelined (RFC 2920), because it reads one line after another."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]]
 

@@ -82,7 +82,7 @@ class ApiError(BaseModel):
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
-    """Read the query parameters of a request; where they are wrong, return the response that says so."""
+    """Read the query parameters of a request; if they are wrong, return the response that says so."""
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:

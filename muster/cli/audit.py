@@ -1,4 +1,4 @@
-"""`muster audit`: who did what, and whether the record of it is whole."""
+"""`muster audit`: who did what, and whether the record is complete."""
 
 from __future__ import annotations
 

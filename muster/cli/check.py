@@ -59,7 +59,7 @@ ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 
 @dataclass(frozen=True, slots=True)
 class _NotUsable(Exception):  # noqa: N818
-    """The line is not what it has to be; nothing was checked."""
+    """The line is not of the required form; nothing was checked."""
 
     code: str
 
@@ -211,4 +211,5 @@ _JUDGES: Final[Mapping[str, Callable[[], Checker]]] = {
     "email": _email_check,
     "reply": _reply_check,
 }
-"""Each loads only what it needs, so that checking a phone number does not wait for the templates."""
+"""Checkers by what they check. Each loads only what it needs, so that checking a phone number does not wait for the
+templates."""

@@ -177,7 +177,7 @@ def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[l
 
 
 def _day(runtime: Runtime, on: datetime | None) -> datetime:
-    """Return the first moment of a day in our time zone; of today where none is given."""
+    """Return the first moment of a day in our time zone; of today if none is given."""
     zone = ZoneInfo(runtime.settings.time_zone)
     day = on or runtime.clock().astimezone(zone)
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)

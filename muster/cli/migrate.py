@@ -48,7 +48,7 @@ def command() -> None:
 
 
 async def _migrate() -> tuple[list[str], int]:
-    """Return the migrations applied, and how many accounts became administrators by them."""
+    """Return the migrations applied, and how many accounts they made administrators."""
     settings = load_settings()
     if settings.database_url is not None:
         applied = await migrate_outside(settings)

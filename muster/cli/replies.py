@@ -296,7 +296,7 @@ def _who(reply: ShownReply) -> str:
 
 
 def _without_words(reply: ShownReply) -> str:
-    """Describe a reply that has no text: a button, or something in which there are no words."""
+    """Describe a reply without text: a button, or a mail or text without words."""
     if reply.channel == "link":
         return "(pressed on their page)"
     if reply.note:

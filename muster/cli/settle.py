@@ -25,7 +25,7 @@ from muster.cli.options import actor_option, campaign_option, yes_option
 from muster.cli.session import open_session, run
 
 MAX_SHOWN_MESSAGES: Final = 20
-"""Most messages listed one by one; of more, their number by step and channel is shown."""
+"""Most messages listed one by one; if there are more, their number by step and channel is shown."""
 
 _MOMENT: Final = click.DateTime(
     ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]

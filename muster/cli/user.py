@@ -230,7 +230,7 @@ async def _link(email: str, minutes: int, channel: ChannelName | None, by: Actor
 async def _make_link(
     runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
-    """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
+    """Make a link, and queue its message in the same transaction; return a remark to print, or the link itself."""
     from staff.account_messages import queue_sign_in_link
     from staff.accounts import find_staff
     from staff.sign_in import make_sign_in_link

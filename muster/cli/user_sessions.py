@@ -104,7 +104,7 @@ async def _reset(email: str, by: Actor) -> list[str]:
             for channel, address in channels:
                 try:
                     page = sandbox_page(runtime.settings, channel, way_out="tell them yourself")
-                except SettingsError as error:  # who has lost a phone must not wait for a relay
+                except SettingsError as error:  # somebody who has lost a phone must not wait for a relay
                     lines.append(f"They are not told by {KINDS[channel]}: {error}")
                     continue
                 await _tell(runtime, db, channel, address, staff["name"], by)

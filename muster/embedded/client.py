@@ -128,7 +128,7 @@ def _call(home: Path) -> socket.socket | None:
 
 
 def _listen(line: socket.socket, deadline: float) -> Servers | None:
-    """Read the daemon's answer once its servers are up; None if it hangs up without one."""
+    """Read the daemon's answer once its servers are up; None if it hangs up without an answer."""
     line.settimeout(max(deadline - time.monotonic(), 0.1))
     try:
         words = line.makefile("rb").readline()

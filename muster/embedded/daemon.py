@@ -110,7 +110,7 @@ class Daemon:
 
     async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
         """Wait for the last client to leave and the grace to pass, for a signal, or for a server to die."""
-        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace where nothing started
+        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace if nothing started
         busy_at = time.monotonic()
         while not self.stopping and not self.hurrying and _all_run(starting):
             if self.users:

@@ -11,7 +11,7 @@ from typing import Final
 from core.errors import SettingsError
 
 ROOTS_STANDIN: Final = "nobody"
-"""PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
+"""User that runs root's server, because PostgreSQL refuses to run as root; every Unix has it."""
 _FILES: Final = ("daemon.json", "daemon.lock", "daemon.log", "port", "run.lock", "secret-key")
 
 

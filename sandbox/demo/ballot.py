@@ -69,7 +69,7 @@ class BallotScenario(Scenario):
             await until_settled(environment)
 
     async def figures(self, db: Connection) -> ScenarioFigures | None:
-        """Return how many votes are confirmed, of those that are needed."""
+        """Return how many votes are confirmed, and how many are needed."""
         if self._ballot is None:
             return None
         counted = await totals(db, self._ballot.ballot_id)

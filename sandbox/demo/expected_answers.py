@@ -1,8 +1,8 @@
-"""Answers that people expect to count, by the sandbox's record: what each did in turn, and what it should come to.
+"""Answers that people expect to count, computed from the sandbox's record of what each person did in turn.
 
-This follows what docs/questions.md promises, and none of Muster's code: the last answer counts, an undo brings back the
-one before, words beside an answer are kept, a bare digit that either of two questions could mean is asked back, and so
-is an unclear reply, once.
+The rules follow docs/questions.md, and none of Muster's code: the last answer counts, an undo brings back the one
+before, words beside an answer are kept, a bare digit that either of two questions could mean is asked back, and so is
+an unclear reply, once.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ExpectedAnswers:
         )
 
     def _note_text(self, act: Act) -> None:
-        """Note which questions a phone was asked, the last one last."""
+        """Record which questions a phone was asked, the latest last."""
         subject = self.people.by_text[act.message].subject_id
         texted = self._texted[act.address]
         if subject is not None and texted[-1:] != [subject]:

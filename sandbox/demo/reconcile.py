@@ -80,7 +80,9 @@ class People:
         return len(self.by_address["sms", phone]) != 1
 
     def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
+        """Find the addresses that had to be suppressed: addresses that opted out, and other addresses of the same
+        people in `silenced`.
+        """
         stopped = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
         persons = {person for address in stopped for person in self.by_address[address]}
         theirs = {address for address, holders in self.by_address.items() if holders & persons}

@@ -106,7 +106,7 @@ class LinkAccess:
         if token is None and "." in given:
             return respond_to_unknown_link(request, 404)  # robots.txt, favicon.ico: not a guess at a link
         if token == example_token():
-            return respond_to_unknown_link(request, 200)  # of a test: nothing is looked for
+            return respond_to_unknown_link(request, 200)  # of a test's link: nothing is looked up
         if token is not None:
             async with self._rate_limit.turn(where, now):
                 try:

@@ -92,7 +92,7 @@ async def record_view(
     signals: Sequence[str] = (),
     earlier: str | None = None,
 ) -> str:
-    """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
+    """Record a page view; return the nonce for its form. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
     await db.execute(SQL["record_view"], *look, MAX_RECENT_VIEWS, RECENT_TIME)

@@ -111,7 +111,7 @@ async def _take(request: web.Request, db: Connection, recipient: Recipient, form
 
 
 async def _resume(request: web.Request, db: Connection, recipient: Recipient, nonce: str) -> web.Response:
-    """Undo, but only from a page, once, and after a second question, so that no machine signs anybody up."""
+    """Undo an opt-out, but only from a page, once, and after a second question, so that no machine signs anybody up."""
     now = request.app[RUNTIME].clock()
     used = await use_view(db, nonce=nonce, message_id=recipient.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:

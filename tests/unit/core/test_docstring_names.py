@@ -27,9 +27,7 @@ EXAMPLES = frozenset(
 
 
 def test_a_name_that_does_not_exist_is_found() -> None:
-    text = (
-        "A connection from `nolock`, see `RateLimit`, `RateLimits.nonesuch`, `core.http.rate_limit`, `load_queries(file)`."
-    )
+    text = "A connection from `nolock`, see `RateLimit`, `RateLimits.nonesuch` and `load_queries(file)`."
     assert list(unknown_in(text)) == ["nolock", "RateLimits.nonesuch"]
 
 
