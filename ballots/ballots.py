@@ -126,7 +126,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, actor: Actor, time_
         db: a connection; a transaction is opened if there is none.
         spec: its file.
         actor: who creates it, for the audit.
-        time_zone: the zone of local times where the file names none.
+        time_zone: the zone of local times if the file names none.
 
     Raises:
         Conflict: there is a ballot of that name.

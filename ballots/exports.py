@@ -54,7 +54,7 @@ def export_name(ballot: str, slot: datetime, kind: str) -> str:
 
 
 async def export_due(runtime: Runtime, outbound_http: OutboundHttp) -> int:
-    """Make the exports that are due; returns how many were made.
+    """Make the exports that are due; return how many were made.
 
     Args:
         runtime: its settings name the destination, times and format; without a destination nothing is due.

@@ -119,7 +119,7 @@ async def import_claims(
         path: a CSV, XLSX, ODS or XLS file.
         source: one of `SOURCES`.
         actor: the person who imports the list: recorder of its claims, and for the audit.
-        says: the answer of every row, where the file has no column of answers.
+        says: the answer of every row, if the file has no column of answers.
         write: record it; else nothing is changed.
         header_row: the line or row that names the columns; None to detect it.
         encoding: of a CSV file; None to detect it.

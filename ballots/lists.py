@@ -66,9 +66,9 @@ class TurnoutEntry:
         member_id: the membership number; empty if there is none.
         phones: normalised.
         emails: normalised.
-        names: first and last name, where the file has them; lower case.
+        names: first and last name, if the file has them; lower case.
         kind: the answer; None if the row says nothing about the ballot.
-        confidence: how sure it is, where the file says.
+        confidence: how sure it is, if the file says.
         at: when it was said; aware; None if the file does not say.
     """
 

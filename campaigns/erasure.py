@@ -172,7 +172,7 @@ async def erase_traces(
         db: in the caller's transaction, which `begin_erasure` began.
         keys: for the digests.
         traces: what to remove.
-        may_return: if a member file names them again they may be written to, except where they had opted out.
+        may_return: if a member file names them again they may be written to, except if they had opted out.
         now: the time.
 
     Returns:
@@ -234,7 +234,7 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
-    """Replace a member's number in a campaign's file or audience, where it names members.
+    """Replace a member's number in a campaign's file or audience, if it names members.
 
     Args:
         value: the file or audience as stored.

@@ -37,10 +37,10 @@ class StepPlan:
         position: its number in the campaign.
         template: its name.
         channels: in order of preference.
-        due_at: when it starts, where it has a time.
-        after: how long after the step before, where it follows one.
+        due_at: when it starts, if it has a time.
+        after: how long after the step before, if it follows one.
         starts_at: when that is, as far as is known now; in the subject's time zone, like the next two.
-        opens_at: when its first message may be sent in the subject's time zone, where that is after its start.
+        opens_at: when its first message may be sent in the subject's time zone, if that is after its start.
         opens: the same by channel; None if its hours leave no time at all.
         never: whether its hours leave no time at all in which it may be sent.
         quiet: quiet hours of some of its channels, in each recipient's time zone; None if there are none.

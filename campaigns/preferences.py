@@ -211,7 +211,7 @@ def _consents(
     at: datetime,
     message_id: int,
 ) -> list[Consent]:
-    """List the person's consents and withdrawals for marketing, by channel, where they changed."""
+    """List the person's consents and withdrawals for marketing, by channel, if they changed."""
     consents = []
     theirs = [
         contact_point for contact_point in contact_points if contact_point.address_id

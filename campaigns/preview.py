@@ -178,7 +178,7 @@ async def _capped(
 
 async def _decide(db: Connection, step: WaitingStep, now: datetime) -> _Tally:
     tally = _Tally()
-    # the cursor is not 0 where a launch was interrupted: only the rest is planned
+    # the cursor is not 0 if a launch was interrupted: only the rest is planned
     async for page in decide(db, step, await step_audience(db, step), after=step.launch_cursor, written=False, now=now):
         tally.add(page)
     return tally

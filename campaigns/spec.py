@@ -147,7 +147,7 @@ class StepSpec(SpecTable):
 
 
 class Senders(SpecTable):
-    """`[campaign.senders]`: the senders of its messages, where they differ from those in the settings."""
+    """`[campaign.senders]`: the senders of its messages, if they differ from those in the settings."""
 
     sms: str | None = None
     email: str | None = None

@@ -61,8 +61,8 @@ class StepProgress:
         segments: SMS segments so far.
         rate: current rate, in messages a second.
         seconds_left: until its queue is empty, at that rate; None if it is unknown.
-        due_at: when it starts, where that is set.
-        after: time after the step before, where that is set.
+        due_at: when it starts, if that is set.
+        after: time after the step before, if that is set.
         launched_at: when it was launched.
         finished_at: when it finished.
         stopped: reason why its sender was stopped; None while it is not.

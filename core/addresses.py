@@ -81,7 +81,7 @@ def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> st
 
     Args:
         text: `07700 900123`, `0044 7700-900-123`, `+44 (0)7700 900123`, `7700900123.0` …
-        region: country whose way of writing is assumed where there is no `+` (ISO 3166, two letters).
+        region: country whose way of writing is assumed if there is no `+` (ISO 3166, two letters).
         mobile: texts need a mobile; False accepts every number that can be called.
 
     Raises:

@@ -174,7 +174,7 @@ async def record(
         action: what.
         subject: the thing it was done to, such as `campaign pay-2026` or `person 17`: a person by number, not by name.
         detail: particulars, before and after.
-        permission: the permission that allowed it, where one was asked.
+        permission: the permission that allowed it, if one was asked.
         at: when, aware; default: the transaction's time.
     """
     await db.execute(SQL["record"], actor.to_json(), action, subject, dict(detail or {}), at, permission)

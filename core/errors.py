@@ -100,7 +100,7 @@ class DatabaseAway(Unavailable, OSError):  # noqa: N818
 
 
 def in_words(error: BaseException | str) -> str:
-    """Return the words of an error, or the name of its class where it has none, such as a timeout."""
+    """Return the words of an error, or the name of its class if it has none, such as a timeout."""
     if isinstance(error, str):
         return error
     if isinstance(error, TimeoutError) and not str(error):

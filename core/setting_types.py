@@ -1,4 +1,4 @@
-"""Types of settings: how a value is written in the environment, and what is wrong with it.
+"""Types of settings: the notation of each value in the environment, and the errors about it.
 
 Each name here is a type for a field of `Settings`; errors are worded for the person who wrote the value.
 """

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         None,
-        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): where the relay offers it, and always where there is a password.",
+        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): if the relay offers it, and always where there is a password.",
     )
     smtp_ca_file: FilePath | None = Field(
         None,
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
         "csv", description="As what: `csv`, or `parquet`, which needs `pip install 'pyarrow>=21'`."
     )
     turnout_export_token: SecretStr | None = Field(
-        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+        None, description="What the address is shown as `Authorization: Bearer …`, if it asks for that."
     )
 
     templates: TemplateFolder | None = Field(

@@ -44,7 +44,7 @@ class WrittenDate:
     """Date that was read.
 
     Attributes:
-        at: aware; at `MORNING_HOUR` where no time was written.
+        at: aware; at `MORNING_HOUR` if no time was written.
         timed: whether a time was written; midnight on the reader's clock is no time, in whatever zone it is written.
     """
 

@@ -11,7 +11,7 @@ SQL: Final = load_queries(__file__)
 
 
 async def create_goal(db: Connection, name: str) -> int:
-    """Add a goal for steps; returns its id."""
+    """Add a goal for steps; return its id."""
     goal_id: int = await db.fetchval(SQL["create_goal"], name)
     return goal_id
 

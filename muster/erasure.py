@@ -133,7 +133,7 @@ async def erase(
         runtime: has the database.
         traces_found: as `look_for` found it; what has come since is erased, too.
         actor: who does it, for the audit.
-        may_return: if a member file brings them back they may be written to, except where they had opted out.
+        may_return: if a member file brings them back they may be written to, except if they had opted out.
 
     Returns:
         The counts by kind, and how many queued messages were withdrawn.

@@ -1,4 +1,4 @@
-"""Members: finding one, and counting them all."""
+"""Members: look-up of one, and counts of all."""
 
 from __future__ import annotations
 

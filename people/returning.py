@@ -93,7 +93,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
     Args:
         db: a connection; a transaction is opened if there is none.
         who: a membership number, or a number or mailbox.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         keys: under which opt-outs of people who were erased are kept.
         actor: who does it, for the audit.
 

@@ -70,7 +70,7 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
         db: a connection that may read all of them.
         text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
             phone number in any notation, or at least four digits of one; a mailbox or a part of it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         limit: the most to find.
 
     Returns:

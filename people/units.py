@@ -1,4 +1,4 @@
-"""Units: the organisation as a tree of regions, branches and workplaces; created as files name them."""
+"""Units: the organisation as a tree of regions, branches and workplaces; created when files name them."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 select unit_id, parent_id, kind, name, lineage from unit order by unit_id;
 
 -- name: add_units
--- One level at a time, since a unit's lineage ends in its own id and begins with its parent's. The upsert that changes
--- nothing returns the id if the database folds two spellings into one that Python keeps apart.
+-- Adds units, one level at a time, because a unit's lineage begins with its parent's and ends in its own id. The upsert
+-- that changes nothing returns the id if the database folds two spellings into one that Python keeps apart.
 insert into unit (unit_id, parent_id, kind, name, lineage) overriding system value
 select new.unit_id, new.parent_id, $1, new.name, coalesce(parent.lineage, '{}') || new.unit_id
 from (

@@ -64,7 +64,7 @@ class Agenda:
         self._idle.set()
 
     def _set_timer(self) -> None:
-        """Set the timer for the first due action; at the limit of concurrency the next action to end does so."""
+        """Set the timer for the first due action; at the limit of concurrency, the next action that ends sets it."""
         if not self._heap or len(self._running) >= self._at_once:
             return
         due = self._heap[0][0]

@@ -33,7 +33,7 @@ class AccountNotice(StrEnum):
     APP_REMOVED = "The authenticator app was removed"
     PASSKEY_ADDED = "A passkey was added"
     PASSKEY_REMOVED = "A passkey was removed"
-    PASSKEY_COPIED = "A passkey was refused, as there may be a copy of it,"
+    PASSKEY_COPIED = "A passkey was refused, because there may be a copy of it,"
     RECOVERY_CODE_USED = "A recovery code was used"
     RECOVERY_CODES_MADE = "New recovery codes were made"
 

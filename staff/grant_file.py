@@ -30,7 +30,7 @@ _MAX_SHOWN: Final = 50
 
 
 async def give_from_file(pool: Pool, path: Path, *, by: Actor, zone: ZoneInfo, now: datetime) -> int:
-    """Give every grant of a file, or none where a row cannot be used.
+    """Give every grant of a file, or none if a row cannot be used.
 
     Args:
         pool: the database.

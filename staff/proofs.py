@@ -42,7 +42,7 @@ class Proof:
 
     Attributes:
         token: the session's new token; the old token carries no proof.
-        recovery_codes: new ones, to be shown once; empty where there are some already.
+        recovery_codes: new ones, to be shown once; empty if there are some already.
     """
 
     token: str

@@ -21,7 +21,7 @@ class ChangesQuery(BaseModel):
     after: FeedPosition = Field(0, description="The `cursor` of the previous answer; 0 for the beginning.")
     limit: int = Field(1000, ge=1, le=1000, description="The most changes in one answer.")
     wait: float = Field(
-        0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change where there is none yet."
+        0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change if there is none yet."
     )
 
 

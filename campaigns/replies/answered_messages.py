@@ -103,7 +103,7 @@ async def find_answered_message(
     at: datetime,
     message_id: int | None = None,
 ) -> AnsweredMessage | None:
-    """Find the message a reply answers; the archive is searched only where there is none in the outbox.
+    """Find the message a reply answers; the archive is searched only if there is none in the outbox.
 
     A reply answers the last message to its author, whichever campaign or person sent that. Messages of the kinds in
     `KEEPS_MENU` are passed over; a mail of such a kind counts as the message it is about.

@@ -67,7 +67,7 @@ class Inbound:
         received_at: when it came; aware.
         opt_out_type: the keyword that the provider recognised and acted on: `STOP`, `START`, `HELP`, or None.
         media: number of attached pictures and the like; they are not fetched.
-        message_id: the message it answers, where it proves that; else it is found by the addresses.
+        message_id: the message it answers, if it proves that; else it is found by the addresses.
         proven: whether it may change anything by itself. Anybody can write an email in another's name, so staff read an
             unproven one, whatever it says.
         read: its classification, if it was classified when it came, as emails always are.

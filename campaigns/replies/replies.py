@@ -32,7 +32,7 @@ class NewReply:
         channel: `sms`, `email`, or `link` for a button or comment.
         address: the address it came from; of a button, the one its message went to.
         sender: our number or mailbox that it was sent to; "" if that is not known.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         message_id: the message it answers; None if that is not known.
         text: its text; "" for a button.
         read: its classification.
@@ -70,7 +70,7 @@ class StoredReply:
         sender: our number or mailbox that it was sent to; "" if that is not known.
         text: its text, without control characters.
         received_at: when it came; aware.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         message_id: the message it answers; None if that is not known.
         written_to: where that message went; None if it is not known or no longer kept.
         subject: the subject of that message, or of the message its conversation began with; None for none.

@@ -43,7 +43,7 @@ class ShownReply:
         rule: the rule that gave it.
         why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" if it is not.
         message_id: the message it answers.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         external_id: their membership number.
         name: their name.
         unit: their unit.

@@ -50,7 +50,7 @@ class Asking(SubjectFacts):
     @classmethod
     @abstractmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a subject of this kind by its name; returns its id.
+        """Find a subject of this kind by its name; return its id.
 
         Raises:
             NotFound: there is none; the error names the subjects there are.

@@ -79,7 +79,7 @@ class BallotSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a ballot by its name; returns its id."""
+        """Find a ballot by its name; return its id."""
         return (await get_ballot(db, name)).ballot_id
 
     @classmethod

@@ -56,7 +56,7 @@ class NoticeSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find the notice of a campaign; returns its id."""
+        """Find the notice of a campaign; return its id."""
         notice_id: int | None = await db.fetchval(SQL["find_notice"], name)
         if notice_id is None:
             raise NotFound(f"There is no notice of a campaign {name}.")

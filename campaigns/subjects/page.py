@@ -57,7 +57,7 @@ class PageReader(Protocol):
 
     @property
     def stopped_by_link(self) -> bool:
-        """Tell whether they opted out on one of their pages, where that can be taken back."""
+        """Tell whether they opted out on one of their pages, if that can be taken back."""
 
     @property
     def stopped_everywhere(self) -> bool:
@@ -84,7 +84,7 @@ class MemberPage:
         choose: the key of a line above them.
         comment: the key of the words over a box for a comment; None for no box.
         others: further requests, shown smaller.
-        pressed: the key of the button that was pressed, where the page repeats it.
+        pressed: the key of the button that was pressed, if the page repeats it.
         undo: the key of the button that takes the answer back.
         undo_beside: the key of the button that takes back only what was just pressed beside the answer.
         greet: whether it greets the reader by name.

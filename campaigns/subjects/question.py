@@ -92,7 +92,7 @@ class QuestionSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a question by its name; returns its id."""
+        """Find a question by its name; return its id."""
         return (await get_question(db, name)).question_id
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Script that makes the five logins: run by `muster migrate` where it may, and otherwise by an administrator."""
+"""Script that makes the five logins: run by `muster migrate` if it may, and otherwise by an administrator."""
 
 from __future__ import annotations
 

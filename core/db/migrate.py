@@ -70,7 +70,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
 
 
 async def _run_dbmate(url: str) -> tuple[bool, str, str]:
-    """Run dbmate once; returns whether it has done all, and what it wrote."""
+    """Run dbmate once; return whether it has done all, and what it wrote."""
     folders = [word for folder in FOLDERS for word in ("--migrations-dir", str(folder))]
     dbmate = await asyncio.create_subprocess_exec(
         _dbmate(), "--env-file", os.devnull, *folders, "--no-dump-schema", "--migration-lock", "migrate",

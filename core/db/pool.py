@@ -287,7 +287,7 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
 
 @asynccontextmanager
 async def atomic(db: Connection) -> AsyncIterator[None]:
-    """Run all of it or nothing: in the caller's transaction, or in a new one where there is none."""
+    """Run all of it or nothing: in the caller's transaction, or in a new one if there is none."""
     if db.is_in_transaction():
         yield
     else:

@@ -52,7 +52,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
 
     Args:
         path: the file.
-        encoding: Python's name of it, where a person gave one.
+        encoding: Python's name of it, if a person gave one.
 
     Raises:
         InputError: the file is empty or not text, or not in the encoding that was named.

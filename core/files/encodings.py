@@ -148,7 +148,7 @@ def meaning_of_ansi(name: str) -> str:
 
 
 def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
-    """Build the guess, with example words that another encoding would read otherwise, where there are any."""
+    """Build the guess, with example words that another encoding would read otherwise, if there are any."""
     for other in others:
         differing = [word for word in words if _read(word, chosen) != _read(word, other)][:_MAX_SHOWN_WORDS]
         if differing:

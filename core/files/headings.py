@@ -31,7 +31,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
         raw: the open file.
         name: of the file, for errors.
         judge: knows names of columns.
-        header_row: the line or row they stand in, where a person says so.
+        header_row: the line or row they stand in, if a person says so.
 
     Raises:
         InputError: there are none there, or the file is empty.

@@ -1,4 +1,4 @@
-"""Quotes of CSV files that are not as usual: apostrophes around cells, or quotes around whole lines."""
+"""Unusual quotes in CSV files: apostrophes around cells, or quotes around whole lines."""
 
 from __future__ import annotations
 

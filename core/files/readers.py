@@ -27,8 +27,8 @@ def open_table(
     Args:
         path: the file.
         judge: knows names of columns, by which the headings are found.
-        header_row: the line or row they stand in, where a person says so.
-        encoding: of a CSV file, where a person says so: `mac-roman`.
+        header_row: the line or row they stand in, if a person says so.
+        encoding: of a CSV file, if a person says so: `mac-roman`.
 
     Raises:
         InputError: the file cannot be read, is empty, or is none of these kinds; there is no such encoding.

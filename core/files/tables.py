@@ -1,4 +1,4 @@
-"""Table of a member file as the import sees it, whatever program wrote it: a header and numbered rows of text cells."""
+"""Table of a member file as the import sees it, from any program: a header, and numbered rows of text cells."""
 
 from __future__ import annotations
 

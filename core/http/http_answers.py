@@ -1,4 +1,4 @@
-"""Responses of other web servers: how long they ask us to wait, and how a request failed."""
+"""Responses of other web servers: the wait that they ask for, and descriptions of failed requests."""
 
 from __future__ import annotations
 

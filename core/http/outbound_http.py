@@ -52,7 +52,7 @@ class OutboundReply:
         problem: why the request does not count as accepted, for a person; None if it does (a 2xx).
         text: the beginning of the response.
         took: seconds.
-        wait: seconds the receiver asked us to wait (Retry-After), where it did.
+        wait: seconds the receiver asked us to wait (Retry-After), if it did.
     """
 
     status: int | None

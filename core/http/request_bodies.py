@@ -143,7 +143,7 @@ def plain_json(document: object) -> object:
 
 
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
-    """Read the fields a browser or mail program sent, in either form encoding; none where they cannot be read.
+    """Read the fields a browser or mail program sent, in either form encoding; none if they cannot be read.
 
     Raises:
         HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.

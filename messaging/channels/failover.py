@@ -65,7 +65,7 @@ class FailoverChannel:
     """Channel for texts with several providers.
 
     Args:
-        candidates: the providers, in order of preference where they cost the same.
+        candidates: the providers, in order of preference if they cost the same.
         sms_from: the sender of texts for providers without one of their own, instead of a number that another one owns.
         clock: returns monotonic seconds, for the breakers; replaced in tests.
     """

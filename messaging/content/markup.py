@@ -65,7 +65,7 @@ class Placeholders:
         self._around = re.compile(rf"({stem}\d+z)")
 
     def put(self, piece: Piece) -> str:
-        """Keep an expression; returns its placeholder."""
+        """Keep an expression; return its placeholder."""
         self._pieces.append(piece)
         return f"{self._stem}{len(self._pieces) - 1}z"
 

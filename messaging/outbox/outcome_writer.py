@@ -1,4 +1,4 @@
-"""Outcome writer: record outcomes in PostgreSQL, and try again however often the server goes away.
+"""Outcome writer: record outcomes in PostgreSQL, and try again whenever the server goes away.
 
 Its connection is kept while there is something to send, and has no open transaction while the worker waits for the
 network. Its commits are synchronous, like all commits of the pool. If a crash of the server lost an intent, a message

@@ -45,7 +45,7 @@ from people.units import UNIT_KINDS
 
 _MIN_WIDTH: Final = 10
 _MAX_NAMED: Final = 5
-"""Most members who are listed by number where there may be many."""
+"""Most members who are listed by number if there may be many."""
 
 
 @click.group(cls=Noun)

@@ -233,7 +233,7 @@ def preview(
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
-    What they get is in their own language where the template has it; the template's other languages follow.
+    What they get is in their own language if the template has it; the template's other languages follow.
     """
     shown = run(_preview(name, person, about, language, actor))
     if html_file is not None:

@@ -305,7 +305,9 @@ async def _change(email: str, what: AuditAction, by: Actor) -> str:
         await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
         ended = f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
         return (
-            f"{ended} Withdrawn, as they had sent it: the invitation of {', '.join(withdrawn)}." if withdrawn else ended
+            f"{ended} Withdrawn, because they had sent it: the invitation of {', '.join(withdrawn)}."
+            if withdrawn
+            else ended
         )
 
 

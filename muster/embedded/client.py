@@ -60,7 +60,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
 
     Args:
         home: MUSTER_HOME.
-        make: make a new Muster where there is none. Without it that is refused, so that a command in the wrong folder
+        make: make a new Muster if there is none. Without it that is refused, so that a command in the wrong folder
             fails instead of showing an empty Muster.
 
     Raises:
@@ -157,7 +157,7 @@ def _error(answer: Mapping[str, str]) -> MusterError:
 
 
 def _start_daemon(home: Path) -> int:
-    """Start a daemon that outlives this process while others use its servers; returns its process id."""
+    """Start a daemon that outlives this process while others use its servers; return its process id."""
     try:
         log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:

@@ -81,13 +81,13 @@ async def import_people(
         reserved: names that no attribute may have, since templates use them for something else.
         dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
         mapping: the meaning of columns whose names do not say it.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
         alike: what to do with a new number that differs from another only in leading zeros or case.
         strict: keep nothing if there is any problem.
         dry_run: report what would happen, and keep nothing.
         actor: who does it, for the audit.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         time_zone: of people whose time zone the file does not say.
         progress: called with how far it is.
         clock: what time it is.

@@ -76,7 +76,7 @@ class RowReader:
     Args:
         table: the open file.
         columns: the meaning of its columns.
-        phone_region: country whose way of writing phone numbers is assumed where there is no `+`.
+        phone_region: country whose way of writing phone numbers is assumed if there is no `+`.
         time_zone: of people whose cell is empty or wrong.
         needs_number: whether a row without a membership number is left out.
         dates: attributes that are known to be dates.

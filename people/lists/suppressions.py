@@ -148,12 +148,12 @@ async def import_suppressions(
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
         actor: the person who imports the list, for the audit.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         zone: of dates that name none.
         now: the time.
         dry_run: only report what would happen.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:

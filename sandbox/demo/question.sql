@@ -15,7 +15,7 @@ select r.source, count(*) as n
 select r.person_id, c.comment from response r join response_comment c using (response_id) where r.question_id = $1;
 
 -- name: units_of_people
--- The ward that each person is counted in, as its path; empty for those without one.
+-- The ward that each person is counted in, as its path; empty for people without a ward.
 select p.person_id,
        coalesce((select unit_path(u.lineage) from unit u where u.unit_id = p.unit_id), '') as path
   from person p;

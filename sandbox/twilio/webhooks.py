@@ -1,4 +1,4 @@
-"""Webhook requests of Twilio: signed, form-encoded, and retried only where the URL asks for it."""
+"""Webhook requests of Twilio: signed, form-encoded, and retried only if the URL asks for it."""
 
 from __future__ import annotations
 

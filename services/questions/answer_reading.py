@@ -1,7 +1,7 @@
 """Reading of an answer: the digit or words that count, and the rest, which is kept as a comment.
 
-An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong answer that counts is worse than an answer that is asked back, so everything else is unclear:
-
+An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong
+answer that counts is worse than an answer that is asked back, so everything else is unclear:
 - a number that is no digit of the menu: "10 minutes late";
 - a digit that counts something: "2 weeks ago" (`quantities`);
 - two digits or two answers: "1 or 2", "good, poor";

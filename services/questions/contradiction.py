@@ -90,9 +90,7 @@ def _clauses(text: str) -> Iterator[str]:
 
 
 def _phrases(words: Sequence[str], known: Mapping[str, AnswerOption]) -> Iterator[_Phrase]:
-    """Yield the phrases of answers in a clause, the longest at each place; words that mostly add nothing are left
-    out.
-    """
+    """Yield the phrases of answers in a clause, the longest at each place; not words that mostly add nothing."""
     meant = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
     longest, idle = max(map(len, meant)), reading_words().before | reading_words().after
     start = 0
@@ -124,7 +122,7 @@ def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: AnswerOpti
         words: of the clause.
         phrases: of answers in it.
         answer: the answer.
-        first: whether it stands directly behind the answer, where it may also deny it in other words, or give another
+        first: whether it stands directly behind the answer, if it may also deny it in other words, or give another
             answer.
     """
     known = reading_words()

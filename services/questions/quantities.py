@@ -1,8 +1,9 @@
-"""Quantities: whether a digit at the beginning of a reply counts things, or is part of a time, and so no answer. "2
-nurses were rude", "1 complaint", "3 o'clock" and "1 star" are no answers; "4 nice staff", "1 waited two hours" and "3
-call me" are. Only words directly behind the digit can be counted, not words behind punctuation: "2, nurses were rude".
-Measures and times are a list. Any number but 1 counts a word in the plural; 1 counts a singular word before "was", or
-one of a few listed words. In doubt the digit is taken to count something, so the reply is unclear.
+"""Quantities: whether a digit at the beginning of a reply counts things, or is part of a time, and so no answer.
+
+"2 nurses were rude", "1 complaint", "3 o'clock" and "1 star" are no answers; "4 nice staff", "1 waited two hours" and
+"3 call me" are. Only words directly behind the digit can be counted, not words behind punctuation: "2, nurses were
+rude". Measures and times are a list. Any number but 1 counts a word in the plural; 1 counts a singular word before
+"was", or one of a few listed words. In doubt the digit is taken to count something, so the reply is unclear.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class InboundReceiver:
 
     @property
     def routes(self) -> list[web.RouteDef]:
-        """Return its routes; Mailgun posts a mail as raw MIME only where the URL ends in `mime`."""
+        """Return its routes; Mailgun posts a mail as raw MIME only if the URL ends in `mime`."""
         path = f"/webhooks/email/{self._provider.name}/inbound"
         return [web.post(path, self.receive), web.post(f"{path}/mime", self.receive)]
 

@@ -57,7 +57,7 @@ class Arrival:
 
     Attributes:
         key: the same for every repetition of an event.
-        message_id: our message, where it names one.
+        message_id: our message, if it names one.
         event: as the provider sent it.
         ignored: it has no effect, and only its key is kept.
     """

@@ -28,7 +28,7 @@ OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
-"""Callback that handles a token; returns None if the token is unknown."""
+"""Callback that handles a token; return None if the token is unknown."""
 
 
 class LinkAccess:

@@ -177,5 +177,5 @@ class PageViews:
         return [row["message_id"] for row in await db.fetch(SQL["list_opened"], message_ids)]
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
-        """Delete the page views of messages; returns how many there were."""
+        """Delete the page views of messages; return how many there were."""
         return int((await db.execute(SQL["drop_views"], message_ids)).rpartition(" ")[2])

@@ -64,7 +64,7 @@ class Recipient:
         status: what they are known to have answered; None for nothing.
         said_here: whether they answered by this very link.
         stopped: whether they, or somebody who shares the address, have opted out.
-        stopped_by_link: whether they did so on one of their pages, where it can be taken back.
+        stopped_by_link: whether they did so on one of their pages, if it can be taken back.
         stopped_everywhere: whether they did so for all of their addresses, not only for this one.
         reached_otherwise: whether messages may go to them by another channel than this one's.
     """

@@ -74,7 +74,7 @@ async def choose_confirmation(
         answered: the message that it answers; None if there is none.
         phone: the member's number, as E.164.
         pictures: whether pictures or the like came with it.
-        organisation: the name of the organisation where the message has none.
+        organisation: the name of the organisation if the message has none.
     """
     what: Literal["sms_stopped", "sms_no_pictures"]
     if read.reading == "opt_out":

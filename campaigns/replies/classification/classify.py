@@ -56,7 +56,7 @@ class Classification:
 
     Attributes:
         reading: one of `READINGS`, or a meaning of the subject's.
-        rule: the rule that decided; `none` where none fits.
+        rule: the rule that decided; `none` if none fits.
         version: of the rules.
         also: a second reading of the same reply, such as the vote in "Voted, now stop texting me".
         language: the language of the rule.

@@ -1,4 +1,4 @@
-"""Mail as a member wrote it: their own words, and a subject of their own, where they chose one.
+"""Mail as a member wrote it: their own words, and a subject of their own, if they chose one.
 
 The words are read first. The subject counts if the words say nothing, or if it is a plain opt-out, which must not be
 missed.

@@ -75,7 +75,7 @@ class Overlap:
         self.doubts = list[int]()
 
     def find(self) -> None:
-        """Find the words of the reply that are ours; none where there is no quotation."""
+        """Find the words of the reply that are ours; none if there is no quotation."""
         if not len(self.message) or not len(self.reply):
             return
         chosen = self._chosen(find_runs(self.reply, self.message, min(MIN_SEED_WORDS, len(self.message))))

@@ -1,4 +1,4 @@
-"""Cells of a workbook as the text that people see, or why one cannot be used."""
+"""Cells of a workbook as the text that people see, or the reason why a cell cannot be used."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
     Attributes:
         text: as people see it.
-        fault: `error_cell`, `no_result` or `lost_digits` where it cannot be used; else empty.
+        fault: `error_cell`, `no_result` or `lost_digits` if it cannot be used; else empty.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Sheet:
 
     Attributes:
         name: as its tab has it.
-        rows: about how many it has, where the file says so.
+        rows: about how many it has, if the file says so.
         hidden_sheets: names of sheets that were passed over.
         others: names of the other sheets that people see, as far as they are known before they are read.
         hidden_rows: lines that are hidden and have something in them, the first few.
@@ -109,7 +109,7 @@ def number_format(code: str, number: int = 0) -> NumberFormat:
 
     Args:
         code: `dd/mm/yyyy`, `000000` …; empty for a built-in one.
-        number: the built-in format, where there is no code.
+        number: the built-in format, if there is no code.
     """
     if not code:
         if number == _BUILT_IN_ELAPSED:

@@ -1,4 +1,4 @@
-"""Sign email with DKIM (RFC 6376, RFC 8463) where the relay does not, by dkimpy.
+"""Sign email with DKIM (RFC 6376, RFC 8463), by dkimpy, if the relay does not.
 
 A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this module is for small relays that cannot
 sign.

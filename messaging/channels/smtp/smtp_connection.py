@@ -1,4 +1,4 @@
-"""SMTP connection after its greeting: send commands, pipelined where the server allows it, and read the replies.
+"""SMTP connection after its greeting: send commands, pipelined if the server allows it, and read the replies.
 
 aiosmtplib opens the connection (EHLO, STARTTLS, AUTH) and passes it on. With aiosmtplib an email would wait for four
 replies one after the other; here all commands up to DATA are pipelined (RFC 2920), so an email waits twice.

@@ -28,7 +28,7 @@ class SmtpTransport:
 
     Attributes:
         tls: encrypted from the first byte (SMTPS).
-        start_tls: True, always encrypted; None, encrypted where the relay offers it; False, never.
+        start_tls: True, always encrypted; None, encrypted if the relay offers it; False, never.
     """
 
     host: str

@@ -107,7 +107,7 @@ class _Reader(HTMLParser):
         self.marks = False
         self._done = False
         self._has_text = False
-        # open tags: name, whether quoted, and, where it wraps a quotation, what had been read before it
+        # open tags: name, whether quoted, and, if it wraps a quotation, what had been read before it
         self._open: list[tuple[str, bool, tuple[int, int] | None]] = []
         self._quotations = 0
         self._quoted = 0

@@ -212,7 +212,7 @@ def _mend_encoding(part: Message) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """Visible parts of a mail, in order: as plain text and, where it has both, as HTML."""
+    """Visible parts of a mail, in order: as plain text and, if it has both, as HTML."""
 
     plain: tuple[Message, ...] = ()
     html: tuple[Message, ...] = ()

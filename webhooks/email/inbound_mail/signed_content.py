@@ -59,7 +59,7 @@ class _Reader:
         return list(self.values(value.start, value.end))
 
     def bytes_of(self, value: _Value, depth: int = 0) -> bytes:
-        """Return a byte string, put together where it comes in pieces."""
+        """Return a byte string, put together if it comes in pieces."""
         if value.tag == _BYTES_TAG:
             return self._data[value.start : value.end]
         if value.tag != _BYTES_IN_PIECES or depth > MAX_DEPTH:
