@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
     email_provider: str = Field(
         "",
-        description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
+        description="The provider whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
     )
     sendgrid_webhook_key: PublicKeys = Field(
         (),
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
     )
     sms_providers: Costs = Field(
         "",
-        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first working one sends; with prices per segment, `twilio=0.0463,vonage=0.0405`, the cheapest working one. Default: those that are set up, Twilio first.",
+        description="The providers that send texts: `twilio`, `vonage`, or both with a comma. The first working one sends; with prices per segment, `twilio=0.0463,vonage=0.0405`, the cheapest working one. Default: those that are set up, Twilio first.",
     )
     sms_connections: int = Field(
         32, ge=1, le=500, description="Requests a worker has open to the SMS provider at once."
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
     time_zone: Zone = Field(
         DEFAULT_ZONE, description="Time zone of people who have none of their own, and of times in files."
     )
-    organisation: str = Field("Your organisation", description="Who is asking, as members see it.")
+    organisation: str = Field("Your organisation", description="The organisation that asks, as members see it.")
     contact: str = Field(
         "", description="How members reach you: a phone number, address or web page for the foot of every email."
     )

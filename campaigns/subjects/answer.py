@@ -62,7 +62,7 @@ class NamedAnswer(Protocol):
 
     @property
     def by(self) -> Literal["digit", "words"]:
-        """Return whether a digit or words decided."""
+        """Return what decided: `digit` or `words`."""
 
     @property
     def comment(self) -> str:

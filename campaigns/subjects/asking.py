@@ -32,7 +32,7 @@ class Asking(SubjectFacts):
     __slots__ = ()
 
     is_named_in_files: ClassVar[bool] = True
-    """Whether files name it; a subject that files do not name belongs to one campaign, and has its name."""
+    """True if files name it; a subject that files do not name belongs to one campaign, and has its name."""
     variable: ClassVar[SubjectVariable | None] = None
     """Its variable in templates; None if its templates have only the variables of all templates."""
     table: ClassVar[type[SpecTable]]

@@ -45,7 +45,7 @@ class SubjectFacts(ABC):
     kind: ClassVar[str]
     """Name of its kind in files and in the database: `ballot`."""
     reads_answers: ClassVar[bool] = False
-    """Whether it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
+    """True if it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
     common_meanings: ClassVar[frozenset[str]] = frozenset()
     """Meanings that digits, buttons and words may have for every subject of its kind."""
 

@@ -57,7 +57,7 @@ class ReadAnswer:
 
     Attributes:
         answer: its name.
-        by: whether a digit or words decided.
+        by: what decided, `digit` or `words`.
         comment: the rest of the reply; "" for none.
     """
 

@@ -109,7 +109,7 @@ class CampaignData(Payload):
     campaign: str = Field(description="The campaign's name.")
     subject_kind: str = Field(description="The kind of what it asks about: ballot, or notice.")
     subject: str = Field(description="The name of what it asks about.")
-    by: str = Field(description="Who did it; `muster` if nobody did.")
+    by: str = Field(description="The person who did it; `muster` if nobody did.")
     why: str | None = Field(description="The reason they gave.")
 
 

@@ -78,7 +78,7 @@ def own_text(text: str, sent: Sequence[str] = ()) -> OwnText:
 
     Args:
         text: as received.
-        sent: the message it answers, in each of its forms; none where it is not known.
+        sent: the message it answers, in each of its forms; none if it is not known.
     """
     whole = text[:MAX_LENGTH]
     left = "\n".join(line for line in whole.split("\n") if not line.lstrip().startswith(">"))

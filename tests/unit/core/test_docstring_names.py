@@ -36,6 +36,16 @@ def test_every_name_in_a_docstring_exists() -> None:
     assert stale == set()
 
 
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    """One phrase for one thing: `Tell whether`; and a noun before every "who"."""
+    odd = {
+        f"{place}: {text.partition('.')[0]}"
+        for place, text in docstrings()
+        if re.match(r"(Return whether|Whether|Whoever|Who|Whose|That which|What)\b", text)
+    }
+    assert odd == set()
+
+
 def unknown_in(text: str) -> Iterator[str]:
     for quoted in QUOTED.finditer(text):
         name = quoted["name"]
