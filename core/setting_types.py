@@ -247,7 +247,7 @@ def is_guessable(secret: str) -> bool:
 
 
 def _surprises(secret: str) -> int:
-    """Count the characters of a secret that do not follow from those before; a repetition, run or word is one."""
+    """Count the characters of a secret that do not follow from earlier ones; a repetition, run or word counts once."""
     text = secret.lower()
     place = surprises = 0
     while place < len(text):

@@ -28,7 +28,7 @@ def read_moment(value: object) -> date:
     """Read a moment as a file or a command gives it: a date, a local time, or a time with an offset.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no date or time.
     """
     if isinstance(value, str):
         try:

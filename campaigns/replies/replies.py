@@ -37,7 +37,7 @@ class NewReply:
         text: its text; "" for a button.
         read: its classification.
         subject_kind: the kind of the subject it is about, such as `ballot`; None if it is about none.
-        answer_id: the answer that it became; None if it is none.
+        answer_id: the answer that it became; None if it became none.
         why_open: why staff have to look at it; None if nobody has to.
         received_at: when it came; aware.
         asked_until: until when its author, who was asked back, may answer before staff look at it; `received_at` for no

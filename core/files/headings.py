@@ -34,7 +34,7 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
         header_row: the line or row they stand in, if a person says so.
 
     Raises:
-        InputError: there are none there, or the file is empty.
+        InputError: the named line has no headings, or the file is empty.
     """
     notices = raw.notices
     records = with_mended_cells(raw.records, notices)

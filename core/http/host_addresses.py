@@ -8,7 +8,7 @@ HostAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def read_host_address(text: str) -> HostAddress | None:
-    """Read an address, with a port, a zone or quotes as some proxies and systems write it; None if it is none."""
+    """Read an address, with a port, a zone or quotes as some proxies and systems write it; None for other texts."""
     bare = text.strip(' "')
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
