@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 
 MORNING_HOUR: Final = 9
-"""Hour of a date without a time. Midnight on the reader's clock counts as no time, because systems write a date that
-has none so."""
+"""Hour of a date without a time. Midnight on the reader's clock counts as no time, because systems write dates without
+a time in that way."""
 # offsets from UTC that exist: from Baker Island's to Kiribati's
 _ZONES_BEHIND: Final = timedelta(hours=12)
 _ZONES_AHEAD: Final = timedelta(hours=14)

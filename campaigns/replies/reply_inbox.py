@@ -47,7 +47,8 @@ class ShownReply:
         external_id: their membership number.
         name: their name.
         unit: their unit.
-        subject_kind: the kind of its subject, such as `ballot`. subject: its name.
+        subject_kind: the kind of its subject, such as `ballot`.
+        subject: its name.
         holders: the membership numbers of everybody who has that address.
         holder_names: their names, in the same order; "" for somebody without a name.
         note: a remark for staff, such as that attachments were not kept.

@@ -35,7 +35,8 @@ class Receipt:
     """Receipt for one message, from a provider or a bounce.
 
     Attributes:
-        message_id: our id, if the callback carries it. provider_id: the provider's id.
+        message_id: our id, if the callback carries it.
+        provider_id: the provider's id.
         state: reported state, one of `states.RECEIPTS`; any other is recorded and changes nothing.
         source: where it comes from: `twilio`, `bounce` …
         code: the provider's own code.

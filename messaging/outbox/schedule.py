@@ -219,7 +219,7 @@ class Schedule:
                 queue.forget(self._dispatcher_id)
 
     def put_off(self) -> list[Outcome]:
-        """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""
+        """Return messages to put back unsent since the last call: claimed too long ago, or too many for a provider."""
         outcomes = [outcome for queue in self._queues.values() for outcome in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []

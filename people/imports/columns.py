@@ -169,7 +169,7 @@ def map_columns(
     Args:
         header: the names as they stand in the file; columns without a name are left out.
         mapping: the mapping file's columns; they take precedence over names and aliases.
-        reserved: names an attribute must not take, since templates use them for something else.
+        reserved: names an attribute must not take, because templates use them for something else.
         needs_number: whether the file has to have a column of membership numbers.
         line: where the header stands, for errors.
 

@@ -78,7 +78,7 @@ async def import_people(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        reserved: names that no attribute may have, since templates use them for something else.
+        reserved: names that no attribute may have, because templates use them for something else.
         dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
         mapping: the meaning of columns whose names do not say it.
         header_row: the line or row that names the columns, if a person says so.
