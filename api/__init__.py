@@ -1,6 +1,6 @@
 """JSON for programs: the turnout feed, keys to read it with, and its OpenAPI document.
 
-`setup(app)` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`.
+A web application needs only `setup(app)`, and the runtime at `app[core.http.web.RUNTIME]`.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class ApiAuth:
                 )  # fmt: skip
             name = request.match_info["ballot"]
             if not key.may(READ_TURNOUT, name):
-                return problem(403, "This key is not for that.", remedy="Ask whoever runs Muster for another one.")
+                return problem(403, "This key is not for that.", remedy="Ask the person who runs Muster for one.")
             if not name.isprintable():
                 raise NotFound("There is no such ballot.")
             async with runtime.pool.acquire() as db:

@@ -147,7 +147,7 @@ async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
     """Find the API key that a text is; None if it is unknown or was revoked."""
     parts = _KEY.fullmatch(key)
     row = await db.fetchrow(SQL["find_key"], parts["handle"]) if parts else None
-    # compared also where there is nothing to compare with: a guess takes as long whether or not its handle exists
+    # compared also if there is nothing to compare with: a guess takes as long whether or not its handle exists
     same = hmac.compare_digest(_digest(parts["secret"] if parts else ""), row["digest"] if row else _NOBODY)
     if row is None or not same:
         return None

@@ -10,11 +10,11 @@ select key_id, name, handle, scopes, ballots, created_at, created_by, used_at, r
 order by revoked_at is not null, name;
 
 -- name: find_key
--- A key by the part of it that is no secret.
+-- A key, found by its part that is not secret.
 select key_id, name, digest, scopes, ballots, used_at from api_key where handle = $1 and revoked_at is null;
 
 -- name: note_use
--- To the minute: a reader that asks every second costs a write a minute.
+-- Records the use of a key, to the minute: a reader that asks every second costs one write a minute.
 update api_key set used_at = $2 where key_id = $1 and (used_at is null or used_at < $2::timestamptz - interval '1 minute');
 
 -- name: revoke_key

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
@@ -23,7 +24,7 @@ from messaging.goals import create_goal
 from people.attributes import missing_attributes
 from people.unit_names import find_units
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, actor: Actor, time_
         db: a connection; a transaction is opened if there is none.
         spec: its file.
         actor: who creates it, for the audit.
-        time_zone: the zone of local times where the file names none.
+        time_zone: the zone of local times if the file names none.
 
     Raises:
         Conflict: there is a ballot of that name.

@@ -50,4 +50,4 @@ where (e.person_id is null or e.unit_id is distinct from p.unit_id)
   )
 on conflict (ballot_id, person_id) do update
   set unit_id = excluded.unit_id
-  where elector.unit_id is distinct from excluded.unit_id
+  where elector.unit_id is distinct from excluded.unit_id;

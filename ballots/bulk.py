@@ -45,7 +45,7 @@ async def record_claims(
     Args:
         db: a connection in a transaction.
         ballot_id: the ballot.
-        goal_id: its goal: met for those whose status becomes *voted*, reopened for those whose no longer is.
+        goal_id: its goal: met for members whose status becomes *voted*, reopened for members whose status no longer is.
         source: the source of all of them.
         recorder: who imports them.
         claims: at most one for each member.

@@ -1,4 +1,4 @@
-"""Ledger of claims about one member and one ballot, and each member's status by it.
+"""Ledger of claims, each about one member and one ballot, and the status of each member that follows from it.
 
 Nothing in the ledger is ever changed: a correction is another claim, an undo is a claim that *retracts* one. The
 strongest claim that nobody has retracted decides a member's status; among equally strong ones the latest wins.
@@ -11,9 +11,9 @@ strongest claim that nobody has retracted decides a member's status; among equal
 | 1 | a file from elsewhere, that the member has voted |
 | 0 | anybody, anything else: intentions, "not yet", no ballot paper, refused |
 
-So *voted* is never undone by a later "not yet" (an old text that arrives late, a rep who did not know), only by
+So *voted* is never undone by a later "not yet" (an old text that arrives late, a rep who did not know), but only by
 retracting it, or by the scrutineer. Going from "will vote" to "voted" deletes nothing: the intention stays in the
-ledger, and holds again if the vote is retracted. A member counts once, whatever the number of claims.
+ledger, and counts again if the vote is retracted. A member counts once, whatever the number of claims.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from messaging.goals import meet_goal, reopen
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 class ClaimKind(StrEnum):
-    """Kind of a claim: what it says."""
+    """Kind of a claim: its meaning."""
 
     VOTED = "voted"
     WILL_VOTE = "will_vote"
@@ -129,7 +129,7 @@ async def record_claim(
 
 
 async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source: str) -> int:
-    """Retract a claim: the status before it holds again, and the member is written to again if they no longer count.
+    """Retract a claim: the status before it counts again, and the member may get messages again.
 
     Retracting twice is harmless: the second call returns the retraction of the first.
 
@@ -168,7 +168,7 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
 
 
 async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
-    """Lock the member's claims until the transaction ends; returns the ballot's goal."""
+    """Lock the member's claims until the transaction ends; return the ballot's goal."""
     row = await db.fetchrow(SQL["lock_status"], ballot_id, person_id)
     if row is None:
         raise NotFound(f"There is no ballot {ballot_id}.")
@@ -193,7 +193,7 @@ async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id
 
 
 async def update_statuses(db: Connection, ballot_id: int, people: Sequence[int]) -> list[asyncpg.Record]:
-    """Recompute the status of members by the ledger, and the counts; their goals are the caller's.
+    """Recompute the status of members by the ledger, and the counts; the caller deals with their goals.
 
     Args:
         db: in the caller's transaction, which holds the claims of these members.
@@ -201,6 +201,6 @@ async def update_statuses(db: Connection, ballot_id: int, people: Sequence[int])
         people: the members.
 
     Returns:
-        person_id, before and now (kinds of claims, or None) of those whose status is another than before.
+        person_id, before and now (kinds of claims, or None) of members whose status has changed.
     """
     return await db.fetch(SQL["update_status"], ballot_id, people, *RANKING)

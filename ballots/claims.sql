@@ -1,7 +1,7 @@
 -- name: lock_status
--- One claim at a time for one member and ballot, so that two never both see "has not voted yet"; the shared lock keeps
--- an enrolment of the whole ballot from counting in between. Advisory locks, as an import may have locked the person's
--- row.
+-- Lets one claim at a time be recorded for a member and ballot, so that two never both see "has not voted yet". The
+-- shared lock keeps an enrolment of the whole ballot from counting in between. The locks are advisory, because an
+-- import may have locked the person's row.
 select
   b.goal_id,
   exists (select from person where person_id = $2) as known,
@@ -11,7 +11,7 @@ from ballot b
 where b.ballot_id = $1;
 
 -- name: add_claim
--- Adds a claim to the ledger, and notes that the feed has not numbered it yet.
+-- Adds a claim to the ledger, and to the claims that the feed has not numbered yet.
 with added as (
   insert into claim (ballot_id, person_id, kind, source, recorder, confidence, at, message_id, retracts)
   values ($1, $2, $3, $4, $5, $6, coalesce($7, now()), $8, $9)
@@ -21,7 +21,7 @@ insert into feed_backlog (claim_id) select claim_id from added returning claim_i
 
 -- name: update_status
 -- Recomputes the status of members and writes the differences as rows of +1 and -1, so that nobody waits for a counter.
--- Returns those whose status is another than before.
+-- Returns members whose status has changed.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)
 ), best as (
@@ -74,4 +74,4 @@ from claim c
 where c.ballot_id = $1 and c.person_id = $2 and c.message_id = $3 and c.source = 'link' and c.retracts is null
   and not exists (select from claim undone where undone.retracts = c.claim_id)
 order by c.claim_id desc
-limit 1
+limit 1;

@@ -4,9 +4,9 @@ Every change of a member's status adds `-1` to one sum and `+1` to another (`cou
 hundred rows and passes each sum to the units above. `compact` keeps the rows few, `recount` compares them with the
 ledger itself.
 
-Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
-thousand; `refresh` recounts those in one statement and adds the differences. Workers refresh open ballots on their
-ticks (`refresh_due`), one worker at a time; the command line refreshes before it prints.
+The numbers of people who can be reached and who were contacted follow from addresses, suppressions and messages, which
+change by the thousand. `refresh` recounts these numbers in one statement and adds the differences. Workers refresh open
+ballots on their ticks (`refresh_due`), one worker at a time; the command line refreshes before it prints.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ import asyncpg
 from ballots.claims import RANKING, ClaimKind
 from core.db import Connection, load_queries
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 MEASURES: Final = (
     "electorate", "reachable", "reachable_sms", "reachable_email", "contacted", *(kind.value for kind in ClaimKind),
 )  # fmt: skip
-"""All measures: the electorate, who can be and has been reached, and how many members have each status."""
+"""All measures: the electorate, the members who can be reached and who were contacted, and the members with each
+status."""
 
 REACH_EVERY: Final = 10.0
-"""Seconds between two recounts of who can be reached and who has been."""
+"""Seconds between two recounts of members who can be reached and who were contacted."""
 REACH_SHARE: Final = 0.05
-"""Largest share of the time that recounting may take, whatever the size of the electorate."""
+"""Largest share of the time that recounting may take, even for a large electorate."""
 REACH_LEASE: Final = 60.0
-"""Seconds until another worker takes over a recount from one that was killed."""
+"""Seconds until another worker takes over the recount of a killed worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class UnitTurnout:
     """Counts of one unit and everything below it.
 
     Attributes:
-        unit_id: its id; None for the row of everybody who has no unit of the requested kind.
+        unit_id: its id; None for the row of people without a unit of the requested kind.
         name: the unit's own name; empty in that row.
         kind: region, branch, workplace …; empty in that row.
         path: the names from the top down, `North / Leeds`.
@@ -97,7 +98,7 @@ async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[
 
 
 async def recount(db: Connection, ballot_id: int) -> list[Difference]:
-    """Compare the running sums with a full recount of electors and claims; returns no differences if all is well.
+    """Compare the running sums with a full recount of electors and claims; return the differences, none if all is well.
 
     It is one statement on one snapshot, so claims may be recorded meanwhile.
     """
@@ -121,7 +122,7 @@ async def lock_counts(db: Connection, ballot_id: int) -> None:
 
 
 async def refresh(db: Connection, ballot_id: int) -> int:
-    """Recount who can be reached, by which channel, and who has been contacted.
+    """Recount the members who can be reached, by channel, and the members who were contacted.
 
     *Reachable* have an address that nothing suppresses; *contacted* had at least one message that a provider accepted.
 
@@ -134,7 +135,7 @@ async def refresh(db: Connection, ballot_id: int) -> int:
 
 
 async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
-    """Count for the last time who has been contacted, before the ballot's messages are archived.
+    """Count the members contacted for the last time, before the ballot's messages are archived.
 
     Doing it again changes nothing.
     """
@@ -146,7 +147,7 @@ async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> Non
 
 
 async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
-    """Count for the last time who could be reached in a person's closed ballots, before their addresses are erased.
+    """Count the reachable members of a person's closed ballots for the last time, before the person is erased.
 
     Doing it again changes nothing.
     """
@@ -166,7 +167,7 @@ async def compact(db: Connection) -> int:
 
 
 async def refresh_due(db: Connection, now: datetime) -> int:
-    """Refresh the open ballots whose recount is due and that no other worker is recounting.
+    """Refresh the open ballots whose recount is due, unless another worker is recounting them.
 
     Returns:
         How many were recounted.

@@ -1,10 +1,10 @@
 -- name: sum_ballot
--- The whole ballot: a few hundred rows, however many members it has.
+-- Sums the whole ballot: a few hundred rows, even for a large electorate.
 select measure, sum(n)::bigint as n from count_change where ballot_id = $1 group by measure;
 
 -- name: sum_units
--- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
--- everybody who has no unit of the requested kind, so that the rows of one kind always add up to the ballot.
+-- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit,
+-- counts people without a unit of the requested kind, so that the rows of one kind always add up to the ballot.
 with direct as (
   select unit_id, measure, sum(n) as n from count_change where ballot_id = $1 group by unit_id, measure
 ), spread as (
@@ -61,10 +61,11 @@ where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2;
 
 -- name: find_reach_differences
--- Recounts who can be reached and who has been, and returns where the running sums differ. An address counts while
--- nothing suppresses it altogether; contacted are members with at least one message that a provider accepted, of a step
--- whose goal is the ballot's. Once messages of the ballot have begun to be archived, contacted no longer changes; once an elector of a closed ballot has
--- been erased, nor do the counts of who could be reached.
+-- Recounts the members who can be reached and who were contacted, and returns where the running sums differ. An address
+-- counts while nothing suppresses it for every purpose. A member was contacted if a provider accepted a message to
+-- them, of a step whose goal is the ballot's. Once messages of the ballot have begun to be archived, "contacted" no
+-- longer changes. Once an elector of a closed ballot has been erased, the counts of reachable members no longer change
+-- either.
 with usable as (
   select
     e.person_id, coalesce(e.unit_id, 0) as unit_id,
@@ -129,7 +130,7 @@ select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
 select contacted_final_at is not null from ballot where ballot_id = $1;
 
 -- name: finish_contacted
--- Notes that the number of contacted members no longer changes.
+-- Records that the number of contacted members no longer changes.
 update ballot set contacted_final_at = $2 where ballot_id = $1 and contacted_final_at is null;
 
 -- name: list_closed_ballots
@@ -141,7 +142,7 @@ where e.person_id = $1 and b.closes_at <= $2 and b.reach_final_at is null
 order by b.ballot_id;
 
 -- name: finish_reach
--- Notes that the numbers of members who can be reached no longer change.
+-- Records that the numbers of members who can be reached no longer change.
 update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
 -- name: compact
@@ -162,8 +163,8 @@ select count(*) from removed;
 
 -- name: take_due_ballot
 -- Takes an open ballot whose reach is due for a recount; only one worker gets it, so a hundred workers cost no more
--- than one. If that one is killed, it is due again in $2 seconds. By the server's clock, because the hosts' clocks
--- differ.
+-- than one. If that worker is killed, the recount is due again in $2 seconds. By the server's clock, because the hosts'
+-- clocks differ.
 update ballot b set reach_due_at = clock_timestamp() + $2 * interval '1 second'
 from (
   select ballot_id from ballot
@@ -176,5 +177,5 @@ where b.ballot_id = due.ballot_id
 returning b.ballot_id;
 
 -- name: note_recount
--- Notes that reach was recounted; it is due again in $2 seconds.
-update ballot set reach_due_at = clock_timestamp() + $2 * interval '1 second' where ballot_id = $1
+-- Records that reach was recounted; it is due again in $2 seconds.
+update ballot set reach_due_at = clock_timestamp() + $2 * interval '1 second' where ballot_id = $1;

@@ -1,8 +1,7 @@
 """Scheduled exports: each ballot's snapshot, written at set times of day to a folder or sent to an address.
 
-The database records which exports have been made, so one that came due while every worker was down is made once a
-worker is up again, and only one of the workers makes it. An export that a killed worker had begun is made again under
-the same name.
+The database records which exports have been made, so an export that came due while every worker was down is made once a
+worker is up again, and by one worker only. An export that a killed worker had begun is made again under the same name.
 """
 
 from __future__ import annotations
@@ -36,7 +35,10 @@ log = structlog.get_logger(__name__)
 
 
 def last_slot(now: datetime, times: Sequence[time], zone: ZoneInfo) -> datetime:
-    """Return the latest of some times of day that has passed, in UTC. A time the clock skips counts an hour later."""
+    """Return the latest of some times of day that has passed, in UTC.
+
+    A time that the clock skips counts an hour later.
+    """
     here = now.astimezone(zone).date()
     slots = [
         datetime.combine(here - timedelta(days=days), moment, tzinfo=zone).astimezone(UTC)
@@ -52,11 +54,11 @@ def export_name(ballot: str, slot: datetime, kind: str) -> str:
 
 
 async def export_due(runtime: Runtime, outbound_http: OutboundHttp) -> int:
-    """Make the exports that are due; returns how many were made.
+    """Make the exports that are due; return how many were made.
 
     Args:
         runtime: its settings name the destination, times and format; without a destination nothing is due.
-        outbound_http: sends the file where the destination is an address.
+        outbound_http: sends the file if the destination is an address.
     """
     settings, now = runtime.settings, runtime.clock()
     if settings.turnout_export_to is None or not settings.turnout_export_at:

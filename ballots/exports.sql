@@ -1,6 +1,6 @@
 -- name: find_due_exports
--- Ballots that existed at that time, had not closed more than a day before it, and whose export for it has not been
--- made; one that failed is tried again when its pause is over.
+-- Ballots that existed at a time, had not closed more than a day before it, and whose export for it has not been made.
+-- A failed export is tried again when its pause is over.
 select b.ballot_id, b.name
 from ballot b
 left join turnout_export x on x.ballot_id = b.ballot_id and x.slot = $1

@@ -14,11 +14,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from core.db import Connection, load_queries
 from core.runtime import Runtime
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 -- name: has_unnumbered_claims
--- Whether any claim waits to be numbered; cheap, as the table is almost always empty.
+-- Whether any claim waits to be numbered; cheap, because the table is almost always empty.
 select exists (select from feed_backlog);
 
 -- name: lock_feed
 -- Lets one transaction number claims at a time, the next only after this one has committed, so that a reader who has
--- seen a number has also seen every lower one. A separate statement, as `number_claims` must read after the lock is taken.
+-- seen a number has also seen every lower one. A separate statement, because `number_claims` must read after the lock
+-- is taken.
 select pg_advisory_xact_lock(hashtextextended('turnout feed', 0));
 
 -- name: number_claims
--- Numbers every committed claim. One still being recorded is not seen, and comes after these.
+-- Numbers every committed claim. A claim that is still being recorded is not seen, and gets a later number.
 with fed as (
   delete from feed_backlog returning claim_id
 )
@@ -31,4 +32,4 @@ limit $3;
 
 -- name: last_position
 -- The last position in the feed.
-select coalesce(max(seq), 0) from turnout_change
+select coalesce(max(seq), 0) from turnout_change;

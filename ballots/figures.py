@@ -19,7 +19,7 @@ def number(value: float) -> str:
 
 
 def at_least(value: float) -> str:
-    """Format a number that is needed, rounded up: `12` for 11.2, since 11 would not do."""
+    """Format a needed number, rounded up: `12` for 11.2, because 11 is not enough."""
     return number(math.ceil(round(value, 6)))
 
 
@@ -44,7 +44,7 @@ def threshold(share: float) -> str:
 
 
 def estimate(score: Score) -> str:
-    """Format the estimated votes; under ten with one digit, since 2 confirmations are 1.7 votes."""
+    """Format the estimated votes; under ten with one digit, because 2 confirmations are 1.7 votes."""
     exact = score.estimated
     if exact >= 10:
         return number(score.estimate)

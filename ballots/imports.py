@@ -36,7 +36,7 @@ SOURCES: Final[Mapping[ClaimSource, float]] = {
     ClaimSource.IMPORT: 0.8,
     ClaimSource.SCRUTINEER: 1.0,
 }
-"""Sources a list can have, and the confidence of its claims where the file gives none."""
+"""Sources a list can have, each with the confidence of its claims if the file gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Contradiction:
         says: the answer in the file.
         status: the member's status before.
         source: the source of that status.
-        prevails: whether the member's status is what the file says from now on.
+        prevails: whether the file's answer becomes the member's status.
     """
 
     line: int
@@ -72,8 +72,8 @@ class TurnoutImportReport:
         known: rows with nothing new.
         silent: rows that say nothing about the ballot (no answer, busy …).
         contradictions: of those recorded, the ones that contradict the member's status.
-        problems: rows nothing can be recorded for, and why.
-        moved: members with another status than before; 0 if nothing was written.
+        problems: rows that nothing can be recorded for, with the reason.
+        moved: members whose status changed; 0 if nothing was written.
         written: whether the import was recorded.
     """
 
@@ -119,7 +119,7 @@ async def import_claims(
         path: a CSV, XLSX, ODS or XLS file.
         source: one of `SOURCES`.
         actor: the person who imports the list: recorder of its claims, and for the audit.
-        says: the answer of every row, where the file has no column of answers.
+        says: the answer of every row, if the file has no column of answers.
         write: record it; else nothing is changed.
         header_row: the line or row that names the columns; None to detect it.
         encoding: of a CSV file; None to detect it.
@@ -202,7 +202,7 @@ class _Job:
         return report, claims
 
     def _one_for_each(self) -> tuple[list[TurnoutEntry], int, list[RowProblem]]:
-        """Choose one entry for each member; of two that say different things, neither.
+        """Choose one entry for each member; if two say different things, choose neither.
 
         Returns:
             The entries, how many others repeat them, and the faults.

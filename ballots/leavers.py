@@ -35,7 +35,7 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
 }
 _MAX_SIMILAR_NUMBERS: Final = 4
-"""Most similar numbers: where there are so many, none is suggested."""
+"""Most similar numbers that are suggested; if there are more, none is."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ class LeaversReport:
     Attributes:
         struck_off: how many were struck off.
         to_come: how many will be struck off on a later date.
-        known: how many had left already, whenever that was, or were to leave on that day.
+        known: how many had left already, or were to leave on that day.
         repeated: rows that name somebody named before.
         withdrawn: queued messages that were withdrawn.
         ballots: how many ballots lost electors.
@@ -118,7 +118,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now:
     """
     report = LeaversReport()
     async with db.transaction():
-        await lock_people(db)  # first: nobody who waits for this lock holds a person's row
+        await lock_people(db)  # taken first, so that a transaction that waits for this lock holds no person's row
         rows = await db.fetch(SQL["find_members"], [leaver.member_id for leaver in leavers], timeout=STATEMENT_TIMEOUT)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
@@ -172,7 +172,7 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
     if not await due_leavers(db, now):
         return LeaversReport()
     async with db.transaction():
-        await lock_people(db)  # no launch page decided before this is written after it
+        await lock_people(db)  # so that no launch page that was decided before this is written after it
         ids = await due_leavers(db, now)
         ballots = [row["ballot_id"] for row in await db.fetch(SQL["list_ballots"], ids, now)]
         for ballot_id in ballots:  # before any message is locked: an import locks its ballot, then messages
@@ -197,7 +197,7 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
 
 
 async def come_back(db: Connection, member_ids: Sequence[str], *, actor: Actor, now: datetime) -> list[str]:
-    """Let leavers be members again, in every ballot that is not over; what was withdrawn stays withdrawn.
+    """Make leavers members again, in every ballot that is not over; withdrawn messages stay withdrawn.
 
     Args:
         db: a connection; a transaction is opened if there is none.

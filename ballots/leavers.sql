@@ -19,8 +19,8 @@ select ballot_id from ballot where closes_at > $1 order by ballot_id;
 delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);
 
 -- name: list_ballots_after
--- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
--- they keep their vote.
+-- Ballots that close after a person's coming leaving date, and after $2 if it is given. In ballots that close before,
+-- the person keeps their vote.
 select b.ballot_id
 from person p
 join elector e using (person_id)
@@ -30,14 +30,15 @@ where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
 order by b.ballot_id;
 
 -- name: record_audit
--- Records who did what to which person: by id, as a membership number may be given to somebody else.
+-- Records who did what to which person, by id, because a membership number may be given to somebody else.
 select record_audit($1, $2, 'person ' || p.person_id, s.detail)
 from unnest($3::text[], $4::jsonb[]) with ordinality as s (external_id, detail, n)
 join person p using (external_id)
 order by s.n;
 
 -- name: list_similar_numbers
--- Numbers similar to one that nobody has: in another case, with leading zeros, or with it as their last digits.
+-- Numbers similar to one that nobody has: the same in another case, with leading zeros, or at the end of a longer
+-- number.
 select external_id from person
 where erased_at is null
   and (lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0') or (length($1) > 1 and right(external_id, length($1)) = $1))

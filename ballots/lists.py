@@ -27,7 +27,7 @@ ANSWERS: Final = (
     "standing", "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
     "status",
 )  # fmt: skip
-"""Columns that hold the answer; the first of these that is there is used."""
+"""Names of the column that holds the answer; the first that a file has is used."""
 TIMES: Final = ("at", "said_at", "answered_at", "called_at", "voted_at", "when", "time", "timestamp", "date")
 CONFIDENCES: Final = ("confidence",)
 
@@ -66,9 +66,9 @@ class TurnoutEntry:
         member_id: the membership number; empty if there is none.
         phones: normalised.
         emails: normalised.
-        names: first and last name, where the file has them; lower case.
+        names: first and last name, if the file has them; lower case.
         kind: the answer; None if the row says nothing about the ballot.
-        confidence: how sure it is, where the file says.
+        confidence: how sure it is, if the file says.
         at: when it was said; aware; None if the file does not say.
     """
 
@@ -84,7 +84,7 @@ class TurnoutEntry:
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Row of a list that nothing can be recorded for.
+    """Row of a list for which nothing can be recorded.
 
     Attributes:
         line: where it begins in the file.
@@ -140,7 +140,7 @@ def read_list(
 
     Args:
         path: the file.
-        says: the answer of every row, where the file has no column of answers.
+        says: the answer of every row, if the file has no column of answers.
         region: country assumed for phone numbers without a `+`.
         zone: time zone of its times.
         now: the current time; a row with a later one is a fault.
@@ -190,7 +190,7 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
 
 
 def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[RowProblem]]:
-    """Read all rows; returns those that can be read, and the faults of the others."""
+    """Read all rows; return those that can be read, and the faults of the others."""
     entries: list[TurnoutEntry] = []
     problems: list[RowProblem] = []
     for row in rows:

@@ -34,7 +34,7 @@ async def match(
 ) -> tuple[dict[int, int], list[RowProblem]]:
     """Match each entry to one elector.
 
-    A membership number decides alone. Without one, an address must lead to one member; where several share it, the name
+    A membership number decides alone. Without one, an address must lead to one member; if several share it, the name
     in the row must fit exactly one of them.
 
     Args:

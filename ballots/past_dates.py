@@ -37,14 +37,14 @@ def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> di
 def past_dates(
     template: Template, constants: Mapping[str, Any], dates: Dates, at: datetime, channels: Sequence[str]
 ) -> Iterator[str]:
-    """Yield a warning sentence for each date that a template names though it is past when the message is sent.
+    """Yield a warning sentence for each date that a template names although it is past when the message is sent.
 
     Args:
         template: the template.
         constants: of the step, as they are at that moment.
         dates: of the ballot.
         at: when its messages are sent.
-        channels: those of the step.
+        channels: the step's channels.
     """
     past = [date for date in PAST_FIELDS if _is_past(dates, date, at)]
     words = list(_words(template, constants, channels)) if past else []

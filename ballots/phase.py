@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 def vote_phase(opens_at: datetime, closes_at: datetime, at: datetime) -> VotePhase:
-    """Return whether a vote is still to open, open, or closed at a moment; at its close it is closed."""
+    """Tell whether a vote is still to open, open, or closed at a moment; at its close it is closed."""
     if at < opens_at:
         return "before"
     return "open" if at < closes_at else "closed"

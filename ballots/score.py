@@ -12,12 +12,12 @@ the records), and most members say nothing at all. So, with `o` the ballot's `ov
 
 The band is not a confidence interval: it lies between two assumptions, and early in a ballot it is very wide.
 The threshold is a **target** in whole votes. It is **reached** when the estimate, unrounded, is not below it; or when
-everybody has confirmed and the estimate is not below the threshold's share of them, since in a branch of one the only
-member's confirmation is all there can be. **needed** is the number of further confirmations until then, never more than
+everybody has confirmed and the estimate is not below the threshold's share of them, because in a branch of one member
+no more than one confirmation is possible. **needed** is the number of further confirmations until then, never more than
 there are members who have not confirmed, so it compares directly with **rate_per_day**, the confirmations a day of the
 last seven days. **passed** is said only when even the low end reaches the target. In a disaggregated ballot each
-constituency must: the whole has reached or passed when every one of them has, and needs what they need together.
-How figures are rounded is in `figures.py`.
+constituency must reach its own target: the whole has reached or passed when every constituency has, and needs the sum
+of what they need. How figures are rounded is in `figures.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ballots.counts import MEASURES, UnitTurnout, totals, unit_counts
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 PACE_WINDOW: Final = timedelta(days=7)
 """Period over which the present rate is measured."""
@@ -148,7 +148,7 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     )
     judged = [
         constituency for constituency in each if constituency.unit_id is not None
-    ]  # members without a constituency decide nowhere
+    ]  # members without a constituency count in none
     needed = sum(constituency.needed for constituency in judged)
     return replace(
         whole,

@@ -17,4 +17,4 @@ group by e.unit_id;
 select u.unit_id, k.unit_id as constituency_id
 from unit u
 join unit k on k.unit_id = any (u.lineage)
-where k.kind = $1
+where k.kind = $1;

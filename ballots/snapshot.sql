@@ -3,7 +3,7 @@
 select unit_id, unit_path(lineage) as path from unit;
 
 -- name: list_members
--- The electorate, and everybody else with a status in the ballot. Read through a cursor, a page at a time.
+-- The electorate, and everybody else with a status in the ballot, read through a cursor, a page at a time.
 select
   p.external_id as member_id, who.unit_id, who.elector, s.kind as standing, s.source, c.confidence, c.at, s.claim_id
 from (

@@ -29,7 +29,7 @@ class Dated(Protocol):
 
     @property
     def title(self) -> str:
-        """Return what members read."""
+        """Return its title, as members read it."""
 
     @property
     def time_zone(self) -> str:
@@ -53,7 +53,10 @@ class Dated(Protocol):
 
 
 def fields_of(ballot: Dated, language: str = DEFAULT) -> dict[str, str]:
-    """Return the fields of a ballot, with dates as members read them; which are past is known when a step is sent."""
+    """Return the fields of a ballot, with dates as members read them.
+
+    Fields that say what is past are set when a step is sent.
+    """
 
     def local(at: datetime | None) -> str:
         return "" if at is None else day_and_time(at, ballot.time_zone, language)
@@ -74,5 +77,5 @@ def example_fields() -> dict[str, str]:
 
 
 def not_past() -> dict[str, str]:
-    """Return the fields that say whether a date is past, as they are while none is."""
+    """Return the fields that say whether a date is past, with the values for no past date."""
     return dict.fromkeys(PAST_FIELDS.values(), "")

@@ -1,14 +1,14 @@
 """Addressing of a step: recipient and channel choice, with a reason for everybody who gets nothing.
 
 Each person gets one address and each address one person. People are taken in the order of their ids. Each gets the
-first of their addresses that nobody else in the step has and nothing stops: channels in the step's order, then the
-member file's. So a household's shared phone gets one message, and others who live there get theirs by email where they
-have one.
+first of their addresses that nobody else in the step has and that is not suppressed: channels in the step's order, then
+addresses in the member file's. So a household's shared phone gets one message, and others who live there get theirs by
+email where they have one.
 
 There is one exception. A message about a person's own date is never left out because an address is shared: if others
 have all of their addresses already, it goes to the first of these.
 
-The preview and the launch both decide here, so the launch does what the preview said.
+The preview and the launch both use this module, so the launch does what the preview said.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
 from messaging.states import Reason, State
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 PAGE_SIZE: Final = 10_000
 """People on a page: enough that round trips do not matter, few enough that little is redone after a crash."""
@@ -118,7 +118,7 @@ async def dues_of(
 async def candidates(
     db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
 ) -> list[Candidate]:
-    """Load what is needed to decide for a page of people.
+    """Load the details that `assign_addresses` needs for a page of people.
 
     Args:
         db: a connection.
@@ -159,7 +159,7 @@ def assign_addresses(
     Args:
         people: the people; earlier ones take addresses first.
         taken: channel and address of messages decided before; those decided now are added.
-        dues: when each one's message is due, where that is by their dates; who has none takes no address.
+        dues: when each person's message is due, if that depends on their dates; people without a date take no address.
     """
     if dues is None:
         return [_decide(person, taken) for person in people]

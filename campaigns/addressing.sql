@@ -10,9 +10,9 @@ cross join lateral stops_of($3, candidate.person_id, a.channel, a.address, $4) a
 order by candidate.person_id, array_position($2::text[], a.channel), a.rank, a.address_id;
 
 -- name: list_taken_addresses
--- Of these addresses, those to which the step has a message already. Of a dated step, which follows people to other addresses,
--- those of people who have them now: a number that was passed on is its new owner's alone. (A subquery for each row: an "exists"
--- may become one look at everybody's addresses.)
+-- Which of these addresses the step has a message to already. A dated step follows people to other addresses, so there
+-- an address counts only for a person who has it now: a number that was passed on belongs to its new owner alone. (A
+-- subquery for each row: an "exists" may become one look at everybody's addresses.)
 select m.channel, m.address
 from (select distinct * from unnest($2::text[], $3::text[]) as a (channel, address)) as wanted
 join message m on m.step_id = $1 and m.channel = wanted.channel and m.address = wanted.address
@@ -20,4 +20,4 @@ where not m.apart or (
   select true from address a
   where a.person_id = m.person_id and a.channel = m.channel and a.address = m.address
   limit 1
-)
+);

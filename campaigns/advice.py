@@ -18,7 +18,7 @@ _IF_NAMED: Final = re.compile(r"\{%-?\s*if\s+first_name\b")
 
 
 def step_advice(step: LaunchingStep, sms_from: str | None, at: datetime) -> tuple[str, ...]:
-    """List what is seldom intended in a step's message, a sentence each.
+    """List things in a step's message that are seldom intended, a sentence each.
 
     Args:
         step: the step.
@@ -35,7 +35,7 @@ def step_advice(step: LaunchingStep, sms_from: str | None, at: datetime) -> tupl
 
 
 def greets_by_name(template: Template) -> bool:
-    """Tell whether a template says a first name without a default, and not only to those who have one."""
+    """Tell whether a template uses a first name without a default, also for people who have none."""
     sources = [
         source.text
         for channel in template.channels
@@ -51,7 +51,7 @@ def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation:
     Args:
         settings: the settings.
         spec: the campaign's file, as stored.
-        organisation: the subject's; "" if it names none.
+        organisation: the subject's organisation; "" if it names none.
     """
     by_email = any("email" in step["channels"] for step in spec["steps"])
     sender = spec.get("senders", {}).get("email")

@@ -17,7 +17,7 @@ from core.errors import SpecError
 from people.attributes import missing_attributes, unheld_attributes, unheld_values
 from people.unit_names import find_units
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 _EVERYBODY: Final = "true"
@@ -57,7 +57,7 @@ class Audience:
         return [row["person_id"] for row in rows]
 
     async def among(self, db: Connection, people: Sequence[int]) -> list[int]:
-        """Return those of some people who are in the audience, in ascending order."""
+        """Return the ids, of some people's, that are in the audience, in ascending order."""
         n = len(self.parameters)
         rows = await db.fetch(
             f"select p.person_id from {self.source}"  # noqa: S608  # fixed pieces only
@@ -109,7 +109,7 @@ async def step_audience(db: Connection, step: LaunchingStep) -> Audience:
 
 
 async def check_audience(db: Connection, condition: Filter, subject: Asking, *, key: str = "audience") -> list[str]:
-    """List what a filter names that does not exist: units, attributes, members, answers to the subject.
+    """List the units, attributes, members and answers that a filter names and that do not exist.
 
     Returns:
         One line for each, naming the key; empty when all is well.

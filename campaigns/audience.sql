@@ -7,4 +7,4 @@ select language as value from person where struck_off_at is null group by 1 orde
 select wanted from unnest($1::text[]) as w (wanted)
 where not exists (select from person where external_id = wanted)
 order by wanted
-limit 4
+limit 4;

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.spec import CampaignSpec, StepSpec
@@ -37,7 +37,7 @@ from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, remove_steps, resume_steps
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class CampaignStatus:
         steps: each step's messages by state.
         outcome: the status of its subject.
         opted_out: how many people opted out in answer to its messages.
-        answers_until: until when answers count though all is sent; None otherwise.
+        answers_until: until when answers count although everything is sent; None otherwise.
     """
 
     campaign: Campaign
@@ -97,19 +97,20 @@ async def create_campaign(
 ) -> Campaign:
     """Create a campaign, ready to be launched.
 
-    A draft that is replaced goes with its steps, and with what it is about where nobody else asks about that and nobody
-    has answered; then it is made anew, or nothing is changed at all.
+    A draft that is replaced is deleted with its steps. Its subject goes too if no other campaign asks about it and
+    nobody has answered. Then the campaign is made anew; if that fails, nothing is changed.
 
     Args:
         runtime: the runtime.
         spec: its file.
         actor: who creates it, for the audit.
-        own: the table of its subject in the same file; made in the same transaction where there is none of that name.
+        own: the table of its subject in the same file; the subject is made in the same transaction if there is none of
+            that name.
         in_place: whether to put it in the place of a draft of that name.
 
     Raises:
         NotFound: there is no such subject.
-        Conflict: there is a campaign of that name, which is no draft or not to be replaced; or another subject of the
+        Conflict: a campaign of that name exists and is no draft, or is not to be replaced; or another subject has the
             file's name; or the subject is over.
         SpecError: something the file names does not exist, or nobody could be reached; each problem names its key.
     """
@@ -239,7 +240,7 @@ async def cancel(db: Connection, name: str, actor: Actor, reason: str = "") -> C
 
 
 async def reopen(db: Connection, name: str | None = None) -> None:
-    """Reopen finished campaigns that have something to send again; all such where none is named."""
+    """Reopen finished campaigns that have something to send again: the named ones, or all if none is named."""
     await db.execute(SQL["reopen_campaign"], name, SYSTEM.to_json())
 
 

@@ -10,7 +10,7 @@ returning campaign_id;
 select campaign_id, state, subject_kind, subject_id from campaign where name = $1 for update;
 
 -- name: remove_dates
--- Removes what is followed for a draft's steps.
+-- Stops following dates for a draft's steps.
 with steps as (select step_id from step where campaign_id = $1), noted as (
   delete from date_change where step_id in (select step_id from steps)
 )
@@ -21,7 +21,8 @@ delete from dated_step where step_id in (select step_id from steps);
 delete from campaign where campaign_id = $1 and state = 'draft';
 
 -- name: follow_dates
--- Lists an attribute as followed: from now on, a trigger notes for the step whose value is added, changed or removed.
+-- Lists an attribute as followed: from now on, a trigger records for the step each person whose value is added, changed
+-- or removed.
 insert into dated_step (step_id, attribute) values ($1, $2);
 
 -- name: find_campaign
@@ -49,7 +50,8 @@ select name from campaign where campaign_id = $1;
 select name from campaign order by campaign_id desc;
 
 -- name: change_state
--- Changes the state only from one of the given states: of two people at once, one gets an error with the new state.
+-- Changes the state only from one of the given states: if two people do it at once, one gets an error with the new
+-- state.
 update campaign set state = $3, paused_reason = $4, finished_at = case when $3 = 'cancelled' then now() end
 where campaign_id = $1 and state = any ($2::text[])
 returning campaign_id;

@@ -1,11 +1,10 @@
 """Follow the dates of people: move, withdraw and add messages of steps that are due by a date of each person.
 
-Every change of a person is noted in its own transaction (`date_change`, by a trigger, whatever makes the change), and a
-note goes in the transaction that does what follows from it. So nothing is lost, whichever process is killed. A worker
-follows the notes each second, and compares everybody with their message once an hour: an audience also changes by
-other things than people, such as what they got before.
-
-The lock of a step's launch keeps launch and changes apart. A message that has left stays as it was sent.
+A trigger records every change of a person in the transaction that makes it (`date_change`). The record is deleted in
+the transaction that changes the messages. So nothing is lost, whichever process is killed. A worker reads the records
+each second. Once an hour it compares everybody with their message, because an audience also changes by other things,
+such as earlier messages. The lock of a step's launch keeps launch and changes apart. A message that was sent stays as
+it is.
 """
 
 from __future__ import annotations
@@ -44,29 +43,29 @@ SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 PAGE_SIZE: Final = 2_000
-"""People looked at in one transaction: what workers record about their messages waits for its end."""
+"""People looked at in one transaction; workers that record outcomes of their messages wait for its end."""
 COMPARE_EVERY: Final = timedelta(hours=1)
 """How often everybody is compared with their message; the first time `COMPARE_FIRST` after the launch."""
 COMPARE_FIRST: Final = timedelta(minutes=1)
 
 _NOT_FOLLOWED: Final = "Messages that are due by dates of people cannot be moved or added"
 _OF_ONE: Final = (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
-"""Errors that one person's details, or one message, can cause for all who are looked at together."""
+"""Errors that one person's details, or one message, can cause for everybody looked at in the same transaction."""
 _MAX_SOUGHT_PEOPLE: Final = 20
-"""Most people with such errors who are looked for at a time: where all have them, each costs many attempts."""
+"""Most people with such errors to search for at a time, because each costs many attempts."""
 _MAY_COME_BACK: Final = frozenset(
     {
         Reason.NO_DATE, Reason.UNREADABLE_DATE, Reason.PAST_DATE, Reason.LATER_REMINDER, Reason.LEFT_AUDIENCE,
         Reason.NO_ADDRESS, Reason.SHARED_ADDRESS, Reason.DATE_MOVED_BACK, Reason.ADDRESS_CHANGED,
     }
 )  # fmt: skip
-"""Reasons that end when more is known of a person; after others a message comes back for another date only."""
+"""Reasons that end when a person's details change; after other reasons a message comes back for another date only."""
 _OF_TIME: Final = frozenset({Reason.PAST_DATE, Reason.LATER_REMINDER})
-"""Reasons that come to hold with time alone, while a message waits for its turn."""
+"""Reasons that can come to hold by time alone, while a message waits for its turn."""
 
 
 async def follow_dates(runtime: Runtime) -> int:
-    """Do what follows from changed dates; the worker's tick calls this.
+    """Move, withdraw and add messages after dates have changed; the worker's tick calls this.
 
     Returns:
         How many messages were moved, withdrawn or added.
@@ -80,7 +79,7 @@ async def follow_dates(runtime: Runtime) -> int:
             async with lock_step(runtime, row["step_id"]) as db:
                 changed += await _follow(runtime, db, row["step_id"])
         except Conflict:
-            continue  # it is being launched, or another worker does this
+            continue  # it is being launched, or another worker is at it
         except MusterError as error:
             await raise_step_alert(runtime, _alert_key(row["step_id"]), _NOT_FOLLOWED, error)
         except (asyncpg.PostgresError, ValueError) as error:
@@ -151,7 +150,7 @@ class _DatedStep:
     """Step whose dates are followed.
 
     Attributes:
-        left: people for whom nothing could be done this time.
+        left: people whose messages could not be changed this time.
     """
 
     runtime: Runtime
@@ -163,10 +162,10 @@ class _DatedStep:
     left: set[int] = field(default_factory=set)
 
     async def update(self, people: Sequence[int]) -> int:
-        """Do for some people what follows from what is known of them now; returns how many messages changed.
+        """Bring some people's messages up to date with their details; return how many messages changed.
 
-        One whose message cannot be changed is left for the next look, and keeps nobody else waiting. After
-        `_MAX_SOUGHT_PEOPLE` of them, others may be left with them.
+        A person whose message cannot be changed is left for the next look, and keeps nobody else waiting. After
+        `_MAX_SOUGHT_PEOPLE` of these, other people may be left as well.
         """
         if not people:
             return 0
@@ -213,13 +212,13 @@ class _DatedStep:
             await note_late_moves(self.db, late, now)
         if back:
             await note_moves_back(self.db, back, now)
-        # what is on the wire is looked at again when it is known whether it left
+        # a message on the wire is looked at again when it is known whether it left
         if unfinished := [message.person_id for message in messages.values() if not (message.unsent or message.over)]:
             await self.db.execute(SQL["note_changes_again"], step_id, unfinished)
         return len(new) + len(changes) + len(late) + len(back)
 
     async def _change_dates(self, dues: Mapping[int, Due], now: datetime) -> None:
-        """Note each person's date where answers are about it; before their messages are locked, as answers do."""
+        """Record each person's date if answers are about it; before locking their messages, as answers do."""
         if self.when.side == "before":
             dates = {person_id: due.date_at for person_id, due in dues.items() if due.date_at is not None}
             await self.step.subject.change_dates(self.db, self.step.campaign_id, dates, now)
@@ -227,7 +226,7 @@ class _DatedStep:
     async def _decide(
         self, people: Sequence[int], messages: Mapping[int, DatedMessage], dues: Mapping[int, Due]
     ) -> list[Decision]:
-        """Decide for each who is in the audience, or has a message, as a launch would now."""
+        """Decide for each person who is in the audience or has a message, as a launch would now."""
         members = await self.audience.among(self.db, people)
         step = self.step
         page = await candidates(
@@ -243,9 +242,10 @@ class _DatedStep:
         return [*decisions, *left]
 
     def _is_late(self, decision: Decision, message: DatedMessage, now: datetime) -> bool:
-        """Tell whether somebody was told a date to come that is another now, or has another one to come.
+        """Tell whether a sent message names a date that has changed, and either date is still to come.
 
-        Whether they are in the audience makes no difference: they leave it by their answer, or with their date.
+        It makes no difference whether the person is still in the audience: they leave it by answering, or with their
+        date.
         """
         if not message.sent or self.when.side == "after" or decision.due is None:
             return False
@@ -257,12 +257,13 @@ class _DatedStep:
 def _decide_again(
     person: Candidate, message: DatedMessage | None, taken: set[tuple[str, str]], dues: Mapping[int, Due]
 ) -> Decision:
-    """Decide for somebody who keeps the address that their message has, as long as it is theirs.
+    """Decide for one person, who keeps the address of their message as long as it is theirs.
 
     Args:
         person: the person.
         message: theirs; None if they have none yet.
-        taken: addresses of the step's messages to people who have them now; who has another one gets theirs there.
+        taken: addresses of the step's messages to people who have them now; somebody with another address gets their
+            message there.
         dues: when messages are due.
     """
     if message is None or message.channel is None or message.address is None:
@@ -270,7 +271,7 @@ def _decide_again(
     own = message.channel, message.address
     kept = [address for address in person.addresses if (address.channel, address.address) == own]
     others = [address for address in person.addresses if address not in kept]
-    # it leaves an address only where that is theirs no longer: whoever opts out there is written to nowhere instead
+    # it leaves an address only if that is no longer theirs: somebody who opts out there is not written to elsewhere
     keeps_place = (kept and (message.waits or message.state is State.SUPPRESSED)) or not message.movable
     theirs = kept if keeps_place else [*kept, *others]
     is_taken = own in taken
@@ -284,7 +285,7 @@ def _decide_again(
 
 
 def _change(decision: Decision, message: DatedMessage) -> str | None:
-    """Return why a message has to change, a reason; None if it stays as it is."""
+    """Return the reason why a message has to change; None if it stays as it is."""
     if not message.unsent:
         return None
     same_date = _date(decision) == message.date_at
@@ -306,14 +307,14 @@ def _why_queued(decision: Decision, message: DatedMessage, *, same_date: bool) -
 
 
 def _moved_decision(decision: Decision, message: DatedMessage) -> Decision:
-    """Return what a message becomes: one that is withdrawn, and has not left, leaves its address to others."""
+    """Return the new decision for a message; one that is withdrawn before it left frees its address for others."""
     if decision.state is State.QUEUED or message.movable:
         return decision
     return replace(decision, state=State.CANCELLED, channel=message.channel, address=message.address)
 
 
 def _is_back(decision: Decision, message: DatedMessage) -> bool:
-    """Tell whether somebody of whom a late move is noted has the date again that they were told."""
+    """Tell whether a person's date is again the one that their message named."""
     late = message.sent and message.reason == Reason.DATE_MOVED_LATE
     return late and decision.due is not None and decision.due.date_at == message.date_at
 

@@ -1,6 +1,6 @@
 -- name: list_steps_to_follow
--- Steps with changes to follow, and those whose people are to be compared with their messages. Whose message is on the
--- wire just now, or may have left, waits until that is known.
+-- Steps with changes to follow, and steps whose people are to be compared with their messages. A person whose message
+-- is on the wire, or may have left, waits until that is known.
 select s.step_id
 from dated_step d
 join step s using (step_id)
@@ -20,7 +20,7 @@ where s.state in ('running', 'paused') and s.launched_at is not null
 order by s.step_id;
 
 -- name: take_changes
--- Takes the oldest changes; they come back if what follows from them is not committed.
+-- Takes the oldest changes; they come back if the transaction is rolled back.
 delete from date_change
 where (step_id, change_id) in (
   select x.step_id, x.change_id
@@ -38,12 +38,12 @@ where (step_id, change_id) in (
 returning person_id;
 
 -- name: note_changes_again
--- Changes that cannot be followed yet.
+-- Puts back changes that cannot be followed yet.
 insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
 
 -- name: forget_changes
--- Nothing follows from changes once a step is over. A launch reads all that was committed before it began; what was not
--- is not seen here either.
+-- Deletes the changes of steps that are over, or about to be launched. A launch reads everything that was committed
+-- before it began; a change that was not committed is not seen here either.
 delete from date_change x using step s
 where s.step_id = x.step_id and s.state in ('planned', 'finished', 'cancelled');
 
@@ -54,14 +54,14 @@ from dated_step d join step s using (step_id)
 where s.step_id = $1;
 
 -- name: note_comparison
--- Notes that the people of a step were compared with their messages.
+-- Records that the people of a step were compared with their messages.
 update dated_step set compared_at = $2 where step_id = $1;
 
 -- name: list_waiting_people
--- People between two others whose message waits: some may have left the audience.
+-- People in a range of ids whose message waits: some may have left the audience.
 select person_id from message
 where step_id = $1 and state = 'queued' and person_id > $2 and ($3::bigint is null or person_id <= $3);
 
 -- name: find_number
--- The number, as in the file of people, of the first of some people who has not been erased: staff look them up by it.
+-- The membership number of the first of some people who has not been erased, by which staff look them up.
 select external_id from person where person_id = any($1::bigint[]) and erased_at is null order by person_id limit 1;

@@ -30,11 +30,12 @@ class DatePlan:
         attribute: that holds the dates.
         side: whether the messages are due before or after them.
         pause: how long before or after.
-        first, last: when the first and the last is due, in the campaign's time zone; None if none is.
+        first, last: when the first and the last message is due, in the campaign's time zone; None if none is.
         at_once: how many are due already.
-        in_vain: how many cannot be sent before their date, or before the step ends, for quiet hours or its window.
+        in_vain: how many cannot be sent before their date, or before the step ends, because of quiet hours or its
+            window.
         unreadable: examples of dates that cannot be read, as they are written.
-        shared: how many go to an address that gets another person's as well.
+        shared: how many go to an address that gets another person's message as well.
     """
 
     attribute: str

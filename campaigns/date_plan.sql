@@ -1,5 +1,5 @@
 -- name: in_vain
--- How many messages that are due at some time can be sent only when their date or the end of the step has come.
+-- How many messages, due at given times, could be sent only after their date or the end of the step.
 select count(*)
 from unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[]) as m (person_id, channel, due_at, date_at)
 join person p using (person_id)

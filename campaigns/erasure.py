@@ -1,8 +1,9 @@
 """Erasure of a person: names, addresses, texts and raw mails are removed; events stay, under an anonymous number.
 
 `find_traces` finds what is kept about somebody, `erase_traces` removes it in the caller's transaction; the whole
-procedure, with the inbound log, is `muster.erasure`. Locks are taken in the same order everywhere: first the one that
-keeps launches and the inbox out, waited for while nothing else is held; then all others, without waiting.
+procedure, with the inbound log, is `muster.erasure`. Locks are taken in the same order everywhere. First comes the lock
+that keeps launches and the inbound log out; the erasure waits for it while it holds no other. Then all others follow,
+without waiting.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class Traces:
         external_id: their membership number; empty without a member.
         name: their name; may be empty.
         listed: their addresses by member files, or the address that was named for the erasure.
-        own: those of the listed addresses, and of the addresses messages to them went to, that nobody else has.
-            Addresses they only wrote from are left out: they may belong to somebody who answers for many.
-        shared: addresses that others have too: suppressions of those stay.
+        own: their addresses that nobody else has: listed ones, and ones that messages to them went to. Addresses they
+            only wrote from are left out, because they may belong to somebody who answers for many.
+        shared: addresses that others have too, whose suppressions stay.
         written: messages to them.
         reply_ids: their replies.
         inbound_ids: the inbound log rows of those.
@@ -132,7 +133,7 @@ async def read_again(db: Connection, traces: Traces) -> Traces:
 
 
 async def begin_erasure(db: Connection, traces: Traces) -> None:
-    """Take every lock an erasure needs, all but the first without waiting, and let the database note whom it is of.
+    """Take every lock an erasure needs, all but the first without waiting, and tell the database whom to erase.
 
     Args:
         db: in the caller's transaction, which has done nothing yet.
@@ -171,15 +172,15 @@ async def erase_traces(
         db: in the caller's transaction, which `begin_erasure` began.
         keys: for the digests.
         traces: what to remove.
-        may_return: if a member file names them again they may be written to, except where they had opted out.
+        may_return: if a member file names them again they may be written to, except if they had opted out.
         now: the time.
 
     Returns:
-        Their membership number from now on, empty without a member; and how many queued messages were withdrawn.
+        Their new membership number, empty if they are no member; and how many queued messages were withdrawn.
     """
     channels, addresses = _columns(traces.own)
     if traces.person_id is not None:
-        await leave_ballots(db, traces.person_id, now)  # later nothing would find the coming leaving date
+        await leave_ballots(db, traces.person_id, now)  # later nothing would find the leaving date to come
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
     await drop_suppressions(db, channels, addresses)
     await drop_places(db, traces.own)
@@ -209,7 +210,7 @@ async def note_erasure(
 
 
 async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:
-    """List the suppressions to keep as digests, and unless they may return, that they were erased."""
+    """List the suppressions to keep as digests, including, unless they may return, one that says they were erased."""
     channels, addresses = _columns(traces.own)
     kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
     if traces.person_id is not None:
@@ -233,7 +234,7 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
-    """Replace a member's number in a campaign's file or audience, where it names members.
+    """Replace a member's number in a campaign's file or audience, if it names members.
 
     Args:
         value: the file or audience as stored.

@@ -27,18 +27,18 @@ from unnest($1::text[], $2::text[]) as given (channel, address)
 join suppression s using (channel, address);
 
 -- name: is_address_known
--- Whether an address is in the suppression ledger, in a reply, or among those of erased people.
+-- Whether an address is in the suppression ledger, in a reply, or among the addresses of erased people.
 select exists (select from suppression_event where channel = $1 and address = $2)
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
 -- name: set_own_sources
--- Says which sources of a suppression are Muster's own words, separated by commas; the erasure keeps these only.
+-- Sets which sources of a suppression are Muster's own words, separated by commas; the erasure keeps only these.
 select set_config('muster.own_sources', $1, true);
 
 -- name: begin_erasure
--- Locks the person without waiting, as a transaction that is changing them may hold messages that are locked next;
--- and notes their number and addresses, by which the database later erases.
+-- Locks the person without waiting, because a transaction that is changing them may hold messages that are locked next.
+-- It also records their number and addresses, which the database erases later.
 select begin_erasure($1);
 
 -- name: begin_address_erasure

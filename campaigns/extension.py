@@ -1,7 +1,7 @@
-"""Extension of a subject, with what its campaigns derive from the close: deadlines, and words of steps to come.
+"""Extension of a subject: a later close, with the deadlines and words of coming steps that are derived from it.
 
-Links and pages follow by themselves, as they read the close anew. Messages of steps that have started keep the close
-that they name: some have been sent, and replies are read by the words that went out.
+Links and pages need no change, because they read the close each time. Messages of steps that have started keep the
+close that they name: some have been sent, and replies are read by the words that were sent.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def extend(
 
     Raises:
         NotFound: no such subject.
-        Conflict: it is closed, would close earlier than it does, or is of a kind whose close stays.
+        Conflict: it is closed, would close earlier than it does, or is of a kind whose close cannot change.
     """
     async with db.transaction():
         before = await find_subject(db, kind, name)

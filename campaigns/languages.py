@@ -18,7 +18,8 @@ from messaging.states import ChannelName
 SQL: Final = load_queries(__file__)
 
 _MIN_PART: Final = 10
-"""Each language gets at least one part in so many of a sample, so that a few Welsh texts are not guessed from one."""
+"""Each language gets at least this fraction (one part in so many) of a sample, so that a few Welsh texts are not
+guessed from one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class LanguagePlan:
         language: the recipients' language.
         messages: how many they get, by channel.
         first: the person id of one of them, by channel.
-        said_in: the language they get them in, by channel; another one where the template lacks theirs.
+        said_in: the language of their messages, by channel; another than their own if the template lacks it.
         segments: SMS segments of all their texts.
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
@@ -58,7 +59,7 @@ class LanguagePlan:
 
     @property
     def page_in(self) -> str | None:
-        """Return the language of the page behind their link, where that is not theirs."""
+        """Return the language of the page behind their link, if that is another than their own."""
         return DEFAULT if closest_language(self.language, languages()) is None else None
 
 

@@ -10,4 +10,4 @@ select language, count(*) as n from person where struck_off_at is null group by 
 
 -- name: list_variables
 -- Template variables of the people a preview renders for.
-select person_id, variables from template_variables where person_id = any ($1::bigint[])
+select person_id, variables from template_variables where person_id = any ($1::bigint[]);

@@ -1,9 +1,9 @@
 """Launch of a step: turns its audience into rows in the outbox.
 
 A step is launched page by page: `decide` chooses what the next people of the audience get, and one `INSERT … SELECT`
-writes a row for every one of them, also for those who get nothing, so that "why did this person get nothing?"
-always has an answer. A page and its cursor are one transaction: if killed at any point, the next launch continues
-where this one stopped. Nothing is sent before the last page is written.
+writes a row for every one of them, also for those who get nothing, so that there is always an answer to "why did this
+person get nothing?". A page and its cursor are one transaction: if killed at any point, the next launch continues where
+this one stopped. Nothing is sent before the last page is written.
 
 - People who have met the goal are `skipped: answered`; people who may not be written to are `suppressed`, with the
   reason. Changes between launch and sending are caught by the last eligibility check, right before a message is sent.
@@ -38,7 +38,7 @@ from core.runtime import Runtime
 from messaging.outbox.enqueue import begin_page, begin_step, end_step, refresh_statistics, set_constants
 from people.people_lock import lock_people_shared
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 _CONNECTION_TIMEOUT: Final = 60.0
@@ -89,7 +89,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: Actor) -> list[Launc
         due = [row["step_id"] for row in await db.fetch(SQL["list_due_steps"], now, campaign_id)]
         if name is None:
             await _refuse_second_launch(db, campaign_id, due)
-    # a worker may see the campaign running, and take up a step, before we do: then its result is ours
+    # a worker may see the campaign running, and launch a step, before we do: then we return its result
     launched = [await _launch_step(runtime, step_id, actor, wait=name is not None) for step_id in due]
     await runtime.wake("deliver")
     return launched
@@ -187,7 +187,7 @@ async def _begin(db: Connection, step: PlacedStep, actor: Actor) -> bool:
 
 
 async def _note_past_dates(db: Connection, step: PlacedStep, now: datetime) -> None:
-    """Set the step's constants by which of the subject's dates are past when its first message may be sent."""
+    """Set the step's constants that say which dates of the subject are past when its first message may be sent."""
     at = max(now, step.send_after or now)
     await set_constants(db, step.step_id, step.subject.constants_at(step.constants, at))
 

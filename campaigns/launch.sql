@@ -26,7 +26,7 @@ from campaign c left join step s on s.campaign_id = c.campaign_id and s.position
 where c.campaign_id = $1;
 
 -- name: start_campaign
--- Moves a campaign from draft to running, once: of two launches at once only one succeeds.
+-- Moves a campaign from draft to running, once: if two launches try at once, only one succeeds.
 update campaign set state = 'running', launched_at = $2
 where campaign_id = $1 and state = 'draft'
 returning name;

@@ -37,10 +37,10 @@ class StepPlan:
         position: its number in the campaign.
         template: its name.
         channels: in order of preference.
-        due_at: when it starts, where it has a time.
-        after: how long after the step before, where it follows one.
-        starts_at: when that is, as far as is known now; in the subject's time zone, as the next two.
-        opens_at: when its first message may be sent in the subject's time zone, where that is after its start.
+        due_at: when it starts, if it has a time.
+        after: how long after the step before, if it follows one.
+        starts_at: when that is, as far as is known now; in the subject's time zone, like the next two.
+        opens_at: when its first message may be sent in the subject's time zone, if that is after its start.
         opens: the same by channel; None if its hours leave no time at all.
         never: whether its hours leave no time at all in which it may be sent.
         quiet: quiet hours of some of its channels, in each recipient's time zone; None if there are none.
@@ -48,8 +48,8 @@ class StepPlan:
         audience: people the filter finds.
         by_channel: messages, by channel.
         not_sent: people who would get nothing, by reason.
-        capped_wait: of those who get a message, how many are at a frequency cap, so that theirs waits first.
-        capped_out: how many would get theirs too late because of a frequency cap, and so get nothing.
+        capped_wait: how many recipients are at a frequency cap, so that their message waits first.
+        capped_out: how many would get their message too late because of a frequency cap, and so get nothing.
         segments: SMS segments of all texts.
         rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
@@ -60,7 +60,7 @@ class StepPlan:
         languages: the same for the people of each language, the most spoken first.
         warnings: things about its template that are allowed but seldom intended.
         examples: one message of each channel and language, the one most people get first.
-        dates: of a step whose messages are due by dates of people, when these are.
+        dates: when the messages are due, if the step goes by dates of people.
     """
 
     position: int
@@ -93,7 +93,7 @@ class StepPlan:
 
     @property
     def exact(self) -> bool:
-        """Return whether every text was rendered."""
+        """Tell whether every text was rendered."""
         return self.rendered == self.by_channel.get("sms", 0)
 
 

@@ -51,6 +51,6 @@ class LaunchingStep:
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
-        """Make a step of its row, which has a column for each attribute; `subject` as the view's row in JSON."""
+        """Make a step from its row, which has a column for each attribute; `subject` holds the view's row in JSON."""
         columns = {field.name: row[field.name] for field in fields(cls)}
         return cls(**columns | {"subject": subject_of(row["subject"])})

@@ -21,7 +21,7 @@ from messaging.states import Reason
 SQL: Final = load_queries(__file__)
 
 MAX_LATENESS: Final = timedelta(days=7)
-"""How late a message after a date may still go, where the date came to be known after that time."""
+"""How late a message after a date may still go, if the date became known after the message was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def read_dues(
         db: a connection.
         when: of their step.
         people: their ids.
-        zone: of people whose own is unknown.
+        zone: the time zone of people whose own is unknown.
         since: the launch of the step: what would have been due before is past.
         now: the time.
     """
@@ -105,12 +105,12 @@ async def read_dues(
 
 
 async def date_attributes(db: Connection) -> frozenset[str]:
-    """Return the attributes by which messages of campaigns are due that are not over."""
+    """Return the attributes whose dates decide when messages of current campaigns are due."""
     return frozenset(row["attribute"] for row in await db.fetch(SQL["list_date_attributes"]))
 
 
 async def written_date(db: Connection, message_id: int) -> tuple[str, str] | None:
-    """Return the attribute that a message is due by, and what is written there for its person now; None for none."""
+    """Return the attribute that a message is due by, with its present text for the person; None if there is none."""
     row = await db.fetchrow(SQL["find_written_date"], message_id)
     return None if row is None or row["attribute"] is None else (row["attribute"], row["text"])
 
@@ -118,9 +118,9 @@ async def written_date(db: Connection, message_id: int) -> tuple[str, str] | Non
 def due_by(when: DatedWhen, text: str, zone: tzinfo, *, since: datetime, now: datetime) -> Due:
     """Return when a message is due by a date.
 
-    What should have gone before the present goes at once: before a date, as long as that is to come and no later
-    message before it is due as well; after a date, if that was not due before the launch, nor longer
-    ago than `MAX_LATENESS`.
+    A message that should have gone already goes at once in two cases. A message before a date does if the date is to
+    come and no later message before it is due as well. A message after a date does if it was due neither before the
+    launch nor longer ago than `MAX_LATENESS`.
 
     Args:
         when: of its step.
@@ -144,7 +144,7 @@ def due_by(when: DatedWhen, text: str, zone: tzinfo, *, since: datetime, now: da
 
 
 def _on_their_clock(written: WrittenDate, zone: tzinfo) -> datetime:
-    # by way of UTC, so that a time in an hour that clocks skip is one that their clock shows
+    # by way of UTC, so that a time in an hour that clocks skip becomes one that the clock shows
     return written.at.astimezone(UTC).astimezone(zone)
 
 

@@ -1,11 +1,11 @@
 -- name: dates
--- The dates of some people as they are written, and their time zones; nothing of those who have left.
+-- The dates of some people as they are written, and their time zones; people who have left are not included.
 select person_id, coalesce(attributes ->> $2, '') as text, time_zone
 from person
 where person_id = any ($1::bigint[]) and struck_off_at is null;
 
 -- name: find_written_date
--- The attribute by whose date a message is due, and what is written there now.
+-- The attribute by whose date a message is due, and its present text.
 select due.attribute, coalesce(p.attributes ->> due.attribute, '') as text
 from message_any m
 join step s using (step_id)

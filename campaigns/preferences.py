@@ -39,7 +39,7 @@ _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.I
 
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
-    """Contact point of a person: one address and what goes there.
+    """Contact point of a person: one address, with the messages that go there.
 
     Attributes:
         address_id: its id; 0 if it is the address of the message but no longer the person's.
@@ -71,7 +71,7 @@ class PreferenceChange:
 
     @property
     def more(self) -> bool:
-        """Return whether the new choice is more than the present one."""
+        """Tell whether the new choice is more than the present one."""
         return CHOICES.index(self.to) > CHOICES.index(self.contact_point.choice)
 
 
@@ -90,7 +90,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
 
 
 def changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
-    """List the changes that give somebody what they want; changes that are not allowed are left out.
+    """List the changes from the present choices to the wanted ones; changes that are not allowed are left out.
 
     Args:
         contact_points: the contact points as they are.
@@ -211,11 +211,11 @@ def _consents(
     at: datetime,
     message_id: int,
 ) -> list[Consent]:
-    """List the person's consents and withdrawals for marketing, by channel, where they changed."""
+    """List the person's consents and withdrawals for marketing, by channel, if they changed."""
     consents = []
     theirs = [
         contact_point for contact_point in contact_points if contact_point.address_id
-    ]  # the holder of an old phone of theirs cannot consent for them
+    ]  # the present holder of their old phone cannot consent for them
     for channel in sorted({contact_point.channel for contact_point in theirs}):
         before = any(
             contact_point.choice == "everything" for contact_point in theirs if contact_point.channel == channel

@@ -1,7 +1,7 @@
 -- name: list_contact_points
--- The addresses of a message's recipient, in the order they are tried, with the strictest suppression of each, whose
--- wish it was, and whether they have agreed to marketing. Where the message's address is no longer theirs, a stranger
--- may read it: then only that address is returned.
+-- The addresses of a message's recipient, in the order they are tried, with the strictest suppression of each, the
+-- person who wanted it, and whether the recipient has agreed to marketing. If the message's address is no longer
+-- theirs, a stranger may read it: then only that address is returned.
 with recipient as (
   select m.person_id, m.channel, m.address,
     exists (

@@ -28,7 +28,7 @@ from messaging.content.render import Renderer
 from messaging.content.templates import Template
 from messaging.states import ChannelName
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 SAMPLE_SIZE: Final = 4_000
 """Most messages rendered for the estimate."""
@@ -45,7 +45,7 @@ async def plan(
 ) -> LaunchPlan:
     """Preview a launch; changes nothing.
 
-    Later steps are previewed by what is known now: people who answer before they start will get nothing from them.
+    Later steps are previewed as things are now: people who answer before such a step starts will get nothing from it.
 
     Args:
         db: a connection.
@@ -66,7 +66,7 @@ async def plan(
 
 
 async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> list[tuple[int, str]]:
-    """List what is allowed but seldom intended in the steps still to be launched: step number and sentence.
+    """List advice about the steps still to be launched: step number and sentence.
 
     Args:
         db: a connection.
@@ -88,9 +88,9 @@ class _Tally:
     audience: int = 0
     by_channel: Counter[str] = field(default_factory=Counter)
     not_sent: Counter[str] = field(default_factory=Counter)
-    people: list[int] = field(default_factory=list)  # who get a message
+    people: list[int] = field(default_factory=list)  # people who get a message
     texts: list[int] = field(default_factory=list)  # … as a text
-    by_date: list[Decision] = field(default_factory=list)  # what was decided by a date of the person
+    by_date: list[Decision] = field(default_factory=list)  # decisions by a date of the person
 
     def add(self, decisions: Sequence[Decision]) -> None:
         self.audience += len(decisions)
@@ -178,7 +178,7 @@ async def _capped(
 
 async def _decide(db: Connection, step: WaitingStep, now: datetime) -> _Tally:
     tally = _Tally()
-    # the cursor is not 0 where a launch was interrupted: only the rest is planned
+    # the cursor is not 0 if a launch was interrupted: only the rest is planned
     async for page in decide(db, step, await step_audience(db, step), after=step.launch_cursor, written=False, now=now):
         tally.add(page)
     return tally

@@ -15,7 +15,7 @@ where p.person_id = any ($1::bigint[]) and goes.at is not null
   and not may_send_at(goes.at, p.time_zone, $4, $5, null, null, null, null);
 
 -- name: count_capped
--- Of the people a step would write to, how many would wait for a frequency cap, and how many would get nothing.
+-- How many of the people a step would write to would wait for a frequency cap, and how many would get nothing.
 select count(*) filter (where frees < $5 or $5 is null) as wait, count(*) filter (where frees >= $5) as too_late
 from (
   select cap_frees_at(person_id, $2, $3, $4, null) as frees from unnest($1::bigint[]) as recipient (person_id)

@@ -1,8 +1,8 @@
-"""Retention of messages: those of finished campaigns move to the archive, and the archive is deleted a year at a time.
+"""Retention of messages: they move to the archive after their campaign, and the archive is deleted by years.
 
-A campaign's messages may be archived when it and its steps are over and its subject closed so long ago that people's
-links no longer work; where it never closes, so long after the campaign. Results (claims, turnout, replies, opt-outs)
-and the numbers of reports stay.
+A campaign's messages may be archived when it and its steps are over, and its subject closed so long ago that people's
+links no longer work. If the subject never closes, the end of the campaign counts instead. Results (claims, turnout,
+replies, opt-outs) and the numbers of reports stay.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DueCampaign:
         campaign_id: its id.
         name: what commands call it.
         subject: what it asked about.
-        over_at: when that closed, or the campaign ended where it never closes; aware.
+        over_at: when that closed, or, if it never closes, when the campaign ended; aware.
     """
 
     campaign_id: int
@@ -91,7 +91,7 @@ async def retention_lock(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> A
         chunk_timeout: seconds to wait for another holder, who releases it after each chunk.
 
     Yields:
-        A connection of its own; None if the lock was not free in time.
+        A dedicated connection; None if the lock was not free in time.
     """
     deadline = time.monotonic() + chunk_timeout
     async with AsyncExitStack() as stack:
@@ -105,7 +105,7 @@ async def retention_lock(url: str, *, chunk_timeout: float = CHUNK_TIMEOUT) -> A
 
 
 async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[DueCampaign]:
-    """List the campaigns with messages to archive, in the order in which they were over.
+    """List the campaigns with messages to archive, in the order in which they ended.
 
     Args:
         db: a connection.
@@ -125,7 +125,7 @@ async def waiting_messages(db: Connection, due: DueCampaign) -> int:
 
 
 def last_close(now: datetime, days: int, before: datetime | None = None) -> datetime:
-    """Return the moment before which a campaign must have been over for its messages to be archived.
+    """Return the moment before which a campaign must have ended for its messages to be archived.
 
     Args:
         now: the time.
@@ -148,7 +148,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
     """Check that a campaign may be archived.
 
     Raises:
-        Conflict: it is not over, or was too recently.
+        Conflict: it is not over, or ended too recently.
         NotFound: there is no such campaign.
     """
     row = await db.fetchrow(SQL["find_state"], name)
@@ -184,7 +184,7 @@ async def archive_next(
     """Archive the next messages of a campaign, in one transaction.
 
     Args:
-        db: a connection from `alone`, without a transaction.
+        db: a connection from `retention_lock`, without a transaction.
         due: the campaign.
         page_views: the page views of its messages.
         actor: who does it, for the audit.
@@ -192,7 +192,7 @@ async def archive_next(
         limit: most messages.
 
     Returns:
-        What was moved; nothing where nothing is left, or the rest is locked by another transaction.
+        The messages moved; none if none are left, or another transaction has locked the rest.
 
     Raises:
         Conflict: the archive is being read, and a year has to be added to it.
@@ -214,11 +214,11 @@ async def archive_next(
 async def archive_due(db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime) -> bool:
     """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
-    Transactional messages are due when they were asked for as long ago.
+    Transactional messages are due when they were queued as long ago.
 
     Args:
         db: as for `archive_next`.
-        before: the time before which campaigns must have been over.
+        before: the time before which campaigns must have ended.
         page_views: the page views of messages.
         now: the time.
 
@@ -272,7 +272,7 @@ async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     """Return the contents of the archive for one year.
 
     Raises:
-        NotFound: it has nothing of that year; the error names the years it has.
+        NotFound: it has no messages of that year; the error names the years it has.
     """
     await check_year(db, year)
     rows = await db.fetch(SQL["count_year"], year)
@@ -291,7 +291,7 @@ async def drop_year(db: Connection, year: int, actor: Actor) -> None:
 
     Raises:
         NotFound: the archive does not have it.
-        Conflict: the links of some of the messages still work, or did until lately.
+        Conflict: the links of some of the messages still work, or worked until lately.
     """
     await check_year(db, year)
     try:
@@ -308,7 +308,7 @@ async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> Non
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
-        db: a connection from `alone`, without a transaction.
+        db: a connection from `retention_lock`, without a transaction.
         year: the year and its contents, as `summarise_year` returned them.
         actor: who does it, for the audit.
 

@@ -1,7 +1,7 @@
 -- name: list_due
 -- Campaigns that are over with all their steps, whose subject closed before a time, and that still have messages in the
--- outbox; messages that are queued or have no outcome yet do not count. A subject that never closes is over with its
--- campaign. The oldest first.
+-- outbox; messages that are queued or have no outcome yet do not count. For a subject that never closes, the end of the
+-- campaign counts. The oldest come first.
 select c.campaign_id, c.name, to_jsonb(subject) as subject, over_at(subject.closes_at, c.finished_at) as over_at
 from campaign c
 join subject using (subject_kind, subject_id)
@@ -19,7 +19,7 @@ where c.state in ('finished', 'cancelled') and over_at(subject.closes_at, c.fini
 order by over_at(subject.closes_at, c.finished_at), c.campaign_id;
 
 -- name: list_with_working_links
--- Campaigns whose members' links still work, or did until a day ago.
+-- Campaigns whose members' links still work, or worked until a day ago.
 select c.campaign_id
 from campaign c
 join subject using (subject_kind, subject_id)
@@ -59,8 +59,8 @@ group by c.campaign_id, c.name
 order by c.campaign_id;
 
 -- name: count_unarchived
--- Messages of steps launched in that year, and transactional ones of it, that have not been archived, and so would not be
--- deleted.
+-- Messages of steps launched in that year, and transactional messages of that year, that have not been archived, and so
+-- would not be deleted.
 select
   (select count(*) from step s join message m using (step_id) where archive_year(s) = $1)
   + (select count(*) from message m where m.step_id is null and archive_year(m.created_at) = $1);

@@ -37,7 +37,7 @@ class Pause(timedelta):
         return self
 
     def __reduce__(self) -> tuple[type[Self], tuple[int, timedelta]]:
-        """Copy it with both its parts."""
+        """Keep both parts in copies and pickles."""
         return type(self), (self.calendar_days, self.exact)
 
     def to_iso(self) -> str:

@@ -46,7 +46,7 @@ class SkippedStep:
 
 
 async def skipped_steps(db: Connection, person_id: int, *, now: datetime, zone: tzinfo) -> list[SkippedStep]:
-    """List the steps without a message for somebody, of campaigns that are not over or that wrote to them.
+    """List the steps that have no message for a person, in campaigns that are not over or have written to them.
 
     Args:
         db: a connection.
@@ -114,7 +114,7 @@ async def _to_come(
 async def _forecast(
     db: Connection, row: asyncpg.Record, step: WaitingStep, person_id: int, zone: tzinfo, now: datetime
 ) -> str:
-    """Say what a person would get from a step if it were launched now; decided as a launch decides."""
+    """Say what a person would get from a step if it were launched now, by the decisions of a launch."""
     subject = subject_of(row["subject"])
     if not await _is_among(db, subject, person_id):
         return f"They are {subject.outside_population} now."
@@ -137,6 +137,6 @@ async def _forecast(
 
 
 async def _is_among(db: Connection, subject: Subject, person_id: int) -> bool:
-    """Tell whether a person is one of those who may be asked."""
+    """Tell whether a person is among the people who may be asked."""
     everybody = await compile_audience(db, subject=subject)
     return await everybody.page(db, after=person_id - 1, limit=1) == [person_id]

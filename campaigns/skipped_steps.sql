@@ -1,5 +1,5 @@
 -- name: list_steps_without_message
--- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Other
+-- The steps that have no row for a person, in campaigns that are not over or have written to them. Other
 -- campaigns that are over are left out, because their rows may have been deleted.
 with theirs as (
   select step_id, campaign_id from messages_of($1) where step_id is not null
@@ -17,4 +17,4 @@ join subject using (subject_kind, subject_id)
 join person p on p.person_id = $1
 where (c.state in ('draft', 'running', 'paused') or c.campaign_id in (select campaign_id from theirs))
   and s.step_id not in (select step_id from theirs)
-order by c.created_at desc, s.position
+order by c.created_at desc, s.position;

@@ -30,7 +30,7 @@ class Quiet:
     Attributes:
         start: when they begin.
         end: when they end; may be after midnight.
-        channels: the channels they apply to; None for all of the step's.
+        channels: the channels they apply to; None for all channels of the step.
     """
 
     start: time
@@ -92,7 +92,7 @@ class When(SpecTable):
 
     @property
     def dated(self) -> Literal["before", "after"] | None:
-        """Return the side of a person's date on which messages are due; None if it is not by their date."""
+        """Return the side of a person's date on which messages are due; None if they do not go by dates."""
         return None if self.of is None else "after" if self.before is None else "before"
 
 
@@ -147,7 +147,7 @@ class StepSpec(SpecTable):
 
 
 class Senders(SpecTable):
-    """`[campaign.senders]`: the senders of its messages, where they differ from those in the settings."""
+    """`[campaign.senders]`: the senders of its messages, if they differ from those in the settings."""
 
     sms: str | None = None
     email: str | None = None
@@ -176,7 +176,7 @@ def _examples() -> str:
 
 
 def _read_about(value: object) -> object:
-    """Check what a campaign is about: `{kind: name}`, or a kind of which none has a name."""
+    """Check what a campaign is about: `{kind: name}`, or a kind whose subjects have no names."""
     if isinstance(value, str) and value in KINDS and not KINDS[value].is_named_in_files:
         return value
     if isinstance(value, dict) and len(value) == 1:
@@ -187,7 +187,7 @@ def _read_about(value: object) -> object:
 
 
 About = Annotated[dict[str, str] | str, BeforeValidator(_read_about)]
-"""Subject of a campaign: `{kind: name}`, or only the kind where subjects of it have no names."""
+"""Subject of a campaign: `{kind: name}`, or only the kind if its subjects have no names."""
 
 
 class CampaignSpec(SpecTable):
@@ -217,7 +217,7 @@ class CampaignSpec(SpecTable):
 
     @property
     def subject(self) -> tuple[str, str]:
-        """Return the kind and name of its subject; one without a name is known by the campaign's."""
+        """Return the kind and name of its subject; a subject without a name goes by the campaign's."""
         if isinstance(self.about, str):
             return self.about, self.name
         ((kind, name),) = self.about.items()
@@ -257,7 +257,7 @@ def load_campaign_spec(path: Path) -> CampaignSpec:
 
 
 def load_campaign_file(path: Path) -> tuple[CampaignSpec, SpecTable | None]:
-    """Read the `[campaign]` of a file and, where it has one, the table of what that is about.
+    """Read the `[campaign]` of a file and, if the file has one, the table of its subject.
 
     Raises:
         SpecError: see `load_campaign_spec`; the problems of all tables are reported together.

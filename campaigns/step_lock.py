@@ -1,4 +1,4 @@
-"""Lock of a step, held while its messages are placed or moved, and the alert that says why they cannot be."""
+"""Lock of a step, held while its messages are placed or moved; and the alert if they cannot be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def lock_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> AsyncIterator[Connection]:
-    """Hold the lock of a step, on a connection of its own; wait for it where that is asked for.
+    """Hold the lock of a step, on a dedicated connection; wait for it if the caller asks to.
 
     Raises:
         Conflict: it is held already, and this caller does not wait: the step is being launched.
@@ -37,7 +37,7 @@ async def lock_step(runtime: Runtime, step_id: int, *, wait: bool = False) -> As
 
 async def raise_step_alert(runtime: Runtime, key: str, title: str, error: MusterError) -> None:
     """Tell staff, and the log, that something cannot be done for a step; it is tried again every second."""
-    log.error("a step cannot be served", key=key, error=str(error))
+    log.error("a step cannot be launched or updated", key=key, error=str(error))
     async with runtime.pool.acquire() as db:
         await raise_alert(
             db,

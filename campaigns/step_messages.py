@@ -27,7 +27,7 @@ class PlacedStep(LaunchingStep):
         campaign: its campaign's name.
         sms_sender_id: the sender of its texts; None if it has none.
         email_sender_id: the sender of its emails; None if it has none.
-        send_after: when its first message may be sent, by its own window; None if that says nothing. Aware.
+        send_after: when its first message may be sent, by its own window; None if the window does not say. Aware.
     """
 
     campaign: str
@@ -36,13 +36,13 @@ class PlacedStep(LaunchingStep):
     send_after: datetime | None
 
     def queued(self) -> QueuedStep:
-        """Return what the outbox has to know of the step."""
+        """Return the step as the outbox needs it."""
         ids = (self.step_id, self.campaign_id, self.sms_sender_id, self.email_sender_id)
         return QueuedStep(*ids, dated=self.dated is not None)
 
 
 async def find_placed_step(db: Connection, step_id: int) -> PlacedStep:
-    """Return a step that there is."""
+    """Return an existing step."""
     row = await db.fetchrow(SQL["find_placed_step"], step_id)
     assert row is not None
     return PlacedStep.of(row)
@@ -56,7 +56,7 @@ async def used_variables(db: Connection, step: LaunchingStep) -> frozenset[str]:
 async def place_messages(
     db: Connection, step: PlacedStep, decisions: Sequence[Decision], used: frozenset[str], now: datetime
 ) -> None:
-    """Enqueue the messages decided for some people; those who have a message of this step keep it.
+    """Enqueue the messages decided for some people; people who already have a message of this step keep it.
 
     Args:
         db: in the caller's transaction.
@@ -78,7 +78,7 @@ async def recipients_query(
     *,
     dated: bool = False,
 ) -> tuple[str, tuple[Sequence[object], ...]]:
-    """Return a query for what was decided for some people, with their variables as they are, and its parameters."""
+    """Return a query for the decisions about some people, with their variables as they are now, and its parameters."""
     letters = await letters_for(db, step, decisions, now) if LETTER in used else []
     parameters = (
         [decision.person_id for decision in decisions],

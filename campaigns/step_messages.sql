@@ -1,5 +1,5 @@
 -- name: find_placed_step
--- A step, with its campaign and what that asks about.
+-- A step, with its campaign and the campaign's subject.
 select
   s.step_id, s.campaign_id, s.position, s.channels, s.purpose, s.goal_id, s.content, s.constants, s.dated, s.launched_at,
   s.launch_cursor, s.sms_sender_id, s.email_sender_id, s.send_after, c.name as campaign, c.audience, c.spec,
@@ -10,7 +10,7 @@ join subject using (subject_kind, subject_id)
 where s.step_id = $1;
 
 -- name: list_recipients
--- A page of a step, for the outbox: everybody in the audience, whatever was decided for them, with the variables the
+-- A page of a step, for the outbox: everybody in the audience, also people who get nothing, with the variables the
 -- template uses as they are now ($6 personal ones, $7 attributes; $8: letters behind digits, if any). People who have left since the page was decided are
 -- left out. Unused variables are null here, and stripped: building all of them and removing the unused took longer than
 -- everything else done for a row.

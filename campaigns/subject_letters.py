@@ -1,7 +1,7 @@
 """Letters after the digits of a text, "1A": they tell its subject from others that are open to the same phone.
 
-Most texts have none: only where somebody with that phone was asked something else, which is still open and which they
-have not answered yet.
+Most texts have none. A text has one only if somebody with that phone was asked something else that is still open and
+not answered.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SQL: Final = load_queries(__file__)
 
 
 async def letters_for(db: Connection, step: LaunchingStep, decisions: Sequence[Decision], now: datetime) -> list[str]:
-    """Return the letter of each message of a page, "" for most; an empty list where none can need one.
+    """Return the letter of each message of a page, "" for most; an empty list if none can need one.
 
     Args:
         db: a connection.

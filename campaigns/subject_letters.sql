@@ -1,6 +1,6 @@
 -- name: has_other_questions
--- Whether any other subject that takes answers has been asked about. Mostly none has, and then no phone need be
--- looked up.
+-- Whether any other subject that takes answers has been asked about. Usually none has, and then no phone need be looked
+-- up.
 select exists (
   select from campaign c
   join subject using (subject_kind, subject_id)
@@ -9,7 +9,7 @@ select exists (
 );
 
 -- name: list_waiting_phones
--- Phones with a message about another subject that still takes answers, where its person has not answered yet.
+-- Phones with a message about another subject that still takes answers, and that its person has not answered yet.
 with others as materialized (
   select st.step_id, subject.goal_id
   from campaign c

@@ -47,7 +47,7 @@ async def check_campaign(
         db: a connection.
         settings: providers and template folders.
         spec: the file.
-        subject: what it is about; its population is up to date.
+        subject: its subject, whose population is up to date.
         now: the current time.
 
     Returns:
@@ -114,8 +114,8 @@ def check_template(
         template: the template.
         kind: the class of the kind.
         known: every variable that templates may use.
-        sms_from: what texts come from; None if it has none, or nobody knows.
-        subject: the subject itself, whose answers a menu has to be; None for any of the kind.
+        sms_from: the sender of texts; None if there is none, or it is not known.
+        subject: the subject itself, which must have the menu's answers; None for any subject of the kind.
 
     Raises:
         TemplateError: it cannot be used; each problem names its line.
@@ -210,7 +210,7 @@ def _times(spec: CampaignSpec, step: StepSpec, subject: Subject, now: datetime) 
 
 
 def _two_dates(spec: CampaignSpec, subject: Subject) -> Iterator[str]:
-    """Yield that messages before different dates ask one question: its answers are about one date of each person."""
+    """Yield a problem if messages before different dates ask one question: an answer is about one date."""
     dates = list(dict.fromkeys(step.when.of for step in spec.steps if step.when.dated == "before"))
     if subject.reads_answers and len(dates) > 1:
         yield (

@@ -14,7 +14,7 @@ from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, WELL_KNOWN, SubjectVariable
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 SUBJECTS: Final[Collection[SubjectVariable]] = tuple(subject.variable for subject in KINDS.values() if subject.variable)
 """Variables of everything a campaign can be about."""

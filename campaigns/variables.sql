@@ -4,4 +4,4 @@ select variables from template_variables where person_id = $1;
 
 -- name: list_attributes
 -- All attributes ever imported: their names are variables as well.
-select name from attribute order by name
+select name from attribute order by name;

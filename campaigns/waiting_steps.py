@@ -1,18 +1,18 @@
-"""Waiting steps: those of a campaign that are still to be launched, and when each starts."""
+"""Waiting steps: the steps of a campaign that are still to be launched, and when each starts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.launching_step import LaunchingStep
 from core.db import Connection, load_queries
 from messaging.states import ChannelName
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)

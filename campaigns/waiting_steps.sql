@@ -1,5 +1,5 @@
 -- name: list_waiting_steps
--- The steps still to be launched, in order, with when the one before each was launched, if it was.
+-- The steps still to be launched, in order, each with the time when the step before it was launched, if it was.
 select
   s.step_id, s.campaign_id, s.position, s.template, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.due_at, s.after, s.dated, s.launched_at, s.launch_cursor, s.quiet_from, s.quiet_until, s.quiet_channels, s.send_before, s.frequency_caps,

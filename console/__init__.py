@@ -1,6 +1,6 @@
 """Staff console: live, read-only pages under `/console/`.
 
-`setup(app)` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. `explain` makes
+A web application needs only `setup(app)`, and the runtime at `app[core.http.web.RUNTIME]`. `explain` makes
 the page for errors under `/console/` outside the console's own handlers.
 """
 

@@ -1,4 +1,4 @@
-"""Page of one's own account: where one is signed in, second factors, grants."""
+"""Page of the reader's own account: sessions, second factors, grants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from staff.totp import has_totp
 
 
 def account_routes() -> list[web.RouteDef]:
-    """List the routes of one's own account."""
+    """List the routes of the page."""
     return [
         web.get(ACCOUNT_PATH, for_staff(get_account)),
         web.post(f"{ACCOUNT_PATH}/sessions/end", for_staff(post_end_others)),
@@ -49,7 +49,7 @@ async def get_account(request: web.Request) -> web.Response:
 
 
 async def post_end(request: web.Request) -> web.Response:
-    """End one of one's own sessions."""
+    """End one of the reader's sessions."""
     runtime, staff = request.app[RUNTIME], request[STAFF]
     try:
         session = UUID(request.match_info["session"])
@@ -61,7 +61,7 @@ async def post_end(request: web.Request) -> web.Response:
 
 
 async def post_end_others(request: web.Request) -> web.Response:
-    """End all of one's own sessions but this one."""
+    """End all of the reader's sessions except this one."""
     runtime, staff = request.app[RUNTIME], request[STAFF]
     by = staff.actor(client_network(request))
     async with runtime.pool.acquire() as db:
@@ -70,13 +70,13 @@ async def post_end_others(request: web.Request) -> web.Response:
 
 
 async def post_remove_passkey(request: web.Request) -> web.Response:
-    """Remove one of one's own passkeys, after a fresh proof."""
+    """Remove one of the reader's passkeys, after a fresh proof."""
     passkey_id = int(request.match_info["passkey_id"])
     return await _removed(request, partial(remove_passkey, passkey_id=passkey_id))
 
 
 async def post_remove_app(request: web.Request) -> web.Response:
-    """Remove one's own authenticator app, after a fresh proof."""
+    """Remove the reader's authenticator app, after a fresh proof."""
     return await _removed(request, remove_app)
 
 

@@ -32,7 +32,7 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Read every file in `static/`, once; by its plain name."""
+    """Read every file in `static/`, once; return them by their plain names."""
     assets_by_name = {}
     for path in sorted(FOLDER.iterdir()):
         body = path.read_bytes()

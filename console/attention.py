@@ -16,19 +16,19 @@ from core.address_masks import mask
 from core.audit import AuditAction, record
 from core.db import Connection, load_queries
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 MAX_SHOWN_REPLIES: Final = 12
 """Most replies on the first page."""
 MAX_NAMED: Final = 3
-"""Most people with one address who are named; of more, only how many there are."""
+"""Most people with one address who are named; if there are more, only their number is shown."""
 MAX_SHOWN_LENGTH: Final = 400
 """Most characters of a reply on the first page."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingReply:
-    """Reply that waits for a person, with no more about its writer than staff need to deal with it.
+    """Reply that waits for a person, with only those details of its writer that staff need to deal with it.
 
     Attributes:
         reply_id: its id.
@@ -36,10 +36,10 @@ class WaitingReply:
         branch: the writer's branch, or None.
         channel: `sms`, `email`, or `link` for a button on the member's page.
         address: the writer's address, masked.
-        text: what they wrote, shortened, addresses in it masked; "" for a button, and where there are no words.
+        text: what they wrote, shortened, addresses in it masked; "" for a button, and if there are no words.
         why: why it waits, a code of `open_reasons.WHY_OPEN`.
         note: what staff should know beside its text, such as that attachments were not kept.
-        answer: the label of the answer to a question that it goes with, or None.
+        answer: the label of the answer that it belongs to, or None.
         received_at: when it came in.
     """
 
@@ -75,7 +75,7 @@ async def replies(db: Connection) -> WaitingReplies:
 
 
 async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], at: datetime) -> None:
-    """Record in the audit that somebody was shown replies; nothing where there were none.
+    """Record in the audit that somebody was shown replies, if there were any.
 
     Args:
         db: a connection that may write the audit.
@@ -85,9 +85,7 @@ async def record_seen(db: Connection, actor: Actor, reply_ids: Collection[int], 
     """
     if reply_ids:
         detail = {"replies": sorted(reply_ids)}
-        await record(
-            db, actor, AuditAction.REPLIES_SEEN, "replies", detail, permission=Permission.SEE_CONTACTS, at=at
-        )  # fmt: skip
+        await record(db, actor, AuditAction.REPLIES_SEEN, "replies", detail, permission=Permission.SEE_CONTACTS, at=at)
 
 
 def _unknown(reply: ShownReply) -> str:

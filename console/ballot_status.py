@@ -17,7 +17,7 @@ from ballots.score import Score, assess_unit, score
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 DAYS_SHOWN: Final = 14
 """Days of confirmations in the chart."""
@@ -61,7 +61,7 @@ class BallotStatus:
         disaggregated: whether each constituency must reach the threshold by itself.
         kind: the kind of unit it is counted by: branch, workplace …
         score: of the whole ballot.
-        branches: those with members, furthest from the threshold first.
+        branches: branches with members, furthest from the threshold first.
         days: the last days, oldest first, without gaps; empty before the ballot opens.
         phase: `before`, `open` or `closed`.
     """
@@ -102,7 +102,7 @@ ORDERS: Final[Mapping[str, Callable[[BranchStatus], Any]]] = MappingProxyType(
         "share": lambda branch: (branch.share, branch.name.casefold()),
     }
 )
-"""Sort orders of branches, each with those first that its reader looks for. A minus in front reverses it."""
+"""Sort orders of branches; each puts first the branches that its reader looks for. A minus in front reverses it."""
 
 DEFAULT_ORDER: Final = "needed"
 

@@ -83,8 +83,8 @@ def for_staff(
 ) -> PageHandler:
     """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
-    Whoever needs a second factor and has not proven it is sent to that page first, and whoever has no grant in force
-    sees no page.
+    Staff who need a second factor and have not proven it are sent to that page first, and staff who have no grant in
+    force sees no page.
 
     Args:
         handler: the handler; it finds the person signed in at `request[STAFF]`, who they are for row-level security
@@ -149,7 +149,7 @@ def sign_in_page(
         request: the request.
         status: HTTP status.
         email: what was typed.
-        problem: why that is no mailbox; empty where nothing was typed.
+        problem: why that is no mailbox; empty if nothing was typed.
         by_text: whether a link by text was asked for.
     """
     passkeys = site(request) is not None
@@ -171,10 +171,10 @@ def device(request: web.Request) -> Device:
 
 
 def from_our_own_page(request: web.Request) -> bool:
-    """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin if a browser sends none."""
+    """Tell whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin if a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
-    try:  # not with the request's Host, which anybody chooses who points a name of their own here
+    try:  # not compared with the request's Host, because anybody can point a name of their own here
         return URL(request.headers.get("Origin", "")).origin() == URL(request.app[RUNTIME].settings.public_url).origin()
     except ValueError:
         return False

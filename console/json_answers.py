@@ -12,7 +12,7 @@ from core.http.request_bodies import plain_json, read_body
 
 
 async def read_answer(request: web.Request) -> dict[str, Any]:
-    """Read the object that a script sent; an empty one where it sent none."""
+    """Read the object that a script sent; an empty one if it sent none."""
     try:
         answer = plain_json(orjson.loads(await read_body(request)))
     except ValueError:

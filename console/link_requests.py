@@ -24,7 +24,7 @@ MAX_AT_ONCE: Final = 2
 MAX_REQUESTS: Final = 200
 """Requests that wait or are under way; more are dropped."""
 MAX_OF_A_NETWORK: Final = 50
-"""Those of one network, so that a flood from one leaves room for the others."""
+"""Most requests of one network, so that a flood from one leaves room for the others."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 class LinkRequests:
     """Makes the links that were asked for, after the answer: how long it takes must not tell whose mailbox exists.
 
-    A mailbox has one request under way at a time: who asks for it again meanwhile takes no room.
+    A mailbox has one request under way at a time, so that further requests for it take no room.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class LinkRequests:
         self._turn = asyncio.Semaphore(MAX_AT_ONCE)
 
     def add(self, runtime: Runtime, email: str, came_from: str, *, channel: ChannelName = "email") -> bool:
-        """Make a link for a mailbox, and queue its message, if it is that of somebody on the staff.
+        """Make a link for a mailbox, and queue its message, if the mailbox belongs to somebody on the staff.
 
         Args:
             runtime: has the database, the clock and the settings.
@@ -83,7 +83,7 @@ class LinkRequests:
             if is_queued:
                 await runtime.wake("deliver")
         except TooManyTries:
-            log.info("a sign-in link was asked for too often")  # those before are in their mailbox
+            log.info("a sign-in link was asked for too often")  # the earlier links are in their mailbox
         except AWAY:
             log.warning("a sign-in link could not be made: the database is away")
         except Exception:

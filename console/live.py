@@ -1,4 +1,4 @@
-"""Live updates of pages: one reader of the database for all viewers who see the same, and events to each of them."""
+"""Live updates of pages: one reader of the database for all viewers with the same scope, and events to each of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ REPLIES: Final = "replies"
 
 
 class Viewer:
-    """Viewer of one open page, with the updates still to send. A slow one gets only the latest state of each section.
+    """Viewer of one open page, with the updates still to send.
+
+    A slow viewer gets only the latest state of each section.
 
     Args:
         have: digests of the sections the page already shows.
@@ -61,7 +63,7 @@ class Viewer:
             if section.digest not in self._have:
                 self._changed[section.name] = section
         if REPLIES in self._changed:
-            # "5 minutes ago" changes the section too: whoever has been shown a reply does not see it anew
+            # "5 minutes ago" changes the section too: somebody who was shown a reply is not recorded again for it
             self._replies = page_state.replies - self._recorded
         else:
             self._recorded |= page_state.replies
@@ -145,7 +147,7 @@ class Live:
 
     @property
     def looking(self) -> bool:
-        """Whether the database is being read for any page."""
+        """Tell whether the database is being read for any page."""
         return self._looking is not None and not self._looking.done()
 
     async def close(self) -> None:
@@ -225,7 +227,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
 
 
 async def _sees_now(request: web.Request, runtime: Runtime, sight: Sight) -> Sight | None:
-    """Return what the reader of a stream sees now; None if they are signed in no more, or a second factor is due."""
+    """Return what the reader of a stream sees now; None if they are no longer signed in, or a second factor is due."""
     try:
         async with runtime.pool.acquire() as db:
             admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=False)

@@ -90,7 +90,7 @@ async def show(make: MakeView, request: web.Request) -> web.Response:
 
 
 async def _lacks_administrators(request: web.Request) -> bool:
-    """Return whether too few could help each other, to whoever can make another administrator."""
+    """Tell somebody who can make an administrator whether there are too few to help each other."""
     if not request[ACTOR].scope(Permission.GRANT).is_everywhere:
         return False
     runtime = request.app[RUNTIME]

@@ -18,7 +18,7 @@ from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, channel_counts, step_counts
 from messaging.states import STATE_GROUPS
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 _PAGES: Final[Mapping[str, str]] = {"ballot": "/console/ballots"}
 """Paths of the pages of subjects, by kind."""
@@ -55,19 +55,19 @@ class StepProgress:
         channels: in order of preference.
         counts: people by message state.
         groups: people by key of `STATE_GROUPS`.
-        reasons: people by reason, of those who got nothing, whom no message reached, or who wait.
-        remarks: people by what else is known, of those who were sent it all the same.
+        reasons: people who got nothing, were not reached, or wait, by reason.
+        remarks: people who were sent it, by a further remark about the message.
         total: people in the step's audience.
         segments: SMS segments so far.
         rate: current rate, in messages a second.
         seconds_left: until its queue is empty, at that rate; None if it is unknown.
-        due_at: when it starts, where that is set.
-        after: time after the step before, where that is set.
+        due_at: when it starts, if that is set.
+        after: time after the step before, if that is set.
         launched_at: when it was launched.
         finished_at: when it finished.
         stopped: reason why its sender was stopped; None while it is not.
         dated: whether each message is due by a date of its person.
-        next_at: when the first of those that wait is due; None if none does.
+        next_at: when the first waiting message is due; None if none waits.
         by_channel: progress by channel; only on the campaign's own page.
     """
 
@@ -107,7 +107,7 @@ class CampaignProgress:
         title: its title for people.
         state: `draft`, `running` …
         paused_reason: why it is paused.
-        subject_kind: the kind of what it asks about: `ballot` …
+        subject_kind: the kind of its subject, such as `ballot`.
         subject: its name.
         subject_title: its title.
         created_at: when it was made.
@@ -115,7 +115,7 @@ class CampaignProgress:
         finished_at: when it finished.
         steps: in order; empty if they were not counted.
         answers: what people answered, by unit; None if the page of its subject shows it, or steps were not counted.
-        answers_until: until when answers count though all is sent; None otherwise.
+        answers_until: until when answers count although everything is sent; None otherwise.
         opted_out: how many people opted out in answer to its messages; 0 if steps were not counted.
     """
 
@@ -143,7 +143,7 @@ class CampaignProgress:
 
 @dataclass(frozen=True, slots=True)
 class SetupState:
-    """Setup state of an installation; the console lists the missing steps for a newcomer."""
+    """Setup state of an installation: the console lists the missing steps for a newcomer."""
 
     has_people: bool
     has_ballot: bool

@@ -29,7 +29,7 @@ STAFF: Final = web.RequestKey("staff", Staff)
 """Person signed in: `request[STAFF]`, in every handler behind `console.guard.for_staff`."""
 
 ACTOR: Final = web.RequestKey("actor", Actor)
-"""The same as the audit and row-level security know them, with their grants: `request[ACTOR]`."""
+"""The person signed in as the audit and row-level security know them, with their grants: `request[ACTOR]`."""
 
 _WORTH_COMPRESSING: Final = 2_000
 

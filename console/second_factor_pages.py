@@ -63,7 +63,7 @@ def second_factor_routes() -> list[web.RouteDef]:
 
 
 def _proof(handler: PageHandler) -> PageHandler:
-    """Wrap a handler that is open before a second factor was proven; what needs one sends there first."""
+    """Wrap a handler that is open before a second factor was proven; pages that need one send staff there first."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
@@ -82,7 +82,7 @@ def _proof(handler: PageHandler) -> PageHandler:
 
 
 async def get_proof(request: web.Request) -> web.Response:
-    """Show where to enter a code, or lead to where there is nothing left to prove."""
+    """Show where to enter a code; if nothing is left to prove, go on to the next page."""
     staff = request[STAFF]
     if not staff.has_second_factor:
         return to(SET_UP_PATH if staff.needs_second_factor else ACCOUNT_PATH)
@@ -117,7 +117,7 @@ async def post_proof_options(request: web.Request) -> web.Response:
 
 
 async def post_proof(request: web.Request) -> web.Response:
-    """Take what a passkey has signed."""
+    """Take the answer that a passkey has signed."""
     runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
     proof = None
     if ours is not None:
@@ -180,7 +180,7 @@ async def post_new_codes(request: web.Request) -> web.Response:
     async with runtime.pool.acquire() as db:
         codes = await renew_recovery_codes(
             db, request[STAFF], settings=runtime.settings, came_from=client_network(request), now=runtime.clock()
-        )  # fmt: skip
+        )
     await runtime.wake("deliver")
     return render_page(request, "recovery_codes", codes=codes)
 
@@ -250,7 +250,7 @@ async def _app_page(request: web.Request, *, problem: str = "", status: int = 20
 
 
 async def _pending(request: web.Request) -> str | None:
-    """Return the secret that is being set up, to whoever may set one up."""
+    """Return the secret that is being set up, if the reader may set one up."""
     runtime, staff = request.app[RUNTIME], request[STAFF]
     if not may_set_up(staff, runtime.clock()):
         return None
@@ -271,6 +271,6 @@ def _then(request: web.Request) -> str:
 
 
 def _proven(request: web.Request, proof: Proof, response: web.Response) -> web.Response:
-    """Give the browser the session's new token: the one before has proven nothing."""
+    """Give the browser the session's new token: the old one carries no proof."""
     set_session(response, proof.token, request.app[RUNTIME].settings)
     return response

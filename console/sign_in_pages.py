@@ -47,7 +47,7 @@ async def get_sign_in(request: web.Request) -> web.Response:
 
 
 async def post_sign_in(request: web.Request) -> web.Response:
-    """Answer whoever asks for a link; the answer is the same for every mailbox."""
+    """Answer a request for a link; the answer is the same for every mailbox."""
     runtime = request.app[RUNTIME]
     form = await read_form(request)
     typed, by_text = form.get("email", "").strip(), form.get("by") == "text" and has_sms(runtime.settings)
@@ -110,7 +110,7 @@ async def post_options(request: web.Request) -> web.Response:
 
 
 async def post_passkey(request: web.Request) -> web.Response:
-    """Sign in by what a passkey has signed."""
+    """Sign in by the answer that a passkey has signed."""
     runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
     token = None
     if ours is not None:

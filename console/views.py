@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -24,11 +24,11 @@ from core.runtime import Runtime
 from people.scope import ScopedPools
 from people.units import unit_paths
 
-MAX_UNITS = 3
-"""Most units that a page names as those its figures are of; of more, how many there are."""
+MAX_UNITS: Final = 3
+"""Most units that a page names as the scope of its figures; if there are more, only their number is shown."""
 T = TypeVar("T")
 _Key = tuple[str, str, Sight]
-"""Kind of a page, the name of what it is about, and what its readers see."""
+"""Kind of a page, the name of its campaign or ballot, and what its readers see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class View(Protocol):
 class Figures:
     """Figures of the pages, read from the database at most once in `max_age`, however many viewers see the same.
 
-    What is read for one scope is shown to nobody of another.
+    Figures that were read for one scope are never shown to a reader of another.
 
     Args:
         runtime: has the settings and the clock.
@@ -115,7 +115,7 @@ class Figures:
         return await self._once(("ballot", name, sight), lambda db: ballot_status.ballot(db, name, now()))
 
     async def part(self, sight: Sight) -> str:
-        """Name the part of the organisation that figures are of, such as `North`; empty where they are of all of it."""
+        """Name the part of the organisation that figures are of, such as `North`; empty if they are of all of it."""
         if sight.people.is_everywhere:
             return ""
         paths = await self._once(("part", "", sight), lambda db: unit_paths(db, sight.people.unit_ids))
@@ -125,7 +125,7 @@ class Figures:
 
     async def _read_overview(self, db: Connection, sight: Sight) -> dict[str, Any]:
         shown, others = await progress.campaigns(db, self.runtime.clock())
-        # the first steps of an installation are for those who look after all of it
+        # the first steps of an installation are for staff who look after all of it
         whole = sight.people.is_everywhere
         return {
             "setup": await progress.setup_state(db) if whole else None,

@@ -31,7 +31,7 @@ class WordGroup:
 GROUPS: Final = (
     WordGroup("delivered", "Delivered", "The phone or mailbox has it."),
     WordGroup("sent", "Sent", "The provider took it; no receipt has come yet."),
-    WordGroup("unknown", "Unknown", "The line broke while sending: it is being looked into."),
+    WordGroup("unknown", "Unknown", "It was handed over, but no answer came; Muster is finding out."),
     WordGroup("failed", "Failed", "It did not arrive."),
     WordGroup("waiting", "Waiting", "Due to be sent."),
     WordGroup("left_out", "Not sent", "Nothing was or will be sent."),
@@ -54,7 +54,7 @@ CHANNELS: Final[Mapping[str, str]] = MappingProxyType({"sms": "Text", "email": "
 
 
 def in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
-    """Put a code in words; a code without any is shown readably rather than hidden."""
+    """Put a code in words; a code without words is shown in a readable form rather than hidden."""
     if not code:
         return ""
     return vocabulary.get(code) or code.replace("_", " ").capitalize()
@@ -82,7 +82,7 @@ def short_name(first: str, last: str) -> str:
 
 
 def shorten(text: str, longest: int) -> str:
-    """Shorten a text to its beginning, at a word's end where there is one."""
+    """Shorten a text to its beginning, at a word's end if there is one."""
     if len(text) <= longest:
         return text
     return (text[:longest].rsplit(None, 1)[0] or text[:longest]) + " …"

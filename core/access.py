@@ -89,13 +89,13 @@ class Scope:
     unit_ids: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        """Return whether there is any unit at all."""
+        """Tell whether there is any unit at all."""
         return self.is_everywhere or bool(self.unit_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Sight of somebody: two whose sight is the same can share what is read for them.
+    """Units in which somebody may see people, and contact details; readers with equal values can share figures.
 
     Attributes:
         people: where they see people, and what belongs to people.
@@ -115,7 +115,7 @@ class Actor:
         name: as it is shown: an account's mailbox, a key's name, what an operator calls themselves; empty for a member.
         actor_id: the account, key or person; None if there is no row of it.
         came_from: network address of a browser or program, or the system's account of an operator; empty for a member.
-        grants: of an account, those in force.
+        grants: an account's grants that are in force.
     """
 
     kind: ActorKind
@@ -129,7 +129,7 @@ class Actor:
         return {"kind": self.kind, "name": self.name, "id": self.actor_id, "came_from": self.came_from}
 
     def scope(self, permission: Permission) -> Scope:
-        """Return the units in which an account or key holds a permission; nothing for whoever has no grants."""
+        """Return the units in which an account or key holds a permission; none without grants."""
         units = {grant.unit_id for grant in self.grants if permission in grant.permissions}
         if None in units:
             return Scope(is_everywhere=True)
@@ -145,5 +145,5 @@ SYSTEM: Final = Actor(ActorKind.SYSTEM, "muster")
 
 
 def member(person_id: int | None) -> Actor:
-    """Return the actor for a person who answers, presses or writes; None if it is not known who it is."""
+    """Return the actor for a person who answers, presses or writes; None if the person is not known."""
     return Actor(ActorKind.MEMBER, "", person_id)

@@ -44,7 +44,7 @@ async def raise_alert(
     Args:
         db: in the caller's transaction.
         key: the subject, such as `sender:12`.
-        severity: `error` where something stands still, `warning` where it may soon, `notice` otherwise.
+        severity: `error` where something stands still, `warning` if it may soon, `notice` otherwise.
         title: the event, in one sentence, without phone numbers or addresses of members. Providers' words in it may
             name a sign-in link: its token is masked.
         remedy: the next step for staff.

@@ -12,7 +12,7 @@ returning alert_id;
 update alert set resolved_at = now() where key = $1 and resolved_at is null returning alert_id;
 
 -- name: resolve_quiet_alert
--- For alerts about a past event that nobody can fix: closed once it has not happened again since a time.
+-- For alerts about a past event that nobody can fix: closed if the event has not happened again since a time.
 update alert set resolved_at = now() where key = $1 and resolved_at is null and last_at < $2;
 
 -- name: list_open_alerts

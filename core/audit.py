@@ -1,9 +1,9 @@
 """Audit: who did what, when, from where and by which permission; append-only, and sealed.
 
-A row says who did what. To whom, and the particulars, stand apart in `audit_detail`, for they may be personal. The row
-has a salted digest of them: an erasure can take them out, with the salt, and the seal of the row still holds. A job of
-the workers seals what was recorded into a chain of digests. Whoever keeps its head outside (`muster audit head`) can
-prove later that nothing before it was changed, not even by the owner of the database.
+A row says who did what. The subject and the particulars are in a table of their own, `audit_detail`, because they may
+be personal. The row has a salted digest of them: an erasure can delete them with the salt, and the seal of the row
+still holds. A job of the workers seals what was recorded into a chain of digests. Somebody who keeps its head elsewhere
+(`muster audit head`) can prove later that nothing before it was changed, not even by the owner of the database.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Newest seal: whoever keeps it can check later that nothing it covers was changed.
+    """Newest seal. A copy kept elsewhere proves later that nothing it covers was changed.
 
     Attributes:
         seal_id: its number in the chain.
@@ -172,9 +172,9 @@ async def record(
         db: in the transaction that does it, so that both are committed or neither.
         actor: who.
         action: what.
-        subject: to what, such as `campaign pay-2026` or `person 17`: by number, not by name, where it is a person.
+        subject: the thing it was done to, such as `campaign pay-2026` or `person 17`: a person by number, not by name.
         detail: particulars, before and after.
-        permission: the permission that allowed it, where one was asked.
+        permission: the permission that allowed it, if one was asked.
         at: when, aware; default: the transaction's time.
     """
     await db.execute(SQL["record"], actor.to_json(), action, subject, dict(detail or {}), at, permission)
@@ -185,7 +185,8 @@ async def seal(db: Connection, *, writers_timeout: float = 1.0) -> int:
 
     Args:
         db: outside any transaction.
-        writers_timeout: seconds to wait for transactions that are just recording something; then the next run seals it.
+        writers_timeout: seconds to wait for transactions that are recording something at that moment; after that the
+            next run seals their rows.
     """
     marks = await find_high_water_mark(db, {"audit": "audit_id"}, writers_timeout=writers_timeout)
     if marks is None:

@@ -15,7 +15,7 @@ order by s.seal_id desc
 limit 1;
 
 -- name: check_seals
--- Every seal in order, and whether its digest is still that of the one before and of the rows since.
+-- Every seal in order, and whether its digest still matches the seal before it and the rows since.
 with chain as (
   select
     s.seal_id, s.last_audit_id, s.rows, s.digest,
@@ -30,8 +30,8 @@ cross join lateral audit_batch(c.after_audit_id, c.last_audit_id, c.before) as b
 order by c.seal_id;
 
 -- name: check_details
--- Rows whose particulars are no longer those of their digest, or are gone; those that an erasure took out, which its own row
--- must say; rows without a seal.
+-- Rows whose particulars do not match their digest, or are missing; rows whose particulars an erasure deleted, which
+-- the audit row of that erasure must say; rows without a seal.
 with known as (
   select a.audit_id, a.action, d.salt, d.detail, d.salt is not null and audit_digest(d.salt, d.subject, d.detail) = a.digest as holds
   from audit a

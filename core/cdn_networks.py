@@ -1,4 +1,4 @@
-"""Networks that a CDN publishes as its own: no member is in them, however wide they are."""
+"""Networks that a CDN publishes as its own: no member is in them, even in wide ones."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ _BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkey
 def without_controls(text: str) -> str:
     """Take out escape sequences and bidirectional controls; any other control character is replaced by U+FFFD.
 
-    So is what stands for bytes that were no UTF-8, and can be written nowhere. Line feeds and tabs stay; a carriage
-    return is a line feed, with the one after it.
+    So are the surrogates that stand for bytes that were not UTF-8: they cannot be encoded. Line feeds and tabs stay; a
+    carriage return, with or without a line feed after it, becomes one line feed.
     """
     if text.isprintable() or not (_DANGEROUS.search(text)):
         return text
@@ -36,7 +36,7 @@ def without_controls(text: str) -> str:
 
 
 def escape_controls(json: str) -> str:
-    """Escape the control characters that JSON leaves as they are; a program reads the same."""
+    """Escape the control characters that JSON leaves as they are; a program that reads it gets the same values."""
     if json.isprintable():
         return json
     return _DANGEROUS.sub(lambda match: f"\\u{ord(match[0]):04x}", json)

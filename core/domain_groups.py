@@ -1,4 +1,4 @@
-"""Email rates for the mailboxes of each provider, in emails a second, as MUSTER_EMAIL_DOMAIN_PACE sets them."""
+"""Email rates for each mailbox provider, in emails a second, as MUSTER_EMAIL_DOMAIN_PACE sets them."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class AddressError(InputError):
 
 
 class NotFound(MusterError):  # noqa: N818  # reads as what it is
-    """Error: there is nothing of that name."""
+    """Nothing has that name."""
 
 
 class Conflict(MusterError):  # noqa: N818
@@ -96,11 +96,11 @@ class Unavailable(MusterError):  # noqa: N818
 
 
 class DatabaseAway(Unavailable, OSError):  # noqa: N818
-    """PostgreSQL does not answer. Also an `OSError`, as which its client would have passed the error on."""
+    """PostgreSQL does not answer. It is an `OSError` as well, because that is what asyncpg would have raised."""
 
 
 def in_words(error: BaseException | str) -> str:
-    """Return the words of an error, or its kind where it has none, as with a timeout."""
+    """Return the words of an error, or the name of its class if it has none, such as a timeout."""
     if isinstance(error, str):
         return error
     if isinstance(error, TimeoutError) and not str(error):

@@ -67,8 +67,8 @@ def effective(own: Sequence[dict[str, Any]] | None, organisation: Sequence[Cap])
     """Return the caps that apply to a step.
 
     Args:
-        own: caps in its file; None if the file says nothing, an empty list where the step is exempt.
-        organisation: the settings'.
+        own: caps in the campaign file; None if the file says nothing, an empty list where the step is exempt.
+        organisation: caps in the settings.
     """
     if own is not None and not own:
         return []

@@ -27,7 +27,7 @@ _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABE
 _READ_AS: Final = str.maketrans("oil", "011")
 _TAG_LENGTH: Final = 8
 _GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{TOKEN_LENGTH}}})(?![0-9A-Za-z])")
-"""Token and what is glued to it; anything may follow it but a letter or digit, which might belong to it."""
+"""Token, and what is glued to it: not a letter or digit, which might belong to the token."""
 
 
 class Keyring:
@@ -109,8 +109,8 @@ def read_token(text: str) -> str | None:
 def find_token(text: str) -> str | None:
     """Find the token in a part of a link, whatever was glued to it; None if there is none.
 
-    A full stop, a quotation mark, a bracket or a space of the sentence around a link becomes part of it where a program
-    guesses where links end; messengers add characters that nobody sees, also between the letters.
+    Programs that guess where a link ends take the full stop, quotation mark, bracket or space after it as part of it.
+    Messengers add invisible characters, also between the letters.
 
     Args:
         text: a part of a path, with its escapes resolved once.

@@ -1,4 +1,4 @@
-"""Rate-limited log lines, which strangers could cause without end: the first at once, then one a minute, counted."""
+"""Rate limit for log lines that strangers could cause without end: one at once, then one a minute with a count."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class LogLimit:
     _levels: dict[LogKind, int] = field(default_factory=dict)
 
     def write(self, event: str, about: str = "", **detail: object) -> None:
-        """Write a warning: at once where there was none like it for a while, else with the next minute's count.
+        """Write a warning at once if there was none like it for a while; else count it in the next minute's line.
 
         Args:
             event: what happened.
-            about: the same for lines that are one kind, such as a route; few different ones.
-            detail: what the line says of the first one beside that.
+            about: what the lines of one kind share, such as a route; there must be few different values.
+            detail: what the line says besides about the first event of its kind.
         """
         self._write((event, about), logging.WARNING, detail)
 

@@ -37,5 +37,5 @@ def bare_mailbox(text: str) -> str:
 
 
 def _without_delimiters(text: str) -> str:
-    """Strip commas and semicolons around a mailbox, and the full stop of the sentence or the domain behind it."""
+    """Strip commas and semicolons around a mailbox, and the full stop of the sentence or the domain after it."""
     return text.strip().strip(",;").strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""Lifetime of members' links, and how long their messages are kept for that."""
+"""Lifetime of members' links, and how long their messages are kept because of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 LINK_LIFETIME: Final = timedelta(days=60)
-"""Time during which a link still shows a page after its subject closed, or else its campaign ended."""
+"""Time for which a link still shows a page after its subject closed, or after its campaign ended where there is no
+subject."""
 ARCHIVE_DELAY: Final = LINK_LIFETIME + timedelta(days=1)
-"""Least time after that until messages move into the archive, whose links work no more. The database, which checks
-this before it deletes a year, has the same as its function `archive_delay`."""
+"""Least time after that until messages move into the archive, where their links work no more. The database function
+`archive_delay` has the same length: it checks this before a year is deleted."""

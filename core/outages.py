@@ -27,7 +27,8 @@ PROBE_TIMEOUT: Final = 5.0
 REMIND_EVERY: Final = 60.0
 """Seconds between two log lines while a server stays away."""
 ECHO_TIME: Final = 15.0
-"""Seconds after an outage in which an error may still be part of it, such as a broken connection used only now."""
+"""Seconds after an outage in which an error may still belong to it, such as a connection that broke then and is used
+only now."""
 
 _MEANWHILE: Final[Mapping[str, str]] = {
     POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
@@ -78,7 +79,7 @@ class Outages:
     def note_outage(self, server: str, error: BaseException | str) -> None:
         """Note that a server did not answer; the first time, log it and begin to probe it.
 
-        Right after an outage it is logged only if the server does not answer a probe either.
+        Right after an outage, a new one is logged only if the server does not answer a probe either.
         """
         outage = self._open.get(server)
         if outage is not None:
@@ -143,7 +144,7 @@ class Outages:
         finally:
             if asking is not None:
                 asking.cancel()
-            self._open.pop(server, None)  # in any case: while it is in here, it is not probed again
+            self._open.pop(server, None)  # in any case: a server that is still listed here is not probed again
         self._back_at[server] = time.monotonic()
         if outage.logged:
             log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)

@@ -1,8 +1,7 @@
 """Redis address: one server (`redis://`, `rediss://`, `unix://`), or the master that sentinels name.
 
 `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0` asks the sentinels each time it connects, so that
-a failover interrupts only for as long as it takes.
-https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
+work is interrupted only while a failover lasts. https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Sentinels:
     Attributes:
         hosts: the sentinels.
         service: the sentinels' name for the servers they watch.
-        user, password: of those servers; None for none.
+        user, password: of those servers; None if they ask for none.
         tls: whether to speak TLS, to the sentinels too.
     """
 

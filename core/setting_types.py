@@ -1,4 +1,4 @@
-"""Types of settings: how a value is written in the environment, and what is wrong with it.
+"""Types of settings: the notation of each value in the environment, and the errors about it.
 
 Each name here is a type for a field of `Settings`; errors are worded for the person who wrote the value.
 """
@@ -33,7 +33,7 @@ STRONG_SECRET: Final = (32, 7)
 Of 32 random hexadecimal digits, less than seven differ once in 5,000,000,000 times: C(16, 6) * (6 / 16) ** 32.
 """
 _MIN_SURPRISES: Final = 16
-"""Characters that must not follow from the ones before …"""
+"""Fewest characters of a strong secret that do not follow from the characters before …"""
 _SURPRISES_OF_SINGLES: Final = 12
 """… and those without doubled ones (`112233`). Of 32 random characters, fewer do so less than once in 1,000,000,000."""
 _BY_CHANCE: Final = 3
@@ -60,7 +60,7 @@ Network = IPv4Network | IPv6Network
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _WIDEST: Final = {4: 1 << 17, 6: 1 << 96}
-"""Most public addresses that follow one another (a /15; IPv6: a /32), in one network or several …"""
+"""Most public addresses in an unbroken run (a /15; IPv6: a /32), in one network or several …"""
 _MAX_PUBLIC: Final = {4: 1 << 19, 6: 1 << 100}
 """… and in a whole list; wider ones that CDNs publish are not counted."""
 _EMBEDDING: Final = (_MAPPED, IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("64:ff9b::/96"))
@@ -120,7 +120,7 @@ def _network(text: str) -> Network:
 
 
 def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
-    """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
+    """Refuse networks in which clients are as well: such clients would all share one limit."""
     public = [network for network in value if not _is_inside(network) and not is_published(network)]
     for network in public:
         embedding = [special for special in _EMBEDDING if network.version == 6 and network.overlaps(special)]
@@ -139,7 +139,7 @@ def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
 
 
 def _runs(networks: Sequence[Network]) -> list[tuple[str, int]]:
-    """Join networks that overlap or follow one another: each run as its first address and how many addresses it has."""
+    """Join networks that overlap or adjoin into runs: the first address of each, and its number of addresses."""
     runs: list[tuple[Network, int, int]] = []
     for network in sorted(networks, key=lambda network: (int(network.network_address), network.prefixlen)):
         start, end = int(network.network_address), int(network.broadcast_address) + 1
@@ -237,7 +237,7 @@ def _without_usual_port(parts: SplitResult) -> str:
 
 
 def is_guessable(secret: str) -> bool:
-    """Return whether a secret is short, has few different characters, or is made of what people think of first."""
+    """Tell whether a secret is short, has few different characters, or is made of what people think of first."""
     return (
         len(secret) < STRONG_SECRET[0]
         or len(set(secret)) < STRONG_SECRET[1]
@@ -247,7 +247,7 @@ def is_guessable(secret: str) -> bool:
 
 
 def _surprises(secret: str) -> int:
-    """Count the characters of a secret that do not follow from those before; a repetition, run or word is one."""
+    """Count the characters of a secret that do not follow from earlier ones; a repetition, run or word counts once."""
     text = secret.lower()
     place = surprises = 0
     while place < len(text):
@@ -257,7 +257,7 @@ def _surprises(secret: str) -> int:
 
 
 def _repeated(text: str, place: int) -> int:
-    """Count the following characters that have stood before; three can by chance."""
+    """Count the next characters that repeat an earlier part of the text; three in a row can by chance."""
     length = 0
     while place + length < len(text) and text[place : place + length + 1] in text[: place + length]:
         length += 1
@@ -265,7 +265,7 @@ def _repeated(text: str, place: int) -> int:
 
 
 def _run(text: str, place: int) -> int:
-    """Count how far the text runs on, either way, as an alphabet, numbers, a row of keys or one character."""
+    """Count how far the text runs on, forwards or backwards: an alphabet, numbers, a row of keys, one character."""
     length = 0
     while length < len(text) - place:
         piece = text[place : place + length + 1]

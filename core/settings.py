@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
+        description="Clients of `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
     )
     secret_key: LongSecrets = Field(
         (),
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         None,
-        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): where the relay offers it, and always where there is a password.",
+        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): if the relay offers it, and always where there is a password.",
     )
     smtp_ca_file: FilePath | None = Field(
         None,
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
     email_provider: str = Field(
         "",
-        description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
+        description="The provider whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
     )
     sendgrid_webhook_key: PublicKeys = Field(
         (),
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
     )
     sms_providers: Costs = Field(
         "",
-        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first working one sends; with prices per segment, `twilio=0.0463,vonage=0.0405`, the cheapest working one. Default: those that are set up, Twilio first.",
+        description="The providers that send texts: `twilio`, `vonage`, or both with a comma. The first working one sends; with prices per segment, `twilio=0.0463,vonage=0.0405`, the cheapest working one. Default: those that are set up, Twilio first.",
     )
     sms_connections: int = Field(
         32, ge=1, le=500, description="Requests a worker has open to the SMS provider at once."
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
         "csv", description="As what: `csv`, or `parquet`, which needs `pip install 'pyarrow>=21'`."
     )
     turnout_export_token: SecretStr | None = Field(
-        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+        None, description="What the address is shown as `Authorization: Bearer …`, if it asks for that."
     )
 
     templates: TemplateFolder | None = Field(
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
     time_zone: Zone = Field(
         DEFAULT_ZONE, description="Time zone of people who have none of their own, and of times in files."
     )
-    organisation: str = Field("Your organisation", description="Who is asking, as members see it.")
+    organisation: str = Field("Your organisation", description="The organisation that asks, as members see it.")
     contact: str = Field(
         "", description="How members reach you: a phone number, address or web page for the foot of every email."
     )
@@ -269,12 +269,12 @@ class Settings(BaseSettings):
 
     @property
     def organisation_name(self) -> str:
-        """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
+        """Return the organisation's name; empty if it is not set: no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
 
     @property
     def is_https(self) -> bool:
-        """Return whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
+        """Tell whether browsers reach Muster by HTTPS, as they do everywhere but in development."""
         return self.public_url.startswith("https://")
 
     @property
@@ -303,7 +303,7 @@ class Settings(BaseSettings):
 
     @property
     def has_email(self) -> bool:
-        """Return whether emails can be sent."""
+        """Tell whether emails can be sent."""
         return self.smtp_url is not None
 
 
@@ -321,7 +321,7 @@ def read_settings(kind: type[Kind]) -> Kind:
     """Read settings from the environment.
 
     Args:
-        kind: which: `messaging.settings.load_settings` reads all, those that providers bring too.
+        kind: the class to read: `messaging.settings.load_settings` reads every setting, those of providers too.
 
     Raises:
         SettingsError: a value cannot be right; the message has a line for each such setting.

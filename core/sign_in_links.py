@@ -1,6 +1,6 @@
-"""Masks the sign-in links of staff in text that came from outside: such a secret must not lie where others read.
+"""Sign-in links of staff in text that came from outside: masked, because others read that text.
 
-A phone quotes a text, a mailbox sends a mail back, a relay names a link that it disliked, each in its own notation.
+A phone quotes a text, a mailbox returns a mail, a relay names a link that it refused, each in its own notation.
 
 - A link is found by its path, whatever follows.
 - A token without its link is found where it is whole and looks made at random.
@@ -23,9 +23,9 @@ from typing import Any, Final
 import orjson
 
 MASK: Final = "••••••"
-"""Stands for a secret, wherever the contents of a message are shown or stored in clear."""
+"""Text in place of a secret, wherever the contents of a message are shown or stored in clear."""
 RAW_MASK: Final = "******"
-"""The same in mails as they came, which may be in any encoding."""
+"""The same in raw mails, which may be in any encoding."""
 MIN_PIECE_LENGTH: Final = 20
 """Characters of a token that are recognised without the others; fewer are too few to guess the rest by."""
 TOKEN_LENGTH: Final = 43
@@ -34,7 +34,7 @@ _MIN_CUT_LENGTH: Final = 12
 """Least characters behind the path of a link that are taken for a token, or for the beginning of one."""
 _DIGEST_LENGTH: Final = 12
 _MIN_BLOCK_LENGTH: Final = 60
-"""Least characters of a block of base64: shorter than the link with its token in it."""
+"""Least characters of a block of base64; a link with its token is longer."""
 _MAX_BLOCK_SIZE: Final = 4 * 1024 * 1024
 """Characters of a base64 block that is decoded."""
 
@@ -61,17 +61,17 @@ _READINGS: Final = (
     (re.compile(_UNITS + _QUOTED), "="),
     (re.compile(_UNITS + _QUOTED + _TAGS), "<"),
 )
-"""How a text may be written, and the sign without which a way is no other than the one before."""
+"""Encodings to try, each with a character that a text must contain for the encoding to differ from the one before."""
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/]{2,}={0,2})*")
 
 
 def pieces_of(secret: str) -> set[bytes]:
-    """Return digests of the pieces of a token, or of a link with one, without regard to case."""
+    """Return digests of the pieces of a token, or of a link with a token, without regard to case."""
     return {piece for run in _WORD.findall(secret) for _, piece in _pieces(run)}
 
 
 def might_hold(text: str) -> bool:
-    """Return whether it is worth while to look for tokens, in a text or in JSON; quick, as much comes in."""
+    """Tell whether a text, or JSON, may hold tokens; quick, because it is asked of everything that comes in."""
     if len(text) < _MIN_CUT_LENGTH:
         return False
     if not text.isascii():
@@ -94,7 +94,7 @@ def mask_credentials(text: str, known: Collection[bytes] = (), recognised: set[b
     Args:
         text: any text.
         known: digests of pieces of tokens, as `pieces_of` returns them.
-        recognised: gets those of the digests whose pieces stand in the text.
+        recognised: is filled with the digests whose pieces stand in the text.
     """
     return _without(text, _spans(text, known, recognised, bare=True), MASK) if len(text) >= _MIN_CUT_LENGTH else text
 
@@ -115,7 +115,7 @@ def mask_document(value: Any, known: Collection[bytes] = (), recognised: set[byt
 
 
 def mask_raw(raw: bytes, known: Collection[bytes] = (), recognised: set[bytes] | None = None) -> bytes:
-    """Mask links and tokens in a mail as it came, or in any other bytes; what is in base64 is decoded for it."""
+    """Mask links and tokens in a raw mail or any other bytes; base64 is decoded to look into it."""
     text, parts, upto = raw.decode("latin-1"), list[str](), 0
     for block in _BASE64.finditer(text):
         if len(block[0]) >= _MIN_BLOCK_LENGTH:
@@ -132,7 +132,7 @@ def _masked_text(text: str, known: Collection[bytes], recognised: set[bytes] | N
 
 
 def _masked_block(block: str, known: Collection[bytes], recognised: set[bytes] | None) -> str:
-    """Return a block of base64 with what is masked in it; as it was, where there is nothing, or nothing readable."""
+    """Return a block of base64 with its links and tokens masked; unchanged if it has none, or cannot be decoded."""
     if len(block) > _MAX_BLOCK_SIZE:
         return block
     try:
@@ -172,7 +172,7 @@ def _without(text: str, spans: Iterable[tuple[int, int]], mask: str) -> str:
 
 
 def _readings(text: str) -> Iterator[tuple[str, list[int], list[tuple[int, int]]]]:
-    """Yield a text decoded in each way, where its pieces stand in that, and which part of the text each comes from."""
+    """Yield a text decoded in each encoding, with where its parts begin there, and where they stand in the text."""
     if not _ENCODED.search(text):
         yield text, [0], [(0, len(text))]
         return
@@ -199,17 +199,17 @@ def _readings(text: str) -> Iterator[tuple[str, list[int], list[tuple[int, int]]
 
 
 def _origin(place: int, starts: list[int], places: list[tuple[int, int]], *, end: bool = False) -> int:
-    """Return where a character of a reading stands in the text; at its end, where the next one begins."""
+    """Return where a character of a decoded text stands in the original; for an end, where the next one begins."""
     piece = bisect_right(starts, place) - 1
     first, last = places[piece]
     length = (starts[piece + 1] if piece + 1 < len(starts) else starts[piece] + last - first) - starts[piece]
-    if length != last - first:  # an encoded sign is taken whole
+    if length != last - first:  # an encoded character is taken whole
         return last if end else first
     return first + place - starts[piece] + end
 
 
 def _decoded(unit: str) -> str:
-    """Return what an encoded sign stands for; "" for one that is not seen."""
+    """Return what an encoded character stands for; "" for an invisible one."""
     match unit[0]:
         case "%" | "=":
             return "" if unit[-1] in "\r\n" else chr(int(unit[-2:], 16))
@@ -241,7 +241,7 @@ def _places(
 
 
 def _end_of_token(plain: str, first: int, last: int) -> int:
-    """Return the end of the token that begins somewhere: the words of the next line are none of it."""
+    """Return the end of the token that begins at a place; words of the next line are not part of it."""
     size = 0
     for word in _WORD.finditer(plain, first, last):
         size += len(word[0])
@@ -269,10 +269,10 @@ def _pieces(letters: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_mixed(word: str) -> bool:
-    """Return whether a word looks made at random, as ids of digits and one case of letters do not."""
+    """Tell whether a word looks random: ids of digits and letters of one case do not."""
     return sum(map(str.isupper, word)) >= 3 and sum(map(str.islower, word)) >= 3
 
 
 def _is_folded(word: str) -> bool:
-    """Return whether a word may be a part of one that was made at random, in small letters; hexadecimal ids are not."""
+    """Tell whether a word may be a part of a random token that was put into lower case; hexadecimal ids are not."""
     return any(map(str.isdigit, word)) and sum("f" < sign <= "z" for sign in word.lower()) >= 3

@@ -14,8 +14,8 @@ _INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<wor
 
 _MAX_GUESSES: Final = 3
 _MIN_BEGINNING_LENGTH: Final = 3
-"""Letters that a close name has in common at its beginning: `closing` is a slip of `closes`, though `last_posting` has
-more letters in common with it."""
+"""Fewest first letters that a close name shares: `closing` is a slip for `closes`, although `last_posting` has more
+letters in common with it."""
 _PLAIN: Final = {
     "missing": "is missing",
     "string_pattern_mismatch": "may hold only letters, digits and . _ -, like pay-2026",

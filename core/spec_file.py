@@ -28,14 +28,14 @@ def read_moment(value: object) -> date:
     """Read a moment as a file or a command gives it: a date, a local time, or a time with an offset.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no date or time.
     """
     if isinstance(value, str):
         try:
             return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
         except ValueError:
             pass
-    if isinstance(value, date):  # a datetime is one as well
+    if isinstance(value, date):  # a datetime is a date as well
         return value
     raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
 
@@ -115,7 +115,7 @@ def read_document(path: Path, keys: Mapping[str, Collection[str]]) -> dict[str, 
 
 
 def _controls(value: object, key: str) -> Iterator[tuple[str, str]]:
-    """Yield the texts below a key with control characters, which no database, phone or terminal should get."""
+    """Yield the texts below a key that have control characters, which no database, phone or terminal should get."""
     match value:
         case str():
             controls = (sign for sign in value if sign not in "\t\n\r" and unicodedata.category(sign) == "Cc")

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 
 MORNING_HOUR: Final = 9
-"""Hour of a date that names none, or midnight on the reader's clock, as systems write a date that has no time."""
-# offsets from UTC that places have: from Baker Island's to Kiribati's
+"""Hour of a date without a time. Midnight on the reader's clock counts as no time, because systems write dates without
+a time in that way."""
+# offsets from UTC that exist: from Baker Island's to Kiribati's
 _ZONES_BEHIND: Final = timedelta(hours=12)
 _ZONES_AHEAD: Final = timedelta(hours=14)
 _ZONES_APART: Final = timedelta(minutes=15)
@@ -43,8 +44,8 @@ class WrittenDate:
     """Date that was read.
 
     Attributes:
-        at: aware; at `MORNING_HOUR` where no time was written.
-        timed: whether a time was written; midnight on the reader's clock is none, in whatever zone it is written.
+        at: aware; at `MORNING_HOUR` if no time was written.
+        timed: whether a time was written; midnight on the reader's clock is no time, in whatever zone it is written.
     """
 
     at: datetime
@@ -62,7 +63,7 @@ def read_written_date(text: str, zone: tzinfo) -> WrittenDate | None:
 
     Args:
         text: as it is written.
-        zone: of a time that names none, and in which midnight is no time.
+        zone: the zone of a time that names none; midnight in it counts as no time.
     """
     match = _WRITTEN.fullmatch(text.strip().lower())
     if match is None:
@@ -107,7 +108,7 @@ def _offset(zone: str | None) -> tzinfo | None:
     """Return the zone that a time names; None if it names none.
 
     Raises:
-        ValueError: no place has it.
+        ValueError: no place has that offset.
     """
     if zone is None:
         return None

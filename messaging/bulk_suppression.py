@@ -1,4 +1,4 @@
-"""Suppress many addresses or people at once: those on a list, or members who have left."""
+"""Suppress many addresses or people at once: a list, or members who have left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Suppressed:
 
     Attributes:
         added: new suppressions.
-        lifted_since: entries that were ignored, for their owner has asked for messages again since.
+        lifted_since: entries that were ignored, because their owner has asked for messages again since.
         by_reason: new suppressions by reason.
         withdrawn: queued messages that were withdrawn.
     """

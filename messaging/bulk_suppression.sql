@@ -1,8 +1,8 @@
 -- name: suppress
--- Adds the ledger's events and the suppressions, for those that do not exist yet. A person who asked for messages again
+-- Adds the suppressions that do not exist yet, with the ledger's events. A person who asked for messages again
 -- after the date in the list stays unsuppressed. If somebody who has left, or was erased and came back, now opts out,
--- the opt-out replaces the former reason, so that it stays in force when that is lifted; of several reasons in one list
--- the opt-out counts, too.
+-- the opt-out replaces the former reason, so that it stays in force when the former reason is lifted. If one list gives
+-- several reasons, the opt-out counts, too.
 with entry as (
   select distinct on (channel, address, purpose) *
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
@@ -53,7 +53,7 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: withdraw_people
--- The same for people who are suppressed whatever the address.
+-- The same for people who are suppressed at every address.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = e.reason, changed_at = now()

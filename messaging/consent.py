@@ -30,7 +30,7 @@ class Consent:
         purpose: `service` or `marketing`.
         action: `give` or `withdraw`.
         source: where they gave or withdrew it.
-        wording: the text they agreed to, word for word; may be empty where it is not known any more.
+        wording: the text they agreed to, word for word; empty if it is not known any more.
         at: when they gave or withdrew it; aware.
         recorder: the person or program that recorded it.
         message_id: the message whose link they followed; None if it came another way.
@@ -55,7 +55,7 @@ async def record_consents(db: Connection, consents: Sequence[Consent]) -> int:
         consents: any number.
 
     Returns:
-        How many were new.
+        How many entries were new.
     """
     columns = [[getattr(consent, column.name) for consent in consents] for column in fields(Consent)]
     new_count: int = await db.fetchval(SQL["record_consents"], *columns, timeout=STATEMENT_TIMEOUT)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def is_erased(message_id: int, address: str | None) -> bool:
-    """Return whether the address of a message is the placeholder of an erased one."""
+    """Tell whether the address of a message is the placeholder of an erased one."""
     return address == f"erased-{message_id}"

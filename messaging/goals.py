@@ -11,7 +11,7 @@ SQL: Final = load_queries(__file__)
 
 
 async def create_goal(db: Connection, name: str) -> int:
-    """Add a goal for steps; returns its id."""
+    """Add a goal for steps; return its id."""
     goal_id: int = await db.fetchval(SQL["create_goal"], name)
     return goal_id
 
@@ -27,21 +27,21 @@ async def meet_goal(db: Connection, goal_id: int, person_id: int, *, reason: str
         source: where the answer came from: `link`, `sms_reply`, `rep` …
 
     Returns:
-        How many queued messages were withdrawn. Meeting a goal twice withdraws what was queued since.
+        How many queued messages were withdrawn. Meeting a goal twice withdraws messages queued since.
     """
     withdrawn: int = await db.fetchval(SQL["meet_goal"], goal_id, person_id, reason, source)
     return withdrawn
 
 
 async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
-    """Reopen a goal for a person who took the answer back: later messages may ask again. Returns whether it was met."""
+    """Reopen a goal for a person who took the answer back; return whether it was met. Later messages may ask again."""
     return await db.fetchval(SQL["reopen_goal"], goal_id, person_id) is not None
 
 
 async def meet_goal_for_many(
     db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
 ) -> int:
-    """Record that many people have met a goal; see `meet`."""
+    """Record that many people have met a goal; see `meet_goal`."""
     withdrawn: int = await db.fetchval(SQL["meet_goal_of_many"], goal_id, people, reason, source)
     return withdrawn
 

@@ -3,8 +3,8 @@
 insert into goal (name) values ($1) returning goal_id;
 
 -- name: meet_goal
--- Records that the goal is met and withdraws the queued messages for it, in one statement: at no moment in between
--- could a message be claimed. Messages claimed but not yet on the wire are stopped by the last eligibility check.
+-- Records that the goal is met and withdraws the queued messages for it, in one statement, so that no message can be
+-- claimed in between. Messages claimed but not yet on the wire are stopped by the last eligibility check.
 with met as (
   insert into goal_met (goal_id, person_id) values ($1, $2) on conflict do nothing
 ), withdrawn as (
@@ -20,8 +20,8 @@ with met as (
 select count(*) from withdrawn;
 
 -- name: reopen_goal
--- Notes that the goal is open again, as the answer was taken back. Withdrawn messages stay withdrawn; later steps ask
--- again.
+-- Records that the goal is open again, because the answer was taken back. Withdrawn messages stay withdrawn; later
+-- steps ask again.
 delete from goal_met where goal_id = $1 and person_id = $2 returning person_id;
 
 
@@ -43,4 +43,4 @@ select count(*) from withdrawn;
 
 -- name: reopen_goal_of_many
 -- The same for many people at once.
-delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[])
+delete from goal_met where goal_id = $1 and person_id = any ($2::bigint[]);

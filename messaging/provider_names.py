@@ -1,6 +1,6 @@
-"""Names of the providers of texts and of email, found by their files; none of these is imported.
+"""Names of the SMS and email providers, found by their files, which are not imported.
 
-A provider of texts is a folder in `messaging/channels/` with a module `provider`, one of email a module in
+An SMS provider is a folder in `messaging/channels/` with a module `provider`; an email provider is a module in
 `messaging/channels/smtp/relays/`. The names are also the sources under which their receipts, and opt-outs that they
 report, are recorded.
 """

@@ -1,4 +1,4 @@
-"""Settings with those that providers bring: `core.settings.Settings` and each provider's own model in one class."""
+"""Settings of Muster and of the providers: `core.settings.Settings` and each provider's own model in one class."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ undelivered │ failed │ bounced ──temporary reason, or its sender is resu
 ```
 
 Receipts are *ranked*: one changes a message only to a state of higher rank, so any order, repetition or delay of the
-same receipts ends in the same state. A receipt (it left, it arrived) outranks what we only assumed, so a message taken
-for withdrawn or failed changes on proof that an earlier try went out after all.
+same receipts ends in the same state. A receipt (it left, it arrived) outranks what we only assumed, so a message that
+counts as withdrawn or failed changes on proof that an earlier try went out after all.
 
-A message that is tried again keeps the provider's ids of its earlier tries. Their receipts change nothing any more,
-with one exception: proof that one of them was delivered, which ends the message and withdraws the next try.
+A message that is tried again keeps the provider's ids of its earlier tries. Receipts for these change nothing any more,
+with one exception: proof that such a try was delivered ends the message and withdraws the next try.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MessagePurpose = Literal["service", "marketing"]
 
 
 class State(StrEnum):
-    """State of a message; the values are those of the database's `message_state`."""
+    """State of a message; the values are the same as in the database's `message_state`."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -61,7 +61,7 @@ STATE_GROUPS: Final[Mapping[str, tuple[State, ...]]] = MappingProxyType(
         "left_out": (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED),
     }
 )
-"""States by what staff want to know of a message, in the order that pages show them; each state is in one group."""
+"""Groups of states as staff think of them, in the order that pages show them; each state is in one group."""
 
 WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 """States of messages that we withdrew before they left."""
@@ -143,7 +143,7 @@ class Reason(StrEnum):
     SHARED_ADDRESS = "shared_address"
     LANDLINE = "landline"
     NO_CONSENT = "no_consent"
-    # … or later: of a message that is due by a date of its person
+    # … … or later, if the message is due by a date of its person
     NO_DATE = "no_date"
     UNREADABLE_DATE = "unreadable_date"
     PAST_DATE = "past_date"
@@ -299,7 +299,7 @@ MENDABLE: Final = frozenset({Reason.SENDER_REFUSED, Reason.ACCOUNT_REFUSED})
 
 
 def sentence(reason: str | None) -> str:
-    """Return the sentence for a reason, or the word itself where it is not one of ours (a provider's code)."""
+    """Return the sentence for a reason, or the word itself if it is not one of ours (a provider's code)."""
     try:
         return SENTENCES[Reason(reason or "")]
     except ValueError:

@@ -22,7 +22,7 @@ Medium = Literal["sms", "email", "person"]
 SuppressedPurpose = Literal["all", "marketing"]
 
 BY_TEXT: Final = ("sms_reply", *SMS_PROVIDERS)
-"""Sources of an opt-out that the network may have acted on, too: only a text of START lifts it."""
+"""Sources of opt-outs that the network may have acted on as well: only a text of START lifts these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ async def suppress(
         db: in the caller's transaction.
         channel: `sms`, `email`, or `person` to stop every channel.
         address: normalised; for `person` the person's id as text.
-        purpose: `all`, or `marketing` where service messages may still go.
+        purpose: `all`, or `marketing` if service messages may still go.
         reason: a value of `Reason`.
         source: where it comes from: `link`, `sms_reply`, `twilio`, `smtp`, `staff` …
         message_id: the message it is an answer to. If its person was erased, the address the message went to is
             suppressed.
 
     Returns:
-        Whether it is new; False if it existed already (then only newly queued messages are withdrawn), and where the
+        Whether it is new. False if it existed already (then only newly queued messages are withdrawn), or if the
         address of the message is not known any more.
     """
     known = await find_kept_address(db, channel, address, message_id)
@@ -106,10 +106,10 @@ async def lift(
         address: normalised; for `person` the person's id as text.
         reason: why it is lifted, `opted_in` …
         source: where the request comes from.
-        of: the reason of the suppressions to lift; members lift only their own opt-outs, staff any other.
+        of: the reason of the suppressions to lift; members lift only their own opt-outs, staff others too.
 
     Returns:
-        The ids of its events in the ledger; none where there was nothing to lift.
+        The ids of its events in the ledger; none if there was nothing to lift.
     """
     return [row["event_id"] for row in await db.fetch(SQL["lift"], channel, address, reason, source, of)]
 

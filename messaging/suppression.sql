@@ -1,9 +1,9 @@
 -- name: suppress
--- Adds the ledger's event and the suppression in one statement; returns a row where it is new. The lock on the row
--- orders two at once; an address that is suppressed already keeps its first reason, and gets no second event. But if
--- somebody who has left, or was erased and came back, now opts out, the opt-out replaces the former reason, so that it
--- stays in force when that is lifted. A late report about a message whose person was erased has an address only if
--- other people share it; the ledger does not name the message then.
+-- Adds the ledger's event and the suppression in one statement; returns a row if it is new. The lock on the row orders
+-- two transactions that do so at once; an address that is suppressed already keeps its first reason, and gets no second
+-- event. But if somebody who has left, or was erased and came back, now opts out, the opt-out replaces the former
+-- reason, so that it stays in force when the former reason is lifted. A late report about a message whose person was
+-- erased has an address only if other people share it; the ledger does not name the message then.
 with fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select
@@ -28,7 +28,7 @@ on conflict (channel, address, purpose) do update
 returning event_id;
 
 -- name: find_kept_address
--- The address of a message whose person was erased: kept as long as other people have it.
+-- The address of a message whose person was erased, which is kept while other people have it.
 select address from erased_place where message_id = $1 and channel = $2;
 
 -- name: restate
@@ -62,7 +62,7 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $5, $4 from withdrawn;
 
 -- name: withdraw_person
--- The same for a person who is suppressed whatever the address.
+-- The same for a person who is suppressed at every address.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = $3, changed_at = now()
@@ -74,7 +74,7 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $4, $3 from withdrawn;
 
 -- name: withdraw_transactional
--- The same for transactional messages to the address, or to the person where the channel says so.
+-- The same for transactional messages to the address, or to the person if the channel is `person`.
 with theirs as materialized (
   select message_id from message where step_id is null and channel = $1 and address = $2 and state::text = 'queued'
   union all

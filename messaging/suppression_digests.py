@@ -1,9 +1,9 @@
 """Keep suppressions of erased people as keyed digests, looked up when an address is imported, never at claim time.
 
 A digest is HMAC-SHA256 of the address under a key derived from `MUSTER_SECRET_KEY`: phone numbers are few enough to try
-them all against a plain hash. It is kept with the fingerprint of its secret. While a secret is being rotated the former
-one stays in the list, and digests made with it are found; they cannot be made anew, for the addresses are gone. So a
-former secret stays in the list for as long as digests of it are kept, and an import refuses to run without it.
+them all against a plain hash. It is kept with the fingerprint of its secret. While a secret is being rotated, the
+former secret stays in the list, and digests made with it are found. They cannot be made anew, because the addresses are
+gone. So a former secret has to stay in the list while its digests are kept, and an import refuses to run without it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ NO_KEYS: Final = DigestKeys(())
 
 
 async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[ErasedSuppression]) -> None:
-    """Keep suppressions as digests; a digest kept already keeps its reason, unless that is only `erased`.
+    """Keep suppressions as digests; a digest that exists already keeps its reason, unless that is only `erased`.
 
     Args:
         db: in the caller's transaction.
@@ -134,7 +134,7 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
 async def keep_new_suppressions(
     db: Connection, keys: DigestKeys, suppressions: Sequence[ErasedSuppression]
 ) -> tuple[set[str], list[ErasedSuppression]]:
-    """Keep new suppressions of erased people; they outrank the reason `erased`, and stay when that is lifted.
+    """Keep new suppressions of erased people; they replace the reason `erased`, and stay when that would be lifted.
 
     Args:
         db: in the caller's transaction.
@@ -154,7 +154,7 @@ async def keep_new_suppressions(
         for_all = {(*place, "all"), (*place, suppression.purpose)}
         if place in erased and suppression.reason != Reason.ERASED and not for_all & (in_force | fresh.keys()):
             fresh[*place, suppression.purpose] = suppression
-    # made with a former secret, the weaker one would stand beside the new one
+    # if made with a former secret, the weaker suppression would stand beside the new one
     weaker = [
         entry
         for entry in kept
@@ -168,7 +168,7 @@ async def keep_new_suppressions(
 
 
 async def has_digests(db: Connection, keys: DigestKeys) -> bool:
-    """Return whether any digests are kept, so that imported entries have to be looked up.
+    """Tell whether any digests are kept, so that imported entries have to be looked up.
 
     Raises:
         SettingsError: a digest's secret is not in the list any more, so that it would not be found.

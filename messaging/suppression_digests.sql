@@ -1,6 +1,6 @@
 -- name: keep_digests
 -- Stores digests, one for each purpose; the first reason is kept, but `erased` gives way to an opt-out and the like.
--- The time is the latest one: by it the database knows that what it is to erase from the ledger is kept here.
+-- The time is the latest one: it shows the database that the suppressions it is to erase from the ledger are kept here.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
 select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
 on conflict (digest, purpose) do update
@@ -18,7 +18,8 @@ select count(*) from suppression_digest where key <> all ($1::text[]);
 select exists (select from suppression_digest);
 
 -- name: list_digests
--- All digests, as many as people who were erased and have not come back: they are compared with the imported entries.
+-- All digests, to compare them with the imported entries; they are as many as people who were erased and have not come
+-- back.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
 -- name: drop_digests

@@ -1,4 +1,4 @@
-"""Words that Muster itself writes as the source of a suppression; whatever else stands there came from a list."""
+"""Words that Muster itself writes as the source of a suppression; any other source came from a list."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ OWN_SOURCES: Final = frozenset(
     | {"before erasure"}
     | {*SMS_PROVIDERS, *EMAIL_PROVIDERS}
 )
-"""They name nobody, so they stay when a person is erased. A new provider is among them because its files are there."""
+"""They name nobody, so they stay when a person is erased. The names of providers come from `provider_names`."""

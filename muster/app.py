@@ -157,7 +157,7 @@ def _answer_error(request: web.Request, error: MusterError) -> web.Response:
 
 
 def _answer_away(request: web.Request, server: str, error: Exception) -> web.Response:
-    """Answer 503 when a server of ours is away; the log says which one."""
+    """Answer 503 when a server that Muster needs is away; the log says which one."""
     request.app[RUNTIME].outages.note_outage(server, error)
     return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
 
@@ -187,7 +187,7 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
 
 
 def _is_program(request: web.Request) -> bool:
-    """Whether the client is a program: by the path, or because no header says that a person reads the response."""
+    """Tell whether the client is a program: by the path, or because no header says that a person reads the response."""
     if request.path.startswith(FOR_PROGRAMS):
         return True
     agent = webhooks.classify(request.headers.get("User-Agent", ""))

@@ -18,7 +18,7 @@ WRITE_TIMEOUT: Final = 60.0
 RESERVED_FILES: Final = 200
 """Open files kept for the database, Redis, outbound requests and files being read."""
 MIN_CONNECTIONS: Final = 64
-"""Connections that are accepted even where the system allows hardly any open files."""
+"""Connections that are accepted even if the system allows hardly any open files."""
 MAX_FILES: Final = 65_536
 """Most open files that a process asks for; some systems would allow a thousand million."""
 

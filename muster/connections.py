@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from muster.http_connection import Connection
 
 _CROWDED_SHARE: Final = 0.5
-"""Share of the limit from which on clients that send no headers are worth a line in the log."""
+"""Share of the limit above which clients that send no headers are logged."""
 CHECKS_PER_TIMEOUT: Final = 12
 """Checks, within `Limits.write_timeout`, of which responses are being read."""
 
@@ -138,7 +138,7 @@ class Connections:
             self._look_later()
 
     def note_unreadable(self, error: BaseException | None) -> None:
-        """Count a request that cannot be read; its text is not logged, for it may hold a link, a key or a cookie."""
+        """Count a request that cannot be read; its text is not logged: it may hold a link, a key or a cookie."""
         self.count("malformed")
         self.log_limit.write("a malformed request was refused", kind=type(error).__name__)
 

@@ -1,11 +1,11 @@
-"""Erasure of a person: their record, the messages to them, what came in from them, and webhook events about them.
+"""Erasure of a person: their record, messages to them, inbound items from them, and webhook events about them.
 
 The slow part (searching everything that came in) comes first and holds no locks. Then one short transaction does
 everything: it never waits for a lock while it holds another, and starts again where one is taken. Unprocessed inbound
 rows from them or about their messages are processed before, in transactions of their own: one may be the opt-out of
 somebody who shares their mailbox, or their own, which outlasts them. A message in flight at that moment leaves nothing
 behind either: its provider's answer is erased once it has settled. Receipts that come later are emptied as they are
-processed, and once an hour (`erase_late`) what an older worker or a slow answer has left.
+processed, and once an hour `erase_late` erases what an older worker or a slow answer has left.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from webhooks.inbound_log.inbound_log import find_waiting
 from webhooks.late_arrivals import erased_messages, forget_late, note_erased
 
 MAX_TRIES: Final = 100
-"""Most attempts at the transaction where locks are taken by others."""
+"""Most attempts at the transaction while others hold locks."""
 MAX_PAUSE: Final = 0.3
 """Most seconds between two attempts; the first ones follow sooner."""
 PAGE_SIZE: Final = 500
@@ -62,7 +62,7 @@ T = TypeVar("T")
 
 
 class Unread(Exception):  # noqa: N818  # no error: the rows are read, and the erasure starts again
-    """Something came in from them that has not been processed."""
+    """An inbound item from them has not been processed."""
 
     def __init__(self, inbound_ids: Sequence[int]) -> None:
         super().__init__(inbound_ids)
@@ -133,7 +133,7 @@ async def erase(
         runtime: has the database.
         traces_found: as `look_for` found it; what has come since is erased, too.
         actor: who does it, for the audit.
-        may_return: if a member file brings them back they may be written to, except where they had opted out.
+        may_return: if a member file brings them back they may be written to, except if they had opted out.
 
     Returns:
         The counts by kind, and how many queued messages were withdrawn.

@@ -54,7 +54,7 @@ class Framing:
         self._end = (self._end + data)[-2:]
 
     def _goes_on(self, data: bytes, body: int, *, headers: bool) -> bool:
-        """Whether `data`, of which `body` bytes are a request's body, goes on after the end of that request."""
+        """Tell whether `data`, of which `body` bytes are a request's body, goes on after the end of that request."""
         if self._chunked or headers:
             data = self._end + data
         if not self._chunked:

@@ -99,7 +99,7 @@ class Connection(web.RequestHandler):
         return now - self.progress_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept a client, or end the connection where there are too many."""
+        """Accept a client, or end the connection if there are too many."""
         peer = transport.get_extra_info("peername")
         if not self._connections.enter(self, str(peer[0]) if isinstance(peer, tuple) else ""):
             self._manager = None  # aiohttp does not know of it: nothing to undo when it is lost
@@ -204,7 +204,7 @@ class Connection(web.RequestHandler):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is being answered: none came, or its headers are incomplete."""
+        """Tell whether no request is being answered: none came, or its headers are incomplete."""
         return self._waiter is not None and not self._waiter.done()
 
     def _count_unsent(self) -> int:

@@ -1,4 +1,4 @@
-"""Jobs of one worker process: deliver messages, process the inbound log, and do whatever is due by the clock."""
+"""Jobs of one worker process: deliver messages, process the inbound log, and run jobs that are due by the clock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXPORT_EVERY: Final = 20.0
 TIDY_AFTER: Final = 300.0
 """Seconds after a worker's start, and after sending was last in progress, before it archives and deletes old rows."""
 TIDY_EVERY: Final = 3600.0
-"""Seconds between two rounds where nothing is left to archive."""
+"""Seconds between two rounds if nothing is left to archive."""
 RECEIPTS_COME_FOR: Final = timedelta(days=60)
 """Time for which receipts may still come for messages to a person who was erased."""
 TIDY_SHARE: Final = 0.2
@@ -103,7 +103,7 @@ class Jobs:
         return [job.ask() for job in self._jobs if job.is_due()]
 
     def deliver(self) -> list[asyncio.Task[None]]:
-        """Start sending due messages on every channel; where that is under way, look for urgent ones at once."""
+        """Start sending due messages on every channel; if that is under way, look for urgent ones at once."""
         self.dispatcher.look_at_once()
         return [job.ask() for job in self.deliveries]
 
@@ -129,7 +129,7 @@ class Jobs:
     async def _process_inbound(self) -> bool:
         done = await process_inbound(self.runtime, INBOUND_BATCH)
         if done:
-            # what answers a reply by itself: the confirmation of an opt-out, a question asked back
+            # automatic answers to replies: the confirmation of an opt-out, a question asked back
             async with self.runtime.pool.acquire() as db:
                 answers = await due_transactional(db, ("email", "sms"), self.runtime.clock())
             if answers:

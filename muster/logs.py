@@ -27,7 +27,7 @@ def configure_logs(form: str = "text", *, level: int = logging.INFO) -> None:
 
     Args:
         form: `text` for people, `json` for programs (one object a line).
-        level: less important lines are dropped.
+        level: lines below this level are dropped.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

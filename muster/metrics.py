@@ -18,10 +18,10 @@ from core.http.host_addresses import read_host_address
 from core.http.web import RUNTIME, leads_here
 from core.runtime import Runtime
 
-SQL = load_queries(__file__)
-MESSAGES_BY_STATE = SQL["count_messages"]
-QUEUE_AGE = SQL["find_queue_age"]
-COUNT_INBOUND = SQL["count_inbound"]
+SQL: Final = load_queries(__file__)
+MESSAGES_BY_STATE: Final = SQL["count_messages"]
+QUEUE_AGE: Final = SQL["find_queue_age"]
+COUNT_INBOUND: Final = SQL["count_inbound"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_METRICS_AGE: Final = 5.0
@@ -144,7 +144,7 @@ def _own_name(request: web.Request) -> set[str]:
 
 
 def _is_near(request: web.Request) -> bool:
-    """Whether a request comes from this machine or a private network, and not through a proxy for a client outside.
+    """Tell whether a request comes from this machine or a private network, not through a proxy for a client outside.
 
     Addresses in the headers that proxies add may be made up, so they are only used to refuse a request.
     """

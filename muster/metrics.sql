@@ -1,6 +1,6 @@
 -- name: count_messages
--- One index-only scan, at most every few seconds (see Metrics), and the transactional messages, of which there are few. Archived
--- messages stay counted; tests count nowhere.
+-- Counts messages by one index-only scan, at most every few seconds (see Metrics), and the transactional messages, of
+-- which there are few. Archived messages stay counted; test messages do not count.
 select state::text as state, sum(n)::bigint as n
 from (
   select state, count(*) as n from message where step_id is not null group by state
@@ -12,8 +12,8 @@ from (
 group by state;
 
 -- name: find_queue_age
--- How long the longest waiting message has been due, in seconds: reads only the head of each running step's index, and that of
--- each sender's transactional messages.
+-- How long the longest waiting message has been due, in seconds: reads only the head of the index, for each running
+-- step and for each sender's transactional messages.
 select coalesce(extract(epoch from $1::timestamptz - min(head.not_before)), 0)::float8 as seconds
 from (
   select first.not_before

@@ -11,11 +11,11 @@ from core.access import SYSTEM, Actor, ActorKind
 from core.errors import InputError
 
 RESERVED: Final = frozenset({"member", SYSTEM.name, "database", "erased"})
-"""Names that ledgers give to others than operators."""
+"""Names that ledgers use for actors other than operators."""
 
 
 def this_user() -> str:
-    """Return the user's name; `cli` where a container has none for them."""
+    """Return the user's name; `cli` if a container has none for them."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -23,7 +23,7 @@ def this_user() -> str:
 
 
 def system_user() -> str:
-    """Return the account the command runs as, whatever options and variables say; its number where it has no name."""
+    """Return the account the command runs as, whatever options and variables say; its number if it has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -37,7 +37,7 @@ def operator(name: str) -> Actor:
         name: what they call themselves; the account the command runs as is kept beside it.
 
     Raises:
-        InputError: the name is that of no operator: ledgers name by it what people and Muster did themselves.
+        InputError: no operator may have the name, because ledgers use it for people or for Muster itself.
     """
     if name.strip().lower() in RESERVED or not name.strip():
         raise InputError(f"“{name}” is no name of an operator.", remedy="Say who you are: --actor NAME")

@@ -24,7 +24,7 @@ _AT_WORK: Final = (Login.WORKER, Login.STAFF, Login.STAFF_ALL)
 
 
 async def migrate_outside(settings: Settings) -> list[str]:
-    """Make or mend the logins where an administrator's address is given, and bring the database to the newest schema.
+    """Make or mend the logins, if an administrator's address is given, and bring the database to the newest schema.
 
     Args:
         settings: must have `database_url`.
@@ -68,7 +68,7 @@ def _addresses(settings: Settings) -> tuple[str, str]:
             )
     if password_in(url) and password_in(url) == password_in(owner):
         raise SettingsError(
-            f"{_OWNER} has the same password as {_WORKER}, so that whoever learns one could change the tables.",
+            f"{_OWNER} has the same password as {_WORKER}, so that anybody who learns one could change the tables.",
             remedy="Make another: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'.",
         )
     return url, owner

@@ -45,7 +45,7 @@ SANDBOX_SMS_FROM: Final = "+447700900000"
 _SANDBOX_TRIES: Final = 3
 """Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
-"""Account of whoever tries Muster out; it is never counted as an administrator (staff/grants.sql)."""
+"""Account for trying Muster out; it is never counted as an administrator (staff/grants.sql)."""
 PORTS_TRIED: Final = 100
 START_TIMEOUT: Final = 60.0
 """Seconds a process has to start."""
@@ -103,7 +103,8 @@ async def everything(members: str = "none", sandbox: SandboxPorts | None = None)
     configure_logs(settings.log_format)
     check_for_production(settings)
     if settings.has_email:
-        # late, because providers' SDKs take a second to import; and here, because a worker that ends is just restarted
+        # imported late, because providers' SDKs take a second; checked here, because a worker that ends is just
+        # restarted
         from messaging.channels import check_channels
 
         check_channels(settings)
@@ -143,7 +144,8 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        # whoever reads what this prints could sign in: only where somebody tries Muster out on their own machine
+        # anybody who reads this output could sign in, so it is printed only where somebody tries Muster out on their
+        # own machine
         tried_out = home is not None and sandbox is not None
         console = await _sign_in_link(database_url, public) if tried_out else None
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
@@ -185,7 +187,7 @@ class _Start:
             await asyncio.to_thread(self._servers.close_and_wait)
 
     def _choose_address(self) -> tuple[str, str]:
-        """Choose where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
+        """Choose the web server's address: MUSTER_LISTEN, or the usual port, or the next free one."""
         host, port = address(self.settings.listen)
         if "listen" in self.settings.model_fields_set and port != 0:
             if not _is_free(host, port):
@@ -211,7 +213,7 @@ class _Start:
         return web, public
 
     async def _start_sandbox(self, public: str) -> SandboxPlace:
-        """Start the sandbox for texts and emails, where no provider is configured."""
+        """Start the sandbox for texts and emails, if no provider is configured."""
         ports = self._sandbox_ports
         for tries_left in reversed(range(_SANDBOX_TRIES)):
             ports = SandboxPorts(
@@ -294,7 +296,7 @@ async def _stay_up(members: str, sandbox: SandboxPorts, announce: Callable[[Addr
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Tell whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

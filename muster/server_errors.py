@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import asyncpg
 import redis.exceptions
 
@@ -10,7 +12,7 @@ from core.db.pool import went_away
 from core.errors import DatabaseAway, InputError, MusterError, Unavailable, in_words
 from core.outages import POSTGRES, REDIS
 
-_REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_REDIS: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 def server_error(error: BaseException) -> MusterError | None:
@@ -27,7 +29,7 @@ def server_error(error: BaseException) -> MusterError | None:
 
 
 def unstorable(error: BaseException) -> InputError | None:
-    """Return an error worded for people if a text had what no database takes; None for any other."""
+    """Return an error worded for people if a text had characters that the database refuses; None for any other."""
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError | UnicodeError):
         return InputError(
             "There are characters in it that cannot be stored: bytes that are no UTF-8, or NUL.",
@@ -37,7 +39,7 @@ def unstorable(error: BaseException) -> InputError | None:
 
 
 def server_of(error: BaseException) -> str | None:
-    """Return which server of ours an error reports as away; None for any other error, such as a relay's."""
+    """Return the server of ours that an error reports as away; None for any other error, such as a relay's."""
     if isinstance(error, BaseExceptionGroup):
         return next((name for inner in error.exceptions if (name := server_of(inner)) is not None), None)
     if isinstance(error, _REDIS):

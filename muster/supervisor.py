@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 OWNERS_ADDRESSES: Final = ("MUSTER_OWNER_DATABASE_URL", "MUSTER_ADMIN_DATABASE_URL")
-"""Variables that only `muster migrate` uses, with passwords that no process which stays up is to have."""
+"""Variables that only `muster migrate` uses; processes that stay up must not have their passwords."""
 
 
 def _without_owners(environment: Mapping[str, str]) -> dict[str, str]:

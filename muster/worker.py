@@ -96,7 +96,7 @@ def _say_what_it_sends(channels: Collection[str]) -> None:
         log.info("the worker has started", channels=sorted(channels))
     else:
         log.error(
-            "THIS WORKER CAN SEND NOTHING: no provider of email or texts is set up",
+            "this worker can send nothing: no provider of email or texts is set up",
             remedy="Set MUSTER_SMTP_URL for email, a provider's settings for texts (docs/settings.md), and start it"
             " again. Until then messages wait for a worker that can.",
         )
@@ -136,7 +136,7 @@ class _Listener:
                 try:
                     await redis.ping()
                     if not self.connected:
-                        log.info("wake-ups are heard")
+                        log.info("connected to Redis for wake-ups")
                     self.connected = True
                     await self._worker.async_run()
                 except (RedisError, OSError) as error:
@@ -205,11 +205,12 @@ class _Listener:
 
 
 class ArqWake:
-    """Wakes the workers: `await wake("deliver")`.
+    """Function that wakes the workers: `await wake("deliver")`.
 
-    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one; those within
-    `MERGE_SECONDS` of one are sent as one after it. No caller waits for Redis: a wake-up that it does not take is
-    dropped, and so are those of the next second. That only costs time, as the workers check by themselves every second.
+    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one. Wake-ups within
+    `MERGE_SECONDS` of another are sent as one after it. No caller waits for Redis: a wake-up that it does not take is
+    dropped, and so are wake-ups of the next second. That only costs time, because the workers check by themselves every
+    second.
 
     Args:
         redis_url: the Redis on which the workers listen.

@@ -1,14 +1,15 @@
-"""Attributes of people, as files refer to them: which there are, and which values somebody has."""
+"""Attributes of people, as files refer to them: their names, and the values that people have."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Final
 
 from core.db import Connection, load_queries
 from core.spec_errors import near_miss
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 Wanted = Mapping[str, bool | Sequence[str]]
 """Attributes by name, each with the values it may have, or with true or false for whether there is any."""
@@ -20,17 +21,18 @@ async def missing_attributes(db: Connection, wanted: Wanted, *, key: str) -> lis
     Args:
         db: a connection.
         wanted: the attributes that a file refers to.
-        key: of the table in the file, for the words.
+        key: the key of the table in the file, for the sentences.
 
     Returns:
-        A line for each attribute that no member file has brought, and each value that is only spelt otherwise.
+        A line for each attribute that no member file has brought, and for each value that people have only in another
+        spelling.
     """
     missing = [line for name in wanted for line in await missing_attribute(db, name, key=f"{key}.attribute.{name}")]
     return missing + [line for line, only_spelt in await unheld_attributes(db, wanted, key=key) if only_spelt]
 
 
 async def missing_attribute(db: Connection, name: str, *, key: str) -> list[str]:
-    """Say that no member file has brought an attribute; empty if one has."""
+    """Return a sentence that no member file has brought an attribute; empty if one has."""
     names = await _names(db)
     return [] if name in names else [f"{key}: no member file has brought this attribute{near_miss(name, names)}"]
 
@@ -47,7 +49,7 @@ async def unheld_attributes(db: Connection, wanted: Wanted, *, key: str) -> list
 
 
 def unheld_values(wanted: Sequence[str], values_present: Sequence[str], *, key: str) -> list[tuple[str, bool]]:
-    """Find the values that nobody has, with what comes close.
+    """Find the values that nobody has, with similar values.
 
     Args:
         wanted: by a file.

@@ -18,7 +18,7 @@ from people.imports.columns import map_columns
 from people.imports.mapping import ColumnMapping
 from people.units import UNIT_KINDS
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 _PAGE_SIZE: Final = 2000
 
@@ -67,7 +67,7 @@ async def _write(pool: Pool, sheet: SheetWriter, path: Path, actor: Actor, reser
         cursor = await db.cursor(SQL["list_members"], timeout=STATEMENT_TIMEOUT)
         while page := await cursor.fetch(_PAGE_SIZE, timeout=STATEMENT_TIMEOUT):
             rows = [_row(person, widths["phones"], widths["emails"], names) for person in page]
-            # nothing guards a workbook's cells, but the import takes off what looks like a guard
+            # a workbook's cells have no guard, but the import removes anything that looks like one
             sheet.writerows([double_apostrophes(cell) for cell in row] if is_workbook else row for row in rows)
             people += len(page)
         await record(db, actor, AuditAction.PEOPLE_EXPORTED, path.name, {"people": people})
@@ -79,8 +79,8 @@ def _header(
 ) -> tuple[list[str], list[str]]:
     """Return the column names, and the attributes the last of them hold.
 
-    An attribute stands under its label if the import would read it as this attribute again, or else under
-    `attributes.<name>`, which it always does.
+    An attribute's column has its label if the import would read that as this attribute again, or else
+    `attributes.<name>`, which it always reads so.
     """
     header = ["member_id", "first_name", "last_name", *_numbered("mobile", phones), *_numbered("email", emails)]
     header += [*UNIT_KINDS, "language", "time_zone"]

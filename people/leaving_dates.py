@@ -1,4 +1,4 @@
-"""Leaving dates: since when somebody is no longer a member, and since when every query for members says so.
+"""Leaving dates: from when somebody is no longer a member, and from when no query for members finds them.
 
 Only the people themselves change here. The ballots they leave, and the messages that are stopped, are the work of
 `ballots.leavers`, which calls this in its transaction.
@@ -23,7 +23,7 @@ async def set_leaving_dates(db: Connection, people: Sequence[int], dates: Sequen
     Args:
         db: in the caller's transaction.
         people: their ids.
-        dates: of each, the moment from which they are no longer a member; aware.
+        dates: the moment from which each is no longer a member; aware.
         now: the time.
     """
     await db.execute(SQL["set_dates"], people, dates, now, timeout=STATEMENT_TIMEOUT)
@@ -40,5 +40,5 @@ async def mark_struck_off(db: Connection, people: Sequence[int], now: datetime) 
 
 
 async def clear_leaving_dates(db: Connection, people: Sequence[int], now: datetime) -> list[asyncpg.Record]:
-    """Make people members again; returns the number and id of those who had left, or were going to."""
+    """Make people members again; return the number and id of those who had left, or were going to."""
     return await db.fetch(SQL["clear_dates"], people, now)

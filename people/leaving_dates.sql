@@ -1,6 +1,6 @@
 -- name: set_dates
--- Sets the date from which they are no longer members. It can be corrected until they are struck off; after that it
--- stays, however often a list names them.
+-- Sets the date from which people are no longer members. It can be corrected until they are struck off; after that it
+-- stays, even if a list names them again.
 update person p set left_at = given.at, updated_at = $3
 from unnest($1::bigint[], $2::timestamptz[]) as given (person_id, at)
 where p.person_id = given.person_id and p.struck_off_at is null;

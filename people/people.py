@@ -1,17 +1,17 @@
-"""Members: finding one, and counting them all."""
+"""Members: look-up of one, and counts of all."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from people.units import UnitReach, unit_names
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class PersonName:
     Attributes:
         external_id: the number in the people file; None for somebody who was erased, or is not in it.
         name: first and last; may be empty.
-        is_member: whether they are, or were, in a people file; else only an address is known, such as that of a test.
+        is_member: whether they are, or were, in a people file; else only an address is known, such as a test's.
     """
 
     external_id: str | None
@@ -140,7 +140,7 @@ class PersonName:
 
 
 async def names_of(db: Connection, person_ids: Collection[int | None]) -> Mapping[int | None, PersonName]:
-    """Look up the names of some people by their ids; None is somebody of whom only an address is known."""
+    """Look up the names of some people by their ids; None stands for somebody of whom only an address is known."""
     rows = {
         row["person_id"]: row
         for row in await db.fetch(SQL["list_names"], [person_id for person_id in person_ids if person_id is not None])
@@ -165,7 +165,7 @@ async def has_people(db: Connection) -> bool:
 
 
 async def count_people(db: Connection) -> UnitReach:
-    """Count the people in all, and how they can be reached; the name is empty."""
+    """Count all people, by how they can be reached; the name in the result is empty."""
     row = await db.fetchrow(SQL["count_people"])
     assert row is not None
     return UnitReach("", row["people"], row["sms"], row["email"], row["unreachable"])

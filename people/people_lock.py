@@ -1,7 +1,7 @@
 """Lock on the set of people: exclusive to erase people or strike them off, shared to decide about people.
 
-It is the first lock of a transaction, in a statement of its own: what is read after it holds until the commit, and a
-transaction that waits for it holds nothing that another could want. A second lock keeps imports of member files apart.
+It is the first lock of a transaction, in a statement of its own. So data read after it stays true until the commit, and
+a transaction that waits for it holds no lock that another needs. A second lock keeps imports of member files apart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def lock_people_shared(db: Connection) -> None:
 
 
 async def lock_people(db: Connection) -> None:
-    """Take the lock alone: wait for pages of launches, for reading of the inbox and for presses on pages.
+    """Take the lock exclusively: wait for pages of launches, the processing of inbound items, and presses on pages.
 
     Args:
         db: in a transaction that has done nothing yet.
@@ -33,7 +33,7 @@ async def lock_people(db: Connection) -> None:
 
 
 async def try_import_lock(db: Connection) -> bool:
-    """Keep every import of a member file away until the transaction ends; return False where one is running."""
+    """Keep every import of a member file away until the transaction ends; return False if one is running."""
     free: bool = await db.fetchval(SQL["try_import_lock"])
     return free
 

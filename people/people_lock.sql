@@ -3,7 +3,7 @@
 select pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
 
 -- name: lock_exclusive
--- Takes the lock alone: waits for all that share it.
+-- Takes the lock exclusively: waits for all transactions that share it.
 select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
 
 -- name: try_import_lock

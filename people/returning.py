@@ -1,7 +1,7 @@
 """Erased people who come back in a member file: new people, but their suppressions apply again.
 
 Their digests are looked up for every address and membership number that is new. Suppressions that are found are stored
-in clear from then on, so that they can be lifted as anybody's can; a START since the erasure has lifted them.
+in clear from then on, so that they can be lifted like anybody's; a START since the erasure has already lifted them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Restored:
 async def no_opt_ins(
     _db: Connection, _channels: Sequence[str], _addresses: Sequence[str]
 ) -> Mapping[tuple[str, str], datetime]:
-    """Know of no opt-ins, so that every suppression of those who come back applies again."""
+    """Return no opt-ins, so that every suppression of people who come back applies again."""
     return {}
 
 
@@ -56,7 +56,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
         opt_ins: looks up who has asked for messages since.
 
     Raises:
-        SettingsError: one is kept under a secret that is no longer in the list.
+        SettingsError: a digest was made with a secret that is no longer in the list.
     """
     if not await has_digests(db, keys):
         return Restored()
@@ -88,12 +88,12 @@ async def restore_suppressions(db: Connection, keys: DigestKeys, opt_ins: OptIns
 
 
 async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: Actor) -> bool:
-    """Lift the suppression of somebody who was erased and has come back; what they opted out of stays.
+    """Lift the suppression of somebody who was erased and has come back; their opt-outs stay.
 
     Args:
         db: a connection; a transaction is opened if there is none.
         who: a membership number, or a number or mailbox.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         keys: under which opt-outs of people who were erased are kept.
         actor: who does it, for the audit.
 

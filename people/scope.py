@@ -2,8 +2,8 @@
 
 Row-level security (docs/access.md) goes by the setting `muster.scope`. Anybody who can run SQL can set a setting, so
 the database believes it only with a signature: HMAC-SHA256 over the scope and the transaction it is for, by a key that
-no login of staff can read. SQL that was injected into a page can take no other scope, and a signature that it has seen
-is refused in another transaction, be it the next of the same connection. Without a scope no row is seen.
+no login of staff can read. SQL that was injected into a page cannot choose another scope, and a signature that it has
+seen is refused in any other transaction, even the next one of the same connection. Without a scope no row is visible.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EVERYWHERE: Final = "everywhere"
 
 
 class ScopedPools:
-    """Logins by which staff read, and the key to sign what they may see with.
+    """Logins by which staff read, and the key that signs their scopes.
 
     Args:
         worker: the pool that reads the key, once; it may read all rows.
@@ -52,12 +52,12 @@ class ScopedPools:
 
     @asynccontextmanager
     async def within(self, sight: Sight) -> AsyncIterator[Connection]:
-        """Open a transaction that sees so much, for what several actors share.
+        """Open a transaction with a given scope, for results that several actors share.
 
         It only reads: otherwise SQL that was smuggled into a page could change the login itself (`alter role`).
 
         Args:
-            sight: of those who share it.
+            sight: the scope that the actors share.
         """
         key = await self._signing_key()
         pool = self._staff_all if sight.people.is_everywhere else self._staff
@@ -74,7 +74,7 @@ class ScopedPools:
                     await db.execute(SQL["set_scope"], f"{people}|{contacts}|{signature}")
                     yield db
             except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-                db.terminate()  # somebody's SQL took a prepared statement away, and each reader after it would miss it
+                db.terminate()  # injected SQL removed a prepared statement, which each later reader would miss
                 raise
 
     async def _signing_key(self) -> bytes:
@@ -89,7 +89,7 @@ def sign(key: bytes, people: str, contacts: str, transaction_key: str) -> str:
     Args:
         key: the database's key.
         people: `everywhere`, or the ids of units, with commas.
-        contacts: the same, of those in which addresses are seen.
+        contacts: the same for units in which addresses are visible.
         transaction_key: the transaction it is for, as `transaction_key()` has it.
 
     Returns:

@@ -3,8 +3,8 @@
 select key from scope_key;
 
 -- name: find_transaction
--- The transaction that a scope is for, and the units of two lists with everything below them, as they are signed: a policy
--- then compares numbers and looks up no tree.
+-- The transaction that a scope is for, and two lists of units with everything below them, in the form that is signed: a
+-- policy then compares numbers and need not read the tree of units.
 select
   transaction_key(),
   array_to_string(array(select unit_id from unit where lineage && $1::bigint[] order by unit_id), ',') as people,

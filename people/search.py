@@ -16,7 +16,7 @@ from core.errors import AddressError
 SQL: Final = load_queries(__file__)
 
 _MAX_WORDS: Final = 3
-"""Most words that are searched one by one; a text with more is searched as it stands."""
+"""Most words that are searched one by one; a text with more words is searched as a whole."""
 _MIN_DIGITS: Final = 4
 """Fewest digits by which part of a phone number is searched."""
 
@@ -70,12 +70,12 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
         db: a connection that may read all of them.
         text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
             phone number in any notation, or at least four digits of one; a mailbox or a part of it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         limit: the most to find.
 
     Returns:
-        The member with exactly that membership number first, then by name. Where nobody has all that, those whose
-        names are most like it, the likest first.
+        The member with exactly that membership number first, then by name. If nobody matches all of it, the people
+        whose names are most similar, the most similar first.
     """
     return await _search(db, "search_people", text, region, limit)
 
@@ -90,7 +90,7 @@ async def find_people(db: Connection, text: str, *, region: str, limit: int = 50
         limit: the most to find.
 
     Returns:
-        See `search_people`; with their addresses, and found by them, where the scope has these.
+        See `search_people`; with their addresses, and found by them, if the scope includes addresses.
     """
     return await _search(db, "find_people", text, region, limit)
 
@@ -100,7 +100,7 @@ async def _search(db: Connection, query: str, text: str, region: str, limit: int
     if not text:
         return []
     words = _folded(text).split()
-    # what is neither a name nor a part of one is not like any
+    # a text that cannot be a name, or a part of one, is similar to none
     forgiving = len(words) <= _MAX_WORDS and "@" not in text and not re.search(r"\d", text)
     if len(words) > _MAX_WORDS:
         words = [" ".join(words)]
@@ -136,10 +136,10 @@ def _addresses(text: str, region: str) -> list[str]:
 
 
 def _parts_of_address(text: str) -> list[str]:
-    """Read the text as a part of a number or mailbox, in up to two ways; none where it is neither."""
+    """Read the text as a part of a number or mailbox, in up to two ways; none if it is neither."""
     digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
     if digits.isdigit():
-        # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
+        # the part may stand anywhere in a number, or begin a number as written here, with zeros that +44… lacks
         parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
         return [part for part in parts if len(part) >= _MIN_DIGITS]
     return [text.lower()] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []

@@ -1,19 +1,20 @@
-"""Units by the names that people write: a name alone, or a path where several units are called the same."""
+"""Units by the names that people write: a name alone, or a path if several units have the same name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from core.db import Connection, load_queries
 from core.errors import SpecError
 from core.spec_errors import near_miss
 from people.attributes import plain
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 
 async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[str, int]:
-    """Find the ids of units by name, or by path (`North/Leeds`) where a name alone fits several. Case does not matter.
+    """Find the ids of units by name, or by path (`North/Leeds`) if a name alone fits several. Case does not matter.
 
     Args:
         db: a connection.

@@ -1,4 +1,4 @@
-"""Units: the organisation as a tree of regions, branches and workplaces; created as files name them."""
+"""Units: the organisation as a tree of regions, branches and workplaces; created when files name them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 
 from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 UNIT_KINDS: Final = ("region", "branch", "workplace")
 """The kinds of unit a member file can name, from the root down."""
@@ -63,7 +63,7 @@ class UnitTree:
         self._names[unit_id] = name
 
     def see(self, unit_id: int, name: str) -> None:
-        """Note the spelling of a unit that was found."""
+        """Remember the spelling of a unit that was found."""
         if better_spelling(self._names[unit_id], name) != self._names[unit_id]:
             self._names[unit_id] = self.respelt[unit_id] = name
 
@@ -105,7 +105,7 @@ async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]
     tree = await load_tree(db)
     reached: dict[Path, int | None] = dict.fromkeys(paths)
     for level, kind in enumerate(UNIT_KINDS):
-        # those whose parent is known first: a path without one may mean a unit that another path is about to make
+        # paths with a known parent first: a path without one may mean a unit that another path is about to make
         for with_parent in (True, False):
             here = [path for path, parent in reached.items() if path[level] and (parent is not None) is with_parent]
             await _step_down(db, tree, kind, level, here, reached)

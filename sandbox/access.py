@@ -38,7 +38,7 @@ def only_for(names: Collection[str]) -> Middleware:
 
 
 def _is_own(request: web.Request) -> bool:
-    """Whether a program or a page of ours sent a request: by Sec-Fetch-Site, or by Origin if a browser sends none."""
+    """Tell whether a program or a page of ours sent a request, by Sec-Fetch-Site, or Origin if a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
     origin = request.headers.get("Origin")

@@ -64,7 +64,7 @@ class Agenda:
         self._idle.set()
 
     def _set_timer(self) -> None:
-        """Set the timer for the first due action; at the limit of concurrency the next action to end does so."""
+        """Set the timer for the first due action; at the limit of concurrency, the next action that ends sets it."""
         if not self._heap or len(self._running) >= self._at_once:
             return
         due = self._heap[0][0]
@@ -92,7 +92,7 @@ class Agenda:
             await act(*args)
         except Exception:
             # an error in one action must not stop the others
-            log.exception("Something in the sandbox went wrong", agenda=self._name)
+            log.exception("a task of the sandbox failed", agenda=self._name)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

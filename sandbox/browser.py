@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Final
 from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
 
-_FORM_TAG = re.compile(r"</?(?:form|button|input)\b[^>]*>", re.IGNORECASE)
-_SKIPPED_TYPES = frozenset({"submit", "button", "image", "reset", "file"})
+_FORM_TAG: Final = re.compile(r"</?(?:form|button|input)\b[^>]*>", re.IGNORECASE)
+_SKIPPED_TYPES: Final = frozenset({"submit", "button", "image", "reset", "file"})
 
 
 @dataclass(frozen=True, slots=True)

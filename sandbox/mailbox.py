@@ -16,7 +16,7 @@ from typing import Final
 BODIES_KEPT: Final = 20_000
 """Newest mails of which the bytes are kept: 120,000 would fill the memory of a small machine."""
 
-_MESSAGE_ID = re.compile(rb"^message-id:[ \t\r\n]*(<[^>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID: Final = re.compile(rb"^message-id:[ \t\r\n]*(<[^>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)

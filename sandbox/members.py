@@ -31,7 +31,7 @@ AGENTS: Final = (
 MAX_TRIES: Final = 3
 MAX_PRESSES: Final = 3
 NOTHING: Final = "nothing"
-"""Value of the button by which somebody says that they pressed nothing; only a second question has it."""
+"""Value of the button that says "I pressed nothing", which only a second question has."""
 ONLY_WORDS: Final = 0.5
 """Share of those who undo something after a comment that undo the comment and leave the answer."""
 SECONDS_TO_READ_A_PAGE: Final = 5.0
@@ -123,7 +123,7 @@ class Members:
         return self._profile.rng(address, self._received[address], "member")
 
     async def _do(self, opened: _Opened, habit: str, rng: Random) -> None:
-        """Do what a habit says about a message, and record the result."""
+        """Act on a message by a habit, and record the result."""
         kind, _, choice = habit.partition(":")
         if kind == "reply" and opened.text is not None:
             await self._reply(opened.text, opened, choice, rng)
@@ -177,7 +177,7 @@ class Members:
     async def _comment(
         self, opened: _Opened, browser: Browser, page: Page | None, beside: str, rng: Random
     ) -> tuple[Page | None, bool]:
-        """Write something into the box of a page and send it; returns the resulting page, and whether it was taken."""
+        """Write something into the box of a page and send it; return the resulting page, and whether it was taken."""
         words, box = self._profile.phrasebook.remark(beside, rng), page.find("comment") if page else None
         page = None
         if box is not None:
@@ -191,7 +191,7 @@ class Members:
     async def _undo(
         self, opened: _Opened, browser: Browser, page: Page | None, did: Literal["undone", "undone_comment"]
     ) -> Act:
-        """Undo the last answer with the words beside it, or only the words; what was said before holds again then."""
+        """Undo the last answer with the words beside it, or only the words. The answer before it then counts again."""
         button, times, is_asked = "undo" if did == "undone" else "undo_comment", 0, True
         while is_asked and page is not None and times < MAX_PRESSES and (button_form := page.find(button)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)

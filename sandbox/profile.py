@@ -10,12 +10,12 @@ from typing import Final
 from sandbox.replies import OF_A_BALLOT, Phrasebook
 
 Habits = Mapping[str, float]
-"""Share of messages answered in each way; what is left over is ignored.
+"""Share of messages answered in each way; the remaining messages are ignored.
 
 `open` (look at the page, press nothing), `press:` with the value of a button (`voted`, `not_yet`, `no_ballot_paper`,
 `call_me`, `stop`), `unsubscribe_page` (the link in the foot), `one_click` (the mail program's own button), and for
-texts `reply:` with a meaning from the phrasebook, and `+` for a remark beside it. What somebody does next, such as
-changing their mind, stands behind a `>`: `press:answer_poor>answer_fair`, `press:answer_good>comment`.
+texts `reply:` with a meaning from the phrasebook, and `+` for a remark beside it. The next action, such as a change of
+mind, stands behind a `>`: `press:answer_poor>answer_fair`, `press:answer_good>comment`.
 """
 
 BY_EMAIL: Final[Habits] = {
@@ -89,7 +89,7 @@ class Profile:
         return Random(f"{self.seed}:{what}:{who}:{nth}")  # noqa: S311  # behaviour, not secrets
 
     def habits(self, usual: Habits, words: str) -> Habits:
-        """Return the habits for a message with these words; `usual` where it is about nothing special."""
+        """Return the habits for a message with these words; `usual` if no special words are in it."""
         return next((habits for about, habits in self.about.items() if about in words), usual)
 
     def wait(self, rng: Random) -> float:

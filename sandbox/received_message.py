@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message as MimePart
 from html.parser import HTMLParser
+from typing import Final
 from urllib.parse import urlsplit
 
 from core.keyring import ALPHABET, TOKEN_LENGTH
 
-_URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
-_OURS = re.compile(
+_URL: Final = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
+_OURS: Final = re.compile(
     rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{TOKEN_LENGTH}}})"
 )
-_LINK_TAG = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
-_TRAILING = ".,;:!?…"
+_LINK_TAG: Final = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
+_TRAILING: Final = ".,;:!?…"
 
 
 @dataclass(frozen=True, slots=True)

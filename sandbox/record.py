@@ -1,4 +1,4 @@
-"""Record of what really happened: what each member did with each message, and which scanner fetched its links.
+"""Record of what really happened: each member's actions on each message, and each scanner's fetches of its links.
 
 Muster's counts are compared with this. The simulated members and scanners write it as soon as they know the result.
 """
@@ -29,7 +29,7 @@ class Act:
         route: its route.
         answer: the button's value, such as `voted`, `call_me` or `stop`, by link; a reply's meaning, by text.
         text: a reply as it was typed.
-        comment: what was said beside an answer.
+        comment: the words beside an answer.
         status: the last HTTP status; 0 without a response.
         succeeded: whether the member saw that it worked.
         asked_again: whether the member had to answer a second question.
@@ -59,7 +59,7 @@ class PageHit:
         kind: the kind of scanner, see `sandbox.scanners`.
         address: the recipient of the message.
         message: Message-ID or SID.
-        method: HEAD, GET, or POST where it pressed a button.
+        method: HEAD, GET, or POST if it pressed a button.
         url: the URL it fetched.
         status: HTTP status; 0 without a response.
         at: seconds since 1970.

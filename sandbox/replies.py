@@ -24,11 +24,11 @@ class TypedReply:
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
-    """Words for what people may mean; a test reads every phrase with Muster's own rules.
+    """Words for each meaning of a reply; a test reads every phrase with Muster's own rules.
 
     Attributes:
         phrases: replies in words, realistic and unambiguous, by meaning.
-        labels: patterns of what stands behind the digit of a meaning, in a text that offers it.
+        labels: patterns of the label behind the digit of a meaning, in a text that offers it.
         remarks: comments beside an answer, by its meaning.
         careless: share of people who leave out the letter that a text shows behind its digits.
     """
@@ -60,7 +60,7 @@ class Phrasebook:
         return TypedReply(rng.choice(self.phrases[meaning]))
 
     def remark(self, meaning: str, rng: Random) -> str:
-        """Draw what somebody writes beside an answer on a page."""
+        """Draw a comment that somebody writes beside an answer on a page."""
         return rng.choice(self.remarks[meaning])
 
     def _digit(self, meaning: str, message: str, rng: Random) -> str:

@@ -96,7 +96,7 @@ class Sandbox:
 
     @property
     def second_provider(self) -> dict[str, str]:
-        """Return the variables that give Muster its second provider of texts, apart from a sender."""
+        """Return the variables that give Muster its second SMS provider, except for a sender."""
         account = self.config.vonage
         return {
             "MUSTER_VONAGE_BASE_URL": self.twilio_base_url,
@@ -107,7 +107,7 @@ class Sandbox:
 
     @property
     def pending(self) -> dict[str, int]:
-        """Count what is still going to happen by itself."""
+        """Count the actions that are still going to happen by themselves."""
         return {
             "webhooks": self.twilio.webhooks.agenda.pending + self.vonage.webhooks.agenda.pending,
             "members": self.members.pending if self.members else 0,
@@ -199,5 +199,5 @@ async def _name_server(_request: web.Request, response: web.StreamResponse) -> N
 
 
 def _named(host: str) -> str:
-    """Return an address to connect to, for one that listens on all interfaces."""
+    """Return an address to connect to, if a server listens on all interfaces."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -17,7 +17,7 @@ from sandbox.postmaster import ORDINARY, Postmaster, Quirk
 MAX_MAIL_SIZE: Final = 10 * 1024 * 1024
 _FIRST_WORDS: Final = 256
 """Bytes of a text that are read before its connection is dropped."""
-_PLAIN_ADDRESS = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
+_PLAIN_ADDRESS: Final = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
 
 
 class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
@@ -117,7 +117,7 @@ class SmtpHandler:
     async def handle_EHLO(  # noqa: N802
         self, _server: Server, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """List its extensions; commands may be pipelined (RFC 2920), for it reads one line after another."""
+        """List its extensions; commands may be pipelined (RFC 2920), because it reads one line after another."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]]
 

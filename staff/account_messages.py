@@ -23,17 +23,17 @@ from messaging.states import ChannelName
 from staff.browsers import network_in_words
 
 _NOTICE_LASTS: Final = timedelta(days=2)
-"""How long it is worth telling somebody what was changed, where no mail can be sent for a while."""
+"""How long a notice may wait while no mail can be sent; later it is no longer worth sending."""
 
 
 class AccountNotice(StrEnum):
-    """What the owner of an account is told, as it happens; the values are what the mail says."""
+    """Notice to the owner of an account that something was changed; the values are the words of the mail."""
 
     APP_ADDED = "An authenticator app was set up"
     APP_REMOVED = "The authenticator app was removed"
     PASSKEY_ADDED = "A passkey was added"
     PASSKEY_REMOVED = "A passkey was removed"
-    PASSKEY_COPIED = "A passkey was refused, as there may be a copy of it,"
+    PASSKEY_COPIED = "A passkey was refused, because there may be a copy of it,"
     RECOVERY_CODE_USED = "A recovery code was used"
     RECOVERY_CODES_MADE = "New recovery codes were made"
 
@@ -91,7 +91,7 @@ async def queue_invitation(
     Args:
         db: in the caller's transaction.
         settings: has the organisation's name, its mailbox and the keys.
-        address: the mailbox of whoever is invited.
+        address: the mailbox of the person who is invited.
         name: the name in the greeting.
         link: the whole URL.
         days: how long it works.
@@ -103,7 +103,7 @@ async def queue_invitation(
     contents = _contents(settings, "invitation", "email", (link,), name=name, link=link, lasts=lasts)
     return await _queue(
         db, settings, MessageKind.ACCOUNT, "email", settings.email_from, address, contents, by, now, until
-    )  # fmt: skip
+    )
 
 
 async def queue_reset_notice(
@@ -216,5 +216,5 @@ async def _queue(
     display, mailbox = parseaddr(sender) if channel == "email" else ("", sender)
     message = NewMessage(
         kind, channel, address, await use_sender(db, channel, mailbox, name=display), contents, by, send_before=until
-    )  # fmt: skip
+    )
     return await send_to(db, message, at=now, keys=settings.secret_key)

@@ -21,7 +21,7 @@ async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
 
 
 async def lock_account(db: Connection, staff_id: int) -> None:
-    """Lock an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+    """Lock an account, so that set-ups, proofs, sign-ins, sign-outs and resets of it take turns.
 
     Args:
         db: in the transaction that does it.
@@ -53,7 +53,7 @@ async def add_staff(
 
 
 async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
-    """List the staff; those whose access was taken away last.
+    """List the staff; disabled accounts come last.
 
     Returns:
         Each with staff_id, email, name, phone, phone_verified_at, created_at, disabled_at, signed_in_at, has_totp (an
@@ -63,7 +63,7 @@ async def list_staff(db: Connection | Pool) -> list[asyncpg.Record]:
 
 
 async def disable_staff(db: Connection, staff_id: int, now: datetime) -> None:
-    """Take somebody's access away; what they have open is ended by `sign_in.end_access`.
+    """Disable somebody's account; `sign_in.end_access` ends their sessions and links.
 
     Raises:
         Conflict: nobody would be administrator any more.
@@ -78,12 +78,12 @@ async def enable_staff(db: Connection, staff_id: int) -> None:
 
 
 async def verify_phone(db: Connection, staff_id: int, phone: str, *, by: Actor, now: datetime) -> None:
-    """Note that somebody used a link that went to their phone by text, with a note in the audit the first time.
+    """Record that somebody used a link that went to their phone by text, with a note in the audit the first time.
 
     Args:
         db: in the transaction that signs them in.
         staff_id: whose.
-        phone: the number it went to; where it is not theirs any more, nothing is noted.
+        phone: the number it went to; if it is not theirs any more, nothing is recorded.
         by: who signs in.
         now: the time, aware.
     """

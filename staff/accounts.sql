@@ -3,7 +3,7 @@
 select staff_id, name, email, phone, disabled_at from staff where email = $1;
 
 -- name: lock_account
--- Locks an account: what is set up, proven, asked for, ended or reset at the same moment takes turns.
+-- Locks an account, so that set-ups, proofs, sign-ins, sign-outs and resets of it take turns.
 select staff_id from staff where staff_id = $1 for update;
 
 -- name: add_staff

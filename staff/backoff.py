@@ -1,8 +1,8 @@
-"""Backoff: whoever tries too often waits longer and longer, by account and network.
+"""Backoff: each further try after too many must wait longer, by account and network.
 
-Nothing is ever locked: a wait has a limit, and no try counts for a whole network, which an office shares with whoever
-is on its Wi-Fi. What a stranger tries from elsewhere slows down nobody who comes from another network, except where
-codes of one account are guessed from many networks at once.
+No account is ever locked, because a wait has a limit. No try counts for a network alone, because an office shares one
+with everybody on its Wi-Fi. A stranger's tries slow down nobody on another network, except where codes of one account
+are guessed from many networks at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Backoff:
         free: tries before the first wait.
         first: seconds of the first wait; each further one is twice as long.
         longest: seconds of the longest.
-        forgotten_after: without a try, all are forgotten.
+        forgotten_after: time without a try after which all are forgotten.
     """
 
     name: str
@@ -42,12 +42,12 @@ LINKS: Final = Backoff("links", free=6, first=30, longest=240, forgotten_after=t
 """Links asked for on the sign-in page, by account and network. The longest wait is well under the ten minutes that a
 link works: while somebody asks again and again, its owner always has one that works."""
 PASSKEYS: Final = Backoff("passkeys", free=10, first=2, longest=60, forgotten_after=timedelta(minutes=15))
-"""Answers in the name of one passkey that were not in order, by network. To begin is free: it is how an office starts
-its day, and whoever does it all day long is in nobody's way."""
+"""Invalid answers in the name of one passkey, by network. Beginning a sign-in is not counted: a whole office does so in
+the morning, and more of them do no harm."""
 CODES: Final = Backoff("codes", free=5, first=2, longest=900, forgotten_after=timedelta(hours=6))
 """Codes entered for an account, by network."""
 ALL_CODES: Final = Backoff("all codes", free=20, first=1, longest=60, forgotten_after=timedelta(days=1))
-"""Codes entered for an account from anywhere: at one a minute, guessing six digits takes most of a year."""
+"""Codes entered for an account from any network: at one a minute, guessing six digits takes most of a year."""
 
 
 class TooManyTries(Unavailable):
@@ -58,13 +58,13 @@ async def take_try(db: Connection, kind: Backoff, who: str, *, now: datetime) ->
     """Count a try, before it is made.
 
     Args:
-        db: outside any transaction, so that it counts whatever becomes of the try.
+        db: outside any transaction, so that the try counts whether or not it succeeds.
         kind: what is tried.
         who: account, network, or both.
         now: the time, aware.
 
     Raises:
-        TooManyTries: it is too early for another one.
+        TooManyTries: it is too early for another try.
     """
     key = f"{kind.name} {who}"
     taken = await db.fetchval(
@@ -78,10 +78,10 @@ async def take_try(db: Connection, kind: Backoff, who: str, *, now: datetime) ->
 
 
 async def forget_tries(db: Connection, kind: Backoff, *who: str) -> None:
-    """Forget the tries of whoever succeeded."""
+    """Delete the tries of somebody who has succeeded."""
     await db.execute(SQL["forget"], [f"{kind.name} {each}" for each in who])
 
 
 async def forget_old_tries(db: Connection, *, now: datetime) -> None:
-    """Delete what is too old to count."""
+    """Delete tries that are too old to count."""
     await db.execute(SQL["forget_old"], now)

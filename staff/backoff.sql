@@ -1,6 +1,7 @@
 -- name: take_try
--- Takes a try, before it is known whether it succeeds: of many at once each counts. Waits double, from the first one after
--- those that are free; tries long ago do not count. A free try is never early, whichever of two web hosts' clocks is ahead.
+-- Counts a try before it is known whether it succeeds, so that each of many at once counts. After the free tries, each
+-- wait is twice the wait before; tries long ago do not count. A free try is never too early, even if the clocks of two
+-- web hosts differ.
 insert into sign_in_backoff as b (key, tries, last_at, next_at)
 values ($1, 1, $2, $2::timestamptz + case when $3 < 1 then make_interval(secs => $4) else '0' end)
 on conflict (key) do update set
@@ -18,9 +19,9 @@ returning true;
 select next_at from sign_in_backoff where key = $1;
 
 -- name: forget
--- Forgets the tries of whoever succeeded.
+-- Deletes the tries of somebody who has succeeded.
 delete from sign_in_backoff where key = any ($1);
 
 -- name: forget_old
--- Deletes what no longer counts for any kind: networks are kept no longer than they are needed.
+-- Deletes tries that no longer count for any kind: networks are kept no longer than needed.
 delete from sign_in_backoff where last_at < $1::timestamptz - interval '1 day';

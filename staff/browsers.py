@@ -6,7 +6,7 @@ from typing import Final
 
 from core.http.client_network import INSIDE
 
-# the first that fits: most browsers also name those that they are like
+# the first that fits: most browsers also name the browsers that they imitate
 _BROWSERS: Final = (
     ("Edg/", "Edge"), ("EdgA/", "Edge"), ("EdgiOS/", "Edge"), ("OPR/", "Opera"),
     ("SamsungBrowser/", "Samsung Internet"), ("Vivaldi/", "Vivaldi"), ("FxiOS/", "Firefox"), ("Firefox/", "Firefox"),

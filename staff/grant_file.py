@@ -25,12 +25,12 @@ FIELDS: Final = {
     "from": ("start", "starts", "begins"),
     "until": ("end", "ends"),
 }
-"""Columns of the file, with other names that they go by."""
+"""Columns of the file, each with its other names."""
 _MAX_SHOWN: Final = 50
 
 
 async def give_from_file(pool: Pool, path: Path, *, by: Actor, zone: ZoneInfo, now: datetime) -> int:
-    """Give every grant of a file, or none where a row cannot be used.
+    """Give every grant of a file, or none if a row cannot be used.
 
     Args:
         pool: the database.
@@ -82,7 +82,7 @@ def read_date(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | Non
 
     Args:
         text: `2026-12-31`, `31/12/2026`, or a local time such as `2026-12-31T18:00`.
-        zone: of what names none.
+        zone: the time zone of a time that names none.
         end: a date alone means its last second.
 
     Raises:

@@ -22,7 +22,7 @@ from staff.roles import ADMINISTRATOR, ROLES, find_role, permissions_of
 SQL: Final = load_queries(__file__)
 
 ENOUGH_ADMINISTRATORS: Final = 2
-"""With fewer, nobody can help the last one who loses a phone, but at the server."""
+"""Administrators below which only somebody at the server can help the last one who loses a phone."""
 
 
 async def grants_of(db: Connection, staff_id: int, now: datetime) -> tuple[Grant, ...]:
@@ -60,16 +60,19 @@ async def give_grant(
         unit_id: where, with everything below; None for the whole organisation.
         starts_at: default, and earliest: now.
         ends_at: when it ends by itself; None for never.
-        invitation: the invitation that it comes of, and who made it, for the audit.
+        invitation: the invitation that it comes from, and who made it, for the audit.
 
     Returns:
         The number of the grant.
 
     Raises:
         InputError: there is no such role, or it would end before it begins.
-        Conflict: they hold it already at that time, or whoever gives it may not.
+        Conflict: they hold it already at that time, or the giver may not give it.
     """
-    kind, begins = find_role(role), max(starts_at or now, now)  # the rows are history: none that never was
+    kind, begins = (
+        find_role(role),
+        max(starts_at or now, now),
+    )  # rows are history: a grant must have begun
     if ends_at is not None and ends_at <= begins:
         raise InputError("The grant would end before it begins.", remedy="Choose a later end.")
     async with atomic(db):
@@ -79,9 +82,7 @@ async def give_grant(
             raise Conflict(
                 f"They are {kind.name} there already.", remedy="To change from when or until when, revoke that first."
             )
-        grant_id: int = await db.fetchval(
-            SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now
-        )  # fmt: skip
+        grant_id: int = await db.fetchval(SQL["add_grant"], staff_id, kind.name, unit_id, begins, ends_at, by.name, now)
         await record(
             db, by, AuditAction.GRANT_GIVEN, f"staff {staff_id}",
             {**_detail(kind.name, unit_id, begins, ends_at), **(invitation or {})}, permission=_permission(by), at=now,
@@ -115,7 +116,7 @@ async def revoke_grant(
 
     Raises:
         NotFound: they do not hold it.
-        Conflict: nobody would be administrator any more, or whoever takes it may not.
+        Conflict: nobody would be administrator any more, or the actor may not take it.
     """
     name = " ".join(role.lower().split())
     async with atomic(db), keeping_an_administrator(db, now):
@@ -134,13 +135,13 @@ async def revoke_grant(
 
 
 async def lock_grants(db: Connection) -> None:
-    """Wait for whoever gives, revokes or disables just now; others wait until the caller's transaction ends."""
+    """Wait for transactions that give, revoke or disable at this moment; others wait until the caller's has ended."""
     await db.execute(SQL["lock"])
 
 
 @asynccontextmanager
 async def keeping_an_administrator(db: Connection, now: datetime) -> AsyncIterator[None]:
-    """Refuse what is done in the context if it leaves nobody who is administrator; one such change at a time.
+    """Refuse the changes made in the context if they leave no administrator; one context runs at a time.
 
     Args:
         db: in a transaction.
@@ -160,13 +161,13 @@ async def keeping_an_administrator(db: Connection, now: datetime) -> AsyncIterat
 
 
 async def count_administrators(db: Connection | Pool, now: datetime) -> int:
-    """Count the accounts that are administrator of the whole organisation without an end."""
+    """Count the accounts that are administrators of the whole organisation with no end date."""
     count: int = await db.fetchval(SQL["count_administrators"], ADMINISTRATOR, now)
     return count
 
 
 async def count_made_administrators(db: Connection) -> int:
-    """Count the administrators that Muster itself has made, of accounts from before there were roles."""
+    """Count the accounts from before there were roles, which Muster itself made administrators."""
     count: int = await db.fetchval(SQL["count_given_by_muster"], ADMINISTRATOR)
     return count
 
@@ -194,24 +195,24 @@ async def require_authority(
     *,
     now: datetime,
 ) -> None:
-    """Refuse staff who decide about themselves, about units that they do not answer for, or give what they lack.
+    """Refuse staff who decide about themselves, about units where they may not grant, or give permissions they lack.
 
     Args:
         db: a connection.
         by: who decides; an operator at the server, and Muster itself, may.
         staff_id: about whom; None for somebody who has no account yet.
         unit_id: where; None for the whole organisation.
-        permissions: what they would get.
+        permissions: the permissions they would get.
         now: the time, aware.
 
     Raises:
-        Conflict: that is not theirs to decide.
+        Conflict: they may not decide that.
     """
     if by.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM}:
         return
     if by.kind is not ActorKind.STAFF or by.actor_id == staff_id:
         raise Conflict("Nobody changes their own grants.", remedy="Ask another administrator.")
-    if by.actor_id is not None:  # as they are now: what was revoked while a page was open gives nothing
+    if by.actor_id is not None:  # as they are now: a grant that was revoked while a page was open gives nothing
         by = replace(by, grants=await grants_of(db, by.actor_id, now))
     for permission in sorted({Permission.GRANT, *permissions} - await _given_unheld(db, by, unit_id)):
         if not await _covers(db, by.scope(permission), unit_id):
@@ -222,9 +223,9 @@ async def require_authority(
 
 
 async def _given_unheld(db: Connection, by: Actor, unit_id: int | None) -> frozenset[Permission]:
-    """Return what an administrator of a unit may give there without holding it.
+    """Return the permissions that an administrator of a unit may give there without holding them.
 
-    Nobody who gives access sees vetting's findings, and vetters have to come from somewhere.
+    Nobody who gives access sees vetting's findings, but somebody has to appoint the vetters.
     """
     administrator = replace(by, grants=tuple(grant for grant in by.grants if grant.role == ADMINISTRATOR))
     if not await _covers(db, administrator.scope(Permission.GRANT), unit_id):

@@ -1,6 +1,6 @@
 -- name: list_in_force
--- Grants of an account that are in force; read for every page, so that one revoked counts no longer from then on. A disabled
--- account has none.
+-- Grants of an account that are in force; read for every page, so that a revoked grant stops counting at once. A
+-- disabled account has none.
 select g.role, g.unit_id from staff_grant g join staff s using (staff_id)
 where g.staff_id = $1 and g.revoked_at is null and g.starts_at <= $2 and (g.ends_at is null or g.ends_at > $2)
   and s.disabled_at is null
@@ -25,8 +25,8 @@ insert into staff_grant (staff_id, role, unit_id, starts_at, ends_at, given_by, 
 returning grant_id;
 
 -- name: find_to_revoke
--- The grants of a role that have not ended, in one unit or in every one; those to come as well. Nothing is revoked before it
--- is known that whoever asks may.
+-- The grants of a role that have not ended, in one unit or in every one; those to come as well. Nothing is revoked
+-- before it is known that the actor may revoke it.
 select grant_id, unit_id, starts_at, ends_at from staff_grant
 where staff_id = $1 and role = $2 and ($4 or unit_id is not distinct from $3) and revoked_at is null
   and (ends_at is null or ends_at > $5)
@@ -37,15 +37,15 @@ for update;
 update staff_grant set revoked_at = $2, revoked_by = $3 where grant_id = any ($1::bigint[]);
 
 -- name: count_administrators
--- Accounts that can do everything, everywhere, for as long as nobody revokes it: what ends by itself is no stay. The account
--- that `muster run` makes for whoever tries Muster out is nobody's.
+-- Accounts that can do everything, everywhere, until somebody revokes it: a grant with an end date does not count. Nor
+-- does the account that `muster run` makes for trying Muster out.
 select count(distinct g.staff_id)
 from staff_grant g join staff s using (staff_id)
 where g.role = $1 and g.unit_id is null and g.revoked_at is null and g.ends_at is null and g.starts_at <= $2
   and s.disabled_at is null and s.email <> 'staff@localhost';
 
 -- name: count_given_by_muster
--- Administrators that Muster itself has made: accounts of before there were roles.
+-- Administrators that Muster itself has made, from accounts that existed before there were roles.
 select count(distinct staff_id) from staff_grant where role = $1 and given_by = 'muster' and unit_id is null and revoked_at is null;
 
 -- name: covers

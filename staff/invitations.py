@@ -23,7 +23,7 @@ from staff.tokens import digest_of, is_token, new_token
 SQL: Final = load_queries(__file__)
 
 INVITATION_PATH: Final = "/console/invitation/sign-in"
-"""Links are known by these words wherever they come back from outside: see `core.sign_in_links`."""
+"""Path by which such links are recognised in text that comes back from outside: see `core.sign_in_links`."""
 INVITATION_LASTS: Final = timedelta(days=7)
 
 
@@ -46,7 +46,7 @@ async def invite(
         email: theirs, in lower case.
         name: what to call them.
         role: what they will be.
-        by: who invites them; whoever may give them the role.
+        by: who invites them, and may give them the role.
         now: the time, aware.
         unit_id: where; None for the whole organisation.
         ends_at: when the grant ends by itself.
@@ -85,10 +85,10 @@ async def invite(
 async def renew_invitation(
     db: Connection, email: str, *, by: Actor, now: datetime, lasts: timedelta = INVITATION_LASTS
 ) -> tuple[str, str]:
-    """Make another link for an invitation that was not accepted yet; the one before works no longer.
+    """Make another link for an invitation that was not accepted yet; the earlier link no longer works.
 
     Returns:
-        The path of the link, and the name of whoever is invited.
+        The path of the link, and the name of the person who is invited.
 
     Raises:
         NotFound: nobody of that address is invited.
@@ -100,7 +100,7 @@ async def renew_invitation(
             SQL["renew"], row["invitation_id"], digest_of(token), sorted(pieces_of(token)), now + lasts, by.to_json()
         )
         await record(db, by, AuditAction.INVITATION_RESENT, f"invitation {row['invitation_id']}", at=now)
-        await resolve_alert(db, f"invitation:{row['invitation_id']}")  # that the link before was revoked
+        await resolve_alert(db, f"invitation:{row['invitation_id']}")  # of the earlier link: that it was revoked
     return f"{INVITATION_PATH}/{token}", row["name"]
 
 
@@ -117,7 +117,7 @@ async def withdraw_invitation(db: Connection, email: str, *, by: Actor, now: dat
 
 
 async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, now: datetime) -> list[str]:
-    """Withdraw what somebody has invited whose access ends, with a note in the audit.
+    """Withdraw the open invitations of somebody whose access ends, with a note in the audit.
 
     Args:
         db: in the transaction that ends it.
@@ -130,10 +130,8 @@ async def withdraw_invitations_of(db: Connection, staff_id: int, *, by: Actor, n
     """
     rows = await db.fetch(SQL["withdraw_of"], staff_id, now)
     for row in rows:
-        detail = {"why": "the access of whoever invited them has ended"}
-        await record(
-            db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now
-        )  # fmt: skip
+        detail = {"why": "the inviter's access has ended"}
+        await record(db, by, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", detail, at=now)
     return sorted(row["email"] for row in rows)
 
 
@@ -145,9 +143,9 @@ async def find_invitation(db: Connection, token: str, *, now: datetime) -> async
 async def accept_invitation(
     db: Connection, token: str, *, now: datetime, device: Device, replaces: str | None = None
 ) -> str | None:
-    """Use an invitation: the account exists from now on, its grant begins, and a session is open.
+    """Use an invitation: make the account, begin its grant, and open a session.
 
-    Whoever invited them must still be one who may give that role there; if not, the invitation is withdrawn.
+    The inviter must still be somebody who may give that role there; if not, the invitation is withdrawn.
 
     Args:
         db: outside any transaction.
@@ -157,8 +155,8 @@ async def accept_invitation(
         replaces: the session token the browser held until now; that session ends.
 
     Returns:
-        The session's token; None if the link is unknown, used, withdrawn or expired, the account was disabled, or
-        whoever invited them may do so no longer.
+        The session's token; None if the link is unknown, used, withdrawn or expired, the account was disabled, or the
+        inviter may no longer give the role.
     """
     if not is_token(token):
         return None
@@ -166,13 +164,13 @@ async def accept_invitation(
         row = await db.fetchrow(SQL["accept"], digest_of(token), now)
         if row is None:
             return None
-        await lock_grants(db)  # so that nobody revokes what is asked about
+        await lock_grants(db)  # so that nobody revokes the inviter's grants meanwhile
         if not await _may_still_invite(db, row, now):
             await db.execute(SQL["withdraw"], row["invitation_id"], now)
-            why = {"why": "whoever invited them may do so no longer"}
+            why = {"why": "the inviter may no longer give that role"}
             await record(
                 db, SYSTEM, AuditAction.INVITATION_WITHDRAWN, f"invitation {row['invitation_id']}", why, at=now
-            )  # fmt: skip
+            )
             return None
         account = await add_staff(db, row["email"], row["name"], by=SYSTEM, now=now)
         account = account or await find_staff(db, row["email"])  # None: added by hand meanwhile
@@ -180,7 +178,7 @@ async def accept_invitation(
         if account["disabled_at"] is not None:
             return None
         staff_id: int = account["staff_id"]
-        with contextlib.suppress(Conflict, InputError):  # they hold it by now, or it has ended
+        with contextlib.suppress(Conflict, InputError):  # they hold the role by now, or the grant has ended
             await give_grant(
                 db, staff_id, row["role"], by=SYSTEM, now=now, unit_id=row["unit_id"], ends_at=row["ends_at"],
                 invitation={"invitation": row["invitation_id"], "invited_by": row["invited_by"]},
@@ -205,7 +203,7 @@ async def forget_old_invitations(db: Connection, *, now: datetime) -> None:
 
 
 async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> asyncpg.Record:
-    """Find the open invitation of a mailbox, locked, for whoever may give what it offers.
+    """Find and lock the open invitation of a mailbox, for an actor who may give the role that it offers.
 
     Raises:
         NotFound: nobody of that address is invited.
@@ -219,7 +217,7 @@ async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> as
 
 
 async def _may_still_invite(db: Connection, row: asyncpg.Record, now: datetime) -> bool:
-    """Return whether whoever invited somebody may give that role there, as their own grants are now."""
+    """Tell whether the inviter may give that role there, by their own grants as they are now."""
     invited_by = row["invited_by"]
     actor = Actor(ActorKind(invited_by["kind"]), invited_by["name"], invited_by["id"], invited_by["came_from"])
     try:

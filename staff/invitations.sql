@@ -1,5 +1,5 @@
 -- name: add_invitation
--- Invites; whoever has an open invitation gets no second one.
+-- Invites somebody, unless they have an open invitation.
 insert into staff_invitation (digest, pieces, email, name, role, unit_id, ends_at, invited_by, invited_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (email) where accepted_at is null and withdrawn_at is null do nothing
@@ -10,13 +10,14 @@ returning invitation_id;
 update staff_invitation set withdrawn_at = $2 where email = $1 and accepted_at is null and withdrawn_at is null and expires_at <= $2;
 
 -- name: find_open
--- The open invitation of a mailbox, locked: it is changed once it is known that whoever asks may.
+-- The open invitation of a mailbox, locked: it is changed once it is known that the actor may change it.
 select invitation_id, name, role, unit_id from staff_invitation
 where email = $1 and accepted_at is null and withdrawn_at is null
 for update;
 
 -- name: renew
--- Gives an invitation another link; the one before works no longer. Whoever sends it again answers for it from now on.
+-- Gives an invitation another link; the earlier link no longer works. The actor who sends it again is its inviter from
+-- now on.
 update staff_invitation set digest = $2, pieces = $3, expires_at = $4, invited_by = $5 where invitation_id = $1;
 
 -- name: withdraw
@@ -31,7 +32,7 @@ where accepted_at is null and withdrawn_at is null
 returning invitation_id, email;
 
 -- name: forget
--- Deletes invitations that nobody accepted, with the name and mailbox of whoever was invited, a month after they ended.
+-- Deletes invitations that nobody accepted, with the name and mailbox of the invited person, a month after they ended.
 delete from staff_invitation
 where staff_id is null and accepted_at is null
   and least(expires_at, coalesce(withdrawn_at, expires_at)) < $1::timestamptz - interval '30 days';
@@ -48,7 +49,7 @@ where digest = $1 and accepted_at is null and withdrawn_at is null and expires_a
 returning invitation_id, email, name, role, unit_id, ends_at, invited_by;
 
 -- name: note_account
--- Notes which account came of it.
+-- Records which account came from it.
 update staff_invitation set staff_id = $2 where invitation_id = $1;
 
 -- name: list_open

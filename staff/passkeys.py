@@ -44,13 +44,13 @@ _CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 _MAX_CHALLENGES: Final = 5_000
 """Sign-ins that may be under way at once: sixteen a second, for five minutes."""
 _BAD_ANSWER: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
-"""What the library raises for an answer that is not in order, or is none at all."""
+"""Errors that the library raises for an invalid answer."""
 
 log = structlog.get_logger(__name__)
 
 
 class ChallengePurpose(StrEnum):
-    """What a challenge is for; the values are those of the database's check."""
+    """Purpose of a challenge; the values are the same as in the database's check."""
 
     SIGN_IN = "sign in"
     PROVE = "prove"
@@ -59,11 +59,11 @@ class ChallengePurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Site as browsers know it, to which passkeys are bound.
+    """Website as browsers identify it; a passkey is bound to one.
 
     Attributes:
         origin: as in `https://muster.union.example`.
-        host: the part of it that a passkey names.
+        host: the part of the origin that a passkey names.
         title: as the browser shows it to its owner.
     """
 
@@ -201,10 +201,10 @@ async def authentication_options(
 async def take_challenge(
     db: Connection, answer: Mapping[str, Any], purpose: ChallengePurpose, *, now: datetime, session: UUID | None = None
 ) -> bool:
-    """Use the challenge of an answer up; return whether it was one of ours that nobody had answered.
+    """Use up the challenge of an answer; return whether we made it and nobody had answered it.
 
     Args:
-        db: outside any transaction, so that it is used up whatever becomes of the answer.
+        db: outside any transaction, so that it is used up whether or not the answer is accepted.
         answer: what the browser sent.
         purpose: what it is for.
         now: the time, aware.
@@ -222,11 +222,11 @@ async def accept_passkey(
 ) -> PasskeyAnswer | None:
     """Check what a passkey has signed, after `take_challenge`.
 
-    Its count goes up with each use. One that goes back is that of a copy, or of the original after the copy was used:
-    the passkey is refused from then on.
+    A passkey's count goes up with each use. A lower count comes from a copy, or from the original after the copy was
+    used: the passkey is refused from then on.
 
     Args:
-        db: in the transaction that lets its owner in, or notes that it did not.
+        db: in the transaction that lets its owner in, or records that they were refused.
         site: ours.
         answer: what the browser sent.
         now: the time, aware.
@@ -251,7 +251,7 @@ async def accept_passkey(
 
 
 async def find_passkey_number(db: Connection, answer: Mapping[str, Any]) -> int | None:
-    """Return the number of the passkey in whose name an answer is; None if we know none such."""
+    """Return the number of the passkey that an answer names; None if we do not know it."""
     passkey_id: int | None = await db.fetchval(SQL["find_number"], _credential_in(answer))
     return passkey_id
 
@@ -317,7 +317,7 @@ def _count_in(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> int
             expected_rp_id=site.host,
             expected_origin=site.origin,
             credential_public_key=row["public_key"],
-            credential_current_sign_count=0,  # compared by us, after the signature: anybody can send a count
+            credential_current_sign_count=0,  # we compare the count after checking the signature
             require_user_verification=True,
         )
     except _BAD_ANSWER as error:
@@ -327,7 +327,7 @@ def _count_in(row: asyncpg.Record, site: Site, answer: Mapping[str, Any]) -> int
 
 
 def _is_theirs(row: asyncpg.Record, answer: Mapping[str, Any]) -> bool:
-    """Return whether the account that the passkey names, where it names one, is the one we know it by."""
+    """Tell whether the account that the answer names is the passkey's; an answer may name none."""
     handle = answer["response"].get("userHandle")
     if not handle:
         return True

@@ -1,16 +1,17 @@
 -- name: add_challenge
--- Adds a challenge; what ran out goes first.
+-- Adds a challenge, after deleting those that ran out.
 with expired as (delete from passkey_challenge where expires_at < $5)
 insert into passkey_challenge (challenge, purpose, family, expires_at) values ($1, $2, $3, $4);
 
 -- name: drop_oldest_challenges
--- Of sign-ins that were begun and not ended, the newest stay: whoever begins one after the other fills no table.
+-- Keeps the newest of the sign-ins that were begun and not ended, so that nobody can fill the table by beginning many.
 delete from passkey_challenge where challenge in (
   select challenge from passkey_challenge where family is null order by expires_at desc offset $1
 );
 
 -- name: use_challenge
--- Uses a challenge up, whatever becomes of the answer; it is answered for its purpose, and in its session, alone.
+-- Uses up a challenge, whether or not the answer is accepted; it can be answered only for its purpose and in its
+-- session.
 delete from passkey_challenge
 where challenge = $1 and purpose = $2 and family is not distinct from $3 and expires_at > $4
 returning challenge;
@@ -25,7 +26,7 @@ update staff set passkey_handle = coalesce(passkey_handle, gen_random_uuid()) wh
 returning passkey_handle, email, name;
 
 -- name: add_passkey
--- Adds a passkey; one that is known already is not added again, to whomever it belongs.
+-- Adds a passkey, unless it is known already, for this account or another.
 insert into staff_passkey (staff_id, credential_id, public_key, sign_count, name, made_at) values ($1, $2, $3, $4, $5, $6)
 on conflict (credential_id) do nothing
 returning passkey_id;
@@ -42,11 +43,12 @@ for update;
 select passkey_id from staff_passkey where credential_id = $1;
 
 -- name: use_passkey
--- Notes its use and the count it has reached.
+-- Records the use of a passkey, and the count that it has reached.
 update staff_passkey set used_at = $2, sign_count = $3 where passkey_id = $1;
 
 -- name: note_copy
--- There seems to be a copy of it. Which of the two has just signed nobody knows, so neither is accepted from now on.
+-- Records that there seems to be a copy of a passkey. Nobody knows which of the two has just signed, so neither is
+-- accepted from now on.
 update staff_passkey set copied_at = $2 where passkey_id = $1;
 
 -- name: list_passkeys

@@ -1,6 +1,6 @@
 """Proofs of a second factor: by a code of the app, a recovery code or a passkey; fresh for ten minutes.
 
-Each counts once, for its account and session. What failed is in the audit.
+Each proof counts once, for its account and session. Failed tries are in the audit.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Proof:
     """Outcome of proving a second factor, or of setting one up.
 
     Attributes:
-        token: the session's new token; the one before has proven nothing.
-        recovery_codes: new ones, to be shown once; empty where there are some already.
+        token: the session's new token; the old token carries no proof.
+        recovery_codes: new ones, to be shown once; empty if there are some already.
     """
 
     token: str
@@ -50,7 +50,7 @@ class Proof:
 
 
 def is_fresh(session: Staff, now: datetime) -> bool:
-    """Return whether a second factor was proven in this session in the last ten minutes.
+    """Tell whether a second factor was proven in this session in the last ten minutes.
 
     Args:
         session: who is signed in.
@@ -81,7 +81,7 @@ async def prove_by_code(
     """
     is_recovery = sum(char.isalnum() for char in code) > _CODE_LENGTH
     await take_try(db, CODES, f"{session.staff_id} {came_from}", now=now)
-    if not is_recovery:  # nobody guesses 80 bits, and these are the way in where the app's codes are slowed down
+    if not is_recovery:  # nobody guesses 80 bits; these let owners in while codes wait
         try:
             await take_try(db, ALL_CODES, f"{session.staff_id}", now=now)
         except TooManyTries:
@@ -174,7 +174,7 @@ async def sign_in_by_passkey(
     replaces: str | None,
     now: datetime,
 ) -> str | None:
-    """Sign the owner of a passkey in: it is both factors.
+    """Sign in the owner of a passkey, which is both factors at once.
 
     Args:
         db: outside any transaction.
@@ -182,7 +182,7 @@ async def sign_in_by_passkey(
         answer: what the browser sent.
         settings: have what the mail to the owner needs.
         device: the browser.
-        replaces: the session token it held until now, which ends.
+        replaces: the session token that the browser held until now; that session ends.
         now: the time, aware.
 
     Returns:
@@ -220,12 +220,12 @@ async def tell_owner(
     now: datetime,
     signed_out: int = 0,
 ) -> None:
-    """Tell the account's owner by mail; whoever did it in their place cannot keep it from them.
+    """Tell the account's owner by mail, so that an intruder cannot hide the change from them.
 
     Args:
         db: in the transaction that does it.
         settings: have what the mail needs.
-        session: the owner's session, or what goes for it.
+        session: the owner's session, or a record with its fields.
         notice: what was done.
         came_from: network of the browser.
         now: the time, aware.
@@ -238,18 +238,18 @@ async def tell_owner(
 
 
 async def note_proof(db: Connection, session: Staff, token: str, what: str, came_from: str, now: datetime) -> Proof:
-    """Note in the session, and in the audit, that a second factor was proven.
+    """Record in the session, and in the audit, that a second factor was proven.
 
     Args:
         db: in a transaction that has locked the account.
         session: who is signed in.
         token: the session's.
-        what: by what it was proven.
+        what: the factor that proved it.
         came_from: network of the browser.
         now: the time, aware.
 
     Raises:
-        Conflict: another request has just changed the session's token; nothing is used up.
+        Conflict: another request has just changed the session's token; no code or challenge is used up.
     """
     renewed = await note_second_factor(db, token, now=now)
     if renewed is None:
@@ -262,7 +262,7 @@ async def note_proof(db: Connection, session: Staff, token: str, what: str, came
 
 
 async def _take_passkey_try(db: Connection, answer: Mapping[str, Any], came_from: str, now: datetime) -> str | None:
-    """Count a try in the name of a passkey; return by what, or None if we know no such passkey."""
+    """Count a try in the name of a passkey; return the key of the count, or None if we do not know the passkey."""
     passkey_id = await find_passkey_number(db, answer)
     if passkey_id is None:
         return None
@@ -272,14 +272,14 @@ async def _take_passkey_try(db: Connection, answer: Mapping[str, Any], came_from
 
 
 async def _note_refused(db: Connection, settings: Settings, answered: PasskeyAnswer, by: Actor, now: datetime) -> None:
-    """Record that a passkey was refused; where there is a copy of it, sign its owner out, and tell everybody."""
+    """Record that a passkey was refused; if there is a copy of it, sign its owner out, and tell them and the staff."""
     subject, detail = f"staff {answered.staff_id}", {"passkey": answered.passkey_id}
     if not answered.is_copied:
         failed = AuditAction.STAFF_SECOND_FACTOR_FAILED
         await record(db, by, failed, subject, {"by": "passkey", **detail}, at=now)
         return
     await record(db, by, AuditAction.STAFF_PASSKEY_COPIED, subject, detail, at=now)
-    await end_others(db, answered.staff_id, but=None, by=by, now=now)  # one of them may be the copy's
+    await end_others(db, answered.staff_id, but=None, by=by, now=now)  # one of the sessions may be the copy's
     await raise_alert(
         db,
         key=f"passkey:{answered.passkey_id}",

@@ -1,4 +1,4 @@
-"""Sign-in links that come back from outside, as in a reply that quotes one: masked, and revoked, as others read it."""
+"""Sign-in links that come back from outside, as in a reply that quotes one: masked and revoked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 async def without_links(db: Connection, words: str, *, now: datetime) -> str:
-    """Return words from outside with sign-in links masked; a link that stands in them works no longer.
+    """Return text from outside with its sign-in links masked; from now on such a link no longer works.
 
     Args:
         db: in the caller's transaction, if any.
@@ -46,7 +46,7 @@ async def raw_without_links(db: Connection, raw: bytes, *, now: datetime) -> byt
     """Do the same for a mail, or a body that cannot be read."""
     known = await _live_pieces(db, now)
     recognised = set[bytes]()
-    masked = await asyncio.to_thread(mask_raw, raw, known.keys(), recognised)  # an attachment takes a second
+    masked = await asyncio.to_thread(mask_raw, raw, known.keys(), recognised)  # a large attachment takes a second
     await _revoke(db, {known[piece] for piece in recognised}, now)
     return masked
 
@@ -59,7 +59,7 @@ async def _masked(db: Connection, now: datetime, mask: Callable[[Any, set[bytes]
 
 
 async def _live_pieces(db: Connection, now: datetime) -> dict[bytes, bytes]:
-    """Return the link that each piece belongs to, of all links that can still be used."""
+    """Return, for each piece of a link that can still be used, the link that it belongs to."""
     rows = await db.fetch(SQL["list_live_links"], now)
     return {piece: row["digest"] for row in rows for piece in row["pieces"]}
 

@@ -1,4 +1,4 @@
-"""Recovery codes, for whoever has lost their phone: shown once, stored as digests, each used once."""
+"""Recovery codes, for somebody who has lost their phone: shown once, stored as digests, each used once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SQL: Final = load_queries(__file__)
 
 HOW_MANY: Final = 10
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: nothing in it looks like something else."""
+"""Crockford's base 32: no two of its characters look alike."""
 _CODE_LENGTH: Final = 16
 """Characters: 80 bits, which no number of tries guesses, so that a plain digest keeps them."""
 _ALIKE: Final = str.maketrans("oil", "011")
@@ -22,7 +22,7 @@ _GROUP_LENGTH: Final = 4
 
 
 async def make_recovery_codes(db: Connection, staff_id: int, *, now: datetime) -> list[str]:
-    """Make new codes; those of before work no longer.
+    """Make new codes; the former codes no longer work.
 
     Args:
         db: in the caller's transaction, which notes it in the audit.
@@ -39,7 +39,7 @@ async def make_recovery_codes(db: Connection, staff_id: int, *, now: datetime) -
 
 
 async def use_recovery_code(db: Connection, staff_id: int, code: str, *, now: datetime) -> bool:
-    """Use a code up; return whether it was one that had not been used.
+    """Use up a code; return whether it was valid and unused.
 
     Args:
         db: in the transaction that lets them in.

@@ -1,5 +1,5 @@
 -- name: drop_codes
--- New codes take the place of all before.
+-- Deletes the former codes, which new ones replace.
 delete from staff_recovery_code where staff_id = $1;
 
 -- name: add_codes

@@ -1,4 +1,4 @@
-"""Retention: what has ended is deleted after a while."""
+"""Retention: sign-in links, invitations and sessions are deleted a while after they have ended."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from staff.totp import forget_unconfirmed
 
 
 async def forget_expired(db: Connection, *, now: datetime) -> None:
-    """Delete the sign-in links, invitations and sessions that ended a month ago, and what counts no longer.
+    """Delete the sign-in links, invitations and sessions that ended a month ago.
 
-    That is tries, challenges, and set-ups of an app that were left off.
+    Old tries, old challenges and unfinished set-ups of an app go as well.
     """
     await forget_old_links(db, now=now)
     await forget_old_invitations(db, now=now)

@@ -25,7 +25,7 @@ class Role:
     Attributes:
         name: as grants and commands name it.
         purpose: what it is for.
-        permissions: what it allows; none where it shows aggregated figures alone.
+        permissions: the permissions; none if it shows aggregated figures only.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Role:
 
     @property
     def needs_second_factor(self) -> bool:
-        """Return whether whoever holds it must prove a second factor."""
+        """Tell whether its holder must prove a second factor."""
         return bool(self.permissions & _GUARDED)
 
 

@@ -1,7 +1,7 @@
 """Second factor: set up, changed, removed by its owner, and reset by somebody else.
 
-Whoever has none yet sets one up; whoever has one needs it to
-change anything about it, so that a stolen link or an open browser does not replace it.
+An account without a second factor sets one up without further proof. Changing an existing factor takes a proof of it
+first, so that a stolen link or an open browser cannot replace it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from staff.totp import begin_totp, confirm_totp, drop_totp, has_totp, remove_tot
 
 
 class LastFactor(Conflict):
-    """A role needs a second factor, and this is the last one."""
+    """The factor cannot be removed: a role needs one, and this is the last."""
 
 
 def may_set_up(session: Staff, now: datetime) -> bool:
-    """Return whether second factors may be set up or changed: the first without more ado, others with a fresh proof."""
+    """Tell whether second factors may be set up or changed: the first without a proof, others with a fresh proof."""
     return not session.has_second_factor or is_fresh(session, now)
 
 
@@ -53,7 +53,7 @@ async def begin_app(db: Connection, session: Staff, *, keys: Sequence[SecretStr]
 async def confirm_app(
     db: Connection, session: Staff, token: str, code: str, *, settings: Settings, came_from: str, now: datetime
 ) -> Proof | None:
-    """Take the app into use that shows the code; None if it is wrong.
+    """Confirm the app that shows the code; None if the code is wrong.
 
     With the first factor of an account its other sessions end, and its owner is told by mail.
 
@@ -135,7 +135,7 @@ async def remove_passkey(
         await _lock_to_set_up(db, session, now)
         if await passkeys.remove_passkey(db, session.staff_id, passkey_id) is None:
             return False
-        await resolve_alert(db, f"passkey:{passkey_id}")  # that there may be a copy
+        await resolve_alert(db, f"passkey:{passkey_id}")  # about the possible copy
         await record(
             db, session.actor(came_from), AuditAction.STAFF_PASSKEY_REMOVED, f"staff {session.staff_id}",
             {"passkey": passkey_id}, at=now,
@@ -156,9 +156,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
         await _lock_to_set_up(db, session, now)
         if not await remove_totp(db, session.staff_id):
             return False
-        await record(
-            db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now
-        )  # fmt: skip
+        await record(db, session.actor(came_from), AuditAction.STAFF_TOTP_REMOVED, f"staff {session.staff_id}", at=now)
         await tell_owner(db, settings, session, AccountNotice.APP_REMOVED, came_from, now)
         await _without_last(db, session)
         return True
@@ -167,7 +165,7 @@ async def remove_app(db: Connection, session: Staff, *, settings: Settings, came
 async def renew_recovery_codes(
     db: Connection, session: Staff, *, settings: Settings, came_from: str, now: datetime
 ) -> list[str]:
-    """Make new recovery codes, to be shown once; those of before work no longer.
+    """Make new recovery codes, to be shown once; the former codes no longer work.
 
     Raises:
         Conflict: a second factor must be proven first, or there is none.
@@ -181,7 +179,7 @@ async def renew_recovery_codes(
 
 
 async def has_second_factor(db: Connection, staff_id: int) -> bool:
-    """Return whether an account has an app or a passkey set up."""
+    """Tell whether an account has an app or a passkey set up."""
     return await has_totp(db, staff_id) or bool(await list_passkeys(db, staff_id))
 
 
@@ -198,7 +196,7 @@ async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now:
         What was removed: `apps`, `passkeys`, `recovery_codes`, and `sessions` that ended.
 
     Raises:
-        Conflict: it is their own, or not for them to decide.
+        Conflict: the account is their own, or they may not decide about it.
     """
     if by.actor_id == staff_id:
         raise Conflict("Nobody resets their own second factors.", remedy="Ask another administrator.")
@@ -219,21 +217,21 @@ async def reset_second_factors(db: Connection, staff_id: int, *, by: Actor, now:
 
 
 async def _lock_to_set_up(db: Connection, session: Staff, now: datetime) -> None:
-    """Lock the account, and refuse where a second factor is to be proven first, as it is now."""
+    """Lock the account, read it again, and refuse if a second factor must be proven first."""
     await lock_account(db, session.staff_id)
     if not is_fresh(session, now) and await has_second_factor(db, session.staff_id):
         raise Conflict("Your second factor must be proven first.", remedy="Enter a code, or use your passkey.")
 
 
 async def _set_up(db: Connection, session: Staff, token: str, what: str, came_from: str, now: datetime) -> Proof:
-    """Make recovery codes where there are none, and note that the factor was proven with its set-up."""
+    """Make recovery codes if there are none, and record that the factor was proven by setting it up."""
     codes = [] if await count_recovery_codes(db, session.staff_id) else await _new_codes(db, session, came_from, now)
     proof = await note_proof(db, session, token, what, came_from, now)
     return Proof(proof.token, tuple(codes))
 
 
 async def _without_last(db: Connection, session: Staff) -> None:
-    """Take away what stood on the last factor, where that has just been removed.
+    """Delete recovery codes and proofs if the last factor has just been removed.
 
     Raises:
         LastFactor: a role of theirs needs one; nothing is removed.
@@ -242,15 +240,13 @@ async def _without_last(db: Connection, session: Staff) -> None:
         return
     if session.needs_second_factor:
         raise LastFactor("Your role needs a second factor, and this is the last one.", remedy="First set up another.")
-    await drop_recovery_codes(db, session.staff_id)  # they stand in for a factor that there is no longer
+    await drop_recovery_codes(db, session.staff_id)  # they replace a factor, and there is none any more
     await forget_proofs(db, session.staff_id)
 
 
 async def _end_others(db: Connection, session: Staff, came_from: str, now: datetime) -> int:
     """End the account's other sessions with its first factor: until now a link was enough to open one."""
-    return await end_others(
-        db, session.staff_id, but=session.session, by=session.actor(came_from), now=now
-    )  # fmt: skip
+    return await end_others(db, session.staff_id, but=session.session, by=session.actor(came_from), now=now)
 
 
 async def _new_codes(db: Connection, session: Staff, came_from: str, now: datetime) -> list[str]:

@@ -54,7 +54,7 @@ class Staff:
         name: as they are greeted.
         email: in lower case.
         until: when the session ends if no further page is opened; aware.
-        session: names the session, whatever its token is now.
+        session: names the session; it stays when the token changes.
         grants: those in force.
         second_factor_at: when they last proved a second factor in this session; None if they have not.
         has_second_factor: whether they have set one up.
@@ -70,7 +70,7 @@ class Staff:
     has_second_factor: bool = False
 
     def actor(self, came_from: str) -> Actor:
-        """Return who they are for the audit, and what they may do.
+        """Return the actor that they are in the audit, with their grants.
 
         Args:
             came_from: network of their browser.
@@ -79,12 +79,12 @@ class Staff:
 
     @property
     def needs_second_factor(self) -> bool:
-        """Return whether a role of theirs needs one."""
+        """Tell whether a role of theirs needs one."""
         return any(grant.role in ROLES and ROLES[grant.role].needs_second_factor for grant in self.grants)
 
     @property
     def awaits_second_factor(self) -> bool:
-        """Return whether they have to prove one, or to set one up, before any page opens."""
+        """Tell whether they have to prove or set up a second factor before any page opens."""
         return self.second_factor_at is None and (self.has_second_factor or self.needs_second_factor)
 
 
@@ -158,7 +158,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
         row["staff_id"], row["name"], row["email"], row["expires_at"], row["family"],
         await grants_of(db, row["staff_id"], now), row["second_factor_at"], row["has_second_factor"],
     )  # fmt: skip
-    if row["retired"] or not opens_page:  # retired: it has been changed for another already
+    if row["retired"] or not opens_page:  # retired: another token has replaced it
         return Admission(staff)
     until = _until(row, now)
     if now - row["created_at"] >= _ROTATE_EVERY:
@@ -172,7 +172,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
 
 
 async def note_second_factor(db: Connection, token: str, *, now: datetime) -> str | None:
-    """Note that the holder of a session has proven a second factor.
+    """Record that the holder of a session has proven a second factor.
 
     Args:
         db: in a transaction that has locked the account.
@@ -180,15 +180,15 @@ async def note_second_factor(db: Connection, token: str, *, now: datetime) -> st
         now: the time, aware.
 
     Returns:
-        The session's new token: whoever knew the one before has not proven anything. None if that is not the
-        session's token any more.
+        The session's new token: somebody who knew the old one has no proof. None if `token` is not the session's token
+        any more.
     """
     row = await db.fetchrow(SQL["find_session"], digest_of(token), now, now - SESSION_ENDS)
     return None if row is None or row["retired"] else await _change(db, token, now, _until(row, now), proven_at=now)
 
 
 async def forget_proofs(db: Connection, staff_id: int) -> None:
-    """Let all sessions of an account that has no second factor any more have proven none.
+    """Clear the proof of a second factor from all sessions of an account that has lost its last one.
 
     Args:
         db: in a transaction that has locked the account.
@@ -208,7 +208,7 @@ async def list_sessions(db: Connection, staff_id: int, *, now: datetime) -> list
 
 
 async def end_session(db: Connection, token: str, *, now: datetime, came_from: str = "") -> None:
-    """Sign out: neither the token nor any that it came from or became opens anything from now on."""
+    """Sign out: end the session with its token, every earlier token, and every later one."""
     async with atomic(db):
         await db.execute(SQL["lock_to_end_session"], digest_of(token))
         staff_id = await db.fetchval(SQL["end_session"], digest_of(token), now)

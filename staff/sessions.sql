@@ -34,22 +34,22 @@ returning digest;
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for key share of s;
 
 -- name: note_sign_in
--- Notes when somebody signed in last: links and sessions are forgotten.
+-- Records when somebody signed in last, because links and sessions are deleted after a while.
 update staff set signed_in_at = $2 where staff_id = $1;
 
 -- name: forget_proofs
--- What was proven by a factor counts no longer once the account has none.
+-- Clears the proofs of an account's sessions: they no longer count once the account has no factor.
 update staff_session set second_factor_at = null where staff_id = $1;
 
 -- name: lock_to_end_session
--- Locks the account by a session, to end it: waits for tokens that are just being changed, so that what is deleted next is
--- all there is.
+-- Locks the account of a session that is to end. It waits for tokens that are being changed, so that the next statement
+-- deletes all of them.
 select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for update of s;
 
 -- name: change_token
 -- Changes a session's token, in one statement, so that of several requests at once one changes it, and a session has
 -- one valid token. Requests that left the browser together with that one carry the old token for a moment; a proof of
--- the second factor counts for the new one only, so whoever knew the old one has gained nothing.
+-- the second factor counts for the new one only, so somebody who knew the old one has gained nothing.
 with retired as (
   update staff_session set retired_at = $2, expires_at = least(expires_at, $3)
   where digest = $1 and retired_at is null
@@ -62,7 +62,8 @@ select $4, staff_id, family, began_at, $2, $2, $5, browser, came_from, coalesce(
 returning digest;
 
 -- name: end_session
--- Ends a session with every token that its own came from or became; a session that ran out long ago is no sign-out.
+-- Ends a session with every token that its own came from or became; ending a session that ran out long ago does not
+-- count as a sign-out.
 with ended as (
   delete from staff_session
   where family = (select family from staff_session where digest = $1 and expires_at > $2)
@@ -78,7 +79,7 @@ with ended as (
 select count(*) > 0 from ended where expires_at > $3;
 
 -- name: end_sessions
--- Ends all sessions of an account, but for one where one is to stay. Each that could still open a page counts once,
+-- Ends all sessions of an account, except one that is to stay, if any. Each that could still open a page counts once,
 -- however many tokens it has.
 with ended as (
   delete from staff_session where staff_id = $1 and ($3::uuid is null or family <> $3) returning family, expires_at
@@ -86,7 +87,7 @@ with ended as (
 select count(distinct family) filter (where expires_at > $2) from ended;
 
 -- name: list_sessions
--- The sessions of an account that can still open a page: of each its newest token.
+-- The sessions of an account that can still open a page, each with its newest token.
 select distinct on (family) family, browser, came_from, began_at, seen_at, expires_at, second_factor_at
 from staff_session
 where staff_id = $1 and expires_at > $2 and began_at > $3 and retired_at is null

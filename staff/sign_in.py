@@ -22,9 +22,9 @@ SQL: Final = load_queries(__file__)
 
 SIGN_IN_PATH: Final = "/console/sign-in"
 REQUESTED_LINK_MINUTES: Final = 10
-"""How long a link works that somebody asked for on the sign-in page."""
+"""Minutes for which a link works that somebody asked for on the sign-in page."""
 _MAX_LIVE_LINKS: Final = 4
-"""Live links an account may have before asking for another makes none."""
+"""Most live links of an account; while it has so many, asking for another makes none."""
 
 
 async def make_sign_in_link(
@@ -49,8 +49,8 @@ async def make_sign_in_link(
         name: what to call somebody new; default the part before the @.
         minutes: how long the link works.
         create_as: the role, in the whole organisation, with which somebody unknown becomes a member of staff.
-        is_proof: whether the link counts as a second factor too, as one that is only shown on the server's screen.
-        phone: where it goes by text: the number, which is verified when the link is used.
+        is_proof: whether the link counts as a second factor too, like a link that is shown only on the server's screen.
+        phone: the number, if the link goes by text; it is verified when the link is used.
 
     Returns:
         The path, `/console/sign-in/<token>`; put `public_url` in front. It is not stored and cannot be shown again.
@@ -70,7 +70,7 @@ async def make_sign_in_link(
             row = await add_staff(db, mailbox, name or mailbox.partition("@")[0], by=by, now=now)
             if row is not None:
                 await give_grant(db, row["staff_id"], create_as, by=by, now=now)
-            row = row or await find_staff(db, mailbox)  # None: somebody else has just added them
+            row = row or await find_staff(db, mailbox)  # None: another process has just added them
         if row is None:
             remedy = f"Add them: muster user add {mailbox}"
             raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=remedy)
@@ -79,16 +79,16 @@ async def make_sign_in_link(
         token, until = new_token(), now + timedelta(minutes=minutes)
         await db.execute(
             SQL["add_link"], digest_of(token), sorted(pieces_of(token)), row["staff_id"], until, is_proof, phone
-        )  # fmt: skip
+        )
         await record(db, by, AuditAction.STAFF_LINK_MADE, f"staff {row['staff_id']}", {"minutes": minutes}, at=now)
-        await resolve_alert(db, f"sign-in:{row['staff_id']}")  # that an earlier one was revoked
+        await resolve_alert(db, f"sign-in:{row['staff_id']}")  # of the earlier links: that they were revoked
     return f"{SIGN_IN_PATH}/{token}"
 
 
 async def make_requested_link(
     db: Connection, email: str, *, now: datetime, by: Actor, by_text: bool = False
 ) -> str | None:
-    """Make the link that somebody asked for on the sign-in page, for whoever has the mailbox.
+    """Make the link that somebody asked for on the sign-in page, for the owner of the mailbox.
 
     A stranger who asks again and again locks nobody out: a link is refused only while the mailbox has several that
     still work.
@@ -107,7 +107,7 @@ async def make_requested_link(
     row = await find_staff(db, email)
     if row is None or row["disabled_at"] is not None or (by_text and row["phone"] is None):
         return None
-    await lock_account(db, row["staff_id"])  # of those asked for at once, each counts those before it
+    await lock_account(db, row["staff_id"])  # of several asked for at once, each counts the earlier ones
     if await db.fetchval(SQL["count_live_links"], row["staff_id"], now) >= _MAX_LIVE_LINKS:
         return None
     return await make_sign_in_link(
@@ -157,7 +157,7 @@ async def forget_old_links(db: Connection, *, now: datetime) -> None:
 
 
 async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
-    """End all that gives somebody access now: sessions, and links that have not been used.
+    """End all sessions of somebody, and their links that have not been used.
 
     Args:
         db: in the caller's transaction.

@@ -16,10 +16,10 @@ def new_token() -> str:
 
 
 def is_token(text: str | None) -> bool:
-    """Return whether a text has the form of a token."""
+    """Tell whether a text has the form of a token."""
     return text is not None and bool(_TOKEN.fullmatch(text))
 
 
 def digest_of(token: str) -> bytes:
-    """Digest a token to store or look it up: the time that a look-up takes tells nothing about tokens."""
+    """Digest a token to store it or look it up, so that the time of a look-up tells nothing about tokens."""
     return hashlib.sha256(token.encode()).digest()

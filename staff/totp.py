@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 async def begin_totp(db: Connection, staff_id: int, session: UUID, *, keys: Sequence[SecretStr], now: datetime) -> None:
-    """Make a secret for an app to be set up with; one that is in use stays in use until this one is confirmed.
+    """Make a secret for setting up an app; the secret in use stays in use until the new one is confirmed.
 
     Args:
         db: in a transaction that has locked the account.
@@ -48,13 +48,13 @@ async def begin_totp(db: Connection, staff_id: int, session: UUID, *, keys: Sequ
 async def pending_secret(
     db: Connection, staff_id: int, session: UUID, *, keys: Sequence[SecretStr], now: datetime
 ) -> SecretStr | None:
-    """Return the secret that is being set up in a session; None if there is none, or it is half an hour old."""
+    """Return the secret that is being set up in a session; None if there is none, or it is older than half an hour."""
     row = await db.fetchrow(SQL["find_unconfirmed"], staff_id, session, now - _SET_UP_TIMEOUT)
     return None if row is None else _open(row, keys)
 
 
 def otpauth_uri(secret: str, *, email: str, issuer: str) -> str:
-    """Return the address by which an app takes a secret over."""
+    """Return the address from which an app reads a secret."""
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=issuer)
 
 
@@ -68,7 +68,7 @@ def qr_code(uri: str) -> bytes:
 async def confirm_totp(
     db: Connection, staff_id: int, session: UUID, code: str, *, keys: Sequence[SecretStr], now: datetime
 ) -> bool:
-    """Take the new secret into use if the code is one of it; that of before works no longer.
+    """Start to use the new secret if the code is right; the former secret no longer works.
 
     Args:
         db: in a transaction that has locked the account.
@@ -84,12 +84,12 @@ async def confirm_totp(
         return False
     await db.execute(SQL["drop_confirmed"], staff_id)
     await db.execute(SQL["confirm"], row["totp_id"], now, step)
-    await db.execute(SQL["drop_unconfirmed"], staff_id)  # what other sessions had begun
+    await db.execute(SQL["drop_unconfirmed"], staff_id)  # set-ups that other sessions had begun
     return True
 
 
 async def accept_totp(db: Connection, staff_id: int, code: str, *, keys: Sequence[SecretStr], now: datetime) -> bool:
-    """Accept a code, once; return whether it was one.
+    """Accept a code, once; return whether it was right.
 
     Args:
         db: in the transaction that lets them in.
@@ -106,7 +106,7 @@ async def accept_totp(db: Connection, staff_id: int, code: str, *, keys: Sequenc
 
 
 async def has_totp(db: Connection, staff_id: int) -> bool:
-    """Return whether an app is set up."""
+    """Tell whether an app is set up."""
     return await db.fetchrow(SQL["find_confirmed"], staff_id) is not None
 
 
@@ -122,12 +122,12 @@ async def drop_totp(db: Connection, staff_id: int) -> bool:
 
 
 async def forget_unconfirmed(db: Connection, *, now: datetime) -> None:
-    """Delete secrets whose set-up was left off."""
+    """Delete secrets whose set-up was not finished."""
     await db.execute(SQL["forget_unconfirmed"], now - _SET_UP_TIMEOUT)
 
 
 def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: datetime) -> int | None:
-    """Return the step whose code it is, if it comes after the last one that was accepted."""
+    """Return the time step that a code belongs to, if it is later than the last accepted one."""
     typed, secret = re.sub(r"[\s-]", "", code), _open(row, keys)
     if secret is None or not _CODE.fullmatch(typed):
         return None
@@ -136,7 +136,7 @@ def _step_of(row: asyncpg.Record, code: str, keys: Sequence[SecretStr], now: dat
         present + drift
         for drift in _DRIFT_STEPS
         if hmac.compare_digest(totp.at((present + drift) * STEP_SECONDS), typed)
-    ]  # all are compared: how long it takes tells nothing
+    ]  # all are compared, so that the time it takes tells nothing
     return next((step for step in fitting if step > row["last_step"]), None)
 
 

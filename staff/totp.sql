@@ -1,5 +1,6 @@
 -- name: drop_replaced
--- A secret of which no code was ever entered gives way to the next one of its session; those that took too long go with it.
+-- Deletes the unconfirmed secret of a session, which a new one replaces, and all unconfirmed secrets that took too
+-- long.
 delete from staff_totp where staff_id = $1 and confirmed_at is null and (family = $2 or made_at <= $3);
 
 -- name: drop_unconfirmed
@@ -7,15 +8,15 @@ delete from staff_totp where staff_id = $1 and confirmed_at is null and (family 
 delete from staff_totp where staff_id = $1 and confirmed_at is null;
 
 -- name: forget_unconfirmed
--- Deletes secrets whose set-up was left off.
+-- Deletes secrets whose set-up was not finished.
 delete from staff_totp where confirmed_at is null and made_at <= $1;
 
 -- name: add_secret
--- Adds a secret; it counts once a code of it was entered in the same session.
+-- Adds a secret; it counts once its code was entered in the same session.
 insert into staff_totp (staff_id, family, secret, made_at) values ($1, $2, $3, $4);
 
 -- name: find_unconfirmed
--- The secret that is being set up in a session: whoever else is signed in as the same account neither sees nor confirms it.
+-- The secret that is being set up in a session: another session of the same account neither sees nor confirms it.
 select totp_id, secret, last_step from staff_totp
 where staff_id = $1 and family = $2 and confirmed_at is null and made_at > $3;
 
@@ -24,11 +25,11 @@ where staff_id = $1 and family = $2 and confirmed_at is null and made_at > $3;
 select totp_id, secret, last_step from staff_totp where staff_id = $1 and confirmed_at is not null;
 
 -- name: drop_confirmed
--- Deletes the secret in use, as another takes its place, or it was lost.
+-- Deletes the secret in use, because another replaces it, or it was lost.
 delete from staff_totp where staff_id = $1 and confirmed_at is not null;
 
 -- name: confirm
--- The secret counts from now on; the code that proved it does not count again.
+-- Confirms a secret, which counts from now on; the code that proved it does not count again.
 update staff_totp set confirmed_at = $2, last_step = $3, family = null where totp_id = $1;
 
 -- name: use_step

@@ -1,4 +1,4 @@
-"""Print which branches the tests took, by package, and fail where they took too few: `make coverage`."""
+"""Print which branches the tests took, by package, and fail if they took too few: `make coverage`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.settings import ROOT
 MIN_COVERAGE: Final = {"messaging": 90.0, "campaigns": 90.0, "ballots": 90.0, "services": 90.0}
 """Per cent of a package's branches that tests must take."""
 MAX_SHOWN_FILES: Final = 10
-"""How many of its modules are named, those with most branches missing, where a package has too few."""
+"""Most modules that are named, the ones with most branches missing first, if a package has too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Branches:
 
     @property
     def missing(self) -> int:
-        """How many no test took."""
+        """Number of branches that no test took."""
         return self.total - self.taken
 
     @property
     def share(self) -> float:
-        """Per cent that were taken; 100 where there are none."""
+        """Per cent that were taken; 100 if there are none."""
         return 100 * self.taken / self.total if self.total else 100.0
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ def report(modules: Iterable[Branches], least: Mapping[str, float] = MIN_COVERAG
         least: per cent that packages must reach.
 
     Returns:
-        The lines to print, and whether every package reaches its share. One that was not measured does not.
+        The lines to print, and whether every package reaches its share. A package that was not measured does not.
     """
     packages: defaultdict[str, list[Branches]] = defaultdict(list)
     for module in modules:
@@ -87,7 +87,7 @@ def report(modules: Iterable[Branches], least: Mapping[str, float] = MIN_COVERAG
 
 
 def main() -> int:
-    """Combine what the processes of the tests measured, and print the report; returns the exit status."""
+    """Combine the measurements of the tests' processes, and print the report; return the exit status."""
     measured = Coverage(config_file=str(ROOT / "pyproject.toml"))
     measured.combine()
     measured.save()

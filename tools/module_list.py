@@ -15,7 +15,7 @@ PACKAGES: Final = (
     "core", "messaging", "people", "staff", "ballots", "services", "campaigns", "webhooks", "api", "console", "muster",
     "sandbox", "tools",
 )  # fmt: skip
-"""The lowest first: each imports only those before it, and those beside it."""
+"""Packages, the lowest first: each imports only packages before it, or beside it."""
 
 
 def first_sentence(path: Path) -> str:

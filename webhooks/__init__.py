@@ -1,6 +1,6 @@
 """Members' pages, providers' webhooks, an LMTP and SMTP server for mail, and the webhooks that Muster sends.
 
-`routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
+A web application needs only `routes()`, and the runtime at `app[core.http.web.RUNTIME]`. Everything that
 comes in is stored first; a worker processes it with `process_inbound` and later deletes it with `delete_stale_rows`.
 `backfill` fetches texts that arrived at a provider while our endpoints were down.
 """
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 HANDLERS: Final[Mapping[str, ItemHandler]] = {**sms.HANDLERS, **email.HANDLERS}
-"""Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbound`."""
+"""Handlers of inbound items, by source. Mail needs more than a connection: see `process_inbound`."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -62,7 +62,7 @@ async def process_inbound(runtime: Runtime, limit: int) -> int:
         limit: most items in one go.
 
     Returns:
-        How many were processed or tried; fewer than `limit` where nothing else is due.
+        How many were processed or tried; fewer than `limit` if nothing else is due.
     """
     return await process(runtime, limit, _handlers(runtime), slow={MAIL})
 

@@ -1,8 +1,9 @@
-"""Erases a person from the log of what came in, and from the events reported to webhook subscribers.
+"""Erase a person from the inbound log, and from the events reported to webhook subscribers.
 
-The search reads the inbound log from end to end, since providers put addresses anywhere. It runs before anything is
-locked; what came in meanwhile is searched once more under the lock. What others sent is never thrown away
-for naming the person: only the address goes. For what comes in later about their messages see `webhooks.late_arrivals`.
+The search reads the inbound log from end to end, because providers put addresses anywhere. It runs before anything is
+locked; items that came in meanwhile are searched once more under the lock. Items from others that name the person are
+kept: only the address is removed. `webhooks.late_arrivals` deals with items that come later about the person's
+messages.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LOGS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_de
 
 
 class StillWritten(Exception):  # noqa: N818  # no fault: it is begun again
-    """Rows are being written just now, so that the search would be incomplete."""
+    """Rows are being written at this moment, so the search would be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Arrivals:
     Attributes:
         items: inbound rows from them or about their messages.
         named: inbound rows from others that name one of their addresses.
-        mails: those of `named` that are mails.
+        mails: the inbound rows of `named` that are mails.
         events: sequence numbers of webhook events about them.
         deliveries: ids of webhook deliveries whose answers repeat their data.
         upto: highest inbound row that was searched.
@@ -81,7 +82,7 @@ class Arrivals:
 
 
 async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | None = None) -> Arrivals:
-    """Find what came in from a person or about them, and what subscribers were sent about them.
+    """Find inbound items from a person or about them, and events sent to subscribers about them.
 
     Args:
         db: a connection.
@@ -168,7 +169,7 @@ async def wait_for_writers(db: Connection) -> None:
 
 
 async def empty_arrivals(db: Connection, wanted: SearchTerms, arrivals: Arrivals, old: str, new: str) -> None:
-    """Erase what was found.
+    """Erase the items and events that were found.
 
     Args:
         db: in the caller's transaction.
@@ -198,7 +199,7 @@ def _texts(addresses: Collection[tuple[str, str]]) -> list[str]:
 
 
 def _places(addresses: Collection[tuple[str, str]]) -> list[str]:
-    """Return the subjects under which the inbound log files what comes from these addresses."""
+    """Return the subjects under which the inbound log files items from these addresses."""
     return [f"{'phone' if channel == 'sms' else 'mailbox'}:{address}".lower() for channel, address in addresses]
 
 
@@ -208,5 +209,5 @@ def _senders(addresses: Collection[tuple[str, str]]) -> list[str]:
 
 
 async def forget_statistics(db: Connection) -> None:
-    """Refresh the planner's statistics of every package's tables, so that they hold no samples of what was erased."""
+    """Refresh the planner's statistics of every package's tables, so that they hold no samples of erased data."""
     await db.execute(SQL["forget_statistics"])

@@ -1,9 +1,9 @@
 -- name: list_arrivals
--- What came in from somebody or about them, and whether it is their own: replies and presses by their rows, receipts by
--- their message or their provider's id, what they sent by its sender. What others sent is the others' own, whatever it
--- names or answers.
--- $4 are the addresses, looked for in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
--- millions of rows that takes seconds, and is done before any lock is taken.
+-- Inbound items from somebody or about them, and whether they are the person's own: replies and presses are found by
+-- their rows, receipts by their message or the provider's id, other items by their sender. Items from others stay the
+-- others' own, even if they name or answer the person. $4 are the addresses, looked for in any text; $5 is quicker and
+-- finds at least as much. Every row after $6 is searched: with millions of rows that takes seconds, and is done before
+-- any lock is taken.
 select item.inbound_id, item.own
 from (
   select
@@ -24,7 +24,7 @@ where item.own
     and names_address(item.around || chr(31) || jsonb_words(item.payload), $4::text[]);
 
 -- name: list_mails
--- A page of mails, up to the length that is ever read: their text is decoded before it is searched.
+-- A page of mails, up to the length that is parsed: their text is decoded before it is searched.
 select inbound_id, substring(raw for $2) as raw from inbound_mail where inbound_id > $1 order by inbound_id limit $3;
 
 -- name: list_long_mails
@@ -40,7 +40,7 @@ from unnest($1::bigint[], $2::boolean[], $3::text[]) as texts (inbound_id, by_wr
 where squeezed(texts.said) like any ($5::text[]) and names_address(texts.said, $4::text[]);
 
 -- name: redact_items
--- Removes the address from what others sent. The row stays, and is processed if it has not been yet.
+-- Removes the address from items that others sent. The row stays, and is processed if it has not been yet.
 update inbound_log
 set payload = jsonb_without(payload, $2::text[]), subject = without_addresses(subject, $2::text[]),
   error = without_addresses(error, $2::text[]),
@@ -49,7 +49,7 @@ set payload = jsonb_without(payload, $2::text[]), subject = without_addresses(su
 where inbound_id = any ($1::bigint[]);
 
 -- name: redact_mails
--- The same for mails that were set aside; readable ones have been processed already.
+-- The same for mails that were set aside; readable mails have been processed already.
 update inbound_mail m
 set raw = decode(without_addresses(encode(m.raw, 'escape'), $2::text[]), 'escape')
 from inbound_log i
@@ -86,7 +86,7 @@ set data = data
 where seq = any ($1::bigint[]);
 
 -- name: list_deliveries
--- Deliveries whose answers may repeat what was sent.
+-- Deliveries whose answers may repeat the event.
 select delivery_id from webhook_delivery
 where delivery_id > $4 and (answer <> '' or problem is not null)
   and (seq = any ($1::bigint[]) or cardinality($3::text[]) > 0
@@ -99,11 +99,12 @@ update webhook_delivery set answer = '', problem = case when problem is not null
 where delivery_id = any ($1::bigint[]);
 
 -- name: empty_page_views
--- Empties the program that viewed a page and what was pressed; the row is kept, as page views are counted.
+-- Empties the program that viewed a page, and the button that was pressed; the row is kept, because page views are
+-- counted.
 update page_view set signals = '{}', answer = null, earlier = null where message_id = any ($1::bigint[]);
 
 -- name: drop_sent_once
--- Deletes the notes of one-time texts to an address: they are kept by the address.
+-- Deletes the records of one-time texts to an address, which hold the address.
 delete from sent_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
 

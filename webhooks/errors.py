@@ -20,7 +20,7 @@ def forged(request: web.Request) -> web.HTTPForbidden:
 
 
 def note_forged(request: web.Request, event: str, **more: object) -> None:
-    """Log that a request did not come from the provider; rate-limited, since such requests cost the sender nothing."""
+    """Log that a request did not come from the provider; rate-limited, because senders can repeat it at will."""
     request.app[LOG_LIMIT].write(event, request.path, remote=request.remote, **more)
 
 

@@ -12,14 +12,15 @@ where inbound_id = any ($1::bigint[]);
 delete from inbound_mail where inbound_id = any ($1::bigint[]);
 
 -- name: note_erased
--- Stores digests of the subjects under which the inbound log files items about their messages: whatever comes in about
--- them from now on is emptied.
+-- Stores digests of the subjects under which the inbound log files items about their messages: items that come in about
+-- them from now on are emptied.
 insert into erased_subject (digest, message_id, erased_at)
 select erased_subject_of(subject), message_id, $3 from unnest($1::text[], $2::bigint[]) as e (subject, message_id)
 on conflict (digest) do update set erased_at = excluded.erased_at;
 
 -- name: list_late_items
--- Of some processed rows, those about a message of an erased person. Replies are left out: people read those.
+-- The rows, of some processed ones, that are about a message of an erased person. Replies are left out: people read
+-- those.
 select i.inbound_id
 from inbound_log i
 where i.inbound_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
@@ -43,5 +44,5 @@ where exists (select from message m where m.message_id = e.message_id)
 order by e.message_id;
 
 -- name: forget_erased
--- Deletes the notes of messages for which no receipts come any more.
+-- Deletes the digests of messages for which no receipts come any more.
 delete from erased_subject where erased_at < $1;

@@ -1,10 +1,9 @@
 """Retention of the inbound log: processed items are kept for a while as they came, then deleted.
 
 They hold phone numbers, mailboxes and members' words. Their results (claims, replies, events, opt-outs) stay in their
-own tables; items that are not processed yet, or could not be, stay too, and so does a mail in which only a person can
-read what it says, until staff have closed its reply. Where no signature proves when an item was
-sent, anybody who has seen it could send it again, so a digest of it is kept for longer: an old text must not count in
-the next ballot.
+own tables; items that are not processed yet, or could not be, stay too, and so does a mail that only a person can read,
+until staff have closed its reply. If no signature proves when an item was sent, anybody who has seen it could send it
+again. So a digest of such an item is kept for longer: an old text must not count in the next ballot.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 -- name: note_digests
--- Stores digests of what the next statement deletes from the same page, for sources without a proof of date:
+-- Stores digests of the items that the next statement deletes from the same page, for sources without a proof of date:
 -- repetitions are recognised for longer than the item is kept. The row itself still blocks repetitions until its
 -- digest has been committed.
 insert into inbound_digest (digest, noted_at)
@@ -11,8 +11,8 @@ where i.state = 'done' and i.received_at < $2 and i.processed_at < $2 and i.sour
 on conflict (digest) do nothing;
 
 -- name: delete_page
--- Goes through the table in the order of arrival, and deletes what is done and old enough. It stops at the first young
--- rows, so it reads only what it deletes and what stays for a person, and needs no index of its own.
+-- Goes through the table in the order of arrival, and deletes items that are done and old enough. It stops at the first
+-- young rows, so it reads only rows that it deletes or that wait for a person, and needs no index of its own.
 with page as materialized (
   select inbound_id, received_at from inbound_log where inbound_id > $1 order by inbound_id limit $3
 ), deleted_items as (

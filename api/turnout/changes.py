@@ -24,7 +24,7 @@ EVENT_STREAM: Final = "text/event-stream"
 KEEPALIVE_AFTER: Final = 15.0
 """Seconds of silence after which a stream sends a keep-alive."""
 SEND_TIMEOUT: Final = 30.0
-"""Seconds a reader has to take what it is sent; then it is disconnected, and comes again with its last position."""
+"""Seconds a reader has to take a chunk; then it is disconnected, and can come back with its last position."""
 CHECK_EVERY: Final = timedelta(seconds=60)
 """Time within which a stream ends after its key was revoked."""
 _PLACE: Final[TypeAdapter[int]] = TypeAdapter(FeedPosition)

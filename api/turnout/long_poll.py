@@ -1,4 +1,4 @@
-"""Long polling: one database query a second serves all waiting clients, however many they are."""
+"""Long polling: one database query a second serves all waiting clients, even thousands."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from ballots import feed
 from core.http.web import problem
 
-MAX_FEED_POSITION = 2**63 - 1
+MAX_FEED_POSITION: Final = 2**63 - 1
 FeedPosition = Annotated[int, Field(ge=0, le=MAX_FEED_POSITION)]
 Q = TypeVar("Q", bound=BaseModel)
 
@@ -21,7 +21,7 @@ class ChangesQuery(BaseModel):
     after: FeedPosition = Field(0, description="The `cursor` of the previous answer; 0 for the beginning.")
     limit: int = Field(1000, ge=1, le=1000, description="The most changes in one answer.")
     wait: float = Field(
-        0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change where there is none yet."
+        0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a change if there is none yet."
     )
 
 
@@ -82,7 +82,7 @@ class ApiError(BaseModel):
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
-    """Read the query parameters of a request; where they are wrong, return the response that says so."""
+    """Read the query parameters of a request; if they are wrong, return the response that says so."""
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:

@@ -52,8 +52,8 @@ async def answers_by(
     Args:
         db: a connection.
         person_ids: the people; none for somebody known by an address alone.
-        message_ids: messages to them; answers to these are included, whoever sent them.
-        addresses: (channel, address) pairs of theirs beyond those in member files.
+        message_ids: messages to them; answers to these are included, also from other people.
+        addresses: (channel, address) pairs of theirs beyond the addresses in member files.
     """
     known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["list_addresses"], list(person_ids))]
     places = list(dict.fromkeys([*known, *addresses]))
@@ -73,7 +73,7 @@ async def answers_to(db: Connection, message_id: int) -> list[AnswerEvent]:
 
 
 def _once(rows: Sequence[asyncpg.Record]) -> Iterator[asyncpg.Record]:
-    """Yield events without a stop or its end for one address where the same press did so for all of them."""
+    """Yield events, leaving out the opt-out or opt-in of one address if the same press did so for all addresses."""
 
     def press(row: asyncpg.Record) -> tuple[object, ...]:
         return row["kind"], row["at"], row["message_id"], row["source"], row["label"], row["note"]
@@ -130,7 +130,7 @@ def _history_line(row: asyncpg.Record) -> str:
 
 
 def _sourced(source: str) -> str:
-    """Name a source as it reads after “from”: `a text`, `their page`."""
+    """Name a source in words that fit after “from”: `a text`, `their page`."""
     return {"text": "a text", "email": "an email", "page": "their page"}.get(source, source)
 
 

@@ -1,6 +1,6 @@
 -- name: list_answers
--- What people said, by every channel, in order of time: their replies and button presses, answers recorded of them
--- about each subject, and opt-outs made or lifted.
+-- Everything people said, by every channel, in order of time: their replies and button presses, answers recorded of
+-- them about each subject, and opt-outs made or lifted.
 with addresses as (
   select * from unnest($2::text[], $3::text[]) as a (channel, address)
 )

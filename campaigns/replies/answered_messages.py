@@ -23,10 +23,10 @@ ReplyChannel = Literal["sms", "email"]
 
 @dataclass(frozen=True, slots=True)
 class CampaignMessage:
-    """Message of a campaign whose link is used, or whose reply staff read: nothing of it is missing.
+    """Message of a campaign whose link is used, or whose reply staff read; every attribute is known.
 
-    Its person, campaign and subject are known, which an `AnsweredMessage` cannot promise; so neither is a kind of the
-    other, though fields have the same names.
+    An `AnsweredMessage` may lack its person, campaign or subject. So neither class derives from the other, although
+    fields have the same names.
 
     Attributes:
         message_id: its id.
@@ -58,12 +58,12 @@ class AnsweredMessage:
         address: where it went.
         sender: our number or mailbox that it came from; None if that is not known.
         campaign_id: the campaign that it, or its conversation, belongs to; None for none.
-        subject: what that asks about; None for none.
+        subject: what the campaign asks about; None for none.
         transactional: whether it belongs to no step; then it takes no answers.
         menu: the digits it offered and the meaning of each.
         content: its template, as JSON; None if it had none.
         constants: the variables that were the same for everybody, as JSON; None likewise.
-        variables: its own; those no longer kept are left out.
+        variables: its own variables; those no longer kept are left out.
     """
 
     message_id: int
@@ -81,14 +81,14 @@ class AnsweredMessage:
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
-        """Make one of its row; `subject` is the view's row in JSON."""
+        """Make a message from its row; `subject` is the view's row in JSON."""
         columns = {field.name: row[field.name] for field in fields(cls)}
         subject = None if row["subject"] is None else subject_of(row["subject"])
         menu, variables = row["menu"] or {}, row["variables"] or {}
         return cls(**columns | {"subject": subject, "menu": menu, "variables": variables})
 
     def sent_words(self) -> tuple[str, ...]:
-        """Return its text in each of its forms; nothing where it had no template."""
+        """Return its text in each of its forms; empty if it had no template."""
         if self.content is None or self.constants is None:
             return ()
         return render_again(self.content, self.constants, self.channel, self.variables)
@@ -103,10 +103,10 @@ async def find_answered_message(
     at: datetime,
     message_id: int | None = None,
 ) -> AnsweredMessage | None:
-    """Find the message a reply answers; the archive is searched only where there is none in the outbox.
+    """Find the message a reply answers; the archive is searched only if there is none in the outbox.
 
-    That is the last message to its author, whoever wrote it. Those of `KEEPS_MENU` are passed over, and a mail of
-    theirs stands for the message it is about.
+    A reply answers the last message to its author, whichever campaign or person sent that. Messages of the kinds in
+    `KEEPS_MENU` are passed over; a mail of such a kind counts as the message it is about.
 
     Args:
         db: a connection.
@@ -153,7 +153,7 @@ async def find_campaign_message(db: Connection, message_id: int) -> CampaignMess
 
 
 async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:
-    """Return a message's text in each of its forms; nothing where the message no longer exists."""
+    """Return a message's text in each of its forms; empty if the message no longer exists."""
     if message_id is None:
         return ()
     own_text = await db.fetchval(SQL["find_own_text"], message_id)

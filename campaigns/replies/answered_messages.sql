@@ -1,8 +1,8 @@
 -- name: find_latest
 -- The latest message sent from one of these senders to this address before the reply came: the reply answers it. (The
--- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
--- two times. A text may be sent from another number than its step's: that of the provider that sent it.) Transactional
--- messages of the kinds in $5 are passed over: the one before them is still answered.
+-- reply may be processed much later. We may learn a little late that a message was sent, hence the earlier of its two
+-- times. A text may be sent from another number than its step's: the number of the provider that sent it.)
+-- Transactional messages of the kinds in $5 are passed over: the reply still answers the message before them.
 select m.message_id
 from messages_to($1, $2) m
 join sender s using (sender_id)
@@ -15,7 +15,7 @@ order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;
 
 -- name: find_latest_archived
--- The same where the message has been archived: it is found by the people who have the address now.
+-- The same for an archived message, which is found by the people who have the address now.
 select m.message_id
 from message_archive m
 join sender s using (sender_id)
@@ -29,8 +29,8 @@ order by m.sent_at desc, m.message_id desc
 limit 1;
 
 -- name: find_by_id
--- A message that is answered, with what it, or the conversation it belongs to, asked about. One of the kinds in $3 stands
--- for the message that it is about.
+-- A message that is answered, with the subject that it, or its conversation, asked about. A message of the kinds in $3
+-- stands for the message that it is about.
 select
   m.message_id, m.person_id, m.channel, m.address, c.campaign_id, coalesce(m.sent_from, s.address) as sender,
   to_jsonb(subject) as subject, m.step_id is null as transactional,
@@ -46,8 +46,8 @@ where m.channel = $1
   and m.message_id = coalesce((select t.about from transactional t where t.message_id = $2 and t.kind = any ($3::text[])), $2);
 
 -- name: find_archived_by_id
--- The same where it has been archived. (Its personal variables are not archived, so its language is taken to be the
--- person's present one.)
+-- The same for an archived message. (Its personal variables are not archived, so its language is taken to be the
+-- person's present language.)
 select
   m.message_id, m.person_id, m.channel, m.address, c.campaign_id, s.address as sender,
   to_jsonb(subject) as subject, m.step_id is null as transactional,
@@ -73,7 +73,7 @@ left join message live on live.message_id = m.message_id
 where m.message_id = $1;
 
 -- name: find_own_text
--- The text of a transactional message, as long as it is kept.
+-- The text of a transactional message, while it is kept.
 select content ->> 'text' from transactional where message_id = $1;
 
 -- name: find_message
@@ -87,7 +87,7 @@ left join sender s using (sender_id)
 where m.message_id = conversation_of($1);
 
 -- name: find_archived_message
--- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
+-- The same for an archived message: for a reply that staff read late, or a link of an old message.
 select
   m.message_id, m.person_id, m.channel, m.address, m.campaign_id, s.address as sender, to_jsonb(subject) as subject
 from message_archive m

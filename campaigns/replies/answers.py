@@ -1,10 +1,10 @@
-"""Processing of replies by text or mail: its subject records what one answers, or it is an opt-out; each has a row.
+"""Processing of replies by text or mail: its subject records an answer, or it is an opt-out; each reply has a row.
 
 The subject decides what is recorded: a claim about a ballot, a response to a question, nothing about a notice. What a
 reply becomes is decided in `reply_decision`; `presses` processes buttons in the same way.
 
 Everything here happens in the caller's transaction: the claim or response, the withdrawal of messages still queued for
-the person, the opt-out and the reply are committed together, or none of them.
+the person, the opt-out and the reply are committed together or not at all.
 
 How sure an answer is:
 
@@ -67,9 +67,9 @@ class Inbound:
         received_at: when it came; aware.
         opt_out_type: the keyword that the provider recognised and acted on: `STOP`, `START`, `HELP`, or None.
         media: number of attached pictures and the like; they are not fetched.
-        message_id: the message it answers, where it proves that; else it is found by the addresses.
-        proven: whether it may change anything by itself. Anybody can write an email in another's name: an unproven one
-            is read by staff, whatever it says.
+        message_id: the message it answers, if it proves that; else it is found by the addresses.
+        proven: whether it may change anything by itself. Anybody can write an email in another's name, so staff read an
+            unproven one, whatever it says.
         read: its classification, if it was classified when it came, as emails always are.
     """
 
@@ -92,7 +92,7 @@ class AnswerResult:
 
     Attributes:
         reading: its reading.
-        answer_id: the answer it became (a claim about a ballot …), if it did.
+        answer_id: the answer it became (such as a claim about a ballot), if any.
         reply_id: its row among the replies, if it has one.
         why_open: why staff have to look at it; None if nobody has to.
     """
@@ -113,7 +113,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     before = await db.fetchrow(SQL["find_reply"], inbound.inbound_id)
     choice = await _answered(db, inbound) if inbound.proven else MessageChoice(None)
     message = choice.message
-    # an answer to a message that has been deleted proves nothing any more
+    # a reply to a message that has been deleted proves nothing any more
     proven = inbound.proven and (message is not None or inbound.message_id is None)
     subject = asked_about(message)
     kept = None if choice.other else inbound.read
@@ -171,14 +171,14 @@ async def record_answer(
     at: datetime,
     comment: str = "",
 ) -> int:
-    """Record the answer that a member of staff read in a reply, with the words of the reply.
+    """Record the answer that a member of staff read in a reply, with the reply's words.
 
     Returns:
         The answer's id.
 
     Raises:
         NotFound: no such message or person.
-        Conflict: it is no answer to what the message asked about.
+        Conflict: it is no answer to the message's subject.
     """
     message = await find_campaign_message(db, message_id)
     subject = message.subject
@@ -190,7 +190,7 @@ async def record_answer(
 
 
 async def retract_answer(db: Connection, reply: StoredReply, *, actor: Actor) -> None:
-    """Take back the answer that a reply became, if it did.
+    """Take back the answer that a reply became, if any.
 
     Args:
         db: in the transaction that locked it.
@@ -222,7 +222,7 @@ async def _answered(db: Connection, inbound: Inbound) -> MessageChoice:
 async def _read(
     db: Connection, inbound: Inbound, read: Classification, message: AnsweredMessage | None
 ) -> Classification:
-    """Return the classification of a reply by what it answers; a keyword that the provider acted on comes first."""
+    """Return the classification of a reply to its message; a keyword that the provider acted on comes first."""
     subject = asked_about(message)
     read = classification_about(read, inbound.text, message, inbound.channel)
     match inbound.opt_out_type:
@@ -242,7 +242,7 @@ async def _read(
 async def _sender_of(
     db: Connection, inbound: Inbound, message: AnsweredMessage | None
 ) -> tuple[int | None, str | None]:
-    """Return the author, and why they are not certain enough for a claim; None if they are."""
+    """Return the author, and the reason why they are not certain enough for a claim; None if they are."""
     holders = [holder.person_id for holder in await find_holders(db, [(inbound.channel, inbound.address)])]
     if message is None or message.person_id is None:
         doubt = "no_message" if message is None else None

@@ -1,6 +1,6 @@
-"""Words in which Muster asks by itself: how to answer, and our own texts made anew.
+"""Words in which Muster asks by itself: how to answer, and its earlier texts, made anew.
 
-They are made anew to be known where a reply or a reaction repeats them: a member's own words are what is left.
+These are made anew to recognise them where a reply or a reaction repeats them: what is left are the member's own words.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from campaigns.subjects.subject import Subject
 from messaging.content.translations import languages, wording
 
 MIN_SHARED_WORDS: Final = 5
-"""Fewest different words that a reply shares with one of them before that is looked for in it."""
+"""Fewest different words that a reply must share with one of our texts for us to look for that text in it."""
 MIN_LENGTH: Final = 40
 """Fewest characters of such a reply."""
 
 
 def asking_words(subject: Subject, message: AnsweredMessage, language: str) -> str | None:
-    """Return how we ask somebody back; None if it cannot be said how to answer.
+    """Return the words in which we ask somebody back; None if they cannot say how to answer.
 
     Args:
         subject: what the message asked about.
@@ -46,13 +46,13 @@ def how_to_answer(subject: Subject, message: AnsweredMessage, language: str) -> 
 
 
 def menu_words(subject: Subject, message: AnsweredMessage, language: str, *, lettered: bool) -> str | None:
-    """Return what a message offered, in words; None if it offered nothing that can be said.
+    """Return the answers that a message offered, in words; None if it offered none that can be put into words.
 
     Args:
         subject: what it asked about.
         message: the message.
         language: of the words.
-        lettered: whether each digit has the subject's letter, whatever the message had.
+        lettered: whether each digit has the subject's letter, even if the message's digits had none.
     """
     letter = subject.letter if lettered else str(message.variables.get("letter", ""))
     return subject.menu_words(language, offered(message), letter)
@@ -78,7 +78,7 @@ def possible_texts(text: str, subject: Subject, message: AnsweredMessage) -> Ite
 
 
 def begun_by_sender(organisation: str, words: str) -> str:
-    """Return a text that begins with who sends it."""
+    """Return a text that begins with the name of its sender."""
     return f"{organisation}: {words}" if organisation else words
 
 

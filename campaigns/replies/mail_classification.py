@@ -11,7 +11,7 @@ from campaigns.replies.classification.rules import load_rules
 from campaigns.subjects.answering import Answering
 
 SUBJECT: Final = "subject"
-"""Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
+"""Rule of a mail with a subject that machines write: the subject is not read by itself."""
 LIST: Final = "list"
 """Rule of a mail from a mailing list or a no-reply mailbox: a machine may have written it."""
 REACTION_PART: Final = "reaction_part"
@@ -19,7 +19,7 @@ REACTION_PART: Final = "reaction_part"
 Doubt = Literal["subject", "list"]
 
 _KEPT: Final = frozenset({SUBJECT, LIST, REACTION_PART, REPEATED})
-"""Rules of mails that a machine may have written: the message they answer does not change their reading."""
+"""Rules of mails that a machine may have written: the answered message does not change their reading."""
 
 
 def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
@@ -27,9 +27,9 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
 
     Args:
         mail: the person's own words and subject.
-        doubt: why a machine may have written it; None if it did not. No machine writes a plain STOP, but machines
-            and lists add how to unsubscribe, so in their mail an opt-out has to stand alone; all else is unclear, and
-            a machine's subject is not read.
+        doubt: why a machine may have written it; None if it did not. No machine writes a plain STOP, but machines and
+            lists add how to unsubscribe. So in their mail an opt-out has to stand alone; all else is unclear, and a
+            machine's subject is not read.
     """
     read = _classify(mail, doubt)
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
@@ -38,10 +38,10 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
 
 
 def read_about(read: Classification, text: str, subject: Answering) -> Classification:
-    """Return the classification of a mail by what the message that it answers asked about.
+    """Return the classification of a mail by the subject of the message that it answers.
 
     Args:
-        read: its classification when it came, when the message was not known.
+        read: its classification when it came; the message was not known then.
         text: the person's own words, as stored.
         subject: what the message asked about.
     """
@@ -61,7 +61,7 @@ def with_more_kept(read: Classification) -> Classification:
 
 
 def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
-    """Tell whether anything in a mail is an opt-out, whoever wrote it.
+    """Tell whether anything in a mail is an opt-out, no matter who wrote it.
 
     Args:
         mail: a person's own words, or a machine's.

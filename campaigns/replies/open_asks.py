@@ -1,14 +1,14 @@
 """Messages to one phone that still wait for an answer, and which of them a text answers.
 
-Mostly one message waits: the latest. If a question and something else wait for one phone, the text decides, by the
+Mostly one message waits: the latest. If a question and another subject wait for one phone, the text decides, by the
 first of these rules that fits:
 
 1. The latest message is transactional: the text answers that, and nothing else is open any more.
 2. The text can be an answer to one message only: by the letter behind its digit ("1 B"), or by words that are an answer
    to no other ("voted").
 3. The text can answer several, but all except one are answered already: it answers that one.
-4. The text can answer several that are not: its person is asked back.
-5. All that it can answer are answered already: it changes the answer to the latest of them.
+4. The text can answer several unanswered ones: its person is asked back. 5. All that it can answer are answered
+already: it changes the answer to the latest of them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MessageChoice:
 
     Attributes:
         message: the message it answers; None for none.
-        candidates: where it could answer several: all of these.
+        candidates: all messages that it could answer, if there are several.
         other: whether that is not the latest message.
     """
 
@@ -59,7 +59,7 @@ class MessageChoice:
 
 
 async def open_asks(db: Connection, address: str, senders: Sequence[str], at: datetime) -> list[OpenAsk]:
-    """List what is open to a phone, the latest message first; nothing where no question is open at all.
+    """List the subjects open to a phone, the latest message first; nothing if no question is open at all.
 
     Args:
         db: a connection.
@@ -88,7 +88,8 @@ async def choose_message(
         db: a connection.
         text: the text.
         latest: the latest message sent to the phone.
-        read: its classification as an answer to that one, if it was made when it came: nothing here takes longer.
+        read: its classification as an answer to the latest message, if it was made when the text came, because
+            classifying takes longest.
         address: the phone.
         senders: our numbers that it was sent to.
         at: when it came.
@@ -101,7 +102,7 @@ async def choose_message(
     unanswered = [ask for ask in fits if not ask.answered]
     if len(unanswered) > 1 and any(ask.subject.reads_answers for ask in unanswered):
         return MessageChoice(unanswered[0].message, tuple(unanswered))
-    # where all have been answered, it is a change of mind about the one that came last
+    # if all are answered, the text changes the answer to the latest
     chosen = next(iter(unanswered or fits), None)
     if chosen is None:
         return MessageChoice(latest)

@@ -1,6 +1,6 @@
 -- name: list_open_asks
 -- For each subject that still takes answers, the latest message about it that went to this phone from one of these
--- senders before the reply came, the latest of all first. No rows where no question is open.
+-- senders before the reply came, the latest of all first. No rows if no question is open.
 select * from (
   select distinct on (c.subject_kind, c.subject_id)
     m.message_id, m.person_id, m.channel, m.address, m.campaign_id, coalesce(m.sent_from, s.address) as sender,

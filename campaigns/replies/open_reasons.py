@@ -68,7 +68,7 @@ def why_open(read: Classification, subject: Answering | None, author_doubt: str 
         return "opt_out" if channel == "email" and not read.alone else None
     if author_doubt is not None:
         return author_doubt
-    readings = (read.reading, read.also)  # a wish for a call is told to whoever rings, low answer or not
+    readings = (read.reading, read.also)  # the person who rings must know of the wish for a call, low answer or not
     why = next((reading for reading in readings if reading in FOR_A_PERSON), None)
     why = why or reason_for(read.reading, subject) or reason_for(read.also, subject)
     return why or (COMMENT if "?" in read.comment else None)

@@ -1,4 +1,4 @@
-"""Opt-outs: made by the links of messages, lifted by a link, a reply or staff; and who asked for messages again."""
+"""Opt-outs: made by the links of messages, lifted by a link, a reply or staff; and the latest opt-ins."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 
 
 async def undo_opt_out(db: Connection, *, message_id: int, source: str) -> None:
-    """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
+    """Undo an opt-out that this person made by a link.
 
-    Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.
+    Addresses that are blocked for another reason stay blocked. If the message's address is no longer theirs, a stranger
+    may be pressing: then only that address is resumed.
 
     Raises:
         NotFound: no such message.
@@ -56,7 +57,7 @@ async def undo_opt_out(db: Connection, *, message_id: int, source: str) -> None:
 
 
 async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str, actor: Actor) -> None:
-    """Resume messages to an address that had opted out; one blocked for another reason stays so."""
+    """Resume messages to an address that had opted out; an address blocked for another reason stays blocked."""
     if await is_opted_out(db, channel, address):
         lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
         for event_id in lifted:  # the ledger has the address, so the audit need not
@@ -72,7 +73,7 @@ async def is_opted_out(db: Connection, channel: suppression.Medium, address: str
 async def last_opt_ins(
     db: Connection, channels: Sequence[str], addresses: Sequence[str]
 ) -> Mapping[tuple[str, str], datetime]:
-    """Return when addresses last asked for messages; those that never did are left out.
+    """Return when addresses last asked for messages; addresses that never did are left out.
 
     Args:
         db: a connection.

@@ -1,6 +1,6 @@
 """Presses of buttons on the page of a message's link: answers, requests, and comments beside an answer or without one.
 
-All is committed in the caller's transaction, as for replies.
+Everything is committed in the caller's transaction, as for replies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PRESSED_CONFIDENCE: Final = 0.95
 PRESSED_TWICE: Final = 0.8
 PRESSED_IN_HASTE: Final = 0.5
 BUTTON_VERSION: Final = "1"
-"""Version of the rules that a button is stored with: a page says what its buttons mean."""
+"""Version of the rules that is stored with a button: no rules read it, because the page says what it means."""
 
 _REQUESTS: Final = {"call_me": "call_me", "stop": "opt_out"}
 """Buttons that mean the same on every page, and the reading of each."""
@@ -75,10 +75,10 @@ async def answer_link(
 
 
 async def comment_link(db: Connection, *, message_id: int, words: str, inbound_id: int, at: datetime) -> AnswerResult:
-    """Keep a comment: it waits for staff where its answer is low, or where it asks for something; else it is only kept.
+    """Keep a comment, which waits for staff if its answer is low, or if it asks for something.
 
-    One that asks for no more messages opts the person out everywhere, as the page's button does; its reading says so.
-    The same words once more, as after going back in the browser, are one comment.
+    A comment that asks for no more messages opts the person out everywhere, as the page's button does; its reading says
+    so. The same words sent twice, as after going back in the browser, are one comment.
 
     Args:
         db: in the caller's transaction.

@@ -1,5 +1,5 @@
 -- name: find_same_comment
--- The same words that came by this message's page before; those that were taken back are gone.
+-- The same words, sent before from this message's page; words that were taken back are deleted.
 select reply_id, answer_id, why_open
 from reply
 where message_id = $1 and channel = 'link' and reading = 'comment' and text = $2

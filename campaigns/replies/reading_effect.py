@@ -1,4 +1,4 @@
-"""Effect of a reading on messages: those to the address that the reply is about are stopped, or go on."""
+"""Effect of a reading on messages: messages to the address that the reply is about are stopped, or resumed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SQL: Final = load_queries(__file__)
 STOPPING: Final[Mapping[str, Reason]] = MappingProxyType(
     {"opt_out": Reason.OPTED_OUT, "wrong_number": Reason.WRONG_NUMBER}
 )
-"""Readings that stop messages to an address, and the reason of that."""
+"""Readings that stop messages to an address, and the reason that is recorded."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
-"""Sources of opt-outs dated by when we processed them; the time they were sent is in the replies."""
+"""Sources of opt-outs that are dated by when we processed them; the replies hold the time when they were sent."""
 
 Resume = Callable[[Connection, suppression.Medium, str], Awaitable[None]]
 """Resumes messages to an address, by its channel."""
 
 
 def address_about(channel: str, address: str, written_to: str | None) -> str:
-    """Return the address that a reply is about: for an email the one that we wrote to, whatever its From line says.
+    """Return the address that a reply is about: for an email the address that we wrote to, whatever its From line says.
 
     Args:
         channel: the reply's.
@@ -50,7 +50,7 @@ async def apply_to_messages(
     message_id: int | None,
     resume: Resume | None = None,
 ) -> None:
-    """Stop or resume messages as a reading asks, whoever has the address; any other reading changes nothing.
+    """Stop or resume messages as a reading asks, for everybody who has the address; other readings change nothing.
 
     Args:
         db: in the caller's transaction.
@@ -89,5 +89,5 @@ async def resume_by_reply(db: Connection, channel: suppression.Medium, address: 
     if person_id is None:
         return
     if not await db.fetchval(SQL["was_stopped_since"], "person", str(person_id), received_at, _DATED_LATE):
-        # where everything was stopped on their page: only this address resumes
+        # if they stopped everything on their page, only this address resumes
         await resume_address(db, person_id, channel, address, source=f"{channel}_reply")

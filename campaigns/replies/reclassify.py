@@ -1,9 +1,9 @@
 """Reclassification of replies by newer rules: corrects wrong readings and reads replies that were unclear.
 
 Only readings by rules are redone, and only until staff have dealt with the reply: a reading by staff stays. The new
-reading has the same effects as if it had been the first, but nobody hears of it so late: nobody is asked back, no
-answer is taken back by a reply, no opt-out is confirmed. An opt-out is never lifted because a reply is read otherwise,
-and none is made where the address has sent START since.
+reading has the same effects as if it had been the first, except that nobody hears of it so late: nobody is asked back,
+no answer is taken back by a reply, and no opt-out is confirmed. A changed reading never lifts an opt-out, and makes
+none if the address has sent START since.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Reclassified:
         after: the new reading.
         rule: the rule of the new reading.
         changed: whether the reading changed, or whether it is an answer.
-        answer_id: the answer it became (a claim about a ballot …), if it did.
+        answer_id: the answer it became (such as a claim about a ballot), if any.
         why_open: why staff have to look at it now; None if nobody has to.
     """
 
@@ -76,7 +76,7 @@ class _StaleReply:
         reply: the reply.
         channel: its channel.
         message: the message that it answers; None if it answers none, or that is deleted.
-        author_doubt: why its author is not certain enough for an answer; None if they are.
+        author_doubt: why its author is not certain enough for an answer; None if the author is.
         started_since: whether its address has sent START since.
     """
 
@@ -88,7 +88,7 @@ class _StaleReply:
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
-        """Make one of its row."""
+        """Make a reply from its row."""
         reply = StoredReply.of(row)
         message = None
         if reply.message_id is not None and reply.written_to is not None:
@@ -109,7 +109,7 @@ async def reclassify(
         db: a connection without a transaction: each reply has its own.
         actor: who starts it, for the audit.
         at: the time.
-        dry_run: only report what would be read otherwise.
+        dry_run: only report which readings would change.
 
     Returns:
         How many were read again, and those whose reading changed.
@@ -164,7 +164,7 @@ async def _correct(
             reply.received_at, message.campaign_id, read.comment,
         )  # fmt: skip
         answer_id = await subject.record(db, answer)
-    # an unproven email changes nothing by itself; a proven one is about the address we wrote to
+    # an unproven email changes nothing by itself; a proven email is about the address we wrote to
     proven = stale.channel != "email" or reply.message_id is not None
     if proven and not stale.started_since:
         await apply_to_messages(

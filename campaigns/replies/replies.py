@@ -1,6 +1,6 @@
 """Replies as they are stored: by text or mail, or a button or comment on the page of a message's link.
 
-Whoever changes one locks it first: a member of staff, a staff reply or newer rules.
+Every change of a reply locks it first, whether by staff, by a staff reply or by newer rules.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class NewReply:
         channel: `sms`, `email`, or `link` for a button or comment.
         address: the address it came from; of a button, the one its message went to.
         sender: our number or mailbox that it was sent to; "" if that is not known.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         message_id: the message it answers; None if that is not known.
         text: its text; "" for a button.
         read: its classification.
-        subject_kind: the kind of the subject it is about: `ballot` …; None if it is about none.
-        answer_id: the answer that it became; None if it is none.
+        subject_kind: the kind of the subject it is about, such as `ballot`; None if it is about none.
+        answer_id: the answer that it became; None if it became none.
         why_open: why staff have to look at it; None if nobody has to.
         received_at: when it came; aware.
-        asked_until: how long its author, who was asked back, may answer before staff look at it; `received_at` for not
-            at all. None if nobody was asked back.
+        asked_until: until when its author, who was asked back, may answer before staff look at it; `received_at` for no
+            time at all. None if nobody was asked back.
     """
 
     inbound_id: int
@@ -61,7 +61,7 @@ class NewReply:
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """Reply as it was stored, with what it is about.
+    """Reply as it was stored, with its subject.
 
     Attributes:
         reply_id: its id.
@@ -70,15 +70,15 @@ class StoredReply:
         sender: our number or mailbox that it was sent to; "" if that is not known.
         text: its text, without control characters.
         received_at: when it came; aware.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         message_id: the message it answers; None if that is not known.
         written_to: where that message went; None if it is not known or no longer kept.
-        subject: what that message, or the one its conversation began with, asked about; None for nothing.
+        subject: the subject of that message, or of the message its conversation began with; None for none.
         reading: its present reading.
         rule: the rule that gave it.
         why_open: why staff have to look at it; None if nobody has to.
         state: `open`, `asked` or `closed`.
-        answer_kind: the kind of the answer that it became; None if it is none.
+        answer_kind: the kind of the answer that it became; None if it became none.
         answer_id: that answer's id.
     """
 
@@ -101,7 +101,7 @@ class StoredReply:
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
-        """Make one of its row; `subject` is the view's row in JSON."""
+        """Make a reply from its row; `subject` is the view's row in JSON."""
         columns = {field.name: row[field.name] for field in fields(cls)}
         subject = None if row["subject"] is None else subject_of(row["subject"])
         # rows of former versions may hold control characters
@@ -109,7 +109,7 @@ class StoredReply:
 
     @property
     def label(self) -> str:
-        """Return what the audit calls it."""
+        """Return the name that the audit has for it."""
         return f"reply {self.reply_id}"
 
 

@@ -13,7 +13,7 @@ from (select coalesce($15::timestamptz > $14::timestamptz, false) as is_awaited)
 returning reply_id;
 
 -- name: lock_reply
--- Locks a reply, with the address of the message it answers, and what that asked about.
+-- Locks a reply, with the address and the subject of the message it answers.
 select
   r.reply_id, r.channel, r.address, r.sender, r.text, r.received_at, r.person_id, r.message_id, m.address as written_to,
   to_jsonb(subject) as subject, r.reading, r.rule, r.why_open, r.state, r.answer_kind, r.answer_id

@@ -1,4 +1,4 @@
-"""Decision what a reply becomes: its classification by the message it answers, the answer in it, and why staff look."""
+"""Decision about a reply: its classification by the message it answers, its answer, and whether staff must look."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReplyDecision:
     """Decision about a reply that was read.
 
     Attributes:
-        meaning: the answer to record; None if it is none, or none that counts.
+        meaning: the answer to record; None if there is none that counts.
         why_open: why staff have to look at it; None if nobody has to.
     """
 
@@ -34,10 +34,11 @@ class ReplyDecision:
 def classification_about(
     read: Classification, text: str, message: AnsweredMessage | None, channel: Literal["sms", "email"]
 ) -> Classification:
-    """Return the classification of a reply by what the message that it answers asked about.
+    """Return the classification of a reply by the subject of the message that it answers.
 
     Args:
-        read: a text's by `classify_text`, with the same message; a mail's as it came, when the message was not known.
+        read: for a text, the result of `classify_text` with the same message; for a mail, its classification when it
+            came, without a message.
         text: the text, or the person's own words in a mail, as stored.
         message: the message it answers; None if there is none.
         channel: the reply's.
@@ -52,7 +53,7 @@ def classification_about(
 
 
 def without_take_back(read: Classification) -> Classification:
-    """Return the classification of a reply where there is nothing to take back."""
+    """Return the classification of a reply whose author has no answer to take back."""
     return Classification("unclear", "none", read.version) if read.reading == TAKE_BACK else read
 
 
@@ -62,7 +63,7 @@ def decide_reply(
     """Decide which answer a reply is, if it is one, and whether staff have to look at it.
 
     Args:
-        read: its classification, by what the message that it answers asked about.
+        read: its classification, by the subject of the message that it answers.
         subject: what that message asked about; None if there is no message.
         author_doubt: why its author is unknown; None if the author is known.
         channel: the reply's.

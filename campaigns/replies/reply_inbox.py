@@ -26,7 +26,7 @@ from core.errors import Conflict, InputError
 SQL: Final = load_queries(__file__)
 
 READINGS: Final = GENERAL | MEANINGS
-"""Everything that staff can read in a reply; what a message asked about decides which of it is possible."""
+"""Readings that staff can choose for a reply; the message's subject decides which are possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ class ShownReply:
         rule: the rule that gave it.
         why_open: why it is open, one of `open_reasons.WHY_OPEN`; "" if it is not.
         message_id: the message it answers.
-        person_id: its author, where that is certain.
+        person_id: its author, if that is certain.
         external_id: their membership number.
         name: their name.
         unit: their unit.
-        subject_kind: the kind of what it is about: `ballot` …
+        subject_kind: the kind of its subject, such as `ballot`.
         subject: its name.
-        holders: the numbers in the people file of everybody who has that address.
-        holder_names: their names, in the same order; "" for one without a name.
+        holders: the membership numbers of everybody who has that address.
+        holder_names: their names, in the same order; "" for somebody without a name.
         note: a remark for staff, such as that attachments were not kept.
-        answer: the label of the answer that its author has given to a question; None for none.
+        answer: the label of its author's answer to a question; None for none.
     """
 
     reply_id: int
@@ -77,7 +77,7 @@ class ShownReply:
 
     @property
     def about(self) -> str:
-        """Return what it is about, as sentences for staff name it: "the ballot pay-2026"; "" if that is unknown."""
+        """Return its subject as sentences for staff name it: "the ballot pay-2026"; "" if it is unknown."""
         return f"the {self.subject_kind} {self.subject}" if self.subject else ""
 
 
@@ -86,9 +86,9 @@ class PastReading:
     """Reading that a reply has or had.
 
     Attributes:
-        reading: what it was taken to say.
-        rule: by which rule, or `staff`, `provider`, `button`, `digit` …
-        rule_version: the version of the rules then.
+        reading: the meaning that was read in it.
+        rule: the rule that read it, or `staff`, `provider`, `button`, `digit` …
+        rule_version: the version of the rules at that time.
         reader: the member of staff who read it; None for a rule.
         answer_id: the answer it became (a claim about a ballot …), if it did.
         at: when; aware.
@@ -107,7 +107,7 @@ class ReplyThread:
     """Reply with all its readings, and other replies from the same address.
 
     Attributes:
-        reply: the reply; its `why_open` is "" where it is not open.
+        reply: the reply; its `why_open` is "" if it is not open.
         state: `open`, `asked` (its author was asked back, and may answer first) or `closed`.
         closed_at: when it was closed; aware.
         closed_by: who closed it; None if nobody had to.
@@ -141,12 +141,12 @@ async def count_asked(db: Connection) -> int:
 
 
 async def follow_up_asked(db: Connection, now: datetime) -> None:
-    """Close replies whose authors answered after they were asked back, and open those for which the time is over."""
+    """Close replies whose authors answered after they were asked back; open those whose time to answer is over."""
     await db.execute(SQL["follow_up_asked"], now)
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[ShownReply]:
-    """List the replies with one reading, latest first; the `why_open` of one that is not open is "".
+    """List the replies with one reading, latest first; a reply that is not open has "" as its `why_open`.
 
     Args:
         db: a connection.
@@ -216,17 +216,18 @@ async def close_reply(db: Connection, reply_id: int, *, actor: Actor, at: dateti
 async def read_by_staff(
     db: Connection, reply_id: int, *, reading: str, actor: Actor, at: datetime, person_id: int | None = None
 ) -> int | None:
-    """Replace a reply's reading, and what followed from it, by that of a member of staff.
+    """Replace a reply's reading, and its effects, by the reading of a member of staff.
 
-    An answer the rule read is retracted; the new reading becomes one if it is one, and an opt-out is applied.
+    The answer that the rule read is retracted. The new reading is recorded if it is an answer, and applied if it is an
+    opt-out.
 
     Args:
         db: a connection.
         reply_id: the reply.
-        reading: one of `READINGS`, or an answer to what the message asked about.
+        reading: one of `READINGS`, or an answer to the message's subject.
         actor: the member of staff.
         at: the time.
-        person_id: its author, where the address is shared or unknown.
+        person_id: its author, if the address is shared or unknown.
 
     Returns:
         The answer it became, if it did.
@@ -234,7 +235,7 @@ async def read_by_staff(
     Raises:
         NotFound: no such reply.
         InputError: not a reading.
-        Conflict: it would be an answer, but its author or what it answers is unknown, or that is not answered so.
+        Conflict: it would be an answer, but its author or its message is unknown, or the subject has no such answer.
     """
     async with db.transaction():
         reply = await lock_reply(db, reply_id)
@@ -300,11 +301,11 @@ async def undo_opt_out(db: Connection, reply_id: int, *, actor: Actor, at: datet
 
 
 def _words_beside(reply: StoredReply, reading: str) -> str:
-    """Return the words of a reply beside the answer that staff read in it: none of "4", all of no such answer."""
+    """Return the words of a reply beside the answer that staff read in it: none of "4", all if it has no answer."""
     text, subject = reply.text, reply.subject
     if subject is None or not subject.reads_answers:
         return text
-    menu = dict.fromkeys("0123456789", reading)  # whichever digit they sent, staff say what it means
+    menu = dict.fromkeys("0123456789", reading)  # staff say what the digit means
     read = subject.reads(corrected(text) or text, menu)
     return read.comment if read is not None and read.answer == reading else text
 
@@ -313,7 +314,7 @@ def _check_reading(reading: str, subject: Subject | None) -> None:
     """Refuse a reading that no reply can have.
 
     Raises:
-        InputError: it is none; the error names those there are.
+        InputError: there is no such reading; the error names the readings there are.
     """
     if reading not in READINGS and (subject is None or reading not in subject.meanings):
         possible = READINGS if subject is None else GENERAL | subject.meanings
@@ -321,10 +322,10 @@ def _check_reading(reading: str, subject: Subject | None) -> None:
 
 
 def _answered(reply: StoredReply, whose: int | None, reading: str) -> tuple[int, int]:
-    """Return the message that a reply answers, and whose answer it is.
+    """Return the message that a reply answers, and the reply's author.
 
     Raises:
-        Conflict: either is unknown; with how to record the answer anyway.
+        Conflict: either is unknown; the remedy says how to record the answer anyway.
     """
     if reply.subject is None or reply.message_id is None:
         raise Conflict(

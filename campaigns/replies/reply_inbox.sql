@@ -6,12 +6,12 @@ order by received_at, reply_id
 limit $1;
 
 -- name: count_asked
--- How many replies wait for a better one by their authors, who were asked back.
+-- How many replies wait for a better reply by their authors, who were asked back.
 select count(*) from reply where state = 'asked';
 
 -- name: follow_up_asked
 -- Closes replies whose authors have written again, or answered otherwise, since they were asked back; opens for staff
--- those for which nothing came in time.
+-- the replies whose authors have not answered in time.
 with judged as (
   select
     r.reply_id, r.asked_until,
@@ -44,7 +44,7 @@ update reply set note = $2 where reply_id = $1;
 select * from reply_shown where reply_id = $1;
 
 -- name: list_classifications
--- All readings it has had, oldest first.
+-- All readings a reply has had, oldest first.
 select reading, rule, rule_version, reader, answer_id, at from reply_classification where reply_id = $1 order by classification_id;
 
 -- name: list_other_replies
@@ -56,7 +56,7 @@ order by reply_id desc
 limit 10;
 
 -- name: correct_reply
--- Replaces the rule's reading by that of staff; the audit keeps both.
+-- Replaces the rule's reading by the reading of staff; the audit keeps both.
 update reply
 set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), answer_kind = $4, answer_id = $5, state = 'closed',
   closed_at = $6, closed_by = $7

@@ -1,6 +1,6 @@
-"""Staff replies: sent to whoever replied, by the channel and from the sender that the reply came to.
+"""Staff replies: sent to the author of a reply, by the channel and from the sender that the reply came to.
 
-A staff reply closes the reply that it answers. Where it fails for good, that opens again and says why.
+A staff reply closes the reply that it answers. If it fails for good, the reply opens again and says why.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RE: Final = re.compile(r"\s*re\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MailThread:
-    """Fields of the mail that is answered, by which mail programs show the staff reply in its thread.
+    """Fields of the answered mail that make mail programs show the staff reply in its thread.
 
     Attributes:
         message_id: the mail's own Message-ID; "" if it is not known.
@@ -47,7 +47,7 @@ class MailThread:
     subject: str = ""
 
     def reply_subject(self, organisation: str) -> str:
-        """Return the subject of a staff reply: with `Re:` once, or naming the organisation where there was none."""
+        """Return the subject of a staff reply: the mail's with one `Re:`, or one that names the organisation."""
         subject = " ".join(self.subject.split())[:200]
         if not subject:
             return f"Your message to {organisation or 'us'}"
@@ -56,7 +56,7 @@ class MailThread:
 
 @dataclass(frozen=True, slots=True)
 class StaffReply:
-    """Staff reply, and what became of it; its text is None if that is no longer kept."""
+    """Staff reply, with the state of its message; its text is None if that is no longer kept."""
 
     message_id: int
     at: datetime
@@ -70,8 +70,8 @@ class _Answered:
     """Message that a reply answers; each of its fields is None if that is not known or no longer kept.
 
     Attributes:
-        channel: by which it went.
-        sender_id: from which sender.
+        channel: the channel by which it went.
+        sender_id: the sender that it came from.
         about: the campaign's message with which the conversation began.
     """
 
@@ -87,7 +87,7 @@ async def send_staff_reply(
 
     Args:
         db: in the caller's transaction.
-        settings: has the sender of emails whose message is not known.
+        settings: has the sender for replies to emails whose message is not known.
         reply_id: the reply.
         text: what it says, word for word.
         thread: of the mail that the reply was; empty for a text.
@@ -125,7 +125,7 @@ async def send_staff_reply(
 
 
 async def reopen_unanswered(db: Connection) -> int:
-    """Open the replies whose staff reply failed after it had closed them, with why; returns how many.
+    """Open the replies whose staff reply failed after it had closed them, with the reason; return how many.
 
     Args:
         db: a connection without a transaction.
@@ -154,7 +154,7 @@ async def _answered_by(db: Connection, reply: StoredReply) -> _Answered:
 
 
 def _address(reply: StoredReply, answered: _Answered) -> tuple[ReplyChannel, str]:
-    """Return where to answer, and by which channel: to a button by that of the message it answers.
+    """Return the address to answer, and the channel; the answer to a button goes by the channel of its message.
 
     Raises:
         Conflict: the reply's sender is no address, or the message with its button is no longer kept.
@@ -192,7 +192,7 @@ async def _refuse_suppressed(db: Connection, reply: StoredReply, channel: suppre
 
 
 async def _sender(db: Connection, settings: Settings, reply: StoredReply, answered: _Answered) -> int:
-    """Return the sender that the reply came to; for an email that of the message it answers, or the usual one."""
+    """Return the sender that the reply came to; for an email, the sender of its message, or the usual sender."""
     if reply.channel == "sms":
         return await find_sender(db, "sms", [reply.sender])
     if answered.sender_id is not None:

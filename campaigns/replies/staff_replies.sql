@@ -1,5 +1,5 @@
 -- name: find_thread
--- The channel and sender of the message that a reply answers, and the campaign's message with which that conversation began.
+-- The channel and sender of the message that a reply answers, and the campaign's message that began the conversation.
 select
   m.channel, m.sender_id,
   (select began.message_id from message_any began where began.message_id = conversation_of($1) and began.step_id is not null) as about
@@ -7,8 +7,8 @@ from message_any m
 where m.message_id = $1;
 
 -- name: list_failed
--- The replies that a staff reply closed, or staff since it was asked for, and that have it no more. The index on transactional
--- messages that failed has few entries; a reply that has been opened or closed since is no longer one of these.
+-- The closed replies whose staff reply has failed since it was queued. The index on failed transactional messages has
+-- few entries; a reply that was opened or closed again since is not among them.
 select distinct on (r.reply_id) r.reply_id, m.message_id, coalesce(m.reason, '') as reason
 from message m
 join transactional t using (message_id)
@@ -18,7 +18,7 @@ where m.step_id is null and m.state in ('failed', 'undelivered', 'bounced', 'exp
 order by r.reply_id, m.changed_at desc;
 
 -- name: reopen_reply
--- Opens a reply again, with what became of the staff reply behind what was noted before.
+-- Opens a reply again, and adds to its note what became of the staff reply.
 update reply
 set state = 'open', why_open = 'staff_reply_failed', note = concat_ws(' ', note, $2::text), closed_at = null, closed_by = null
 where reply_id = $1 and state = 'closed';

@@ -1,7 +1,7 @@
 """Taking answers back: by buttons on the page of a message's link, or by a reply that says so.
 
-What is taken back is the present answer with the comments left beside it since; the answer before it, if there is one,
-counts again. Replies that waited because of it are closed, and its words are deleted.
+Taking back removes the present answer and the comments left beside it since; the answer before it, if there is one,
+counts again. Replies that waited because of the answer are closed, and its words are deleted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SQL: Final = load_queries(__file__)
 
 
 async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
-    """Undo the answer on the page of a message's link, with the comments beside it: the status before it holds again.
+    """Undo the answer on the page of a message's link, with the comments beside it: the earlier status counts again.
 
-    About a ballot, a request such as for a call is undone instead where it came later.
+    On the page of a ballot, a later request, such as for a call, is undone instead.
 
     Returns:
         Whether there was anything to undo.
@@ -33,7 +33,7 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     theirs = () if answer is None else (answer.answer_id, *answer.comment_ids)
     press = await db.fetchrow(SQL["find_press"], message_id)
     if press is not None and answer is not None and press["answer_id"] not in theirs:
-        # two answers: only the later one is undone; on the page of a question a call has a button of its own
+        # only the later of the two is undone; on the page of a question a call has a button of its own
         undo_press = not subject.reads_answers and press["received_at"] >= answer.at
         answer, press = (None, press) if undo_press else (answer, None)
     if press is not None:
@@ -68,7 +68,7 @@ async def undo_call(db: Connection, *, message_id: int, at: datetime) -> bool:
 
 
 async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: AnswerChannel, at: datetime) -> bool:
-    """Take back the answer of somebody who replied that they do, and tell them so.
+    """Take back the answer of somebody whose reply takes it back, and confirm that to them.
 
     Args:
         db: in the transaction that stores the reply.
@@ -93,7 +93,7 @@ async def take_back_by_reply(db: Connection, message: AnsweredMessage, channel: 
 async def _take_back(
     db: Connection, subject: Subject, person_id: int, answer_ids: Sequence[int], channel: AnswerChannel, at: datetime
 ) -> None:
-    """Take back what a person said, the latest first; nobody need look at it any more."""
+    """Take back a person's answer and comments, the latest first; staff need not look at them any more."""
     for answer_id in reversed(answer_ids):
         await subject.retract(db, answer_id, recorder="member", channel=channel)
         await db.execute(SQL["forget_words"], subject.kind, answer_id)

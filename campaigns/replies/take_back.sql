@@ -17,7 +17,7 @@ where message_id = $1 and channel = 'link' and state = 'open' and reading = 'cal
 returning reply_id;
 
 -- name: close_answers
--- Closes replies that wait because of answers that their author has taken back.
+-- Closes replies that wait because of answers that their authors have taken back.
 update reply set state = 'closed', closed_at = $4, closed_by = 'member'
 where person_id = $1 and state = 'open' and answer_kind = $2 and answer_id = any ($3);
 

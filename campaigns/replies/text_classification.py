@@ -1,4 +1,4 @@
-"""Classification of a text together with the message it answers; it is made once, kept, and handed on."""
+"""Classification of a text together with the message it answers; it is made once, stored, and passed on."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def classify_text(text: str, message: AnsweredMessage | None) -> Classification:
 
 
 def about_nothing(read: Classification, message: AnsweredMessage | None) -> Classification:
-    """Return the classification of a reply that answers no campaign: in a conversation, nothing counts as an answer.
+    """Return the classification of a reply that answers no campaign's message: nothing in it counts as an answer.
 
     Args:
-        read: by rules that know all readings.
-        message: the transactional message that it answers; None if it answers nothing that is known.
+        read: its classification by rules that know all readings.
+        message: the transactional message that it answers; None if it answers no known message.
     """
     return restrict(read, GENERAL) if message is not None and message.transactional else read
 

@@ -1,5 +1,5 @@
 """Subjects: what campaigns are about. A ballot, a question, or a notice, which asks nothing.
 
-`subject.Subject` is what each offers to campaigns, by its sides `asking`, `answering` and `showing`; `kinds` has them
-all, and finds one by its kind and name.
+`subject.Subject` is the interface of each to campaigns, with the sides `asking`, `answering` and `showing`. `kinds`
+lists the kinds, and finds a subject by its kind and name.
 """

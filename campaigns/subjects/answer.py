@@ -1,4 +1,4 @@
-"""Answers about a subject: one that is to be recorded, one that was read in a reply, and what has come of them all."""
+"""Answers about a subject: an answer to record, an answer that was read in a reply, and the totals of all."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NamedAnswer(Protocol):
 
     @property
     def by(self) -> Literal["digit", "words"]:
-        """Return whether a digit or words decided."""
+        """Return what decided: `digit` or `words`."""
 
     @property
     def comment(self) -> str:

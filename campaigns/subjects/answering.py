@@ -1,6 +1,6 @@
-"""Answering about a subject: what replies and buttons mean, when they count, and what they become.
+"""Answering about a subject: the meaning of replies and buttons, when they count, and how they are recorded.
 
-What stands here is right for a subject about which nothing is asked; a kind overrides the rest.
+The methods here fit a subject about which nothing is asked; other kinds override them.
 """
 
 # ruff: noqa: ARG002  # what one kind need not know, another does
@@ -28,7 +28,7 @@ class Answering(SubjectFacts):
     common_presses: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Buttons of every page about its kind that are answers, and what each means."""
     needs_staff: ClassVar[frozenset[str]] = frozenset()
-    """Of these meanings, those that wait for a member of staff."""
+    """Meanings, of these, that wait for a member of staff."""
 
     @property
     def meanings(self) -> frozenset[str]:
@@ -45,7 +45,7 @@ class Answering(SubjectFacts):
         return tuple(self.presses) if self.why_not_counted(now) is None else ()
 
     def reads(self, text: str, menu: Mapping[str, str]) -> NamedAnswer | None:
-        """Read an answer in a person's own words; None if it is unclear. Only a subject that `reads_answers` does.
+        """Read an answer in a person's own words; None if it is unclear. Only called if it `reads_answers`.
 
         Args:
             text: their own words.
@@ -55,7 +55,7 @@ class Answering(SubjectFacts):
 
     @property
     def digits(self) -> Mapping[str, str]:
-        """Digits that it gives to its answers itself, and the answer of each; none unless it `reads_answers`."""
+        """Return the digits that it gives to its answers, each with the answer; none unless it `reads_answers`."""
         return {}
 
     def phrases(self) -> Mapping[str, str]:
@@ -63,12 +63,12 @@ class Answering(SubjectFacts):
         return {}
 
     def menu_words(self, language: str, menu: Mapping[str, str], letter: str) -> str | None:
-        """Return how to answer, "1A Good, 2A Fair"; None if that cannot be said in a few words.
+        """Return how to answer, "1A Good, 2A Fair"; None if a few words cannot say it.
 
         Args:
             language: the language.
             menu: the digits that a message offered, and the meaning of each; none for no digits.
-            letter: what stands behind them.
+            letter: the letter behind them.
         """
         return None
 
@@ -83,12 +83,12 @@ class Answering(SubjectFacts):
         return "late" if self.closes_at is not None and at >= self.closes_at else None
 
     def answers_until(self, state: str, now: datetime) -> datetime | None:
-        """Return until when answers to a campaign in a state count, once it is finished; None if none do."""
+        """Return until when answers count after the campaign has finished; None if none count."""
         takes_answers = self.reads_answers and self.why_not_counted(now) is None
         return self.closes_at if state == "finished" and takes_answers else None
 
     async def record(self, db: Connection, answer: Answer) -> int:
-        """Record an answer, and withdraw what is queued for its person where it meets the goal.
+        """Record an answer; if it meets the goal, withdraw the messages queued for its person.
 
         Args:
             db: in the caller's transaction.
@@ -98,7 +98,7 @@ class Answering(SubjectFacts):
             Its id, for `retract`.
 
         Raises:
-            NotImplementedError: nothing is asked, so that nothing is read as an answer.
+            NotImplementedError: nothing is asked, so no reply is read as an answer.
         """
         raise NotImplementedError(f"{self.label} takes no {answer.meaning}")
 
@@ -108,7 +108,7 @@ class Answering(SubjectFacts):
 
         Raises:
             NotFound: there is no such answer.
-            NotImplementedError: nothing is asked, so that nothing was answered.
+            NotImplementedError: nothing is asked, so there are no answers.
         """
         raise NotImplementedError(f"nobody answers a {cls.kind}")
 
@@ -118,7 +118,7 @@ class Answering(SubjectFacts):
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:
-        """Return what to do with an answer that answers no message of ours."""
+        """Return the remedy for an answer that belongs to no message of ours."""
         return f"Close the reply when you have dealt with it: muster replies close {reply_id}"
 
     @classmethod

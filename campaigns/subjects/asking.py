@@ -1,6 +1,6 @@
-"""Asking about a subject: its table of a file, whom its campaigns may ask, and in which words.
+"""Asking about a subject: its table in a file, the people its campaigns may ask, and the words.
 
-What stands here is right for a subject about which nothing is asked; a kind overrides the rest.
+The methods here fit a subject about which nothing is asked; other kinds override them.
 """
 
 # ruff: noqa: ARG002, ARG003  # what one kind need not know, another does
@@ -32,7 +32,7 @@ class Asking(SubjectFacts):
     __slots__ = ()
 
     is_named_in_files: ClassVar[bool] = True
-    """Whether files name it; a subject that files do not name belongs to one campaign, and has its name."""
+    """True if files name it; a subject that files do not name belongs to one campaign, and has its name."""
     variable: ClassVar[SubjectVariable | None] = None
     """Its variable in templates; None if its templates have only the variables of all templates."""
     table: ClassVar[type[SpecTable]]
@@ -50,10 +50,10 @@ class Asking(SubjectFacts):
     @classmethod
     @abstractmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a subject of this kind by its name; returns its id.
+        """Find a subject of this kind by its name; return its id.
 
         Raises:
-            NotFound: there is none; the error names those there are.
+            NotFound: there is none; the error names the subjects there are.
         """
 
     @classmethod
@@ -74,16 +74,16 @@ class Asking(SubjectFacts):
             now: the time.
 
         Raises:
-            Conflict: there is another one of that name.
+            Conflict: a different subject has that name.
         """
 
     @classmethod
     async def remove_unused(cls, db: Connection, subject_id: int) -> None:
-        """Remove a subject that came with a draft, if nothing else has come of it; most stay."""
+        """Remove a subject that came with a draft, if nothing else uses it; most kinds stay."""
         return
 
     async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
-        """Let it close later; returns its former close.
+        """Let it close later; return its former close.
 
         Args:
             db: in the caller's transaction.
@@ -116,7 +116,7 @@ class Asking(SubjectFacts):
 
     @property
     def population_hint(self) -> str:
-        """Return how to see whom its campaigns may ask."""
+        """Return a hint how to list the people its campaigns may ask."""
         return "See whom you have with: muster people count"
 
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
@@ -127,7 +127,7 @@ class Asking(SubjectFacts):
         """Return the SQL condition that a person `p` has answered so.
 
         Args:
-            wanted: whether they have answered at all, or with one of these.
+            wanted: whether they have answered at all; or answers, of which they have given one.
             parameter: takes values of the query.
 
         Raises:
@@ -142,7 +142,7 @@ class Asking(SubjectFacts):
     async def change_dates(
         self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
     ) -> None:
-        """Note which dates some people have now: what they answered about another one may not stand.
+        """Record the dates some people have now, because their answers about another date may not count.
 
         Args:
             db: in the caller's transaction, which has locked none of their messages yet.
@@ -153,7 +153,7 @@ class Asking(SubjectFacts):
         return
 
     async def finish(self, db: Connection, now: datetime) -> None:
-        """Settle what depends on messages, before the first of them move into the archive."""
+        """Store the results that depend on messages, before the first messages move into the archive."""
         return
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
@@ -177,11 +177,11 @@ class Asking(SubjectFacts):
         at: datetime,
         channels: Sequence[str],
     ) -> Iterator[str]:
-        """Yield a warning sentence for each date that a template names though it is past when the message is sent."""
+        """Yield a warning sentence for each date that a template names although it is past when the message is sent."""
         return iter(())
 
     def warnings(self, template: Template) -> Iterator[str]:
-        """Yield a warning sentence for what is seldom intended in a template of its campaigns."""
+        """Yield a warning sentence for each thing in a template of its campaigns that is seldom intended."""
         return iter(())
 
     @classmethod

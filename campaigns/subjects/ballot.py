@@ -79,7 +79,7 @@ class BallotSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a ballot by its name; returns its id."""
+        """Find a ballot by its name; return its id."""
         return (await get_ballot(db, name)).ballot_id
 
     @classmethod
@@ -130,7 +130,7 @@ class BallotSubject(Subject):
         return f"See who may vote with: muster ballot show {self.name}; whom you have with: muster people count"
 
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
-        """Return which of the given answers is no member's status."""
+        """Return why an audience cannot be chosen by these answers: one of them is no member's status."""
         unknown = [] if isinstance(wanted, bool) else [word for word in wanted if word not in set(ClaimKind)]
         kinds = [f"'{kind}'" for kind in ClaimKind]
         return f"{unknown[0]!r} is not one of {', '.join(kinds[:-1])} or {kinds[-1]}" if unknown else None
@@ -149,7 +149,7 @@ class BallotSubject(Subject):
         await enrol(db, self.subject_id)
 
     async def finish(self, db: Connection, now: datetime) -> None:
-        """Count the contacted for the last time, while their messages are all there."""
+        """Count the people contacted for the last time, while all their messages are still in the outbox."""
         await finish_contacted(db, self.subject_id, now)
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class BallotSubject(Subject):
         yield f"The template {template.name} says nothing of a ballot or a vote. Is it the one you mean?"
 
     async def record(self, db: Connection, answer: Answer) -> int:
-        """Record an answer as a claim; returns the claim's id."""
+        """Record an answer as a claim; return the claim's id."""
         return await record_claim(
             db, ballot_id=self.subject_id, person_id=answer.person_id, kind=answer.meaning,
             source=_SOURCES[answer.channel], recorder=answer.recorder, confidence=answer.confidence,
@@ -198,7 +198,7 @@ class BallotSubject(Subject):
 
     @classmethod
     def unknown_remedy(cls, reply_id: int) -> str:
-        """Return how to record an answer about a ballot that answers no message of ours."""
+        """Return how to record an answer that belongs to no message of ours."""
         return (
             "If you know the ballot, record the answer from a file with: muster turnout import BALLOT FILE"
             f" --source import --apply; then: muster replies close {reply_id}"

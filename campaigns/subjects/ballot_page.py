@@ -30,7 +30,7 @@ _NOTES: Final = {
 
 
 def question(reader: PageReader, phase: VotePhase, *, can_post: bool, note: str | None = None) -> MemberPage:
-    """Return the page a link opens, whatever has been answered before.
+    """Return the page a link opens, also after an answer.
 
     Args:
         reader: who opens it.
@@ -62,7 +62,7 @@ def answered(reader: PageReader, phase: VotePhase, press: str, *, can_post: bool
     """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change.
 
     Args:
-        reader: who answered, as they stand now.
+        reader: who answered, with their present status.
         phase: of the ballot.
         press: what they pressed.
         can_post: whether the last safe time to post has still to come.

@@ -1,4 +1,4 @@
-"""Facts about a subject: its row in the view `subject`, and what it is called."""
+"""Facts about a subject: its row in the view `subject`, and its name in sentences."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class SubjectFacts(ABC):
     """Facts about a subject of campaigns.
 
     Attributes:
-        subject_id: its id among those of its kind.
+        subject_id: its id among the subjects of its kind.
         name: what commands and files call it.
         title: what people read.
-        organisation: whose it is; "" means the one in the settings.
+        organisation: whose it is; "" for the organisation in the settings.
         goal_id: the goal its messages work towards; None if there is none.
         opens_at: from when on answers count; None for always. Aware, like every time here.
-        closes_at: until when they do; None for always.
+        closes_at: until when answers count; None for always.
         time_zone: the zone its dates are shown in.
-        letter: what stands behind its digits where something else is open to the same phone; "" for nothing.
-        details: what only its kind has, as the view gives it.
+        letter: the letter behind its digits if another subject is open to the same phone; "" for none.
+        details: fields that only its kind has, as the view gives them.
     """
 
     subject_id: int
@@ -45,13 +45,13 @@ class SubjectFacts(ABC):
     kind: ClassVar[str]
     """Name of its kind in files and in the database: `ballot`."""
     reads_answers: ClassVar[bool] = False
-    """Whether it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
+    """True if it reads the answers in replies itself, by `reads`, and keeps comments; else the rules of ballots do."""
     common_meanings: ClassVar[frozenset[str]] = frozenset()
     """Meanings that digits, buttons and words may have for every subject of its kind."""
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """Make a subject of its row in the view, as JSON."""
+        """Make a subject from its row in the view, as JSON."""
         known = {field.name: facts[field.name] for field in fields(cls)}
         return cls(**known | {name: _time(facts[name]) for name in _TIMES})
 

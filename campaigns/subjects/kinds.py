@@ -1,4 +1,4 @@
-"""Kinds of subjects: all of them, and how one is found."""
+"""Kinds of subjects, and the search for a subject by its kind and name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SQL: Final = load_queries(__file__)
 KINDS: Final[Mapping[str, type[Subject]]] = MappingProxyType(
     {subject_class.kind: subject_class for subject_class in (BallotSubject, QuestionSubject, NoticeSubject)}
 )
-"""The class of each kind, by what files call it."""
+"""The class of each kind, by its name in files."""
 MEANINGS: Final = frozenset[str]().union(*(subject_class.common_meanings for subject_class in KINDS.values()))
 """Answers that all subjects of a kind have in common, of every kind."""
 
 
 def subject_of(facts: Mapping[str, Any]) -> Subject:
-    """Make a subject of its row in the view `subject`, as JSON."""
+    """Make a subject from its row in the view `subject`, as JSON."""
     return KINDS[facts["subject_kind"]].of(facts)
 
 
@@ -32,7 +32,7 @@ async def find_subject(db: Connection, kind: str, name: str) -> Subject:
     """Look up a subject by its kind and name.
 
     Raises:
-        NotFound: there is none; the error names those there are.
+        NotFound: there is none; the error names the subjects there are.
     """
     facts = await db.fetchval(SQL["find_subject"], kind, await KINDS[kind].find(db, name))
     if facts is None:

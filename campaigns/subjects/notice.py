@@ -1,7 +1,7 @@
-"""Notice as a subject: something that people are told, and to which no answer is wanted.
+"""Notice as a subject: news for people that asks for no answer.
 
-It goes to everybody the audience finds, has no goal, and takes no digits. Whoever replies waits for a member of staff,
-unless they opt out.
+It goes to everybody the audience finds, has no goal, and takes no digits. A reply waits for a member of staff, unless
+it is an opt-out.
 """
 
 # ruff: noqa: ARG002, ARG003  # what one kind need not know, another does
@@ -56,7 +56,7 @@ class NoticeSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find the notice of a campaign; returns its id."""
+        """Find the notice of a campaign; return its id."""
         notice_id: int | None = await db.fetchval(SQL["find_notice"], name)
         if notice_id is None:
             raise NotFound(f"There is no notice of a campaign {name}.")
@@ -74,7 +74,7 @@ class NoticeSubject(Subject):
         actor: Actor,
         now: datetime,
     ) -> None:
-        """Make the notice of a campaign; what its file leaves out is the campaign's, or the organisation's."""
+        """Make the notice of a campaign; keys that its file leaves out come from the campaign, or the settings."""
         spec = own if isinstance(own, NoticeSpec) else NoticeSpec()
         zone = spec.time_zone or settings.time_zone
         closes_at = at_zone(spec.closes, ZoneInfo(zone), end=True) if spec.closes else None
@@ -86,7 +86,7 @@ class NoticeSubject(Subject):
         await db.execute(SQL["remove_notice"], subject_id)
 
     def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
-        """Return what the message was about, and that nothing need be answered."""
+        """Return the page that says what the message was about, and that no answer is needed."""
         return MemberPage(
             heading="notice",
             lines=["need_not_answer"],

@@ -1,5 +1,5 @@
 -- name: create_notice
--- Adds a notice. Where one of this name exists, so does its campaign, and the new campaign is refused next.
+-- Adds a notice. If a notice of this name exists, so does its campaign, and the new campaign is refused next.
 insert into notice (name, title, organisation, time_zone, closes_at) values ($1, $2, $3, $4, $5)
 on conflict (name) do nothing;
 

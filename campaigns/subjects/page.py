@@ -1,4 +1,4 @@
-"""Page of a message's link: its content as keys of the words file, and the parts that are alike for every subject."""
+"""Page of a message's link: its content as keys of the words file, and the parts that every subject shares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AnswerButton:
     """Button of a page.
 
     Attributes:
-        value: what its press is called.
+        value: the value that a press of it sends.
         words: the key of its words.
         style: the CSS class it is shown with; "" for none.
     """
@@ -49,27 +49,27 @@ class PageReader(Protocol):
 
     @property
     def said_here(self) -> bool:
-        """Return whether they answered by this very link."""
+        """Tell whether they answered by this very link."""
 
     @property
     def stopped(self) -> bool:
-        """Return whether they, or somebody who shares the address, have opted out."""
+        """Tell whether they, or somebody who shares the address, have opted out."""
 
     @property
     def stopped_by_link(self) -> bool:
-        """Return whether they opted out on one of their pages, where that can be taken back."""
+        """Tell whether they opted out on one of their pages, if that can be taken back."""
 
     @property
     def stopped_everywhere(self) -> bool:
-        """Return whether they opted out for all of their addresses, not only for this one."""
+        """Tell whether they opted out for all of their addresses, not only for this one."""
 
     @property
     def due_by(self) -> datetime | None:
-        """Return when an answer is of no use any more for them; None for when the subject closes."""
+        """Return when an answer is of no use any more for them; None if that is when the subject closes."""
 
     @property
     def reached_otherwise(self) -> bool:
-        """Return whether messages may go to them by another channel than this one's."""
+        """Tell whether messages may go to them by another channel than this one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class MemberPage:
         choose: the key of a line above them.
         comment: the key of the words over a box for a comment; None for no box.
         others: further requests, shown smaller.
-        pressed: the key of the button that was pressed, where the page repeats it.
+        pressed: the key of the button that was pressed, if the page repeats it.
         undo: the key of the button that takes the answer back.
         undo_beside: the key of the button that takes back only what was just pressed beside the answer.
         greet: whether it greets the reader by name.
@@ -151,11 +151,11 @@ def page_outside(
 
 
 def requests(reader: PageReader, offered: Sequence[str], pressed: str = "") -> list[PageRequest]:
-    """Return the further requests that a page offers: none that was just made, and no stop where all is stopped.
+    """Return the further requests that a page offers: not the one just made, and no stop if everything is stopped.
 
     Args:
         reader: who reads it.
-        offered: those that are possible, of `OTHERS`.
+        offered: requests that are possible, of `OTHERS`.
         pressed: the one just made.
     """
     hidden = {pressed} | ({"stop"} if reader.stopped else set())
@@ -168,12 +168,12 @@ def resume_button(reader: PageReader) -> str | None:
 
 
 def second_question(press: str | None, answers: Sequence[str], others: Sequence[str]) -> MemberPage:
-    """Return a plain question that has to be read: it repeats what was pressed, and offers sentences to choose from.
+    """Return a plain question that has to be read: it repeats the pressed button, and offers sentences to choose from.
 
-    The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
-    (a call, an end to messages) or an undo is what the question is about, and everything else stands below it.
-    Answers about the subject are shuffled, but never first the one that was pressed: no answer is to be counted that
-    a machine has pressed twice in one place.
+    The first sentence is always that nothing was pressed, so that a machine that presses the first button chooses it.
+    If the press was a wish (a call, an end to messages) or an undo, it comes next, above everything else. Answers about
+    the subject are shuffled, but the pressed one never comes first, so that no answer counts that a machine has pressed
+    twice in one place.
 
     Args:
         press: what was pressed; None for something that no page offers.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ParameterOf = Callable[[object], str]
-"""Adds a value to a query's parameters; returns the number it has there, "$3"."""
+"""Function that adds a value to a query's parameters and returns its number there, "$3"."""
 
 
 @dataclass(frozen=True, slots=True)

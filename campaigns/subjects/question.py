@@ -48,7 +48,7 @@ from services.questions.template_fields import QUESTION, example_fields, fields_
 SQL: Final = load_queries(__file__)
 
 LOW: Final = "low_answer"
-"""Reason for which staff look into an answer: it is one of the low ones."""
+"""Reason why staff look into an answer: it is a low one."""
 _SOURCES: Final[Mapping[AnswerChannel, ResponseSource]] = MappingProxyType(
     {"link": ResponseSource.LINK, "sms": ResponseSource.SMS_REPLY, "email": ResponseSource.EMAIL_REPLY}
 )
@@ -92,7 +92,7 @@ class QuestionSubject(Subject):
 
     @classmethod
     async def find(cls, db: Connection, name: str) -> int:
-        """Find a question by its name; returns its id."""
+        """Find a question by its name; return its id."""
         return (await get_question(db, name)).question_id
 
     @classmethod
@@ -136,7 +136,7 @@ class QuestionSubject(Subject):
         return example_fields()
 
     def refuse_answered(self, wanted: bool | Sequence[str]) -> str | None:
-        """Return which of the given answers it does not offer."""
+        """Return why an audience cannot be chosen by these answers: it does not offer one of them."""
         unknown = [] if isinstance(wanted, bool) else [word for word in wanted if word not in self.meanings]
         offered = ", ".join(answer["name"] for answer in self.details["answers"])
         return f"{unknown[0]!r} is no answer to {self.name}, which has {offered}" if unknown else None
@@ -153,7 +153,7 @@ class QuestionSubject(Subject):
     async def change_dates(
         self, db: Connection, campaign_id: int, dates: Mapping[int, datetime], now: datetime
     ) -> None:
-        """Void answers about another date than their person has now; those about this one stand again."""
+        """Void answers about another date than their person has now; answers about the present date count again."""
         await change_dates(db, self.subject_id, campaign_id, dates, at=now)
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class QuestionSubject(Subject):
 
     @property
     def digits(self) -> Mapping[str, str]:
-        """The digits of its answers, and the answer of each."""
+        """Return the digits of its answers, and the answer of each."""
         return self.question.digits
 
     def phrases(self) -> Mapping[str, str]:
@@ -219,7 +219,7 @@ class QuestionSubject(Subject):
         return LOW if any(answer["low"] and answer["name"] == meaning for answer in self.details["answers"]) else None
 
     async def record(self, db: Connection, answer: Answer) -> int:
-        """Record an answer as a response; returns the response's id."""
+        """Record an answer as a response; return the response's id."""
         return await record_response(
             db, question_id=self.subject_id, person_id=answer.person_id, answer=answer.meaning or None,
             comment=answer.comment, source=_SOURCES[answer.channel], recorder=answer.recorder,
@@ -254,7 +254,7 @@ class QuestionSubject(Subject):
         return self.question.said_in(language).title
 
     def words(self, language: str) -> Mapping[str, str]:
-        """Return the words of its pages that are its own: what it asks, and the labels of its answers."""
+        """Return the words that are its own on its pages: the question, and the labels of its answers."""
         return question_page.words(self.question, wording(language, self.kind), language)
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:  # noqa: ARG002

@@ -28,7 +28,7 @@ _BUTTON: Final = "answer_"
 
 
 def page(reader: PageReader, question: Question, now: datetime, *, note: str | None = None) -> MemberPage:
-    """Return the page a link opens, whatever has been answered before.
+    """Return the page a link opens, also after an answer.
 
     Args:
         reader: who opens it.
@@ -60,7 +60,7 @@ def answered(reader: PageReader, question: Question, now: datetime, press: str) 
     """Return the page after an answer, a comment or a request.
 
     Args:
-        reader: who answered, as they stand now.
+        reader: who answered, with their present answer.
         question: what was asked.
         now: the time.
         press: what they pressed.
@@ -101,7 +101,7 @@ def words(question: Question, known: Mapping[str, Any], language: str) -> dict[s
 
 
 def _deadline(reader: PageReader, question: Question, now: datetime) -> list[str]:
-    """Return the line on when to answer: by the end, or before an appointment that comes first."""
+    """Return the line that says when to answer: by the close, or before an appointment that comes first."""
     if reader.due_by is None or reader.due_by >= question.closes_at:
         return ["closes"]
     return ["before_then"] if now < reader.due_by else []

@@ -1,6 +1,6 @@
 """Showing a subject: the page that a link opens, and its answers so far.
 
-What stands here is right for a subject about which nothing is asked; a kind overrides the rest.
+The methods here fit a subject about which nothing is asked; other kinds override them.
 """
 
 # ruff: noqa: ARG002  # what one kind need not know, another does
@@ -31,12 +31,12 @@ class Showing(SubjectFacts):
         return self.title
 
     def words(self, language: str) -> Mapping[str, str]:
-        """Return words of its pages that are its own, by their keys; the others are in the words file."""
+        """Return the words that are its own on its pages, by their keys; other words are in the words file."""
         return {}
 
     @abstractmethod
     def page(self, reader: PageReader, now: datetime, *, note: str | None = None) -> MemberPage:
-        """Return the page a link opens, whatever has been answered before.
+        """Return the page a link opens, also after an answer.
 
         Args:
             reader: who opens it.
@@ -49,7 +49,7 @@ class Showing(SubjectFacts):
         """Return the page after an answer or a request.
 
         Args:
-            reader: who answered, as they stand now.
+            reader: who answered, with their present status.
             now: the time.
             press: what they pressed.
         """
@@ -59,5 +59,5 @@ class Showing(SubjectFacts):
         return {"opens": self.opens_at, "closes": self.closes_at}
 
     async def status(self, db: Connection, now: datetime, campaign_id: int) -> SubjectStatus:
-        """Return its answers so far, of which a question counts those to one campaign alone."""
+        """Return its answers so far; a question counts only answers to the given campaign."""
         return SubjectStatus()

@@ -1,7 +1,8 @@
-"""Subject: what a campaign asks about, and all that campaigns, pages and replies need of it.
+"""Subject: what a campaign asks about, with all that campaigns, pages and replies need of it.
 
-Its three sides have a module each: `asking` (whom, and in which words), `answering` (what replies and buttons mean, and
-what they become) and `showing` (the page of a link, the status). A function that needs one side only may ask for that.
+Its three sides have a module each: `asking` (the people and the words), `answering` (the meaning and recording of
+replies and buttons) and `showing` (the page of a link, the status). A function that needs only one side may ask for
+that type.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ POSTGRES_AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,  # it shuts down, is not up yet, or somebody ended our session
-    asyncpg.ReadOnlySQLTransactionError,  # it is a standby: the one that takes writes is another now, or not yet one
+    asyncpg.ReadOnlySQLTransactionError,  # it is a standby: another server takes the writes, or this one not yet
     asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
     asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
 )
-"""Errors by which asyncpg says so. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
+"""Errors by which asyncpg says so. A wrong argument is an `InterfaceError` as well, but also a `ValueError`."""
 
 AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
-"""The same for code that asks the database alone: a timeout of ours on it is an `OSError`."""
+"""The same for code that asks nothing but the database: our own timeout on it is an `OSError`."""
 
 UNABLE: Final = (
     OSError,
@@ -34,5 +34,5 @@ TEMPORARY: Final = (Unavailable, *UNABLE)
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether asyncpg says by an error that PostgreSQL is away, and not that an argument is wrong."""
+    """Tell whether asyncpg says by an error that PostgreSQL is away, and not that an argument is wrong."""
     return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)

@@ -1,4 +1,4 @@
-"""Transactions that are rolled back at their end, unless what they did is to be kept."""
+"""Transactions that are rolled back at their end, unless the caller decides to keep them."""
 
 from __future__ import annotations
 

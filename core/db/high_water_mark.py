@@ -26,7 +26,7 @@ WRITERS_TIMEOUT: Final = 1.0
 async def find_high_water_mark(
     db: Connection, sources: Mapping[str, str], *, writers_timeout: float = WRITERS_TIMEOUT
 ) -> dict[str, int] | None:
-    """Return the ids up to which each table is complete.
+    """Return the highest id up to which each table is complete.
 
     Args:
         db: a connection outside any repeatable-read transaction.

@@ -3,8 +3,8 @@
 select coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass), 0);
 
 -- name: list_writers
--- Open transactions that may have taken ids of these tables: a writer holds this lock on the table from
--- before it takes an id until it ends. Looking takes no lock that a writer waits for.
+-- Open transactions that may have taken ids of these tables: a writer holds this lock on the table from before it takes
+-- an id until it ends. This query takes no lock that a writer waits for.
 select distinct virtualtransaction
 from pg_locks
 where locktype = 'relation' and mode = 'RowExclusiveLock' and granted and pid <> pg_backend_pid()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from core.db.away import AWAY
 from core.db.pool import Connection, Pool, connect
 
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT: Final = 2.0
 """Seconds a server gets to close a dedicated connection cleanly."""
 
 

@@ -1,4 +1,4 @@
-"""Script that makes the five logins: run by `muster migrate` where it may, and otherwise by an administrator."""
+"""Script that makes the five logins: run by `muster migrate` if it may, and otherwise by an administrator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LoginsError(SettingsError):
 
     Args:
         message: what is wrong.
-        script: the SQL for somebody who may.
+        script: the SQL for somebody who may make them.
         remedy: what to do with it.
     """
 
@@ -45,7 +45,7 @@ def login_script(passwords: Mapping[Login, str]) -> str:
     """Write the SQL that makes or mends the five logins, in one transaction.
 
     Args:
-        passwords: of those that sign in with one; the others keep what they have.
+        passwords: of the logins that sign in with a password; the others keep theirs.
 
     Raises:
         SettingsError: a password has characters that PostgreSQL and its clients may not read alike.

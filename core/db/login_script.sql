@@ -1,6 +1,7 @@
 -- name: logins
 -- Makes the five logins, or mends ones that are there, and grants what only a database's owner can grant; rights to tables
--- are granted in migrations. Nothing that is right is touched, for each kind of attribute takes a right of its own to alter.
+-- are granted in migrations. Nothing that is right is touched, because altering each kind of attribute takes a right of
+-- its own.
 do $logins$
 declare
   login text;
@@ -22,7 +23,7 @@ begin
     if role.rolcreatedb then execute format('alter role %I nocreatedb', login); end if;
     if role.rolcreaterole then execute format('alter role %I nocreaterole', login); end if;
     if role.rolinherit or not role.rolcanlogin then execute format('alter role %I login noinherit', login); end if;
-    -- whoever is a member of another role can become it
+    -- a member of another role can become it
     for granted in
       select r.rolname as name, g.rolname as grantor
       from pg_auth_members m join pg_roles r on r.oid = m.roleid left join pg_roles g on g.oid = m.grantor
@@ -72,8 +73,8 @@ end $logins$;
 
 -- name: ownership
 -- Hands the tables, functions and types of an installation that had another owner to `muster_owner`. Logins that worked with
--- them until now, the former owner and whoever was granted to write, work on with the rights of `muster_worker`: no policy is
--- for them by name, and processes that are up go on until they are restarted.
+-- them until now, the former owner and the roles that were granted to write, go on with the rights of `muster_worker`:
+-- no policy names them, and running processes use them until they are restarted.
 do $ownership$
 declare
   statements text[];
@@ -127,7 +128,7 @@ begin
         )
       )
   loop
-    -- policies are asked of rights that a role has of itself, not of those that it could put on
+    -- policies look at the rights that a role has itself, not at those of roles that it could become
     if not newer and not former.rolinherit then execute format('alter role %I inherit', former.rolname); end if;
     execute format('grant muster_worker to %I', former.rolname) || case when newer then ' with inherit true' else '' end;
   end loop;
@@ -135,7 +136,7 @@ begin
     return;
   end if;
   joins := not (select rolsuper from pg_roles where rolname = current_user);
-  if joins then  -- only who can become the new owner may give it something
+  if joins then  -- only a role that can become the new owner may give it something
     execute format('grant muster_owner to %I', current_user);
   end if;
   foreach statement in array statements loop

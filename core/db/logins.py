@@ -14,7 +14,7 @@ SQL: Final = load_queries(__file__)
 
 
 class Login(StrEnum):
-    """Name of a login. None is a superuser or may make others, and none passes by row-level security."""
+    """Name of a login. None of them is a superuser, may make other logins, or bypasses row-level security."""
 
     OWNER = "muster_owner"
     """Owns the tables and changes them: `muster migrate`."""
@@ -33,7 +33,7 @@ def address_as(url: str, login: str) -> str:
 
     Args:
         url: `postgresql://…`.
-        login: who signs in there, with the password of the URL, if it has one.
+        login: the login that signs in there, with the password of the URL, if it has one.
     """
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
@@ -62,7 +62,7 @@ def password_in(url: str) -> str:
 
 
 def database_in(url: str) -> str:
-    """Return the name of the database in an address; the user's where it gives none, as PostgreSQL has it."""
+    """Return the name of the database in an address; if it has none, the user's name, as PostgreSQL does."""
     return unquote(urlsplit(url).path.lstrip("/")) or user_in(url)
 
 

@@ -1,6 +1,6 @@
 -- name: whoami
--- Who this connection is, and what it could do beyond the rights that were granted to it. The role that signed in counts:
--- another that it has put on can be taken off by any statement.
+-- The login of this connection, and what it could do beyond the rights that were granted to it. The role that signed in
+-- counts, because any statement can leave a role that was set later.
 select
   session_user::text as name,
   r.rolsuper as superuser,
@@ -17,8 +17,8 @@ from pg_roles r
 where r.rolname = session_user;
 
 -- name: shortcomings
--- What keeps `muster migrate` from its work, or would make a login more than it may be; nothing where all is well. Tables
--- of an extension belong to whoever installed it.
+-- What keeps `muster migrate` from its work, or would make a login more than it may be; nothing where all is well.
+-- Tables of an extension belong to the role that installed it.
 with wanted as (
   select w.name, r.* from unnest($1::text[]) as w (name) left join pg_roles r on r.rolname = w.name
 ), strangers as (

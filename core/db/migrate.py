@@ -21,11 +21,12 @@ OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "services", 
 """Packages that own tables."""
 _READABLE: Final = "select has_table_privilege(to_regclass('public.schema_migrations'), 'select')"
 _LOCK_TIMEOUT: Final = 3
-"""Seconds that a migration waits for a table, for whatever comes after it waits as long; then it is tried again."""
+"""Seconds that a migration waits for a table; then it is tried again. Short, because every statement that comes after
+it waits as long."""
 _PAUSE_SECONDS: Final = 2.0
 """Seconds between two tries."""
 _MAX_TRIES: Final = 300
-"""Most tries: longer than any statement of ours may take (`STATEMENT_TIMEOUT`)."""
+"""Most tries; together they take longer than any statement of ours may (`STATEMENT_TIMEOUT`)."""
 _BUSY: Final = ("canceling statement due to lock timeout", "deadlock detected")
 FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
 
@@ -69,7 +70,7 @@ async def migrate(url: str, *, setting: str = SETTING) -> list[str]:
 
 
 async def _run_dbmate(url: str) -> tuple[bool, str, str]:
-    """Run dbmate once; returns whether it has done all, and what it wrote."""
+    """Run dbmate once; return whether it has done all, and what it wrote."""
     folders = [word for folder in FOLDERS for word in ("--migrations-dir", str(folder))]
     dbmate = await asyncio.create_subprocess_exec(
         _dbmate(), "--env-file", os.devnull, *folders, "--no-dump-schema", "--migration-lock", "migrate",
@@ -101,7 +102,7 @@ async def pending(url: str, *, setting: str = SETTING) -> list[str]:
 
 
 async def missing(db: Pool | Connection) -> list[str]:
-    """List the names of migrations a database does not have yet, oldest first: all, where this login may not know.
+    """List the names of migrations a database does not have yet, oldest first; all if this login may not read the list.
 
     Raises:
         Conflict: a version before 0.1.0 made the database, with migrations that no longer exist.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -21,14 +21,14 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-OLDEST_SERVER = 15
-SETTING = "MUSTER_DATABASE_URL"
+OLDEST_SERVER: Final = 15
+SETTING: Final = "MUSTER_DATABASE_URL"
 """The setting with the address that everything but `muster migrate` uses."""
-STATEMENT_TIMEOUT = 900
-"""Seconds for a statement about everybody: a million members, the whole archive, or the wait for such a one."""
+STATEMENT_TIMEOUT: Final = 900
+"""Seconds for a statement that reads a million members or the whole archive, or waits for such a statement."""
 
-_SESSION = {
-    # whatever the server's own default is, what we acknowledged to a member or provider survives a crash
+_SESSION: Final = {
+    # whatever the server's own default is, everything that we acknowledged to a member or provider survives a crash
     "synchronous_commit": "on",
     # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
     # were made from: a plan that reads a whole table because it was small is quadratic a moment later.
@@ -47,8 +47,8 @@ _STAFF_SESSION = {
 }
 """The same for staff, with the settings by which SQL that was smuggled into a page could break the pages after it."""
 
-_TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
-_LOCK = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
+_TRY_LOCK: Final = "select pg_try_advisory_lock(hashtextextended($1, 0))"
+_LOCK: Final = "select pg_advisory_lock(hashtextextended($1, 0)) is not null"
 
 
 class _Named(asyncpg.Connection):
@@ -99,16 +99,16 @@ class _Pooled(_Named):
 
 
 class _OfStaff(_Named):
-    """Connection of staff's, which leaves nothing of a reader behind for the next, who sees something else.
+    """Connection of staff's, reset so that nothing of one reader is left for the next, who may see other people.
 
-    Its transactions must bear SQL that is not ours. That could change the session's settings, hold locks or listen, and
-    put a statement of its own in the place of one that asyncpg has prepared; where it did that, the connection ends.
+    Its transactions may run SQL that somebody injected. Such SQL could change the session's settings, hold locks,
+    listen, or replace a statement that asyncpg has prepared; in the last case the connection is closed.
     """
 
     __slots__ = ()
 
     def get_reset_query(self) -> str:
-        """Return what undoes everything but prepared statements, and fails where SQL has prepared one."""
+        """Return SQL that resets everything but prepared statements, and fails where injected SQL has prepared one."""
         return (
             "reset all; select pg_advisory_unlock_all(); close all; unlisten *;"
             " do $$ begin"
@@ -297,7 +297,7 @@ async def exclusive(url: str, what: str, *, wait: bool = False) -> AsyncIterator
 
 @asynccontextmanager
 async def atomic(db: Connection) -> AsyncIterator[None]:
-    """Run all of it or nothing: in the caller's transaction, or in a new one where there is none."""
+    """Run all of it or nothing: in the caller's transaction, or in a new one if there is none."""
     if db.is_in_transaction():
         yield
     else:

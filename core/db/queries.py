@@ -1,4 +1,4 @@
-"""Named SQL: `foo.sql` sits beside `foo.py`, and each query in it carries a comment that says why it is as it is.
+"""Named SQL: `foo.sql` sits beside `foo.py`, and each query in it has a comment that says why it is written so.
 
 A file is a series of blocks:
 
@@ -17,8 +17,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
-_BLOCK = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
+_BLOCK: Final = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
 
 
 def load_queries(module_file: str) -> Mapping[str, str]:

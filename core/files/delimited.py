@@ -25,7 +25,7 @@ _HEAD_SIZE: Final = 4096
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _FORMAT_SEARCH_ROWS: Final = 50
 _SAMPLE_SIZE: Final = 1 << 18
-"""Bytes of lines beyond ASCII by which an encoding is guessed."""
+"""Bytes of non-ASCII lines that are read to guess an encoding."""
 _MAX_ROW_LENGTH: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
 _MAX_LINE_LENGTH: Final = 200_000
 """Characters of a line, or of a row over several: a whole member takes a few hundred."""
@@ -52,7 +52,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
 
     Args:
         path: the file.
-        encoding: Python's name of it, where a person gave one.
+        encoding: Python's name of it, if a person gave one.
 
     Raises:
         InputError: the file is empty or not text, or not in the encoding that was named.
@@ -95,7 +95,7 @@ def _survey(path: Path, named: str | None) -> _Text:
 
 
 def _guess(path: Path, likely: str) -> Guess | None:
-    """Guess the encoding of what is beyond UTF-8 in a file; None for an encoding that needs no guess."""
+    """Guess the encoding of a file that is not UTF-8 throughout; None for an encoding that needs no guess."""
     if likely == "mixed":
         return describe_mixed(_sample(path, only_broken=True))
     return guess_encoding(_sample(path)) if likely == WINDOWS else None
@@ -133,7 +133,10 @@ def _is_utf_8(line: bytes) -> bool:
 
 
 def _likely(head: bytes) -> list[str]:
-    """List the encodings to try. Without a byte-order mark, UTF-16 shows by the zero half of its plain letters."""
+    """List the encodings to try.
+
+    Without a byte-order mark, UTF-16 is recognised by the zero byte of each ASCII letter.
+    """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return ["utf-16"]
     high, low = head[0::2].count(0), head[1::2].count(0)
@@ -168,7 +171,7 @@ def _count_mixed(path: Path) -> int:
     """Count the lines of a UTF-8 file into which a few others were pasted.
 
     Raises:
-        UnicodeDecodeError: most of what is not plain ASCII is not UTF-8: then all of it is Windows-1252.
+        UnicodeDecodeError: most lines that are not plain ASCII are not UTF-8 either: the whole file is Windows-1252.
     """
     good = bad = lines = 0
     for line in _raw_lines(path):
@@ -211,7 +214,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 
 
 def _lines_of(file: IO[str]) -> Iterator[str]:
-    """Yield a file's lines, reading none further than a member's row can be long.
+    """Yield a file's lines, each read no further than a member's row can be long.
 
     Raises:
         InputError: one is longer.
@@ -293,7 +296,7 @@ class _Lines:
             self._take()
 
     def has_space_before(self, quote: str) -> bool:
-        """Tell whether the current row may have quoted cells after a space, which the reader takes as part of them."""
+        """Tell whether the current row may have quoted cells after a space, which the reader takes as ordinary ones."""
         return any(f" {quote}" in line for line in self._row)
 
 
@@ -335,7 +338,7 @@ def _read_spaced(lines: _Lines, delimiter: str, quote: str, instead_of: list[str
     """Read the current row again, taking quotes after a space for quotes: `M1, "Jones, Amy"`.
 
     Returns:
-        Its cells; None if that gives nothing new or better, and then the lines are where they were.
+        Its cells; None if that gives nothing better; the position in the file is then as before.
     """
     before = lines.number
     lines.give_up_row(keep=0)

@@ -1,7 +1,7 @@
 """Text that was converted to UTF-8 twice: `JosÃ©` is read as `José`.
 
-A program read UTF-8 in an older encoding and saved what it saw. Of such a cell the whole decodes as UTF-8 once more,
-which no name in any language does.
+A program read UTF-8 as an older encoding and saved the result. The whole of such a cell decodes as UTF-8 once more,
+which a proper name in any language does not.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _OLDER: Final = (
     ("cp850", re.compile("[├┬┼─Ô][^\x00-\x7f]")),
     ("cp437", re.compile("[├┬┼─Γ][^\x00-\x7f]")),
 )
-"""Encodings in which programs misread UTF-8, and how the beginning of a letter then looks: for those of European
-languages, of Cyrillic and Greek, and of quotation marks."""
+"""Encodings as which programs misread UTF-8, each with the characters that the first byte of a letter then becomes:
+letters of European languages, Cyrillic and Greek letters, and quotation marks."""
 _ENDS_IN_A_CAPITAL: Final = re.compile("(?<=[A-Z])[ÂÃÄÅÎÏÐÑ][\xa0\u2019]")
 """Capital at the end of a word, and what may follow it, as in `IRMÃ MARIA` with a space that does not break."""
 _NOT_SHOWN: Final = re.compile(
     "[\x80-\x9f]|(?![\u2010-\u2015\u2018-\u201f\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2116\u2122])[\u2000-\u2fff]"
 )
-"""Characters that no cell has: control characters, and signs other than the quotation marks and dashes of programs."""
+"""Characters that no cell has: control characters, and signs other than typographic quotation marks and dashes."""
 
 
 def mend(cell: str) -> str:

@@ -36,10 +36,11 @@ _GUESSED: Final = (
 """Encodings that can be told from Windows-1252 by the look of the words, the likelier first."""
 _MAX_WORDS: Final = 2_000
 _ODD_ENOUGH: Final = 0.15
-"""Share of odd words from which a file is not Windows-1252, if another encoding has hardly any."""
+"""Share of odd words above which a file is not Windows-1252, if another encoding gives hardly any."""
 _MIN_ODD: Final = 2
 _FOR_THE_SAME_NAMES: Final = frozenset({"mac-roman", "cp850"})
-"""Encodings for the languages of Windows-1252: one odd word is enough, where it is not odd in one of these."""
+"""Encodings for the same languages as Windows-1252. One word that is odd in Windows-1252 is enough to choose one of
+these, if the word is not odd there."""
 _ENOUGH_WORDS: Final = 5
 """Fewest words whose letters show the language; with fewer, the likelier encoding is taken."""
 _TIMES_BETTER: Final = 4
@@ -60,7 +61,7 @@ _LETTERS_OF_MACS: Final = re.compile(
 """Dashes and apostrophes of Windows-1252 where only Spanish names have a letter, with the same byte on a Mac: `Nu–ez`
 is `Nuñez`, `L—pez` is `López`, `Garc’a` is `García`."""  # noqa: RUF001
 _MAX_ACCENTS: Final = 2
-"""Letters of Latin script beyond ASCII that stand together in a name."""
+"""Most non-ASCII letters of Latin script that stand together in a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Guess:
     Attributes:
         encoding: Python's name.
         words: some words of the file, as they were read.
-        otherwise: another encoding in which the words look as likely, and the words as it has them; else empty.
+        otherwise: another encoding in which the words look as likely, and the words read in it; else empty.
     """
 
     encoding: str
@@ -147,7 +148,7 @@ def meaning_of_ansi(name: str) -> str:
 
 
 def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
-    """Build the guess, with example words that another encoding would read otherwise, where there are any."""
+    """Build the guess, with example words that another encoding would read otherwise, if there are any."""
     for other in others:
         differing = [word for word in words if _read(word, chosen) != _read(word, other)][:_MAX_SHOWN_WORDS]
         if differing:
@@ -158,11 +159,11 @@ def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
 
 
 def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]) -> str:
-    """Return the likeliest of several encodings in which the words look the same or as good."""
+    """Return the likeliest of several encodings that read the words alike, or equally well."""
     if b"\r" in sample and b"\n" not in sample and "mac-roman" in encodings:
         return "mac-roman"  # only Macs end lines so
     readings: dict[tuple[str, ...], str] = {}
-    for encoding in encodings:  # of those that read all the words alike, the likeliest
+    for encoding in encodings:  # of the encodings that read all the words alike, the likeliest
         readings.setdefault(tuple(_read(word, encoding) for word in words), encoding)
     encodings = list(readings.values())
     small = {
@@ -178,7 +179,7 @@ def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]
 
 
 def _is_odd(word: bytes, encoding: str) -> bool:
-    """Tell whether a word looks like none: signs and capitals inside it, or letters of two scripts."""
+    """Tell whether a word does not look like a word: signs or capitals inside it, or letters of two scripts."""
     try:
         return _looks_odd(word.decode(encoding))
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Guarded CSV, as everything here writes it: no cell that a spreadsheet would run as a formula.
 
-Names of members, branches and files come out of the tables again, and `=HYPERLINK(…)` in a branch's name would run on
+Names of members, branches and files are exported again, and `=HYPERLINK(…)` in a branch's name would run on
 the machine of the person who opens the export. This is the only module that writes CSV.
 """
 
@@ -22,7 +22,7 @@ _GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
 _GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _CHANGED_BY_EXCEL: Final = re.compile(r"(?=[^0-9]*[0-9])\+?[^\W_](?:[^\W_]|[ ./:-]){0,199}")
-"""Cell with a digit that Excel may take for a number or a date, and without anything that it may run."""
+"""Cell with a digit that Excel may take for a number or a date, and nothing that Excel may run."""
 
 
 class _Text(Protocol):

@@ -11,7 +11,8 @@ from core.files.double_encoding import with_mended_cells
 from core.files.tables import RawRow, RawTable, Table
 
 Judge = Callable[[Sequence[str]], tuple[int, bool]]
-"""Function that counts the names of columns in a row, and says whether the one a file cannot do without is there."""
+"""Function that counts the known column names in a row, and says whether the column that a file must have is among
+them."""
 
 MAX_COLUMNS: Final = 1_000
 _HEADING_SEARCH_ROWS: Final = 50
@@ -21,18 +22,19 @@ _MIN_COLUMNS: Final = 2
 
 
 def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None) -> Table:
-    """Find the headings; what stands above them is left out.
+    """Find the headings, and leave out what stands above them.
 
-    They are the row with the most names that are known, where it has the one that is needed, or else the first row.
+    The headings are the row with the most known column names, if it has the column that a file must have, or else the
+    first row.
 
     Args:
         raw: the open file.
         name: of the file, for errors.
         judge: knows names of columns.
-        header_row: the line or row they stand in, where a person says so.
+        header_row: the line or row they stand in, if a person says so.
 
     Raises:
-        InputError: there are none there, or the file is empty.
+        InputError: the named line has no headings, or the file is empty.
     """
     notices = raw.notices
     records = with_mended_cells(raw.records, notices)
@@ -57,12 +59,12 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
 
 def _most_likely(rows: Sequence[RawRow], judge: Judge) -> int:
     best, most, of_first = 0, 0, _MIN_COLUMNS
-    likely, known_there = 0, _MIN_COLUMNS - 1  # where none has what is needed, the error names the columns of this row
+    likely, known_there = 0, _MIN_COLUMNS - 1  # the error names its columns where no row has the needed one
     for place, (_, cells) in enumerate(rows):
         known, has_needed = judge(cells) if cells is not None else (0, False)
         filled = sum(1 for cell in cells or () if cell and not cell.isspace())
         of_first = filled if place == 0 else of_first
-        # one known word in a row of others may as well be what a cell holds, unless what stands above is but a title
+        # one known word in a row of others may as well be data, unless only a title stands above it
         if (
             has_needed
             and known > most

@@ -1,4 +1,4 @@
-"""Quotes of CSV files that are not as usual: apostrophes around cells, or quotes around whole lines."""
+"""Unusual quotes in CSV files: apostrophes around cells, or quotes around whole lines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MIN_LINES: Final = 2
 def quote_of(lines: Sequence[str], delimiter: str) -> str:
     """Return the character that cells of a file are quoted with: usually `"`, an apostrophe in some programs' files.
 
-    An apostrophe is one only where each cell that begins with it ends with it, and each row then has as many cells as
-    the first; so `'t Hooft` stays a name.
+    An apostrophe is a quote only where each cell that begins with it ends with it, and each row then has as many cells
+    as the first. So `'t Hooft` stays a name.
 
     Args:
         lines: from the top of the file.
@@ -26,7 +26,7 @@ def quote_of(lines: Sequence[str], delimiter: str) -> str:
         return '"'
     try:
         (width, *widths), as_usual = ([_width(text, delimiter, quote) for text in texts] for quote in ("'", '"'))
-    except csv.Error:  # a cell longer than any
+    except csv.Error:  # a cell longer than any real one
         return '"'
     around = re.escape(delimiter)
     quoted = re.compile(rf"(?:^|(?<={around}))'(?:[^']|'')*'(?={around}|[ \t]*$)")
@@ -57,7 +57,7 @@ def are_lines_quoted(lines: Sequence[str], delimiters: Iterable[str]) -> bool:
 
 
 def without_line_quotes(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines without the quotes around the whole of each; one without such quotes as it is."""
+    """Yield lines without the quotes around the whole line; a line without such quotes is yielded unchanged."""
     for line in lines:
         text = line.rstrip("\r\n")
         match = _QUOTED_LINE.fullmatch(text)

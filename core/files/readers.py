@@ -27,11 +27,11 @@ def open_table(
     Args:
         path: the file.
         judge: knows names of columns, by which the headings are found.
-        header_row: the line or row they stand in, where a person says so.
-        encoding: of a CSV file, where a person says so: `mac-roman`.
+        header_row: the line or row they stand in, if a person says so.
+        encoding: of a CSV file, if a person says so: `mac-roman`.
 
     Raises:
-        InputError: the file cannot be read, is empty, or is none of these; there is no such encoding.
+        InputError: the file cannot be read, is empty, or is none of these kinds; there is no such encoding.
     """
     named = None if encoding is None else named_encoding(encoding)
     try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from core.errors import InputError
 
 MAX_REJECTED: Final = 250_000
-"""Rows of a file that may be left out; one with more of them is another kind of file."""
+"""Most rows of a file that may be left out; a file with more of them is not a member file."""
 MAX_KEPT: Final = 250_000
 """Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
 
@@ -48,8 +48,9 @@ class ProblemLog:
     """Problems of a file, as it is read.
 
     Attributes:
-        kept: each row that was left out, and each cell as far as they are kept, in the order they were met.
-        further: cells that are only counted, by code.
+        kept: each row that was left out and each cell that could not be used, at most `MAX_KEPT` cells, in the order
+            they were met.
+        further: cells beyond `MAX_KEPT`, which are only counted, by code.
         rejected: how many rows were left out.
     """
 
@@ -62,7 +63,7 @@ class ProblemLog:
         """Note a row that is left out.
 
         Raises:
-            InputError: there are so many that it is another kind of file.
+            InputError: so many rows are left out that it is not a member file.
         """
         first = self._first_rejected = self._first_rejected or problem
         if self.rejected >= MAX_REJECTED:

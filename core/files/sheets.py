@@ -60,7 +60,7 @@ def sheet_or_nothing(
     Args:
         path: the file.
         replace: whether a file that is there may be replaced.
-        kind: the form; None for that of the file's name.
+        kind: the form; None to take it from the file's name.
         for_excel: see `open_sheet`.
 
     Yields:

@@ -66,7 +66,7 @@ def _which_sheet(first: Mapping[str, Any]) -> str:
     others = ", ".join(f"“{name}”" for name in first["others"])
     return (
         f"The sheet “{first['sheet']}” was read, the first that people see; not read: {others}. "
-        "If the members are in another, move it to the front, or hide those before it, and save the file."
+        "If the members are in another, move it to the front, or hide the sheets before it, and save the file."
     )
 
 

@@ -1,4 +1,4 @@
-"""Table of a member file as the import sees it, whatever program wrote it: a header and numbered rows of text cells."""
+"""Table of a member file as the import sees it, from any program: a header, and numbered rows of text cells."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ FAULTS: Final = {
     " and import that. What was known stays as it is.",
     "lost_digits": "A spreadsheet has rounded this number; format the column as text and export it again.",
 }
-"""Reasons why a cell has no usable value, unlike an empty one, which says that there is nothing."""
+"""Reasons why a cell has no usable value. An empty cell is none of these: it says that there is nothing."""
 
 
 class FaultyCell(str):
-    """Cell that a spreadsheet could not show rightly.
+    """Cell that a spreadsheet could not show correctly.
 
     Attributes:
         code: one of `FAULTS`.
@@ -106,7 +106,7 @@ def fault_of(cell: str) -> str:
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Return whether a row has nothing in it but spaces."""
+    """Tell whether a row has nothing in it but spaces."""
     return not any(cells) or all(cell.isspace() or not cell for cell in cells)
 
 

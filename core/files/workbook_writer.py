@@ -1,4 +1,4 @@
-"""Excel workbook, written row by row: text stays text, whatever it begins with, and numbers keep their zeros.
+"""Excel workbook, written row by row: text always stays text, and numbers keep their zeros.
 
 This is the only module that writes workbooks.
 """

@@ -1,8 +1,8 @@
 """Client network of a request, seen through the proxies in front of Muster.
 
-Each proxy adds the address of its client to `X-Forwarded-For`, so the header is read from its end: as long as the peer
-is a proxy of ours (`MUSTER_PROXIES`), its entry for the one before it counts. Whatever a client wrote there itself
-stands before that and is never reached.
+Each proxy adds the address of its client to `X-Forwarded-For`, so the header is read from its end: as long as the
+sender is a proxy of ours (`MUSTER_PROXIES`), the entry that it added is believed. Entries that the client wrote itself
+stand before these and are never reached.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.log_limit import LOG_LIMIT
 
 FORWARDED: Final = "X-Forwarded-For"
 INSIDE: Final = "inside"
-"""Network of requests whose client a proxy of ours does not name."""
+"""Network that stands for requests whose client our proxy does not name."""
 
 
 def client_network(request: web.Request) -> str:
@@ -38,7 +38,7 @@ def client_network(request: web.Request) -> str:
         if not any(address in network for network in runtime.settings.proxies):
             where = counted_network(address)
             if number == 0 and address.is_private and FORWARDED in request.headers:
-                # a proxy by the look of it: if it is one, everybody behind it shares its limits
+                # it looks like a proxy: if it is one, everybody behind it shares its limits
                 request.app[LOG_LIMIT].write("a proxy that MUSTER_PROXIES does not name", where)
             return where
     return INSIDE

@@ -8,7 +8,7 @@ HostAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def read_host_address(text: str) -> HostAddress | None:
-    """Read an address, with a port, a zone or quotes as some proxies and systems write it; None if it is none."""
+    """Read an address, with a port, a zone or quotes as some proxies and systems write it; None for other texts."""
     bare = text.strip(' "')
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
@@ -27,5 +27,5 @@ def unmapped(address: HostAddress) -> HostAddress:
 
 
 def counted_network(address: HostAddress) -> str:
-    """Name the network an address is counted in: /24 of IPv4, /48 of IPv6; its last digits are free to change."""
+    """Name the network an address is counted in, /24 of IPv4, /48 of IPv6: clients can change the last digits."""
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

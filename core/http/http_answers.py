@@ -1,4 +1,4 @@
-"""Responses of other web servers: how long they ask us to wait, and how a request failed."""
+"""Responses of other web servers: the wait that they ask for, and descriptions of failed requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 _MAX_WAIT: Final = 1_000_000.0
-"""Seconds, eleven days; a longer wait must be meant otherwise."""
+"""Seconds, eleven days; a longer wait must be a mistake."""
 
 
 def read_retry_after(text: str | None) -> float | None:

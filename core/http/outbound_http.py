@@ -49,10 +49,10 @@ class OutboundReply:
 
     Attributes:
         status: the HTTP status; None if there was no response.
-        problem: why it does not count as taken, for a person; None if it does (a 2xx).
+        problem: why the request does not count as accepted, for a person; None if it does (a 2xx).
         text: the beginning of the response.
         took: seconds.
-        wait: seconds the receiver asked us to wait (Retry-After), where it did.
+        wait: seconds the receiver asked us to wait (Retry-After), if it did.
     """
 
     status: int | None
@@ -193,7 +193,7 @@ def is_public(address: HostAddress) -> bool:
 
 
 def plain(address: HostAddress) -> HostAddress:
-    """Return the address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
+    """Return the address that a connection reaches: IPv4 that is written as IPv6, whichever way, is IPv4."""
     address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):
         return address

@@ -1,10 +1,10 @@
 """Rate limit for clients that ask for too many links or keys that do not exist.
 
-Nobody guesses a token of 65 bits, or a key of 160; the limit keeps those who try from slowing down others. After too
+Nobody guesses a token of 65 bits, or a key of 160. The limit keeps clients that try from slowing down others. After too
 many misses from one network, or from all of them together, further misses are answered with a request to wait. A valid
-link or key is always answered: an office behind one address, a town behind a telephone network, everybody behind a CDN
-must not lose theirs because of one neighbour. So everything of the form of a link or a key is looked up; but flooding
-networks get only a few look-ups at a time, so that the database stays free for everybody else.
+link or key is always answered: an office behind one address, a town behind a telephone network and everybody behind a
+CDN must not lose their links because of one neighbour. So everything of the form of a link or a key is looked up; but
+flooding networks get only a few look-ups at a time, so that the database stays free for everybody else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from redis.exceptions import RedisError
 
 WINDOW_SECONDS: Final = 60
 MAX_MISSES_PER_NETWORK: Final = 60
-"""Misses in a minute that one network may have: an office that opens a mail cut off by its gateway stays below."""
+"""Misses in a minute that one network may have. An office whose gateway cuts links off, and where many people open the
+mail, stays below."""
 MAX_MISSES_IN_ALL: Final = 3000
 FLOOD_MISSES: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""

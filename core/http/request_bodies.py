@@ -31,7 +31,7 @@ async def read_body(
     Args:
         request: the request.
         largest: the most bytes.
-        grown: called with how many bytes have been read, each time that there are more.
+        grown: called with the number of bytes read so far, whenever there are more.
 
     Raises:
         HTTPRequestEntityTooLarge: the body is larger than allowed; the rest is not read.
@@ -143,7 +143,7 @@ def plain_json(document: object) -> object:
 
 
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
-    """Read the fields a browser or mail program sent, in either form encoding; none where they cannot be read.
+    """Read the fields a browser or mail program sent, in either form encoding; none if they cannot be read.
 
     Raises:
         HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.

@@ -46,7 +46,9 @@ async def refuse_compressed(request: web.Request, handler: Handler) -> web.Strea
 
 
 def leads_here(host: str, names: Collection[str]) -> bool:
-    """Tell whether a request is for an address or a name of ours: a page elsewhere may let its own name lead here.
+    """Tell whether a request names an address or a host name of ours.
+
+    A page elsewhere may point its own host name here (DNS rebinding).
 
     Args:
         host: the header `Host`.

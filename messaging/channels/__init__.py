@@ -33,7 +33,7 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
     """Open the channels that are configured, by name; close them at the end.
 
     Args:
-        settings: which providers, and how to reach them.
+        settings: names the providers, and has their addresses and keys.
         http: the shared session.
 
     Raises:
@@ -53,7 +53,9 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
 
 
 def _open_email(settings: Settings) -> Channel:
-    from messaging.channels.smtp.channel import SmtpChannel  # here, since it loads cryptography and an SMTP client
+    from messaging.channels.smtp.channel import (
+        SmtpChannel,  # late: it loads an SMTP client
+    )
 
     return SmtpChannel(settings)
 

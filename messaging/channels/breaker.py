@@ -40,12 +40,12 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        """Whether its provider gets messages as usual."""
+        """Tell whether its provider gets messages as usual."""
         return self.open_until is None
 
     @property
     def wants_probe(self) -> bool:
-        """Whether its pause is over and no probe is under way."""
+        """Tell whether its pause is over and no probe is under way."""
         if self.open_until is None:
             return False
         now = self._clock()
@@ -56,24 +56,24 @@ class Breaker:
         self._probe, self._probe_until = message_id, self._clock() + PROBE_LASTS
 
     def lets_through(self, message_id: int) -> bool:
-        """Return whether a message may be given to its provider now."""
+        """Tell whether a message may be given to its provider now."""
         return self.closed or message_id == self._probe
 
     def went_well(self) -> bool:
-        """Note a success of its provider; returns whether that closed it."""
+        """Record a success of its provider; return whether that closed it."""
         opened = not self.closed
         self._failures, self._pause, self._probe, self.open_until = 0, FIRST_PAUSE, None, None
         return opened
 
     def failed(self, message_id: int) -> bool:
-        """Note a failure of its provider; returns whether that opened it."""
+        """Record a failure of its provider; return whether that opened it."""
         if self.closed:
             self._failures += 1
             if self._failures < MAX_FAILURES:
                 return False
             self.open_until = self._clock() + self._pause
             return True
-        if message_id == self._probe:  # failures of others that were in flight when it opened do not count
+        if message_id == self._probe:  # failures of messages that were in flight when it opened do not count
             self._pause = min(MAX_PAUSE, self._pause * 2)
             self._probe, self.open_until = None, self._clock() + self._pause
         return False

@@ -1,4 +1,4 @@
-"""Interface between the outbox and a provider: send one outbound message, and return one of five results.
+"""Interface between the outbox and a provider, which sends one outbound message and returns one of five results.
 
 A new provider is a folder with a class that has `Channel`'s methods, and its description in `provider.py`. The
 provider's own codes stay in its code table; its class returns results with our own reasons.
@@ -20,7 +20,7 @@ class Route:
 
     Attributes:
         provider: its name in events: `twilio`, `smtp`.
-        sent_from: the number it leaves from, where the provider has one of its own; None: the step's sender.
+        sent_from: the number it leaves from, if the provider has a number of its own; None for the step's sender.
     """
 
     provider: str
@@ -41,7 +41,8 @@ class OutboundText:
         sender: a number, an alphanumeric name or a messaging service `MG…`.
         to: E.164.
         body: its text, sanitised.
-        signed_id: our signed id, which the provider returns with its receipts; empty for a text that has no row.
+        signed_id: our signed id, which the provider returns with its receipts; empty for a text without a row in the
+            outbox.
         segments: tokens it takes from the sender's rate limit.
         route: its provider, once a channel with several has chosen.
         still_ours: tells whether it may be sent; called right before its request is written.
@@ -117,7 +118,9 @@ class Retry:
 
 @dataclass(slots=True)
 class Refused:
-    """Result: it was certainly not sent, and will not be if tried again. For whose fault that is see `OUR_FAULT`.
+    """Result: it was certainly not sent, and another try would not change that.
+
+    `OUR_FAULT` says which reasons are ours.
 
     Attributes:
         reason: why.
@@ -141,7 +144,7 @@ class Unknown:
 
 @dataclass(slots=True)
 class Withheld:
-    """Result: it was certainly not sent, because it was no longer this worker's; others may have claimed it."""
+    """Result: it was certainly not sent, because this worker no longer held it; another may have claimed it."""
 
     reply: str = "It was not handed over."
 
@@ -180,7 +183,7 @@ class Channel(Protocol):
         ...
 
     async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """Look a message that was handed over after `since` up in the provider's own list, newest first.
+        """Look up a message that was handed over after `since` in the provider's own list, newest first.
 
         Returns:
             None if the provider keeps no list.
@@ -216,7 +219,7 @@ class Router(Channel, Protocol):
     """Channel with several providers, which chooses one before the message is recorded as on the wire."""
 
     def route(self, outbound: OutboundMessage) -> Route:
-        """Choose a provider; `send` gives the message to that one and to no other."""
+        """Choose a provider; `send` gives the message to this provider and no other."""
         ...
 
     def status_reports(self) -> Sequence[StatusReport]:

@@ -1,9 +1,9 @@
-"""Send texts by several providers behind one channel: by the cheapest that works, and never by two for one message.
+"""Channel with several SMS providers: a text goes by the cheapest that works, and never by two.
 
 The provider is chosen before a message is recorded as on the wire, and recorded with that intent. In this try only that
 provider gets it, and if no answer comes only that provider is asked. A message it certainly did not send goes back to
-the queue and may leave by another provider at once, with an intent of its own: otherwise, if the worker died, it would
-not be known which provider to ask.
+the queue and may leave by another provider at once, with an intent of its own. Without that, nobody would know which
+provider to ask if the worker died.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class TextProvider:
     Attributes:
         channel: sends its messages.
         cost: of a segment, in any currency; only compared.
-        sent_from: the number it sends from; None: the step's sender.
+        sent_from: the number it sends from; None for the step's sender.
         breaker: its circuit breaker.
         proven: it has accepted a text since this worker started.
     """
@@ -65,7 +65,7 @@ class FailoverChannel:
     """Channel for texts with several providers.
 
     Args:
-        candidates: the providers, in order of preference where they cost the same.
+        candidates: the providers, in order of preference if they cost the same.
         sms_from: the sender of texts for providers without one of their own, instead of a number that another one owns.
         clock: returns monotonic seconds, for the breakers; replaced in tests.
     """
@@ -92,8 +92,8 @@ class FailoverChannel:
     def route(self, outbound: OutboundMessage) -> Route:
         """Choose the cheapest provider that works; one that has failed gets a single message as a probe.
 
-        A text from a number that one of them owns, such as an answer to a text that came to it, goes by that one while
-        it works.
+        A text from a number that one provider owns, such as an answer to a text to that number, goes by this provider
+        while it works.
         """
         assert isinstance(outbound, OutboundText)
         owner = next((candidate for candidate in self._candidates if candidate.sent_from == outbound.sender), None)
@@ -114,18 +114,18 @@ class FailoverChannel:
         assert outbound.route is not None
         candidate = self._by_name[outbound.route.provider]
         if not candidate.breaker.lets_through(outbound.message_id) and self._other(outbound.message_id, candidate):
-            # it failed after this one was routed: nothing has been sent, so another may have it without risk
+            # the provider failed after this message was routed: nothing was sent, so another may have it without risk
             return Retry(Reason.NOT_REACHED, reply=f"{candidate.name} is left out for now.", elsewhere=True)
         return self._note_result(candidate, outbound.message_id, await candidate.channel.send(outbound))
 
     async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """Ask the provider that had the text, or all of them where that was not recorded.
+        """Ask the provider that had the text, or all of them if that was not recorded.
 
         Returns:
             Its records; None if a provider that may have it cannot say.
 
         Raises:
-            Unavailable: one that may have it could not be asked.
+            Unavailable: a provider that may have it could not be asked.
         """
         assert isinstance(outbound, OutboundText)
         if outbound.route is not None:
@@ -158,7 +158,7 @@ class FailoverChannel:
         well = [candidate for candidate in willing if candidate.breaker.closed] or [
             candidate for candidate in self._candidates if candidate.breaker.closed
         ]
-        # where none works, the one that has been left out longest: this message is its probe
+        # if none works, take the provider that was left out longest: this message is its probe
         return well[0] if well else min(willing, key=lambda candidate: candidate.breaker.open_until or 0.0)
 
     def _other(self, message_id: int, candidate: TextProvider) -> TextProvider | None:
@@ -175,10 +175,10 @@ class FailoverChannel:
 
     def _note_result(self, candidate: TextProvider, message_id: int, result: SendResult) -> SendResult:
         """Update the provider's breaker by a result, and decide whether another provider may have the message."""
-        if isinstance(result, Withheld):  # it says nothing about the provider
+        if isinstance(result, Withheld):  # this result says nothing about the provider
             return result
         if isinstance(result, Unknown):
-            # it may have been accepted: it stays with this provider until that provider, or a receipt, says more
+            # the text may have been accepted: it stays with this provider until the provider, or a receipt, says more
             self._failed(candidate, message_id, Reason.NO_ANSWER)
             return result
         if isinstance(result, Accepted) or (isinstance(result, Refused) and result.reason not in PROVIDER_REASONS):

@@ -17,7 +17,7 @@ class GuardedBody(BytesPayload):
 
     Args:
         value: the body.
-        still_ours: tells whether it is; called right before the body is written.
+        still_ours: tells whether the message is this worker's; called right before the body is written.
 
     Attributes:
         withheld: the body was not written, which made the request fail.

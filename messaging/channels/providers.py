@@ -1,4 +1,4 @@
-"""Registry of the providers of texts: finds the `provider.py` of each folder, and tells which are set up.
+"""Registry of SMS providers: finds the `provider.py` of each folder, and tells which are set up.
 
 A new provider is found because its folder is there; nothing here names one.
 """
@@ -29,7 +29,7 @@ PROVIDERS: Final[Mapping[str, SmsProvider]] = MappingProxyType(_find())
 
 
 def has_sms(settings: Settings) -> bool:
-    """Return whether texts can be sent."""
+    """Tell whether texts can be sent."""
     return bool(settings.sms_from and any(provider.is_set_up(settings) for provider in PROVIDERS.values()))
 
 
@@ -42,7 +42,7 @@ def sms_costs(settings: Settings) -> dict[str, float]:
 
 
 def check_names(sms_providers: str) -> str:
-    """Check that MUSTER_SMS_PROVIDERS names none that is unknown, and return it.
+    """Check that MUSTER_SMS_PROVIDERS names only known providers, and return it.
 
     Raises:
         ValueError: the setting names an unknown provider.

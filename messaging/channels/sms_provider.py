@@ -1,4 +1,4 @@
-"""Description of a provider of texts: what the rest of Muster needs to know of one."""
+"""Description of an SMS provider for the rest of Muster."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class SmsProvider:
     """Provider of texts, as its folder's `provider.py` describes it in `PROVIDER`.
 
     Attributes:
-        name: the folder's; it stands in MUSTER_SMS_PROVIDERS, in events, and in the path of its webhooks.
-        preference: the lowest is preferred where the settings do not say who sends.
+        name: the folder's name; it stands in MUSTER_SMS_PROVIDERS, in events, and in the path of its webhooks.
+        preference: the lowest is preferred if the settings do not name a provider.
         is_set_up: tells whether the settings hold everything it needs.
         open_channel: opens its channel on the shared session. The channel's module is imported only there: commands
             that send nothing must not wait for a provider's SDK.

@@ -1,4 +1,4 @@
-"""Warn about a template before it is sent: of anything that is allowed but seldom intended."""
+"""Warnings about a template before it is sent: things that are allowed but seldom intended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INVITED: Final = re.compile(
     rf"\W+(?:(?!\d+\W)[\w']+\s*(?:,|/|\bor\b|\band\b|\bneu\b)\s*|\d+\s*(?:,|/|\bor\b|\bneu\b)\s*)*\W?{_WORD}\b",
     re.IGNORECASE,
 )
-"""Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in any case, for phones may change it."""
+"""Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in upper or lower case, because phones may change it."""
 _SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(NETWORK_WORDS).upper()})(?![\w'\u2019-])")
 """Matches `YES if you have voted`: a word in capitals is meant to be sent."""
 _A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
@@ -44,7 +44,7 @@ _UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
 
 
 def cannot_be_answered(sms_from: str) -> bool:
-    """Return whether nobody can reply to a sender: it is a name with letters, and no messaging service."""
+    """Tell whether nobody can reply to a sender: it is a name with letters, and no messaging service."""
     return bool(re.search(r"[A-Za-z]", sms_from)) and not re.fullmatch(r"MG[0-9a-fA-F]{32}", sms_from)
 
 
@@ -57,7 +57,7 @@ def advice(
     language: str | None,
     channels: Collection[str],
 ) -> Iterator[str]:
-    """Yield the warnings, one sentence each; those about a translation begin with its language."""
+    """Yield the warnings, one sentence each; a warning about a translation begins with its language."""
     if language in {None, template.language}:
         yield from _of_one(template, subjects, sms_from, meanings, channels)
     for code, translation in template.translations.items():
@@ -90,7 +90,7 @@ def _of_translation(template: Template, translation: Template, channels: Collect
     own, theirs = language_name(template.language), language_name(translation.language)
     for channel, what in (("sms", "text"), ("email", "email")):
         if channel in channels and getattr(template, channel) is not None and getattr(translation, channel) is None:
-            yield f"There is no {what} in {theirs}: whoever speaks it gets the {what} in {own}."
+            yield f"There is no {what} in {theirs}: people who speak it get the {what} in {own}."
     ours = closest_language(translation.language, languages())
     if translation.email is not None and "email" in channels and ours is None:
         yield f"The foot of the email and its dates are in {language_name(DEFAULT)}: Muster has no words in {theirs}."
@@ -142,19 +142,19 @@ def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[s
 
 
 def offered_network_words(template: Template) -> list[str]:
-    """Find words that a template's text, in its own language, offers as answers, and networks act on themselves."""
+    """Find words that a template's text, in its own language, offers as answers although networks act on them."""
     return network_words(_plain(template.sms_source())) if template.sms is not None else []
 
 
 def _plain(source: TemplateSource) -> str:
-    """Return the words of a text without what is filled in."""
+    """Return the words of a text without its expressions."""
     return "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
 
 
 def network_words(text: str) -> list[str]:
     """Find words offered as answers in a text that networks and providers act on themselves.
 
-    STOP and its kind do not count where they are offered to opt out, which is what they do.
+    STOP and similar words do not count if they are offered for opting out.
     """
     words_found: dict[str, None] = {}
     for pattern in (_INVITED, _SHOUTED):
@@ -171,7 +171,7 @@ def network_words(text: str) -> list[str]:
 
 def _is_way_out(word: str, before: str, after: str) -> bool:
     if word.lower() not in WAYS_OUT:
-        # `for help text HELP` is what networks mean by it
+        # `for help text HELP` offers it as networks use it
         return word.upper() in {"HELP", "INFO"} and bool(
             re.match(r"\W*(?:for|to get|am)\W+(?:help|info)", after, re.IGNORECASE)
         )
@@ -183,7 +183,7 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
 
 
 def _of_links(source: TemplateSource, *, markdown: bool) -> Iterator[str]:
-    """Warn of links with text directly after them: phones and mail programs take it for a part of the address."""
+    """Warn of links with text directly after them, which phones and mail programs take for a part of the address."""
     parts = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
     for position, piece in enumerate(parts[:-1]):
         link = _LINK.fullmatch(piece.text) if piece.kind == "value" else None

@@ -1,7 +1,7 @@
 """Limit the rendering of one message, in steps and in characters, against nested loops and texts that grow.
 
-Most templates cannot run away: each of their expressions is evaluated once, and none makes its text longer. Those with
-a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
+Most templates cannot run away: each of their expressions is evaluated once, and none makes its text longer. Templates
+with a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
 filter and every comparison is counted against a budget. It counts steps, not time, so a message is refused on every
 machine or on none.
 """
@@ -30,7 +30,7 @@ MAX_OUTPUT_LENGTH: Final = 256 * 1024
 
 _A_STEP: Final = 100
 _FREE_COMPARISONS: Final = 50
-"""Comparisons that need no budget in a template without a loop: each is made once, so these cannot take long."""
+"""Comparisons that need no budget in a template without a loop, because each is made once."""
 _ROUNDS, _JOINED, _LISTED, _READ = (
     "in rounds",
     "joined up",
@@ -53,7 +53,7 @@ def too_long(file: str) -> TemplateError:
 
 
 def runs_free(tree: nodes.Template) -> bool:
-    """Return whether a template cannot run away, so that it needs no budget."""
+    """Tell whether a template cannot run away, so that it needs no budget."""
     if sum(1 for _ in tree.find_all((nodes.Compare, nodes.Test))) > _FREE_COMPARISONS:
         return False
     return not any(
@@ -91,13 +91,13 @@ class CountedContext(Context):
 
 
 def count_filters(environment: Environment) -> None:
-    """Make an environment's filters count; its templates must then be rendered in a `CountedContext`."""
+    """Make an environment's filters count characters; its templates must then be rendered in a `CountedContext`."""
     environment.filters = {name: _paid(name, function) for name, function in environment.filters.items()}
     environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed, _READ: _read_through}
 
 
 class _Counted(NodeTransformer):
-    """Replaces loops, `~`, lists and compared values by counting ones."""
+    """Transformer that makes loops, `~`, lists and comparisons count their steps."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -179,7 +179,7 @@ def _weight(value: object) -> int:
 
 
 def _paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that counts the characters of its input, and those of its result where that may be longer."""
+    """Return a filter that counts the characters of its input, and of its result if that may be longer."""
     wanted = getattr(getattr(function, "jinja_pass_arg", None), "name", "")  # as pass_context and its kind leave it
 
     @pass_context

@@ -1,6 +1,6 @@
-"""Dates in messages: an attribute's text as its reader's language and clock say it, `{{ appointment_at|date }}`.
+"""Dates in messages: an attribute's text in its reader's language and time zone, `{{ appointment_at|date }}`.
 
-A time names its zone where the campaign's clock shows another one at that moment: the appointment may be in Leeds, and
+A time names its zone if the campaign's clock shows another time at that moment: the appointment may be in Leeds, and
 its reader's phone in New York.
 """
 
@@ -23,7 +23,7 @@ CAMPAIGN_ZONE: Final = "zone"
 
 
 def _date(text: str, language: str = DEFAULT, zone: str = "", campaign: str = "") -> str:  # noqa: ARG001  # as the others
-    """Format the day: `Thursday 31 December`; what is no date stays as it is."""
+    """Format the day: `Thursday 31 December`; a text that is no date stays as it is."""
     written = _read(text, zone)
     return str(text) if written is None else day_words(written.at.astimezone(_zone(zone)), language)
 
@@ -37,7 +37,7 @@ def _time(text: str, language: str = DEFAULT, zone: str = "", campaign: str = ""
 
 
 def _datetime(text: str, language: str = DEFAULT, zone: str = "", campaign: str = "") -> str:
-    """Format the day and, where one is written, the time; what is no date stays as it is."""
+    """Format the day and, if one is written, the time; a text that is no date stays as it is."""
     written = _read(text, zone)
     if written is None or not written.timed:
         return _date(text, language, zone)
@@ -49,13 +49,13 @@ DATE_FILTERS: Final[Mapping[str, Callable[..., str]]] = {"date": _date, "time": 
 
 
 def needed_for_dates(tree: nodes.Template) -> Iterator[str]:
-    """Yield the variable `time_zone` where a template formats dates, which takes the recipient's."""
+    """Yield the variable `time_zone` if a template formats dates, which needs the recipient's time zone."""
     if any(node.name in DATE_FILTERS for node in tree.find_all(nodes.Filter)):
         yield "time_zone"
 
 
 def with_reader(tree: nodes.Node, language: str, campaign_zone: str) -> nodes.Node:
-    """Return a template whose filters for dates know language and campaign's zone, and take the recipient's."""
+    """Return a template whose date filters know the language and the campaign's zone, and take the recipient's."""
     dated: nodes.Node = _ForReader(language, campaign_zone).visit(tree)
     return dated
 

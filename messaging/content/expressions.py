@@ -106,13 +106,13 @@ def _environment(*, autoescape: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=autoescape, cache_size=0)
     environment.globals.clear()
     known = environment.filters | {"href": href, **DATE_FILTERS}
-    # urlencode and d are for internal use: an address around a variable, and Jinja's own short name of default
+    # urlencode and d are for internal use: an address around a variable, and Jinja's short name for default
     environment.filters = {name: known[name] for name in (*FILTERS, "urlencode", "d")}
     return environment
 
 
 def href(value: object) -> str:
-    """Return a variable's value as a link's address, or "" where its scheme is not allowed in a message."""
+    """Return a variable's value as a link's address, or "" if its scheme is not allowed in a message."""
     address = str(value).strip()
     if _WEB_ADDRESS.match(address):
         return address
@@ -284,7 +284,7 @@ def misplaced_fields(
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """Return ` Did you mean “…”?`, or "" where no known word is similar."""
+    """Return ` Did you mean “…”?`, or "" if no known word is similar."""
     near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f" Did you mean “{near[0]}”?" if near else ""
 
@@ -299,13 +299,13 @@ def compiled(
 
     Args:
         source: a template that `parse` accepts.
-        constants: variables with the same value for all recipients; a value may be a mapping of fields. Under
-            `CAMPAIGN_ZONE` the campaign's time zone, which is no variable.
+        constants: variables with the same value for all recipients; a value may be a mapping of fields. The key
+            `CAMPAIGN_ZONE` has the campaign's time zone, which is no variable.
         html: escape the values of variables; in plain text instead, a line with only statements leaves no empty line.
-        language: in which dates are said.
+        language: the language of dates.
 
     Returns:
-        A function of the other variables. It raises TemplateError where one is missing or of the wrong type.
+        A function of the other variables. It raises TemplateError if a variable is missing or of the wrong type.
 
     Raises:
         TemplateError: its syntax is wrong.
@@ -329,7 +329,7 @@ def compiled(
 
     def evaluate(variables: Mapping[str, Any]) -> str:
         try:
-            # the mapping itself is the context, without Jinja's globals, which no template can use: a copy for each
+            # the mapping itself is the context, without Jinja's globals, which no template can use: copying it for each
             # message would cost as much as the rendering
             rendered_pieces = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
             text = "".join(rendered_pieces if free else _in_measure(rendered_pieces, source.file))

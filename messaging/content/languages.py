@@ -31,7 +31,7 @@ def code(text: str) -> str | None:
 
 
 def closest_language(wanted: str, known: Collection[str]) -> str | None:
-    """Choose from the known languages the wanted one, or the one it is a variety of; None if neither is known.
+    """Choose the wanted language, or else the language that it is a variety of; None if neither is known.
 
     Args:
         wanted: a person's language, such as `cy` or `cy-GB`.
@@ -44,7 +44,7 @@ def closest_language(wanted: str, known: Collection[str]) -> str | None:
 
 
 def language_name(language: str) -> str:
-    """Return a language's name with its code, `Welsh (cy)`, or only the code where no name is known."""
+    """Return a language's name with its code, `Welsh (cy)`, or only the code if its name is not known."""
     name = NAMES.get(language.lower().replace("_", "-").partition("-")[0])
     return f"{name} ({language})" if name else language
 

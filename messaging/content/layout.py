@@ -48,7 +48,7 @@ _LONG_LINE: Final = 480
 
 
 def find_layout(folder: Path, roots: Sequence[Path]) -> str:
-    """Find the layout for the template in a folder: its own, that of a template folder, or Muster's own.
+    """Find the layout for the template in a folder: its own, a template folder's, or Muster's.
 
     Raises:
         TemplateError: the layout cannot be used.
@@ -106,7 +106,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
         for piece in expressions.pieces(layout)
     )
     inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
-    if _words(inlined) != _words(page):  # an HTML parser moves text that stands where none may
+    if _words(inlined) != _words(page):  # an HTML parser moves text to another place if it may not stand there
         raise TemplateError(
             f"{layout.file}: an expression stands where HTML allows no text, such as between table rows."
         )

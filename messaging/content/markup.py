@@ -65,7 +65,7 @@ class Placeholders:
         self._around = re.compile(rf"({stem}\d+z)")
 
     def put(self, piece: Piece) -> str:
-        """Keep an expression; returns its placeholder."""
+        """Keep an expression; return its placeholder."""
         self._pieces.append(piece)
         return f"{self._stem}{len(self._pieces) - 1}z"
 
@@ -78,7 +78,7 @@ class Placeholders:
         return self._around.split(text)
 
     def only_statements(self, text: str) -> bool:
-        """Return whether a text has only placeholders of statements."""
+        """Tell whether a text has only placeholders of statements."""
         kinds = {piece.kind for piece in self.inside(text)}
         return kinds == {"statement"} and not self._pattern.sub("", text).strip()
 

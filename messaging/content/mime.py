@@ -1,4 +1,4 @@
-"""Build complete emails from a skeleton: that of their step, or their own.
+"""Build complete emails from a skeleton, which the emails of a step share.
 
 An `EmailMessage` for each recipient would cost ten times the SMTP session. Each email is RFC 5322 bytes with CRLF line
 ends in the smallest correct form: headers in ASCII (RFC 2047), parts unencoded (7bit or 8bit), quoted-printable only
@@ -37,14 +37,14 @@ _NAME_LINE: Final = 60
 _WORD_BYTES: Final = 45
 """UTF-8 bytes in one encoded word: with base64 and its delimiters a line of 73 characters; RFC 2047 allows 76."""
 _FIRST_WORD_BYTES: Final = 39
-"""… in the first one, which follows `Subject: ` or `Reply-To: `."""
+"""… in the first encoded word, which follows `Subject: ` or `Reply-To: `."""
 _FEEDBACK_FIELDS: Final = 4
 _MAX_REFERENCES: Final = 10
 """Message-IDs of a thread that are named, beside its first."""
 
 
 class Skeleton:
-    """Skeleton of a step's emails, with the parts that are the same in all of them; or of a single email.
+    """Skeleton of a step's emails, or of a single email: the parts that are the same in all of them.
 
     Args:
         from_: `Name <address>`, as in MUSTER_EMAIL_FROM.
@@ -52,7 +52,7 @@ class Skeleton:
         feedback_id: up to four fields separated by colons, for mailbox providers' reports; "" leaves it out.
         reply_to: where replies go, if not to `from_`.
         by_machine: marks it as written by no person (RFC 3834), which stops holiday notices.
-        in_reply_to: Message-ID of the email it answers; one that cannot stand in a header is left out.
+        in_reply_to: Message-ID of the email it answers; left out if it cannot stand in a header.
         thread: Message-IDs of that email's thread, oldest first.
 
     Raises:
@@ -175,7 +175,7 @@ def ascii_domain(address: str) -> str:
 
 
 def _encoded(text: str, boundary: bytes) -> tuple[str, bytes]:
-    """Encode a part: unchanged where mail can carry it, else quoted-printable; returns the encoding's name, too."""
+    """Encode a part: unchanged if mail can carry it, else quoted-printable; return the encoding's name, too."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     data = text.encode("utf-8", "replace")
@@ -200,7 +200,7 @@ def _has_long_line(data: bytes) -> bool:
 
 
 def _mailbox(text: str) -> str:
-    """Format a sender for a header: its name quoted if need be, in encoded words where it is not ASCII or is long."""
+    """Format a sender for a header: its name quoted if need be, in encoded words if it is not ASCII or is long."""
     (name, address), *more = getaddresses([text]) or [("", "")]
     if more or not _MAILBOX.fullmatch(address) or "\n" in name or "\r" in name:
         raise _no_sender(text)
@@ -237,7 +237,7 @@ def _threaded(answered: str, thread: Sequence[str]) -> str:
 
 
 def _token(text: str) -> str:
-    """Return an identifier or address of our own; raise ValueError where it could end a header or its brackets."""
+    """Return an identifier or address of our own; raise ValueError if it could end a header or its brackets."""
     if not text or _UNSAFE.search(text):
         raise ValueError(f"{text!r} cannot stand in a header.")
     return text
@@ -249,7 +249,7 @@ def _date(seconds: int) -> str:
 
 
 def _subject(text: str) -> str:
-    """Format a subject for a header: folded if long, in encoded words where it is not plain ASCII (RFC 2047)."""
+    """Format a subject for a header: folded if long, in encoded words if it is not plain ASCII (RFC 2047)."""
     if _PLAIN_HEADER.fullmatch(text) and "=?" not in text and "  " not in text and text == text.strip():
         if len(text) <= _SUBJECT_LINE:
             return text

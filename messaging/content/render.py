@@ -75,9 +75,9 @@ class Renderer:
     Args:
         template: the template.
         constants: variables that are the same for all recipients: `organisation`, `contact`, and the
-            subject, a mapping of its fields; under `languages`, those that differ in the template's other languages,
-            and under `zone` the campaign's time zone.
-        branding: used for what the constants leave out.
+            subject, a mapping of its fields; the key `languages` has the values that differ in the template's other
+            languages, and `zone` the campaign's time zone.
+        branding: used for variables that the constants leave out.
 
     Raises:
         TemplateError: the template cannot be compiled.
@@ -102,7 +102,7 @@ class Renderer:
         }
 
     def language(self, channel: ChannelName, variables: Mapping[str, Any]) -> str:
-        """Return the language in which one person gets it by a channel.
+        """Return the language in which one person gets the template by a channel.
 
         Raises:
             TemplateError: the template has no text for that channel.

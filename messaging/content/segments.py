@@ -19,7 +19,7 @@ _BASIC: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
-"""Each is sent as an escape and a character: two septets."""
+"""Characters that are sent as an escape and a character: two septets."""
 GSM7: Final = _BASIC | _EXTENDED
 MAX_TEXT_LENGTH: Final = 1600
 """Most characters of a text that providers take, after `sanitise`."""
@@ -35,7 +35,7 @@ class Segments:
 
     Attributes:
         encoding: its encoding on the network.
-        segments: how many SMS it is billed as; an empty text is one.
+        segments: how many SMS it is billed as; an empty text counts as one.
         units: its length: septets in GSM-7, UTF-16 code units in UCS-2.
     """
 
@@ -144,14 +144,14 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Sanitised:
-    """Sanitised text, and the replacements that were made; none where `replaced` is empty."""
+    """Sanitised text, and the replacements that were made."""
 
     text: str
     replaced: tuple[Replacement, ...]
 
 
 def sanitise(text: str) -> Sanitised:
-    """Replace characters that word processors put into a text, and no others.
+    """Replace the characters that word processors put into a text, and no others.
 
     Curly quotes, dashes, ellipses, odd spaces, tabs, bullets and ligatures become the typed characters; invisible
     characters are removed, except where a script or an emoji needs them; decomposed accents are composed. Names keep

@@ -1,6 +1,7 @@
-"""Render a sent message again from what is kept with it, to tell its words from those of an answer.
+"""Render a sent message again from its stored parts, to tell its words from the words of an answer.
 
-Its own links are replaced by a placeholder: they were made for that message only, and no answer's own words hold them.
+Its own links are replaced by a placeholder: they were made for that message only, so no answer has them among its own
+words.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ def render_again(
     """Render a sent message again.
 
     Args:
-        content: of its step, the JSON of a template.
-        constants: of its step, as JSON.
+        content: the step's template, as JSON.
+        constants: the step's constants, as JSON.
         channel: the channel it was sent by.
-        variables: of the message; those no longer kept are empty.
+        variables: the message's variables; those no longer kept are empty.
 
     Returns:
-        The text, or for an email its subject and text, and its subject and the words of its HTML; an empty tuple where
-        the template cannot be rendered.
+        The text of an SMS. For an email, its subject with its text, and its subject with the words of its HTML. An
+        empty tuple if the template cannot be rendered.
     """
     try:
         renderer = _renderer(content, constants)

@@ -43,7 +43,7 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
     """Read one template with its translations.
 
     Args:
-        roots: template folders; the first that has it wins.
+        roots: template folders; the first that has the template wins.
         name: the folder's name.
 
     Raises:
@@ -118,7 +118,7 @@ def _parts(folder: Path) -> dict[str, _Part]:
 
 
 def _language(files: Sequence[File]) -> str:
-    """Return the language of the files without one in their names."""
+    """Return the language of the files without a language in their names."""
     files_by_word = {word: file for file in files if (word := file.word("language"))}
     for word, file in files_by_word.items():
         if code(word) is None:
@@ -143,7 +143,7 @@ def _read(
     suffix: str = "",
     menu: Mapping[str, str] | None = None,
 ) -> Template:
-    """Read the files of one language; a translation without a menu has that of the template."""
+    """Read the files of one language; a translation without a menu has the template's menu."""
     sms, email = part
     for file in (file for file in part if file is not None and suffix):
         if file.word("language") not in {"", language}:

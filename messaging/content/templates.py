@@ -26,7 +26,7 @@ _SAMPLES: Final = ("Sample", "", "Sample words " * 80)
 
 
 def usual_reason(language: str) -> str:
-    """Return the reason why somebody gets an email, for templates that give none."""
+    """Return the reason why somebody gets an email, for templates that give no reason."""
     return str(wording(language)["foot_why"]).format(organisation="{{ organisation }}")
 
 
@@ -79,7 +79,7 @@ class Template:
 
     @property
     def variables(self) -> frozenset[str]:
-        """All variables it uses; where it has translations, `language` is one, and `time_zone` where it has dates."""
+        """All variables it uses, including `language` if it has translations, and `time_zone` if it has dates."""
         trees = map(expressions.parse, self.sources())
         names = {name for tree in trees for name in (*expressions.names(tree), *needed_for_dates(tree))}
         return frozenset(names | {"language"} if self.translations else names)
@@ -153,7 +153,7 @@ class Template:
         language: str | None = None,
         channels: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """Return warnings of anything that is allowed but seldom intended, one sentence each.
+        """Return warnings of things that are allowed but seldom intended, one sentence each.
 
         Args:
             subjects: those that recipients can answer about.

@@ -15,11 +15,11 @@ from messaging.content.languages import DEFAULT, closest_language
 
 
 def wording(language: str, about: str = "") -> Mapping[str, Any]:
-    """Return the texts of a language (`cy`, `cy-GB`); English where it is not translated, or lacks a text.
+    """Return the texts of a language (`cy`, `cy-GB`); English for a language, or a text, without a translation.
 
     Args:
         language: the language.
-        about: the kind of subject that they are about, whose own texts lie over the others; "" for none.
+        about: the kind of subject that they are about, whose own texts replace the general ones; "" for none.
     """
     known = _load()
     return known[closest_language(language, known) or DEFAULT][about]
@@ -38,12 +38,12 @@ def day_words(here: datetime, language: str = DEFAULT) -> str:
 def day_and_time(at: datetime, zone: str | tzinfo, language: str = DEFAULT) -> str:
     """Format a time for messages: `Monday 7 December` or `Monday 7 December, 12:00`.
 
-    The time of day is left out at midnight and in the last minute of a day, where the date is enough.
+    The time of day is left out at midnight and in the last minute of a day, when the date is enough.
 
     Args:
         at: aware.
         zone: the time zone to write it in.
-        language: of the text; English where it is not translated.
+        language: the text's language; English if it is not translated.
     """
     here = at.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
     if here.time() == time() or here.time() >= time(23, 59):
@@ -59,7 +59,7 @@ def _formatted(form: str, here: datetime, language: str) -> str:
 
 @cache
 def _load() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Load the texts by language, and by kind of subject: a table inside a language's is that kind's."""
+    """Load the texts by language, and by kind of subject, whose texts are in a table inside the language's."""
     text = (TEMPLATES / "words.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     kinds = [name for name, value in tables[DEFAULT].items() if isinstance(value, dict)]

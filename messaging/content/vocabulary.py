@@ -1,6 +1,6 @@
 """Names that templates may use.
 
-The packages above say which subjects there are, and what fields each has; here a subject is a variable with fields.
+The packages above define the subjects and their fields; here a subject is a variable with fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONSTANTS: Final = frozenset({"organisation", "contact"})
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
 """Variables made for each message."""
 LETTER: Final = "letter"
-"""Variable behind the digits of a text: a letter where something else is open to the same phone, else empty."""
+"""Variable behind the digits of a text: a letter if another subject is open to the same phone, else empty."""
 STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS | {LETTER}
 """Variables of every template, beside people's attributes and its subject."""
 
@@ -33,7 +33,7 @@ class SubjectVariable:
 
     Attributes:
         name: its name in templates: `appointment`.
-        noun: what it stands for, in a sentence: `an appointment`.
+        noun: its words in a sentence: `an appointment`.
         fields: the names of its fields.
         example: one of them, which errors mention.
     """

@@ -1,8 +1,8 @@
 """Archive the messages of campaigns that are long over, by year, and delete archived years.
 
-Messages move in chunks, each in one transaction: if a move is killed, the next one goes on with what is left. Archived
-messages keep their history (`messaging.outbox.history` reads both places) and count in totals (`step_total`); nothing
-that sends, receives or shows progress reads the archive.
+Messages move in chunks, each in one transaction: if a move is killed, the next move continues with the remaining
+messages. Archived messages keep their history (`messaging.outbox.history` reads both places) and count in totals
+(`step_total`). Code that sends, receives or shows progress does not read the archive.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PageViewArchive(Protocol):
         """Find the messages whose page a person has opened."""
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
-        """Delete the page views of messages; returns how many there were."""
+        """Delete the page views of messages; return how many there were."""
 
 
 LateReceipt = tuple[int, datetime, str, str | None, dict[str, Any], int]
@@ -77,7 +77,7 @@ LateReceipt = tuple[int, datetime, str, str | None, dict[str, Any], int]
 
 
 async def is_sending(db: Connection, now: datetime) -> bool:
-    """Return whether anything is being launched or sent, or is due."""
+    """Tell whether anything is being launched or sent, or is due."""
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
@@ -91,7 +91,7 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
         limit: most messages.
 
     Returns:
-        What was moved; nothing where the rest is locked, or waits for manual review.
+        The counts of what was moved; zeros if the rest is locked, or waits for manual review.
     """
     async with atomic(db):
         ids = [row["message_id"] for row in await db.fetch(SQL["choose_messages"], step_id, limit)]
@@ -104,11 +104,11 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
 
 
 async def archive_transactional(db: Connection, before: datetime, *, limit: int = CHUNK_SIZE) -> Moved:
-    """Move some old transactional messages into the archive, without what they said, in one transaction.
+    """Move some old transactional messages into the archive, without their contents, in one transaction.
 
     Args:
         db: a connection without a transaction.
-        before: the time before which they were asked for.
+        before: the time before which they were queued.
         limit: most messages.
 
     Raises:
@@ -156,7 +156,7 @@ async def check_year(db: Connection, year: int) -> None:
     """Check that the archive has a year.
 
     Raises:
-        NotFound: it does not; names those it has.
+        NotFound: it does not; the error names the years it has.
     """
     known = [year.year for year in await archived_years(db)]
     if year not in known:
@@ -182,12 +182,12 @@ async def short_timeouts(db: Connection) -> AsyncIterator[None]:
 
 
 async def find_archived(db: Connection, message_ids: Collection[int]) -> dict[int, asyncpg.Record]:
-    """Find those messages that are in the archive, by id, and lock them until the caller's transaction ends."""
+    """Find messages in the archive, by id, and lock them until the caller's transaction ends."""
     return {row["message_id"]: row for row in await db.fetch(SQL["find_archived"], list(message_ids))}
 
 
 async def tell_archived(db: Connection, receipts: Sequence[LateReceipt]) -> None:
-    """Add receipts to the history of archived messages; these change no state."""
+    """Add receipts to the history of archived messages, whose state no longer changes."""
     if receipts:
         await db.execute(SQL["record_receipts"], *map(list, zip(*receipts, strict=True)))
 

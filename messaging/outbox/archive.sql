@@ -1,5 +1,5 @@
 -- name: is_sending
--- Whether anything is being launched or sent, or could be right now. Messages of a paused sender do not count.
+-- Whether anything is being launched or sent, or could be sent now. Messages of a paused sender do not count.
 select exists (
   select from step s
   where s.state = 'launching'
@@ -35,7 +35,7 @@ where m.step_id is null and m.state not in ('queued', 'sending', 'ambiguous') an
   and to_regclass('message_archive_' || y.year) is null;
 
 -- name: choose_transactional
--- Some transactional messages that are old enough, under the same conditions.
+-- Some transactional messages that are old enough, chosen as in choose_messages.
 select m.message_id
 from message m
 where m.step_id is null and m.state not in ('queued', 'sending', 'ambiguous') and m.created_at < least($1, now() - archive_delay())
@@ -48,9 +48,9 @@ for update of m skip locked;
 select make_archive_year($1);
 
 -- name: choose_messages
--- Some messages of a step that is over and still is: resuming a sender reopens a finished step. Messages of unknown
--- outcome wait for manual review and stay. Rows that others have locked (a late receipt) are left for the next run;
--- those that are locked here, others wait for, and then find in the archive.
+-- Some messages of a step that is still over: resuming a sender reopens a finished step. Messages of unknown outcome
+-- wait for manual review and stay. Rows that another transaction has locked (a late receipt) are left for the next run.
+-- Other transactions wait for the rows locked here, and then find them in the archive.
 select m.message_id
 from message m
 join step s using (step_id)
@@ -60,7 +60,8 @@ limit $2
 for update of m skip locked;
 
 -- name: add_totals
--- The step's totals for reports, before the rows are moved. $2: messages whose page somebody has opened. Tests count nowhere.
+-- The step's totals for reports, before the rows are moved. $2: messages whose page somebody has opened. Test messages
+-- count nowhere.
 insert into step_total (step_id, channel, state, reason, sent, n, segments, opened)
 select
   m.step_id, m.channel, m.state, m.reason, m.sent_at is not null, count(*), coalesce(sum(m.segments), 0),
@@ -74,7 +75,8 @@ on conflict (step_id, channel, state, reason, sent) do update
       opened = step_total.opened + excluded.opened;
 
 -- name: move_messages
--- With their history, by a function of the tables' owner: no other role may delete a message or its history.
+-- Moves messages with their history, by a function of the tables' owner: no other role may delete a message or its
+-- history.
 select moved, events from archive_messages($1::bigint[]);
 
 -- name: drop_links

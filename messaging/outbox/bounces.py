@@ -32,15 +32,15 @@ MAX_BOUNCE_AGE: Final = timedelta(days=30)
 UNREAD_BOUNCES_ALERT: Final = "bounces:unread"
 """Key of the alert on bounces that Muster cannot read."""
 ALERT_LASTS: Final = timedelta(days=7)
-"""Time after the last of them until that alert is resolved."""
+"""Time after the last such bounce until the alert is resolved."""
 
 
 async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: datetime, source: str) -> bool:
-    """Record a soft bounce of an email, once a message; enough of them suppress its address.
+    """Record a soft bounce of an email, once for each message; enough of them suppress its address.
 
     Args:
         db: in the caller's transaction.
-        message_id: the email; an id that is no email of ours is ignored.
+        message_id: the email; an unknown id is ignored.
         code: why it bounced.
         at: when; aware.
         source: where the bounce comes from.
@@ -75,7 +75,7 @@ async def discount_soft_bounces(db: Connection, message_ids: Sequence[int], at: 
 
 
 async def alert_unread_bounces(db: Connection, message_id: int) -> None:
-    """Alert staff to a bounce that Muster cannot read: it counts as soft, and they may know better.
+    """Alert staff to a bounce that Muster cannot read: it counts as soft, but staff may know better.
 
     Args:
         db: in the caller's transaction.

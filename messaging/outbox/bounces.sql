@@ -1,6 +1,6 @@
 -- name: note_bounce
--- Notes a soft bounce, once for each message, in the outbox or the archive. The address is the one it was sent to,
--- never one that a report names.
+-- Records a soft bounce, once for each message, in the outbox or the archive. The address is the message's own, never
+-- one that a report names.
 insert into soft_bounce (message_id, address, code, at)
 select $1, sent_to.address, $2, $3
 from (
@@ -20,7 +20,7 @@ from soft_bounce
 where address = $1 and discounted_at is null and at > $2 and at <= $3;
 
 -- name: discount_bounces
--- Notes that addresses work again: their earlier bounces no longer count.
+-- Records that addresses work again: their earlier bounces no longer count.
 update soft_bounce b
 set discounted_at = $2
 from message m

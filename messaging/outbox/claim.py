@@ -1,4 +1,4 @@
-"""Claim due messages for sending; the statement checks the eligibility of each.
+"""Claim due messages for sending; the claiming statement checks the eligibility of each.
 
 A claim commits at once and the connection is free again: no transaction is open while a worker waits for the network.
 Claimed messages belong to a worker for as long as it sends heartbeats (`heartbeat`); the attempt number fences off a
@@ -27,7 +27,9 @@ TRANSACTIONAL_PRIORITY: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class StepChannel:
-    """Queue of one step's messages for one channel; they are claimed together, and queues take turns.
+    """Queue of one step's messages for one channel.
+
+    The messages of a queue are claimed together, and queues take turns.
 
     A sender's transactional messages, which have no step, are a queue, too.
 
@@ -35,8 +37,7 @@ class StepChannel:
         step_id: the step; None for transactional messages.
         priority: higher goes first.
         pace: rate limit of the sender in segments or mails a second; None if it has none of its own.
-        caps: frequency caps of the step's own; None if it has none, empty if its messages are exempt from every
-            cap.
+        caps: the step's own frequency caps; None if it has none, empty if its messages are exempt from every cap.
     """
 
     step_id: int | None
@@ -48,7 +49,7 @@ class StepChannel:
 
     @property
     def key(self) -> tuple[int | None, int]:
-        """Key that tells it from the other queues of its channel."""
+        """Key that distinguishes it from the other queues of its channel."""
         return self.step_id, 0 if self.step_id is not None else self.sender_id
 
 
@@ -71,12 +72,12 @@ class Claimed:
 
 @dataclass(slots=True, kw_only=True)
 class ClaimedTransactional(Claimed):
-    """Claimed message without a step, and what it says.
+    """Claimed message without a step, with its contents.
 
     Attributes:
         kind: a value of `transactional.MessageKind`.
         content: its contents, masked; None if they were erased.
-        concealed: what the masks stand for, encrypted; None if it has no secrets.
+        concealed: the secrets behind the masks, encrypted; None if it has no secrets.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of that email's thread, separated by spaces.
         send_before: its deadline.
@@ -96,7 +97,7 @@ class Claim:
 
     Attributes:
         messages: to be sent.
-        stopped: how many the eligibility check withdrew or put off instead, by state.
+        stopped: how many messages the eligibility check withdrew or put off instead, by state.
     """
 
     messages: list[Claimed]
@@ -165,7 +166,7 @@ async def _claim_transactional(
 
 
 async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
-    """Return a message of unknown outcome as it was claimed, to be composed once more and looked for, not to be sent.
+    """Return a message of unknown outcome as it was claimed: it is composed again to search for it, not to send it.
 
     Args:
         db: a connection.
@@ -180,7 +181,7 @@ async def find_claimed(db: Connection, row: asyncpg.Record) -> Claimed:
 
 
 async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
-    """Put claimed messages that were never on the wire back; returns how many were still this worker's."""
+    """Put back claimed messages that were never on the wire; return how many were still this worker's."""
     if not messages:
         return 0
     returned: int = await db.fetchval(

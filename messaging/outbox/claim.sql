@@ -60,7 +60,7 @@ with due as materialized (
   cross join lateral stops_of(s.goal_id, d.person_id, $2, d.address, s.purpose) as stop
   where s.step_id = $1 and s.state = 'running'
 ), counted as materialized (
-  -- caps are not counted for a message that is stopped anyway or waits for its window; each is counted only once
+  -- caps are not counted for a message that is stopped anyway or waits for its window; each cap is counted only once
   select
     *,
     case when $6::jsonb <> '[]' and not answered and suppressed is null and coalesce(opens <= $3, true)
@@ -70,7 +70,8 @@ with due as materialized (
 ), judged as (
   select
     message_id,
-    -- where the window never opens, a step without a deadline is checked again in a week: people may change time zone
+    -- if the window never opens, a step without a deadline is checked again in a week, because people may change time
+    -- zone
     greatest(case opens when 'infinity' then $3 + interval '7 days' else opens end, frees) as waits_until,
     case
       when answered then 'cancelled'
@@ -113,8 +114,9 @@ with due as materialized (
 select message_id, attempt, address, variables, sender_id, state from taken order by message_id;
 
 -- name: claim_transactional
--- Claims the next due transactional messages of one sender. Only suppressions, deadlines and an erasure can stop them: who has
--- an address and no membership cannot be suppressed as a person, but what was said to them is gone.
+-- Claims the next due transactional messages of one sender. Only suppressions, deadlines and an erasure can stop them.
+-- Somebody who has an address and no membership cannot be suppressed as a person, but an erasure deletes the contents
+-- of their messages.
 with due as materialized (
   select m.message_id, m.person_id, m.address
   from message m

@@ -1,7 +1,7 @@
 """Compose a claimed message into an outbound message: rendered, addressed, with its links and its signed id.
 
-A step is compiled once and kept; each message then costs microseconds. A transactional message says what it was given.
-Every try of a message composes to the same text and the same Message-ID.
+A step is compiled once and kept; each message then costs microseconds. A transactional message has the contents that it
+was queued with. Every try of a message composes to the same text and the same Message-ID.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Composer:
         return OutboundEmail(message.message_id, f"b+{signed_id}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
-        """Return the mailbox for answers to this message; "" if no reply domain is set."""
+        """Return the mailbox for replies to this message; "" if no reply domain is set."""
         if not self._replies:
             return ""
         return f"{kind}+{self._keyring.sign_id(message.message_id, purpose, secret=self._secret)}@{self._replies}"
@@ -175,7 +175,7 @@ class TransactionalComposer:
             now: time for an email's Date header.
 
         Raises:
-            InputError: what it said has been erased.
+            InputError: its contents have been erased.
             SettingsError: its contents were encrypted with a key that is no longer in the list.
             AddressError: the address cannot stand in a header.
         """
@@ -195,7 +195,7 @@ class TransactionalComposer:
     def _mail(self, message: ClaimedTransactional, contents: Contents, now: datetime) -> tuple[OutboundEmail, int]:
         host, replies = self._settings.bounce_host, self._settings.reply_host
         sign_id = self._keyring.sign_id(message.message_id, "bounce")
-        # an answer that quotes a sign-in mail must not lie where repliers read
+        # a reply that quotes a sign-in mail must not come where staff read replies
         answered = message.kind not in FOR_STAFF
         reply_to = f"r+{self._keyring.sign_id(message.message_id, 'reply')}@{replies}" if answered and replies else ""
         skeleton = Skeleton(

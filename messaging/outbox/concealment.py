@@ -1,8 +1,8 @@
 """Concealment of the secrets in a transactional message: a code, a sign-in link.
 
-They are kept encrypted, and only until a provider has accepted the message, or nobody will; everywhere else, and from
-the beginning, `MASK` stands in their place. They are wiped in the transaction that records an outcome, and by
-`reconcile` where a message ends in another way.
+The secrets are kept encrypted until a provider has accepted the message or it has failed. Everywhere else, and from the
+beginning, `MASK` stands in their place. They are wiped in the transaction that records an outcome, and by `reconcile`
+if a message ends in another way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Contents:
     Attributes:
         text: the text, or the text part of an email.
         subject: of an email.
-        html: the HTML part of an email; "" to make it of the text.
+        html: the HTML part of an email; "" to make it from the text.
         secrets: codes and links in it, in clear; each is replaced by `MASK` wherever it stands.
     """
 
@@ -42,12 +42,12 @@ class Contents:
 
 
 async def wipe_secrets(db: Connection, message_ids: Sequence[int] | None = None) -> None:
-    """Wipe the secrets of messages that have been accepted, or have ended otherwise: of some messages, or of all."""
+    """Wipe the secrets of messages that have been accepted, or have ended otherwise; of some messages, or of all."""
     await db.execute(SQL["wipe_secrets"], None if message_ids is None else list(message_ids))
 
 
 def conceal(contents: Contents, keys: Sequence[SecretStr]) -> tuple[dict[str, str], bytes | None]:
-    """Return contents with masks, and encrypted what these stand for; None if they have no secrets.
+    """Return contents with masks, and the masked secrets, encrypted; None if there are no secrets.
 
     Raises:
         SettingsError: they have secrets, and there is no key.
@@ -56,7 +56,7 @@ def conceal(contents: Contents, keys: Sequence[SecretStr]) -> tuple[dict[str, st
     content = {"subject": contents.subject, "text": contents.text, "html": contents.html}
     if not contents.secrets:
         return content, None
-    from core.secret_box import SecretBox  # here, since it loads cryptography, and few messages have secrets
+    from core.secret_box import SecretBox  # imported here, because it loads cryptography, and few messages have secrets
 
     if not keys:
         raise SettingsError("MUSTER_SECRET_KEY is not set.", remedy="Codes and sign-in links are encrypted with it.")
@@ -97,7 +97,7 @@ def reveal(content: dict[str, Any], concealed: bytes | None, keys: Sequence[Secr
 
 
 def masked(words: str, secrets: Sequence[str]) -> str:
-    """Return words of somebody else, such as a provider's reply, with `MASK` in place of secrets.
+    """Return words from outside, such as a provider's reply, with `MASK` in place of secrets.
 
     Args:
         words: in any notation, also cut short.
@@ -109,5 +109,5 @@ def masked(words: str, secrets: Sequence[str]) -> str:
 
 
 def _numbered(number: int) -> str:
-    """Return the mask of one secret of a message: `MASK`, and invisible characters that tell it from others."""
+    """Return the mask of one secret of a message: `MASK`, with invisible characters that make it unique."""
     return MASK + "\u2063" * (number + 1) + "\u2064"

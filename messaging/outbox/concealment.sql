@@ -1,5 +1,5 @@
 -- name: wipe_secrets
--- Wipes the secrets of messages that wait for nothing any more; the index on what is still there is nearly always empty.
+-- Wipes the secrets of messages that are no longer to be sent; the index on remaining secrets is nearly always empty.
 update transactional t
 set concealed = null
 from message m

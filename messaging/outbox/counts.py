@@ -18,7 +18,7 @@ SQL: Final = load_queries(__file__)
 RATE_WINDOW: Final = 20.0
 """Seconds the rate is measured over."""
 _WENT: Final = frozenset((*STATE_GROUPS["delivered"], *STATE_GROUPS["sent"]))
-"""States of messages that went."""
+"""States of messages that were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class StepCounts:
 
     Attributes:
         counts: messages by state; states without any are left out.
-        reasons: messages by reason, of those that were not sent, have not reached anybody, or wait.
-        remarks: the same of those that were sent or delivered: they count as such.
+        reasons: messages that were not sent, have not reached anybody, or wait, by reason.
+        remarks: messages that were sent or delivered, by reason; they count as sent or delivered.
         segments: SMS segments sent so far.
         rate_per_second: messages sent a second, over the last `RATE_WINDOW` seconds.
-        seconds_left: until no message waits, at that rate; 0 when none does, None if it cannot be known.
-        sender: its sender that is paused, where one is.
+        seconds_left: seconds until no message waits, at that rate; 0 if none waits, None if it cannot be known.
+        sender: its paused sender, if any.
         stopped: why it is paused.
         dated: whether each message is due by a date of its person; people may come until the step ends.
-        next_at: when the first of those that wait is due; None if none does.
+        next_at: when the first waiting message is due; None if none waits.
     """
 
     step_id: int
@@ -65,7 +65,7 @@ async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
 
 
 async def channel_counts(db: Connection, campaign_id: int) -> list[asyncpg.Record]:
-    """Count the messages of a campaign, those in the archive included, and their segments.
+    """Count the messages of a campaign, archived ones included, and their segments.
 
     Returns:
         A row for each step, channel and state: `step_id`, `channel`, `state`, `n`, `segments`.

@@ -1,6 +1,6 @@
 -- name: list_steps
 -- The steps of a campaign, with their senders. A paused sender stops a step without changing its state. Messages by
--- dates of people wait each for their own time.
+-- dates of people each wait for their own time.
 select
   s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
   case when sms.paused_reason is not null then sms.address else mail.address end as sender,
@@ -35,16 +35,16 @@ union all
 select step_id, state, reason, n, segments, 0 from step_total where step_id = any ($1::bigint[]);
 
 -- name: count_archived
--- The same of the archived messages, for whoever sees a part of the organisation only: totals are of everybody, and not theirs.
--- For all others it finds nothing, and does not look.
+-- The same for archived messages, for readers who see only a part of the organisation: totals count everybody, so they
+-- are not for them. For all other readers it finds nothing, and does not look.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments, 0 as lately
 from message_archive
 where (select scope_is_partial()) and step_id = any ($1::bigint[])
 group by step_id, state, reason;
 
 -- name: count_by_channel
--- Counts messages by channel, for the page of one campaign only: it reads every message of the campaign, and the
--- totals of those that were archived, or those themselves, as above.
+-- Counts messages by channel, for the page of one campaign only: it reads every message of the campaign, and of
+-- archived messages the totals, or the messages themselves, as above.
 select
   step_id, channel, state::text as state, count(*) as n,
   coalesce(sum(segments), 0)::bigint as segments

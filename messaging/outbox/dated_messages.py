@@ -1,6 +1,6 @@
-"""Messages that are due by a date of their person: moved, withdrawn and queued again as long as they have not left.
+"""Messages that are due by a date of their person: moved, withdrawn and queued again until they have left.
 
-Each function runs in the caller's transaction, after `lock_messages`; the caller says what is to become of whom.
+Each function runs in the caller's transaction, after `lock_messages`; the caller decides about each person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from messaging.states import Reason, State
 SQL: Final = load_queries(__file__)
 
 _FENCED: Final = "m.attempt + (m.state::text = 'sending')::int"
-"""Attempt of a message that is taken back from a worker: a hand-back that this records later counts no more."""
+"""Attempt number of a message that is taken back from a worker: the worker's later hand-back no longer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class DatedMessage:
 
     Attributes:
         date_at: the date that it is, or was, about; None if that is unknown.
-        moved_to: the date of which is noted that its person has not been told it; None if that is noted of none.
+        moved_to: the new date, once it is recorded that the person was sent the old one; else None.
         waits: whether it is to be sent, and on no wire yet.
-        unsent: the same, or withdrawn: it may be changed.
-        sent: whether a provider took it, and it did not come back.
+        unsent: whether it waits, or is withdrawn: it may be changed.
+        sent: whether a provider accepted it, and it was not returned.
         over: whether it has left, or failed.
-        movable: whether it has not left, nor may have: it may go to another address.
+        movable: whether it has certainly not left: it may go to another address.
     """
 
     message_id: int
@@ -50,7 +50,7 @@ class DatedMessage:
 
 
 async def lock_messages(db: Connection, step_id: int, people: Sequence[int]) -> dict[int, DatedMessage]:
-    """Lock the messages of a step to some people until the transaction ends; returns them by person."""
+    """Lock the messages of a step to some people until the transaction ends; return them by person."""
     await db.execute(SQL["lock_messages"], step_id, people)
     rows = await db.fetch(SQL["read_locked"], step_id, people)
     return {row["person_id"]: DatedMessage(**{**row, "state": State(row["state"])}) for row in rows}
@@ -64,7 +64,7 @@ async def update_messages(
     Args:
         db: in the caller's transaction.
         queue: their step.
-        query: as for `enqueue`: what each person's message is to be.
+        query: as for `enqueue`: the new values of each person's message.
         parameters: of the query.
         codes: the reason that the event names, by person.
         at: the time; aware.
@@ -78,7 +78,7 @@ async def update_messages(
 
 
 async def refresh_variables(db: Connection, step_id: int, query: str, *parameters: object, at: datetime) -> int:
-    """Take the variables of unsent messages anew where they have changed; returns of how many they had.
+    """Update the variables of unsent messages that have changed; return how many messages were updated.
 
     Args:
         db: in the caller's transaction.
@@ -108,7 +108,7 @@ async def refresh_variables(db: Connection, step_id: int, query: str, *parameter
 
 
 async def note_late_moves(db: Connection, dates: Mapping[int, datetime | None], at: datetime) -> None:
-    """Note that the dates of sent messages have changed: they are not sent again.
+    """Record that the dates of sent messages have changed: they are not sent again.
 
     Args:
         db: in the caller's transaction.
@@ -119,7 +119,7 @@ async def note_late_moves(db: Connection, dates: Mapping[int, datetime | None], 
 
 
 async def note_moves_back(db: Connection, messages: Sequence[int], at: datetime) -> None:
-    """Note that the dates of sent messages are again those that they named; see `note_late_moves`."""
+    """Record that the dates of sent messages are again the ones that they named; see `note_late_moves`."""
     await db.execute(SQL["note_moves_back"], messages, Reason.DATE_MOVED_BACK, at)
 
 

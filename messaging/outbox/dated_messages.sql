@@ -3,9 +3,9 @@
 select from message where step_id = $1 and person_id = any ($2::bigint[]) order by message_id for update;
 
 -- name: read_locked
--- Messages that are locked; read after the lock, as a worker that held it may have claimed or sent some meanwhile. One that
--- a worker has claimed and not put on the wire can still be changed: the worker's intent then finds it changed. One that was
--- erased stays as it is.
+-- The locked messages, read after the lock, because a worker that held it may have claimed or sent some meanwhile. A
+-- message that a worker has claimed and not put on the wire can still be changed: the worker's intent then finds it
+-- changed. An erased message stays as it is.
 select
   m.message_id, m.person_id, m.state::text as state, m.reason, m.channel, m.address, m.date_at,
   m.state = 'queued' or m.state = 'sending' and m.wire_at is null as waits,
@@ -26,8 +26,8 @@ from message m
 where m.step_id = $1 and m.person_id = any ($2::bigint[]);
 
 -- name: note_late_moves
--- Notes of messages that had gone that their person's date has changed since; lists and counts show it as a reason. The
--- message keeps the date that it named.
+-- Records that the dates of sent messages have changed since; lists and counts show it as a reason. The message keeps
+-- the date that it named.
 with moved as (
   update message m
   set reason = $3, changed_at = $4
@@ -39,7 +39,7 @@ insert into message_event (message_id, at, source, code, detail)
 select message_id, $4, 'dates', $3, jsonb_build_object('date', date_at) from moved;
 
 -- name: note_moves_back
--- They know that date: nobody has to tell them any more.
+-- Records that the dates of sent messages are again the ones they named, so nobody has to tell their recipients.
 with moved as (
   update message set reason = null, changed_at = $3 where message_id = any ($1::bigint[]) returning message_id
 )

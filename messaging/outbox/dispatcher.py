@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatchCounts:
-    """Counts of messages in one run, by what became of them.
+    """Counts of messages in one run, by outcome.
 
     Attributes:
         accepted: taken by the provider.
@@ -115,7 +115,7 @@ class Dispatcher:
         return _sum(counts)
 
     def look_at_once(self) -> None:
-        """Have every run that is under way look for due messages now; transactional ones go first."""
+        """Make every current run look for due messages now; transactional ones go first."""
         for pipeline in self._running:
             pipeline.look_at_once()
 
@@ -128,7 +128,7 @@ class Dispatcher:
 async def _to_the_end(
     work: asyncio.Future[list[BaseException | None]], pipelines: list[Pipeline]
 ) -> list[BaseException | None]:
-    """Wait for the pipelines; on cancellation, stop them, wait until they have ended, and pass it on."""
+    """Wait for the pipelines; on cancellation, stop them, wait until they have ended, and raise it again."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

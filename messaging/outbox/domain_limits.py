@@ -28,7 +28,7 @@ class DomainLimits:
         self._slots: dict[str, float] = {}
 
     def group(self, address: str) -> DomainGroup | None:
-        """Return the group that an address belongs to; None if it has no limit (as phone numbers)."""
+        """Return the group that an address belongs to; None if it has no limit, such as a phone number."""
         if not self._groups:
             return None
         _, at, domain = address.rpartition("@")
@@ -56,7 +56,7 @@ class DomainLimits:
         return max(10, int(group.rate * seconds / self._rate_limits.sharers))
 
     def slot(self, group: DomainGroup, seconds: float) -> float:
-        """Return the seconds until there is room for one more message than is held; each call counts one message."""
+        """Return the seconds until there is room for one more message; each call counts one message."""
         now = time.monotonic()
         taken = max(self._slots.get(group.key, 0.0), now + seconds) + self._rate_limits.sharers / group.rate
         self._slots[group.key] = taken

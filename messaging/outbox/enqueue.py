@@ -17,7 +17,7 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 _FIXED_ARGUMENTS: Final = 5
-"""Number of parameters that `_statement` adds after those of the query."""
+"""Number of parameters that `_statement` adds after the query's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ async def begin_page(db: Connection, step_id: int, last: int) -> bool:
 
 
 async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: object, at: datetime) -> int:
-    """Add a message and its first event for each row of a query; a person who has one of this step is left out.
+    """Add a message and its first event for each row of a query; people who have a message of this step are left out.
 
     Args:
         db: in the caller's transaction.
         queue: the step they belong to.
         query: trusted SQL for `person_id`, `channel`, `address`, `variables`, `time_zone`, `state` and `reason`; for a
-            person who gets nothing, the last two say why. Of a dated step also for `not_before` and `date_at`, which
-            may be null.
+            person who gets nothing, the last two say why. For a dated step, it also selects `not_before` and `date_at`,
+            which may be null.
         parameters: of the query.
         at: time of creation; aware.
 
@@ -86,7 +86,7 @@ async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: ob
 
 
 async def end_step(db: Connection, step_id: int, at: datetime) -> bool:
-    """Set a launched step to running; return False where it was paused or cancelled meanwhile."""
+    """Set a launched step to running; return False if it was paused or cancelled meanwhile."""
     return await db.fetchval(SQL["end_step"], step_id, at) is not None
 
 

@@ -11,7 +11,7 @@ update step s set state = 'launching' from before where s.step_id = before.step_
 select set_config('synchronous_commit', 'off', true);
 
 -- name: advance
--- Moves the cursor: every person_id up to here has a row. Only while the step is still being launched.
+-- Moves the cursor, while the step is still being launched: every person_id up to it has a row.
 update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;
 
 -- name: analyze

@@ -24,7 +24,7 @@ class Written:
     Attributes:
         messages: ids of those in the outbox.
         archived: ids of those in the archive.
-        provider_ids: providers' ids of them, including those of earlier tries.
+        provider_ids: providers' ids of them, including the ids of earlier tries.
     """
 
     messages: tuple[int, ...]
@@ -38,7 +38,7 @@ class Written:
 
 
 async def written_to(db: Connection, person_id: int, own: Sequence[tuple[str, str]]) -> Written:
-    """Find the messages to a person, and those to addresses of theirs alone, when nobody was known to have these.
+    """Find the messages to a person, and messages to addresses of theirs alone from when these were nobody's.
 
     Args:
         db: a connection.
@@ -114,7 +114,7 @@ async def empty_messages(db: Connection, written: Written, addresses: Sequence[s
 
 
 async def keep_places(db: Connection, written: Written, shared: Sequence[tuple[str, str]]) -> None:
-    """Keep the addresses of messages about to be erased that other people share, who may still unsubscribe by them.
+    """Keep the addresses, of messages about to be erased, that other people share: these may still unsubscribe.
 
     Args:
         db: in the caller's transaction, which has locked them.
@@ -146,7 +146,7 @@ async def in_flight(db: Connection, written: Written) -> int:
 
 
 async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
-    """Erase what was recorded since about messages of an erased person: providers' ids and words.
+    """Erase providers' ids and words that were recorded since about messages of an erased person.
 
     Args:
         db: in the caller's transaction, which has locked them.
@@ -157,7 +157,7 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
 
 
 async def forget_erased(db: Connection, since: datetime) -> None:
-    """Forget which messages were erased before a moment, as nothing more is recorded about them."""
+    """Delete the notes of which messages were erased before a moment: nothing more is recorded about these."""
     await db.execute(SQL["forget_erased"], since)
 
 

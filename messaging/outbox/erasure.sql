@@ -14,7 +14,7 @@ union all
 select message_id, provider_id, true from message_archive where person_id is null and channel = $1 and address = $2;
 
 -- name: list_to_address
--- Messages to an address, whoever they were for.
+-- Messages to an address, for any person.
 select message_id, provider_id from messages_to($1, $2);
 
 -- name: list_to_address_archived
@@ -31,8 +31,8 @@ select provider_id from message_try where message_id = any ($1::bigint[]) and pr
 select message_id from message where message_id = any ($1::bigint[]) order by message_id for update nowait;
 
 -- name: withdraw
--- Withdraws what has not left, and what is of unknown outcome, for its provider cannot be asked any more. Claimed
--- messages are stopped by the last eligibility check, for the person is suppressed.
+-- Withdraws messages that have not left, and messages of unknown outcome, because their provider cannot be asked any
+-- more. Claimed messages are stopped by the last eligibility check, because the person is suppressed.
 with withdrawn as (
   update message
   set state = 'suppressed', reason = 'erased', changed_at = now()
@@ -45,8 +45,8 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: empty_messages
--- Empties the variables of each. A message on its way keeps its provider's id, by which its receipts find it; with
--- the ids of the others, the provider could still say whose they were.
+-- Empties the variables of each. A message on its way keeps its provider's id, because its receipts find it by that.
+-- The other ids go, because with them the provider could still say whose the messages were.
 update message
 set variables = '{}', date_at = null,
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
@@ -57,7 +57,7 @@ where message_id = any ($1::bigint[])
   );
 
 -- name: empty_transactional
--- Empties what transactional messages said, in the outbox and in the archive, and their references.
+-- Empties the contents and references of transactional messages, in the outbox and in the archive.
 update transactional set content = null, concealed = null, reference = null, in_reply_to = null, thread = null
 where message_id = any ($1::bigint[]);
 
@@ -89,7 +89,7 @@ with erased as (
 delete from link l using erased where l.message_id = erased.message_id;
 
 -- name: drop_old_places
--- Deletes those of messages that are archived, or of campaigns whose links have stopped working.
+-- Deletes kept addresses of archived messages, and of campaigns whose links have stopped working.
 delete from erased_place p
 where not exists (
   select from message m where m.message_id = p.message_id and m.campaign_id = any ($1::bigint[])
@@ -111,7 +111,7 @@ delete from soft_bounce where message_id = any ($1::bigint[]) or address = any (
 select count(*) from message where message_id = any ($1::bigint[]) and state::text = 'sending';
 
 -- name: empty_history
--- Removes providers' words recorded after the person was erased, as they quote addresses.
+-- Removes providers' words recorded after the person was erased, because they quote addresses.
 select empty_late_words($1::bigint[]);
 
 -- name: forget_erased

@@ -3,8 +3,7 @@
 Claims do not expire by themselves, so a slow sender's queue can wait as long as it must. A worker that is killed, hangs
 or is cut off sends no heartbeats; `LEASE_LASTS` seconds later, by PostgreSQL's clock, another worker declares it gone
 and takes over its messages. Only a worker with an unbroken heartbeat of at least `LEASE_LASTS` seconds may do that, so
-an outage of the database makes nobody gone: every live worker sends a heartbeat again before any may declare others
-gone.
+after an outage of the database nobody is declared gone: every live worker sends a heartbeat again before any may do so.
 
 The worker itself is stricter: `LEASE_MARGIN` seconds before others may take over, it sends nothing any more (`holds`).
 It checks that right before each email's text or request is written, not only when it takes a message from the queue.
@@ -38,10 +37,10 @@ INTERRUPTED_AFTER: Final = 7.5
 """Seconds between two heartbeats after which they count as interrupted: half a lease, so that in a shorter gap no live
 worker can have missed a whole lease."""
 LEASE_MARGIN: Final = 3.0
-"""Seconds before the end of its lease from which on a worker sends nothing: more than the time between its check and
-the last byte."""
+"""Seconds before the end of its lease at which a worker stops sending: more than the time between its check and the
+last byte."""
 SUSPENDED_AFTER: Final = 5.0
-"""Seconds of delay of a heartbeat from which on the whole process is taken to have been suspended."""
+"""Least seconds of delay of a heartbeat that mean that the whole process was suspended."""
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -49,12 +48,12 @@ log = structlog.get_logger(__name__)
 
 
 def now() -> float:
-    """Return monotonic seconds that also pass while the machine sleeps, where its clock can tell."""
+    """Return monotonic seconds that also pass while the machine sleeps, if its clock can tell."""
     return time.clock_gettime(_CLOCK)
 
 
 async def is_anybody_sending(db: Connection) -> bool:
-    """Return whether any worker has sent a heartbeat lately."""
+    """Tell whether any worker has sent a heartbeat lately."""
     return bool(await db.fetchval(SQL["is_anybody_sending"]))
 
 
@@ -84,7 +83,7 @@ class Heartbeat:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Send heartbeats from the first claim on, as long as one of these is open."""
+        """Send heartbeats from the first claim on, while at least one such context is open."""
         self._runs += 1
         try:
             yield
@@ -106,11 +105,11 @@ class Heartbeat:
 
     @property
     def is_sure(self) -> bool:
-        """Whether this worker has certainly not been declared gone, and cannot be within `LEASE_MARGIN` seconds."""
+        """Tell whether this worker was certainly not declared gone, and cannot be within `LEASE_MARGIN` seconds."""
         return self.dispatcher_id is not None and now() - self._confirmed_at < LEASE_LASTS - LEASE_MARGIN
 
     def holds(self, dispatcher_id: int) -> bool:
-        """Return whether messages claimed under this id are certainly still this worker's."""
+        """Tell whether messages claimed under this id are certainly still this worker's."""
         return dispatcher_id == self.dispatcher_id and self.is_sure
 
     async def enter(self, db: Connection) -> int:
@@ -142,7 +141,7 @@ class Heartbeat:
             pause = BEAT_EVERY if await self._beat_once() else RETRY_AFTER
 
     async def _beat_once(self) -> bool:
-        """Send one heartbeat; returns whether the server answered."""
+        """Send one heartbeat; return whether the server answered."""
         try:
             async with asyncio.timeout(HEARTBEAT_TIMEOUT):
                 db = await self._connection.get()
@@ -156,7 +155,7 @@ class Heartbeat:
             self._runtime.outages.note_error(error)
             await self._connection.drop()
             return False
-        if self.dispatcher_id != dispatcher_id:  # renounced meanwhile
+        if self.dispatcher_id != dispatcher_id:  # given up meanwhile
             return True
         if alive is None:
             log.warning("this worker was declared gone; its claimed messages may go to others")

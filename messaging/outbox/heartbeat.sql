@@ -9,10 +9,10 @@ values ($1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestam
 returning dispatcher_id;
 
 -- name: beat
--- Extends the lease, by this server's clock: a worker whose own clock is wrong neither loses its messages nor keeps
--- them by that. A worker that was declared gone stays gone, for others may have taken its messages. After an
--- interruption the heartbeat counts as steady only from now on: a worker that has just missed the server itself must
--- not declare others gone.
+-- Extends the lease, by this server's clock, so that a worker whose own clock is wrong neither loses nor keeps its
+-- messages because of that. A worker that was declared gone stays gone, because others may have taken its messages.
+-- After an interruption the heartbeat counts as steady only from now on: a worker that has just missed the server
+-- itself must not declare others gone.
 update dispatcher
 set until = clock_timestamp() + $2::float8 * interval '1 second',
     steady_since = case
@@ -23,5 +23,5 @@ where dispatcher_id = $1 and gone_at is null
 returning dispatcher_id;
 
 -- name: leave
--- Notes that a worker has stopped in order.
+-- Records that a worker has stopped in order.
 update dispatcher set gone_at = clock_timestamp() where dispatcher_id = $1 and gone_at is null;

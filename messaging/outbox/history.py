@@ -54,7 +54,7 @@ class MessageStatus:
         campaign_id, step, template: its campaign, the position of its step there, and the template; None for a
             transactional message.
         kind: kind of a transactional message; None for others.
-        says: its text, where it is transactional and the text is still kept; secrets in it are masked.
+        says: its text, if it is transactional and the text is still kept; secrets in it are masked.
         asked_by: who wanted a transactional message sent.
         earlier_ids: the provider's ids of tries before the current one, oldest first.
         words: its status, as a sentence.
@@ -81,7 +81,7 @@ class MessageStatus:
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """Line in a list of messages; `kind` is that of a transactional one, which has no step and may have no person."""
+    """Line in a list of messages; `kind` is set for transactional ones, which have no step and may lack a person."""
 
     message_id: int
     person_id: int | None
@@ -97,7 +97,7 @@ class MessageLine:
 
 
 async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
-    """Return the events of a message, oldest first; none where there is no such message.
+    """Return the events of a message, oldest first; none if there is no such message.
 
     Args:
         db: a connection.
@@ -237,7 +237,7 @@ def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo
 
 
 def _because(code: str | None, detail: Mapping[str, Any]) -> str:
-    """Describe the reason of an event: its sentence, and the provider's code or words where they say more."""
+    """Describe the reason of an event: its sentence, and the provider's code or words if they say more."""
     parts = [SENTENCES[Reason(detail["reason"])]] if detail.get("reason") in set(Reason) else []
     if code in set(Reason):
         parts = [SENTENCES[Reason(code)]]
@@ -251,7 +251,7 @@ def _because(code: str | None, detail: Mapping[str, Any]) -> str:
 
 
 def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
-    """Describe the status of a message, and what a queued one waits for."""
+    """Describe the status of a message; of a queued one, also what it waits for."""
     why = sentence(row["reason"]) if row["reason"] else ""
     if state is State.QUEUED:
         if row["paused_reason"]:

@@ -20,7 +20,7 @@ from core.plurals import plural
 SQL: Final = load_queries(__file__)
 
 _PHONE_DIGITS: Final = 10
-"""Number of digits from which on a bare number is a phone number: no installation has that many messages."""
+"""Least digits that make a bare number a phone number: no installation has that many messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class NamedMessages:
     """Messages that staff named one by one.
 
     Attributes:
-        ids: message ids, given as such, or as the Message-ID or envelope sender that a relay's log shows.
+        ids: message ids, given as numbers, or as the Message-ID or envelope sender that a relay's log shows.
         addresses: phone numbers and mailboxes of recipients.
     """
 
@@ -78,12 +78,12 @@ def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: st
     Bare digits that begin with 0, or are as many as a phone number has, are a phone number; after `#` they never are.
 
     Args:
-        words: one name each, with the line of the file it comes from, or 0 where it was typed; empty ones are skipped.
+        words: one name each, with the line of the file it comes from, or 0 if it was typed; empty ones are skipped.
         keyring: verifies the signed id in our Message-IDs.
         region: country whose notation of phone numbers is assumed.
 
     Raises:
-        InputError: some are none of these; its problems name each, with its line.
+        InputError: some names are of no such form; the problems list each, with its line.
     """
     named, problems = NamedMessages(), []
     for line, word in words:
@@ -139,13 +139,13 @@ async def settle_held(
 
     Args:
         db: in the caller's transaction.
-        message_ids: which; those that are not held any more stay as they are. None: all that are held.
+        message_ids: the messages; messages that are not held any more stay as they are. None: all held messages.
         again: send them again; False to count them as sent.
         actor: the member of staff who decided.
         now: earliest time of the next try.
 
     Returns:
-        How many were settled, without those of a cancelled campaign.
+        How many were settled, not counting messages of a cancelled campaign.
     """
     settled: int = await db.fetchval(SQL["settle_messages"], again, now, actor.name, message_ids)
     if settled:

@@ -1,8 +1,8 @@
-"""Outcome writer: record outcomes in PostgreSQL, and try again however often the server goes away.
+"""Outcome writer: record outcomes in PostgreSQL, and try again whenever the server goes away.
 
 Its connection is kept while there is something to send, and has no open transaction while the worker waits for the
-network. Its commits are synchronous, as all of the pool's are: if a crash of the server lost an intent, a message that
-left would look as if it never had.
+network. Its commits are synchronous, like all commits of the pool. If a crash of the server lost an intent, a message
+that left would look as if it never had.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class BroadRefusal:
     """Refusal that affects more than one message: its address or its sender.
 
     Attributes:
-        reason: one of `SUPPRESSES` (the address is at fault) or `OUR_FAULT` (the sender is); any other if it is soft.
+        reason: one of `SUPPRESSES` (the address is at fault) or `OUR_FAULT` (the sender is); any other reason if it is
+            soft.
         provider: the provider that refused it.
         soft: code of a soft refusal, which counts against the address; None if it does not.
     """

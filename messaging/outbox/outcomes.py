@@ -20,8 +20,8 @@ class Intent:
     Attributes:
         confirm: digest of its confirm link's token; None if its text has none.
         unsubscribe: digest of its unsubscribe link's token; None if it has none.
-        provider: the provider that gets it; from here on only that provider can report on it.
-        sent_from: the number it leaves from, where that is not its step's sender.
+        provider: the provider that gets it; from now on only this provider can report on it.
+        sent_from: the number it leaves from, if that is not its step's sender.
     """
 
     message_id: int
@@ -68,7 +68,7 @@ async def record_outcomes(
 
     Returns:
         The state of each message in `intents`: `sending` ones may now go on the wire, the others were stopped by the
-        last eligibility check. Those that are no longer this worker's are left out.
+        last eligibility check. Messages that are no longer this worker's are left out.
     """
     rows = await db.fetch(
         SQL["record_outcomes"],

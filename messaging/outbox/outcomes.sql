@@ -1,6 +1,6 @@
 -- name: record_outcomes
--- One statement records the outcomes of the last messages, and records the next ones as on the wire after a last
--- eligibility check. Each half is guarded by the attempt number, so a worker that was declared gone changes nothing.
+-- Records the outcomes of the last messages, and records the next ones as on the wire after a last eligibility check,
+-- in one statement. Each half is guarded by the attempt number, so a worker that was declared gone changes nothing.
 --
 -- The outcomes. A receipt may have come first: then only missing values are added. An outcome that comes after its
 -- worker was declared gone still counts while no other worker has claimed the message: it settles an ambiguous one.
@@ -55,7 +55,7 @@ seen as materialized (
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   left join step s on s.step_id = m.step_id
-  -- no id to look for, and so no look, for the messages of steps
+  -- messages of steps have no id here, so nothing is looked up for them
   left join transactional t on t.message_id = case when m.step_id is null then m.message_id end
   join sender f on f.sender_id = m.sender_id
   join dispatcher c on c.dispatcher_id = m.dispatcher_id and c.gone_at is null

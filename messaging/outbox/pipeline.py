@@ -6,11 +6,11 @@ claim (hundreds) ─► step queues ─► compose ─► record ─► ready �
                                                 └───────── outcome ◄────────┘
 ```
 
-Again and again, one statement records the outcomes that came back and the intents for as many messages as there is room
-for; outcomes that come back while it runs are in the next one. So under load each statement does more, and the sending
-tasks seldom wait for one. Intents without a recorded outcome are at most twice the connections, and hardly more than
-the connections where the provider is slower than the database (`waiting_messages`): these are what a killed worker
-leaves with an unknown outcome.
+Again and again, one statement records the outcomes that came back, and intents for as many messages as there is room
+for. Outcomes that come back while it runs are in the next statement. So under load each statement does more, and the
+sending tasks seldom wait for a statement. Intents without a recorded outcome are at most twice as many as the
+connections, and hardly more than the connections if the provider is slower than the database (`waiting_messages`). A
+killed worker leaves these with an unknown outcome.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ DRAIN_TIMEOUT: Final = 20.0
 MAX_OUTCOME_DELAY: Final = 0.01
 """Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_HOLD: Final = 8.0
-"""Seconds of holding a sender from which on an alert is raised."""
+"""Seconds for which a sender is slowed down before an alert is raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +161,7 @@ class Pipeline:
             if deadline is not None and self._runtime.clock() >= deadline:
                 break
             for task in sending:
-                if task.done():  # only an unexpected error ends one: better restart than go on with fewer
+                if task.done():  # only an unexpected error ends a task: a restart is better than going on with fewer
                     task.result()
             for transactional in (True, False):
                 self._claim(transactional=transactional)
@@ -211,7 +211,7 @@ class Pipeline:
         self._changed.set()
 
     async def _record(self) -> bool:
-        """Record outcomes and put the next messages on the wire; returns whether there was anything to do."""
+        """Record outcomes and put the next messages on the wire; return whether there was anything to do."""
         # outcomes make room in the same statement that records them
         dispatches = await self._schedule.next_dispatches(self._room)
         failed, self._schedule.failed = self._schedule.failed, []
@@ -274,10 +274,10 @@ class Pipeline:
             self._give_back(dispatch)
             return
         composed = dispatch.composed
-        if composed.secrets:  # what a provider quotes is kept in the history, and shown in alerts
+        if composed.secrets:  # words that a provider quotes are kept in the history, and shown in alerts
             result.reply = masked(result.reply, composed.secrets)
         sender_id, slowed_for = dispatch.message.sender_id, 0.0
-        # with several providers the one that does not answer is left out, and the others need not slow down
+        # with several providers, one that does not answer is left out, and the others need not slow down
         if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
             self._rate_limits.slow(sender_id, None)
         if isinstance(result, Accepted):
@@ -338,7 +338,7 @@ class Pipeline:
             self._counts["handed_back"] += await self._schedule.hand_back()
 
     async def _alert_if_held(self) -> None:
-        """Raise an alert when a provider has held a sender for long, and resolve it when it accepts again."""
+        """Raise an alert when a provider has slowed a sender down for long; resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
         if self._held_reply and not self._alerted:
             async with self._runtime.pool.acquire() as db:

@@ -1,8 +1,9 @@
-"""Limit the rate of each sender: one token bucket a sender in Redis, shared by all workers on all hosts.
+"""Limit the rate of each sender, by one token bucket for each sender in Redis, shared by all workers on all hosts.
 
 A token is an SMS segment or an email. A sender without a rate limit has no bucket; it pauses only when the
 provider asks for it (429, 421). Each pause is twice as long, until a message is accepted again. Without Redis a worker
-uses its share of the rate: divided by as many workers as it last saw, or by `ASSUMED_WORKERS` if it never saw any.
+uses its share of the rate: the rate divided by the number of workers it last saw, or by `ASSUMED_WORKERS` if it never
+saw any.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ BucketKey = int | str
 BURST_SECONDS: Final = 0.1
 """Seconds of sending that may go at once after a pause; at least one token."""
 ASSUMED_WORKERS: Final = 8
-"""Number of workers assumed by one that has never reached Redis."""
+"""Number of workers that a worker assumes if it has never reached Redis."""
 FIRST_PAUSE: Final = 0.5
 MAX_PAUSE: Final = 30.0
 REDIS_TIMEOUT: Final = 0.5
@@ -59,7 +60,7 @@ class _Sender:
     """State of one sender's rate limit in this worker.
 
     Attributes:
-        credit: tokens granted and not used; below zero where a message cost more than there was.
+        credit: tokens granted and not used; below zero if a message cost more than there was.
         ready_at: nothing leaves before this time (monotonic).
         pause: seconds of the last pause that the provider asked for; the next is twice as long.
         tokens, filled_at: this worker's own bucket while Redis is away.
@@ -102,7 +103,7 @@ class RateLimits:
         return max(0.0, sender.ready_at - time.monotonic()) if sender else 0.0
 
     def spend(self, key: BucketKey, rate: float | None, cost: int) -> bool:
-        """Use tokens for one message and return True, if there is credit; a sender without a limit always has."""
+        """Use tokens for one message and return True, if there is credit; senders without a limit always have it."""
         if rate is None:
             return True
         sender = self._sender(key)
@@ -140,7 +141,7 @@ class RateLimits:
         return sender.ready_at - now
 
     def went_well(self, key: BucketKey) -> bool:
-        """Reset the pause of a sender after a message was accepted; returns whether it had been slowed down."""
+        """Reset the pause of a sender after a message was accepted; return whether it had been slowed down."""
         sender = self._senders.get(key)
         if sender is None or not sender.pause:
             return False

@@ -1,13 +1,12 @@
 """Apply receipts to messages by rank, so that late, repeated and shuffled receipts do no harm.
 
-A receipt for an archived message is added to its history; only what it says about the address still has an effect.
-
-A receipt may come before the request that sent the message has returned: then the signed id in its callback names the
-message, and the provider's id is recorded here.
+A receipt for an archived message is added to its history; apart from that, it can only suppress the address. A receipt
+may come before the request that sent the message has returned: then the signed id in its callback names the message,
+and the provider's id is recorded here.
 
 A message that was not delivered for a temporary reason is tried again, as often as the provider's code table says and
 within its deadline. The provider's id of the ended try is kept: if that try is delivered after all, its receipt
-withdraws the next one, unless that is on the wire; no other receipt for it changes the message's state.
+withdraws the next try, unless that is on the wire. No other receipt for an ended try changes the message's state.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ class Receipt:
     """Receipt for one message, from a provider or a bounce.
 
     Attributes:
-        message_id: our id, where the callback carries it.
+        message_id: our id, if the callback carries it.
         provider_id: the provider's id.
         state: reported state, one of `states.RECEIPTS`; any other is recorded and changes nothing.
         source: where it comes from: `twilio`, `bounce` …
         code: the provider's own code.
         at: when it happened, according to the provider; aware.
         detail: the rest of the report.
-        reason: our reason for the code, where it is a failure. Reasons in `SUPPRESSES` suppress the address.
+        reason: our reason for the code, if it is a failure. Reasons in `SUPPRESSES` suppress the address.
         again: how often a message that was not delivered for this code may be tried again.
     """
 
@@ -82,11 +81,11 @@ class _Message:
         state: its state after the receipts applied so far.
         earlier: the provider's ids of tries before the current one.
         retried: how often receipts have queued it again.
-        provider_id: the provider's id of the current try, where known.
+        provider_id: the provider's id of the current try, if known.
         reason: reason of its state.
         moved: whether a receipt has changed its state.
         ended: tries that these receipts ended: the provider's id and code of each.
-        not_before: earliest time of the next try, where there is one.
+        not_before: earliest time of the next try, if there is one.
     """
 
     row: asyncpg.Record
@@ -101,12 +100,12 @@ class _Message:
 
     @property
     def on_the_wire(self) -> bool:
-        """Whether the current try may have left."""
+        """Tell whether the current try may have left."""
         return self.state is not State.QUEUED and (self.state is not State.SENDING or self.row["wire_at"] is not None)
 
     @property
     def archived(self) -> bool:
-        """Whether it is in the archive, where its state never changes."""
+        """Tell whether it is in the archive, where its state never changes."""
         return "year" in self.row
 
 
@@ -182,7 +181,7 @@ def _distinct(known: Mapping[int | str | None, _Message]) -> list[_Message]:
 
 
 def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
-    """Change a message's state as a receipt says; returns the receipt's event, then that of a retry, if any."""
+    """Change a message's state as a receipt says; return the receipt's event, then the event of a retry, if any."""
     message_id, before = message.row["message_id"], message.state
     earlier = not message.archived and _is_of_earlier_try(message, receipt)
     state = apply_receipt(before, receipt.state, earlier=earlier)
@@ -203,12 +202,15 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
 def _is_of_earlier_try(message: _Message, receipt: Receipt) -> bool:
     if receipt.provider_id is not None:
         return receipt.provider_id in message.earlier
-    # it names no try: while the next one has not left, it can only be about an earlier one
+    # the receipt names no try: while the next try has not left, it can only be about an earlier one
     return message.retried > 0 and not message.on_the_wire
 
 
 def _next_try(message: _Message, receipt: Receipt, before: State) -> datetime | None:
-    """Return when a message may be tried again, or None: only a try known to have been accepted can end like this."""
+    """Return when a message may be tried again; None if it may not.
+
+    Only a try known to have been accepted can end so.
+    """
     row = message.row
     ended = message.state in {State.UNDELIVERED, State.FAILED} and before in {State.ACCEPTED, State.SENT}
     same = receipt.provider_id == message.provider_id

@@ -6,7 +6,7 @@ select provider_id, message_id from message_try where provider_id = any ($1::tex
 
 -- name: find_receipted
 -- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
--- Alive: it may be tried again; not so where its secrets were wiped when it was accepted.
+-- Alive: it may be tried again, which it may not after its secrets were wiped.
 select
   m.message_id, m.provider_id, m.state, m.step_id, m.sender_id, m.channel, m.address, m.attempt, m.wire_at,
   coalesce(message_deadline(s.send_before, s.dated, m.date_at), t.send_before) as send_before,
@@ -19,7 +19,7 @@ order by m.message_id
 for update of m;
 
 -- name: list_tries
--- Earlier tries of locked messages; read after the lock, so that none is missed that another batch has just ended.
+-- Earlier tries of locked messages; read after the lock, so that a try that another batch has just ended is not missed.
 select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 
 -- name: move_states
@@ -27,7 +27,7 @@ select message_id, provider_id, ended_by from message_try where message_id = any
 -- its attempt number goes up: a late outcome of the ended try matches no row.
 update message m
 set state = n.state,
-    -- what arrives has named a date that its person has no more: somebody tells them by hand
+    -- the delivered message names a date that its person no longer has: staff tell them by hand
     reason = coalesce(n.reason, case when m.reason = 'date_moved_late' and n.state <> 'queued' then m.reason end),
     provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
     attempt = m.attempt + n.ended,
@@ -49,6 +49,6 @@ update step set state = reopens_as, finished_at = null
 where step_id = any ($1::bigint[]) and state = 'finished' and reopens_as is not null;
 
 -- name: record_receipts
--- Adds every receipt to the history; one that changed nothing has no state.
+-- Adds every receipt to the history; a receipt that changed nothing has no state.
 insert into message_event (message_id, at, state, source, code, detail)
 select * from unnest($1::bigint[], $2::timestamptz[], $3::message_state[], $4::text[], $5::text[], $6::jsonb[]);

@@ -1,4 +1,4 @@
-"""Reconcile the outbox: take over from lost workers, settle ambiguous messages, withdraw those past their deadline.
+"""Reconcile the outbox: take over from lost workers, settle ambiguous messages, withdraw overdue ones.
 
 Any number of workers may do this at once; each part is one set-based statement that skips rows another has locked. Run
 it every second: with nothing to do it costs a few index probes.
@@ -40,7 +40,7 @@ SETTLE_AFTER: Final = 15.0
 """Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
 provider's list needs a moment to show a new message."""
 RECEIPT_TIMEOUT: Final = 600.0
-"""Seconds to wait for a receipt where the provider cannot say whether it has a text; then it is held for review."""
+"""Seconds to wait for a receipt if the provider cannot say whether it has a text; then it is held for review."""
 EMAIL_TRIES: Final = 5
 """Tries without an answer after which an email is held for review."""
 MAX_NAMED_WORKERS: Final = 5
@@ -88,7 +88,7 @@ async def reconcile(
         dispatcher_id: id of this worker's heartbeat row; None if it has none: then it takes nothing over and
             settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
-        receipt_timeout: seconds a text waits for its receipt where its provider cannot be asked.
+        receipt_timeout: seconds a text waits for its receipt if its provider cannot be asked.
 
     Returns:
         The counts of what was done.
@@ -124,7 +124,7 @@ async def reconcile(
 
 
 async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
-    """Settle emails of unknown outcome, by policy; returns how many are sent `again` or are `held`."""
+    """Settle emails of unknown outcome, by policy; return how many are sent `again` or are `held`."""
     resend = runtime.settings.email_unanswered == "retry"
     row = await db.fetchrow(SQL["settle_emails"], MAX_SETTLED, settle, resend, EMAIL_TRIES, runtime.clock())
     assert row is not None
@@ -134,7 +134,7 @@ async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Cou
 async def _settle_texts(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, receipt_timeout: float
 ) -> Counter[str]:
-    """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
+    """Ask the providers about texts of unknown outcome; return how many were `found`, go `again` or are `held`."""
     unknown = await db.fetch(SQL["list_unknown_texts"], MAX_TRACED_TEXTS, settle)
     if not unknown:
         return Counter()
@@ -176,7 +176,7 @@ async def _ask(
     """Look for one text in the list of the provider that may have it.
 
     Returns:
-        `found`, `again`, `held` or `waits`; `settled` where it was settled otherwise meanwhile.
+        `found`, `again`, `held` or `waits`; `settled` if it was settled otherwise meanwhile.
     """
     message = await find_claimed(db, row)
     composer = await composers.get(db, row["step_id"], "sms", row["sender_id"])
@@ -186,7 +186,7 @@ async def _ask(
         log.warning("a text cannot be composed to look for it", message_id=message.message_id, error=in_words(error))
         outbound = None
     traces = None
-    # a provider that is no longer set up cannot be asked, and no other one knows
+    # a provider that is no longer set up cannot be asked, and no other provider knows
     if outbound is not None and (isinstance(channel, Router) or row["provider"] in {None, channel.provider}):
         assert isinstance(outbound, OutboundText)
         outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None

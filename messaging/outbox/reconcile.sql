@@ -97,7 +97,7 @@ select count(*) filter (where state = 'queued') as again, count(*) filter (where
 from settled;
 
 -- name: list_unknown_texts
--- Texts to ask their providers about; providers take turns, so that one that is away does not delay the others.
+-- Texts to ask their providers about; providers take turns, so that an unavailable one does not delay the others.
 select
   m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
 from message m
@@ -128,7 +128,7 @@ with traced as (
 select count(*) from traced;
 
 -- name: queue_again
--- Queues messages again of which the provider shows no trace: they never left.
+-- Queues messages again of which the provider has no record: they never left.
 with again as (
   update message m
   set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = clock_timestamp()
@@ -141,9 +141,9 @@ with again as (
 select count(*) from again;
 
 -- name: hold_for_staff
--- Handles messages of which the provider cannot say whether it has them. A receipt may still come, and settles one at
--- any time; without one it is held for manual review. Until then it goes to the end of the list of those to ask
--- about.
+-- Handles messages of which the provider cannot say whether it has them. A receipt may still come, and settles a
+-- message at any time; without a receipt the message is held for manual review. Until then it goes to the end of the
+-- list of messages to ask about.
 with waiting as (
   update message m
   set reason = case when coalesce(m.wire_at, m.changed_at) < now() - $3::float8 * interval '1 second' then 'held'
@@ -158,9 +158,9 @@ with waiting as (
 select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
--- Messages that wait beyond their deadline, their step's or their own date (their sender or step is paused, or the next
--- try comes too late), transactional ones, too, and messages that came back to the queue of a cancelled campaign. A limited
--- number at a time: a million would take too long.
+-- Withdraws messages that wait beyond the deadline of their step or their own date, because their sender or step is
+-- paused or the next try comes too late; transactional ones, too. Also withdraws messages that came back to the queue
+-- of a cancelled campaign. A limited number at a time: a million would take too long.
 with over as (
   select s.step_id, s.state
   from step s

@@ -16,7 +16,7 @@ FIRST_RETRY_PAUSE: Final = 15.0
 MAX_RETRY_PAUSE: Final = 3600.0
 FIRST_FULL_MAILBOX_PAUSE: Final = 900.0
 MAX_FULL_MAILBOX_PAUSE: Final = 4 * 3600.0
-"""Pauses are longer for a full mailbox, which a person has to empty."""
+"""Most seconds between tries for a full mailbox, longer than otherwise because a person has to empty it."""
 FIRST_UNDELIVERED_PAUSE: Final = 1800.0
 """Seconds before a message that was accepted but not delivered is tried again; each further pause is four times it."""
 MAX_TRIES: Final = 20
@@ -51,7 +51,7 @@ def outcome_of(
     Args:
         message: the message that was tried.
         result: the channel's result.
-        send_before: its deadline; the eligibility check expires it then, however many tries it had.
+        send_before: its deadline; the eligibility check expires it then, after any number of tries.
         slowed_for: seconds for which its sender is slowed down; then the message waits only for that.
     """
     it = (message.message_id, message.attempt)

@@ -1,10 +1,9 @@
 """Schedule one channel's claimed messages: a queue for each step, by priority, then in turn, at their senders' rates.
 
-Each sender's transactional messages are a queue of the highest priority. They are looked for by themselves, so that
-they never wait for a claim of hundreds.
-
-A queue that must wait (for its sender's rate limit, or because the provider asked to slow down) delays no other, and
-within a queue no message waits for one to a mail provider that has reached its limit.
+Each sender's transactional messages are a queue of the highest priority. A look of their own claims them, so that they
+never wait for a claim of hundreds. A queue that must wait (for its sender's rate limit, or because the provider asked
+to slow down) does not delay the other queues. Within a queue, a message to a mail provider that has reached its limit
+does not delay the messages behind it.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from messaging.states import Reason, State
 CLAIM_SIZE: Final = 500
 """Messages of a queue claimed at once."""
 REFILL_SIZE: Final = 250
-"""Claimed messages left in a queue when more are claimed."""
+"""Number of claimed messages left in a queue at which more are claimed."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks for queues that have become due."""
 
@@ -63,7 +62,7 @@ class Dispatch:
 
     @property
     def is_transactional(self) -> bool:
-        """Whether it goes before those that are ready already."""
+        """Tell whether it goes before messages that are ready already."""
         return isinstance(self.message, ClaimedTransactional)
 
     def intent(self) -> Intent:
@@ -81,13 +80,13 @@ class Dispatch:
 
 @dataclass(slots=True)
 class _Look:
-    """Looks for due messages, those of steps or transactional ones.
+    """State of the looks for due messages, of steps or transactional ones.
 
     Attributes:
         at: when the last one began.
         requests: how often another one was asked for.
         at_once: one has to begin now.
-        idle: the last one found nothing, and none was asked for since.
+        idle: the last look found nothing, and none was asked for since.
     """
 
     at: float = 0.0
@@ -143,23 +142,23 @@ class Schedule:
 
     @property
     def empty(self) -> bool:
-        """Whether no messages are claimed."""
+        """Tell whether no messages are claimed."""
         return not any(self._queues.values())
 
     @property
     def idle(self) -> bool:
-        """Whether nothing was due at the last looks."""
+        """Tell whether nothing was due at the last looks."""
         return all(look.idle for look in self._looks.values())
 
     def wants_more(self, *, transactional: bool) -> bool:
-        """Whether it is time to look for due messages, transactional ones or those of steps."""
+        """Tell whether it is time to look for due messages, transactional ones or those of steps."""
         mine = [queue for queue in self._queues.values() if (queue.step.step_id is None) is transactional]
         return self._looks[transactional].is_due(empty=not any(mine)) or any(
             not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in mine
         )
 
     def look_again(self) -> None:
-        """Look for due messages once more, even if a look is under way: it may miss those just queued."""
+        """Look for due messages once more, even if a look is under way, which may miss messages just queued."""
         for look in self._looks.values():
             look.again()
 
@@ -172,7 +171,8 @@ class Schedule:
         """Claim messages for each queue that runs low. `idle` says afterwards whether nothing was due.
 
         Args:
-            transactional: claim these; else those of steps. Both may be done at the same time, each once.
+            transactional: claim transactional messages; else messages of steps. Both may run at the same time, each
+                once.
         """
         look = self._looks[transactional]
         look.at, look.at_once = time.monotonic(), False
@@ -219,7 +219,7 @@ class Schedule:
                 queue.forget(self._dispatcher_id)
 
     def put_off(self) -> list[Outcome]:
-        """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""
+        """Return messages to put back unsent since the last call: claimed too long ago, or too many for a provider."""
         outcomes = [outcome for queue in self._queues.values() for outcome in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
@@ -233,7 +233,7 @@ class Schedule:
         return min([LOOK_EVERY, *waits])
 
     async def hand_back(self) -> int:
-        """Put all claimed messages back into the outbox; returns how many were still this worker's."""
+        """Put all claimed messages back into the outbox; return how many were still this worker's."""
         claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
         try:
@@ -294,7 +294,7 @@ class Schedule:
                 await self._rate_limits.fill(sender_id, pace, min(room, waiting[sender_id]))
 
     def _head(self, queue: StepQueue) -> NextMessage | None:
-        """Return the next message, composed; None if none can go now. One that cannot be composed fails alone."""
+        """Return the next message, composed; None if none can go now. A message that cannot be composed fails alone."""
         if queue.head is not None and queue.is_stale(queue.head.message):
             queue.head = None
         while queue.head is None and (message := queue.draw()) is not None:

@@ -1,7 +1,7 @@
-"""Pause a sender whose messages are refused for its own sake, and resume it when staff have fixed the cause.
+"""Pause a sender whose messages are refused because of the sender, and resume it when staff have fixed the cause.
 
 Bad addresses of single recipients never pause anything. Refusals of the sender, the account or the content do, once
-there are `MIN_REFUSALS` of them and they are `MIN_REFUSED_SHARE` of recent tries: the rest of the campaign waits.
+there are `MIN_REFUSALS` of them and they are `MIN_REFUSED_SHARE` of recent tries. Then the rest of the campaign waits.
 Refusals in the SMTP session and refusals that come back later as bounces count alike. Many messages of unknown outcome
 raise an alert, and the workers slow down by themselves (`unknown_rate`).
 """
@@ -61,7 +61,7 @@ async def use_sender(db: Connection, channel: str, address: str, *, name: str = 
 
 
 async def find_sender(db: Connection, channel: str, addresses: Sequence[str]) -> int:
-    """Find the sender of one of some numbers or mailboxes, the first that is known; where none is, add the first.
+    """Find the first sender among some numbers or mailboxes; if none is known, add the first.
 
     Returns:
         Its id.
@@ -71,7 +71,7 @@ async def find_sender(db: Connection, channel: str, addresses: Sequence[str]) ->
 
 
 async def pause_if_refused(db: Connection, sender_ids: Collection[int]) -> list[int]:
-    """Pause those of some senders that had too many messages refused for the sender's own sake.
+    """Pause the senders, of the given ones, that had too many messages refused because of the sender.
 
     Args:
         db: in the transaction that recorded the refusals, or after it.
@@ -130,7 +130,7 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
 
 
 async def resume_sender(db: Connection, sender_id: int, *, actor: Actor, now: datetime) -> int:
-    """Resume a sender, and queue the messages again that were refused for its sake.
+    """Resume a sender, and queue again the messages that were refused because of it.
 
     Args:
         db: in the caller's transaction.
@@ -157,7 +157,7 @@ async def resume_by_address(db: Connection, address: str, *, actor: Actor, now: 
         How many messages that had been refused are queued again.
 
     Raises:
-        NotFound: there is no such sender; names those that are paused.
+        NotFound: there is no such sender; the error names the paused ones.
     """
     sender = await db.fetchrow(SQL["find_by_address"], address)
     if sender is None:

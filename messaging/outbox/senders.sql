@@ -16,10 +16,10 @@ order by array_position($2::text[], address)
 limit 1;
 
 -- name: list_refused
--- Those of these senders with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
--- SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the last $6
--- tries, so that a sender that sent well for hours stops as soon as a new one, and the query costs the same however
--- much was sent.
+-- The senders, of the given ones, with more recent refusals of the *sender* (not of the recipient) than the threshold,
+-- in the SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the
+-- last $6 tries, so that a sender that sent well for hours stops as soon as a new sender would, and the query costs the
+-- same after any amount of sending.
 with watched as (
   select f.sender_id, f.channel, f.address,
     greatest(
@@ -55,9 +55,9 @@ cross join lateral (
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
 -- name: list_unknown
--- Senders with too many messages of unknown outcome, and those with an open alert about it. Counts only what is unknown
--- now: it is settled within a minute once the provider answers again. Messages left by a lost worker do not count, for
--- they say nothing about the provider.
+-- Senders with too many messages of unknown outcome, and senders with an open alert about it. Counts only messages that
+-- are unknown now: they are settled within a minute once the provider answers again. Messages left by a lost worker do
+-- not count, because they say nothing about the provider.
 select f.sender_id, f.address, coalesce(d.unknown, 0) as unknown, coalesce(d.unknown, 0) >= $1 as many,
   a.alert_id is not null as alerted
 from sender f
@@ -71,14 +71,13 @@ left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
 where d.unknown >= $1 or a.alert_id is not null;
 
 -- name: pause_sender
--- Pauses a sender and returns a row only the first time: of two workers that notice at the same time, one raises the
--- alert.
+-- Pauses a sender and returns a row only the first time: if two workers notice at the same time, one raises the alert.
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
 -- name: resume_sender
 -- Resumes a sender. Its refusals said nothing about the messages, so these are queued again, unless their deadline
--- has passed, their campaign was cancelled, or the page they open is closed. A finished step opens again, as paused
--- where its campaign is paused.
+-- has passed, their campaign was cancelled, or the page they open is closed. A finished step opens again, as paused if
+-- its campaign is paused.
 with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id, address
 ), refused as materialized (

@@ -1,4 +1,4 @@
-"""Queue of the messages that one worker has claimed of a step, or of a sender's transactional ones, for one channel."""
+"""Queue of messages that one worker has claimed, of a step or of a sender's transactional ones, for one channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from messaging.outbox.retries import handed_back
 from messaging.states import Reason, State
 
 CLAIMED_SECONDS: Final = 10.0
-"""Seconds of sending that all workers together may hold claimed. Short, for quiet hours are checked at claim time."""
+"""Seconds of sending that all workers together may hold claimed. Short, because quiet hours are checked at claim
+time."""
 MAX_CLAIM_AGE: Final = 60.0
 """Seconds after which a claimed message is put back, to be checked and claimed again: a sender that had to slow down
 for long must not go on into people's quiet hours."""
@@ -25,7 +26,7 @@ for long must not go on into people's quiet hours."""
 
 @dataclass(frozen=True, slots=True)
 class NextMessage:
-    """Next message of a queue, composed once although it may wait for its sender's rate limit."""
+    """Next message of a queue, composed once, even if it waits for its sender's rate limit."""
 
     message: Claimed
     composed: Composed
@@ -96,7 +97,7 @@ class StepQueue:
         return None
 
     def is_stale(self, message: Claimed) -> bool:
-        """Return whether a message was claimed too long ago; then put it back, to be claimed again."""
+        """Tell whether a message was claimed too long ago and must be put back."""
         if time.monotonic() - message.claimed_at <= MAX_CLAIM_AGE:
             return False
         self.put_off.append(handed_back(message))

@@ -50,7 +50,7 @@ class NewStep:
         window_from: time of day at which the window opens.
         window_until: time of day at which the window closes.
         frequency_caps: its own; None: only the organisation's.
-        dated: `before` or `after` where each message is due by a date of its person; people may then be added until
+        dated: `before` or `after` if each message is due by a date of its person; people may then be added until
             `send_before`.
     """
 
@@ -83,13 +83,13 @@ class NewStep:
 
 
 async def add_step(db: Connection, step: NewStep) -> int:
-    """Add a step, which waits until it is launched; returns its id."""
+    """Add a step, which waits until it is launched; return its id."""
     step_id: int = await db.fetchval(SQL["add_step"], *astuple(step))
     return step_id
 
 
 async def remove_steps(db: Connection, campaign_id: int) -> None:
-    """Remove the steps of a campaign that was never launched; the database refuses it where they have messages."""
+    """Remove the steps of a campaign that was never launched; the database refuses it if they have messages."""
     await db.execute(SQL["remove_steps"], campaign_id)
 
 
@@ -110,32 +110,32 @@ async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
 
 
 async def resume_steps(db: Connection, campaign_id: int) -> int:
-    """Resume a campaign's paused steps; returns how many."""
+    """Resume a campaign's paused steps; return how many."""
     return len(await db.fetch(SQL["resume_steps"], campaign_id))
 
 
 async def cancel_steps(db: Connection, campaign_id: int) -> int:
-    """End a campaign's steps for good; returns how many queued messages were withdrawn."""
+    """End a campaign's steps for good; return how many queued messages were withdrawn."""
     withdrawn: int = await db.fetchval(SQL["cancel_steps"], campaign_id)
     return withdrawn
 
 
 async def extend_deadlines(db: Connection, campaign_ids: Sequence[int], before: datetime, after: datetime) -> int:
-    """Move the deadlines of campaigns' steps that are one moment to a later one; returns how many steps have it now."""
+    """Move deadlines at one moment to a later one, in steps of some campaigns; return how many steps have it now."""
     return len(await db.fetch(SQL["extend_deadlines"], list(campaign_ids), before, after))
 
 
 async def renew_constants(db: Connection, step_id: int, constants: Mapping[str, Any]) -> bool:
-    """Set the constants of a step that has not started; returns whether it was so."""
+    """Set the constants of a step; return whether it had not started, and so was changed."""
     return await db.fetchval(SQL["renew_constants"], step_id, constants) is not None
 
 
 async def finish_drained(db: Connection, now: datetime | None = None) -> list[int]:
-    """Finish the running steps that have nothing left to send, now or later; returns their ids.
+    """Finish the running steps that have nothing left to send, now or later; return their ids.
 
     Args:
         db: a connection.
-        now: the time; the database's where it is left out.
+        now: the time; by default the database's.
     """
     finished = [row["step_id"] for row in await db.fetch(SQL["finish_drained"], now)]
     if finished:

@@ -35,19 +35,19 @@ where campaign_id = $1 and state = 'paused'
 returning step_id;
 
 -- name: extend_deadlines
--- What is queued already may leave until the new one, too: the eligibility check reads it here.
+-- Moves deadlines. Queued messages may leave until the new deadline, too: the eligibility check reads it here.
 update step set send_before = $3
 where campaign_id = any ($1::bigint[]) and send_before = $2 and state not in ('finished', 'cancelled')
 returning step_id;
 
 -- name: renew_constants
--- Only before it starts: messages say what they were launched with, and replies to them are read by that.
+-- Sets the constants, only before the step starts: later, messages have the old words, and replies are read by them.
 update step set constants = $2 where step_id = $1 and state = 'planned' returning step_id;
 
 -- name: cancel_steps
--- Steps to come never start, and queued messages are withdrawn, in one statement: up to 50,000 while the user waits,
--- the rest by reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that
--- come back to the queue later are withdrawn by reconcile, too. Nothing ever comes back to steps that had finished.
+-- Cancels steps to come and withdraws queued messages, in one statement: up to 50,000 while the user waits, the rest by
+-- reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that come back to
+-- the queue later are withdrawn by reconcile, too. Nothing ever comes back to steps that had finished.
 with over as (
   update step set reopens_as = null where campaign_id = $1 and state in ('finished', 'cancelled')
 ), ended as (
@@ -68,8 +68,8 @@ with over as (
 select count(*) from message m join ended using (step_id) where m.state = 'queued';
 
 -- name: finish_drained
--- Finishes steps of which no message is queued, claimed, or of unknown outcome; one whose messages are due by dates
--- of people only when its time is over as well, because people with new dates may come until then.
+-- Finishes steps of which no message is queued, claimed, or of unknown outcome. A step by dates of people also waits
+-- for the end of its time, because people with new dates may come until then.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running' and (s.dated is null or s.send_before <= coalesce($1, now()))
   and not exists (

@@ -1,16 +1,15 @@
 """Send a message to one person, or to an address alone, without a campaign: a code, a confirmation, a staff reply.
 
-Such a message overtakes the messages of campaigns; it is claimed, sent, retried and reported on as they are. No quiet
-hours and no frequency caps apply to it, and it counts in neither. It says what it was given, word for word.
+Such a message overtakes the messages of campaigns, and is claimed, sent, retried and reported on like them. Quiet hours
+and frequency caps neither apply to it nor count it. It is sent word for word as it was queued. Secrets in a message (a
+code, a sign-in link) are kept encrypted; see `concealment`.
 
-Secrets in a message (a code, a sign-in link) are kept encrypted; see `concealment`.
+A reply answers the last message that was sent to its author. A transactional message offers no digits, so after it the
+digits of the campaign's message before it no longer count. Kinds in `KEEPS_MENU` ask nothing themselves, and after them
+the digits still count.
 
-What a reply answers is the last message that was sent to its author. A transactional message offers nothing to be
-answered by a digit, so it takes away what the campaign's message before it offered; but those of `KEEPS_MENU` ask
-nothing themselves, and leave it.
-
-Messages are not sent to suppressed addresses and people, with two exceptions by kind: what staff are sent about their
-accounts, and the confirmation of an opt-out, once, as long as nothing else stops messages to that address.
+Messages are not sent to suppressed addresses and people, with two exceptions by kind: messages to staff about their
+accounts, and the confirmation of an opt-out, once, if nothing else stops messages to that address.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SQL: Final = load_queries(__file__)
 
 
 class MessageKind(StrEnum):
-    """Kind of a transactional message; the values are those of the database's check."""
+    """Kind of a transactional message; the values are the same as in the database's check."""
 
     SIGN_IN = "sign_in"
     ACCOUNT = "account"
@@ -56,10 +55,10 @@ KINDS: Final = {
 FOR_STAFF: Final = frozenset({MessageKind.SIGN_IN, MessageKind.ACCOUNT})
 """Kinds about accounts: no suppression stops them, and nobody answers them."""
 BY_MACHINE: Final = FOR_STAFF | {MessageKind.OPT_OUT_CONFIRMED, MessageKind.AUTO_REPLY}
-"""Kinds that no person writes: their emails say so, which stops holiday notices."""
+"""Kinds that no person writes: their emails are marked as automatic, which stops holiday notices."""
 
 KEEPS_MENU: Final = frozenset({MessageKind.AUTO_REPLY, MessageKind.OPT_OUT_CONFIRMED})
-"""Kinds that ask nothing of their own: a reply after one answers what the person had been asked before."""
+"""Kinds that ask nothing of their own: a reply after one answers the message before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,12 @@ class NewMessage:
         contents: what it says.
         asked_by: who or what wants it sent: a member of staff, `console` …
         person_id: whom it is for; None if only the address is known.
-        purpose: which suppressions stop it.
+        purpose: the purpose, which says which suppressions stop it.
         send_before: its deadline; nothing leaves later.
-        reference: natural key: the same one twice is one message. Not for `OPT_OUT_CONFIRMED`.
+        reference: natural key: using it twice makes one message. Not for `OPT_OUT_CONFIRMED`.
         in_reply_to: Message-ID of the email that it answers.
         thread: Message-IDs of the thread of that email, oldest first.
-        about: the message of a campaign that the conversation began with, if it did.
+        about: the campaign's message that began the conversation, if any.
     """
 
     kind: MessageKind
@@ -107,7 +106,7 @@ async def send_to(db: Connection, message: NewMessage, *, at: datetime, keys: Se
         keys: MUSTER_SECRET_KEY; needed only for contents with secrets.
 
     Returns:
-        Its id; where the reference has been used before, that of the earlier message.
+        Its id; if the reference has been used before, the id of the earlier message.
 
     Raises:
         InputError: an email without a subject, or contents that cannot be masked.
@@ -140,7 +139,7 @@ async def queue_test(db: Connection, message: NewMessage, template: str, *, acto
 
 
 async def confirm_opt_out(db: Connection, message: NewMessage, *, at: datetime) -> int | None:
-    """Queue the confirmation of the opt-out in force for an address: once, however often this is called.
+    """Queue the confirmation of the opt-out in force for an address: once, even if this is called again.
 
     Args:
         db: in the transaction that recorded the opt-out, or later.

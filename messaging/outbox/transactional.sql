@@ -1,6 +1,6 @@
 -- name: add_message
--- Adds a message, what there is to say about it, and its first event. What is told of it comes first, for its unique
--- reference: of two transactions that ask for the same at once, the second waits and then adds nothing.
+-- Adds a message, its details, and its first event. The details come first, because of their unique reference: if two
+-- transactions add the same message at once, the second waits and then adds nothing.
 with described as (
   insert into transactional (
     message_id, kind, purpose, reference, content, has_secrets, concealed, in_reply_to, thread, send_before, asked_by, about
@@ -19,7 +19,7 @@ with described as (
 select message_id from placed;
 
 -- name: find_by_reference
--- The message that was asked for under this reference.
+-- The message that was queued with this reference.
 select message_id from transactional where kind = $1 and reference = $2;
 
 -- name: find_opt_out

@@ -8,7 +8,7 @@ from typing import Final
 RECENT_TRIES: Final = 50
 """Number of recent tries that are counted."""
 MIN_UNKNOWN_TRIES: Final = 10
-"""Unknown outcomes among them from which on the sender slows down: too many to be chance."""
+"""Least unknown outcomes among them that slow the sender down: too many to be chance."""
 
 
 class UnknownRate:
@@ -18,10 +18,11 @@ class UnknownRate:
         self._last: dict[int, deque[bool]] = {}
 
     def note(self, sender_id: int, *, unknown: bool) -> bool:
-        """Note the outcome of a try.
+        """Count the outcome of a try.
 
         Returns:
-            Whether to slow the sender down: this one was unknown, and there are `MIN_UNKNOWN_TRIES` of them.
+            Whether to slow the sender down: this outcome was unknown, and at least `MIN_UNKNOWN_TRIES` of the recent
+            ones were.
         """
         last = self._last.setdefault(sender_id, deque(maxlen=RECENT_TRIES))
         last.append(unknown)

@@ -1,8 +1,8 @@
 """Choose how many ready messages may wait for a free connection: as few as keep the connections busy.
 
-A message that is ready and waits for a connection when its worker is killed gets an unknown outcome, though it never
-left. So the number follows how many connections come free while one statement runs: hardly any with a slow provider, up
-to one for each connection with a provider that is faster than the database.
+A message that waits for a connection when its worker is killed gets an unknown outcome, although it never left. So the
+number follows how many connections become free while one statement runs: hardly any with a slow provider, up to all of
+them with a provider that is faster than the database.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 SHRINK_AFTER: Final = 1.0
 """Seconds after which the number shrinks if it was not used up."""
 MIN_KEPT_SHARE: Final = 0.75
-"""Share of it that remains then, at least."""
+"""Least share of the number that remains then."""
 
 
 class WaitingMessages:

@@ -3,8 +3,8 @@
 One function serves refusals in the SMTP session, bounce reports by mail (RFC 3464), and providers' events.
 
 The server's own enhanced code (RFC 3463) and its words come before the `Status` that a relay made of them: relays write
-5.1.1 or 5.0.0 for any 550. Where they contradict each other, the address is not suppressed at once: losing a working
-address is worse than writing to a dead one three times.
+5.1.1 or 5.0.0 for any 550. If code and words contradict each other, the address is not suppressed at once: losing a
+working address is worse than writing to a dead one three times.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class RefusalClass:
     Attributes:
         reason: our reason.
         soft: the refusal may be temporary: it counts against the address, and enough of them suppress the address.
-        code: the enhanced code that was found, the server's own before a relay's; "" if there is none.
+        code: the enhanced code that was found, preferably the server's own, not a relay's; "" if there is none.
     """
 
     reason: Reason
@@ -123,7 +123,7 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
     Args:
         status: `5.1.1`, as a report or a provider gives it; may be empty.
         words: the server's reply, with its own codes, which come before the status.
-        otherwise: the result where neither says anything.
+        otherwise: the result if neither the code nor the words say anything.
     """
     words = _TYPE.sub("", words[:MAX_SEARCHED_LENGTH])
     codes = _codes(words) or list(_STATUS.finditer(status[:100]))
@@ -141,13 +141,13 @@ def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN
         if passing
         else _permanent(decisive, refused_for, otherwise, status)
     )
-    if led_on and judged.weight is Weight.HARD:  # whose mail is passed on may keep a copy
+    if led_on and judged.weight is Weight.HARD:  # somebody whose mail is forwarded may keep a copy
         judged = _SOFT
     return RefusalClass(judged.reason, judged.soft, decisive["code"] if decisive else "")
 
 
 def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
-    """Return whether a hard code is only a relay's, for a server's reply without a code and in unknown words."""
+    """Tell whether a hard code is only a relay's, given for a server's reply without a code and in unknown words."""
     return (
         code.string == status[:100]
         and _reason(code) is Reason.HARD_BOUNCED
@@ -157,7 +157,7 @@ def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
 
 
 def _codes(words: str) -> list[re.Match[str]]:
-    """Find the enhanced codes of servers: those after a reply's three digits, else any that are set off as codes."""
+    """Find the enhanced codes of servers: codes after a reply's three digits, or else any that are set off as codes."""
     return list(_ATTACHED.finditer(words)) or list(_MARKED.finditer(words))
 
 
@@ -177,7 +177,7 @@ def _reason(code: re.Match[str] | None) -> Reason | None:
 
 
 def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
-    """Return whether the server may accept it later, by its own reply, or else by the status."""
+    """Tell whether the server may accept it later, by its own reply, or else by the status."""
     if code is not None and _key(code):
         return code["class"] == "4"
     replies = {reply["class"] for reply in _REPLY.finditer(words)}
@@ -233,7 +233,7 @@ def _permanent(
 
 
 def _agrees(key: str, refused_for: frozenset[RefusalSubject], base: Reason) -> bool:
-    """Return whether the code agrees with words that say that the address does not exist."""
+    """Tell whether the code agrees with words that say that the address does not exist."""
     if base is Reason.HARD_BOUNCED:
         return True
     if RefusalSubject.DISABLED in refused_for:

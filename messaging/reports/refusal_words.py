@@ -34,7 +34,7 @@ class RefusalSubject(StrEnum):
     DISABLED = "disabled"  # the mailbox is there, and closed
     UNAVAILABLE = "unavailable"  # the recipient is refused without a reason
     PASSING = "passing"  # something temporary
-    LED_ON = "led_on"  # where their mailbox leads to: a forwarding address, a member of a list
+    LED_ON = "led_on"  # an address that their mailbox forwards to: another mailbox, a member of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 
 def subjects(words: str) -> frozenset[RefusalSubject]:
-    """Return the subjects of a refusal; none where its words are not known.
+    """Return the subjects of a refusal; none if its words are not known.
 
     Args:
         words: of a server, or of a bounce report without a standard form.

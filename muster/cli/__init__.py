@@ -42,8 +42,8 @@ COMMANDS: Final = {
 }
 """Commands that `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""
 
-_HELP = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks again
-once they have.
+_HELP: Final = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks
+again once they have.
 
 \b
 New here?   muster demo

@@ -16,7 +16,7 @@ _NAMED: Final = [kind.kind for kind in KINDS.values() if kind.is_named_in_files]
 
 @dataclass(frozen=True, slots=True)
 class SubjectChoice:
-    """Kind of subject, and the name of one where that was said.
+    """Kind of subject, and the subject's name if one was given.
 
     Attributes:
         kind: its class.

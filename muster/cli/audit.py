@@ -1,10 +1,10 @@
-"""`muster audit`: who did what, and whether the record of it is whole."""
+"""`muster audit`: who did what, and whether the record is complete."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import orjson
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from core.audit import Head, Verification
 
-_ACTIONS = tuple(AuditAction)
-_GROUPS = tuple(dict.fromkeys(action.partition(".")[0] for action in _ACTIONS))
+_ACTIONS: Final = tuple(AuditAction)
+_GROUPS: Final = tuple(dict.fromkeys(action.partition(".")[0] for action in _ACTIONS))
 
 
 @click.group(cls=Noun)

@@ -169,7 +169,7 @@ async def _create(file: Path, actor: Actor, *, in_place: bool) -> tuple[Campaign
 
 
 def _advice(settings: Settings, campaign: Campaign) -> list[str]:
-    """List settings whose absence people would notice; none where messages go to the sandbox."""
+    """List settings whose absence people would notice; none if messages go to the sandbox."""
     if _with_sandbox(settings) is not settings:
         return []
     return list(unset_settings(settings, campaign.spec, organisation=campaign.subject.organisation))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
@@ -21,11 +22,11 @@ from messaging.content.languages import language_name
 from messaging.outbox.counts import StepCounts
 from messaging.states import STATE_GROUPS, sentence
 
-_EXAMPLE_LINES = 12
-_MAX_UNITS = 20
-_MAX_SHOWN_CHARACTERS = 12
-_MAX_REASONS = 6
-_UNDER_WAY = ("launching", "running", "paused")
+_EXAMPLE_LINES: Final = 12
+_MAX_UNITS: Final = 20
+_MAX_SHOWN_CHARACTERS: Final = 12
+_MAX_REASONS: Final = 6
+_UNDER_WAY: Final = ("launching", "running", "paused")
 
 
 def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
@@ -72,7 +73,7 @@ def _non_gsm_characters(step: StepPlan) -> str:
 
 
 def _example(example: Example, step: StepPlan) -> Iterator[RenderableType]:
-    """Show a message as its recipient gets it, and how many get it in this form where not everybody does."""
+    """Show a message as its recipient gets it, and how many get it in this form if not everybody does."""
     what = "text" if example.channel == "sms" else "email"
     if len(step.examples) > 1:
         languages = {each.language for each in step.examples}
@@ -106,7 +107,7 @@ def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
 
 
 def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
-    """Say when the first message may go, where that is later than the step; by channel where these differ."""
+    """Say when the first message may go, if that is later than the step; by channel if these differ."""
     later = {channel: at for channel, at in step.opens.items() if at is None or at > step.starts_at}
     if step.opens_at is not None and len(set(step.opens.values())) == 1:
         yield "", f"the first may go on {_moment(step.opens_at)}, by the campaign's clock"
@@ -164,7 +165,7 @@ def _quiet_hours(step: StepPlan) -> str:
 
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
-    """List how many get it in each language, where there is more than one or the template lacks one of them."""
+    """List how many get it in each language, if there is more than one or the template lacks one of them."""
     if len(step.languages) < 2 and not any(language.missing or language.page_in for language in step.languages):
         return
     for language in step.languages:
@@ -232,7 +233,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
 
 
 def _answers(answers: AnswerTable) -> RenderableType:
-    """Show how many people gave each answer, in every unit; of many units the first."""
+    """Show how many people gave each answer, by unit; if there are many units, the first."""
     table = Table("unit", *answers.answers, box=None, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"

@@ -23,7 +23,7 @@ Checker = Callable[[str, Mapping[str, str]], tuple[CheckResult, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
-_HELP = """Judge one input per line of FILE, or of standard input for "-".
+_HELP: Final = """Judge one input per line of FILE, or of standard input for "-".
 
 There is always exactly one line out for each line in, and it is written at once when the input is not a file, so that
 another program can ask and read in turn.
@@ -59,7 +59,7 @@ ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 
 @dataclass(frozen=True, slots=True)
 class _NotUsable(Exception):  # noqa: N818
-    """The line is not what it has to be; nothing was checked."""
+    """The line is not of the required form; nothing was checked."""
 
     code: str
 
@@ -211,4 +211,5 @@ _JUDGES: Final[Mapping[str, Callable[[], Checker]]] = {
     "email": _email_check,
     "reply": _reply_check,
 }
-"""Each loads only what it needs, so that checking a phone number does not wait for the templates."""
+"""Checkers by what they check. Each loads only what it needs, so that checking a phone number does not wait for the
+templates."""

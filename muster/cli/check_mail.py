@@ -57,7 +57,7 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
     Args:
         file: the mail; `-` is standard input.
         sent: the message it answers.
-        as_json: whether to say it as JSON.
+        as_json: whether to return JSON.
 
     Raises:
         InputError: one of them cannot be read.
@@ -72,7 +72,7 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
 
 
 def is_mail(raw: bytes) -> bool:
-    """Whether something begins with headers, as mails do.
+    """Tell whether something begins with headers, as mails do.
 
     Args:
         raw: at least its beginning.
@@ -82,7 +82,7 @@ def is_mail(raw: bytes) -> bool:
 
 
 def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> CheckResult:
-    """Classify a mail, and say what follows from it: the fields that `muster check --help` lists, as JSON values.
+    """Classify a mail; return the classification and its effects: the fields that `muster check --help` lists, as JSON.
 
     Args:
         raw: as it came, headers first.

@@ -69,7 +69,7 @@ def command(*, scenario: str, members: int | None, file: Path | None, seed: int,
 
 
 def _show_file(file: Path, members: Summary) -> None:
-    """Report what could not be used of the user's own member file."""
+    """Report rows and cells of the user's own member file that could not be used."""
     problems = sum(members["problems"].values())
     if problems or members["rejected"]:
         click.echo(

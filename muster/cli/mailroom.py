@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,7 +18,7 @@ from muster.cli.session import open_session, run
 if TYPE_CHECKING:
     from webhooks.email.inbound_mail.mail_files import MailboxCounts
 
-_HELP = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
+_HELP: Final = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
 
 It listens for LMTP and SMTP where MUSTER_MAILROOM_LMTP and MUSTER_MAILROOM_SMTP say, until SIGTERM or Ctrl-C. A mail is
 answered with 250 once it is in the database; workers read it then. Put it behind a mail server that faces the world:

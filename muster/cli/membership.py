@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -30,8 +31,8 @@ from muster.cli.session import open_session, run
 from people.people import PersonName, members_named
 from people.search import FoundPerson, search_people
 
-MAX_FOUND = 50
-MAX_NAMED = 20
+MAX_FOUND: Final = 50
+MAX_NAMED: Final = 20
 """Most members who are listed by name before they are struck off; of more, only their number is shown."""
 
 
@@ -176,7 +177,7 @@ def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[l
 
 
 def _day(runtime: Runtime, on: datetime | None) -> datetime:
-    """Return the first moment of a day in our time zone; of today where none is given."""
+    """Return the first moment of a day in our time zone; of today if none is given."""
     zone = ZoneInfo(runtime.settings.time_zone)
     day = on or runtime.clock().astimezone(zone)
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
@@ -209,7 +210,7 @@ def erase(who: Sequence[str], actor: Actor, *, yes: bool, may_return: bool, as_j
     they opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are
     not written to, unless you say --may-return, or: muster suppression lift ID
 
-    Exports, backups and whoever you send webhooks to are yours to deal with: docs/retention.md.
+    Exports, backups and the receivers of your webhooks are yours to deal with: docs/retention.md.
     """
     confirm = None if yes else _confirm
     done = run(_erase(list(dict.fromkeys(who)), actor, confirm, may_return=may_return, quiet=as_json))
@@ -222,7 +223,7 @@ def erase(who: Sequence[str], actor: Actor, *, yes: bool, may_return: bool, as_j
             f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,}. "
             f"Queued messages withdrawn: {counts['withdrawn']:,}."
         )
-    click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
+    click.echo("Ask the receivers of your webhooks, and everybody who has an export or a backup, to do the same.")
 
 
 async def _erase(

@@ -26,7 +26,7 @@ def command() -> None:
     """Bring the database to the newest schema.
 
     Safe to run at any time, from several machines at once, and again: what is done is not done twice. The embedded
-    database is made by this where there is none yet, and otherwise brought up to date by whatever starts it.
+    database is made by this if there is none yet, and otherwise brought up to date by whatever starts it.
 
     On a PostgreSQL of yours it needs MUSTER_OWNER_DATABASE_URL, and the first time MUSTER_ADMIN_DATABASE_URL, to make
     Muster's logins. Without that it writes the SQL for an administrator, and changes nothing.
@@ -40,7 +40,7 @@ def command() -> None:
         click.echo(f"applied  {name}")
     if administrators:
         click.echo(
-            f"Accounts have roles from now on. Those of before are administrators, as they could do everything:"
+            f"Accounts have roles from now on. Earlier ones are administrators, because they could do everything:"
             f" {plural(administrators, 'account')}. See: muster user list. For each that needs less:"
             " muster user grant EMAIL ROLE, then muster user revoke EMAIL administrator"
         )
@@ -48,7 +48,7 @@ def command() -> None:
 
 
 async def _migrate() -> tuple[list[str], int]:
-    """Return the migrations applied, and how many accounts became administrators by them."""
+    """Return the migrations applied, and how many accounts they made administrators."""
     settings = load_settings()
     if settings.database_url is not None:
         applied = await migrate_outside(settings)

@@ -10,7 +10,7 @@ _NO_LIMIT: Final = 10_000
 
 
 class Noun(click.Group):
-    """Lists its commands with their whole first sentence, over several lines where it is long."""
+    """Group that lists its commands with their whole first sentence, over several lines if it is long."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list; click would cut each sentence to one line."""

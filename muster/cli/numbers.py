@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from core.db.numbers import MAX_ID, MAX_POSITION
 
-ROW = click.IntRange(1, MAX_ID)
+ROW: Final = click.IntRange(1, MAX_ID)
 """Number of a reply, an event, …"""
-AFTER = click.IntRange(0, MAX_ID)
+AFTER: Final = click.IntRange(0, MAX_ID)
 """Number of the last item already seen; 0 is before the first."""
-STEP = click.IntRange(1, MAX_POSITION)
+STEP: Final = click.IntRange(1, MAX_POSITION)
 """Position of a step in its campaign."""

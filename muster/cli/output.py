@@ -18,7 +18,7 @@ _OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
 
 
 class Guarded:
-    """A stream that passes on no control characters but line ends, tabs, and on a terminal colours.
+    """Stream that passes on no control characters except line ends, tabs and, on a terminal, colours.
 
     Args:
         stream: the stream to write to.
@@ -73,5 +73,5 @@ def json_text(value: object, *, indent: bool = False) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Remove control characters from a text; a carriage return stays, for progress bars need it."""
+    """Remove control characters from a text; a carriage return stays, because progress bars need it."""
     return "\r".join(without_controls(part) for part in text.split("\r"))

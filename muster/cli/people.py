@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -42,9 +43,9 @@ from people.imports.report import ImportReport
 from people.lists.consents import in_words
 from people.units import UNIT_KINDS
 
-_MIN_WIDTH = 10
-_MAX_NAMED = 5
-"""Most members who are listed by number where there may be many."""
+_MIN_WIDTH: Final = 10
+_MAX_NAMED: Final = 5
+"""Most members who are listed by number if there may be many."""
 
 
 @click.group(cls=Noun)
@@ -131,7 +132,7 @@ async def _import(
 
 @contextmanager
 def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
-    """Show a progress bar; nothing where standard error is no terminal."""
+    """Show a progress bar, if standard error is a terminal."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -239,7 +240,7 @@ async def _find(external_id: str, actor: Actor) -> tuple[people.Person, list[Con
 def count(kind: str | None, *, as_json: bool) -> None:
     """Count the people, and how many have a number for texts, a mailbox, or neither.
 
-    Who has opted out is counted here all the same: what a campaign may really send is in its plan.
+    People who have opted out are counted here, too: the plan of a campaign shows how many it may really write to.
     """
     everybody, by_unit = run(_count(kind))
     if as_json:

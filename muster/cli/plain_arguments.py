@@ -11,7 +11,7 @@ import click
 MAX_ARGUMENT_LENGTH: Final = 10_000
 """Characters of an argument: more than any name, address, reason or answer has."""
 _UNREADABLE: Final = re.compile("[\ud800-\udfff]")
-"""Bytes that are no UTF-8, as Python passes them on."""
+"""Bytes that are not UTF-8, as Python passes them on."""
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -19,7 +19,7 @@ class PlainText(click.types.StringParamType):
     """Text of a few thousand characters at most, without control characters other than tabs and line ends."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, or fail with what is wrong; the text is not repeated, as a terminal might obey it."""
+        """Return the text, or fail and say why; the error does not repeat it, because a terminal might obey it."""
         text = super().convert(value, param, ctx)
         if _UNREADABLE.search(text):
             self.fail("it has bytes that are no UTF-8. Type it again, or check your terminal's encoding.", param, ctx)
@@ -34,7 +34,7 @@ PLAIN_TEXT: Final = PlainText()
 
 
 def refuse_unusable(arguments: Sequence[str]) -> None:
-    """Refuse arguments that not even a path can be, before anything repeats them.
+    """Refuse arguments that cannot even be a path, before anything repeats them.
 
     Raises:
         UsageError: one is too long, or has NUL in it.

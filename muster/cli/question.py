@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -36,8 +36,8 @@ from services.questions.counts import UnitAnswers, answer_counts, shares, unit_a
 from services.questions.questions import Question, create_question, get_question, question_names
 from services.questions.spec import load_question_spec
 
-_EVERY_UNIT = "unit"
-_NO_UNIT = "(none)"
+_EVERY_UNIT: Final = "unit"
+_NO_UNIT: Final = "(none)"
 
 
 @click.group(cls=Noun)

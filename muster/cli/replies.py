@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -44,7 +45,7 @@ from people.people import find_person
 from webhooks.email.inbound_mail.mail_store import find_reply_mail, record_mail_export
 from webhooks.email.inbound_mail.threads import thread_of
 
-_MAX_HOLDERS = 8
+_MAX_HOLDERS: Final = 8
 """Most people named who share an address."""
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
@@ -146,7 +147,7 @@ def answer(reply_id: int, text: str, actor: Actor, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def read(reply_id: int, reading: str, person: str | None, actor: Actor, *, as_json: bool) -> None:
-    """Read REPLY yourself: your READING replaces that of the rule, and its effects.
+    """Read REPLY yourself: your READING replaces the rule's, and its effects.
 
     READING is one of those that `muster replies show` and docs/replies.md name, or an answer of the question that was
     asked. An answer the rule read is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
@@ -232,7 +233,7 @@ async def _answer(reply_id: int, text: str, actor: Actor) -> StaffReply:
             thread = thread_of(await find_reply_mail(db, reply_id))
             sent = await send_staff_reply(
                 db, runtime.settings, reply_id, text, thread=thread, actor=actor, at=runtime.clock()
-            )  # fmt: skip
+            )
         await runtime.wake("deliver")
         return sent
 
@@ -295,7 +296,7 @@ def _who(reply: ShownReply) -> str:
 
 
 def _without_words(reply: ShownReply) -> str:
-    """Describe a reply that has no text: a button, or something in which there are no words."""
+    """Describe a reply without text: a button, or a mail or text without words."""
     if reply.channel == "link":
         return "(pressed on their page)"
     if reply.note:
@@ -303,9 +304,7 @@ def _without_words(reply: ShownReply) -> str:
     return "(a picture or the like)" if reply.channel == "sms" and reply.rule == "media" else "(no words)"
 
 
-def _show_thread(
-    shown: ReplyThread, staff_replies: Sequence[StaffReply], zone: ZoneInfo, *, has_mail: bool
-) -> None:  # fmt: skip
+def _show_thread(shown: ReplyThread, staff_replies: Sequence[StaffReply], zone: ZoneInfo, *, has_mail: bool) -> None:
     reply = shown.reply
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"

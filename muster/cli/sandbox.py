@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Final
 
 import click
 
@@ -14,7 +15,7 @@ from muster.cli.session import run
 from muster.logs import configure_logs
 from sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 
-_DEFAULTS = TwilioConfig()
+_DEFAULTS: Final = TwilioConfig()
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:

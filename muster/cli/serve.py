@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from muster.cli.session import open_session, run
 
-_HELP = """Start the web server: members' links, provider webhooks, the staff console.
+_HELP: Final = """Start the web server: members' links, provider webhooks, the staff console.
 
 It listens on MUSTER_LISTEN (default 127.0.0.1:8000) until SIGTERM or Ctrl-C, then finishes the requests in flight. Any
 number of these, on any number of machines, share one database.

@@ -83,7 +83,7 @@ async def _check(url: str, login: Login) -> None:
 
 @asynccontextmanager
 async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
-    """Open the servers; yields the settings, with the addresses of embedded servers where none are configured.
+    """Open the servers; yield the settings, with the addresses of embedded servers if none are configured.
 
     Embedded servers stay up while this is open; their database is brought to the newest schema.
 

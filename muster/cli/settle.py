@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO
+from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -24,10 +24,12 @@ from muster.cli.numbers import STEP
 from muster.cli.options import actor_option, campaign_option, yes_option
 from muster.cli.session import open_session, run
 
-MAX_SHOWN_MESSAGES = 20
-"""Most messages listed one by one; of more, their number by step and channel is shown."""
+MAX_SHOWN_MESSAGES: Final = 20
+"""Most messages listed one by one; if there are more, their number by step and channel is shown."""
 
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+_MOMENT: Final = click.DateTime(
+    ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class SettleRequest:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no option narrows the choice down."""
+        """Tell whether no option narrows the choice down."""
         narrowed = (self.names, self.campaign, self.step, self.channel, self.after, self.before)
         return all(option is None for option in narrowed)
 

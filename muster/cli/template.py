@@ -135,7 +135,7 @@ def _understood(about: SubjectChoice | None, subject: Subject | None) -> Collect
 
 
 def _warnings_of(template: Template, about: SubjectChoice | None, subject: Subject | None) -> Iterator[str]:
-    """Warn of what its subject says of it; where none is named, of a menu that only a question may know."""
+    """List the warnings of its subject; if none is named, warn of a menu that only a question may understand."""
     if subject is not None:
         yield from subject.warnings(template)
         return
@@ -195,7 +195,7 @@ async def _check(
 async def _checked(
     db: Connection, settings: Settings, name: str, about: SubjectChoice | None
 ) -> tuple[Template, Subject | None]:
-    """Load a template and check it for what its campaigns are about."""
+    """Load a template and check it for the subjects of its campaigns."""
     template, known = load_template(settings.template_roots, name), await known_variables(db)
     subject = await about.find(db) if about is not None else None
     kind = about.kind if about is not None else _only_kind(template)
@@ -207,7 +207,7 @@ async def _checked(
 
 
 def _only_kind(template: Template) -> type[Subject] | None:
-    """Return the only kind of subject that a template can be used for, by what it speaks of; None for any."""
+    """Return the only kind of subject that a template can be used for, by its variables; None for any."""
     named = [kind for kind in KINDS.values() if kind.variable and kind.variable.name in template.variables]
     return named[0] if len(named) == 1 else None
 
@@ -233,7 +233,7 @@ def preview(
 ) -> None:
     """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
 
-    What they get is in their own language where the template has it; the template's other languages follow.
+    What they get is in their own language if the template has it; the template's other languages follow.
     """
     shown = run(_preview(name, person, about, language, actor))
     if html_file is not None:

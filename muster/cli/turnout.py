@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -26,10 +27,10 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.turnout_files import export, import_
 
-_EVERY_UNIT = "unit"
-_NO_UNIT = "(none)"
+_EVERY_UNIT: Final = "unit"
+_NO_UNIT: Final = "(none)"
 
-_HELP = """Show the state of BALLOT: how many members there are, can be reached, and say that they have voted.
+_HELP: Final = """Show the state of BALLOT: how many members there are, can be reached, and say that they have voted.
 
 What members say is never called turnout: people over-report voting, and most say nothing. So there is an estimate with
 a band, how it is made is in docs/turnout.md, and what is still needed is compared with the last seven days.
@@ -41,7 +42,7 @@ muster turnout pay-2026 --by unit          every unit of every kind
 muster turnout pay-2026 --by unit --csv    for a spreadsheet; --xlsx FILE writes an Excel workbook
 """
 
-_GROUP_HELP = """Show, import and export a ballot's turnout.
+_GROUP_HELP: Final = """Show, import and export a ballot's turnout.
 
 \b
 muster turnout pay-2026                    the counts of the ballot; the same as muster turnout show pay-2026

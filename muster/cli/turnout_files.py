@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import click
 from rich.console import Console
@@ -23,7 +23,7 @@ from muster.cli.output import print_json
 from muster.cli.problems import show_notices
 from muster.cli.session import open_session, run
 
-_MAX_SHOWN_PROBLEMS = 20
+_MAX_SHOWN_PROBLEMS: Final = 20
 
 
 @click.command()

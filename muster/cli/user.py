@@ -67,9 +67,7 @@ def add(
     """Add a member of staff with a role, and print, mail or text their first sign-in link."""
     mailbox = normalise_email(email)
     role = role or run(_role_of_first(mailbox)) or _ask_for_role()
-    added = run(
-        _add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor)
-    )  # fmt: skip
+    added = run(_add(mailbox, name or mailbox.partition("@")[0], phone, role, unit, until, minutes, channel, actor))
     _show_link(added, minutes, sent=channel is not None)
 
 
@@ -232,7 +230,7 @@ async def _link(email: str, minutes: int, channel: ChannelName | None, by: Actor
 async def _make_link(
     runtime: Runtime, db: Connection, email: str, minutes: int, channel: ChannelName | None, by: Actor
 ) -> str:
-    """Make a link, and queue its message in the same transaction; return what to say of it, or the link itself."""
+    """Make a link, and queue its message in the same transaction; return a remark to print, or the link itself."""
     from staff.account_messages import queue_sign_in_link
     from staff.accounts import find_staff
     from staff.sign_in import make_sign_in_link
@@ -307,7 +305,9 @@ async def _change(email: str, what: AuditAction, by: Actor) -> str:
         await record(db, by, what, f"staff {staff_id}", {"sessions": sessions, "links": links}, at=now)
         ended = f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
         return (
-            f"{ended} Withdrawn, as they had sent it: the invitation of {', '.join(withdrawn)}." if withdrawn else ended
+            f"{ended} Withdrawn, because they had sent it: the invitation of {', '.join(withdrawn)}."
+            if withdrawn
+            else ended
         )
 
 

@@ -41,7 +41,7 @@ until_option = click.option("--until", metavar="DATE", default="", help="The las
 @actor_option
 def grant(
     email: str | None, role: str | None, unit: str | None, begins: str, until: str, path: Path | None, actor: Actor
-) -> None:  # fmt: skip
+) -> None:
     """Give somebody a role; with --file give many, all of them or none. Roles: see docs/staff.md."""
     if path is not None:
         if email is not None or unit is not None or begins or until:
@@ -60,7 +60,7 @@ def grant(
 @click.option("--everywhere", is_flag=True, help="In every unit, and in the whole organisation.")
 @actor_option
 def revoke(email: str, role: str, unit: str | None, everywhere: bool, actor: Actor) -> None:
-    """Take a role from somebody, at once: no page opens by it any more, in whatever browser they are signed in."""
+    """Take a role from somebody, at once: no page opens by it any more, in any browser they are signed in with."""
     if everywhere and unit is not None:
         raise click.UsageError("Use either --unit or --everywhere.")
     click.echo(run(_revoke(email, role, unit, everywhere, actor)))
@@ -101,7 +101,7 @@ def read_end(runtime: Runtime, until: str) -> datetime | None:
 
 
 async def warn_of_few_administrators(db: Connection | Pool, now: datetime) -> None:
-    """Say on standard error where too few could help each other."""
+    """Warn on standard error if there are too few administrators to help each other."""
     from staff.grants import ENOUGH_ADMINISTRATORS, count_administrators
 
     count = await count_administrators(db, now)

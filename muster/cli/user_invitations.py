@@ -49,9 +49,7 @@ def withdraw(email: str, actor: Actor) -> None:
     click.echo(f"The invitation of {email} is withdrawn; its link works no longer.")
 
 
-async def _invite(
-    email: str, name: str, role: str, unit: str | None, until: str, days: int, by: Actor
-) -> str:  # fmt: skip
+async def _invite(email: str, name: str, role: str, unit: str | None, until: str, days: int, by: Actor) -> str:
     from staff.invitations import invite as make_invitation
 
     async with open_session() as runtime:

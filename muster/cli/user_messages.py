@@ -1,4 +1,4 @@
-"""Where `muster user` sends its messages: to the provider that is set up, or to the sandbox that is up."""
+"""Way of the messages of `muster user`: to the provider that is set up, or to the running sandbox."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ KINDS: Final = {"email": "mail", "sms": "text"}
 
 
 def sender_of(settings: Settings, channel: ChannelName) -> str:
-    """Return what a message to staff comes from."""
+    """Return the sender of messages to staff."""
     return settings.email_from if channel == "email" else settings.sms_from or SANDBOX_SMS_FROM
 
 
 async def remarks(db: Connection, page: str | None) -> str:
-    """Say where a message goes that does not really leave, and that nobody sends it yet."""
+    """Remark that a message goes to the sandbox, or that no worker is running to send it."""
     where = f" No provider is set up, so it goes to the sandbox: {page}/" if page else ""
     return where + ("" if await is_anybody_sending(db) else " No worker is up to send it; start one: muster worker")
 
 
 def sandbox_page(settings: Settings, channel: ChannelName, *, way_out: str) -> str | None:
-    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None if it really goes.
+    """Return the page of the sandbox that gets the message, of the `muster run` that is up; None if it is really sent.
 
     Args:
         settings: the session's.

@@ -104,7 +104,7 @@ async def _reset(email: str, by: Actor) -> list[str]:
             for channel, address in channels:
                 try:
                     page = sandbox_page(runtime.settings, channel, way_out="tell them yourself")
-                except SettingsError as error:  # who has lost a phone must not wait for a relay
+                except SettingsError as error:  # somebody who has lost a phone must not wait for a relay
                     lines.append(f"They are not told by {KINDS[channel]}: {error}")
                     continue
                 await _tell(runtime, db, channel, address, staff["name"], by)
@@ -113,9 +113,7 @@ async def _reset(email: str, by: Actor) -> list[str]:
         return [*lines, f"They set up a new one when they sign in next. For a link: muster user link {staff['email']}"]
 
 
-async def _tell(
-    runtime: Runtime, db: Connection, channel: ChannelName, address: str, name: str, by: Actor
-) -> None:  # fmt: skip
+async def _tell(runtime: Runtime, db: Connection, channel: ChannelName, address: str, name: str, by: Actor) -> None:
     from staff.account_messages import queue_reset_notice
 
     await queue_reset_notice(

@@ -61,7 +61,7 @@ class PersonHistory:
         people: the people the query means, each with the steps that have no message for them.
         others: what they said that answers none of the messages.
         zone: the time zone that times are shown in.
-        note: how the query was understood, where that is not obvious.
+        note: how the query was understood, if that is not obvious.
     """
 
     stories: list[MessageStory]
@@ -79,7 +79,7 @@ def command(who: Sequence[str], actor: Actor, *, as_json: bool) -> None:
     """Tell the whole history of a person's messages and of what they said, or of one message.
 
     PERSON is a number or reference in your people file, ADDRESS a phone number in any notation or a mailbox, and
-    MESSAGE the number of a message as `muster messages list` shows it. Where a number is several of these, the person
+    MESSAGE the number of a message as `muster messages list` shows it. If a number is several of these, the person
     is meant before the address and the address before the message; write #123 for the message. Replies, claims and
     opt-outs stand with the message that they answer, in order of time; those that answer none come last. Steps that
     have no message for them are named with the reason, or with the time they are planned for.

@@ -14,7 +14,7 @@ def ask_for_yes(question: str, doing: str, *, yes: bool, quiet: bool = False) ->
 
     Args:
         question: such as “Launch?”.
-        doing: the action, for the error where there is nobody to ask: “Launching pay-2026”.
+        doing: the action, for the error if there is nobody to ask: “Launching pay-2026”.
         yes: whether it was confirmed on the command line.
         quiet: whether nothing but a result may be printed.
 

@@ -60,7 +60,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
 
     Args:
         home: MUSTER_HOME.
-        make: make a new Muster where there is none. Without it that is refused, so that a command in the wrong folder
+        make: make a new Muster if there is none. Without it that is refused, so that a command in the wrong folder
             fails instead of showing an empty Muster.
 
     Raises:
@@ -93,7 +93,7 @@ def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
 
 
 def is_muster(home: Path) -> bool:
-    """Whether embedded servers have ever been started on this folder."""
+    """Tell whether embedded servers have ever been started on this folder."""
     return _log(home).exists()
 
 
@@ -128,7 +128,7 @@ def _call(home: Path) -> socket.socket | None:
 
 
 def _listen(line: socket.socket, deadline: float) -> Servers | None:
-    """Read the daemon's answer once its servers are up; None if it hangs up without one."""
+    """Read the daemon's answer once its servers are up; None if it hangs up without an answer."""
     line.settimeout(max(deadline - time.monotonic(), 0.1))
     try:
         words = line.makefile("rb").readline()
@@ -157,7 +157,7 @@ def _error(answer: Mapping[str, str]) -> MusterError:
 
 
 def _start_daemon(home: Path) -> int:
-    """Start a daemon that outlives this process while others use its servers; returns its process id."""
+    """Start a daemon that outlives this process while others use its servers; return its process id."""
     try:
         log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
@@ -180,7 +180,7 @@ def _start_daemon(home: Path) -> int:
 
 
 def _alive(daemon: int, home: Path) -> bool:
-    """Whether the daemon we started still runs; it may have ended because another one serves.
+    """Tell whether the daemon we started still runs; it may have ended because another one serves.
 
     Raises:
         Unavailable: the daemon failed to start its servers.

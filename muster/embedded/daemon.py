@@ -110,7 +110,7 @@ class Daemon:
 
     async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
         """Wait for the last client to leave and the grace to pass, for a signal, or for a server to die."""
-        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace where nothing started
+        grace = 0.0 if starting.exception() is not None else GRACE_SECONDS  # no grace if nothing started
         busy_at = time.monotonic()
         while not self.stopping and not self.hurrying and _all_run(starting):
             if self.users:
@@ -131,12 +131,12 @@ class Daemon:
 
 
 def _all_run(starting: asyncio.Task[Pair]) -> bool:
-    """Whether no started server has died since; its clients must connect again, and get a new pair."""
+    """Tell whether no started server has died since; its clients must connect again, and get a new pair."""
     if starting.exception() is not None:
         return True
     dead = [server for server in starting.result() if server.process.poll() is not None]
     for server in dead:
-        log.warning("%s died with status %s", type(server).__name__, server.process.returncode)
+        log.warning("an embedded server died: %s, status %s", type(server).__name__, server.process.returncode)
     return not dead
 
 

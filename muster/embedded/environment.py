@@ -1,4 +1,4 @@
-"""Environment of the servers that Muster starts: only what they need of its own.
+"""Environment of the servers that Muster starts: only the variables they need.
 
 Every process of a server's user can read its environment, and root's PostgreSQL runs as a user that other programs run
 as, too. So secrets in our environment, such as cloud keys, are not passed on.

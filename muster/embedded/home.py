@@ -11,7 +11,7 @@ from typing import Final
 from core.errors import SettingsError
 
 ROOTS_STANDIN: Final = "nobody"
-"""PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
+"""User that runs root's server, because PostgreSQL refuses to run as root; every Unix has it."""
 _FILES: Final = ("daemon.json", "daemon.lock", "daemon.log", "port", "run.lock", "secret-key")
 
 
@@ -55,7 +55,7 @@ def _close(home: Path, *, passable: bool) -> None:
 
 
 def standin_can_enter(path: Path) -> bool:
-    """Whether root's stand-in may pass through a folder and every one above it."""
+    """Tell whether root's stand-in may pass through a folder and every one above it."""
     return all(_passes(folder) for folder in (path, *path.parents))
 
 

@@ -82,7 +82,7 @@ def _command(pid: int) -> list[str]:
 
 
 def _works_on(pid: int, program: str, data: str) -> bool:
-    """Whether that process is this program on this data: process numbers are reused."""
+    """Tell whether that process is this program on this data: process numbers are reused."""
     words = _command(pid)
     return bool(words) and Path(words[0]).name == program and data in words
 

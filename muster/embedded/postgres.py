@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from core.errors import SettingsError, Unavailable
 from muster.embedded.environment import bare_environment
 from muster.embedded.home import ROOTS_STANDIN, standin_can_enter
 from muster.embedded.roles import SUPERUSER, Roles, access_rules
 
-_SOCKET_LIMIT = 90  # a socket's path must fit 107 bytes, `/.s.PGSQL.5432` included
-_ROOTS_PLACE = Path("/var/lib/muster")
-_LETTERS = ("--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=PG_UNICODE_FAST")
+_SOCKET_LIMIT: Final = 90  # a socket's path must fit 107 bytes, `/.s.PGSQL.5432` included
+_ROOTS_PLACE: Final = Path("/var/lib/muster")
+_LETTERS: Final = ("--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=PG_UNICODE_FAST")
 """Letters beyond A to Z have capitals, too, and are letters in a search (pg_trgm reads LC_CTYPE). Texts are sorted by
 code points, so that no index depends on a library of the operating system."""
-_SETTINGS = {
+_SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "200",
     "autovacuum_naptime": "10s",  # a campaign fills empty tables within seconds; query plans need fresh statistics

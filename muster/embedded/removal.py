@@ -39,7 +39,7 @@ def erase(home: Path, *, stop_timeout: float = STOP_TIMEOUT) -> None:
         stop_orphans(home)
         clean_up_after_dead_daemon(home)
         shutil.rmtree(home)
-        if not data.is_relative_to(home):  # root's, where a folder above is closed
+        if not data.is_relative_to(home):  # root's, if a folder above is closed
             shutil.rmtree(data.parent, ignore_errors=True)
 
 

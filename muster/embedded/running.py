@@ -97,7 +97,7 @@ def sandbox_at(home: Path) -> SandboxPlace | None:
 
 
 def _published(home: Path) -> list[str]:
-    """Read what the `muster run` of this MUSTER_HOME wrote for other commands; nothing where none is up."""
+    """Read what the `muster run` of this MUSTER_HOME wrote for other commands; nothing if none is up."""
     try:
         with (home / "run.lock").open() as file:
             if _lock(file):

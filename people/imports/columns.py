@@ -21,7 +21,8 @@ FIELDS: Final = (
 )  # fmt: skip
 """Fields that a column can be, other than an attribute."""
 
-# In order: where a file has two that fit, the earlier is meant and the later becomes an attribute.
+# In order of preference: if two columns of a file fit, the name that stands earlier here wins, and the other column
+# becomes an attribute.
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "external_id": (
         "external id", "member id", "membership number", "membership no", "membership id", "member number", "member no",
@@ -66,7 +67,7 @@ _ABOUT: Final = re.compile(
 """Columns of such exports that say what kind of address another column holds."""
 _ATTRIBUTE_HEADER: Final = re.compile(
     r"attributes\.[a-z][a-z0-9_]*"
-)  # a header that says what it is, as exports write it
+)  # a header in Muster's own form, as exports write it
 _NUMBERS: Final = re.compile(r"(?:\b|_)(?:id|no|nr|number|ref|reference|code)\.?$", re.IGNORECASE)
 """End of the name of a column that may hold the number of each person."""
 _MIN_LIKENESS: Final = 0.6
@@ -99,7 +100,7 @@ class Columns:
         attributes: the others.
         width: how many cells a row needs to reach the last named column.
         full_width: how many cells a row may have.
-        formerly: attributes that the columns named by a mapping file were before it named them.
+        formerly: attributes that columns would be if the mapping file did not name them otherwise.
     """
 
     fields: Mapping[str, tuple[Column, ...]]
@@ -118,7 +119,7 @@ class Columns:
         return any(field in self.fields for field in fields)
 
     def taken_as_they_are(self) -> list[str]:
-        """List the columns that became attributes although they may be meant for what Muster uses itself."""
+        """List the columns that became attributes although they may be meant for fields that Muster uses itself."""
         names = {
             header_key(alias): field for field, aliases in _ALIASES.items() if not self.has(field) for alias in aliases
         }
@@ -168,7 +169,7 @@ def map_columns(
     Args:
         header: the names as they stand in the file; columns without a name are left out.
         mapping: the mapping file's columns; they take precedence over names and aliases.
-        reserved: names an attribute must not take, since templates use them for something else.
+        reserved: names an attribute must not take, because templates use them for something else.
         needs_number: whether the file has to have a column of membership numbers.
         line: where the header stands, for errors.
 
@@ -218,7 +219,7 @@ class _Sorting:
             del self.left[_find(label, self.left)]
 
     def by_name(self) -> None:
-        """Assign the columns that say what they are, or are called as such columns usually are."""
+        """Assign the columns with headers in Muster's own form, or with usual names."""
         for index, label in list(self.left.items()):
             if _ATTRIBUTE_HEADER.fullmatch(label):
                 self._take_attribute(index, label.removeprefix("attributes."))
@@ -235,7 +236,7 @@ class _Sorting:
                 self._take(index, field, *rank, index)
 
     def others(self) -> None:
-        """Assign the rest as attributes, except those that only say of what kind an address is."""
+        """Assign the rest as attributes, except columns that only say what kind of address another column holds."""
         for index, label in list(self.left.items()):
             if _ABOUT.fullmatch(header_key(label)):
                 continue
@@ -276,7 +277,7 @@ def near_misses(name: str, known: Iterable[str]) -> list[str]:
 
 
 def _address_rank(key: str) -> tuple[str, int, int]:
-    """Return what addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
+    """Return which addresses a header names, if any, and their rank: first before second, mobiles first."""
     if match := _NUMBERED.fullmatch(key):
         key = match[1] + match[3].removesuffix("value") + match[2]
     bare = key.rstrip("0123456789")

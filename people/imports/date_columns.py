@@ -1,4 +1,4 @@
-"""Columns of dates in a member file, and their cells that are no date: a message by such a date would not be sent."""
+"""Columns of dates in a member file, and their cells that cannot be read as a date, for which no message can be due."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from core.written_dates import read_written_date
 from people.imports.columns import Column
 
 _APPOINTMENT: Final = re.compile(r"appointment(?:_\w+)?_at")
-"""Name of an attribute that is a date whatever it holds: `appointment_at`, `appointment_2_at`."""
+"""Name of an attribute that always counts as a date: `appointment_at`, `appointment_2_at`."""
 _CODE: Final = "unreadable_date"
 _MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
 _MAX_OTHER_VALUES: Final = 20
-"""Cells that are no date, beyond those that are, after which a column is none of dates."""
+"""A column with this many more cells that are no date than cells that are is not a date column."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Cells:
         column: the column.
         certain: whether it holds dates, whatever is written there.
         dates: how many are dates.
-        others: how many are none.
+        others: how many are not.
         problems: a problem for each of those, as far as they are kept.
     """
 
@@ -41,7 +41,7 @@ class _Cells:
 
 
 class DateColumns:
-    """Finds them among the attributes while a file is read: those that are known, and those that mostly hold dates.
+    """Finder of date columns among the attributes while a file is read: known ones, and columns that mostly hold dates.
 
     Args:
         columns: the attributes.
@@ -55,7 +55,7 @@ class DateColumns:
         }
 
     def look(self, name: str, value: str, line: int, number: str) -> None:
-        """Look at a cell that is not empty; most columns are none of dates after their first cells.
+        """Look at a cell that is not empty; for most columns the first cells show that it is not a date column.
 
         Args:
             name: of its attribute.

@@ -18,14 +18,14 @@ _MIDNIGHT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]00:00(?::00(?:\.0+)?)?\s?(
 
 
 class DayColumns:
-    """Finds such columns among the attributes, while a file is read."""
+    """Finder of such columns among the attributes, while a file is read."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
         self._possible = {column.name: column.label for column in columns}
         self._seen: set[str] = set()
 
     def look(self, name: str, value: str) -> None:
-        """Look at a cell that is not empty; most columns are none of days after their first."""
+        """Look at a cell that is not empty; for most columns one look is enough."""
         if name in self._possible:
             if _MIDNIGHT.fullmatch(value):
                 self._seen.add(name)

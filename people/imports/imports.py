@@ -31,17 +31,17 @@ from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
 from people.returning import OptIns, Restored, no_opt_ins, restore_suppressions
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 log = structlog.get_logger(__name__)
 
 Progress = Callable[[int, int | None], None]
-"""Function called now and then with how many rows were read, of about how many."""
+"""Function called now and then with the number of rows read, and about how many there are."""
 
 _NO_ADDRESSES: Final = "No column was taken for a phone number or an email address, so nobody new can be reached."
 Alike = Literal["refuse", "same", "new"]
-"""Treatment of a new number that is like another but for zeros at its beginning or case: its row is left out, is about
-that member, or about somebody new."""
+"""Treatment of a new number that differs from another only in leading zeros or case: its row is left out, is about that
+member, or about somebody new."""
 
 _CHUNK_SIZE: Final = 5000
 """Rows held at a time; a COPY of that size costs a fraction of a second."""
@@ -69,9 +69,8 @@ async def import_people(
 ) -> ImportReport:
     """Update people to match a member file, recognising them by their external id.
 
-    The addresses and attributes of the file's columns replace those a person had; what it has no column for stays.
-    People who are not in the file stay too. Units are created as the file names them. All of it happens in one
-    transaction.
+    The addresses and attributes of the file's columns replace those a person had; details without a column stay. People
+    who are not in the file stay too. Units are created as the file names them. All of it happens in one transaction.
 
     People who have left stay struck off although the file names them, and the report lists them. Somebody who was
     erased comes in as a new person, and their suppressions apply again.
@@ -79,21 +78,21 @@ async def import_people(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        reserved: names that no attribute may have, since templates use them for something else.
+        reserved: names that no attribute may have, because templates use them for something else.
         dates: attributes that are dates: cells that cannot be read as one are problems, and kept as they are.
-        mapping: what its columns mean, where their names do not say.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
-        alike: what to do with a new number that is like another but for zeros at its beginning or case.
+        mapping: the meaning of columns whose names do not say it.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
+        alike: what to do with a new number that differs from another only in leading zeros or case.
         strict: keep nothing if there is any problem.
         dry_run: report what would happen, and keep nothing.
         actor: who does it, for the audit.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         time_zone: of people whose time zone the file does not say.
         progress: called with how far it is.
         clock: what time it is.
         keys: under which opt-outs of people who were erased are kept.
-        opt_ins: looks up who of them has asked for messages since.
+        opt_ins: looks up which of them have asked for messages since.
 
     Raises:
         SettingsError: some opt-outs of erased people are kept under another secret.

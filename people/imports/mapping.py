@@ -1,4 +1,4 @@
-"""Mapping file: TOML that says which column of a member file is what, where the names do not.
+"""Mapping file: TOML that gives the meaning of columns in a member file whose names do not say it.
 
 ```toml
 ignore = ["NI number"]      # columns that are not wanted at all

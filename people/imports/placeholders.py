@@ -17,7 +17,7 @@ _IN_ONE_CASE: Final = {"nan", "NaN"}  # Nan is a first name
 _MAX_LENGTH: Final = max(map(len, _PLACEHOLDERS))
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212."
 _NAMES: Final = {"Nil"}
-"""Placeholders that are names where they are written in this way."""
+"""Placeholders that are names in this spelling."""
 _LAST_NAMES: Final = {"Null"}
 _MAX_SHOWN_VALUES: Final = 3
 
@@ -32,8 +32,8 @@ def is_placeholder(text: str) -> bool:
 def placeholders_in_name(first: str, last: str) -> tuple[bool, bool]:
     """Tell which of a first and a last name are placeholders.
 
-    Some people are called Null: in `Amy`, `Null` it is a name, since programs write `NULL` or `null`; in `Null`, `Null`
-    it is none.
+    Some people are called Null. In `Amy`, `Null` it is a name, because programs write `NULL` or `null`; in `Null`,
+    `Null` it is not.
 
     Args:
         first: the first name, cleaned.
@@ -61,7 +61,7 @@ class PlaceholderCount:
         self._words.setdefault(label, Counter())[word] += 1
 
     def notices(self) -> Iterator[str]:
-        """Yield a notice for each column of what was read as an empty cell, and how often."""
+        """Yield a notice for each column, with the words that were read as an empty cell, and how often."""
         for label, words in self._words.items():
             shown = ", ".join(f"“{word}” {count:,} ×" for word, count in words.most_common(_MAX_SHOWN_VALUES))  # noqa: RUF001
             more = " …" if len(words) > _MAX_SHOWN_VALUES else ""

@@ -25,7 +25,7 @@ class ImportReport:
         unchanged: people of whom nothing changed.
         repeated: rows that say the same as an earlier one about the same person.
         rejected: rows left out; each has a problem.
-        unreachable: people of this file who have no address at all; they count in an electorate all the same.
+        unreachable: people of this file who have no address at all; they still count in an electorate.
         restored: addresses and people that are suppressed again, as they were before their erasure.
         returned: the membership numbers of the people concerned.
         left: membership numbers in the file of people who have left; they stay struck off.

@@ -1,4 +1,4 @@
-"""Rows of a member file: the cells become a person, and what cannot be used becomes a problem."""
+"""Rows of a member file: cells become a person, and cells that cannot be used become problems."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ StagedPerson = tuple[
     list[str] | None, list[str] | None,
 ]  # fmt: skip
 """Row of `staged_person`: line, external id, first name, last name, region, branch, workplace, language, time zone,
-what is kept as it was, attributes, phones, emails. None: no such column, or a cell without a usable value."""
+the fields to keep as they are, attributes, phones, emails. None stands for no such column, or a cell without a usable
+value."""
 
 STAGED_COLUMNS: Final = (
     "line", "external_id", "first_name", "last_name", *UNIT_KINDS, "language", "time_zone", "kept", "attributes",
@@ -41,14 +42,15 @@ _TOTAL: Final = re.compile(r"(?:(?:grand|sub|running|overall)[ -]?)?totals?\b(?!
 _NOTE: Final = re.compile(r"\b(?:count|pages?|records?|rows|members|end|printed|generated|exported)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _MAY_BE_FAULTY: Final = re.compile(r"#|Err:|\(formula|E\+")
-"""Pattern in every cell without a usable value: searched once in a row, since nearly all rows are without."""
+"""Pattern in every cell without a usable value; searched once for each row, because nearly all rows have no such
+cell."""
 _SEVERAL: Final = ":::"
-"""Google's exports write it between several addresses in one cell, in order of preference."""
+"""Separator that Google's exports write between several addresses in one cell, in order of preference."""
 _MAX_DIGITS_OF_A_COUNT: Final = 6
 _MAX_SHOWN_LENGTH: Final = 200
 """Characters of a cell that a problem shows."""
 _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
-_SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
+_SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus, the number may be an id
 _TITLES: Final = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame"}
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _LANGUAGES: Final = {name.lower(): code for code, name in NAMES.items()} | {
@@ -74,7 +76,7 @@ class RowReader:
     Args:
         table: the open file.
         columns: the meaning of its columns.
-        phone_region: country whose way of writing phone numbers is assumed where there is no `+`.
+        phone_region: country whose way of writing phone numbers is assumed if there is no `+`.
         time_zone: of people whose cell is empty or wrong.
         needs_number: whether a row without a membership number is left out.
         dates: attributes that are known to be dates.
@@ -143,8 +145,8 @@ class RowReader:
         """Return the cells, as many as the header has at least.
 
         Raises:
-            _RejectedRow: in a text file a row of another width has slipped, and its cells mean nothing. In a sheet they
-                stand where they stand.
+            _RejectedRow: a row of a text file with too few or too many cells has shifted, and its cells mean nothing.
+                In a sheet, cells do not shift.
         """
         if cells is None:
             raise _RejectedRow("broken_row", "A quote is out of place or never closed.")
@@ -231,7 +233,7 @@ class RowReader:
         return match[1] if match else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """Return a cell's text, empty if it is a placeholder; None as of `_words`."""
+        """Return a cell's text, empty if it is a placeholder; None in the same cases as `_words`."""
         text = self._words(line, cells, column)
         return self._without_placeholder(text, column) if text and is_placeholder(text) else text
 
@@ -285,7 +287,7 @@ class RowReader:
     def _checked(
         self, line: int, cells: Sequence[str], column: Column | None, check: _Check, default: str
     ) -> str | None:
-        """Read a cell that must be one of a kind; the default and, if it was not empty, a problem where it is not."""
+        """Read a cell that must be of a kind; if it is not, return the default, and report a cell that is not empty."""
         text = self._text(line, cells, column)
         if not text or column is None:
             return default if text is not None else None
@@ -331,19 +333,19 @@ class RowReader:
                 except AddressError as error:
                     if error.code != "empty":  # a cell of invisible marks is as good as empty
                         self._report(line, cells, column, error.code, error.message)
-                    if error.code == "lost_digits":  # the spreadsheet's doing, as an error in the cell is
+                    if error.code == "lost_digits":  # the spreadsheet is at fault, as with an error in the cell
                         kept.append(kind)
         return list(addresses)
 
     def _normalise(self, kind: str, cell: str) -> str:
         if kind == "email":
             return normalise_email(clean(cell))
-        # line breaks part several numbers, so the cell is not cleaned but for a spreadsheet's guard around it
+        # line breaks separate several numbers, so the cell is not cleaned, except for a spreadsheet's guard around it
         return normalise_phone(clean(cell) if cell[0] in "=' " else cell, region=self._phone_region)
 
 
 def _each(cell: str) -> Sequence[str]:
-    """Split a cell into its addresses, where it is certain how they are separated."""
+    """Split a cell into its addresses, if it is certain how they are separated."""
     if _SEVERAL not in cell:
         return (cell,)
     return [part for address in cell.split(_SEVERAL) if (part := address.strip())]
@@ -361,7 +363,7 @@ def split_name(full: str) -> tuple[str, str]:
 
 
 def language_code(text: str) -> tuple[str | None, str, str]:
-    """Read a language: `cy` for Welsh, Cymraeg, cy or CY; None, a code and a message where it is no language."""
+    """Read a language: `cy` for Welsh, Cymraeg, cy or CY; None, a code and a message if it is no language."""
     plain = text.lower().replace("_", "-")
     code = _LANGUAGES.get(plain, plain)
     if _LANGUAGE.fullmatch(code):

@@ -19,7 +19,7 @@ from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
 from people.people_lock import try_import_lock, wait_import_lock
 from people.units import UNIT_KINDS, Path, place
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 _WORTH_ANALYSING: Final = 1000
 
@@ -38,7 +38,7 @@ async def wait_for_turn(db: Connection) -> None:
     """Take the import lock for this transaction, waiting for the import that holds it.
 
     Raises:
-        Conflict: that import still had not ended after a quarter of an hour.
+        Conflict: that import has not ended after a quarter of an hour.
     """
     if await try_import_lock(db):
         return
@@ -60,7 +60,7 @@ async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
 
 
 async def take_days(db: Connection, names: Sequence[str]) -> None:
-    """Take the cells of some attributes, which are midnights, as the days that they name; see `day_columns`."""
+    """Shorten the cells of some attributes, which are midnights, to the days that they name; see `day_columns`."""
     if names:
         await db.execute(SQL["take_days"], list(names), DAY, timeout=STATEMENT_TIMEOUT)
 
@@ -73,7 +73,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
         external_id: the header of that column.
 
     Returns:
-        How many said the same as the earlier row; and a problem for each that contradicts it.
+        How many rows said the same as the earlier row; and a problem for each row that contradicts it.
     """
     await db.execute("select refresh_statistics('staged_person')", timeout=STATEMENT_TIMEOUT)
     rows = await db.fetch(SQL["take_out_repeats"], timeout=STATEMENT_TIMEOUT)
@@ -93,11 +93,11 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
 
 
 def _contradiction(first_line: int, others: Mapping[str, Sequence[str]]) -> str:
-    """Say which row of a person was taken, and where it is another date, that a second one needs its own column.
+    """Say which row of a person was taken, and, if the rows differ in a date, that a second date needs its own column.
 
     Args:
         first_line: the line of that row.
-        others: attributes that differ: what the first row has there, and this one.
+        others: attributes that differ, with the values of the first row and of this one.
     """
     for name, (taken, here) in sorted(others.items()):
         if all(read_written_date(text, UTC) is not None for text in (taken, here)):
@@ -109,12 +109,12 @@ def _contradiction(first_line: int, others: Mapping[str, Sequence[str]]) -> str:
 
 
 async def take_as_known(db: Connection) -> int:
-    """Give rows the known number that theirs is like, but for zeros at its beginning or case; return how many."""
+    """Give rows the known number that differs from theirs only in leading zeros or case; return how many."""
     return int((await db.execute(SQL["take_as_known"], timeout=STATEMENT_TIMEOUT)).split()[-1])
 
 
 async def take_out_alike(db: Connection, external_id: str) -> list[Problem]:
-    """Take rows out of the staging table whose number is new, and like another but for zeros at its beginning or case.
+    """Take rows out of the staging table whose number is new, and differs from another only in leading zeros or case.
 
     Args:
         db: in the import's transaction.
@@ -151,7 +151,7 @@ async def list_leavers(db: Connection) -> list[str]:
 
 
 async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
-    """Remove attributes from the people of a file whose column is something else by now; return how many had one."""
+    """Remove attributes, from the people of a file, whose columns now mean something else; return how many had one."""
     return (
         int((await db.execute(SQL["drop_attributes"], list(names), timeout=STATEMENT_TIMEOUT)).split()[-1])
         if names
@@ -189,7 +189,7 @@ async def merge(db: Connection, columns: Columns, *, time_zone: str, now: dateti
     Args:
         db: in the import's transaction.
         columns: the fields that the file has columns for.
-        time_zone: of new people where the file has no column for it.
+        time_zone: the time zone of new people if the file has no column for it.
         now: when it happens.
     """
     attributes = [column.name for column in columns.attributes]

@@ -1,9 +1,9 @@
 -- name: clear_staged_rows
 -- Calls a function of the owner's, because only the owner of a table may truncate it.
-select clear_staging()
+select clear_staging();
 
 -- name: take_days
--- Leaves of some attributes only the day, which stands at their beginning.
+-- Shortens some attributes to the day at their beginning.
 update staged_person s
 set attributes = s.attributes || d.days
 from (
@@ -34,18 +34,18 @@ returning later.line, later.external_id, first.line as first_line,
    later.attributes, later.phones, later.emails)
   is not distinct from
   (earlier.first_name, earlier.last_name, earlier.region, earlier.branch, earlier.workplace, earlier.language,
-   earlier.time_zone, earlier.attributes, earlier.phones, earlier.emails) as same
+   earlier.time_zone, earlier.attributes, earlier.phones, earlier.emails) as same;
 
 -- name: take_out_erased
--- Rows with the number that replaced an erased person's: it is nobody's, whichever export it comes from.
+-- Takes out rows with the number that replaced an erased person's: it is nobody's number, also if an export has it.
 delete from staged_person s
 using person p
 where p.external_id = s.external_id and p.erased_at is not null
 returning s.line;
 
 -- name: take_as_known
--- Rows whose number is nobody's, and like that of exactly one member but for zeros at its beginning or case: they take
--- that number. Where it is like nobody's, those of the file that are alike take the first one's.
+-- Gives rows whose number is nobody's the number of the one member that differs only in leading zeros or case. If there
+-- is no such member, such numbers in the file take the first of them.
 with new as (
   select s.line, s.external_id, number_key(s.external_id) as key
   from staged_person s
@@ -67,7 +67,8 @@ where s.line = new.line and s.external_id <> coalesce(known.external_id, first.e
   and coalesce(known.people, 1) = 1;
 
 -- name: take_out_alike
--- Rows whose number is nobody's, and like a member's or an earlier row's but for zeros at its beginning or case.
+-- Takes out rows whose number is nobody's, and differs from a member's or an earlier row's only in leading zeros or
+-- case.
 with new as (
   select s.line, s.external_id, number_key(s.external_id) as key
   from staged_person s
@@ -89,7 +90,7 @@ returning new.line, new.external_id, coalesce(known.external_id, first.external_
   known.key is not null as is_member;
 
 -- name: find_leavers
--- People the file names although they have left; not those who will leave on a later day.
+-- People the file names although they have left, without people who will leave on a later day.
 select s.external_id
 from staged_person s
 join person p using (person_id)
@@ -98,27 +99,27 @@ order by s.line;
 
 -- name: list_staged_paths
 -- The units the file names: a few thousand combinations for any number of people.
--- In the order of the file, on which it depends how a new unit is spelt.
-select region, branch, workplace from staged_person group by region, branch, workplace order by min(line)
+-- In the order of the file, because the first spelling of a new unit is kept.
+select region, branch, workplace from staged_person group by region, branch, workplace order by min(line);
 
 -- name: stage_units
 -- The unit that each combination of names resolved to.
 insert into staged_unit (region, branch, workplace, unit_id, known)
 select region, branch, workplace, unit_id, known
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
-  as given (region, branch, workplace, unit_id, known)
+  as given (region, branch, workplace, unit_id, known);
 
 -- name: list_ambiguous_rows
 -- Rows whose unit could be any of several: they keep the unit they have.
 select s.line, s.external_id, concat_ws(' / ', nullif(region, ''), nullif(branch, ''), nullif(workplace, '')) as unit
 from staged_person as s join staged_unit as u using (region, branch, workplace)
-where not u.known order by s.line
+where not u.known order by s.line;
 
 -- name: recognise_people
--- People who are known already, and of whom something differs from the file. Compared only with what the file's
--- columns can say: a null column, an attribute it does not have and a unit it does not name are as they were. So is
--- everything that a row says nothing of, though the file has a column for it (`kept`); addresses may then come, but
--- none goes. $1: the names of the attributes the file has.
+-- People who are known already, and of whom something differs from the file. Only details for which the file has
+-- columns are compared: a null column, an attribute it does not have and a unit it does not name stay as they were. So
+-- does everything in `kept`, for which the file has a column but the row has no usable cell; then addresses may be
+-- added, but none is removed. $1: the names of the attributes the file has.
 with present as (
   select s.external_id, p.person_id, u.known, u.unit_id,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'sms'), '{}') as phones,
@@ -144,12 +145,12 @@ set person_id = p.person_id,
               (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, present.phones, present.emails, p.unit_id)
 from present
 join person as p using (person_id)
-where s.external_id = present.external_id
+where s.external_id = present.external_id;
 
 -- name: count_known
--- Number of people about whom the file says something new, and number of those who are as it says.
+-- Number of people about whom the file says something new, and number of people about whom it does not.
 select count(*) filter (where changed) as changed, count(*) filter (where not changed) as same
-from staged_person where person_id is not null
+from staged_person where person_id is not null;
 
 -- name: update_people
 -- Updates only people of whom something changed, so that a file imported every night rewrites nothing.
@@ -164,7 +165,7 @@ set first_name = coalesce(s.first_name, p.first_name),
     updated_at = $2
 from staged_person as s
 left join staged_unit as u using (region, branch, workplace)
-where s.changed and p.person_id = s.person_id
+where s.changed and p.person_id = s.person_id;
 
 -- name: remove_addresses
 -- Addresses the file no longer gives, of the channels it has columns for and whose cells could be read.
@@ -172,7 +173,7 @@ delete from address as a
 using staged_person as s
 where s.changed and a.person_id = s.person_id
   and ((a.channel = 'sms' and a.address <> all(s.phones) and 'phone' <> all(s.kept))
-       or (a.channel = 'email' and a.address <> all(s.emails) and 'email' <> all(s.kept)))
+       or (a.channel = 'email' and a.address <> all(s.emails) and 'email' <> all(s.kept)));
 
 -- name: insert_people
 -- Adds new people in the file's order, so that neighbours in the file are neighbours on disk and in a launch.
@@ -182,7 +183,7 @@ select s.external_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), u.u
 from staged_person as s
 left join staged_unit as u using (region, branch, workplace)
 where s.person_id is null
-order by s.line
+order by s.line;
 
 -- name: insert_addresses
 -- Adds the addresses of everybody who is new or changed; one that they had already only takes its new rank.
@@ -198,12 +199,12 @@ cross join lateral (
 where s.person_id is null or s.changed
 order by p.person_id
 on conflict (person_id, channel, address) do update set rank = excluded.rank
-where address.rank <> excluded.rank
+where address.rank <> excluded.rank;
 
 -- name: register_attributes
 -- Registers the file's attributes: a template or filter may name them from now on.
 insert into attribute (name, label) select name, label from unnest($1::text[], $2::text[]) as given (name, label)
-on conflict (name) do nothing
+on conflict (name) do nothing;
 
 -- name: count_unreachable
 -- People of this file no message can reach.

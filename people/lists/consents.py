@@ -100,13 +100,13 @@ async def import_consents(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
-        otherwise: defaults where a row does not say.
+        otherwise: defaults if a row does not say.
         actor: the person who imports the list.
         zone: of dates that name none.
         now: the time.
         dry_run: only report what would happen.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
 
     Raises:
         InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
@@ -179,7 +179,7 @@ def _read(
     """Read the consents in one row, by channel.
 
     Raises:
-        BadRow: the row cannot be understood, or lacks something without which a consent is worth nothing.
+        BadRow: the row cannot be understood, or lacks a part that every consent needs.
     """
     if not row["member_id"]:
         raise BadRow("no_member", "There is no number or reference of a person.", "member_id")

@@ -79,7 +79,7 @@ class OpenList:
         Args:
             line: where it begins.
             bad: what is wrong with it.
-            row: its cells by field, where they could be read.
+            row: its cells by field, if they could be read.
         """
         label, row = self.labels.get(bad.column, bad.column), row or {}
         self.problems.reject(
@@ -102,8 +102,8 @@ def open_list(
         path: the file.
         fields: names that the column of each field goes by, beside the field's own.
         needs: the list must have one of these fields.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
 
     Raises:
         InputError: the file cannot be read, is empty, or has none of the columns it needs.

@@ -61,7 +61,7 @@ async def find_suppression(
     Args:
         db: a connection.
         text: as somebody types it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Suppression lists: import of those whom others know not to write to, and export of ours.
+"""Suppression lists: import of lists of people who want no messages, and export of ours.
 
-A list names addresses, members, or only fingerprints of addresses. What it names is kept whether or not it belongs to
-anybody we know: people may be imported later. Fingerprints say nothing about strangers, so those that match nobody are
-left out.
+A list names addresses, members, or only fingerprints of addresses. Addresses and members are kept even if they belong
+to nobody we know, because people may be imported later. A fingerprint that matches nobody is of no use, and is left
+out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "since": ("date", "at", "time", "created at", "opted out at", "unsubscribed at", "suppressed at"),
 }
 NAMES: Final = ("address", "phone", "email", "member_id", "sha256")
-"""Fields that say who is meant; a row may have several."""
+"""Fields that identify a person; a row may have several."""
 REASONS: Final = (
     Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER,
     Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF, Reason.ERASED,
@@ -142,18 +142,18 @@ async def import_suppressions(
     encoding: str | None = None,
     keys: DigestKeys = NO_KEYS,
 ) -> SuppressionReport:
-    """Suppress everybody a list names, and withdraw what is queued for them; all of it or, on an error, nothing.
+    """Suppress everybody a list names, and withdraw messages queued for them; all of it or, on an error, nothing.
 
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
         actor: the person who imports the list, for the audit.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country whose way of writing phone numbers is assumed if there is no `+`.
         zone: of dates that name none.
         now: the time.
         dry_run: only report what would happen.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns, if a person says so.
+        encoding: of a CSV file, if a person says so.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:
@@ -197,7 +197,7 @@ async def _import(
 async def _take(
     db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: OpenList, report: SuppressionReport
 ) -> None:
-    """Find the people and addresses that entries mean, suppress them, and withdraw what is queued for them."""
+    """Find the people and addresses that entries mean, suppress them, and withdraw messages queued for them."""
     columns = [[getattr(entry, name) for entry in entries] for name in SuppressionEntry.__slots__]
     rows = await db.fetch(SQL["resolve_entries"], *columns, timeout=STATEMENT_TIMEOUT)
     numbers = {entry.line: entry.address for entry in entries if entry.channel == "person"}
@@ -226,10 +226,10 @@ async def _take(
 async def _keep_erased(
     db: Connection, keys: DigestKeys, rows: Sequence[asyncpg.Record], numbers: Mapping[int, str]
 ) -> tuple[set[str], list[ErasedSuppression]]:
-    """Keep digests of what a list says about erased people, so that none of their addresses comes back by a list.
+    """Keep digests of a list's entries about erased people, so that a list does not bring their addresses back.
 
     Returns:
-        Their addresses and membership numbers, and what had not been kept yet.
+        Their addresses and membership numbers, and the entries that had not been kept yet.
     """
     if not await has_digests(db, keys):
         return set(), []
@@ -294,7 +294,7 @@ async def export_suppressions(
         path: the file to write.
         actor: the person who exports it, for the audit.
         hashed: SHA-256 fingerprints (hex, of the normalised address in UTF-8) instead of addresses: a receiver of the
-            list can tell whom of their own people it names, and little more.
+            list can tell which of their own people it names, and little more.
         replace: whether a file that is there may be replaced.
 
     Returns:

@@ -1,13 +1,13 @@
 -- name: resolve_entries
 -- The people and addresses that a list's entries mean: a member by their number, everybody who has an address with
--- that fingerprint, or the address itself; and whether it belongs to anybody we know. Where it means nobody, the
--- address is null.
+-- that fingerprint, or the address itself; and whether it belongs to anybody we know. The address is null if an entry
+-- means nobody.
 with entry as (
   select *
   from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
     as e (line, channel, address, purpose, reason, source, since)
 ), fingerprint as (
-  -- read from end to end once for each part of a list, and only for lists of fingerprints
+  -- this table is read from end to end, once for each part of a list, and only for lists of fingerprints
   select distinct a.channel, a.address, encode(sha256(convert_to(a.address, 'UTF8')), 'hex') as sha256
   from address a
   where exists (select from entry where channel = 'hash')
@@ -29,8 +29,8 @@ where e.channel = 'hash'
 order by 1;
 
 -- name: list_suppressions
--- Every suppression in force, with its source; members by their number. Leavers do not belong in a list, and of people
--- who were erased there is nothing to export. $1: fingerprints instead of addresses.
+-- Every suppression in force, with its source; members by their number. Leavers do not belong in a list, and erased
+-- people have nothing to export. $1: fingerprints instead of addresses.
 select
   s.channel,
   case when $1::boolean then encode(sha256(convert_to(coalesce(p.external_id, s.address), 'UTF8')), 'hex')

@@ -69,7 +69,7 @@ class BallotScenario(Scenario):
             await until_settled(environment)
 
     async def figures(self, db: Connection) -> ScenarioFigures | None:
-        """Return how many votes are confirmed, of those that are needed."""
+        """Return how many votes are confirmed, and how many are needed."""
         if self._ballot is None:
             return None
         counted = await totals(db, self._ballot.ballot_id)
@@ -77,7 +77,7 @@ class BallotScenario(Scenario):
         return ScenarioFigures("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed")
 
     async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
-        """Count who voted and the turnout; returns `confirmed`, `answers` and `turnout`."""
+        """Count the voters and the turnout; return `confirmed`, `answers` and `turnout`."""
         assert self._ballot is not None
         ballot_id = self._ballot.ballot_id
         async with db.transaction():
@@ -112,7 +112,7 @@ class BallotScenario(Scenario):
 async def check_voters(
     db: Connection, ballot_id: int, confirmed: Iterable[RecordedStatus], people: People
 ) -> list[Check]:
-    """Compare who counts as having voted with the members who said so.
+    """Compare the members who count as having voted with the members who said so.
 
     A link belongs to one member. A text from a shared phone confirms for none of its holders by itself: it waits for a
     person, so it is not expected to count.
@@ -172,9 +172,10 @@ def _turnout_panel(turnout: Summary) -> Panel:
     )
     shown_branches = plural(len(branches), "branch", "branches")
     more, days = plural(turnout["needed"], "more confirmation"), plural(round(turnout["days_left"]), "day")
+    band = f"{turnout['low']:,} to {turnout['high']:,}"
     lines = [
         f"{confirmed} that they voted; {turnout['target']:,} must.",
-        f"Estimate {turnout['estimate']:,} ({turnout['low']:,} to {turnout['high']:,}), as people over-report voting.",
+        f"Estimate {turnout['estimate']:,} ({band}), because people over-report voting.",
         f"{more} needed, {days} left to post.",
         f"{reached:,} of {shown_branches} {have_reached} reached {goal} by estimate. Furthest ahead and behind:",
         *(

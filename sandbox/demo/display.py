@@ -119,7 +119,7 @@ def add_others(table: Table, summary: Summary) -> None:
 
 
 def ends(units: Sequence[Unit]) -> Sequence[Unit]:
-    """Return the first and the last few of some units; all where there are not many."""
+    """Return the first and the last few of some units; all of them if there are not many."""
     return units if len(units) <= _MAX_UNITS else (*units[: _MAX_UNITS // 2], *units[-_MAX_UNITS // 2 :])
 
 

@@ -70,10 +70,10 @@ class Environment:
         return process
 
     async def command(self, *words: str) -> str:
-        """Run a `muster` command as staff do; returns what it prints.
+        """Run a `muster` command as staff do; return its output.
 
         Raises:
-            Unavailable: it failed; the message is its own.
+            Unavailable: it failed; the message is the command's.
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "muster", *words,

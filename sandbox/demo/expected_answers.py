@@ -1,4 +1,4 @@
-"""Answers that people expect to count, by the sandbox's record: what each did in turn, and what it should come to.
+"""Answers that people expect to count, computed from the sandbox's record of what each person did in turn.
 
 This follows what docs/questions.md promises, and none of Muster's code. The last answer counts, and words beside an
 answer are kept. An undo takes an answer back with its words and brings back the one before; another takes back only the
@@ -81,7 +81,7 @@ class ExpectedAnswers:
         )
 
     def _note_text(self, act: Act) -> None:
-        """Note which questions a phone was asked, the last one last."""
+        """Record which questions a phone was asked, the latest last."""
         subject = self.people.by_text[act.message].subject_id
         texted = self._texted[act.address]
         if subject is not None and texted[-1:] != [subject]:
@@ -99,7 +99,7 @@ class ExpectedAnswers:
         elif act.did == "undone_comment" and given and given[-1].answer is None:
             given.pop()
         elif act.did == "undone":
-            last = max((n for n, said in enumerate(given) if said.answer is not None), default=None)
+            last = max((n for n, reply in enumerate(given) if reply.answer is not None), default=None)
             if last is not None and given[last].by_link and given[last].message == act.message:
                 del given[last:]  # with the words since
 

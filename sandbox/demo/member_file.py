@@ -75,7 +75,7 @@ class Workplace:
     Attributes:
         region: its region or area.
         unit: its branch or ward.
-        sites: what a unit is divided into, if that stands in the file.
+        sites: the parts of a unit, if the file has them.
         welsh: whether some people there want messages in Welsh.
     """
 
@@ -92,7 +92,7 @@ class Layout:
     Attributes:
         header: its columns; the first five are a number, the two names, a phone and a mailbox.
         places: where people are; the first ones are the largest.
-        cells: makes the cells after the first five, for somebody's number, their place, their language and the dice.
+        cells: makes the cells after the first five, from somebody's number, place and language, and a random generator.
     """
 
     header: Sequence[str]
@@ -184,7 +184,7 @@ class _Writer:
         self._numbers = 0
 
     def member(self, number: int) -> list[list[str]]:
-        """Make the rows of one member: one, or more where the office typed them twice."""
+        """Make the rows of one member: one, or more if the office typed them twice."""
         dice, problems = self._dice, list[str]()
         first, last = dice.choice(_FIRST_NAMES), dice.choice(_LAST_NAMES)
         mobile, last, has_mobile = self._mobile(number, last, problems)

@@ -20,7 +20,7 @@ class DemoProgress:
         title: the current phase's title.
         environment: the environment it runs on; None before the servers are up.
         campaigns: those that were made so far.
-        rows: rows of the member file read so far, and in all where that is known.
+        rows: rows of the member file read so far, and in all if that is known.
         seconds: duration of each finished phase.
     """
 

@@ -89,7 +89,7 @@ class QuestionScenario(Scenario):
         return ScenarioFigures("answered", sum(counts.values()), people, "residents have answered about their visit")
 
     async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
-        """Count the answers; returns `questions`, and who was asked back and answered."""
+        """Count the answers; return `questions`, and the people who were asked back and answered."""
         expected = ExpectedAnswers(self._questions, people)
         expected.follow(environment.sandbox.record.acts)
         wards = {row["person_id"]: row["path"] for row in await db.fetch(SQL["units_of_people"])}
@@ -148,7 +148,7 @@ class _CountedQuestion:
     Attributes:
         summary: its part of the summary.
         checks: its comparisons with the record.
-        scanned: how many answers count that nobody gave.
+        scanned: how many counted answers nobody gave.
     """
 
     summary: Summary
@@ -199,7 +199,7 @@ def _check_answers(question: Question, answered: Mapping[int, str], really: Mapp
 
 
 async def _check_conversations(db: Connection, environment: Environment, expected: ExpectedAnswers) -> list[Check]:
-    """Compare what followed from answers: staff see the low ones, and unclear ones were asked back."""
+    """Compare the effects of answers: staff see the low ones, and unclear ones were asked back."""
     low = await db.fetch(SQL["low_answers"])
     asked_back = await db.fetch(SQL["asked_back"])
     by_staff = await db.fetch(SQL["staff_answers"])

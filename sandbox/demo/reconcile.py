@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.db import Connection, load_queries
 from core.keyring import digest
 from sandbox.sandbox import Sandbox
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -33,7 +33,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides hold the same items, not only the same number."""
+        """Tell whether both sides hold the same items, not only the same number."""
         return self.muster == self.sandbox and not self.odd
 
 
@@ -60,7 +60,7 @@ class People:
 
     @classmethod
     async def load(cls, db: Connection) -> People:
-        """Read who got what, and who has which address."""
+        """Read the recipients of all messages, and the holders of all addresses."""
         by_address: dict[tuple[str, str], set[int]] = {}
         for row in await db.fetch(SQL["list_addresses"]):
             by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
@@ -76,11 +76,11 @@ class People:
         return self.by_link[digest(token)]
 
     def is_shared(self, phone: str) -> bool:
-        """Tell whether several people have a phone: nobody knows who of them texts."""
+        """Tell whether several people have a phone: nobody knows which of them texts."""
         return len(self.by_address["sms", phone]) != 1
 
     def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
+        """Find the addresses that had to be suppressed: those opted out, and others of people in `silenced`."""
         stopped = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
         persons = {person for address in stopped for person in self.by_address[address]}
         theirs = {address for address, holders in self.by_address.items() if holders & persons}
@@ -88,7 +88,7 @@ class People:
 
 
 async def check_delivery(db: Connection, sandbox: Sandbox, people: People) -> list[Check]:
-    """Compare what every scenario has: what was sent, who opted out, and how many texts came.
+    """Compare the counts that every scenario has: messages sent, people who opted out, and texts that came.
 
     Args:
         db: Muster's database, after everything has settled.

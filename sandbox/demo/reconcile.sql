@@ -1,27 +1,27 @@
 -- name: count_sent
 -- Messages a provider accepted, for comparison with those that arrived.
-select channel, address, count(*) as n from message where sent_at is not null group by channel, address
+select channel, address, count(*) as n from message where sent_at is not null group by channel, address;
 
 -- name: list_opt_outs
 -- Addresses whose holders opted out with us …
 select s.channel, s.address
   from suppression s join suppression_event e using (event_id)
- where s.reason = 'opted_out' and s.channel <> 'person' and e.source <> 'twilio'
+ where s.reason = 'opted_out' and s.channel <> 'person' and e.source <> 'twilio';
 
 -- name: count_earlier_opt_outs
--- … and those that had opted out with the provider before, which it reports when we send (21610).
+-- … and addresses that had opted out with the provider before, which it reports when we send (21610).
 select count(*)
   from suppression s join suppression_event e using (event_id)
- where s.reason = 'opted_out' and e.source = 'twilio'
+ where s.reason = 'opted_out' and e.source = 'twilio';
 
 -- name: recipients_of_links
--- The message with each confirm link: its recipient, and what it asks about.
+-- The message with each confirm link: its recipient, and its subject.
 select l.digest, m.person_id, c.subject_id
   from link l join message m using (message_id) join campaign c on c.campaign_id = m.campaign_id
- where l.action = 'confirm'
+ where l.action = 'confirm';
 
 -- name: recipients_of_texts
--- Each text, for every try: its recipient, and what it asks about; nothing for one that belongs to no campaign.
+-- Each text, for every try: its recipient and its subject, which is null for a text of no campaign.
 select t.provider_id, m.person_id, c.subject_id
   from (
     select provider_id, message_id from message where channel = 'sms' and provider_id is not null
@@ -29,12 +29,12 @@ select t.provider_id, m.person_id, c.subject_id
     select provider_id, message_id from message_try where provider_id is not null
   ) t
   join message m using (message_id)
-  left join campaign c on c.campaign_id = m.campaign_id
+  left join campaign c on c.campaign_id = m.campaign_id;
 
 -- name: list_addresses
 -- The holders of each address, for people who share one or have several.
-select channel, address, person_id from address
+select channel, address, person_id from address;
 
 -- name: count_replies
 -- Inbound texts that were processed.
-select count(*) from reply where channel = 'sms'
+select count(*) from reply where channel = 'sms';

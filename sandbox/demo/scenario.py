@@ -43,7 +43,7 @@ its page for so long that it seems to have read it."""
 
 @dataclass(frozen=True, slots=True)
 class ScenarioFigures:
-    """Progress of a demo towards what is wanted, as a bar shows it.
+    """Progress of a demo towards its goal, as a bar shows it.
 
     Attributes:
         label: what is counted.
@@ -59,7 +59,7 @@ class ScenarioFigures:
 
 
 class Scenario(ABC):
-    """Scenario that a demo plays: who asks whom about what, and how it is counted."""
+    """Scenario that a demo plays: its campaign, its people, and its counts."""
 
     name: ClassVar[str]
     organisation: ClassVar[Organisation]
@@ -88,7 +88,7 @@ class Scenario(ABC):
 
     @abstractmethod
     async def count(self, db: Connection, environment: Environment, people: People) -> tuple[Summary, list[Check]]:
-        """Count what only this scenario has; returns its part of the summary, and the comparisons with the record."""
+        """Count what only this scenario has; return its part of the summary, and the comparisons with the record."""
 
     @abstractmethod
     def tables(self, summary: Summary) -> Iterable[RenderableType]:
@@ -170,7 +170,7 @@ async def _bring_in_people(
 async def make_campaign(environment: Environment, file: Path) -> Campaign:
     """Make the campaign of a file and what it asks about, with the file's dates shifted to the present.
 
-    Its messages go at any hour, as a demo may run at night.
+    Its messages go at any hour, because a demo may run at night.
     """
     spec, own = load_campaign_file(
         _copy_shifted(file, environment.home / file.name, environment.runtime.clock().date())

@@ -1,4 +1,4 @@
-"""Settling of a progress: everything is sent, everybody has acted, and Muster has processed it."""
+"""Settling of a demo: everything is sent, everybody has acted, and Muster has processed it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from people.imports.report import ImportReport
 from sandbox.demo.environment import Environment
 from sandbox.demo.reconcile import Check
 
-SQL = load_queries(__file__)
+SQL: Final = load_queries(__file__)
 
 Summary = dict[str, Any]
 _WAITING: Final = {"queued": "not_due_yet"}
@@ -32,7 +32,7 @@ async def summarise(
     Args:
         db: Muster's database.
         environment: has the sandbox.
-        campaigns: those of the demo, in order.
+        campaigns: the demo's campaigns, in order.
         report: of the import.
         checks: the comparisons with the record.
         own: what only this scenario has; `scanners_counted` is how many answers only a link scanner gave.

@@ -11,17 +11,17 @@ select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text
   ) m using (step_id)
  where s.campaign_id = $1
  group by 1, 2, 3, 4, 5, 6
- order by 1, 3, 4, 5
+ order by 1, 3, 4, 5;
 
 -- name: count_opened
 -- Messages whose page was opened by something not recognised as a scanner.
 select (select count(distinct message_id) from page_view where action = 'confirm' and agent = 'browser')
-       + (select coalesce(sum(opened), 0)::bigint from step_total)
+       + (select coalesce(sum(opened), 0)::bigint from step_total);
 
 -- name: list_opt_outs
 -- Addresses whose holders opted out.
-select channel, address from suppression where reason = 'opted_out' and channel <> 'person'
+select channel, address from suppression where reason = 'opted_out' and channel <> 'person';
 
 -- name: count_replies
 -- Inbound texts, and answers on any channel that wait for a person.
-select count(*) filter (where channel = 'sms') as received, count(*) filter (where state = 'open') as waiting from reply
+select count(*) filter (where channel = 'sms') as received, count(*) filter (where state = 'open') as waiting from reply;

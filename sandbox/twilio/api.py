@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
@@ -20,8 +21,8 @@ from sandbox.twilio.simulator import Twilio
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
-PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
+PAGE_SIZE: Final = 50
+MAX_PAGE_SIZE: Final = 1000
 
 
 class TwilioApi:

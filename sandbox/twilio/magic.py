@@ -38,11 +38,11 @@ class Trick:
     receipts: Receipts = "usual"
 
 
-_INVALID = Trick("not a valid number", refuse=21211)
-_NO_ROUTE = Trick("cannot be routed to", refuse=21612)
-_NO_PERMISSION = Trick("a country the account may not send to", refuse=21408)
-_BLOCKED = Trick("has opted out", refuse=21610)
-_LANDLINE = Trick("a landline, refused", refuse=21614)
+_INVALID: Final = Trick("not a valid number", refuse=21211)
+_NO_ROUTE: Final = Trick("cannot be routed to", refuse=21612)
+_NO_PERMISSION: Final = Trick("a country the account may not send to", refuse=21408)
+_BLOCKED: Final = Trick("has opted out", refuse=21610)
+_LANDLINE: Final = Trick("a landline, refused", refuse=21614)
 
 TO: Final[dict[str, Trick]] = {
     # Twilio's own, https://www.twilio.com/docs/iam/test-credentials

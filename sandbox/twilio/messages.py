@@ -65,7 +65,7 @@ class Message:
 
     @property
     def channel_key(self) -> str:
-        """Return what an opt-out applies to: the messaging service, or the number."""
+        """Return the key that an opt-out applies to: the messaging service, or the number."""
         return self.service or self.sender
 
     def stage(self, now: float) -> MessageStage:

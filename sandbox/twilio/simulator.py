@@ -25,10 +25,10 @@ Handset = Callable[[Message], None]
 
 PLAIN: Final = Trick("an ordinary number")
 MAX_BODY_LENGTH: Final = 1600
-_PHONE = re.compile(r"\+[1-9]\d{6,14}")
-_SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
-_SERVICE = re.compile(r"MG[0-9a-f]{32}", re.IGNORECASE)
-_URL = re.compile(r"https?://[^\s/]+")
+_PHONE: Final = re.compile(r"\+[1-9]\d{6,14}")
+_SENDER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
+_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}", re.IGNORECASE)
+_URL: Final = re.compile(r"https?://[^\s/]+")
 
 
 class Twilio:

@@ -1,4 +1,4 @@
-"""Webhook requests of Twilio: signed, form-encoded, and retried only where the URL asks for it."""
+"""Webhook requests of Twilio: signed, form-encoded, and retried only if the URL asks for it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WebhookAnswer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it accepted the request."""
+        """Tell whether it accepted the request."""
         return self.outcome == "2xx"
 
 
@@ -66,7 +66,7 @@ class Retries:
         return cls(min(int(count), 5) if count.isdecimal() else 1, frozenset(policies.split(",")))
 
     def covers(self, failure: str) -> bool:
-        """Whether that kind of failure is retried."""
+        """Tell whether that kind of failure is retried."""
         return failure in self.policies or "all" in self.policies
 
 
@@ -129,7 +129,7 @@ class TwilioWebhooks:
     def _count(self, answer: WebhookAnswer, address: str) -> None:
         self.answers[answer.outcome] += 1
         if not answer.ok and self.answers[answer.outcome] == 1:  # the summary counts the others
-            log.warning("A webhook failed", outcome=answer.outcome, path=URL(address, encoded=True).path)
+            log.warning("a webhook failed", outcome=answer.outcome, path=URL(address, encoded=True).path)
 
     async def _try(self, address: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
         if self._session is None:
@@ -157,7 +157,7 @@ def read_twiml(text: str) -> list[str]:
     try:
         root = ET.fromstring(text)  # noqa: S314  # it comes from the webhook this sandbox was pointed at
     except ET.ParseError:
-        log.warning("A webhook answered with XML that cannot be read")
+        log.warning("a webhook answered with XML that cannot be read")
         return []
     texts = []
     for message in root.iter("Message"):

@@ -1,4 +1,4 @@
-"""Magic numbers, which always misbehave in the same way: those of the simulated Twilio that apply to Vonage.
+"""Magic numbers, which always misbehave in the same way: the simulated Twilio's numbers that apply to Vonage.
 
 `docs/sandbox.md` has the table for people; a test compares it with this one.
 """

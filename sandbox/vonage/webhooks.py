@@ -65,7 +65,7 @@ class VonageWebhooks:
             self.answers[answer] += 1
             if answer == "2xx":
                 return True
-        log.warning("A webhook failed", answer=answer, url=url)
+        log.warning("a webhook failed", answer=answer, url=url)
         return False
 
     async def _try(self, url: str, body: bytes) -> str:

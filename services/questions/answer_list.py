@@ -25,7 +25,7 @@ _PAGE_SIZE: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Respondent:
-    """Present answer of a person, and what they said beside it.
+    """Present answer of a person, with their comments.
 
     Attributes:
         person_id: their id.
@@ -89,7 +89,7 @@ async def write_answers(
     commented: bool = False,
     actor: Actor,
 ) -> int:
-    """Write the people who answered to a sheet, and note in the audit who took it.
+    """Write the people who answered to a sheet, and record in the audit who took it.
 
     Args:
         db: a connection without a transaction.

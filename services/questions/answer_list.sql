@@ -1,6 +1,6 @@
 -- name: list_respondents
--- People who answered or left a comment that they have not taken back, with the unit they are counted in: their present
--- one where they only left a comment.
+-- People who answered or left a comment that they have not taken back, with the unit they are counted in, which is
+-- their present unit if they only left a comment.
 with answered as (
   select distinct r.person_id from response r where r.question_id = $1 and r.person_id > $5 and r.retracts is null
     and r.source <> 'date_change'

@@ -1,8 +1,7 @@
-"""Reading of an answer: the digit or the words that count, and the rest, which is kept as a comment.
+"""Reading of an answer: the digit or words that count, and the rest, which is kept as a comment.
 
-An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong one
-counted is worse than one asked back, so everything else is unclear:
-
+An answer stands at the beginning: "4", "4 nice staff", "1 - waited two hours", "good", "Very good thanks". A wrong
+answer that counts is worse than an answer that is asked back, so everything else is unclear:
 - a number that is no digit of the menu: "10 minutes late";
 - a digit that counts something: "2 weeks ago" (`quantities`);
 - two digits or two answers: "1 or 2", "good, poor";
@@ -30,9 +29,10 @@ MAX_LENGTH: Final = 4000
 
 _KEYCAP: Final = re.compile("[\ufe0f\u20e3]")
 _LETTER_APART: Final = re.compile(r"\s{1,3}(?P<letter>[a-z])\W*", re.IGNORECASE)
-"""Letter behind a space: only where nothing follows, as "1 a bit slow" has an article."""
+"""Letter behind a space: only if nothing follows, because the "a" of "1 a bit slow" is an article."""
 _PHRASE_END: Final = re.compile(f"[{CLAUSE_SIGNS}-]+")
-"""Here a hyphen ends a clause even without a space: nothing but a comment follows an answer in words."""
+"""End of a phrase: here a hyphen ends a clause even without a space, because only a comment follows an answer in
+words."""
 _JOINED: Final = re.compile(r"^[\s.,;:!)\-\u2013\u2014\u2026/|=]+")
 
 
@@ -57,7 +57,7 @@ class ReadAnswer:
 
     Attributes:
         answer: its name.
-        by: whether a digit or words decided.
+        by: what decided, `digit` or `words`.
         comment: the rest of the reply; "" for none.
     """
 
@@ -140,7 +140,7 @@ def _by_words(text: str, known: Mapping[str, AnswerOption], menu: Mapping[str, s
 
 
 def _begins_with(text: str, known: Mapping[str, AnswerOption]) -> tuple[str, str] | None:
-    """Return the answer whose phrase, the longest that fits, a text begins with, and what follows the phrase."""
+    """Return the answer whose phrase a text begins with (the longest that fits), and the text behind the phrase."""
     spans = [(folded(word[0]), word.end()) for word in WORD.finditer(text)]
     spoken = [(word, end) for words, end in spans for word in words.split() or [""]]
     phrases = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}

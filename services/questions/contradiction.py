@@ -10,7 +10,8 @@ It does count with a negation that is not about it:
 
 1. Something was missing: "4 no parking".
 2. The negation stands in another clause: "4 nice staff but they couldn't find me".
-3. The answer is a low one, which complaints go with: "3 nobody called back". Only a denial of its own words denies it.
+3. The answer is a low one, which people give with complaints: "3 nobody called back". Only a denial of its own words
+denies it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from services.questions.questions import AnswerOption
 from services.questions.reading_words import reading_words
 
 _CLAUSE_END: Final = re.compile(f'[{CLAUSE_SIGNS}="\u201c\u201d]+|\\s-+|-+\\s')
-"""Here also quotation marks, "=" and a hyphen beside a space end a clause: nothing beyond them is about the answer."""
+"""End of a clause: here also quotation marks, "=" and a hyphen beside a space, because nothing beyond them is about the
+answer."""
 _BARE_DIGIT: Final = re.compile(r"(?<![^\W_])(?<![$£€.:/])[0-9](?![^\W_]|[.,:/][0-9])")
 _MAX_REACH_WORDS: Final = 4
 """Words behind a negation among which it denies a phrase: "not a very good"; and between a correction and its digit."""
@@ -54,7 +56,8 @@ def contradicts(
         rest: the text behind it.
         known: every answer of the question, by its name.
         menu: the digits that the message offered, and the name of the answer of each.
-        by_digit: whether a digit says it: words right behind it are about it, those behind a phrase are a comment.
+        by_digit: whether a digit gave it: words directly behind a digit are about the answer, words behind a phrase are
+            a comment.
     """
     others = {digit for digit, name in menu.items() if name != answer.name}
     earlier = list[str]()
@@ -87,7 +90,7 @@ def _clauses(text: str) -> Iterator[str]:
 
 
 def _phrases(words: Sequence[str], known: Mapping[str, AnswerOption]) -> Iterator[_Phrase]:
-    """Yield the phrases of answers in a clause, at each place the longest; no words that mostly add nothing."""
+    """Yield the phrases of answers in a clause, the longest at each place; not words that mostly add nothing."""
     meant = {tuple(phrase.split()): answer.name for answer in known.values() for phrase in answer.phrases}
     longest, idle = max(map(len, meant)), reading_words().before | reading_words().after
     start = 0
@@ -119,7 +122,8 @@ def _denies(words: Sequence[str], phrases: Sequence[_Phrase], answer: AnswerOpti
         words: of the clause.
         phrases: of answers in it.
         answer: the answer.
-        first: whether it stands right behind the answer: there it may also deny it in other words, or say another one.
+        first: whether it stands directly behind the answer, if it may also deny it in other words, or give another
+            answer.
     """
     known = reading_words()
     own = {word for phrase in answer.phrases for word in phrase.split()}
@@ -149,7 +153,7 @@ def _is_negation(words: Sequence[str], place: int) -> bool:
 
 
 def _is_denied(words: Sequence[str], phrase: _Phrase) -> bool:
-    """Tell whether words before a phrase deny it: "1 no need to change" goes with an answer that says the opposite."""
+    """Tell whether words before a phrase deny it: "1 no need to change" denies "change"."""
     places = range(max(0, phrase.start - _MAX_REACH_WORDS), phrase.start)
     harmless = reading_words().harmless
     return any(_is_negation(words, place) or harmless.match(" ".join(words[place:])) for place in places)

@@ -61,7 +61,7 @@ class CountDifference:
 
 
 async def answer_counts(db: Connection, question: Question, campaign_id: int | None = None) -> dict[str, int]:
-    """Count the people who gave each answer, in the question's order, 0 where nobody did.
+    """Count the people who gave each answer, in the question's order, 0 if nobody did.
 
     Args:
         db: a connection.
@@ -92,19 +92,19 @@ async def unit_answers(
 
 
 async def recount(db: Connection, question_id: int) -> list[CountDifference]:
-    """Compare the running sums with a full recount of the ledger; returns no differences if all is well."""
+    """Compare the running sums with a full recount of the ledger; return the differences, none if all is well."""
     return [_difference(row) for row in await db.fetch(SQL["find_ledger_differences"], question_id)]
 
 
 async def compact(db: Connection) -> int:
-    """Replace the rows of each sum by one row; returns how many rows were replaced."""
+    """Replace the rows of each sum by one row; return how many rows were replaced."""
     return int(await db.fetchval(SQL["compact"]))
 
 
 def shares(counts: Sequence[int]) -> tuple[str, ...]:
     """Format the shares of all answers in whole per cent, `41%`, so that they add up to 100; "" if nobody answered.
 
-    Each is rounded down, and what is missing goes to those that lost most by it.
+    Each share is rounded down, and the missing per cents go to the shares that lost most.
     """
     total = sum(counts)
     if not total:

@@ -1,13 +1,13 @@
 -- name: sum_question
--- The whole question, or one campaign's share of it: a few hundred rows, however many people answered.
+-- Sums the whole question, or one campaign's share of it: a few hundred rows, even after many answers.
 select answer, sum(n)::bigint as n
 from response_count
 where question_id = $1 and ($2::bigint is null or campaign_id = $2)
 group by answer;
 
 -- name: sum_units
--- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
--- everybody who has no unit of the requested kind.
+-- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit,
+-- counts people without a unit of the requested kind.
 with direct as (
   select unit_id, answer, sum(n) as n
   from response_count

@@ -1,9 +1,9 @@
-"""Quantities: whether a digit at the beginning of a reply counts what follows, or is part of a time, and so no answer.
+"""Quantities: whether a digit at the beginning of a reply counts things, or is part of a time, and so no answer.
 
-"2 nurses were rude", "1 complaint", "3 o'clock" and "1 star" are none; "4 nice staff", "1 waited two hours" and "3 call
-me" are. Only what follows right behind the digit can be counted: not what punctuation keeps apart, "2, nurses were
-rude". Measures and times are a list. Of other words, those in the plural are counted by any number but 1; and 1 counts
-a singular word before "was", or one of a few. Where that is doubtful the digit is taken to count: the reply is unclear.
+"2 nurses were rude", "1 complaint", "3 o'clock" and "1 star" are no answers; "4 nice staff", "1 waited two hours" and
+"3 call me" are. Only words directly behind the digit can be counted, not words behind punctuation: "2, nurses were
+rude". Measures and times are a list. Any number but 1 counts a word in the plural; 1 counts a singular word before
+"was", or one of a few listed words. In doubt the digit is taken to count something, so the reply is unclear.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _APART: Final = re.compile(r"\s*[.,;:!?()=|/\"\u2013\u2014\u2026\r\n\u201c\u201d
 _MEASURE: Final = re.compile("[*+]|\\s*[$£¢€¥₹%‰°★☆⭐🌟]")
 _MARK: Final = re.compile(r"\s*[0-9]{2,3}\s?[/%]")
 _MAX_DISTANCE_WORDS: Final = 3
-"""Words behind a digit among which one in the plural is counted: "2 very rude nurses"."""
+"""Number of words behind a digit in which a plural is counted: "2 very rude nurses"."""
 
 
 def is_quantity(digit: str, rest: str) -> bool:
@@ -74,6 +74,6 @@ def _counts_one(words: Sequence[str]) -> bool:
 
 
 def _is_no_noun(word: str, spelt: str, number: int) -> bool:
-    """Tell whether a word behind a digit is surely none that it counts: "4 Dr Jones was kind" names somebody."""
+    """Tell whether a digit certainly does not count the word behind it: "4 Dr Jones was kind" names somebody."""
     known = reading_words()
     return word in known.plain or word in known.after or word.isdigit() or (number > 0 and spelt.istitle())

@@ -77,7 +77,7 @@ class Question:
         opens_at: nothing counts before it; None for always. Aware, UTC, like every time here.
         closes_at: nothing counts after it.
         time_zone: the zone its dates are shown in.
-        letter: what stands behind the digits where another question is open to the same phone.
+        letter: the letter behind the digits if another question is open to the same phone.
         goal_id: the goal its messages work towards.
     """
 
@@ -111,7 +111,7 @@ class Question:
         return next((option for option in self.options if option.name == name), None)
 
     def phase(self, now: datetime) -> QuestionPhase:
-        """Return whether it is still to open, open, or closed at a moment."""
+        """Tell whether it is still to open, open, or closed at a moment."""
         if self.opens_at is not None and now < self.opens_at:
             return "before"
         return "open" if now < self.closes_at else "closed"
@@ -142,7 +142,7 @@ async def create_question(
         spec: its file.
         now: the time: its letter differs from those of questions that are still open then.
         actor: who creates it, for the audit.
-        time_zone: the zone of local times where the file names none.
+        time_zone: the zone of local times if the file names none.
 
     Raises:
         Conflict: there is a question of that name.
@@ -227,7 +227,7 @@ async def question_names(db: Connection) -> list[str]:
 
 
 def question_of(row: Mapping[str, Any]) -> Question:
-    """Make a question of its row in the view `question_described`."""
+    """Make a question from its row in the view `question_described`."""
     translations: dict[str, Any] = row["translations"]
     own = QuestionWords(row["title"], row["asks"], row["comment"])
     others = {

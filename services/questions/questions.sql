@@ -1,10 +1,10 @@
 -- name: one_letter_at_a_time
--- Of two questions that are created at once the second waits, so that they get different letters.
+-- Makes the second of two questions that are created at once wait, so that they get different letters.
 select pg_advisory_xact_lock(hashtextextended('question letter', 0));
 
 -- name: create_question
--- Checks the name and inserts in one statement. The letter is the first that no open question has; where all are taken,
--- one of those that the fewest have. I and O are left out, as they look like 1 and 0.
+-- Checks the name and inserts in one statement. The letter is the first that no open question has; if all are taken,
+-- one that the fewest questions have. I and O are left out, because they look like 1 and 0.
 insert into question (
   name, title, organisation, asks, comment, opens_at, closes_at, time_zone, translations, goal_id, letter
 )
@@ -18,7 +18,7 @@ on conflict (name) do nothing
 returning question_id;
 
 -- name: add_answers
--- In the order of the file.
+-- Adds answers, in the order of the file.
 insert into question_answer (question_id, position, name, label, digit, words, low)
 select
   $1, place, a ->> 'name', a ->> 'label', a ->> 'digit', array(select jsonb_array_elements_text(a -> 'words')),
@@ -35,11 +35,11 @@ where question_id = $1 and not exists (select from response r where r.question_i
 delete from question where question_id = $1 and not exists (select from response r where r.question_id = $1);
 
 -- name: extend_question
--- Only while it is open: its letter may be another's afterwards.
+-- Sets a later close, only while it is open: afterwards its letter may be another question's.
 update question set closes_at = $2 where question_id = $1 and closes_at > $3 and closes_at < $2 returning question_id;
 
 -- name: get_question
--- By the name people use, with its answers.
+-- A question by its name, with its answers.
 select * from question_described where name = $1;
 
 -- name: question_by_id
@@ -47,5 +47,5 @@ select * from question_described where name = $1;
 select * from question_described where question_id = $1;
 
 -- name: list_names
--- Soonest to close first.
+-- Names of questions, the soonest to close first.
 select name from question order by closes_at, name;

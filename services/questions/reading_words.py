@@ -1,4 +1,4 @@
-"""Words around an answer, by which it is read: data, `reading_words.toml`, of all languages together."""
+"""Words around an answer that decide how it is read: data in `reading_words.toml`, of all languages together."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
 """Ledger of responses to a question, and each person's present answer by it.
 
 Nothing in the ledger is ever changed: a change of mind is another response, an undo is a response that *retracts* one.
-The latest answer that stands is a person's present answer, and a person counts once. Whoever has a present answer has
-met the question's goal: messages that are queued for it are withdrawn in the same transaction.
-
-An answer stands until it is retracted. One that is about a date of its person, such as an appointment, stands only for
-that date: where the person has another one now (`change_dates`), they have not answered yet, and where the date comes
-back, the answer does.
+The latest answer that stands is a person's present answer, and a person counts once. A person with a present answer has
+met the question's goal: messages that are queued for it are withdrawn in the same transaction. An answer stands until
+it is retracted. An answer about a date of its person, such as an appointment, stands only for that date: if the date
+changes (`change_dates`), the person has not answered yet, and if the date changes back, the answer stands again.
 
 The words of a response are kept beside the ledger (`response_comment`), so that they can be deleted.
 """
@@ -75,8 +73,8 @@ async def record_response(
 ) -> int:
     """Record a response and update the person's present answer.
 
-    All of it happens in the caller's transaction. It waits for another response of the same person, never for one of
-    anybody else.
+    All of it happens in the caller's transaction. It waits for another response of the same person, never for anybody
+    else's.
 
     Args:
         db: a connection; a transaction is opened if there is none.
@@ -112,7 +110,7 @@ async def record_response(
 
 
 async def retract_response(db: Connection, response_id: int, *, recorder: str, source: str) -> int:
-    """Retract a response: the answer before it holds again, and its comment is deleted.
+    """Retract a response: the answer before it counts again, and its comment is deleted.
 
     Retracting twice is harmless: the second call returns the retraction of the first.
 
@@ -155,9 +153,9 @@ async def retract_response(db: Connection, response_id: int, *, recorder: str, s
 async def change_dates(
     db: Connection, question_id: int, campaign_id: int, dates: Mapping[int, datetime], *, at: datetime
 ) -> int:
-    """Record that some people have other dates now than their answers are about, and update their present answers.
+    """Record that the dates of some people's answers have changed, and update their present answers.
 
-    Whose date is gone keeps their answer: an appointment that is over may go from the file.
+    People without a date any more keep their answer, because a past appointment may be missing from the file.
 
     Args:
         db: in the caller's transaction, which has locked none of their messages yet.
@@ -188,7 +186,7 @@ async def present_answer(db: Connection, question_id: int, person_id: int) -> Pr
 
 
 async def _lock(db: Connection, question_id: int, person_id: int, answer: str | None) -> int:
-    """Lock the person's responses until the transaction ends; returns the question's goal."""
+    """Lock the person's responses until the transaction ends; return the question's goal."""
     row = await db.fetchrow(SQL["lock_response_status"], question_id, person_id, answer)
     if row is None:
         raise NotFound(f"There is no question {question_id}.")

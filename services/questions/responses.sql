@@ -1,6 +1,6 @@
 -- name: lock_response_status
--- One response at a time for one person and question, so that two never both see "has not answered yet". An advisory
--- lock, as an import may have locked the person's row.
+-- Lets one response at a time be recorded for a person and question, so that two never both see "has not answered yet".
+-- The lock is advisory, because an import may have locked the person's row.
 select
   q.goal_id,
   exists (select from person where person_id = $2) as known,
@@ -10,9 +10,9 @@ from question q
 where q.question_id = $1;
 
 -- name: add_response
--- Adds a response to the ledger. An answer is about the date that its message named, if that was due before one: it is read
--- here, as another look would cost every answer something. Where staff say whose answer it is that came from a shared phone, the
--- message that it seems to answer may be another person's, and the date is that of their own.
+-- Adds a response to the ledger. An answer is about the date that its message named, if that was due before one: it is
+-- read here, because another query would cost every answer something. Where staff say whose answer it is that came from
+-- a shared phone, the message that it seems to answer may be another person's, and the date is that person's.
 insert into response (question_id, person_id, answer, source, recorder, at, message_id, campaign_id, retracts, date_at)
 values (
   $1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9,
@@ -27,8 +27,8 @@ values (
 returning response_id;
 
 -- name: list_changed_dates
--- People who have another date now than a campaign has told them, or than its last change says. (A message that went is about
--- the date it named; one that waits follows its person's.)
+-- People who have another date now than a campaign has told them, or than its last change says. (A sent message is
+-- about the date it named; a waiting message follows its person's date.)
 select d.person_id, d.date_at
 from unnest($3::bigint[], $4::timestamptz[]) as d (person_id, date_at)
 left join lateral (
@@ -46,7 +46,7 @@ where case when noted.date_at is not null then noted.date_at <> d.date_at else e
 order by d.person_id;
 
 -- name: lock_many
--- The locks of several people, in the order of their ids, before anything of theirs is changed.
+-- Takes the locks of several people, in the order of their ids, before their rows are changed.
 select pg_advisory_xact_lock(hashtextextended('response:' || $1::bigint || ':' || p.person_id, 0))
 from (select unnest($2::bigint[]) as person_id order by 1) as p;
 
@@ -56,7 +56,7 @@ insert into response (question_id, person_id, source, recorder, at, campaign_id,
 values ($1, $2, 'date_change', 'muster', $5, $3, $4);
 
 -- name: find_goal
--- The goal of a question, which whoever answers has met.
+-- The goal of a question, which everybody who answers has met.
 select goal_id from question where question_id = $1;
 
 -- name: add_comment
@@ -64,7 +64,7 @@ select goal_id from question where question_id = $1;
 insert into response_comment (response_id, comment) values ($1, $2);
 
 -- name: delete_comment
--- Whoever takes back what they said takes back its words.
+-- Empties the comment of an answer that its person has taken back.
 delete from response_comment where response_id = $1;
 
 -- name: update_status

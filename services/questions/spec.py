@@ -24,7 +24,7 @@ MAX_LABEL_LENGTH: Final = 60
 NOT_NAMES: Final = frozenset(
     {"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear", "comment", "none"}
 )
-"""What else a reply can be read as: no answer has one of these names."""
+"""Names of other readings of a reply, which no answer may have."""
 _NOT_ANSWERS: Final = frozenset(folded(word) for word in NETWORK_WORDS)
 
 

@@ -118,7 +118,8 @@ def open_workers(ground: Ground, environment: Mapping[str, str], count: int) -> 
             stack.enter_context(
                 python(
                     "muster", "worker",
-                    environment=environment, log=ground.home / f"worker-{n}.log", ready="wake-ups are heard",
+                    environment=environment, log=ground.home / f"worker-{n}.log",
+                    ready="connected to Redis for wake-ups",
                 )
             )
             for n in range(count)

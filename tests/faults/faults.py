@@ -65,12 +65,12 @@ class Fault:
 
     @property
     def on_hosts(self) -> bool:
-        """Whether its workers have hosts of their own."""
+        """Tell whether its workers have hosts of their own."""
         return self.play in {hosts.cut_off, hosts.cut_off_from_postgres}
 
     @property
     def unwell(self) -> bool:
-        """Whether some tries must go wrong."""
+        """Tell whether some tries must go wrong."""
         slow = {"callout", "latency"}
         return bool({*self.mail(SHORT), *self.texts(SHORT)} - slow) and not self.web
 

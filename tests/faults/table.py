@@ -28,7 +28,7 @@ def as_json(scale: Scale, findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def is_kept(findings: Sequence[Finding]) -> bool:
-    """Whether no demand was broken."""
+    """Tell whether no demand was broken."""
     return not any(finding.broken for finding in findings)
 
 

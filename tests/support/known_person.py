@@ -157,7 +157,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
     await db.execute(
         "insert into inbound_malformed (source, problem, body, expires_at) values ('twilio', 'x', $1, now() + '1 day')",
         b"From=%2B447700900471&Body=turquoise\xfe",
-    )  # fmt: skip
+    )
     reply_id = await db.fetchval(
         "insert into reply (inbound_id, channel, address, sender, person_id, message_id, text, reading, rule,"
         " rule_version, why_open, state, note) values ($1, 'sms', $2, 'us', $3, $4, 'My turquoise door', 'voted', 'r',"

@@ -198,7 +198,7 @@ class Told:
 
     @property
     def wrong(self) -> bool:
-        """Whether something is done that the answer alone would not do."""
+        """Tell whether something is done that the answer alone would not do."""
         return self.read != self.alone and self.read in {"voted", "opt_out"}
 
 

@@ -92,7 +92,7 @@ async def slow_site(
 
 
 async def answered(stream: Stream) -> bool:
-    """Whether an answer comes whole."""
+    """Tell whether an answer comes whole."""
     try:
         async with asyncio.timeout(20):
             return b"200" in await stream[0].readuntil(b"answered\n")

@@ -26,7 +26,7 @@ def _find() -> tuple[type[EmailProvider], ...]:
 
 
 PROVIDERS: Final = _find()
-"""The class that each module of a provider names `PROVIDER`."""
+"""The providers, by name; each module names its class `PROVIDER`."""
 
 HANDLERS: Final[Mapping[str, ItemHandler]] = MappingProxyType(
     {source_of(provider.name): handler(provider()) for provider in PROVIDERS}

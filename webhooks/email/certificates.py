@@ -1,7 +1,8 @@
 """Certificates of Amazon SNS: fetched rarely, and stored once one of their signatures has been verified.
 
-Anybody who knows a topic's name can name certificates that do not exist, and make us fetch each. So those that have
-verified a message are kept in the database and not fetched again, and each network may make us fetch only a few others.
+Anybody who knows a topic's name can name certificates that do not exist, and make us fetch each. So certificates that
+have verified a message are kept in the database and not fetched again, and each network may make us fetch only a few
+others.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SQL: Final = load_queries(__file__)
 MAX_KEPT: Final = 8
 """Certificates in memory."""
 KEPT_FOR: Final = timedelta(days=800)
-"""Amazon changes its certificates about once a year."""
+"""Time for which a verified certificate is kept: Amazon changes its certificates about once a year."""
 MAX_FETCHES: Final = 20
 """Certificates of one topic that one network may make us fetch within a minute."""
 MAX_FETCHES_IN_ALL: Final = 200
@@ -52,7 +53,7 @@ class Certificates:
         Args:
             runtime: the runtime.
             url: its URL.
-            topic: the topic of ours that the message naming it is about.
+            topic: our topic, which the message is about.
             where: the network that the message came from.
 
         Raises:

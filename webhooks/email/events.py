@@ -1,4 +1,4 @@
-"""Email events: what became of an email, in the same few kinds for all providers, and how it is applied.
+"""Email events: outcomes of emails, in the same few kinds for all providers, and how they are applied.
 
 A provider's module turns each of its events into an `EmailEvent`; everything after that is the same for all of them,
 and for bounces that come as mail.
@@ -52,7 +52,7 @@ class EmailEvent:
         at: when the provider says it happened; aware.
         code: an enhanced status code, or the provider's own word.
         words: of the receiving server, or of the provider.
-        reason: why, as one of our reasons. Reasons that are about the address suppress it.
+        reason: why, as one of our reasons. A reason that is about the address suppresses it.
         soft: a temporary failure: enough of them, over days, suppress the address.
     """
 
@@ -83,7 +83,7 @@ def bounced(judged: RefusalClass, at: datetime, *, word: str, words: str) -> Ema
     Args:
         judged: the meaning of its code.
         at: when.
-        word: the provider's word for it, where there is no code.
+        word: the provider's word for it, if there is no code.
         words: of the server.
     """
     return EmailEvent("bounced", at, judged.code or word, words, judged.reason, judged.soft)
@@ -149,7 +149,7 @@ def read_time(value: object, otherwise: T) -> datetime | T:
 
     Args:
         value: a number, or text.
-        otherwise: the result where it is neither.
+        otherwise: the result if it is neither.
     """
     try:
         if isinstance(value, int | float | str) and re.fullmatch(r"\d{9,11}(\.\d*)?", str(value)):

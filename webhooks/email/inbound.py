@@ -1,7 +1,7 @@
 """Inbound mail that a provider accepts for us and posts to `/webhooks/email/<provider>/inbound`: verified and stored.
 
-Each provider can post a mail as raw MIME, and should be set up so: only then are reports complete. A mail that is
-posted in parsed form is put together again, without its attachments.
+Each provider can post a mail as raw MIME, and should be set up that way, because only then are reports complete. A mail
+that is posted in parsed form is put together again, without its attachments.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PostedMail:
         raw: as it came, or put together again.
         sender: of the envelope.
         recipients: of the envelope.
-        once: the token that is signed instead of the mail, if so: it is accepted once.
+        once: the token, if that is signed instead of the mail: it is accepted once.
     """
 
     raw: bytes
@@ -108,7 +108,7 @@ class InboundReceiver:
 
     @property
     def routes(self) -> list[web.RouteDef]:
-        """Return its routes; Mailgun posts a mail as raw MIME only where the URL ends in `mime`."""
+        """Return its routes; Mailgun posts a mail as raw MIME only if the URL ends in `mime`."""
         path = f"/webhooks/email/{self._provider.name}/inbound"
         return [web.post(path, self.receive), web.post(f"{path}/mime", self.receive)]
 
@@ -154,7 +154,7 @@ class InboundReceiver:
             raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
 
     async def _store(self, runtime: Runtime, posted: PostedMail, largest: int) -> None:
-        """Store a mail, and note that its token is used up, even where nothing is stored."""
+        """Store a mail, and record that its token is used up, even if nothing is stored."""
         name = self._provider.name
         fits = len(posted.raw) <= largest
         if not (fits and await _store_for_each(runtime, name, posted)) and posted.once is not None:
@@ -164,7 +164,7 @@ class InboundReceiver:
 
 
 async def _store_for_each(runtime: Runtime, name: str, posted: PostedMail) -> bool:
-    """Store a mail for each of its recipients that is an address of ours; returns whether there was one."""
+    """Store a mail for each of its recipients that is an address of ours; return whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MAX_RECIPIENTS]):
         destination = read_destination(runtime.settings, runtime.keyring, recipient)
@@ -188,7 +188,7 @@ def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attac
     Args:
         headers: names and values, in order; those that describe the MIME structure are left out.
         text: its text.
-        html: the same as HTML: it may show what is quoted where the text does not.
+        html: the same as HTML: it may mark quotations that the text does not.
         attachments: their number; their content is not in it.
     """
     mail = Message(policy=compat32)

@@ -57,9 +57,9 @@ class Arrival:
 
     Attributes:
         key: the same for every repetition of an event.
-        message_id: our message, where it names one.
+        message_id: our message, if it names one.
         event: as the provider sent it.
-        ignored: nothing is done about it, and nothing of it is kept but its key.
+        ignored: it has no effect, and only its key is kept.
     """
 
     key: str
@@ -69,10 +69,10 @@ class Arrival:
 
 
 class Provider(Protocol):
-    """Interface of a provider: the parts that differ from one to the next.
+    """Interface of a provider: the parts that differ between providers.
 
     Attributes:
-        proves_date: whether what verifies a request also proves when it was made, so that an old one is refused.
+        proves_date: whether the verification of a request also proves when it was made, so that an old one is refused.
     """
 
     name: str
@@ -142,7 +142,7 @@ class EventReceiver:
 
 
 async def mark_token_used(runtime: Runtime, intake: Intake, name: str, once: str) -> None:
-    """Note that a token has been used, where nothing else of its request is stored.
+    """Record that a token has been used, if nothing else of its request is stored.
 
     Args:
         runtime: the runtime.
@@ -223,7 +223,7 @@ def check_time(signed_at: datetime | None, now: datetime) -> None:
 
 
 def read_json(body: bytes | str) -> Any:
-    """Parse JSON, without what PostgreSQL cannot store.
+    """Parse JSON, and remove characters that PostgreSQL cannot store.
 
     Raises:
         Malformed: the body is not JSON, or nested too deeply.
@@ -249,10 +249,10 @@ def read_object(body: bytes | str) -> dict[str, Any]:
 
 
 def table(value: object) -> Mapping[str, Any]:
-    """Return an object inside another; an empty one where something else stands there."""
+    """Return an object inside another; an empty one if there is something else."""
     return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str:
-    """Return a text or a number inside an object as text; "" if something else stands there."""
+    """Return a text or a number inside an object as text; "" if there is something else."""
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

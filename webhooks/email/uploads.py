@@ -1,8 +1,8 @@
 """Uploads in progress from unverified senders: limited by the bytes they hold and not by their number.
 
-Where the proof of the sender is in the body, anybody can begin to send one. A slow sender holds few bytes, and blocks
-nobody. Where one network, or all together, hold more bytes than allowed, the uploads that have been arriving for the
-longest are refused, for the sender to try again: a provider's mail takes a second.
+If the body holds the proof of its sender, anybody can begin to send one. A slow sender holds few bytes, and blocks
+nobody. If one network, or all networks together, hold more bytes than allowed, the uploads that have been arriving for
+the longest are refused, and the sender tries again. A provider's mail takes only a second.
 """
 
 from __future__ import annotations

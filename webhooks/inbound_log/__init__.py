@@ -1,1 +1,1 @@
-"""The log of what came in: stored before it is answered, processed afterwards."""
+"""Inbound log: items are stored before they are answered, and processed afterwards."""

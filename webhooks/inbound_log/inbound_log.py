@@ -5,7 +5,7 @@ effects of an item and the note that it is done are one transaction, so doing it
 subject (a message, a phone number) are processed one at a time, in the order they came. An item that fails is tried
 again with growing pauses; one that can never be processed is parked, and staff are alerted.
 
-Nothing is stored with a sign-in link of ours in it: whatever comes in passes `staff.quoted_links`.
+No sign-in link of ours is stored: every item passes through `staff.quoted_links`.
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ class Item:
 
 
 ItemHandler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
-"""Processes items of one source in the caller's transaction. Raises `InputError` where that will never be possible."""
+"""Function that processes items of one source in the caller's transaction. It raises `InputError` for an item that can
+never be processed."""
 
 
 class Intake:
     """Stores inbound items in batches: what arrives while one batch is being written goes into the next.
 
-    So a lone request does not wait, and a thousand a second share a commit. One for each web application.
+    So a lone request does not wait, and a thousand a second share a commit. Each web application has one.
     """
 
     def __init__(self) -> None:
@@ -166,7 +167,7 @@ class _Arrival:
 
 
 async def _without_links(runtime: Runtime, batch: Sequence[_Arrival]) -> Sequence[_Arrival]:
-    """Return a batch with sign-in links masked; most have no sign of any, and cost no look-up."""
+    """Return a batch with sign-in links masked; most batches have no sign of a link, and cost no look-up."""
     words = [arrival.row[2:4] for arrival in batch]
     if not document_might_hold(words):
         return batch
@@ -191,13 +192,13 @@ async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
         return
     ids = {(row["source"], row["dedupe_key"]): row["inbound_id"] for row in rows}
     for arrival in batch:
-        arrival.tell(ids.pop(arrival.key, None))  # of two equal items only the first is new
+        arrival.tell(ids.pop(arrival.key, None))  # if two items are equal, only the first is new
 
 
 async def store_done(
     db: Connection, *, source: str, key: str, subject: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
-    """Store an item that the caller's transaction has processed; returns its row, the same one for a repetition.
+    """Store an item that the caller's transaction has processed; return its row, the same row for a repetition.
 
     Args:
         db: in the transaction that does what the item asks for.
@@ -285,7 +286,7 @@ async def process(
         slow: the sources whose items take long; only a few of them share a transaction.
 
     Returns:
-        How many items were processed or tried; fewer than `limit` where nothing else is due.
+        How many items were processed or tried; fewer than `limit` if nothing else is due.
     """
     done = 0
     left = {True: SLOW_BATCH_SIZE, False: BATCH_SIZE}
@@ -327,7 +328,7 @@ async def process_these(
 
 
 async def find_waiting(db: Connection, inbound_ids: Collection[int]) -> list[int]:
-    """Return those of some items that have not been processed yet."""
+    """Return the items, of some, that have not been processed yet."""
     return [row["inbound_id"] for row in await db.fetch(SQL["list_waiting"], list(inbound_ids))]
 
 

@@ -1,7 +1,7 @@
 -- name: store_items
--- Stores items as they came, once: for a repetition no row is returned. Many in one statement, for a commit costs more
--- than a row. A row that is already done is only there to recognise repetitions. Digests recognise what was deleted
--- long ago.
+-- Stores items as they came, once: for a repetition no row is returned. Many in one statement, because a commit costs
+-- more than a row. A row that is already done is there only to recognise repetitions. Digests recognise items that were
+-- deleted long ago.
 insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
 select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at, case when a.done then 'done' else 'new' end,
        case when a.done then a.at end
@@ -42,7 +42,7 @@ select inbound_id, $6 from fresh
 returning inbound_id;
 
 -- name: claim_due_items
--- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
+-- The next due items. Of each subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other. Slow
 -- items are claimed by themselves, a few at a time.
 -- (min() and not `not exists`: that the planner turns into a join with the whole table while it has no statistics.)
@@ -60,7 +60,7 @@ for update of i skip locked;
 select inbound_id, source, payload, received_at, attempts from inbound_log where inbound_id = $1 and state = 'new' for update;
 
 -- name: list_waiting
--- Of some items, those that have not been processed.
+-- The items, of some, that have not been processed.
 select inbound_id from inbound_log where inbound_id = any ($1::bigint[]) and state = 'new' order by inbound_id;
 
 -- name: finish_items
@@ -68,7 +68,7 @@ select inbound_id from inbound_log where inbound_id = any ($1::bigint[]) and sta
 update inbound_log set state = 'done', processed_at = $2, error = null where inbound_id = any ($1::bigint[]);
 
 -- name: postpone_item
--- Notes a failure: the item is tried again later or, where that is no use, set aside for staff.
+-- Records a failure: the item is tried again later or, if that is of no use, set aside for staff.
 update inbound_log set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbound_id = $1;
 
 -- name: store_malformed

@@ -28,7 +28,7 @@ OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
 """Callback that renders the member's page, with the nonce of this page view."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
-"""Callback that handles a token; returns None if the token is unknown."""
+"""Callback that handles a token; return None if the token is unknown."""
 
 
 class LinkAccess:
@@ -106,7 +106,7 @@ class LinkAccess:
         if token is None and "." in given:
             return respond_to_unknown_link(request, 404)  # robots.txt, favicon.ico: not a guess at a link
         if token == example_token():
-            return respond_to_unknown_link(request, 200)  # of a test: nothing is looked for
+            return respond_to_unknown_link(request, 200)  # of a test's link: nothing is looked up
         if token is not None:
             async with self._rate_limit.turn(where, now):
                 try:

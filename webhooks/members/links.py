@@ -113,7 +113,7 @@ class _Press:
         self._agent = classify(request.headers.get("User-Agent", ""))
 
     async def take(self) -> web.Response:
-        """Do what was pressed, or ask first whether a person pressed it."""
+        """Act on the press, or ask first whether a person pressed."""
         used = self._used
         if used is None:
             return await self._again()
@@ -147,7 +147,7 @@ class _Press:
         return signals if self._pressed in (*self._presses, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
-        """Show the current state where the page had been used or was too old; changes nothing."""
+        """Show the current state if the page had been used or was too old; change nothing."""
         recipient, nonce = await self._look()  # read again: another press at the same moment may have been quicker
         if recipient.status is not None or recipient.stopped:
             return self._respond(recipient, self._subject.page(recipient, self._now), nonce)
@@ -177,7 +177,8 @@ class _Press:
         """Keep a comment. Nothing is asked twice: programs that press buttons write no words.
 
         One that asks for no more messages stops them like the button beside it, and the page says so and offers to take
-        it back: whoever writes "stop texting me" wants it done, and whoever meant something else sees what happened.
+        it back: somebody who writes "stop texting me" wants it done, and somebody who meant something else sees what
+        happened.
         """
         if not self._words or self._subject.why_not_counted(self._now) is not None:
             return await self._nothing(used)

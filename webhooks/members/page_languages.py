@@ -16,7 +16,7 @@ _MAX_HEADER_LENGTH: Final = 500
 
 
 def language(*wanted: str | None) -> str:
-    """Return the first of some languages (`cy`, `cy-GB`) that has been translated; English where none has.
+    """Return the first of some languages (`cy`, `cy-GB`) that has been translated; English if none has.
 
     Args:
         wanted: in order of preference; None and "" are passed over.

@@ -5,7 +5,7 @@ of them makes the page ask a second, plain question before an answer counts.
 
 | signal | meaning |
 | --- | --- |
-| `agent` | the User-Agent is that of a scanner, a preview or a library, or empty |
+| `agent` | the User-Agent is a scanner's, a preview's or a library's, or empty |
 | `pretends` | the User-Agent is a browser's, but the request does not look like that browser's |
 | `scripted` | the browser reports that no person pressed the button |
 | `hasty` | the answer comes within a second of the page |
@@ -92,7 +92,7 @@ async def record_view(
     signals: Sequence[str] = (),
     earlier: str | None = None,
 ) -> str:
-    """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
+    """Record a page view; return the nonce for its form. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
     await db.execute(SQL["record_view"], *look, MAX_RECENT_VIEWS, RECENT_TIME)
@@ -177,5 +177,5 @@ class PageViews:
         return [row["message_id"] for row in await db.fetch(SQL["list_opened"], message_ids)]
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
-        """Delete the page views of messages; returns how many there were."""
+        """Delete the page views of messages; return how many there were."""
         return int((await db.execute(SQL["drop_views"], message_ids)).rpartition(" ")[2])

@@ -3,15 +3,15 @@
 select record_page_view($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: use_view
--- A page view allows one answer: of two presses at the same moment the second finds it used.
+-- Uses up a page view, which allows one answer: if two presses come at the same moment, the second finds it used.
 update page_view
 set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, earlier;
 
 -- name: forget_page
--- Deletes a page of views too old to be answered, the oldest first. One at which a browser opened a message's page
--- stays, for the reports count those until the message moves into the archive.
+-- Deletes a page of views too old to be answered, the oldest first. One view in which a browser opened a message's page
+-- stays, because reports count these until the message moves into the archive.
 with old as materialized (
   select page_view_id, message_id, action, agent from page_view where not kept and at < $1 order by at limit $2
 ), opened as (

@@ -75,7 +75,7 @@ def respond(
 
 
 def speak(request: web.Request, recipient: Recipient) -> Say:
-    """Return a function that gives lines in the member's language, filled in with what is known of them."""
+    """Return a function that gives lines in the member's language, filled in with their details."""
     spoken = _spoken(request, recipient)
     words, own = wording(spoken, recipient.subject.kind), recipient.subject.words(spoken)
     values = _facts(request.app[RUNTIME].settings, recipient, words, spoken)
@@ -106,13 +106,13 @@ def show(request: web.Request, recipient: Recipient, template: str, status: int 
 
 
 def _spoken(request: web.Request, recipient: Recipient) -> str:
-    # whoever reads a page of somebody who was erased shares their address, and speaks what their browser does
+    # the reader of a page of somebody who was erased shares their address, and speaks their browser's language
     own = None if recipient.erased else recipient.language
     return language(request.query.get("lang"), own, *accepted(request.headers.get("Accept-Language", "")))
 
 
 def _details(recipient: Recipient, spoken: str, say: Say) -> list[tuple[Markup, str]]:
-    """Return when and where the appointment is of which the message speaks, each with its label."""
+    """Return the time and place of the message's appointment, each with its label."""
     when = recipient.appointment_at or ""
     if (written := recipient.appointment) is not None:
         local = written.at.astimezone(recipient.zone)
@@ -154,7 +154,7 @@ def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
 
 
 def respond_at_front(request: web.Request) -> web.Response:
-    """Show the front page for visitors without a link: whose site it is, and the ways in for members and for staff."""
+    """Show the front page for visitors without a link: the organisation, and the ways in for members and for staff."""
     settings = request.app[RUNTIME].settings
     spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
     words = wording(spoken)

@@ -34,7 +34,8 @@ from webhooks.members.recipient import Pressed, Recipient, store_press
 from webhooks.members.user_agents import classify, misfits
 
 CONSENT_WORDING: Final = "everything"
-"""The words that somebody agrees to who chooses marketing, in `templates/words.toml`: recorded with the consent."""
+"""Key, in `templates/words.toml`, of the words that a person who chooses marketing agrees to; recorded with the
+consent."""
 HARMLESS: Final = frozenset({"every_link", "fresh"})
 """Signals that prove nothing here: many come from the unsubscribe page, and some as soon as a message arrives."""
 
@@ -64,7 +65,7 @@ class Preferences:
         return await self._link_access.show_page(request, _show)
 
     async def change(self, request: web.Request) -> web.Response:
-        """Save, undo, stop everything, or confirm one of these."""
+        """Save, undo, stop everything, or confirm such a press."""
         form = await read_form(request)
         nonce = form.get("nonce", "")
 
@@ -136,7 +137,7 @@ class _Press:
         self._agent = classify(request.headers.get("User-Agent", ""))
 
     async def take(self) -> web.Response:
-        """Do what was pressed, or ask for confirmation first."""
+        """Act on the press, or ask for confirmation first."""
         used, contact_points = self._used, await contact_points_of(self._db, self._recipient.message_id)
         if used is None:
             return await self._again(contact_points, "once_more", status=409)

@@ -1,4 +1,4 @@
-"""Recipient of a message: the member a link was made for, with what it asks about and what they have answered."""
+"""Recipient of a message: the member a link was made for, with the message's subject and their answer."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ class Recipient:
         channel: how it was sent.
         address: the number or mailbox it was sent to.
         sent_at: when it was sent; None while that is not known.
-        first_name: theirs; may be empty.
+        first_name: their first name; may be empty.
         language: theirs.
-        time_zone: the one in which the message said its times.
+        time_zone: the zone of the times in the message.
         appointment_at: the time of the appointment that the message speaks of, as it is written; None for none.
         place: its place, likewise.
         subject: what the message asks about.
         status: what they are known to have answered; None for nothing.
-        said_here: whether they said so by this very link.
+        said_here: whether they answered by this very link.
         stopped: whether they, or somebody who shares the address, have opted out.
-        stopped_by_link: whether they did so on one of their pages, where it can be taken back.
+        stopped_by_link: whether they did so on one of their pages, if it can be taken back.
         stopped_everywhere: whether they did so for all of their addresses, not only for this one.
         reached_otherwise: whether messages may go to them by another channel than this one's.
     """
@@ -89,7 +89,7 @@ class Recipient:
 
     @property
     def zone(self) -> ZoneInfo:
-        """Return the zone in which their times are said: their own, or the subject's where that is unknown."""
+        """Return the zone for their times: their own, or the subject's if that is unknown."""
         try:
             return ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):
@@ -108,7 +108,7 @@ class Recipient:
 
     @property
     def erased(self) -> bool:
-        """Whether the member was erased: the reader is now somebody who shares the address it went to."""
+        """Tell whether the member was erased: the reader is now somebody who shares the address it went to."""
         return is_erased(self.message_id, self.address)
 
 
@@ -150,7 +150,7 @@ async def view_page(
     signals: Sequence[str] = (),
     alone: bool = False,
 ) -> tuple[Recipient, str] | None:
-    """Find the recipient of a link, and record a page view; returns both them and the view's nonce, or None.
+    """Find the recipient of a link, and record a page view; return the recipient and the view's nonce, or None.
 
     Args:
         db: needs no transaction.
@@ -216,7 +216,7 @@ async def press(
 async def store_press(
     db: Connection, recipient: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
-    """Store a press, in the transaction that does what it asks for; returns its row in the inbound log."""
+    """Store a press, in the transaction that acts on it; return its row in the inbound log."""
     return await store_done(
         db, source=source, key=key, subject=f"message:{recipient.message_id}", payload=payload, at=at
     )

@@ -1,5 +1,5 @@
 -- name: find_recipient
--- The recipient of a link; no row where what it asks about was over long ago.
+-- The recipient of a link; no row if its subject was over long ago.
 select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval);
 
 -- name: view_page
@@ -15,10 +15,11 @@ with recipient as materialized (
 select recipient.* from recipient cross join recorded;
 
 -- name: use_view
--- The same for the press of a button, with the page view it comes from (which allows one answer: of two presses at the
--- same moment the second finds it used) and the other uses of this message's links just before: machines follow all of
--- them, people one. Previews are left out: the member's own phone makes them. `looks` counts fetched pages: from all of
--- the first stage it subtracts one for each earlier press that was answered with a page other than the second question.
+-- The same for the press of a button, with the page view it comes from (which allows one answer: if two presses come at
+-- the same moment, the second finds it used) and the other uses of this message's links just before: machines follow
+-- all links, people one. Previews are left out: the member's own phone makes them. `looks` counts fetched pages: from
+-- all of the first stage it subtracts one for each earlier press that was answered with a page other than the second
+-- question.
 with recipient as materialized (
   select * from link_recipient($1, $2::text[], $3::timestamptz, $4::interval)
 ), used as (

@@ -1,9 +1,9 @@
 """Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
 
 Neither asks for a log-in, a reason or a confirmation, and doing it twice has the same effect as once. It stops
-everything to that address, whoever shares it; a second button stops everything to the person. Both can be undone,
-unless the person was erased: then whoever shares the address can stop messages to it, but nobody knows who did, so it
-cannot be taken back.
+everything to that address, also for others who share it; a second button stops everything to the person. Both can be
+undone, unless the person was erased: then the people who share the address can stop messages to it, but nobody knows
+who did, so it cannot be taken back.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ async def _take(request: web.Request, db: Connection, recipient: Recipient, form
 
 
 async def _resume(request: web.Request, db: Connection, recipient: Recipient, nonce: str) -> web.Response:
-    """Undo, but only from a page, once, and after a second question, so that no machine signs anybody up."""
+    """Undo an opt-out, but only from a page, once, and after a second question, so that no machine signs anybody up."""
     now = request.app[RUNTIME].clock()
     used = await use_view(db, nonce=nonce, message_id=recipient.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:

@@ -43,8 +43,8 @@ _BROWSERS: Final = re.compile(
 )
 """Prefixes of browsers' names, old phones' too. Anything else is a library, not a browser."""
 _HANDHELD: Final = re.compile(r"android|iphone|ipad|mobile|phone|tablet|nokia|symbian|midp", re.IGNORECASE)
-"""Telephones and tablets. The public list of robots is not asked about them: it has the builds of common telephones,
-Facebook's own browser and the names of models among its robots."""
+"""Telephones and tablets. They are not looked up in the public list of robots, which counts the builds of common
+telephones, Facebook's own browser and the names of some models as robots."""
 
 _TELLS: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
 """Browsers that send Fetch Metadata with each request, from version `_TELLS_FROM` on."""
@@ -53,7 +53,7 @@ _TELLS_FROM: Final = 90
 
 @lru_cache(maxsize=1024)
 def classify(agent: str) -> Agent:
-    """Return the class of a User-Agent header; `none` where it is empty.
+    """Return the class of a User-Agent header; `none` if it is empty.
 
     Args:
         agent: the header as it came.

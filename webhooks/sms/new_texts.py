@@ -1,4 +1,4 @@
-"""Texts that have just come: read once, before they are stored, with the confirmation that each gets."""
+"""New texts: each is read once, before it is stored, with the confirmation that it gets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NewText:
     reply: Confirmation | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is added to the payload in the inbound log."""
+        """Return the fields to add to the payload in the inbound log."""
         return {"read": to_json(self.read)} | ({} if self.reply is None else {"reply": asdict(self.reply)})
 
 
@@ -49,7 +49,7 @@ async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str],
 async def queue_reply(
     db: Connection, payload: Mapping[str, Any], *, phone: str, senders: Sequence[str], received_at: datetime
 ) -> None:
-    """Queue the confirmation that a text gets, if it gets one: once for each opt-out, and once a phone about pictures.
+    """Queue the confirmation of a text, if it gets one: once for each opt-out, and once for each phone about pictures.
 
     Args:
         db: in the transaction that processes the text, after that.

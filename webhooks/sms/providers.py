@@ -1,4 +1,4 @@
-"""Registry of the webhooks of the providers of texts: the module here that has the name of the provider's folder."""
+"""Registry of the webhooks of SMS providers: a module here has the name of the provider's folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEBHOOKS: Final[Mapping[str, SmsWebhooks]] = MappingProxyType(
 HANDLERS: Final[Mapping[str, ItemHandler]] = MappingProxyType(
     {source: handler for webhook in WEBHOOKS.values() for source, handler in webhook.handlers.items()}
 )
-"""Handlers of what has come in, by source."""
+"""Handlers of inbound items, by source."""
 
 UNDATED: Final = tuple(
     source for webhook in WEBHOOKS.values() if not webhook.proves_date for source in webhook.handlers
@@ -41,7 +41,7 @@ def routes(intake: Intake) -> list[web.RouteDef]:
 
 
 async def backfill(runtime: Runtime) -> int:
-    """Store the texts that a provider has and we lack, where a look is due.
+    """Store the texts that a provider has and we lack, if a look is due.
 
     Returns:
         How many texts were new to us.

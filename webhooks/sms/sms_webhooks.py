@@ -1,4 +1,4 @@
-"""Description of the webhooks of a provider of texts: what the rest of Muster needs to know of them."""
+"""Description of an SMS provider's webhooks for the rest of Muster."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from webhooks.inbound_log.inbound_log import Intake, ItemHandler
 
 @dataclass(frozen=True, slots=True)
 class SmsWebhooks:
-    """Webhooks of a provider of texts, as its module describes them in `WEBHOOKS`.
+    """Webhooks of an SMS provider, as its module describes them in `WEBHOOKS`.
 
     Attributes:
         routes: makes its routes, `/webhooks/<provider>/…`.
-        handlers: handlers of what has come in, by source: `<provider>_status`, `<provider>_inbound`.
-        proves_date: whether what verifies a request also proves when it was made, so that an old one is refused.
+        handlers: handlers of inbound items, by source: `<provider>_status`, `<provider>_inbound`.
+        proves_date: whether the verification of a request also proves when it was made, so that an old one is refused.
         backfill: stores the texts that the provider has and we lack, and counts them; None if it keeps no list.
     """
 

@@ -82,7 +82,7 @@ class _Endpoint:
     async def receive_inbound(self, request: web.Request) -> web.Response:
         """Store a member's text, with the confirmation it gets; the request is answered with empty TwiML.
 
-        Twilio itself confirms STOP. An opt-out in other words is confirmed by us, unless the phone is out already.
+        Twilio itself confirms STOP. We confirm an opt-out in other words, unless the phone is opted out already.
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
@@ -184,7 +184,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
 
 
 def _read(body: bytes) -> tuple[MultiDict[str], str | None]:
-    """Parse a form, and say what is wrong with it; a malformed form may be signed too, and only then is it kept."""
+    """Parse a form, and return what is wrong with it; a malformed form is kept only if it is signed."""
     try:
         return parse_form(body), None
     except ValueError as error:

@@ -1,9 +1,9 @@
 """Backfill of texts that reached Twilio while our webhook was down, from Twilio's own list.
 
 They go into the inbound log like any other text, under the same key, so that repetitions are recognised. Each look
-covers everything since the last one that succeeded, and an hour before it; but nothing older than the inbound log
-remembers, for that would be processed again. Where all senders are numbers, Twilio is queried for each number: its list
-is of the whole account, and most of it are messages we sent.
+covers everything since the last successful look, and an hour before that. It covers nothing older than the inbound log
+remembers, because that would be processed again. If all senders are numbers, Twilio is queried for each number, because
+its list is of the whole account, and most of it are messages we sent.
 """
 
 from __future__ import annotations

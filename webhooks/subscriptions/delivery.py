@@ -1,8 +1,8 @@
 """Delivery of webhooks: sends to each subscription in order, one request at a time; to different ones in parallel.
 
-A worker takes a subscription by a lease in the database, which outlasts a request by far and is renewed with each event
-that is delivered. So only one of any number of workers delivers to a receiver, and a receiver that is slow, hangs or is
-down holds up no other. A worker that is killed loses its leases when they end; the event it was sending is sent again
+A worker takes a subscription by a lease in the database, which lasts far longer than a request and is renewed with each
+delivered event. So only one worker at a time delivers to a receiver, and a receiver that is slow, hangs or is down does
+not delay the others. A worker that is killed loses its leases when they end; the event it was sending is sent again
 under the same `webhook-id`, by which receivers recognise a repetition.
 
 An event that the receiver does not accept with a 2xx is retried, with growing pauses, for three days; later events wait
@@ -67,7 +67,7 @@ class DeliveryState:
         types: the types it receives.
         include: fields it receives beside ids, as far as the settings allow it.
         cursor: every event up to here has been dealt with.
-        attempts: failed tries of the next one.
+        attempts: failed tries of the next event.
         failing_since: when the first of these failed.
         secrets: the secrets that sign.
     """
@@ -100,7 +100,7 @@ class WebhookDelivery:
     _stopping: bool = False
 
     async def start(self) -> None:
-        """Start delivering to every subscription that is due; returns at once, without waiting for receivers."""
+        """Start delivering to every subscription that is due; return at once, without waiting for receivers."""
         rows = await self.runtime.pool.fetch(SQL["list_due"], self.runtime.clock())
         for row in rows:
             which = row["subscription_id"]
@@ -162,7 +162,7 @@ class WebhookDelivery:
                 await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
 
     async def _deliver(self, which: int, token: UUID) -> bool:
-        """Take the lease and deliver a batch; returns whether there may be more."""
+        """Take the lease and deliver a batch; return whether there may be more."""
         ours_until = time.monotonic() + self.lease
         async with self.runtime.pool.acquire() as db:
             row = await db.fetchrow(SQL["take_lease"], which, token, self.lease)
@@ -187,7 +187,7 @@ class WebhookDelivery:
         return len(events) == BATCH_SIZE
 
     async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
-        """Send one event; returns whether the next one may go."""
+        """Send one event; return whether the next one may go."""
         at = self.runtime.clock()
         event_id, attempt = webhook_id(event.seq), delivery.attempts + 1
         reply = await self.outbound_http.send("POST", delivery.url, body, sign(delivery.secrets, event_id, at, body))

@@ -1,6 +1,7 @@
 -- name: list_due
--- Active, perhaps with events waiting, and not held by a worker. A subscription whose receiver is slow or down is held
--- for the length of a request, or waits for its next try: it is not in here, and keeps none of the others waiting.
+-- Active subscriptions, perhaps with events waiting, that no worker holds. A subscription whose receiver is slow or
+-- down is held for the length of a request, or waits for its next try: it is not in this list, and does not keep the
+-- others waiting.
 select s.subscription_id
 from webhook_subscription s
 where s.state = 'active' and s.next_try_at <= $1 and (s.lease_until is null or s.lease_until < clock_timestamp())
@@ -24,8 +25,8 @@ order by seq
 limit $4;
 
 -- name: record_delivered
--- Writes the log, the cursor and the lease in one statement. The cursor does not move where another worker has the
--- lease by now (it was paused, replayed, or expired): then the event is sent once more, under the same id.
+-- Writes the log, the cursor and the lease in one statement. The cursor does not move if another worker has the lease
+-- by now (after a pause, a replay, or its end): then the event is sent once more, under the same id.
 with tried as (
   insert into webhook_delivery (subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, answer)
   values ($1, $3, $4, $5, 'stream', $6, $7, $8, $9, $10)

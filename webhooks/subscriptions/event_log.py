@@ -46,7 +46,7 @@ class EventLog:
     state_changes_at: float = 0.0
 
     async def record_new_events(self) -> bool:
-        """Look through the source tables once; returns whether there is more to read at once."""
+        """Look through the source tables once; return whether there is more to read at once."""
         async with self.runtime.pool.acquire() as db:
             types = await wanted_types(db)
             if not types:
@@ -118,7 +118,7 @@ async def last_event_before(db: Connection, at: datetime) -> int:
 
 
 async def position_before_oldest_event(db: Connection) -> int:
-    """Return the number after which a replay can begin: that before the first event that is kept."""
+    """Return the number after which a replay can begin: the one before the first event that is kept."""
     return int(await db.fetchval(SQL["position_before_oldest"]))
 
 

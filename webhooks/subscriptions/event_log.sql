@@ -1,6 +1,6 @@
 -- name: try_lock
--- Lets one reader read at a time, and the next only after this one has committed: so events are numbered in the order
--- of commits. If another worker holds the lock, it does the work.
+-- Lets one reader read at a time, and the next only after it has committed, so that events are numbered in the order of
+-- commits. If another worker holds the lock, it does the work.
 select pg_try_advisory_xact_lock(hashtextextended('webhook events', 0));
 
 -- name: lock
@@ -22,7 +22,7 @@ select * from unnest($1::text[], $2::bigint[])
 on conflict (source) do update set position = excluded.position where event_source_position.position <> excluded.position;
 
 -- name: insert_events
--- Adds events in the order in which they happened, as far as one look can know.
+-- Adds events in the order in which they happened, within one look.
 insert into webhook_event (type, at, data, ref)
 select e.type, e.at, e.data, e.ref
 from unnest($1::text[], $2::timestamptz[], $3::jsonb[], $4::bigint[]) with ordinality as e (type, at, data, ref, n)

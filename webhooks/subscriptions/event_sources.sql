@@ -25,7 +25,7 @@ where t.seq > $1 and t.seq <= $2
 order by t.seq;
 
 -- name: responses
--- Answers to questions, with each person's present one.
+-- Answers to questions, with each person's present answer.
 select
   r.response_id as place, r.at, r.response_id as ref, q.name as question, r.response_id, r.person_id,
   p.external_id as member_id, coalesce(r.answer, undone.answer) as answer, coalesce(meant.low, false) as low, r.source,

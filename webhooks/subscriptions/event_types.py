@@ -109,7 +109,7 @@ class CampaignData(Payload):
     campaign: str = Field(description="The campaign's name.")
     subject_kind: str = Field(description="The kind of what it asks about: ballot, or notice.")
     subject: str = Field(description="The name of what it asks about.")
-    by: str = Field(description="Who did it; `muster` if nobody did.")
+    by: str = Field(description="The person who did it; `muster` if nobody did.")
     why: str | None = Field(description="The reason they gave.")
 
 
@@ -195,7 +195,10 @@ EVENTS: Final[Mapping[str, tuple[type[Payload], str]]] = {
         BallotData,
         "Even the low end of the estimate reached the threshold, in every constituency that must pass.",
     ),
-    "ballot.threshold_lost": (BallotData, "The estimate fell below the threshold again, as claims were retracted."),
+    "ballot.threshold_lost": (
+        BallotData,
+        "The estimate fell below the threshold again, because claims were retracted.",
+    ),
     "alert.raised": (AlertData, "An alert was raised: something needs staff."),
     "alert.resolved": (AlertData, "An alert was resolved."),
     "webhook.test": (TestData, "A test, sent on request only."),

@@ -71,7 +71,7 @@ def sign(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes)
     Args:
         secrets: the valid secrets; each signs.
         event_id: the same in every try.
-        at: now; receivers refuse what is older than five minutes.
+        at: now; receivers refuse requests older than five minutes.
         body: the body.
     """
     text = body.decode()

@@ -1,6 +1,5 @@
 -- name: list_ballots
--- Ballots whose state may still change, with what was reported of each last. Answers come in for a while after the
--- close.
+-- Ballots whose state may still change, with the last report of each. Answers come in for a while after the close.
 select
   b.ballot_id, b.name, b.opens_at, b.closes_at,
   p.status as known_phase, t.status as known_threshold
@@ -11,7 +10,7 @@ where b.closes_at > $1::timestamptz - interval '7 days' or p.status is distinct 
 order by b.ballot_id;
 
 -- name: store_status
--- Stores what was reported, so that it is reported once.
+-- Stores the reported state, so that it is reported once.
 insert into reported_status (kind, id, status) values ($1, $2, $3)
 on conflict (kind, id) do update set status = excluded.status where reported_status.status <> excluded.status;
 

@@ -113,7 +113,7 @@ async def add_subscription(
         name: its name: lowercase letters, digits and dashes.
         url: where events go; `http://` reaches only what MUSTER_OUTGOING_ALLOW names.
         events: event types or groups of them.
-        include: `addresses`, `texts`, where MUSTER_WEBHOOK_INCLUDE allows them.
+        include: `addresses`, `texts`, if MUSTER_WEBHOOK_INCLUDE allows them.
         actor: its maker, for the audit log.
 
     Returns:

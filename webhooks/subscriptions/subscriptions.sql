@@ -30,7 +30,7 @@ order by s.name;
 select name from webhook_subscription order by name;
 
 -- name: rotate_secret
--- Replaces the secret. The former one signs as well for a while; one that was already on its way out is dropped at
+-- Replaces the secret. The former secret signs as well for a while; an earlier one that still signed is dropped at
 -- once.
 update webhook_subscription set old_secret = case when $3::timestamptz > $4 then secret end,
   old_until = case when $3 > $4 then $3 end, secret = $2

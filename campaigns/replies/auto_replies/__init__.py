@@ -8,6 +8,6 @@
 | `ask_back` | words that seem to take an answer back | that somebody will read them (`will_read`) |
 | `taken_back` | words that take an answer back | what counts now (`took_back`, `undone_to`) |
 
-`words` says how to answer, and makes our texts anew to know them where a reply repeats them; `sending` queues them.
+`words` says how to answer, and makes our texts anew to recognise them in replies; `sending` queues them.
 Keywords that a provider itself confirms, such as STOP at Twilio, are not confirmed again (`webhooks/sms/`).
 """

@@ -1,8 +1,9 @@
 """Asking back: somebody whose answer cannot be read is texted once how to answer; after that, staff read it.
 
-It goes by the channel that the reply came by. Nobody is asked back who has answered already, who may have wanted to
-opt out, or whose words may be ours or a machine's. Their reply waits for a better one first, for `ANSWER_TIMEOUT` in
-the hours in which people are awake; one that clearly says something else ("I'll be 10 minutes late") waits for staff.
+The question goes by the channel that the reply came by. Somebody is not asked back if they have answered already, may
+have wanted to opt out, or if the words may be ours or a machine's. An unclear reply first waits for a better one, for
+`ANSWER_TIMEOUT` of waking hours; one that clearly says something else ("I'll be 10 minutes late") waits for staff at
+once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ANSWER_TIMEOUT: Final = timedelta(hours=2)
 """Time for a better answer before staff read the reply. Most people answer a text within minutes or not at all; a
 reply at nine is read before noon, and one in the evening on the next morning."""
 _UNREADABLE: Final = frozenset({"none", WHICH, CONTRADICTION})
-"""Rules of unclear replies whose words are surely the person's, and no opt-out."""
+"""Rules of unclear replies whose words are certainly the person's, and no opt-out."""
 
 
 async def ask_back(
@@ -42,19 +43,18 @@ async def ask_back(
 ) -> datetime | None:
     """Ask somebody back, if that can help and has not been done before.
 
-    Whoever has answered already and seems to take that back is told instead that somebody will read it.
+    Somebody who has answered already and seems to take that back is told instead that staff will read it.
 
     Args:
         db: in the transaction that stores the reply.
         message: the message that the reply answers; it was sent to its author.
         text: the reply.
         read: its classification.
-        candidates: where the reply could answer several messages, all of these.
+        candidates: all messages that the reply could answer, if there are several.
         at: when it came; aware.
 
     Returns:
-        When the reply waits for staff if no better one comes: `at` itself where it does at once. None if nobody is
-        asked.
+        When the reply begins to wait for staff if no better one comes: `at` itself if at once. None if nobody is asked.
     """
     subject = message.subject
     takes_answers = subject is not None and subject.reads_answers and subject.why_not_counted(at) is None
@@ -92,7 +92,7 @@ async def ask_back(
 
 
 def patient_until(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return the end of `ANSWER_TIMEOUT` after a moment, of which only the hours of the day in a zone count."""
+    """Return the end of `ANSWER_TIMEOUT` after a moment; only the waking hours in a time zone count."""
     night, morning = NIGHT
     local, left = at.astimezone(zone).replace(tzinfo=None), ANSWER_TIMEOUT
     while True:

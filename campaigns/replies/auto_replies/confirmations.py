@@ -28,7 +28,7 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Confirmation that a text gets.
+    """Confirmation in reply to a text.
 
     Attributes:
         what: its key in words.toml.
@@ -42,7 +42,7 @@ class Confirmation:
 
     @property
     def is_of_opt_out(self) -> bool:
-        """Return whether it confirms an opt-out; else it is about pictures."""
+        """Tell whether it confirms an opt-out; otherwise it is about pictures."""
         return self.what == "sms_stopped"
 
     def text(self) -> str:
@@ -51,7 +51,7 @@ class Confirmation:
         if self.organisation:
             return words
         words = words.lstrip(": ")
-        return words[0].upper() + words[1:]  # no name is better than “Your organisation”
+        return words[0].upper() + words[1:]  # no name is better than the default, “Your organisation”
 
 
 async def choose_confirmation(
@@ -65,8 +65,8 @@ async def choose_confirmation(
 ) -> Confirmation | None:
     """Choose the confirmation that a text gets; None for none.
 
-    Choose it before the text is stored, for soon after that the phone may be opted out. A phone that is opted out
-    already gets none: two machines must not answer each other for ever.
+    Choose it before the text is stored, because soon after that the phone may be opted out. A phone that is opted out
+    already gets no confirmation: two machines must not answer each other for ever.
 
     Args:
         db: a connection.
@@ -74,7 +74,7 @@ async def choose_confirmation(
         answered: the message that it answers; None if there is none.
         phone: the member's number, as E.164.
         pictures: whether pictures or the like came with it.
-        organisation: the name of the organisation where the message has none.
+        organisation: the name of the organisation if the message has none.
     """
     what: Literal["sms_stopped", "sms_no_pictures"]
     if read.reading == "opt_out":
@@ -88,7 +88,7 @@ async def choose_confirmation(
     # the organisation that the member was last written to by
     theirs = answered.subject.organisation if answered is not None and answered.subject is not None else ""
     language = read.language
-    if language == DEFAULT:  # so is STOP, in any language
+    if language == DEFAULT:  # STOP is also, in any language
         language = await db.fetchval(SQL["find_language"], answered.person_id if answered else None, phone) or DEFAULT
     return Confirmation(what, language, theirs or organisation)
 
@@ -96,13 +96,13 @@ async def choose_confirmation(
 async def queue_confirmation(
     db: Connection, confirmation: Confirmation, *, phone: str, senders: Sequence[str], received_at: datetime
 ) -> None:
-    """Queue a confirmation; that of an opt-out once for each opt-out.
+    """Queue a confirmation; an opt-out gets only one.
 
     Args:
         db: in the transaction that processes the text, after that.
         confirmation: the confirmation.
         phone: the member's number.
-        senders: the numbers or services they wrote to; it comes from one of these.
+        senders: the numbers or services they wrote to, one of which sends it.
         received_at: when the text came; aware.
     """
     kind = MessageKind.OPT_OUT_CONFIRMED if confirmation.is_of_opt_out else MessageKind.AUTO_REPLY

@@ -1,5 +1,6 @@
 -- name: find_language
--- The language of whom the phone was last written to for; without a message, of all who have it, where they share one.
+-- The language of the recipient of the last message to the phone; without a message, the language of all who have the
+-- phone, if they share one.
 select min(p.language)
 from person p
 where p.person_id = $1

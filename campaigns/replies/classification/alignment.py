@@ -15,7 +15,7 @@ MIN_SEED_WORDS: Final = 4
 MAX_GAP_WORDS: Final = 8
 """Most words between two rows when the first rows of a quotation are joined."""
 MIN_BESIDE: Final = 3
-"""Fewest words of each of two sentences that a run may have parts of."""
+"""Fewest words that a run may have of each of two sentences."""
 MAX_PLACES: Final = 8
 """Most places in a message that are tried for one beginning: "the the the" has many."""
 
@@ -64,9 +64,7 @@ class Word:
 
 
 class Words:
-    """Words of a text, in order.
-
-    Links are no words, because programs rewrite them.
+    """Words of a text, in order. Links are not words, because programs rewrite them.
 
     Attributes:
         text: the text.

@@ -20,7 +20,7 @@ TAKE_BACK: Final = "take_back"
 """Reading, and rule, of a reply that takes back the answer given before."""
 
 _MIN_OTHER_WORDS: Final = 4
-"""Words without any of an answer, from which on a reply is no attempt at one."""
+"""Fewest words, none of them an answer's, that make a reply no attempt at an answer."""
 _WORDS: Final = re.compile(r"[^\W_]+(?:[:.]\d+)?")
 _MARKS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4]")
 _OTHER_NUMBER: Final = re.compile(r"\d{2,}.*|\d+[:.]\d+|\d+(?:am|pm|st|nd|rd|th)")
@@ -62,7 +62,7 @@ def corrected(text: str) -> str:
 
 
 def may_take_back(text: str) -> bool:
-    """Tell whether a reply has words by which an answer may be taken back or corrected."""
+    """Tell whether a reply has words that may take back or correct an answer."""
     return _known().maybe.search(" ".join(_words(text))) is not None
 
 

@@ -1,7 +1,7 @@
 """Classification of a reply: rules are data (`rules/`), tried in order; the first that fits decides the reading.
 
-Two mistakes must not happen: counting a vote that is none, and missing a plain STOP. Everything else that is not clear
-is `unclear`, and staff read it.
+Two mistakes must not happen: counting a vote where nobody said so, and missing a plain STOP. Everything else that is
+not clear is `unclear`, and staff read it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from campaigns.replies.classification.rules import Rule, Rules, load_rules
 GENERAL: Final = frozenset({"opt_out", "opt_in", "help", "call_me", "wrong_number", "reaction", "unclear"})
 """Readings that mean the same whatever a message asked about."""
 READINGS: Final = GENERAL | CLAIMS | {"no_ballot_paper"}
-"""Readings that rules give; what a message's digits mean is its subject's."""
+"""Readings that rules give; the meanings of a message's digits are its subject's."""
 
 REPEATED: Final = "repeated"
 """Rule of a reply that only repeats the message it answers, or cannot be told apart from it."""
@@ -31,7 +31,8 @@ COMPOUND: Final = "opt_out_beside"
 """Rule of an opt-out whose words stand beside a claim."""
 
 MAYBE: Final = "maybe_opt_out"
-"""Rule of a reply that has a word of opting out that may be meant: a claim would close it, or the wish has limits."""
+"""Rule of a reply with an opt-out word that may be meant: beside a claim, which would close the reply, or with
+limits."""
 
 MAX_WISHES: Final = 4
 """Most opt-out wishes in one reply that are removed to read the rest."""
@@ -39,13 +40,13 @@ MAX_POLITE_WORDS: Final = 8
 """Most polite words beside the matched words of a reply that says nothing else."""
 
 MAX_POLITE_WORDS_OF_WISH: Final = 16
-"""The same beside an opt-out, which people write in the form of a letter."""
+"""The same beside an opt-out, which people often write like a letter."""
 
 _LABEL: Final = re.compile(
     r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"
 )
 _OWN_WISH: Final = frozenset({"me", "us", "my", "i", "id", "im", "fi", "mi", "ni", "fy"})
-"""Words by which a wish is about the writer."""
+"""Words that show that a wish is about the writer."""
 _DIGIT_FIRST: Final = re.compile(r"(?P<digit>\d{1,2}) (?P<rest>.+)")
 
 
@@ -55,7 +56,7 @@ class Classification:
 
     Attributes:
         reading: one of `READINGS`, or a meaning of the subject's.
-        rule: the rule that decided; `none` where none fits.
+        rule: the rule that decided; `none` if none fits.
         version: of the rules.
         also: a second reading of the same reply, such as the vote in "Voted, now stop texting me".
         language: the language of the rule.
@@ -73,7 +74,7 @@ class Classification:
 
     @property
     def answer(self) -> str | None:
-        """Return the reading that may be an answer: beside an opt-out the second one, None if there is none."""
+        """Return the reading that may be an answer: the second one beside an opt-out. None if there is none."""
         return self.also if self.reading == "opt_out" else self.reading
 
 
@@ -101,7 +102,7 @@ def classify_reply(
     read = _read(rules, own.text, meant, sent)
     if not own.doubtful:
         return read
-    # a plain opt-out is applied all the same; the words beside it may be ours, and so may a single word beside a claim
+    # a plain opt-out is applied all the same; words beside it may be ours, and so may a single word beside a claim
     plain = read.reading == "opt_out" and read.rule != COMPOUND
     return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
 
@@ -110,7 +111,7 @@ def restrict(read: Classification, possible: Collection[str]) -> Classification:
     """Return a classification that gives only readings that are possible: any other is unclear.
 
     Args:
-        read: by rules that know all readings.
+        read: a classification by rules that know all readings.
         possible: readings that answer the message.
     """
     also = read.also if read.also in possible else None
@@ -124,8 +125,8 @@ def restrict(read: Classification, possible: Collection[str]) -> Classification:
 def is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
     """Tell whether a text only says that somebody reacted to a message of ours; staff need not read such a text.
 
-    It repeats the beginning of the message. Where the message is unknown, or differs, the quoted text may be a member's
-    own, such as "STOP" beside an emoji; it is taken for that if a rule fits it.
+    It repeats the beginning of the message. If the message is unknown, or differs, the quoted text may be a member's
+    own, such as "STOP" beside an emoji; it is taken as the member's if a rule fits it.
     """
     reaction = find_reaction(text)
     if reaction is None:
@@ -174,7 +175,7 @@ def _read_claim(
 
 
 def is_limited(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> bool:
-    """Tell whether somebody wants less than no more at all: not at night, by email only. Staff then read the reply.
+    """Tell whether a wish stops less than all messages: not at night, by email only. Staff then read the reply.
 
     Args:
         rules: have the words of wishes.
@@ -192,7 +193,7 @@ def is_limited(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> 
 
 
 def _without_qualified(rules: Rules, text: str, plain: Plain, reading_of: ReadingOf) -> Plain:
-    """Return a reply without the clauses whose sentence asks for something else than to get no more at all."""
+    """Return a reply without the clauses of sentences that ask for something else than to stop all messages."""
 
     def is_answer_or_wish(words: str) -> bool:
         if all(word in plain.names for word in words.split()) or rules.wish.asides.fullmatch(words):
@@ -216,7 +217,7 @@ def _without_qualified(rules: Rules, text: str, plain: Plain, reading_of: Readin
 
 
 def may_wish(rules: Rules, plain: Plain, matched: str) -> bool:
-    """Tell whether a claim may have an opt-out beside it: then staff read it, and no claim closes it unseen."""
+    """Tell whether a claim may have an opt-out beside it: then staff read the reply, which the claim would close."""
     if not rules.wish.used_otherwise(plain) or rules.wish.without_limited(plain).clauses != plain.clauses:
         return True
     if any(rules.remainder.family.fullmatch(clause) for clause in plain.clauses):
@@ -232,7 +233,7 @@ def _without(plain: Plain, matched: str) -> Plain:
 
 
 def _reading_of(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:
-    """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before it."""
+    """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before them."""
     words = plain.unsigned
     if menu:
         chosen = _by_digit(rules, words, menu) or _by_label(rules, words, menu, sent)
@@ -279,7 +280,7 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
 
 
 def is_alone(rules: Rules, plain: Plain, matched: str, *, wish: bool) -> bool:
-    """Tell whether nothing else is said. "From your list" belongs to a wish only where it is about the writer."""
+    """Tell whether a reply says nothing else. "From your list" belongs to a wish only about the writer."""
     rest = plain.words.replace(matched, " ", 1).split()
     polite = rules.familiar | rules.polite
     if wish and _OWN_WISH & set(plain.words.split()):
@@ -312,7 +313,7 @@ def _reading_of_rest(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: S
 
 
 def _also(rules: Rules, plain: Plain, matched: str, first: Rule) -> str | None:
-    """Return `call_me` where the reply also asks for a call, once the matched words are removed; else None."""
+    """Return `call_me` if the reply, without the matched words, also asks for a call; else None."""
     rest = _without(plain, matched)
     if rest.words == plain.words and first.reading != "call_me":
         rest = plain.part(tuple(left for left in (plain.words.replace(matched, " ").strip(),) if left))

@@ -1,9 +1,9 @@
 """Compound replies: an opt-out wish and something else in one breath, "STOP not voted", "no paper so stop".
 
-Rules read the words of a wish where they are alone, or where more words make them certain; beside a claim, one word is
-enough. A word such as "stop" is a wish if both sides of it, up to the end of its clause, are empty, polite or a whole
-claim, and at least one is a claim or stands next to one. "I will post it at the bus stop" and "stop the vote" have
-other words there, and stay what they are.
+Rules read the words of a wish if they stand alone, or if further words make them certain; beside a claim, one word is
+enough. A word such as "stop" is a wish if the words on both sides of it, up to the end of its clause, are empty, polite
+or a whole claim, and at least one side is a claim or stands next to one. "I will post it at the bus stop" and "stop the
+vote" have other words there, so they are no wish.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from campaigns.replies.classification.rules import Rules, load_rules
 from campaigns.replies.classification.wish import WishPlace
 
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote"})
-"""Readings that count as they are: a reply with one is closed, and no member of staff sees it."""
+"""Readings that count by themselves: a reply with one is closed, and no member of staff sees it."""
 BESIDE: Final = CLAIMS | {"no_ballot_paper", "call_me", "wrong_number", "help"}
 """Readings of what may stand beside a wish."""
 
@@ -55,7 +55,7 @@ def find_compound(rules: Rules, plain: Plain, reading_of: ReadingOf, *, weak: bo
 
 
 def says_something(text: str) -> bool:
-    """Tell whether a text says something by itself: a rule fits it, it is a number, or it has a wish beside a claim."""
+    """Tell whether a text means something by itself: a rule fits it, it is a number, or a wish is beside a claim."""
     rules = load_rules()
     plain = rules.plain(text)
     if rules.read(plain)[1] is not None or rules.digit.fullmatch(plain.words) is not None:
@@ -84,7 +84,7 @@ def _asks(rules: Rules, place: WishPlace, plain: Plain, reading_of: ReadingOf) -
 
 
 def _nearest(rules: Rules, clauses: Sequence[str], plain: Plain) -> str | None:
-    """Return the first clause that is more than thanks or a name; the first of all where none is."""
+    """Return the first clause that is more than thanks or a name; the first of all if there is none."""
     polite = rules.courteous | plain.names
     more = (clause for clause in clauses if not all(word in polite for word in clause.split()))
     return next(more, next(iter(clauses), None))

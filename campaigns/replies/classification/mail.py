@@ -1,7 +1,7 @@
-"""Mail as a member wrote it: their own words, and a subject of their own, where they chose one.
+"""Mail as a member wrote it: their own words, and a subject of their own, if they chose one.
 
-The words are read first. The subject is read where the words say nothing, or where it is a plain opt-out, which is
-never missed.
+The words are read first. The subject counts if the words say nothing, or if it is a plain opt-out, which must not be
+missed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from campaigns.replies.classification.classify import Classification, classify_r
 from campaigns.replies.classification.compound import BESIDE, CLAIMS
 
 LABEL: Final = "Subject: "
-"""Prefix of a subject where it is stored and shown with the words."""
+"""Prefix of a subject that is stored and shown with the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class OwnMail:
 
     Attributes:
         words: their words in the body; "" if none are known to be theirs.
-        subject: the subject, as far as it is theirs.
+        subject: the part of the subject that is theirs.
     """
 
     words: str
@@ -59,7 +59,7 @@ class OwnMail:
             return replace(above, also=below.reading if below.reading in BESIDE else above.also, alone=False)
         if below.reading != "unclear" or above.reading == "unclear":
             return below
-        if above.reading in CLAIMS and "?" in self.subject:  # a question of theirs, or our own repeated
+        if above.reading in CLAIMS and "?" in self.subject:  # a question of theirs, or our own subject repeated
             return below
         together = classify_reply(f"{self.subject}\n{self.words}")
         alone = above.alone and together.reading == above.reading and together.alone

@@ -1,10 +1,10 @@
-"""Replies to a question with named answers, which reads them itself: "4 nice staff", "good, thanks".
+"""Replies to a question with named answers: "4 nice staff", "good, thanks".
 
-The rules of ballots mean nothing here. Those that mean the same everywhere come first: an opt-out in any form wins,
-also beside an answer. A wish for a call beside an answer is a second reading; "wrong number" beside an answer
-contradicts itself, and is unclear. CANCEL alone stops messages, as networks act on it, but is shown to staff: it may be
-about the appointment that was asked about. "Please cancel" stops nothing, and a person reads it.
-What takes back or corrects the answer before ("undo", "sorry, I meant 1") is known.
+The question itself knows its answers, and the rules of ballots do not apply. Rules that mean the same everywhere come
+first: an opt-out in any form wins, also beside an answer. A wish for a call beside an answer is a second reading.
+"Wrong number" beside an answer contradicts it, and is unclear. CANCEL alone stops messages, because networks act on it,
+but is shown to staff: it may be about the appointment. "Please cancel" stops nothing, and a person reads it. Words that
+take back or correct the former answer ("undo", "sorry, I meant 1") are recognised.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from campaigns.subjects.answer import NamedAnswer
 WHICH: Final = "which_message"
 """Rule of a text that could answer several messages."""
 CONTRADICTION: Final = "contradiction"
-"""Rule of an answer beside words that cannot be meant with it."""
+"""Rule of an answer beside words that contradict it."""
 CANCEL: Final = "cancel"
-"""Rule of a reply with a word that may cancel our messages, or what was asked about: a person has to find out."""
+"""Rule of a reply with a word that may cancel our messages or the appointment: a person has to find out."""
 _BESIDE: Final = "voted"
-"""Reading under which an answer stands beside a wish, for rules that know only those of ballots."""
+"""Reading that stands for an answer beside a wish, in rules that know only the readings of ballots."""
 _CONTRADICTS: Final = frozenset({"wrong_number", "opt_in", "help"})
-"""Readings beside which no answer is meant."""
+"""Readings that contradict an answer beside them."""
 
 
 Reads = Callable[[str], NamedAnswer | None]
@@ -97,7 +97,7 @@ def as_unclear(read: Classification) -> Classification:
 
 
 def _by_no_rule(rules: Rules, plain: Plain) -> Classification:
-    """Return the classification of words that no rule reads: they take an answer back, or are unclear."""
+    """Return the classification of words that no rule fits: they take an answer back, or are unclear."""
     if takes_back(plain):
         return Classification(TAKE_BACK, TAKE_BACK, rules.version, alone=True)
     return Classification("unclear", CANCEL if rules.wish.withdrawals.search(plain.words) else "none", rules.version)
@@ -131,7 +131,7 @@ def _read(rules: Rules, text: str, reads: Reads) -> Classification:
 
 
 def _by_ambiguous_word(rules: Rules, plain: Plain, rule: Rule) -> Classification:
-    """Return an opt-out where its word stands alone; beside any other, as in "please cancel", a person reads it."""
+    """Return an opt-out if its word stands alone; beside another word, as in "please cancel", a person reads it."""
     word = plain.unsigned
     if not rules.wish.ambiguous.fullmatch(word):
         return Classification("unclear", CANCEL, rules.version)
@@ -140,7 +140,7 @@ def _by_ambiguous_word(rules: Rules, plain: Plain, rule: Rule) -> Classification
 
 
 def _unless_limited(rules: Rules, text: str, plain: Plain, reads: Reads, wish: Classification) -> Classification:
-    """Return an opt-out, or unclear where it asks for less than no more at all."""
+    """Return an opt-out, or unclear if it asks to stop less than all messages."""
 
     def reading_of(part: Plain) -> tuple[str, str | None]:
         words, reading = _beside(part, reads)
@@ -170,6 +170,6 @@ def _reading_of_rest(rest: Plain, reads: Reads) -> str | None:
 
 
 def _beside(part: Plain, reads: Reads) -> tuple[str, str | None]:
-    """Return the words of an answer that may stand beside a wish: one that says nothing else."""
+    """Return the words of an answer that may stand beside a wish, which must say nothing else."""
     answer = reads(part.words)
     return (part.words, _BESIDE) if answer is not None and not answer.comment else ("", None)

@@ -39,7 +39,7 @@ MIN_UNLIKELY_WORDS: Final = 7
 MAX_RUNS: Final = 200
 """Most short rows that are examined."""
 PASS_COUNT: Final = 4
-"""Passes over them, in alternating direction, because each row taken may lead to the next."""
+"""Passes over the short rows, in alternating direction, because each row taken may lead to the next."""
 MAX_LINK_LENGTH: Final = 500
 """Most characters of a link above a row that belongs to it."""
 MAX_LINE_WORDS: Final = 400
@@ -75,7 +75,7 @@ class Overlap:
         self.doubts = list[int]()
 
     def find(self) -> None:
-        """Find the words of the reply that are ours; none where there is no quotation."""
+        """Find the words of the reply that are ours; none if there is no quotation."""
         if not len(self.message) or not len(self.reply):
             return
         chosen = self._chosen(find_runs(self.reply, self.message, min(MIN_SEED_WORDS, len(self.message))))
@@ -188,7 +188,8 @@ class Overlap:
     def _give_back_edges(self) -> None:
         """Return to the member a few words at an end of a row that share a line with theirs; mark answers as doubts.
 
-        "I have voted", and below it our "Your Union", which came after "Have you voted?": ours begins on its own line.
+        In "I have voted", with our "Your Union" from below "Have you voted?" under it, our words begin on their own
+        line.
         """
         given = True
         while given:  # words given back may share a line with more of ours
@@ -234,7 +235,7 @@ class Overlap:
         return self.message.ends_sentence(border) and stops(self.reply.gap(edge))
 
     def _doubt_open_ends(self) -> None:
-        """Mark as doubts words that say something right beside a row that is cut in the middle of a sentence."""
+        """Mark as doubts words that say something, directly beside a row that is cut in the middle of a sentence."""
         for row in self._rows():
             for at_end in (False, True):
                 edge = row.end if at_end else row.at
@@ -259,7 +260,8 @@ class Overlap:
     def _give_back_answers(self) -> None:
         """Return to the member the first or last line of a row that says something, if the message has no break there.
 
-        "Reply 1 posted", and below it "2 not yet", which is ours too. Where our text was rewrapped, it is a doubt.
+        An example is "2 not yet" below "Reply 1 posted", which is ours too. If our text was rewrapped, the line is a
+        doubt.
         """
         for row in self._rows():
             breaks = [at for at in range(row.at + 1, row.end) if "\n" in self.reply.gap(at)]
@@ -286,7 +288,7 @@ class Overlap:
     # ---- separate lines of ours
 
     def _take_leftovers(self) -> None:
-        """Take lines made only of our words, where they say nothing by themselves; mark some that do as doubts."""
+        """Take lines made only of our words, if they say nothing by themselves; mark some lines that do as doubts."""
         begin = next((at for at, place in enumerate(self.ours) if place >= 0), len(self.reply))
         places: dict[str, list[int]] = {}
         for place, word in enumerate(self.message.plain):
@@ -326,9 +328,9 @@ class Overlap:
     def _take_alone(self, run: Run, *, beside: bool = True) -> None:
         """Take a row that is a line beside lines of ours, unless it says something.
 
-        One that does, below the beginning of ours, is taken as a doubt if it is long, or if the reply also repeats what
-        is near it in the message: a footer rewritten by a program is no opt-out. A line below closing quotation marks
-        or an ellipsis is the member's, as is one whose quote marks differ from those of ours.
+        A row that does, below the beginning of ours, is taken as a doubt if it is long, or if the reply also repeats
+        words near it in the message: a footer rewritten by a program is no opt-out. A line below closing quotation
+        marks or an ellipsis is the member's, and so is a line whose quote marks differ from ours.
         """
         if not self._says_something(run.at, run.end):
             if beside:
@@ -348,7 +350,7 @@ class Overlap:
             self._doubt(run.at)
 
     def _is_whole(self, run: Run) -> bool:
-        """Tell whether a row is one or more whole sentences or lines of the message, and ends as they do."""
+        """Tell whether a row is one or more whole sentences or lines of the message, with the same ends."""
         ends, end = self.message.gap(run.over), self.reply.gap(run.end)
         return (
             self.message.ends_sentence(run.place)

@@ -1,8 +1,8 @@
 """Extraction of a member's own words from a reply, without what it repeats of our message.
 
-The message that is answered is mostly known, and its words are removed (`quotation`). Where it is not, or where only a
-piece of it is repeated, our words are recognised by phrases that organisations write and members do not: "Reply STOP to
-…", several digits offered, or a passage in quotation marks with either.
+The answered message is usually known, and its words are removed (`quotation`). If it is not known, or only a piece of
+it is repeated, our words are recognised by phrases that organisations write and members do not: "Reply STOP to …",
+several digits offered, or a passage in quotation marks with either.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def own_text(text: str, sent: Sequence[str] = ()) -> OwnText:
 
     Args:
         text: as received.
-        sent: the message it answers, in each of its forms; none where it is not known.
+        sent: the message it answers, in each of its forms; none if it is not known.
     """
     whole = text[:MAX_LENGTH]
     left = "\n".join(line for line in whole.split("\n") if not line.lstrip().startswith(">"))
@@ -115,7 +115,7 @@ def _without_passages(text: str) -> str:
 
 
 def _without_instructions(text: str) -> OwnText:
-    """Remove the paragraphs that say how to answer; where every paragraph does, only the sentences that do.
+    """Remove the paragraphs that say how to answer; if every paragraph does, remove only the sentences that do.
 
     An instruction that begins in one paragraph and goes on in the next may be anybody's: all of it stays, as doubtful.
     """

@@ -35,18 +35,18 @@ _FAREWELLS: Final = frozenset({
     "cheers", "ta", "yours", "sincerely", "faithfully", "all", "the", "in", "solidarity", "love", "from", "diolch",
     "yn", "fawr", "cofion", "gorau", "cynnes", "gywir", "hwyl", "mewn", "undod",
 })  # fmt: skip
-"""Words of farewells, below which a name stands."""
+"""Words of farewells, with a name on the line below."""
 _SIGNS: Final = frozenset({
     "thanks", "thank", "cheers", "ta", "regards", "rgds", "wishes", "sincerely", "faithfully", "diolch", "cofion",
     "hwyl",
 })  # fmt: skip
 """Farewells that a name follows on the same line: "thanks Dave"."""
 _NO_FIRST: Final = frozenset({"all", "the", "in", "from", "you"})
-"""Words that belong to the line above where they are the first: "stop all thanks Dave"."""
+"""Words that belong to the line above if they come first: "stop all thanks Dave"."""
 _TAKE_THANKS: Final = frozenset({
     "sent", "send", "posted", "mailed", "returned", "said", "say", "gave", "give", "got", "no", "my", "our", "of",
 })  # fmt: skip
-"""Words before thanks that make a word in small letters behind them no name: "I sent thanks cards"."""
+"""Words before "thanks" after which a lower-case word behind "thanks" is no name: "I sent thanks cards"."""
 _SPELT_OUT: Final = re.compile(
     r"(?<![^\W_])(?<![^\W_][.*/\u00b7_-])s([.*/\u00b7-] ?|_)t\1o\1p(?:\1i\1o)?(?!\1?[^\W_](?![^\W_])|[^\W_])",
     re.IGNORECASE,
@@ -64,7 +64,7 @@ class Plain:
 
     Attributes:
         clauses: its clauses: words without punctuation, except question marks.
-        names: words of a signature below it, and of a greeting; rules do not count them as unfamiliar words.
+        names: words of a signature and of a greeting; rules do not count them as unfamiliar words.
         greeted: the words after "Hello" in a clause of its own, in order.
         signed: the name at the end of the last clause, behind a farewell: "thanks Dave". Its clause begins with that.
     """
@@ -94,12 +94,12 @@ class Plain:
 
     @property
     def guarded(self) -> str:
-        """Return all of it without greeted words that are no names, such as "Your Union", which guards must not see."""
+        """Return all of it without greeted words that are no name, such as "Your Union", which guards must not see."""
         return self._without([word for word in self.greeted if word in _ADDRESSED])
 
     @property
     def anonymous(self) -> Plain:
-        """Return the same without what was taken for the name it is signed with."""
+        """Return the same text without the words that were taken for its signature."""
         return Plain(self.clauses, self.names - frozenset(self.signed.split()), self.greeted)
 
     def part(self, clauses: Sequence[str]) -> Plain:
@@ -183,7 +183,7 @@ def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
-    """Return the words of the last clauses that are capitalised like names; never those of the first clause."""
+    """Return the words of the last clauses that are capitalised like names; never words of the first clause."""
     names: list[str] = []
     for words in reversed(clauses[1:]):
         if len(names) + len(words) > MAX_NAME_LENGTH or not all(word[0].isupper() for word in words):

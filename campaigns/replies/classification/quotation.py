@@ -1,7 +1,8 @@
 """Quotations of the answered message in a reply: those words are ours, and never what the member says.
 
-A quotation is recognised by rows of words of the message (`overlap`), however line breaks, quote marks, links and
-entities were changed. Where it is uncertain whose words are, that is a doubt, and beside it only an opt-out counts.
+A quotation is recognised by rows of words of the message (`overlap`), even if line breaks, quote marks, links and
+entities were changed. A place where it is uncertain whose words they are is a doubt; beside a doubt only an opt-out
+counts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from campaigns.replies.classification.alignment import MIN_SEED_WORDS, Words
 from campaigns.replies.classification.overlap import Overlap
 
 MIN_SUBJECT_WORDS: Final = 3
-"""Fewest words of a subject that repeats ours."""
+"""Fewest words that make a subject a repetition of ours."""
 MAX_WORDS: Final = 4000
 """Most words of a message that are searched for."""
 
@@ -44,7 +45,7 @@ class Quotation:
         return text[:begin], "\n".join(left).strip()
 
     def lines(self, lines: Sequence[str]) -> list[str]:
-        """Remove it from the lines of the text; returns as many lines, those it does not touch unchanged."""
+        """Remove it from the lines of the text; return as many lines, of which those outside it are unchanged."""
         removed = bytearray(sum(map(len, lines)) + len(lines))
         for start, end in self.spans:
             removed[start:end] = b"\1" * (end - start)

@@ -2,7 +2,7 @@
 
 Such a text names the action and repeats our message: `Liked “Have you voted? Reply STOP to opt out”`. The words for
 the action come from the program, in the language of the phone (`reactions.toml`); an emoji may stand for them. It is no
-reaction where a member has written anything else beside it, or where the text in quotation marks is theirs (`reader`).
+reaction if a member has written anything else beside it, or if the text in quotation marks is theirs (`classify`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Reaction:
     """Text that has the form of a reaction.
 
     Attributes:
-        repeated: the part that repeats a message; the whole text where it repeats nothing.
+        repeated: the part that repeats a message; the whole text if it repeats none.
         named: whether words name the action, as only programs write, not just an emoji.
     """
 

@@ -1,7 +1,7 @@
-"""Remainder of a sentence that asks to opt out: what may stand in it and leave it a wish to get no more at all.
+"""Remainder of a sentence that asks to opt out: words that may stand in it without limiting the wish.
 
 "Stop texting me" is obeyed. "Stop texting me in English", "opt me out of the lottery" and "don't text me, at weekends"
-ask for something else, and no list of what people ask for is ever complete. So the list is of what may stand there.
+ask for something else. No list of such limits is ever complete, so the rules list the words that do not limit a wish.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Remainder:
 
     Attributes:
         asks: the beginning of a wish that is more than a word: "stop texting", "remove".
-        follows: what completes it, or adds nothing: "me", "from your list", "ever again".
-        opens: beginnings of what somebody says of it: "I have left", "this is".
-        lessens: words in that by which it is a wish for less: "only", "prefer".
-        narrows: beginnings of what makes a wish behind them one for less: "at weekends".
-        family: a word that asks for an opt-out in any form, and is nobody's name.
+        follows: words that complete it or add nothing: "me", "from your list", "ever again".
+        opens: beginnings of a remark about it: "I have left", "this is".
+        lessens: words in such a remark that limit the wish: "only", "prefer".
+        narrows: beginnings that limit the wish behind them: "at weekends".
+        family: a word that asks for an opt-out in any form, and is not a name.
     """
 
     asks: re.Pattern[str]
@@ -41,7 +41,7 @@ class Remainder:
 
     @classmethod
     def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Remainder:
-        """Compile the lists of all languages; what one lacks is empty."""
+        """Compile the lists of all languages; a list that a language lacks is empty."""
         some = {part: [word for words in languages.values() for word in words.get(part, ())] for part in PARTS}
         # a folder of rules may have no wish at all: "(?!)" fits nowhere
         any_of = {part: "|".join(patterns) or "(?!)" for part, patterns in some.items()}
@@ -57,7 +57,7 @@ class Remainder:
     def qualified(
         self, clauses: Sequence[str], is_word: Callable[[str], bool], is_said: Callable[[str], bool]
     ) -> set[int]:
-        """Return the numbers of the clauses of one sentence that ask for something else than no more at all.
+        """Return the numbers of the clauses of one sentence that ask for something else than to stop all messages.
 
         Args:
             clauses: of the sentence.
@@ -101,7 +101,7 @@ class Remainder:
         return any(self.opens.match(rest) for rest in rests) and not self.lessens.search(words)
 
     def _rests(self, words: str) -> Iterator[str]:
-        """Yield words, and what is left of them behind each phrase that follows a wish."""
+        """Yield the words, and the rest of them behind each phrase that follows a wish."""
         for _ in range(MAX_PARTS):
             yield words
             end = max((match.end() for pattern in self.follows if (match := pattern.match(words))), default=0)
@@ -111,5 +111,8 @@ class Remainder:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text. A line that goes on with a small letter is no new one; links are left out."""
+    """Return the sentences of a text.
+
+    A line that begins with a small letter continues the sentence above; links are left out.
+    """
     return [sentence for sentence in _SENTENCE_END.split(_LINK.sub(" ", text)) if sentence.strip()]

@@ -1,7 +1,7 @@
 """Rules for reading replies: data, one file per language (`rules/`), compiled into one list.
 
-Guards, spellings and harmless phrases of all languages are combined, so that a reply in two languages is read as
-safely as one in a single language.
+Guards, spellings and harmless phrases of all languages are combined, so that a reply in two languages is read as safely
+as a reply in one.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Rules:
         harmless: phrases removed before guards are tried.
         familiar: words that add no meaning.
         wishing: words that add no meaning beside an opt-out wish of the writer's own.
-        polite: words of politeness, and those around a digit, which add no meaning.
+        polite: words of politeness, and words around a digit, which add no meaning.
         courteous: words of politeness alone, which may stand beside a wish.
         trailing: words that may end a claim before an opt-out wish: "tomorrow", "though".
         leading: words that may begin a claim behind an opt-out wish: "I", "still", "my".
@@ -104,7 +104,7 @@ class Rules:
         numbers: numbers in words, and their digits.
         agreeing: by reading, words that confirm a digit with that reading, but mean too little alone.
         wish: removes an opt-out wish from a reply.
-        remainder: knows what may stand in a sentence with such a wish.
+        remainder: knows which words may stand in a sentence with such a wish.
         rules: in the order in which they are tried.
     """
 
@@ -130,7 +130,7 @@ class Rules:
         return reading in self.agreeing and self.agreeing[reading].fullmatch(words) is not None
 
     def plain(self, text: str) -> Plain:
-        """Normalise a text. What asks for something is no name: "thanks stop"."""
+        """Normalise a text. Words that ask for something are not taken for a name: "thanks stop"."""
         plain = make_plain(text, self.spellings, self.pictures)
         named = plain.anonymous if self.wish.is_in(plain.signed) else plain
         asking = frozenset(name for name in named.names if self.remainder.family.fullmatch(name))
@@ -141,7 +141,7 @@ class Rules:
 
         Args:
             plain: the reply.
-            readings: only rules that give one of these; None for all.
+            readings: only rules that give one of these readings; None for all.
         """
         for rule in self.rules:
             if readings is not None and rule.reading not in readings:

@@ -1,7 +1,4 @@
-"""Opt-out wishes inside a reply: where they stand, what limits them, and the reply without them.
-
-The reply without them is read by itself.
-"""
+"""Opt-out wishes inside a reply: where they stand, what limits them, and the rest, which is read by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ PARTS: Final = (
 )  # fmt: skip
 """The lists of a language's `[wish]` that all languages share …"""
 WORDS: Final = ("strong", "weak")
-"""… and those of the wish itself, by which its language is known."""
+"""… and the lists of the wish itself, by which its language is known."""
 MAX_PLACES: Final = 8
 """Most places of a reply that are tried."""
 _DIGIT: Final = re.compile(r"(?<!\S)\d{1,2}(?!\S)")
@@ -61,19 +58,20 @@ class Wish:
         lead_in: words that lead to it, at the end of the text before it: "but please".
         completions: words that complete it, at the beginning of the text after it: "me from this list".
         words: by language, the shortest words of a wish, "stop", and those that often mean something else, "end".
-        conjunctions: words between a wish and something else that is said: "and", "because", "so you can".
-        fillers: those that begin or end a clause beside it, and say nothing: "but" in "Stop! But I voted".
+        conjunctions: words between a wish and something else: "and", "because", "so you can".
+        fillers: words that begin or end a clause beside it, and say nothing: "but" in "Stop! But I voted".
         not_after: words at the end of the text before it that make it no wish: "never", "the", "bus".
         weak_not_after: the same before a weak one: "week" before "end".
-        not_before: beginnings of what makes it part of something else, after it: "on" in "STOP on the ballot".
-        weak_not_before: beginnings of what a weak one is about, after it: "my" or "Monday" after "cancel".
-        asides: things that are said beside a wish and are no claims: "not a member", "yes".
-        other_uses: its words where they are no wish, with what stands around them.
+        not_before: words after it that make it part of something else: "on" in "STOP on the ballot".
+        weak_not_before: words after a weak one that begin what it is about: "my" or "Monday" after "cancel".
+        asides: remarks beside a wish that are no claims: "not a member", "yes".
+        other_uses: its words where they are no wish, with the words around them.
         limited_wishes: wishes for some times, places or ways only, with a comma between clauses: "do not email , text
             me".
-        doubtful_wishes: words that may be a wish, and are none that is certain: "halt", "cancel Monday".
-        ambiguous: words that networks act on where alone, and that beside others may mean what was asked: "end".
-        withdrawals: the same in any form, where they mostly mean what was asked: "cancelled".
+        doubtful_wishes: words that may be a wish, but are not certainly: "halt", "cancel Monday".
+        ambiguous: words that networks act on if they stand alone, and that beside others may mean the appointment:
+            "end".
+        withdrawals: the same words in other forms, which mostly mean the appointment: "cancelled".
     """
 
     opening: re.Pattern[str]
@@ -98,7 +96,8 @@ class Wish:
         """Compile the lists of all languages.
 
         Args:
-            languages: for each, a list of patterns for each of `PARTS` and `WORDS`; what it lacks is empty.
+            languages: for each language, a list of patterns for each of `PARTS` and `WORDS`; a list that it lacks is
+                empty.
         """
         some = {part: "|".join(word for words in languages.values() for word in words.get(part, ())) for part in PARTS}
         return cls(
@@ -139,11 +138,11 @@ class Wish:
         return plain.part(self.without_links(parts))
 
     def without_links(self, clauses: Iterable[str]) -> tuple[str, ...]:
-        """Return clauses beside a wish without the words that linked them to it; none that are empty."""
+        """Return clauses beside a wish without the words that linked them to it; empty clauses are left out."""
         return tuple(left for clause in clauses if (left := self.fillers.sub("", clause).strip()))
 
     def without_limited(self, plain: Plain) -> Plain:
-        """Return the reply without the clauses that ask to get no more at some times, places or in some ways only."""
+        """Return the reply without the clauses that ask to stop messages only at some times, places or in some ways."""
         limited = [match.span() for match in self.limited_wishes.finditer(" , ".join(plain.clauses))]
         left, at = list[str](), 0
         for clause in plain.clauses:
@@ -154,7 +153,7 @@ class Wish:
         return plain.part(left)
 
     def is_ambiguous(self, words: str) -> bool:
-        """Tell whether a wish has none but words that may mean something else: "please cancel"."""
+        """Tell whether all words of a wish may mean something else: "please cancel"."""
         strong = any(patterns[0].search(words) for patterns in self.words.values())
         return not strong and self.ambiguous.search(words) is not None
 
@@ -181,7 +180,7 @@ class Wish:
         return place.weak and bool(self.weak_not_after.search(place.before) or self.weak_not_before.search(place.after))
 
     def used_otherwise(self, plain: Plain) -> bool:
-        """Tell whether every strong word of opting out in a reply stands where it is known to be no wish."""
+        """Tell whether every strong opt-out word in a reply stands where it is known to be no wish."""
         left = self.other_uses.sub(" ", plain.words)
         if self.doubtful_wishes.search(left):
             return False

@@ -1,4 +1,4 @@
-"""Cells of a workbook as the text that people see, or why one cannot be used."""
+"""Cells of a workbook as the text that people see, or the reason why a cell cannot be used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_TEXT_LENGTH: Final = 40_000
 NO_RESULT: Final = "(formula without a result)"
 
 _MAX_DIGITS: Final = 15
-"""Digits that a spreadsheet's number holds; any others were made up."""
+"""Digits that a spreadsheet's number holds; further digits were made up."""
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
 _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
@@ -41,7 +41,7 @@ class Cell(NamedTuple):
 
     Attributes:
         text: as people see it.
-        fault: `error_cell`, `no_result` or `lost_digits` where it cannot be used; else empty.
+        fault: `error_cell`, `no_result` or `lost_digits` if it cannot be used; else empty.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Sheet:
 
     Attributes:
         name: as its tab has it.
-        rows: about how many it has, where the file says so.
+        rows: about how many it has, if the file says so.
         hidden_sheets: names of sheets that were passed over.
         others: names of the other sheets that people see, as far as they are known before they are read.
         hidden_rows: lines that are hidden and have something in them, the first few.
@@ -109,7 +109,7 @@ def number_format(code: str, number: int = 0) -> NumberFormat:
 
     Args:
         code: `dd/mm/yyyy`, `000000` …; empty for a built-in one.
-        number: the built-in format, where there is no code.
+        number: the built-in format, if there is no code.
     """
     if not code:
         if number == _BUILT_IN_ELAPSED:
@@ -150,7 +150,8 @@ def _is_moment(bare: str) -> bool:
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:
     """Format a number as people see it: whole ones without decimals or exponent, moments like 2026-11-22 09:30.
 
-    One that is too large to have any digit right has `lost_digits`; what is no number is an `error_cell`.
+    A number too large for all its digits to be right has the fault `lost_digits`; a text that is not a number is an
+    `error_cell`.
 
     Args:
         value: as the file has it: `7700900123`, `1.5E3`.

@@ -1,4 +1,4 @@
-"""ZIP file that a workbook is, checked before anything in it is unpacked; its parts are read as XML in pieces."""
+"""ZIP file of a workbook, checked before anything in it is unpacked; its parts are read as XML in pieces."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _MAX_COLUMNS: Final = 16_384
 
 
 def is_ods(container: Container) -> bool:
-    """Return whether a ZIP file is an OpenDocument spreadsheet."""
+    """Tell whether a ZIP file is an OpenDocument spreadsheet."""
     return _CONTENT in container
 
 
@@ -75,7 +75,7 @@ class _Document:
         self._row: dict[str, str] = {}
         self._cells: dict[int, Cell] = {}
         self._cell: _Cell | None = None
-        self._aside = 0  # in a comment or a drawing, whose text is not the cell's
+        self._aside = 0  # inside a comment or a drawing: its text is not the cell's
         self._length = 0
 
     def handlers(self, _: str) -> Handlers:
@@ -153,7 +153,7 @@ class _Document:
         if self._cells and not self._is_unseen:
             self._has_rows = True
             hidden = self._row.get("visibility") in _UNSEEN
-            # of a row that is repeated more often than a sheet can have rows, the last line stands for the rest
+            # a row that is repeated more often than a sheet can have rows ends at the last line
             self.done += [
                 (self._table, Row(line, self._cells, hidden))
                 for line in {*range(self._line + 1, self._line + min(times, _MAX_COLUMNS) + 1), self._line + times}

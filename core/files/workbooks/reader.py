@@ -53,7 +53,7 @@ def main() -> None:
     except InputError as error:
         out.write(orjson.dumps({"refused": error.message, "remedy": error.remedy}) + b"\n")
     except MemoryError:
-        os._exit(os.EX_SOFTWARE)  # the parent process knows what that means
+        os._exit(os.EX_SOFTWARE)  # the parent process takes the exit for too little memory
     except Exception as error:  # noqa: BLE001  # a file can be wrong in more ways than anybody foresees
         refused = damaged(type(error).__name__)
         out.write(orjson.dumps({"refused": refused.message, "remedy": refused.remedy}) + b"\n")
@@ -102,10 +102,10 @@ def _open(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
 
 
 def _within_bounds(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield the rows without cells that hold only spaces, of which a stray one is often far away.
+    """Yield the rows without cells that hold only spaces: such stray cells are often far from the table.
 
     Raises:
-        InputError: something stands further away than a member file goes, or there is too much.
+        InputError: a cell lies beyond the largest member file, or there are too many cells.
     """
     count = 0
     for row in rows:
@@ -168,7 +168,7 @@ def _in_chunks(sheet: Sheet, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
 
 
 def _notes(sheet: Sheet) -> Iterator[str]:
-    """Yield notices about a sheet that is not as it looks."""
+    """Yield notices about a sheet that has more or less in it than people see."""
     if sheet.hidden_sheets:
         names = ", ".join(f"“{name}”" for name in sheet.hidden_sheets[:_MAX_NAMED_SHEETS])
         yield f"Hidden sheets were not read: {names}."

@@ -38,7 +38,7 @@ _EMPTY: Final = Cell("")
 
 
 def is_xlsx(container: Container) -> bool:
-    """Return whether a ZIP file is an XLSX workbook."""
+    """Tell whether a ZIP file is an XLSX workbook."""
     return _workbook(container) in container
 
 
@@ -276,7 +276,8 @@ def _cell(  # noqa: PLR0911  # a kind a line
             return book.texts[int(value or "")]
         except (ValueError, IndexError):
             raise damaged() from None
-    # an empty text is a result, an empty number is none; 0 stands in for one until a spreadsheet program works it out
+    # an empty text is a result, an empty number is not; a 0 stands for a result until a spreadsheet program works it
+    # out
     is_text = kind in {"str", "inlineStr"}
     if value is None or not (value or is_text) or (has_formula and value == "0" and book.wants_results):
         return Cell(NO_RESULT, "no_result") if has_formula else _EMPTY
@@ -322,7 +323,7 @@ def _column(letters: str) -> int:
 
 
 def _unescape(text: str) -> str:
-    """Decode `_x000D_` and the like, by which XLSX writes what XML cannot."""
+    """Decode `_x000D_` and the like, by which XLSX writes characters that XML cannot hold."""
     return _ESCAPED.sub(_unescaped, text) if "_x" in text else text
 
 

@@ -127,7 +127,7 @@ class SmtpChannel:
         try:
             async with asyncio.timeout(self._timeout):
                 result = await _transfer(session, recipient, mail)
-        except OSError as error:  # TimeoutError is one
+        except OSError as error:  # TimeoutError is an OSError
             words = f"{type(error).__name__} at {session.phase}: {error}"[:200]
             if session.phase is SmtpPhase.BODY:
                 return Unknown(words)
@@ -207,7 +207,7 @@ async def _transfer(session: _Session, recipient: bytes, mail: OutboundEmail) ->
 
 
 async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Retry | Refused | None:
-    """Send MAIL, RCPT and DATA; returns None if the server waits for the text."""
+    """Send MAIL, RCPT and DATA; return None if the server waits for the text."""
     connection = session.connection
     steps = ((SmtpPhase.MAIL, opening), (SmtpPhase.RCPT, recipient), (SmtpPhase.DATA, b"DATA"))
     at_once = len(steps) if "pipelining" in connection.extensions else 1
@@ -231,7 +231,7 @@ async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Ret
 
 
 def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, content: bytes) -> bytes | Refused:
-    """Return `MAIL FROM` with the parameters of this email, or a refusal where the server cannot take it."""
+    """Return `MAIL FROM` with the parameters of this email, or a refusal if the server cannot take it."""
     command = b"MAIL FROM:<%b>" % envelope.encode("ascii")
     if "size" in extensions:  # RFC 1870
         limit = extensions["size"]
@@ -240,7 +240,7 @@ def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, con
         command += b" SIZE=%d" % len(content)
     if not content.isascii() and "8bitmime" in extensions:  # RFC 6152
         command += b" BODY=8BITMIME"
-    if not recipient.isascii():  # RFC 6531; the header To says it in UTF-8 too
+    if not recipient.isascii():  # RFC 6531; the header To is in UTF-8 too
         if "smtputf8" not in extensions:
             return Refused(Reason.RECIPIENT_REFUSED, reply=_NEEDS_UTF8)
         command += b" SMTPUTF8"
@@ -264,7 +264,7 @@ async def _start_over(connection: SmtpConnection, *, text_awaited: bool) -> None
 
 
 async def _answers(connection: SmtpConnection) -> bool:
-    """Return whether an unused connection still works."""
+    """Tell whether an unused connection still works."""
     try:
         async with asyncio.timeout(NOOP_TIMEOUT):
             connection.send_commands(b"NOOP")
@@ -285,8 +285,8 @@ async def _hang_up(connection: SmtpConnection) -> None:
 def _stuffed(content: bytes) -> bytes:
     """Return the content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot.
 
-    Every line end in the content, even a bare CR or LF, becomes CRLF: no server can take anything inside for the end of
-    the email, however it reads line ends.
+    Every line end in the content, even a bare CR or LF, becomes CRLF, so that no server can take anything inside for
+    the end of the email.
     """
     content = b"\r\n".join(content.splitlines())
     if b"\n." in content:

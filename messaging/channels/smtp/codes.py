@@ -51,7 +51,8 @@ def result_of(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
     name = judged.code or str(code)
     about_recipient = phase not in {SmtpPhase.CONNECT, SmtpPhase.AUTH, SmtpPhase.MAIL}
     if code < 500:
-        # 421 closes the connection, and before RCPT no address is refused; a greylisted recipient slows no others
+        # 421 closes the connection, and before RCPT no address is refused; greylisting of one recipient does not slow
+        # others
         slow = code == 421 or not about_recipient
         full = judged.weight is Weight.FULL or (not judged.code and code == 452 and phase is SmtpPhase.RCPT)
         reason = Reason.MAILBOX_FULL if full and about_recipient else Reason.BUSY

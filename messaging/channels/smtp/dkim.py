@@ -1,6 +1,7 @@
-"""Sign email with DKIM (RFC 6376, RFC 8463) where the relay does not, by dkimpy.
+"""Sign email with DKIM (RFC 6376, RFC 8463), by dkimpy, if the relay does not.
 
-A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this is for small relays that cannot.
+A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this module is for small relays that cannot
+sign.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _SIGNED: Final = (
     *(b"from", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"mime-version", b"content-type"),
     *(b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
 )
-"""Headers with the sender, the recipient and the content, and those by which mailbox providers judge bulk mail."""
+"""Headers with the sender, the recipient and the content, and headers by which mailbox providers judge bulk mail."""
 HEADERS: Final = _SIGNED + _SIGNED
-"""Signed headers: each is named once more than it occurs, so that adding another one breaks the signature."""
+"""Signed headers: each is named once more than it occurs, so that adding another breaks the signature."""
 MIN_KEY_SIZE: Final = 1024
 """Fewest bits of an RSA key that receivers accept (RFC 8301)."""
 _ED25519_PKCS8: Final = bytes.fromhex("302e020100300506032b657004220420")

@@ -1,4 +1,4 @@
-"""Description of an email provider's relay: what the rest of Muster needs to know to send by it."""
+"""Description of an email provider's relay, as the rest of Muster needs it to send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EmailRelay:
     """Relay of an email provider, as its module describes it in `RELAY`.
 
     Attributes:
-        name: the module's; it stands in MUSTER_EMAIL_PROVIDER.
+        name: the module's name; it stands in MUSTER_EMAIL_PROVIDER.
         lines: makes the header lines, ASCII, that carry our signed id so that events name the message.
         settings: model whose fields are the provider's own settings, as in `SmsProvider`.
     """

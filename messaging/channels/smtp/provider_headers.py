@@ -12,7 +12,7 @@ from messaging.channels.smtp.relay_registry import RELAYS
 
 
 def reference_header(settings: Settings) -> Callable[[str], bytes] | None:
-    """Return a function that makes a provider's header lines from an envelope sender; None if none is named.
+    """Return a function that makes a provider's header lines from an envelope sender; None without a provider.
 
     Args:
         settings: MUSTER_EMAIL_PROVIDER, and what its relay needs.

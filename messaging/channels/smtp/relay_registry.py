@@ -21,7 +21,7 @@ def check_provider(email_provider: str) -> str:
     """Return MUSTER_EMAIL_PROVIDER, unless no relay has that name.
 
     Raises:
-        ValueError: none has.
+        ValueError: no relay has that name.
     """
     if email_provider and email_provider not in RELAYS:
         raise ValueError(f"{email_provider} is none of {' and '.join(RELAYS)}")

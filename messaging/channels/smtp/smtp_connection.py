@@ -1,4 +1,4 @@
-"""SMTP connection after its greeting: send commands, pipelined where the server allows it, and read the replies.
+"""SMTP connection after its greeting: send commands, pipelined if the server allows it, and read the replies.
 
 aiosmtplib opens the connection (EHLO, STARTTLS, AUTH) and passes it on. With aiosmtplib an email would wait for four
 replies one after the other; here all commands up to DATA are pipelined (RFC 2920), so an email waits twice.
@@ -43,7 +43,7 @@ class SmtpConnection(asyncio.Protocol):
 
     @property
     def is_sound(self) -> bool:
-        """Whether the next email can be sent: it is open, and exactly the expected replies have come."""
+        """Tell whether the next email can be sent: it is open, and exactly the expected replies have come."""
         quiet = not (self._expected or self._replies or self._lines or self._unread)
         return quiet and self._lost is None and not self._transport.is_closing()
 
@@ -67,10 +67,10 @@ class SmtpConnection(asyncio.Protocol):
         """Wait for the expected replies.
 
         Returns:
-            One for each command; fewer where the server closed the connection after some, as it does after 421.
+            One for each command; fewer if the server closed the connection after some of them, as it does after 421.
 
         Raises:
-            ConnectionResetError: it closed the connection, or sent what is not SMTP, before any reply.
+            ConnectionResetError: the server closed the connection, or sent something other than SMTP, before any reply.
         """
         if self._expected and self._lost is None:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -99,7 +99,7 @@ class SmtpConnection(asyncio.Protocol):
             self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note that the connection is closed, and wake `read_replies`."""
+        """Mark the connection as closed, and wake `read_replies`."""
         self._fail(error or ConnectionResetError("the server hung up"))
 
     def _write(self, data: bytes, *, replies: int) -> None:

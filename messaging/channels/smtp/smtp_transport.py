@@ -28,7 +28,7 @@ class SmtpTransport:
 
     Attributes:
         tls: encrypted from the first byte (SMTPS).
-        start_tls: True, always encrypted; None, encrypted where the relay offers it; False, never.
+        start_tls: True, always encrypted; None, encrypted if the relay offers it; False, never.
     """
 
     host: str
@@ -82,7 +82,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
     """
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # an SSLError is one
+    except OSError as error:  # an SSLError is an OSError
         raise SettingsError(
             f"MUSTER_SMTP_CA_FILE: {ca_file} cannot be used: {error.strerror or error}.",
             remedy="It holds certificates of authorities in PEM: -----BEGIN CERTIFICATE----- …",
@@ -92,7 +92,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 async def connect(
     relay: SmtpTransport, context: ssl.SSLContext, local_name: str, setup_timeout: float
 ) -> SmtpConnection | Retry | Refused:
-    """Open a connection that is ready for an email, or return why not.
+    """Open a connection that is ready for an email, or return why it cannot be opened.
 
     Args:
         relay: the relay's address.

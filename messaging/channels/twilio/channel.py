@@ -1,7 +1,7 @@
 """Send SMS by Twilio's Messages API, through the official SDK on our own HTTP session.
 
-The API has no idempotency key: a request that was written and not answered may have sent a text. So nothing here ever
-repeats a request; such a request ends as `Unknown`, and `trace` searches Twilio's own list afterwards.
+The API has no idempotency key, and a request that was written and not answered may have sent a text. So nothing here
+ever repeats a request. An unanswered request ends as `Unknown`, and `trace` searches Twilio's own list afterwards.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from messaging.channels.guarded_body import GuardedBody
 TWILIO_TIMEOUT: Final = 30.0
 """Seconds a request may take. Longer than Twilio ever takes: a shorter one would only make outcomes unknown."""
 UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
-"""Errors the SDK raises for an answer that Twilio does not document, such as that of a proxy."""
+"""Errors the SDK raises for an answer that Twilio does not document, such as a proxy's."""
 _QUERY: Final = URL("/")
 
 
@@ -36,7 +36,7 @@ def open_client(settings: Settings, http: aiohttp.ClientSession, *, timeout: flo
         settings.twilio_account_sid,
         settings.twilio_auth_token[0].get_secret_value(),
         http_client=SessionClient(http, timeout),
-        environment={"": ""},  # the SDK reads region and edge there, where they would override the base URL
+        environment={"": ""},  # the SDK reads region and edge there, which would override the base URL
     )
     if settings.twilio_base_url:
         client.api.base_url = settings.twilio_base_url.rstrip("/")

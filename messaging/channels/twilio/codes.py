@@ -61,7 +61,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         30006: CodeMeaning(Reason.INVALID_NUMBER),  # landline, or a carrier that cannot be reached
         30008: CodeMeaning(
             Reason.UNKNOWN_AT_PROVIDER, again=1
-        ),  # unknown error: once more, for it costs a text each time
+        ),  # unknown error: tried once more only, because each try costs a text
         30036: CodeMeaning(Reason.EXPIRED_AT_PROVIDER),  # its validity period passed
         # busy: not processed, so trying again cannot double
         20429: CodeMeaning(Reason.BUSY, retry=True),  # too many requests

@@ -1,7 +1,7 @@
 """Check Twilio's signature of a request: HMAC-SHA1 over the public URL and the form, by any of our auth tokens.
 
-A test checks that it decides as Twilio's own `RequestValidator` does. It costs a fraction of that, which parses the URL
-anew each time. https://www.twilio.com/docs/usage/security
+A test checks that it decides as Twilio's own `RequestValidator` does. It costs a fraction of Twilio's, which parses the
+URL anew each time. https://www.twilio.com/docs/usage/security
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Signatures:
         self._tokens = [token.get_secret_value().encode() for token in tokens]
 
     def fits(self, path: str, form: MultiDict[str], signature: str) -> bool:
-        """Return whether one of the tokens signed a request to this path.
+        """Tell whether one of the tokens signed a request to this path.
 
         Args:
             path: with its query, as requested.

@@ -98,7 +98,7 @@ class VonageChannel:
             return Withheld() if guarded.withheld else Unknown(describe_failure(error))
 
     async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """Find the record with our signed id among those of this number since then.
+        """Find the record with our signed id among the records of this number since then.
 
         A missing record proves nothing: records come late, and accounts without the Reports API have none.
 
@@ -165,7 +165,7 @@ def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    """Read the JSON object in an answer; an empty one where there is none."""
+    """Read the JSON object in an answer; an empty one if there is none."""
     try:
         answer = orjson.loads(body)
     except ValueError:

@@ -66,7 +66,7 @@ STATUSES: Final[Mapping[int, Reason]] = MappingProxyType(
         405: Reason.ACCOUNT_REFUSED,
     }
 )
-"""Reasons by HTTP status, where the body has no known code."""
+"""Reasons by HTTP status, if the body has no known code."""
 
 PARAMETERS: Final[Mapping[str, Reason]] = MappingProxyType(
     {"to": Reason.INVALID_NUMBER, "from": Reason.SENDER_REFUSED, "text": Reason.CONTENT_REFUSED}

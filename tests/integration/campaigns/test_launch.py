@@ -372,10 +372,8 @@ async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
 
     async with connected(muster) as db:
         first, second = (
-            await plan(
-                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days")
-            )
-        ).steps  # fmt: skip
+            await plan(db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days"))
+        ).steps
     assert first.opens_at is not None
     assert f"{first.opens_at:%A %H:%M}" == "Tuesday 00:00"
     assert (first.by_channel, first.capped_wait, first.capped_out) == ({"sms": 4}, 2, 0)
@@ -383,8 +381,6 @@ async def test_the_plan_counts_caps_and_closed_windows(muster: Runtime) -> None:
     assert (second.capped_wait, second.capped_out) == (2, 0)
     async with connected(muster) as db:
         [first, _] = (
-            await plan(
-                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days")
-            )
-        ).steps  # fmt: skip
+            await plan(db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days"))
+        ).steps
     assert (first.capped_wait, first.capped_out) == (0, 2)

@@ -235,7 +235,7 @@ async def a_mail_stops_mails(db: Connection) -> None:
         ('template = "ballot-reminder"', "there is no variable “ballot”"),
         ("audience = { answered = true }", "audience.answered: nobody answers a notice: leave the key out"),
     ],
-)  # fmt: skip
+)
 async def test_a_notice_with_keys_of_other_subjects_is_refused(
     settings: Settings, sandbox: Sandbox, templates: Path, change: str, problem: str
 ) -> None:

@@ -65,9 +65,7 @@ async def test_the_plan_says_when_messages_go_and_which_dates_cannot_be_read(mus
     short = {**REMINDER, "when": {"before": "2 hours", "of": "appointment_at"}, "quiet_hours": "21:00-08:00"}
     campaign = await made(muster, REMINDER, short)
     async with connected(muster) as db:
-        day, hours = (
-            await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)
-        ).steps  # fmt: skip
+        day, hours = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     assert (day.by_channel, day.not_sent) == ({"sms": 4}, {"unreadable_date": 1, "no_date": 1})
     assert day.dates is not None
     assert hours.dates is not None
@@ -94,9 +92,7 @@ async def test_why_says_when_somebody_s_message_is_due_and_why_it_is_not(muster:
             [step] = await skipped_steps(db, people[member], now=NOW, zone=UTC)
             return step.words
 
-        assert (await forecast("1")).endswith(
-            "they get it by text, on Tuesday 15 January 2199, 14:30 by their date."
-        )  # fmt: skip
+        assert (await forecast("1")).endswith("they get it by text, on Tuesday 15 January 2199, 14:30 by their date.")
         assert (await forecast("2")).endswith(
             "they get nothing: The date that says when to send it to them cannot be read."
         )

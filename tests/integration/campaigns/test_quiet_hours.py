@@ -77,9 +77,7 @@ async def test_a_step_that_is_launched_early_is_planned_for_now(muster: Runtime)
     campaign = await made(muster, steps=[STEPS[0], {**STEPS[1], "quiet_hours": "none", "when": {"after": "12 hours"}}])
     async with connected(muster) as db:
         for at_once, at_night in ((None, 0), (2, 2)):
-            told_of = await plan(
-                db, campaign.campaign_id, public_url="http://m.test", now=EVENING, at_once=at_once
-            )  # fmt: skip
+            told_of = await plan(db, campaign.campaign_id, public_url="http://m.test", now=EVENING, at_once=at_once)
             assert told_of.steps[1].at_night == at_night
 
 

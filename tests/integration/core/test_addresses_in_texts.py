@@ -140,7 +140,7 @@ OTHERS = [
 
 
 async def finds(db: Connection, address: str, text: str) -> bool:
-    """Whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
+    """Tell whether the address is found. Wherever it is, the quicker look finds it as well, in JSON too."""
     row = await db.fetchrow(
         "select names_address($1, array[$3]) as there, without_addresses($1, array[$3]) as left_over,"
         " squeezed($1) like any (address_likes(array[$3])) as likely,"
@@ -252,7 +252,7 @@ async def test_only_the_address_is_removed(db: Connection) -> None:
         ("077=\r\n00900471\r\nanna.b+x@exam=\r\nple.org\r\n", "erased\r\nerased\r\n"),
         ("\ufb01ve: \uff10\uff17700900471\ufb00", "\ufb01ve: erased\ufb00"),
         ("\ufb01ve: \uff10\uff17700900471.", "\ufb01ve: erased."),
-    ):  # fmt: skip
+    ):
         assert await db.fetchval("select without_addresses($1, $2)", text, [PHONE, MAILBOX]) == left_over
 
 

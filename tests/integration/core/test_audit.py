@@ -82,7 +82,7 @@ select -1, at, 'system', 1, '', '', '', action, digest from audit limit 1"""
         ("update audit_seal set digest = sha256('x') where seal_id = 1", "Seal 1"),
         ("delete from audit_seal where seal_id = 1", "Seal 2"),
     ],
-)  # fmt: skip
+)
 async def test_whatever_the_owner_changes_is_found(owner: Connection, change: str, words: str | None) -> None:
     await happen(owner)
     await seal(owner)

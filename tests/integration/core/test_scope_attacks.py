@@ -136,7 +136,7 @@ ATTACKS = (
     "update scope_key set key = key",
     "select * from people_matching(true, '{}', true, '{}', array['e'], true, '', '{}', '{}', 1000)",
     "select people_alike(true, '{}', array['e'], 1000)",
-    "select record_audit('{\"kind\": \"system\", \"name\": \"muster\"}', 'people.erased', 'person 1')",
+    'select record_audit(\'{"kind": "system", "name": "muster"}\', \'people.erased\', \'person 1\')',
     "select begin_erasure(1)",
     "select refresh_statistics('person')",
     "insert into person (external_id) values ('mine')",
@@ -157,7 +157,7 @@ ATTACKS = (
     "reset muster.scope",
     "reset all",
     "discard all",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("sight", ["york", "nothing"])

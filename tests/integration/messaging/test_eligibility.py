@@ -33,7 +33,7 @@ async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 
 async def leaves(db: Connection, message_id: int, now: datetime = NOON) -> bool:
-    """Whether a taken message may go on the wire."""
+    """Tell whether a taken message may go on the wire."""
     recorded = await record_outcomes(db, [], [Intent(message_id, 1, None, None)], source="test", now=now)
     return recorded[message_id] is State.SENDING
 
@@ -181,9 +181,7 @@ async def test_a_message_is_sent_before_its_deadline_not_at_it(db: Connection) -
 async def had_one(db: Connection, days_ago: float, **columns: Any) -> None:
     """A message that Ann had from another campaign."""
     step = await add_step(db, campaign_id=99, state="finished", **columns)
-    await add_messages(
-        db, step, "email", ["ann@x.test"], state="delivered", sent_at=NOON - timedelta(days=days_ago)
-    )  # fmt: skip
+    await add_messages(db, step, "email", ["ann@x.test"], state="delivered", sent_at=NOON - timedelta(days=days_ago))
 
 
 async def test_a_cap_counts_what_a_step_sent_that_has_ended_since(db: Connection) -> None:

@@ -63,9 +63,7 @@ async def test_why_prints_every_wait_and_retry(settings: Settings, db: Connectio
     await record_outcomes(db, [], [Intent(only, attempt, None, None)], source="twilio", now=NOON)
     done = Outcome(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)
     await record_outcomes(db, [done], [], source="twilio", now=NOON)
-    undelivered = Receipt(
-        None, "SM1", State.UNDELIVERED, "twilio", "30003", NOON, reason=Reason.UNREACHABLE, again=2
-    )  # fmt: skip
+    undelivered = Receipt(None, "SM1", State.UNDELIVERED, "twilio", "30003", NOON, reason=Reason.UNREACHABLE, again=2)
     await apply_receipts(db, [undelivered, undelivered])
     await apply_receipts(db, [Receipt(None, "SM1", State.DELIVERED, "twilio", "delivered", NOON)])
 

@@ -65,7 +65,7 @@ def daemon_of(home: Path) -> int | None:
 
 
 def runs(pid: int) -> bool:
-    """Whether the process is there and not merely waiting to be reaped."""
+    """Tell whether the process is there and not merely waiting to be reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -162,8 +162,8 @@ async def _queue(database_url: str, redis_url: str, count: int) -> None:
 async def test_a_worker_that_can_send_nothing_logs_it(runtime: Runtime) -> None:
     with capture_logs() as logs:
         async with working(runtime):
-            await until(lambda: _said(logs, "THIS WORKER CAN SEND NOTHING"))
-    (line,) = [entry for entry in logs if entry["event"].startswith("THIS WORKER CAN SEND NOTHING")]
+            await until(lambda: _said(logs, "this worker can send nothing"))
+    (line,) = [entry for entry in logs if entry["event"].startswith("this worker can send nothing")]
     assert line["log_level"] == "error"
     assert "MUSTER_SMTP_URL" in line["remedy"]
 

@@ -47,7 +47,7 @@ async def read_all(client: socket.socket) -> bytes:
 
 
 async def got_whole(client: socket.socket, got: int) -> bool:
-    """Whether all of `LARGE`'s answer comes, of which a client has got so many bytes."""
+    """Tell whether all of `LARGE`'s answer comes, of which a client has got so many bytes."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)
     async with asyncio.timeout(20):
         while got < len(MUCH) and (some := await asyncio.get_running_loop().sock_recv(client, 1_000_000)):

@@ -129,7 +129,7 @@ async def test_somebody_of_whom_only_an_address_is_known_is_not_called_erased(
     sender_id = await use_sender(db, "email", "ballot@union.test")
     asked = NewMessage(
         MessageKind.STAFF_REPLY, "email", "ann@x.test", sender_id, Contents("We will ring.", "Hello"), "olga"
-    )  # fmt: skip
+    )
     await send_to(db, asked, at=NOW)
     why, rows, nobody = run_commands(
         settings, "messages why ann@x.test", "messages why ann@x.test --json", "messages why bob@x.test"

@@ -137,7 +137,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
 
 
 def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
-    """Whether so many workers listen on the deliver channel."""
+    """Tell whether so many workers listen on the deliver channel."""
 
     async def listen() -> bool:
         return bool(await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)])
@@ -218,7 +218,7 @@ async def test_a_worker_goes_on_beside_unreadable_jobs(muster: Runtime, sandbox:
 
 
 async def _heard(redis: Redis) -> bool:
-    """Whether a worker listens: the clock's jobs come and go."""
+    """Tell whether a worker listens: the clock's jobs come and go."""
     return bool(await redis.keys("arq:in-progress:tick:*"))
 
 

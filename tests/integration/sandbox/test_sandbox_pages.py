@@ -237,7 +237,7 @@ async def test_errors_go_to_stderr_and_stdout_is_for_programs() -> None:
     process.terminate()
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
-    assert err.count(b"A webhook failed") == 1
+    assert err.count(b"a webhook failed") == 1
     assert ANNA.encode() not in err
 
 

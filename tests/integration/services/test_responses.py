@@ -158,12 +158,10 @@ async def test_two_answers_of_one_person_at_once_count_once(pool: Pool, db: Conn
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 2), st.sampled_from(["good", "fair", "poor", "undo"]), st.sampled_from([None, 1, 2])
-        ),
+        st.tuples(st.integers(0, 2), st.sampled_from(["good", "fair", "poor", "undo"]), st.sampled_from([None, 1, 2])),
         max_size=15,
     )
-)  # fmt: skip
+)
 async def test_any_order_of_answers_and_undos_leaves_each_with_their_last(
     db: Connection, acts: list[tuple[int, str, int | None]]
 ) -> None:

@@ -186,7 +186,7 @@ async def test_an_invitation_counts_no_longer_than_its_senders_authority(db: Con
     assert await find_invitation(db, token, now=NOW) is None
     assert await db.fetchval("select count(*) from staff where email = $1", ADA) == 0
     noted = await db.fetchrow("select actor, detail from audit_shown where action = 'invitation.withdrawn'")
-    assert tuple(noted or ()) == ("muster", {"why": "whoever invited them may do so no longer"})
+    assert tuple(noted or ()) == ("muster", {"why": "the inviter may no longer give that role"})
 
 
 async def test_the_grant_of_an_invitation_is_recorded_as_what_it_is(db: Connection) -> None:

@@ -140,7 +140,7 @@ async def test_a_copied_passkey_is_refused_from_then_on_and_everybody_learns_of_
         for action in ("second_factor_failed", "passkey_copied", "second_factor_failed")
     ]
     assert "copy of a passkey of ada@union.test" in await db.fetchval("select title from alert")
-    assert (await told(db))[-1] == "A passkey was refused, as there may be a copy of it"
+    assert (await told(db))[-1] == "A passkey was refused, because there may be a copy of it"
     again = await sign_in(db, "ada@union.test", now=NOW)
     assert (await who(db, again, now=NOW)).awaits_second_factor, "it is still asked for"
     await reset_second_factors(db, ada, by=BY, now=NOW)
@@ -157,7 +157,7 @@ async def test_another_accounts_passkey_proves_nothing(db: Connection) -> None:
     with pytest.raises(NotFound):
         await prove_by_passkey(
             db, SITE, staff, stolen, eves.get(await asked(db, stolen)), settings=SETTINGS, came_from=NETWORK, now=NOW
-        )  # fmt: skip
+        )
     assert (await who(db, stolen, now=NOW)).awaits_second_factor
     for elsewhere in (
         await asked(db, evening),

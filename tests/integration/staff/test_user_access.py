@@ -97,7 +97,7 @@ async def test_accounts_of_before_become_administrators(db: Connection) -> None:
     assert await count_made_administrators(db) == 1
     assert [(grant.role, grant.unit_id) for grant in await grants_of(db, ada, system_clock())] == [
         ("administrator", None)
-    ]  # fmt: skip
+    ]
 
 
 async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection, settings: Settings) -> None:
@@ -137,7 +137,7 @@ async def test_an_invitation_is_mailed_and_accepted(user: Muster, db: Connection
 
 async def test_a_lost_phone_is_reset_and_told_by_mail_and_text(
     user: Muster, db: Connection, settings: Settings
-) -> None:  # fmt: skip
+) -> None:
     now = system_clock()
     ada = await add_account(db, "ada@union.example", "administrator", now=now)
     await db.execute("update staff set phone = '+447700900123'")

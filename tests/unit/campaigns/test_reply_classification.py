@@ -259,7 +259,7 @@ def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> N
         ("START", "opt_in", None),
         ("wrong number", "wrong_number", None),
     ],
-)  # fmt: skip
+)
 def test_only_answers_to_the_message_are_read_as_answers(text: str, reading: str, also: str | None) -> None:
     read = restrict(classify_reply(text, {"1": "voted"}, possible=GENERAL), GENERAL)
     assert (read.reading, read.also) == (reading, also)

@@ -115,7 +115,7 @@ def test_the_subject_of_a_campaign_is_read_in_each_form(tmp_path: Path, about: s
         ('ballot = "pay"', 'campaign.ballot: is not a key here; write about = { ballot = "pay" }'),
         ('about = "notice"\nwindow = { zone = "ballot" }', 'campaign.window.zone: write "subject" for the time zone'),
     ],
-)  # fmt: skip
+)
 def test_a_campaign_about_nothing_that_there_is(tmp_path: Path, about: str, problem: str) -> None:
     [line] = _problems(tmp_path, CAMPAIGN.replace('about = { ballot = "pay" }', about))
     assert line.startswith(problem), line
@@ -141,7 +141,7 @@ def test_a_file_with_two_subjects_has_to_say_which(tmp_path: Path) -> None:
         ('name = "pay ballot"', "ballot.name: may hold only letters"),
         ('title = ""', "ballot.title: is empty"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_ballot_names_its_key(tmp_path: Path, change: str, problem: str) -> None:
     key = change.partition(" ")[0]
     lines = [line for line in BALLOT.splitlines() if not line.startswith(f"{key} ")]
@@ -169,7 +169,7 @@ def test_a_wrong_ballot_names_its_key(tmp_path: Path, change: str, problem: str)
         ("[campaign.pace]\nsms = 0", "campaign.pace.sms: must be greater than 0"),
         ("audience = { received = 2 }", "campaign.steps[1].audience.received: there is no step 2 before it"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_campaign_names_its_key(tmp_path: Path, addition: str, problem: str) -> None:
     [line] = _problems(tmp_path, CAMPAIGN + addition)
     assert line.startswith(problem), line

@@ -56,9 +56,7 @@ NAMED_BY_COMMANDS: Final = {"muster/cli/mailroom.py"}
 """Commands that other programs rely on."""
 OF_THE_SANDBOX: Final = {"sandbox/record.py"}
 """The sandbox's record of what really happened."""
-SEAL_THE_AUDIT: Final = {
-    "core/audit.py", "core/audit.sql", "core/migrations/20261129100000_core.sql", "muster/jobs.py"
-}  # fmt: skip
+SEAL_THE_AUDIT: Final = {"core/audit.py", "core/audit.sql", "core/migrations/20261129100000_core.sql", "muster/jobs.py"}
 """An audit is sealed, as everybody calls it; sealing anything else is of the old dialect."""
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""

@@ -47,3 +47,15 @@ def test_every_query_that_a_module_asks_for_is_there_and_no_other() -> None:
         if not by_variable:
             wrong += [f"{path.relative_to(ROOT)} has {name}, which nobody asks for" for name in sorted(there - names)]
     assert wrong == []
+
+
+def test_every_query_ends_with_a_semicolon() -> None:
+    open_ended = []
+    for path in query_files():
+        _, *rest = re.split(r"(?m)^-- name: (\w+)$", path.read_text(encoding="utf-8"))
+        open_ended += [
+            f"{path.relative_to(ROOT)}: {query}"
+            for query, body in zip(rest[::2], rest[1::2], strict=True)
+            if not body.rstrip().endswith(";")
+        ]
+    assert open_ended == []

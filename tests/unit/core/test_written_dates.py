@@ -94,7 +94,7 @@ def test_a_time_without_a_zone_is_the_person_s_own() -> None:
     st.datetimes(EARLIEST.replace(tzinfo=None), EARLIEST.replace(year=2199, tzinfo=None)),
     st.sampled_from(NOTATIONS),
     st.integers(-14, 14),
-)  # fmt: skip
+)
 def test_every_notation_says_the_same_time(at: datetime, notation: str, ahead: int) -> None:
     zone = timezone(timedelta(hours=ahead))
     read = read_written_date(at.strftime(notation), zone)

@@ -41,7 +41,7 @@ def said(source: str, language: str = "en", campaign: str = "", **variables: str
         ("", "Europe/London", "", "", ""),
         (AT_HALF_PAST_TWO, "no/zone", "Wednesday 2 December", "14:30", "Wednesday 2 December, 14:30"),
     ],
-)  # fmt: skip
+)
 def test_a_date_is_said_on_the_reader_s_clock(text: str, zone: str, date: str, time: str, both: str) -> None:
     source = "[{{ at|date }}] [{{ at|time }}] [{{ at | datetime }}]"
     assert said(source, at=text, time_zone=zone) == f"[{date}] [{time}] [{both}]"

@@ -118,7 +118,7 @@ def test_a_channel_missing_in_a_language_uses_the_templates_own(tmp_path: Path) 
     assert renderer.email(person("cy")).subject == "Hello"
     assert '<html lang="en"' in renderer.email(person("cy")).html
     assert (renderer.language("sms", person("cy")), renderer.language("email", person("cy"))) == ("cy", "en")
-    warning = "There is no email in Welsh (cy): whoever speaks it gets the email in English (en)."
+    warning = "There is no email in Welsh (cy): people who speak it get the email in English (en)."
     assert f"In Welsh (cy): {warning}" in template.warnings()
 
 

@@ -1,6 +1,7 @@
 """The README and the docs are true: what they name exists."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -12,6 +13,9 @@ from muster.cli import root
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+ANY_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+WORD = re.compile(r"(?:`[^`\n]*`|\[[^\]\n]*\]\([^)\n]*\)|\S)+")  # a code span or a link is not broken
+NO_PARAGRAPH = re.compile(r"\s*$|\s*\||#|<!--|\s*(?:[-*]|\d+\.)\s")
 
 
 def commands_in(page: Path) -> list[list[str]]:
@@ -64,3 +68,27 @@ def test_every_make_target_named_exists() -> None:
         text = page.read_text(encoding="utf-8")
         for named in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
             assert named in targets, f"{page.name}: make {named}"
+
+
+def broken_early(text: str) -> list[str]:
+    """Find the lines of paragraphs that end although the next word had room before column 100."""
+    lines = ANY_FENCE.sub("", text).splitlines()
+    return [
+        line
+        for line, following in pairwise(lines)
+        if line.strip()
+        and not re.match(r"\s*\||#|<!--", line)
+        and not NO_PARAGRAPH.match(following)
+        and (word := WORD.search(following)) is not None
+        and len(f"{line} {word[0]}") <= 100
+    ]
+
+
+def test_a_line_broken_early_is_found() -> None:
+    assert broken_early("A line that ends\nearly, and goes on\n") == ["A line that ends"]
+    assert broken_early("A heading or a list\n- goes on\n\nas it likes\n") == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_paragraph_is_broken_early(page: Path) -> None:
+    assert broken_early(page.read_text(encoding="utf-8")) == []

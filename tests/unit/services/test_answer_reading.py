@@ -64,7 +64,7 @@ def read(text: str, answers: object = SCALE, letters: str = "B") -> ReadAnswer |
         ("1 call me", "very_poor", "call me"),
         ("2 call us back", "poor", "call us back"),
     ],
-)  # fmt: skip
+)
 def test_a_digit_counts_and_the_rest_is_kept(text: str, answer: str, comment: str) -> None:
     assert read(text) == ReadAnswer(answer, "digit", comment)
 

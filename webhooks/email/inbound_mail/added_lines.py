@@ -1,7 +1,7 @@
 """Lines that mail programs and employers add to a person's mail: banners, and "Sent from my telephone".
 
-A line counts as added only if it has such a form, and does not speak for the writer: what reads as an opt-out
-or as a claim by itself stays theirs, unless it is clearly about links, attachments or confidentiality.
+A line counts as added only if it has such a form, and does not speak for the writer. A line that reads as an opt-out or
+a claim by itself stays the writer's, unless it is clearly about links, attachments or confidentiality.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OF_THE_WRITER: Final = re.compile(
     r"|\b(?:does|did|do|is|wo|wi|ca)(?:n['\u2019]?t|nnot| not| nothing) (?:work|help|open|load)|\bbroken\b",
     re.IGNORECASE,
 )
-"""Words by which people speak of themselves, or of a link that does not work; footers have neither."""
+"""Words by which people speak of themselves, or of a link that does not work; footers do neither."""
 _FURNITURE: Final = re.compile(
     r"\b(?:external|outside|originat\w{1,4}|sender|links?|attachments?|click|phishing|confidential|privileged|addressee"
     r"|recipient|disclaimer|visit|cyfrinachol|subscribed|(?:un-?)?subscribe (?:here|below|link)"
@@ -46,7 +46,7 @@ _GREETING: Final = re.compile(
     re.IGNORECASE,
 )
 _ASKS: Final = re.compile(r"\?(?=[\s\"'\u2019\u201d)]|$)")
-"""A question mark, except one in a link."""
+"""A question mark that is not in a link."""
 _HEAD: Final = re.compile(r"\W{0,4}[^\W\d_]{1,20}(?: [^\W\d_]{1,15}){0,2} ?:\s.*|.*[:\uff1a]", re.IGNORECASE)
 _LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,200}[>)\]]?\.?$")
 _IN_SENT_FROM: Final = ("sent_joined", "sent", "from", "my", "get", "for", "program", "device")
@@ -90,7 +90,7 @@ def is_greeting(text: str) -> bool:
 
 
 def speaks_for_itself(line: str) -> bool:
-    """Tell whether a line reads as an opt-out or an answer where it stands alone."""
+    """Tell whether a line, by itself, reads as an opt-out or an answer."""
     return classify_reply(line.strip()[:MAX_READ_LENGTH]).reading in {"opt_out", *(READINGS - GENERAL)}
 
 
@@ -110,7 +110,7 @@ def any_of(words: Iterable[str]) -> str:
 
 
 def _is_banner(line: str, *, top: bool) -> bool:
-    """Tell whether a server added a line: it asks nothing; one that people may write as well has to be at the top."""
+    """Tell whether a server added a line: it asks nothing; and if people may write it too, it is at the top."""
     if not line or len(line) > MAX_BANNER_LENGTH or _ASKS.search(line):
         return False
     if not (_patterns().banner.fullmatch(line) or (top and _patterns().warning.fullmatch(line))):

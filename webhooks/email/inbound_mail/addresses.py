@@ -32,7 +32,7 @@ _SIGNED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsu
 
 
 def purpose_of(address: str) -> Purpose | None:
-    """Return an address's purpose by its form alone, whatever its domain; None if it has no form of ours.
+    """Return an address's purpose by its form alone, with any domain; None if it has no form of ours.
 
     Args:
         address: in any case.
@@ -47,7 +47,7 @@ class Destination:
 
     Attributes:
         purpose: the purpose of its address.
-        message_id: the message it is about, where the address names one.
+        message_id: the message it is about, if the address names one.
     """
 
     purpose: Purpose

@@ -48,7 +48,7 @@ def name_attachments(message: Message, parts: Sequence[Message]) -> str:
     Returns:
         The names; "" for no parts.
     """
-    if message.get_content_type() == "multipart/encrypted":  # RFC 1847: its parts are of no use by themselves
+    if message.get_content_type() == "multipart/encrypted":  # RFC 1847: its parts mean nothing by themselves
         return "an encrypted mail"
     named = [_name(part) for part in parts[:MAX_NAMED]]
     if len(parts) > MAX_NAMED:

@@ -67,7 +67,7 @@ _WINDOWS: Final = re.compile(r"(?:us-)?ascii|iso-?8859-1|latin-?1", re.IGNORECAS
 
 
 def decode(content: bytes, charset: str | None) -> str:
-    """Decode text as its declared charset where it fits, else as UTF-8, else as windows-1252.
+    """Decode text as its declared charset if it fits, else as UTF-8, else as windows-1252.
 
     Args:
         content: the bytes; they may end in the middle of a character.

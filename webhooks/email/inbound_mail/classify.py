@@ -29,7 +29,7 @@ from webhooks.email.inbound_mail.reports import is_feedback, read_bounce, read_c
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
-"""Source of these events in a message's history."""
+"""Source of complaints in a message's history."""
 AUTO_REPLY: Final = "auto_reply"
 """Code of an event that is an automatic answer."""
 
@@ -43,7 +43,7 @@ class Origin:
         message_id: the message that address was made for, if it was.
         sender: of the envelope; "" for a bounce.
         received_at: when it came; aware.
-        recipient: where our message had been sent, in lower case; "" if it is unknown.
+        recipient: address to which our message had been sent, in lower case; "" if it is unknown.
     """
 
     purpose: Purpose
@@ -59,7 +59,7 @@ class MessageEvent:
 
     Attributes:
         source: `BOUNCE` or `COMPLAINT`.
-        message_id: the message; None if it is none of ours.
+        message_id: the message; None if it is not one of ours.
         event: the fate of the message.
     """
 
@@ -87,8 +87,8 @@ class DoubtfulMail:
     """Mail that a machine may have written: an automatic answer, to be noted with the message, or a person's answer.
 
     Attributes:
-        note: the event if it is automatic; None if there is no message to note it with, or where its subject is that
-            of a bounce but it is none: a person has to see it.
+        note: the event if it is automatic. None if there is no message to record it with, or if it has a bounce's
+            subject but is no bounce: a person has to see it.
         answer: the answer if it is a person's.
         sounds: whether its subject suggests a machine. The headers of a list do not.
     """
@@ -101,7 +101,7 @@ class DoubtfulMail:
         """Decide between the two; a request to unsubscribe is never only noted.
 
         Args:
-            mail: the writer's own words, without those of the message.
+            mail: the writer's own words, without the message's.
         """
         if self.note is None or asks_for_no_more(mail, self.answer.doubt):
             return self.answer

@@ -39,12 +39,12 @@ _REPLY: Final = re.compile(r"[ \t]*[245]\d\d[ -]")
 
 
 def statuses_of(part: Message) -> Sequence[Fields]:
-    """Return the fields for each recipient in a part of a report; none where it is empty."""
+    """Return the fields for each recipient in a part of a report; none if it is empty."""
     return statuses_in(_text_of(part))
 
 
 def statuses_in(text: str) -> Sequence[Fields]:
-    """Return the fields for each recipient in a text; none where it has no such fields."""
+    """Return the fields for each recipient in a text; none if it has no such fields."""
     groups: list[dict[str, str]] = [{}]
     last = ""
     gap = False
@@ -67,7 +67,7 @@ def statuses_in(text: str) -> Sequence[Fields]:
 
 
 def fields_of(part: Message) -> Fields:
-    """Return the fields of a part with a single group, such as a complaint's; of a repeated name the first."""
+    """Return the fields of a part with a single group, such as a complaint's; the first of each name counts."""
     fields: dict[str, str] = {}
     for line in _text_of(part).split("\n"):
         field = _FIELD.match(line)

@@ -49,9 +49,9 @@ _NO_MORE: Final = re.compile(
     r"|\bkeine (?:weiteren|erneuten)|\baucun|\bne (?:sera|seront)|\bplus d['\u2019]autres|\bno se (?:seguir|har)",
     re.IGNORECASE,
 )
-"""Words before those of a delay by which nothing is tried any more."""
+"""Words before the words of a delay that mean that nothing is tried any more."""
 _NOW_ENDED: Final = re.compile(r"\bfor good\b|\bnow (?:\w+ )?(?:failed|given up|been returned)\b", re.IGNORECASE)
-"""Words behind those of a delay by which it is over."""
+"""Words behind the words of a delay that mean that it is over."""
 _FAILED: Final = re.compile(
     r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
     r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
@@ -85,7 +85,7 @@ _INTRODUCES: Final = re.compile(
     r"|notification|notice|status|information)\W{0,3}$",
     re.IGNORECASE,
 )
-"""Words before a colon in a subject behind which the outcome stands, and not the subject of the mail."""
+"""Words before a colon in a subject that introduce the outcome, not the subject of the mail."""
 _WAITS: Final = re.compile(
     r"\bdelay|\bstill (?:being|trying)|\bretr(?:y|ie|ying)|\bdeferred\b|\btemporar|\btransient\b|\bincomplete\b"
     r"|\bwarning message|\bpending\b|\bqueued\b|\bnot yet\b|\bnoch nicht\b|\bpas encore\b|\b(?:aún|todavía) no\b"
@@ -106,7 +106,7 @@ _ENDED: Final = re.compile(
     r"|(?<!aún )(?<!todavía )\bno (?:se )?(?:ha|pudo)\b",
     re.IGNORECASE,
 )
-"""Words of a subject by which the delivery failed, whatever else it says …"""
+"""Words of a subject that mean that the delivery failed, whatever else it says …"""
 _FOR_NOW: Final = re.compile(
     r"\btemporar\w* (?:\w+ )?(?:fail|error|problem)|\btemporar\w* (?:un\w+|not)\b"
     r"|\bfail\w*\W{1,3}(?:temporar\w*|transient|delay\w*)\b(?! address)"
@@ -137,7 +137,7 @@ def says_arrived(text: str) -> bool:
 
 
 def outcome_in(subject: str, returned: str = "") -> Literal["delayed", "delivered", "relayed"] | None:
-    """Return what a report's subject says that became of the mail; None if it says that it failed, or nothing.
+    """Return the outcome that a report's subject gives, if the mail did not fail; None if it failed or is not said.
 
     Args:
         subject: of the report.

@@ -1,7 +1,8 @@
 """Endings of a person's mail: notices, lists' footers, a signature.
 
-What follows a greeting alone is never an ending: it is what the person says. Of a person's own lines only the name
-at the end goes, with the farewell above and the job title below; what reads as an opt-out or a claim always stays.
+Text that follows only a greeting is never an ending: it is what the person says. Of a person's own lines only the name
+at the end is removed, with the farewell above and the job title below. Lines that read as an opt-out or a claim always
+stay.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MAX_SIGNED: Final = 12
 MAX_GREETINGS: Final = 40
 """Lines of greetings before what a person says."""
 MAX_BELOW: Final = 200
-"""Lines below a notice that are read for what a person may have written there."""
+"""Lines below a notice that are read, because a person may have written there."""
 
 _DASHES: Final = re.compile(r"--\s?")
 _FAREWELL: Final = re.compile(
@@ -89,9 +90,10 @@ def without_ending(text: str, names: Collection[str]) -> str:
 
 
 def _without_signature_above(lines: Sequence[str], names: Collection[str]) -> Sequence[str]:
-    """Remove a signature with more below it: a farewell, a name, contact lines. "PS: please stop" is said below it.
+    """Remove a signature with more below it: a farewell, a name, contact lines.
 
-    Below it an empty line has to follow, or an opt-out; else the name may belong to what is said.
+    An example is "PS: please stop" below a signature. An empty line or an opt-out has to follow the signature;
+    otherwise the name may belong to the person's words.
     """
     has_words = False
     for number, line in enumerate(lines):
@@ -104,7 +106,7 @@ def _without_signature_above(lines: Sequence[str], names: Collection[str]) -> Se
 
 
 def _end_of_signature(lines: Sequence[str], first: int, names: Collection[str]) -> int | None:
-    """Return where the lines of a signature end, from the name on; None if they are none, or nothing is below."""
+    """Return where the lines of a signature end, from the name on; None if it is no signature, or nothing is below."""
     name = next((number for number in range(first, len(lines)) if lines[number]), len(lines))
     if name == len(lines) or not (_is_name(lines[name], names) or _looks_like_name(lines[name])):
         return None

@@ -111,7 +111,7 @@ class _Receiver:
         self.talking: set[Any] = set()
 
     def open(self) -> asyncio.Protocol:
-        """Return a session, or a refusal where there are too many."""
+        """Return a session, or a refusal if there are too many."""
         if len(self.talking) >= MAX_CONNECTIONS:
             log.warning("too many connections to the mailroom", most=MAX_CONNECTIONS)
             return _Busy()
@@ -131,15 +131,15 @@ class _Receiver:
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Announce LMTP's extensions (RFC 2033, 5); PIPELINING is safe, for commands are read one by one."""
+        """Announce LMTP's extensions (RFC 2033, 5); PIPELINING is safe, because commands are read one by one."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", *responses[1:]]
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str | None, options: list[str]
     ) -> str:
-        """Accept every sender, also the empty one, which bounces have."""
-        envelope.mail_from = address or "<>"  # aiosmtpd takes an empty one for none given
+        """Accept every sender, including the empty one of bounces."""
+        envelope.mail_from = address or "<>"  # aiosmtpd takes an empty sender for a missing one
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 

@@ -74,7 +74,7 @@ async def store_mail(
 
 
 async def find_raw_mail(db: Connection, inbound_id: int) -> bytes | None:
-    """Return the mail of a row of the inbound log, as it came; None if it is not kept any more."""
+    """Return the raw mail of a row of the inbound log; None if it is not kept any more."""
     raw: bytes | None = await db.fetchval(SQL["find_raw_mail"], inbound_id)
     return raw
 
@@ -85,7 +85,7 @@ async def delete_raw_mail(db: Connection, inbound_id: int) -> None:
 
 
 async def keep_raw_mail(db: Connection, inbound_id: int) -> None:
-    """Keep the mail of a reply without readable words until staff, who have to look into it, close the reply."""
+    """Keep the mail of a reply without readable words until staff have looked into it and closed the reply."""
     await db.execute(SQL["keep_raw_mail"], inbound_id)
 
 
@@ -103,7 +103,7 @@ async def record_mail_export(db: Connection, reply_id: int, *, actor: Actor, at:
 def fingerprint(raw: bytes, recipient: str) -> str:
     """Return a digest that is the same for the same mail to the same recipient, whichever servers it came through.
 
-    Servers add lines at its head, and change line endings; what its sender wrote stays.
+    Servers add lines at its head, and change line endings; the digest is of the parts that stay.
     """
     head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
     own: list[bytes] = []

@@ -7,7 +7,7 @@ select raw from inbound_mail where inbound_id = $1;
 delete from inbound_mail where inbound_id = $1;
 
 -- name: keep_raw_mail
--- Keeps the mail of a reply without readable words until staff, who have to look into it, close the reply.
+-- Keeps the mail of a reply without readable words until staff have looked into it and closed the reply.
 insert into unread_mail (inbound_id) select inbound_id from inbound_mail where inbound_id = $1 on conflict do nothing;
 
 -- name: find_reply_mail

@@ -23,11 +23,12 @@ _MAX_HEADERS: Final = 200
 
 
 class MailText(NamedTuple):
-    """Text of a mail, in which addresses are looked for.
+    """Text of a mail that is searched for addresses.
 
     Attributes:
-        by_writer: whether it says who wrote the mail: whoever has an address in it did, others are only named.
-        text: the text, decoded, and such as the database takes.
+        by_writer: whether it says who wrote the mail: the owner of an address in it is the writer, in other texts only
+            named.
+        text: the text, decoded, without characters that the database refuses.
     """
 
     by_writer: bool
@@ -38,7 +39,7 @@ def texts_of(raw: bytes) -> list[MailText]:
     """List the texts of a mail, in every encoding: as it came, its headers, its parts, its HTML as text.
 
     Args:
-        raw: the mail as it came; nothing beyond the length that is ever read is looked at.
+        raw: the mail as it came; nothing is read beyond the length that parsing uses.
     """
     raw = raw[:LOOKED_AT]
     as_it_came = MailText(by_writer=False, text=_storable(raw.decode("latin-1")))
@@ -51,7 +52,7 @@ def texts_of(raw: bytes) -> list[MailText]:
 
 
 def _storable(text: str) -> str:
-    """Return a text without signs that PostgreSQL refuses."""
+    """Return a text without characters that PostgreSQL refuses."""
     return text.replace("\0", "").encode(errors="replace").decode()
 
 

@@ -1,7 +1,7 @@
 """Refusals in a report's text: what a mail system says directly beside a recipient's mailbox.
 
-A report's text also says why mail fails in general, what to do, whom to ask, what became of others. Only the words
-beside a mailbox are about that mailbox.
+A report's text also explains why mail fails in general, gives advice and contacts, and reports on other recipients.
+Only the words beside a mailbox are about that mailbox.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
 def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     """Tell whether a hard code in a report's text is about the recipient's mailbox for certain.
 
-    It is not where the text refuses another mailbox, or names one to which the recipient's leads: a copy may have
-    arrived. Nor where it says that something arrived, or names the code only in a guess or an explanation.
+    It is not if the text refuses another mailbox, or names a mailbox to which the recipient's mail is forwarded: a copy
+    may have arrived. Nor is it if the text says that something arrived, or has the code only in a guess or an
+    explanation.
 
     Args:
         text: of the report, without the mail that came back.
@@ -102,7 +103,7 @@ def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) ->
 
 
 def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
-    """Tell whether a report's text says that the recipient's mailbox leads to the one that was refused.
+    """Tell whether a report's text says that the recipient's mail was forwarded to the mailbox that was refused.
 
     Args:
         text: of the report, without the mail that came back.
@@ -116,10 +117,10 @@ def says_led_on(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
 
 
 def _by_mailbox(text: str, recipient: str) -> Mapping[str, str]:
-    """Collect the words beside each mailbox: in its paragraph, and in the next one where that gives no reason.
+    """Collect the words beside each mailbox: in its paragraph, and in the next one if the first gives no reason.
 
-    A line that names several counts for each of them, marked as uncertain by a question mark. Mailboxes that are only
-    offered for help are none of them.
+    A line that names several mailboxes counts for each, marked as uncertain by a question mark. Mailboxes that are only
+    offered for help are left out.
     """
     words_of: defaultdict[str, str] = defaultdict(str)
     last = ""

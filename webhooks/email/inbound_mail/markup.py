@@ -39,13 +39,13 @@ _INLINE: Final = frozenset(
 _QUOTED: Final = re.compile(
     r"gmail_attr|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote", re.IGNORECASE
 )
-"""Class names that mail programs give to a quotation; what stands after it is not quoted."""
+"""Class names that mail programs give to a quotation; text after it is not quoted."""
 _WRAPPED: Final = re.compile(r"gmail_quote|gmail_extra", re.IGNORECASE)
-"""… those they give to what wraps a quotation, where a person may write below it, too …"""
+"""… names of elements around a quotation, in which a person may write below it, too …"""
 _BEGINS: Final = re.compile(
     r"divrplyfwdmsg|appendonsend|ms-outlook-mobile-reference|olk_src_body_section", re.IGNORECASE
 )
-"""… and those of what stands before a quotation: all that follows is quoted."""
+"""… and names of elements before a quotation: everything that follows is quoted."""
 _BODY: Final = re.compile(r"<body\b([^>]{0,1000})>", re.IGNORECASE)
 _BODY_COLOUR: Final = re.compile(r"bgcolor\s?=\s?[\"']?([#\w]{3,20})", re.IGNORECASE)
 _STYLED: Final = re.compile(r"\bstyle\s?=\s?(?:\"([^\"]{0,600})\"|'([^']{0,600})')", re.IGNORECASE)
@@ -107,7 +107,7 @@ class _Reader(HTMLParser):
         self.marks = False
         self._done = False
         self._has_text = False
-        # open tags: name, whether quoted, and, where it wraps a quotation, what had been read before it
+        # open tags: name, whether quoted, and, if it wraps a quotation, what had been read before it
         self._open: list[tuple[str, bool, tuple[int, int] | None]] = []
         self._quotations = 0
         self._quoted = 0
@@ -153,7 +153,8 @@ class _Reader(HTMLParser):
     def seen(self) -> str:
         """Return the text that can be seen.
 
-        Text as pale as paper is left out only beside darker text: programs with a black background send all of it so.
+        Text as pale as paper is left out only beside darker text, because programs with a black background send all
+        text so.
         """
         is_all_pale = all(pale or part.isspace() for part, pale in zip(self.parts, self._pale, strict=True))
         return "".join(part for part, pale in zip(self.parts, self._pale, strict=True) if is_all_pale or not pale)
@@ -178,7 +179,7 @@ class _Reader(HTMLParser):
 
 
 def _ground_of_body(html: str) -> Colour | None:
-    """Return the background colour of the whole mail, where it names one."""
+    """Return the background colour of the whole mail, if it names one."""
     body = _BODY.search(html)
     if body is None:
         return None

@@ -1,4 +1,4 @@
-"""Mailboxes that a refusal names: the recipient's, one of ours, one to which the recipient's leads, one that helps."""
+"""Mailboxes that a refusal names: the recipient's, ours, an address the recipient forwards to, a help desk's."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _REFUSED: Final = re.compile(
 )
 _CLAUSES: Final = re.compile(r"[;,()\[\]\n]|[.!?]\s")
 _AS_SENDER: Final = re.compile(r"\b(?:by|from|sender)[: \t]{1,3}<?[\w.+=-]{1,64}[@=]", re.IGNORECASE)
-"""A mailbox that is named as the sender's: it is not for certain the one that is refused."""
+"""A mailbox that is named as the sender's: it is not certainly the refused one."""
 
 
 def mailboxes_in(text: str) -> list[str]:
@@ -86,7 +86,7 @@ def refused_by_code(text: str) -> str:
 
 
 def helpers_in(text: str, recipient: str) -> set[str]:
-    """Return the mailboxes that a text only offers for help: a postmaster's, a help desk's, one in a link to write to.
+    """Return the mailboxes that a text only offers for help: a postmaster's, a help desk's, or a mailbox in a link.
 
     Args:
         text: of a report or of a server.
@@ -113,9 +113,9 @@ def without_help(text: str, recipient: str) -> str:
 
 
 def _offers(text: str) -> Iterator[tuple[int, re.Match[str]]]:
-    """Find the places where a text offers a mailbox for help: where the offer begins, and the mailbox.
+    """Find the places where a text offers a mailbox for help: the start of the offer, and the mailbox.
 
-    One that is refused there is none.
+    A mailbox that is refused there is not offered.
     """
     last: re.Match[str] | None = None
     for match in MAILBOX.finditer(text):
@@ -138,7 +138,7 @@ def _beginning(before: str, offer: int) -> int:
 
 
 def leads_elsewhere(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
-    """Tell whether a text says by its form that mail for one mailbox was passed on to another, which it names.
+    """Tell whether the form of a text shows that mail for one mailbox was forwarded to another.
 
     Args:
         text: of a report or of a server.
@@ -201,6 +201,6 @@ def names_only_ours(words: str, recipient: str, ours: Collection[str]) -> bool:
 
 
 def _forms(mailbox: str) -> list[str]:
-    """Return the forms in which servers name a mailbox; of one that was made for a message its local part is enough."""
+    """Return the forms in which servers name a mailbox; the local part is enough if it was made for a message."""
     local = mailbox.partition("@")[0]
     return [mailbox, mailbox.replace("@", "="), *([local] if purpose_of(mailbox) and "+" in local else [])]

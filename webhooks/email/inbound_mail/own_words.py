@@ -1,7 +1,7 @@
 """Own words of a mail's writer, without the message they answer.
 
-The words of the answered message are known, and never count as the writer's. What stands above a quotation is the
-writer's, as is what stands below one if every quoted line is marked.
+The words of the answered message are known, and never count as the writer's. Words above a quotation are the writer's,
+and so are words below it if every quoted line is marked.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
 def _without_footer(words: str, sent: Sequence[str]) -> str:
     """Remove lines of our footer that came back with their link, "Unsubscribe: https://…", on one line or two.
 
-    A label with its colon is ours where the link was lost, too. Nothing is removed where such lines are everything: a
+    A label with its colon is ours even if the link was lost. If a mail has nothing but such lines, none is removed: a
     person who sends only the link may want what it offers.
     """
     ours = {_LINK.sub("", line).strip() for form in sent for line in form.split("\n") if _LINK.search(line)} - {""}
@@ -121,8 +121,8 @@ def _written_inside(
         share: the share of our message that is repeated.
 
     Returns:
-        The numbers of the lines between lines of ours, and of those after them; None if there are such lines, and
-        too little of our message is known to say that they are not ours, or they may be somebody else's.
+        The numbers of the lines between lines of ours, and of those after them. None if there are such lines, and too
+        little of our message is known to be sure that they are neither ours nor somebody else's.
     """
     own = _without_ours(lines, left)
     start = below[0] if below else len(lines)

@@ -1,6 +1,6 @@
 """Parser of inbound mail, safe against hostile input: its sender controls every byte.
 
-The standard library parses, but its input is first cut to a size and stripped of extreme headers, for some of its
+The standard library parses, but its input is first cut to a size and stripped of extreme headers, because some of its
 patterns take seconds over a crafted header. Nothing is unpacked: no archive, document or XML is ever opened. Only a
 mail that stands inside its own signature is taken out of it (`signed_content`).
 """
@@ -56,7 +56,7 @@ class ParsedMail:
 
     Attributes:
         message: as the standard library parsed it.
-        parts: all parts that are no container; those inside attached mails not included.
+        parts: all parts that are not containers, without parts inside attached mails.
         size: its bytes, as it came.
     """
 
@@ -66,7 +66,7 @@ class ParsedMail:
 
     @property
     def cut(self) -> bool:
-        """Whether it was longer than what is parsed."""
+        """Tell whether it was longer than what is parsed."""
         return self.size > LOOKED_AT
 
     def header(self, name: str) -> str:
@@ -111,7 +111,7 @@ class ParsedMail:
 
     @property
     def is_reaction(self) -> bool:
-        """Whether a mail program says that it is only an emoji, put on the message it answers."""
+        """Tell whether a mail program says that it is only an emoji, put on the message it answers."""
         return self.part(REACTION) is not None
 
     @property
@@ -138,7 +138,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
         raw: the mail as it came.
 
     Raises:
-        InputError: the mail is nested too deeply, or is none at all.
+        InputError: the mail is nested too deeply, or is no mail at all.
     """
     try:
         message = _parsed(raw[:LOOKED_AT])
@@ -174,13 +174,13 @@ def _open_signed(part: Message) -> None:
 
 
 def header(message: Message, name: str) -> str:
-    """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" if there is none."""
+    """Return a header, decoded (RFC 2047) and on one line, cut if it is too long; "" if there is none."""
     raw = next((value for field, value in message.raw_items() if field.lower() == name.lower()), "")
     return decode_words(str(raw), most=MAX_HEADER_LENGTH)
 
 
 def mailboxes(header_text: str) -> list[tuple[str, str]]:
-    """Parse names and mailboxes in a header; none where comments are nested deeper than people and programs do.
+    """Parse names and mailboxes in a header; none if comments are nested deeper than people and programs do.
 
     The standard library parses nested comments recursively.
     """
@@ -212,7 +212,7 @@ def _mend_encoding(part: Message) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """Visible parts of a mail, in order: as plain text and, where it has both, as HTML."""
+    """Visible parts of a mail, in order: as plain text and, if it has both, as HTML."""
 
     plain: tuple[Message, ...] = ()
     html: tuple[Message, ...] = ()
@@ -266,7 +266,7 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _leaves(message: Message) -> list[Message]:
-    """Return all parts that are no container. An attached mail is one part: this mail does not say what is in it."""
+    """Return all parts that are not containers. An attached mail counts as one part: its words are not this mail's."""
     leaves: list[Message] = []
     waiting = [message]
     while waiting and len(leaves) < MAX_PARTS:
@@ -294,7 +294,7 @@ def _is_attached(part: Message) -> bool:
 
 
 def _tamed(raw: bytes) -> bytes:
-    """Remove what keeps a parser busy: each header is cut after a number of bytes and semicolons.
+    """Shorten headers that would keep a parser busy: each is cut after a number of bytes and semicolons.
 
     A header is a line that begins with a name, and the lines after it that begin with a space. Text of that form loses
     the end of a paragraph longer than any header.

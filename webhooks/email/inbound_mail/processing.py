@@ -1,7 +1,7 @@
 """Processing of inbound mail: applies bounces, complaints, unsubscribe requests and answers; drops the rest.
 
 A bounce is applied only at the address that was made for the message, a complaint only with a signed id of ours in it.
-Whatever else a mail says, nobody is suppressed for it.
+Nothing else in a mail suppresses anybody.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
         items: rows of the inbound log.
 
     Raises:
-        InputError: one cannot be read; it is set aside.
+        InputError: a mail cannot be read; it is set aside.
     """
     for item in items:
         raw = await find_raw_mail(db, item.inbound_id)
@@ -83,7 +83,7 @@ async def _apply(
 
 
 async def _own_words(db: Connection, answer: MailReply) -> OwnMail:
-    """Extract the person's own words; what they repeat of the answered message is removed."""
+    """Extract the person's own words, without their repetition of the answered message."""
     sent = await words_of(db, answer.message_id)
     return await asyncio.to_thread(answer.own, sent)
 

@@ -1,7 +1,7 @@
-"""Beginning of a quoted mail in a mail.
+"""Beginning of a quoted mail inside a mail, recognised by its form, in any language.
 
-It is recognised by its form, in any language: a line with a date and an address that introduces it, or a block of
-labelled lines (`quotes.toml` has words that help).
+That is a line with a date and an address that introduces it, or a block of labelled lines (`quotes.toml` has words that
+help).
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ MAX_HEADERS: Final = 24
 MAX_ABOVE: Final = 40
 """Lines above a drawn line that are searched for words."""
 MAX_REMEMBERED: Final = 4096
-"""Lines whose form is remembered: each is looked at again for every line around it that may begin a quoted mail."""
+"""Lines whose form is remembered, because each is looked at again for every line around it that may begin a quoted
+mail."""
 MAX_MAILS: Final = 8
-"""Mails whose parts are remembered: each is asked for several times, by the same lines."""
+"""Mails whose parts are remembered, because the same lines are asked for several times."""
 MAX_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are searched for."""
 
@@ -50,7 +51,7 @@ _NAMED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\
 _ENDS: Final = re.compile(r"^\W{0,12}$|[\w.+'=-]{1,64}@[\w.-]{1,150}\W{0,4}$")
 _GROUPWISE: Final = re.compile(r">{2,4} .{1,300}\d\d.{1,60} >{2,4}")
 _SPEAKER: Final = re.compile(r"\W{0,3}(?:i|we|you|he|she|they|my|fi|dwi)\b", re.IGNORECASE)
-"""Beginnings of a sentence that a person wrote, and no program."""
+"""Beginnings of sentences that only people write, not programs."""
 _LABELLED: Final = re.compile(
     r"[*_ ]{0,4}([^\W\d_][^\W\d_]{0,19}(?:[ '.\u2019-][^\W\d_]{1,15}){0,3})[ \u00a0]?[*_]{0,2}[:\uff1a][*_]{0,2}"
     r"(?:\s+(.*)|)$"
@@ -77,7 +78,7 @@ class _Words:
         wrote: "wrote", wherever it stands.
         labels: labels of headers.
         senders: labels of the header that names the sender.
-        details: labels of what people say of themselves.
+        details: labels that people use for details about themselves.
         titles: "original message".
         opens: beginnings of the line that introduces a quoted mail.
     """
@@ -96,7 +97,8 @@ class Parts:
 
     Attributes:
         above: the numbers of the lines above the quotation, and between lines that are marked as quoted.
-        below: those after the beginning of an unmarked quoted mail: its own lines, or an answer below it.
+        below: the numbers of the lines after the beginning of an unmarked quoted mail: its own lines, or an answer
+            below it.
         marked: whether anything is marked as quoted, or begins as a quoted mail does.
     """
 
@@ -111,7 +113,7 @@ def marks_quotation(text: str) -> bool:
 
 
 def words_of_subject(subject: str) -> str:
-    """Return a subject's own words; "" if it only repeats that of another mail."""
+    """Return a subject's own words; "" if it only repeats another mail's subject."""
     return "" if _RE.match(subject) else subject.strip()
 
 
@@ -177,7 +179,7 @@ def _headed(lines: Sequence[str]) -> set[int]:
 
 
 def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int | None:
-    """Return where the quoted mail goes on that begins at a line; None if none begins there.
+    """Return where the introduction of the quoted mail that begins at a line ends; None if none begins there.
 
     Args:
         lines: of a mail, stripped.
@@ -197,7 +199,8 @@ def beginning(lines: Sequence[str], number: int, *, headed: bool = True) -> int 
 def _drawn(lines: Sequence[str], number: int) -> int | None:
     """Do the same for a drawn line. People draw lines too, so its next lines have to say whose mail it is.
 
-    A single header does only if it names a sender, and below words: below a banner a person's own mail may begin so.
+    A single header is enough only if it names a sender and stands below words: below a banner, a person's own mail may
+    begin so.
     """
     first = next((below for below in range(number + 1, min(number + 3, len(lines))) if lines[below]), None)
     if first is None:
@@ -264,9 +267,10 @@ def _form(line: str) -> _Form:
 def _headers(lines: Sequence[str], first: int) -> int | None:
     """Return where a block of labelled lines ends that are a quoted mail's headers.
 
-    Two of its labels are known, one of them the sender's, and an address or a date stands in it; or it has three
-    of any, an address, and a date with a time. An empty line or a value on a line of its own may stand between. What
-    people say of themselves ("Date of birth: …") looks similar: where such a label stands, no block begins or goes on.
+    Either two of its labels are known, one of them the sender's, and it has an address or a date; or it has three
+    labels of any kind, an address, and a date with a time. An empty line, or a value on a line of its own, may stand in
+    between. Details that people give about themselves ("Date of birth: …") look similar, so no block begins or goes on
+    at such a label.
     """
     words = _words()
     labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
@@ -312,7 +316,7 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
 
 
 def _follows_details(lines: Sequence[str], number: int) -> bool:
-    """Tell whether a line continues what somebody says of themselves."""
+    """Tell whether a line continues somebody's details about themselves."""
     for above in range(number - 1, max(number - MAX_HEADERS, 0) - 1, -1):
         label = _form(lines[above]).label
         if label is None or label in _words().details:

@@ -1,8 +1,8 @@
 """Names in a server's refusal: whether it is our recipient who is refused, or somebody else by name.
 
 A refusal names its mailbox in any phrase: `No such user bob here`, `Account for bob does not exist`, `bob: unknown`.
-So the phrases are not listed, but the words of which refusals are made (`refused_names.toml`): any other word in a
-sentence that refuses may be a name, and only the recipient's own is certain.
+So `refused_names.toml` does not list phrases, but the words of which refusals are made. Any other word in a sentence
+that refuses may be a name, and only the recipient's own name is certain.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REMOVED: Final = re.compile(
     r"|\b[\w-]{1,63}\.(?:[a-z]{2}|com|org|net|gov|edu|info|local|lan|intranet|corp|example|test|invalid)\b",
     re.IGNORECASE,
 )
-"""Mailboxes, hosts and links, which are judged as what they are."""
+"""Mailboxes, hosts and links, which other functions judge."""
 _LABELLED: Final = re.compile(
     r"^[ \t*-]*(?:[^\W\d_]{2,12} )?<?([^\W_][\w+-]{0,63})>?[ \t]*:[ \t]*[45]\d\d\b", re.MULTILINE
 )
@@ -36,7 +36,7 @@ _DOTTED: Final = re.compile(
     r"[\"'<(\u2018]{0,2}([^\W_][\w+-]*\.[\w.+-]{0,63}\w)",
     re.IGNORECASE,
 )
-"""… or one with a dot, behind a word for a mailbox: anywhere else, it is a host's."""
+"""… or a name with a dot, behind a word for a mailbox; anywhere else, such a name is a host's."""
 _WORD: Final = re.compile(r"[^\W_](?:[\w+.'\u2019-]*[^\W_])?")
 _JOINED: Final = re.compile(r"['\u2019_.+-]+")
 _TERM: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}.*[\d_]|\d.*[A-Z]{2}|_")
@@ -44,7 +44,7 @@ _TERM: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}.*[\d_]|\d.*[A-Z]{2}|_")
 _HOST: Final = re.compile(r"(?:mx|mail|smtp|relay|host|server|gateway|gw|mta|in|inbound|edge)(?:-?\w+)*", re.IGNORECASE)
 """The label of a host, which stands where a name may stand, too."""
 _MAX_NAME_LENGTH: Final = 8
-"""Characters of a word with digits from which on it is rather an id than a name."""
+"""Characters above which a word with digits is more likely an id than a name."""
 _REFUSED: Final = frozenset({RefusalSubject.DEAD, RefusalSubject.DISABLED, RefusalSubject.UNAVAILABLE})
 
 
@@ -70,7 +70,7 @@ def no_names() -> frozenset[str]:
 
 
 def _names_in(text: str) -> Iterator[str]:
-    """Yield the names, as far as they are no known words, in the sentences of a text that refuse somebody."""
+    """Yield possible names, which are no known words, in the sentences of a text that refuse somebody."""
     yield from (match[1] for match in _LABELLED.finditer(text) if not _is_no_name(match[1]))
     sentences = _SENTENCES.split(text)
     refusing = [sentence for sentence in sentences if subjects(sentence) & _REFUSED]

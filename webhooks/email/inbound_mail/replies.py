@@ -1,8 +1,8 @@
 """Answers by email: the person's own words, classified by the same rules as a text, and stored as a reply.
 
-An answer is acted on only if it proves what it answers: it came to the Reply-To made for one message, or names that
-message's Message-ID, neither of which anybody else has. Anybody can write a From line; so an answer without proof waits
-for a person, whatever it says.
+An answer is acted on only if it proves which message it answers: it came to the Reply-To made for one message, or names
+that message's Message-ID. Nobody else has either. Anybody can write a From line, so an answer without proof waits for a
+person, whatever it says.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from webhooks.email.inbound_mail.subjects import own_subject
 from webhooks.inbound_log.inbound_log import Item
 
 MAX_KEPT_LENGTH: Final = 4000
-"""Characters of a mail that are kept where none of it is known to be the writer's own."""
+"""Characters of a mail that are kept if none of it is known to be the writer's own."""
 MAX_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
@@ -40,13 +40,13 @@ class MailReply:
     """Answer that somebody wrote by mail.
 
     Attributes:
-        message_id: the message it proves to answer; None if it proves none.
+        message_id: the message that it proves to answer; None without a proof.
         address: the mailbox they say they wrote from.
         names: the words of their name.
         subject: of the mail.
-        text: the mail's, in the form that shows best where it quotes another.
+        text: the mail's text, in the form that best shows what it quotes.
         attachments: the number of its attachments.
-        attached: these in words, for staff.
+        attached: the attachments in words, for staff.
         reacts: whether it is only an emoji that was put on the message it answers.
         doubt: why a machine may have written it, if it may: then only an opt-out is acted on.
     """
@@ -62,7 +62,7 @@ class MailReply:
     doubt: Doubt | None = None
 
     def own(self, sent: Sequence[str]) -> OwnMail:
-        """Extract the person's own words, and the subject as far as they chose it.
+        """Extract the person's own words, and the part of the subject that they chose.
 
         Args:
             sent: the message that is answered, in each of its forms.
@@ -70,9 +70,9 @@ class MailReply:
         return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
     def read(self, mail: OwnMail) -> tuple[Classification, str]:
-        """Classify it; return that, and what is stored and shown.
+        """Classify it; return the classification, and the text to store and show.
 
-        That is their own words, or the whole mail where none are known to be theirs.
+        The text is their own words, or the whole mail if none are known to be theirs.
 
         Args:
             mail: their own words; a subject that says what they want is enough.
@@ -106,7 +106,7 @@ def read_reply(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, 
 
 
 def _text(parsed: ParsedMail) -> str:
-    """Return a mail's text; its HTML where only that shows what is quoted, or where there is no other."""
+    """Return a mail's text; or its HTML as text, if only that shows what is quoted, or there is no other text."""
     plain = parsed.plain
     if plain.strip() and marks_quotation(plain):
         return plain
@@ -150,7 +150,7 @@ async def take_reply(db: Connection, item: Item, answer: MailReply, mail: OwnMai
 async def _deal_with_attachments(
     db: Connection, item: Item, answer: MailReply, answered: AnswerResult, *, readable: bool
 ) -> None:
-    """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
+    """Delete a mail's attachments, with the raw mail, unless staff have to look into it for its meaning."""
     waits = answered.why_open is not None and not readable
     await (keep_raw_mail if waits else delete_raw_mail)(db, item.inbound_id)
     if answered.reply_id is None:
@@ -175,6 +175,6 @@ def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
 
 
 def _ids(parsed: ParsedMail, name: str) -> list[str]:
-    """Return the ids a mail says it answers, latest first; of a long thread the last and the first, one may be ours."""
+    """Return the ids a mail says it answers, latest first; of a long thread only the last and the first."""
     ids = parsed.header(name).split()[::-1]
     return [*ids[:MAX_IDS], *ids[-MAX_IDS:]]

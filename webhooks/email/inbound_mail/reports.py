@@ -1,8 +1,8 @@
 """Reports about our mail: that it bounced (RFC 3464, RFC 6533), that it was delivered, that somebody complained.
 
-A bounce in a non-standard form is read by its code and its words, and by `flufl.bounce`. One that cannot be understood
-is still a bounce: it counts as soft, and staff see it. Which message it was is never read from a report's words: only a
-signed id of ours proves it.
+A bounce in a non-standard form is read by its code and its words, and by `flufl.bounce`. A bounce that cannot be
+understood still counts as soft, and staff see it. A report's words never identify the message: only a signed id of ours
+proves it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ MAX_UNPARTED_LENGTH: Final = 20_000
 """Characters of a mail without parts that are searched for fields of a report."""
 TEMPORARY: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
 UNREAD: Final = RefusalClass(Reason.UNREAD_BOUNCE, soft=True)
-"""Neither a known code nor known words: it may be policy, so one alone proves nothing; several do."""
+"""Classification without a known code or known words: it may be policy, so one such bounce proves nothing, but several
+do."""
 
 _ASCII: Final = bytes(byte if byte < 128 else 63 for byte in range(256))
 _EMBEDDED: Final = frozenset(
@@ -76,7 +77,7 @@ _COPY: Final = re.compile(
     r"|(?:received|return-path|dkim-signature|message-id|mime-version):[ \t])",
     re.IGNORECASE | re.MULTILINE,
 )
-"""The line where a report begins to repeat the mail that bounced: what follows are our own words."""
+"""The line where a report begins to repeat the mail that bounced: our own words follow."""
 ReportAction = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
 _GRAVEST: Final[Sequence[ReportAction]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
 _ACTIONS: Final[Mapping[str, ReportAction]] = MappingProxyType(
@@ -97,7 +98,7 @@ class Complaint:
     """Complaint: somebody pressed "spam", or their provider reports something similar.
 
     Attributes:
-        message_id: the message, where the complaint carries an id of ours.
+        message_id: the message, if the complaint carries an id of ours.
         event: the event.
     """
 
@@ -108,7 +109,7 @@ class Complaint:
 def read_bounce(
     parsed: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True, certain: bool = True
 ) -> EmailEvent | None:
-    """Read a bounce; None if the mail is none.
+    """Read a bounce; None if the mail is not a bounce.
 
     Args:
         parsed: the mail.
@@ -144,7 +145,7 @@ def read_bounce(
 
 
 def _mildest(events: Sequence[EmailEvent], *, spared: Collection[ReportAction]) -> EmailEvent:
-    """Choose among a mailbox's several recipients: it is not dead while mail still reaches one of them."""
+    """Choose among a mailbox's several final recipients: it is not dead while mail still reaches one of them."""
     mild = next((event for event in events if event.reason is not Reason.HARD_BOUNCED), events[0])
     if spared and mild.reason is Reason.HARD_BOUNCED:
         return replace(mild, reason=Reason.RECIPIENT_REFUSED, soft=True)
@@ -165,7 +166,8 @@ def _mailbox(status: Fields, name: str) -> str:
 def _ours(parsed: ParsedMail, recipient: str) -> frozenset[str]:
     """Return mailboxes of ours: those to which the report came, and those from which the returned mail was sent.
 
-    Some systems name the recipient in these headers. Where it is unknown, only mailboxes of a form of ours are certain.
+    Some systems name the recipient in these headers. If the recipient is unknown, only mailboxes of a form of ours are
+    certain.
     """
     addresses = {address for name in ("To", "Delivered-To", "X-Original-To") for address in parsed.addresses(name)}
     for original in _returned(parsed):
@@ -248,11 +250,11 @@ class _Report:
         system, failed = is_mail_system(self.parsed), says_failed(self.text)
         judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
         returned = failures is not None
-        if not certain:  # a person writes of failures too, but neither gives codes nor sends a mail back with them
+        if not certain:  # people write of failures too, but neither give codes nor return a mail
             signs = (system and bool(judged.code), failed and any(True for _ in _returned(self.parsed)))
             named = is_mail_system(self.parsed, postmaster=False) and bool(judged.code)
             returned = returned or named or (expected and any(signs))
-        elif expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
+        elif expected:  # a mail system needs no known words here; any other writer has to mention a delivery
             returned = returned or sounds_returned(self.parsed) or failed or (system and not answers(self.parsed))
         else:
             returned = returned or sounds_returned(self.parsed) or (system and failed)
@@ -269,17 +271,17 @@ class _Report:
 
     @property
     def _announced(self) -> Literal["delayed", "delivered", "relayed"] | None:
-        """Fate of the mail by the subject of the report."""
+        """Outcome of the mail by the subject of the report."""
         returned = next((header(original, "Subject") for original in _returned(self.parsed)), "")
         return outcome_in(self.parsed.header("Subject"), returned)
 
     @property
     def _is_doubtful(self) -> bool:
-        """Whether a refusal in it proves nothing: its subject says otherwise, or the mailbox's owner sent it on."""
+        """Tell whether a refusal in it proves nothing: its subject contradicts it, or its recipient forwarded it."""
         return self._announced is not None or self.recipient in self.parsed.addresses("From")
 
     def _judged_by_text(self, status: str, otherwise: RefusalClass) -> RefusalClass:
-        """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
+        """Judge the text, which also says other things: words mean a hard bounce only beside the mailbox itself."""
         judged = judge_bounce(status, self.text, otherwise)
         if judged.weight is not Weight.HARD:
             return judged
@@ -292,7 +294,7 @@ class _Report:
         return judged if is_certain(self.text, self.recipient, self.ours) else _doubted(judged)
 
     def _judged_by_names(self, judged: RefusalClass, fields: Fields, words: str) -> RefusalClass:
-        """Judge a hard status again by the mailboxes that it names: only the recipient's own is dead for certain."""
+        """Judge a hard status again by the mailboxes that it names: only the recipient's own is certainly dead."""
         if blames_ours(words, self.recipient, self.ours):
             return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
         led_on = any(says_led_on(source, self.recipient, self.ours) for source in (words, self.text))

@@ -1,4 +1,4 @@
-"""Content of a signed mail (S/MIME, RFC 8551) whose text stands inside its signature, as Outlook and others send it.
+"""Content of a signed mail (S/MIME, RFC 8551) with its text inside the signature, as Outlook and others send it.
 
 Such a mail is one part, `application/pkcs7-mime`, in which the text is a byte string of the signature's structure (CMS,
 RFC 5652). It is neither encrypted nor compressed. The signature is not verified: a mail proves what it answers by other
@@ -29,7 +29,7 @@ _END: Final = b"\x00\x00"
 
 
 class _NotSigned(Exception):  # noqa: N818  # no error: the mail is shown as it is
-    """Something that is no signed content, or is cut off before it."""
+    """The data is no signed content, or is cut off before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Reader:
         return list(self.values(value.start, value.end))
 
     def bytes_of(self, value: _Value, depth: int = 0) -> bytes:
-        """Return a byte string, put together where it comes in pieces."""
+        """Return a byte string, put together if it comes in pieces."""
         if value.tag == _BYTES_TAG:
             return self._data[value.start : value.end]
         if value.tag != _BYTES_IN_PIECES or depth > MAX_DEPTH:
@@ -84,7 +84,7 @@ class _Reader:
             size = length - _INDEFINITE_LENGTH
             length = int.from_bytes(self._data[start : start + size])
             start += size
-        stop = min(start + length, end)  # of a long mail only the beginning is read
+        stop = min(start + length, end)  # only the beginning of a long mail is read
         return _Value(tag, start, stop), stop
 
     def _end_of(self, start: int, end: int, depth: int) -> int:

@@ -54,7 +54,7 @@ _CLASS: Final = re.compile(r"(?:[a-z][a-z0-9]{0,15})?\.([\w-]{1,80})", re.IGNORE
 
 
 def make_plain_style(style: str) -> str:
-    """Return a style without comments, escapes and spaces; numbers that spaces parted are parted by commas."""
+    """Return a style without comments, escapes and spaces; numbers separated by spaces are separated by commas."""
     bare = _ESCAPED.sub(_unescaped, _COMMENT.sub("", style))
     return _SPACES.sub("", _BETWEEN_NUMBERS.sub(",", bare))
 
@@ -66,8 +66,7 @@ def styles_of_classes(html: str) -> dict[str, str]:
         html: as it came.
 
     Returns:
-        For each class that a rule is about, by itself or with a tag, its style. What holds only on some screens is
-        left out.
+        The style of each class that a rule is about, by itself or with a tag. Rules for some screens only are left out.
     """
     styles: dict[str, str] = {}
     for sheet in _SHEET.findall(html)[:10]:
@@ -94,12 +93,12 @@ def is_tiny(style: str) -> bool | None:
 
 
 def colour_of(style: str) -> Colour | None:
-    """Return the text colour of a plain style; None if it names none, or one that is not known."""
+    """Return the text colour of a plain style; None if it names no known one."""
     return _colour(_COLOUR, style)
 
 
 def ground_of(style: str) -> Colour | None:
-    """Return the background colour of a plain style; None if it names none, or one that is not known."""
+    """Return the background colour of a plain style; None if it names no known one."""
     return _colour(_GROUND, style)
 
 
@@ -109,7 +108,7 @@ def is_pale(colour: Colour | None) -> bool:
 
 
 def is_unseen(colour: Colour | None, ground: Colour | None) -> bool:
-    """Tell whether a text of a colour cannot be seen on a background; never where either is not known."""
+    """Tell whether a text of a colour cannot be seen on a background; False if either is not known."""
     if colour is None or ground is None:
         return False
     return all(abs(part - other) <= MAX_UNSEEN_DIFFERENCE for part, other in zip(colour, ground, strict=True))

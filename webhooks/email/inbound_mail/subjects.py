@@ -1,4 +1,4 @@
-"""Subjects of mails, without what they repeat of ours: people write before, after or instead of it."""
+"""Subjects of mails, without the repetition of ours: people write before, after or instead of it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _EDGES: Final = " \t-\u2013\u2014:;,.|/\u2026()"
 
 
 def own_subject(subject: str, sent: Sequence[str]) -> str:
-    """Return a subject's own words; "" if it only repeats that of the answered message.
+    """Return a subject's own words; "" if it only repeats the subject of the answered message.
 
     Args:
         subject: the subject of a mail.
-        sent: the message it answers, in each of its forms, its subject first; none where it is not known.
+        sent: the message it answers, in each of its forms, its subject first; none if it is not known.
     """
     bare = _bare(subject)
     if not sent:  # the words after Re: may be ours, unless they ask to opt out, as no subject of ours does

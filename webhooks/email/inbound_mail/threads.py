@@ -12,7 +12,7 @@ _MAX_IDS: Final = 20
 
 
 def thread_of(raw: bytes | None) -> MailThread:
-    """Return the thread of a mail as it came; an empty one where it is not kept.
+    """Return the thread of a raw mail; an empty one if the mail is not kept.
 
     Raises:
         InputError: it cannot be read.

@@ -1,8 +1,7 @@
 """Webhooks of Mailgun: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
 
-The signature (HMAC-SHA256) covers a timestamp and a token, not the content. So a token counts once, with whatever came
-with it first, be it an event, a mail, or something of which nothing is kept: an intercepted signature cannot be used
-for anything else.
+The signature (HMAC-SHA256) covers a timestamp and a token, not the content. So a token counts once, with the content
+that came with it first, even if nothing of that is kept: an intercepted signature cannot be used for anything else.
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
 
@@ -38,7 +37,7 @@ _KINDS: Final[Mapping[str, EmailEventKind]] = MappingProxyType(
 )
 _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
     {
-        "suppress-bounce": Reason.RECIPIENT_REFUSED,  # Mailgun's own list, for whatever reason it once bounced
+        "suppress-bounce": Reason.RECIPIENT_REFUSED,  # Mailgun's own list: it bounced once
         "suppress-complaint": Reason.COMPLAINED,
         "suppress-unsubscribe": Reason.OPTED_OUT,
     }
@@ -46,7 +45,7 @@ _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
 _REASONS: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     {
         "old": RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True),
-        "espblock": RefusalClass(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
+        "espblock": RefusalClass(Reason.SENDER_REFUSED),  # the mailbox provider blocks mail that Mailgun sends for us
     }
 )
 """Mailgun's reasons, for bounces without an enhanced code or known words of the receiving server."""

@@ -45,7 +45,7 @@ _BOUNCES: Final[Mapping[str, RefusalClass]] = MappingProxyType(
         "Unknown": UNKNOWN,
     }
 )
-"""Kinds of bounces that are bounces, where the receiving server gave no enhanced code.
+"""Postmark's bounce types that are real bounces, used if the receiving server gave no enhanced code.
 https://postmarkapp.com/developer/api/bounce-api#bounce-types"""
 _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
     {
@@ -138,7 +138,7 @@ class Postmark:
 
 
 def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the mail's headers: Postmark lists all but a few, which have fields of their own."""
+    """Return the mail's headers: Postmark lists most, and has fields for a few."""
     listed = mail.get("Headers")
     headers = [
         (text(entry.get("Name")), text(entry.get("Value")))

@@ -49,7 +49,7 @@ _DROPPED: Final[Mapping[str, Reason]] = MappingProxyType(
     {
         "unsubscribed address": Reason.OPTED_OUT,
         "spam reporting address": Reason.COMPLAINED,
-        "bounced address": Reason.RECIPIENT_REFUSED,  # SendGrid's own list, for whatever reason it once bounced
+        "bounced address": Reason.RECIPIENT_REFUSED,  # SendGrid's own list: it bounced once
         "invalid": Reason.RECIPIENT_REFUSED,
         "spam content": Reason.CONTENT_REFUSED,
         "invalid smtpapi header": Reason.CONTENT_REFUSED,

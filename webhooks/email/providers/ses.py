@@ -165,7 +165,7 @@ def _type(event: Mapping[str, Any]) -> str:
 
 
 def _message(runtime: Runtime, mail: Mapping[str, Any]) -> int | None:
-    """Find the message by our tag, which event publishing returns; or by headers, where SES is set to include them."""
+    """Find the message by our tag, which event publishing returns; or by headers, if SES is set to include them."""
     tagged = table(mail.get("tags")).get(NAME)
     headers = mail.get("headers")
     named = [

@@ -1,1 +1,1 @@
-"""Email providers whose relay can be used: a module for each, found because it is there."""
+"""Email providers whose relay can be used: each is a module here, which the registry finds."""
