@@ -24,7 +24,7 @@ from people.imports.mapping import ColumnMapping
 from people.imports.rows import RowReader, StagedPerson
 
 ANSWERS: Final = (
-    "standing", "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
+    "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
     "status",
 )  # fmt: skip
 """Columns that hold the answer; the first of these that is there is used."""

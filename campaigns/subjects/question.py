@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from campaigns.subjects import question_page
-from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, StandingAnswer, SubjectStatus
+from campaigns.subjects.answer import Answer, AnswerChannel, AnswerTable, RetractableAnswer, SubjectStatus
 from campaigns.subjects.page import OTHERS, MemberPage, PageReader
 from campaigns.subjects.population import ParameterOf
 from campaigns.subjects.subject import Subject
@@ -231,10 +231,10 @@ class QuestionSubject(Subject):
         """Retract a response."""
         await retract_response(db, answer_id, recorder=recorder, source=_SOURCES[channel])
 
-    async def standing_answer(self, db: Connection, message_id: int, person_id: int) -> StandingAnswer | None:  # noqa: ARG002
+    async def retractable_answer(self, db: Connection, message_id: int, person_id: int) -> RetractableAnswer | None:  # noqa: ARG002
         """Return a person's present answer, however it was given, with the comments left beside it since."""
         present = await present_answer(db, self.subject_id, person_id)
-        return None if present is None else StandingAnswer(present.response_id, present.at, present.comment_ids)
+        return None if present is None else RetractableAnswer(present.response_id, present.at, present.comment_ids)
 
     @classmethod
     def history_line(cls, name: str) -> str:

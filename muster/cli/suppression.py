@@ -112,7 +112,7 @@ def _show_report(report: SuppressionReport) -> None:
         f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and people in them: {report.entries:,}"
     )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
-    click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
+    click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.known:,}")
     click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, also kept")
     if report.lifted_since:
         click.echo(f"left alone, as they have asked for messages since: {report.lifted_since:,}")

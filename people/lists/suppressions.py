@@ -96,7 +96,7 @@ class SuppressionReport:
         rejected: rows left out; each has a problem.
         entries: addresses and members that it names.
         added: entries that are suppressed now and were not before.
-        standing: entries that were suppressed already, which keep their first reason.
+        known: entries that were suppressed already, which keep their first reason.
         lifted_since: entries whose owner has asked for messages again after the date in the list; left as they are.
         matched: entries that belong to somebody we know.
         unmatched: entries that belong to nobody we know; kept all the same.
@@ -113,7 +113,7 @@ class SuppressionReport:
     rejected: int = 0
     entries: int = 0
     added: int = 0
-    standing: int = 0
+    known: int = 0
     lifted_since: int = 0
     matched: int = 0
     unmatched: int = 0
@@ -164,7 +164,7 @@ async def import_suppressions(
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
         async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, keys, table, report, region, zone, now)
-            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "known", "withdrawn")}
             await record(db, actor, AuditAction.SUPPRESSIONS_IMPORTED, path.name, detail)
     report.written = not dry_run
     return report
@@ -217,7 +217,7 @@ async def _take(
     done = await suppress_many(db, [row for row in meant if row["known"] or row["address"] not in {None, *erased}])
     report.added += done.added + len(fresh)
     report.lifted_since += done.lifted_since
-    report.standing += len(meant) - done.added - len(fresh) - done.lifted_since
+    report.known += len(meant) - done.added - len(fresh) - done.lifted_since
     report.by_reason.update(done.by_reason)
     report.by_reason.update(suppression.reason for suppression in fresh)
     report.withdrawn += done.withdrawn

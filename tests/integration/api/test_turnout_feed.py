@@ -80,7 +80,7 @@ async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connec
     first = await (await client.get(f"{CHANGES}?limit=3")).json()
     assert [change["claim_id"] for change in first["changes"]] == claims
     assert first["more"] is True
-    assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "standing": "voted"}.items()
+    assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "status": "voted"}.items()
     assert "recorder" not in first["changes"][0]
     rest = await (await client.get(f"{CHANGES}?after={first['cursor']}")).json()
     assert [(change["kind"], change["retracts"]) for change in rest["changes"]] == [("retracted", claims[0])]
@@ -166,16 +166,16 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
         cursor = int(answer.headers["Muster-Cursor"])
         rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
     assert len(rows) == 7
-    assert {name: rows[0][name] for name in ("member_id", "unit", "elector", "standing", "source", "confidence")} == {
-        "member_id": "M0", "unit": "North / Leeds", "elector": "yes", "standing": "voted", "source": "link",
+    assert {name: rows[0][name] for name in ("member_id", "unit", "elector", "status", "source", "confidence")} == {
+        "member_id": "M0", "unit": "North / Leeds", "elector": "yes", "status": "voted", "source": "link",
         "confidence": "0.9",
     }  # fmt: skip
-    assert (rows[2]["standing"], rows[6]["member_id"], rows[6]["elector"]) == ("", "'=M9", "no")
+    assert (rows[2]["status"], rows[6]["member_id"], rows[6]["elector"]) == ("", "'=M9", "no")
     assert (await (await client.get(f"{CHANGES}?after={cursor}")).json())["changes"] == []
     async with client.get(f"{SNAPSHOT}?format=parquet") as answer:
         table = parquet.read_table(io.BytesIO(await answer.read())).to_pylist()
     assert [row["member_id"] for row in table][-1] == "=M9"
-    assert [row["standing"] for row in table[:3]] == ["voted", "will_vote", None]
+    assert [row["status"] for row in table[:3]] == ["voted", "will_vote", None]
     assert datetime.fromisoformat(rows[0]["at"]) == table[0]["at"]
     taken = await db.fetch("select actor, subject from audit_shown where action = 'turnout.exported'")
     assert [tuple(row) for row in taken] == [("crm", "ballot pay-2026")] * 2
@@ -184,7 +184,7 @@ async def test_a_snapshot_holds_every_members_status(client: Client, db: Connect
 async def test_the_feed_followed_live_agrees_with_the_snapshot(
     client: Client, db: Connection, people: list[int]
 ) -> None:
-    standings: dict[str, str | None] = {}
+    statuses: dict[str, str | None] = {}
 
     async def follow() -> None:
         after = 0
@@ -192,7 +192,7 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
             async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
                 body = await answer.json()
             after = body["cursor"]
-            standings.update({change["member_id"]: change["standing"] for change in body["changes"]})
+            statuses.update({change["member_id"]: change["status"] for change in body["changes"]})
 
     following = asyncio.create_task(follow())
     claims = []
@@ -204,10 +204,10 @@ async def test_the_feed_followed_live_agrees_with_the_snapshot(
         await retract_claim(db, claim, recorder="member", source="link")
     async with client.get(SNAPSHOT) as answer:
         rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
-    wanted = {row["member_id"]: row["standing"] or None for row in rows}
+    wanted = {row["member_id"]: row["status"] or None for row in rows}
 
     async def same() -> bool:
-        return {member: standings.get(member) for member in wanted} == wanted
+        return {member: statuses.get(member) for member in wanted} == wanted
 
     await until(same)
     following.cancel()

@@ -104,7 +104,7 @@ async def test_a_suppression_list_outlives_an_erased_members_return(
     report = await import_suppressions(
         pool, path, actor=operator("ann"), region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
     )
-    assert (report.added, report.standing, report.rejected) == (2, 1, 1)
+    assert (report.added, report.known, report.rejected) == (2, 1, 1)
     assert report.by_reason == {"opted_out": 1, "deceased": 1}
     assert await found_in(db, (PHONE[1:],)) == set()
     path = tmp_path / "members.csv"

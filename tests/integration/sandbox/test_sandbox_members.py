@@ -141,8 +141,8 @@ async def test_members_press_the_button_they_mean(asker: Asker, answer: str, aga
         await mail(sandbox, asker, 5)
         await sandbox.idle()
         assert list(asker.answers.values()) == [answer] * 5
-        standing = {one.token: one.answer for one in sandbox.record.standing()}
-        assert standing == asker.answers
+        final_answers = {one.token: one.answer for one in sandbox.record.final_answers()}
+        assert final_answers == asker.answers
         assert sandbox.record.summary()["asked_again"] == (5 if again else 0)
 
 
@@ -238,7 +238,7 @@ async def test_scanners_look_at_everything_and_confirm_nothing_they_are_asked_tw
         assert asker.trapped > 0
         assert asker.requests["POST"] > 0
         assert asker.answers == {}
-        assert sandbox.record.standing() == []
+        assert sandbox.record.final_answers() == []
 
 
 async def test_nobody_reads_anything_unless_asked_to(asker: Asker) -> None:

@@ -152,7 +152,9 @@ async def _check(db: Connection, sandbox: Sandbox, people: dict[str, int]) -> No
     assert {row["address"] for row in stopped} == set(record.opted_out())
     assert len(set(record.opted_out().values())) > 1
     assert {hit.method for hit in record.hits} == {"HEAD", "GET", "POST"}
-    only_machines = {people[hit.address] for hit in record.hits} - {people[one.address] for one in record.standing()}
+    only_machines = {people[hit.address] for hit in record.hits} - {
+        people[one.address] for one in record.final_answers()
+    }
     assert only_machines
     claimed = {row["person_id"] for row in await db.fetch("select person_id from claim")}
     assert not only_machines & claimed

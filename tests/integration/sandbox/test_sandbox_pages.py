@@ -184,7 +184,7 @@ async def test_every_list_is_available_as_json(sandbox: Sandbox, http: aiohttp.C
     assert summary["messages"]["by_status"] == {"outbound-api": {"delivered": 1}}
     record = await get_json(http, "/sandbox/record")
     assert isinstance(record, dict)
-    assert set(record) == {"summary", "standing", "acts", "hits"}
+    assert set(record) == {"summary", "final_answers", "acts", "hits"}
 
 
 async def run_sandbox(*arguments: str) -> asyncio.subprocess.Process:

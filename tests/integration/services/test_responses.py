@@ -173,22 +173,22 @@ async def test_any_order_of_answers_and_undos_leaves_each_with_their_last(
             await add_person(db, f"{question.name}-{n}", unit=await add_unit(db, f"{question.name} {n}"))
             for n in range(3)
         ]
-        standing: list[list[tuple[int, str]]] = [[], [], []]
+        valid: list[list[tuple[int, str]]] = [[], [], []]
         for who, act, campaign in acts:
             if act != "undo":
                 response = await _answer(db, question, people[who], act, campaign_id=campaign)
-                standing[who].append((response, act))
-            elif standing[who]:
-                response, _ = standing[who].pop()
+                valid[who].append((response, act))
+            elif valid[who]:
+                response, _ = valid[who].pop()
                 await retract_response(db, response, recorder="member", source="link")
         await compact(db)
 
-        for person, theirs in zip(people, standing, strict=True):
+        for person, theirs in zip(people, valid, strict=True):
             now = await present_answer(db, question.question_id, person)
             assert (now and now.answer) == (theirs[-1][1] if theirs else None)
             assert await _goal_met(db, question, person) is bool(theirs)
         assert await recount(db, question.question_id) == []
-        assert sum((await answer_counts(db, question)).values()) == sum(map(bool, standing))
+        assert sum((await answer_counts(db, question)).values()) == sum(map(bool, valid))
 
 
 async def test_each_open_question_has_a_letter_of_its_own(db: Connection) -> None:

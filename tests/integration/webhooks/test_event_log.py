@@ -66,7 +66,7 @@ async def test_claims_are_sent_with_ids_and_the_members_status(worker: WebhookWo
     assert kind == "claim.voted"
     assert data.items() >= {
         "ballot": "pay-2026", "claim_id": claim, "person_id": person, "member_id": "M1", "source": "link",
-        "standing": "voted", "retracts": None,
+        "status": "voted", "retracts": None,
     }.items()  # fmt: skip
 
 

@@ -35,7 +35,8 @@ IDENTIFIERS: Final = frozenset(
     {
         "courier", "lane", "lanes", "parcel", "verdict", "verdicts", "presence", "tide", "keeper", "bell",
         "squash", "sweep", "swept", "seal", "unseal", "sealed", "dialogue", "clerk",
-        "carrier", "purse", "luck", "duty", "duties", "foretold", "visits", "deeds", "milestones", "barred",
+        "carrier", "purse", "luck", "duty", "duties", "foretold", "visits", "deeds", "milestones", "barred", "standing",
+        "standings",
     }
 )  # fmt: skip
 """Words of which no function, argument, variable, table, column or query is named, and which no log line has."""
@@ -60,6 +61,8 @@ SEAL_THE_AUDIT: Final = {
     "core/audit.py", "core/audit.sql", "core/migrations/20261129100000_core.sql", "muster/jobs.py"
 }  # fmt: skip
 """An audit is sealed, as everybody calls it; sealing anything else is of the old dialect."""
+RENAMED_SINCE: Final = {"services/migrations/20261129100450_services.sql: response_standing"}
+"""Names in a migration that a later one changes."""
 OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 MAX_LINES: Final = 400
@@ -118,7 +121,7 @@ def test_nothing_else_has_a_name_of_the_old_dialect() -> None:
         if set(name.lower().strip("_").split("_")) & IDENTIFIERS
         and not ("seal" in name.lower() and str(path.relative_to(ROOT)) in SEAL_THE_AUDIT)
     }
-    assert found == set()
+    assert found - RENAMED_SINCE == set()
 
 
 def sources(*kinds: str) -> Iterator[Path]:
