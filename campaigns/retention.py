@@ -184,7 +184,7 @@ async def archive_next(
     """Archive the next messages of a campaign, in one transaction.
 
     Args:
-        db: a connection from `alone`, without a transaction.
+        db: a connection from `retention_lock`, without a transaction.
         due: the campaign.
         page_views: the page views of its messages.
         actor: who does it, for the audit.
@@ -308,7 +308,7 @@ async def delete_year(db: Connection, year: ArchiveYear, *, actor: Actor) -> Non
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
-        db: a connection from `alone`, without a transaction.
+        db: a connection from `retention_lock`, without a transaction.
         year: the year and its contents, as `summarise_year` returned them.
         actor: who does it, for the audit.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.domain_groups import DomainGroup
-from messaging.outbox.claim import Claimed, StepChannel
+from messaging.outbox.claim import Claimed, DueQueue
 from messaging.outbox.compose import AnyComposer, Composed
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.outcomes import Outcome
@@ -36,7 +36,7 @@ class StepQueue:
     """Claimed messages of one step, or of a sender's transactional ones, for one channel.
 
     Attributes:
-        step: the queue in the outbox.
+        due: the queue in the outbox.
         composer: composes its messages.
         domains: rate limits of mail providers.
         claimed: messages in the order they were due.
@@ -48,7 +48,7 @@ class StepQueue:
         drained: the last claim found fewer messages than its limit.
     """
 
-    step: StepChannel
+    due: DueQueue
     composer: AnyComposer
     domains: DomainLimits
     claimed: deque[Claimed] = field(default_factory=deque)

@@ -23,6 +23,7 @@ from core.files.row_problems import Problem
 from core.plurals import plural
 from core.runtime import Runtime
 from muster import erasure
+from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.options import actor_option, dry_run_option, json_option, limit_option, yes_option
 from muster.cli.output import print_json
 from muster.cli.problems import show_problems
@@ -77,7 +78,7 @@ async def _find(text: str, limit: int, actor: Actor) -> tuple[list[FoundPerson],
 @click.option(
     "--on",
     "on",
-    type=click.DateTime(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y"]),
+    type=MOMENT,
     metavar="DATE",
     help="The day they left; default: today.",
 )
@@ -87,7 +88,7 @@ async def _find(text: str, limit: int, actor: Actor) -> tuple[list[FoundPerson],
 @actor_option
 @json_option
 def leave(
-    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: Actor, *, undo: bool, dry_run: bool,
+    member_ids: Sequence[str], file: Path | None, on: TypedDate | None, actor: Actor, *, undo: bool, dry_run: bool,
     yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Strike people off who have left, by their numbers or by a list.
@@ -133,7 +134,7 @@ class LeaveRequest:
 
     member_ids: Sequence[str]
     file: Path | None
-    on: datetime | None
+    on: TypedDate | None
     actor: Actor
     dry_run: bool
 
@@ -168,18 +169,18 @@ async def _leave(request: LeaveRequest) -> LeaversReport:
         return left
 
 
-def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[list[Leaver], list[Problem]]:
+def _listed(runtime: Runtime, file: Path | None, on: TypedDate | None) -> tuple[list[Leaver], list[Problem]]:
     if file is None:
         return [], []
     zone = ZoneInfo(runtime.settings.time_zone)
     return read_leavers(file, otherwise=_day(runtime, on), zone=zone)
 
 
-def _day(runtime: Runtime, on: datetime | None) -> datetime:
+def _day(runtime: Runtime, on: TypedDate | None) -> datetime:
     """Return the first moment of a day in our time zone; of today where none is given."""
     zone = ZoneInfo(runtime.settings.time_zone)
-    day = on or runtime.clock().astimezone(zone)
-    return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
+    day = (on.start(zone) if on else runtime.clock()).astimezone(zone)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _show_left(left: LeaversReport) -> None:

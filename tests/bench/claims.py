@@ -12,7 +12,7 @@ import asyncpg
 
 from core.db import Connection, connect, load_queries, open_pool
 from core.db.logins import address_as
-from messaging.outbox.claim import Claimed, StepChannel
+from messaging.outbox.claim import Claimed, DueQueue
 from messaging.outbox.claim import claim as take
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.schedule import CLAIM_SIZE
@@ -37,7 +37,7 @@ class Place:
     """A database under test: its connection, the due queue, who claims, and what each call took, in seconds."""
 
     db: Connection
-    step: StepChannel
+    due: DueQueue
     dispatcher_id: int
     claims: list[float]
     records: list[float]
@@ -62,7 +62,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
         try:
-            empty, full = [await enter(await pool.acquire(), step) for pool, step in zip(pools, places, strict=True)]
+            empty, full = [await enter(await pool.acquire(), due) for pool, due in zip(pools, places, strict=True)]
             for turn in range(rounds):
                 for place in (empty, full) if turn % 2 else (full, empty):
                     await work(place)
@@ -92,7 +92,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     )
 
 
-async def prepare(url: str, finished: int, due: int) -> StepChannel:
+async def prepare(url: str, finished: int, due: int) -> DueQueue:
     """Fill a database; returns the due queue."""
     db = await connect(address_as(url, SUPERUSER))
     await db.execute(SQL["steps"], 1 + finished // 120_000)
@@ -102,14 +102,14 @@ async def prepare(url: str, finished: int, due: int) -> StepChannel:
     await db.execute(SQL["queued"], due, sender_id)
     await settle(db, _TABLES)
     await db.close()
-    return StepChannel(0, "email", 0, sender_id, None)
+    return DueQueue(0, "email", 0, sender_id, None)
 
 
-async def enter(db: Connection, step: StepChannel) -> Place:
+async def enter(db: Connection, due: DueQueue) -> Place:
     dispatcher_id: int = await db.fetchval(
         "insert into dispatcher (name, until) values ('bench', now() + interval '1 day') returning dispatcher_id"
     )
-    return Place(db, step, dispatcher_id, [], [])
+    return Place(db, due, dispatcher_id, [], [])
 
 
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
@@ -127,7 +127,7 @@ async def work(place: Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()
-    taken = await take(place.db, place.step, limit=CLAIM_SIZE, now=now, dispatcher_id=place.dispatcher_id)
+    taken = await take(place.db, place.due, limit=CLAIM_SIZE, now=now, dispatcher_id=place.dispatcher_id)
     place.claims.append(time.perf_counter() - began)
     if len(taken.messages) != CLAIM_SIZE:
         raise RuntimeError(f"{len(taken.messages)} were claimed")

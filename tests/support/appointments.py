@@ -14,7 +14,7 @@ from campaigns.launch import launch
 from campaigns.variables import RESERVED
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.outbox.claim import StepChannel, claim
+from messaging.outbox.claim import DueQueue, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.states import State
 from muster.operator import operator
@@ -89,7 +89,7 @@ async def outcomes(runtime: Runtime, position: int = 1) -> dict[str, tuple[str, 
 
 async def claim_due(runtime: Runtime, db: Connection, step: asyncpg.Record) -> list[int]:
     """Claim the texts of a step that are due; returns their messages."""
-    queue = StepChannel(step["step_id"], "sms", 0, step["sms_sender_id"], None)
+    queue = DueQueue(step["step_id"], "sms", 0, step["sms_sender_id"], None)
     done = await claim(db, queue, limit=99, now=runtime.clock(), dispatcher_id=await dispatcher(db))
     return [one.message_id for one in done.messages]
 
@@ -99,7 +99,7 @@ async def send_due(runtime: Runtime, step_id: int) -> dict[int, str]:
     async with connected(runtime) as db:
         step = await db.fetchrow("select * from step where step_id = $1", step_id)
         assert step is not None
-        queue = StepChannel(step_id, "sms", 0, step["sms_sender_id"], None)
+        queue = DueQueue(step_id, "sms", 0, step["sms_sender_id"], None)
         now = runtime.clock()
         done = await claim(db, queue, limit=99, now=now, dispatcher_id=await dispatcher(db))
         intents = [Intent(one.message_id, one.attempt, None, None) for one in done.messages]

@@ -9,7 +9,7 @@ from campaigns.date_changes import follow_dates
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.channels.channel import Retry
-from messaging.outbox.claim import StepChannel, claim, hand_back
+from messaging.outbox.claim import DueQueue, claim, hand_back
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.retries import handed_back, outcome_of
 from messaging.states import Reason, State
@@ -200,7 +200,7 @@ async def test_numbers_that_are_swapped_or_passed_on_ring_their_new_owners(muste
     }  # fmt: skip
 
 
-async def queue(db: Connection) -> StepChannel:
+async def queue(db: Connection) -> DueQueue:
     row = await db.fetchrow("select * from step order by step_id limit 1")
     assert row is not None
-    return StepChannel(row["step_id"], "sms", 0, row["sms_sender_id"], None)
+    return DueQueue(row["step_id"], "sms", 0, row["sms_sender_id"], None)

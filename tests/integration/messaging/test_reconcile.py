@@ -63,7 +63,7 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     """A message that a worker had on the wire when it died."""
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
-    taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    taken = await claim(db, step.due(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     intents = [Intent(message.message_id, message.attempt, None, None) for message in taken.messages]
     await record_outcomes(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
@@ -79,7 +79,7 @@ async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambi
 ) -> None:
     step, wired = await left_behind(db)
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
-    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     await stop_hearts(db)
     reconciled = await reconcile_steadily(runtime)
     assert (reconciled.returned, reconciled.ambiguous, reconciled.finished) == (1, 1, 0)
@@ -91,7 +91,7 @@ async def test_messages_without_an_intent_are_queued_again_and_the_rest_are_ambi
 async def test_messages_of_a_living_worker_are_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    await claim(db, step.due("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     assert await reconcile_steadily(runtime) == Reconciled()
     assert await states(db, step) == {"sending": 1}
 
