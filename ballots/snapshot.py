@@ -70,7 +70,7 @@ async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *
     """
     with _open_sheet(path, kind) as write:
         async with pool.acquire() as db:
-            await feed.number(db)
+            await feed.number_claims(db)
             async with db.transaction(isolation="repeatable_read"):
                 cursor = int(await db.fetchval(SQL["last_position"], ballot.ballot_id))
                 units = {

@@ -202,7 +202,7 @@ async def pause(db: Connection, name: str, actor: Actor, reason: str = "") -> Ca
     """
     words = reason or f"paused by {actor.name}"
     async with db.transaction():
-        await reopen(db, name)
+        await reopen_campaigns(db, name)
         campaign = await _change(db, name, ("running",), "paused", paused_reason=words)
         await pause_steps(db, campaign.campaign_id, words)
         await record(db, actor, AuditAction.CAMPAIGN_PAUSED, f"campaign {name}", {"reason": reason})
@@ -231,14 +231,14 @@ async def cancel(db: Connection, name: str, actor: Actor, reason: str = "") -> C
         Conflict: it is over already.
     """
     async with db.transaction():
-        await reopen(db, name)
+        await reopen_campaigns(db, name)
         campaign = await _change(db, name, ("draft", "running", "paused"), "cancelled")
         await cancel_steps(db, campaign.campaign_id)
         await record(db, actor, AuditAction.CAMPAIGN_CANCELLED, f"campaign {name}", {"reason": reason})
         return campaign
 
 
-async def reopen(db: Connection, name: str | None = None) -> None:
+async def reopen_campaigns(db: Connection, name: str | None = None) -> None:
     """Reopen finished campaigns that have something to send again; all such where none is named."""
     await db.execute(SQL["reopen_campaign"], name, SYSTEM.to_json())
 

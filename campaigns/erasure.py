@@ -31,7 +31,7 @@ from messaging.outbox.erasure import (
 )
 from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
-from messaging.suppression_digests import DigestKeys, ErasedSuppression, keep_digests
+from messaging.suppression_digests import DigestKeys, KeptSuppression, keep_digests
 from messaging.suppression_sources import OWN_SOURCES
 from people.people_lock import lock_people, try_import_lock
 from people.search import Holder, find_holders
@@ -208,14 +208,14 @@ async def note_erasure(
     await record(db, actor, AuditAction.PEOPLE_ERASED, subject, detail, at=now)
 
 
-async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:
+async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[KeptSuppression]:
     """List the suppressions to keep as digests, and unless they may return, that they were erased."""
     channels, addresses = _columns(traces.own)
-    kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
+    kept = [KeptSuppression(**row) for row in await db.fetch(SQL["list_suppressions"], channels, addresses)]
     if traces.person_id is not None:
         rows = await db.fetch(SQL["list_suppressions"], ["person"], [str(traces.person_id)])
         kept += [
-            ErasedSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
+            KeptSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
             for row in rows
             if row["reason"] != Reason.LEFT
         ]
@@ -225,7 +225,7 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
         if traces.person_id is not None:
             theirs.append(("person", traces.external_id))
         kept += [
-            ErasedSuppression(*suppression, "all", Reason.ERASED, now)
+            KeptSuppression(*suppression, "all", Reason.ERASED, now)
             for suppression in theirs
             if suppression not in stopped
         ]

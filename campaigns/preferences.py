@@ -89,7 +89,7 @@ async def contact_points_of(db: Connection | Pool, message_id: int) -> list[Cont
     return [_contact_point(row, masked[row["address"]]) for row in rows]
 
 
-def changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
+def preference_changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
     """List the changes that give somebody what they want; changes that are not allowed are left out.
 
     Args:
@@ -113,7 +113,7 @@ async def change_preferences(
     Args:
         db: in the caller's transaction.
         message_id: the message whose link they followed.
-        changes: as returned by `changes` in the same transaction.
+        changes: as returned by `preference_changes` in the same transaction.
         wording: the exact text they agreed to where they chose everything.
         at: the time.
     """

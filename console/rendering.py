@@ -52,14 +52,14 @@ def environment() -> jinja2.Environment:
         why_open=WHY_OPEN,
         campaign_states=words.CAMPAIGN_STATES,
         channels=words.CHANNELS,
-        in_words=words.in_words,
+        in_words=words.code_in_words,
         plural=plural,
         verb=verb,
         ago=words.ago,
         network=network_in_words,
     )
     made.filters.update(
-        number=figures.number,
+        number=figures.format_number,
         at_least=figures.at_least,
         percent=figures.percent,
         threshold=figures.threshold,

@@ -17,7 +17,7 @@ from console.guard import (
     set_session,
     site,
 )
-from console.json_answers import read_answer, refuse, reply
+from console.json_answers import read_json_object, refuse, reply
 from console.rendering import STAFF, render_page, to
 from core.db import Connection
 from core.errors import Conflict, NotFound
@@ -118,7 +118,7 @@ async def post_proof_options(request: web.Request) -> web.Response:
 
 async def post_proof(request: web.Request) -> web.Response:
     """Take what a passkey has signed."""
-    runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
+    runtime, ours, answer = request.app[RUNTIME], site(request), await read_json_object(request)
     proof = None
     if ours is not None:
         async with runtime.pool.acquire() as db:
@@ -155,7 +155,7 @@ async def post_new_options(request: web.Request) -> web.Response:
 
 async def post_new_passkey(request: web.Request) -> web.Response:
     """Add the passkey that the browser has made."""
-    runtime, ours, answer = request.app[RUNTIME], site(request), await read_answer(request)
+    runtime, ours, answer = request.app[RUNTIME], site(request), await read_json_object(request)
     proof = None
     if ours is not None:
         async with runtime.pool.acquire() as db:

@@ -99,7 +99,7 @@ class DatabaseAway(Unavailable, OSError):  # noqa: N818
     """PostgreSQL does not answer. Also an `OSError`, as which its client would have passed the error on."""
 
 
-def in_words(error: BaseException | str) -> str:
+def error_in_words(error: BaseException | str) -> str:
     """Return the words of an error, or its kind where it has none, as with a timeout."""
     if isinstance(error, str):
         return error

@@ -93,7 +93,7 @@ class FoundTraces:
             "messages": len(self.traces.written.messages),
             "archived_messages": len(self.traces.written.archived),
             "replies": len(self.traces.reply_ids),
-            "inbox": len(self.arrivals.items | self.arrivals.named),
+            "inbound": len(self.arrivals.items | self.arrivals.named),
             "webhook_events": len(self.arrivals.events),
         }
 

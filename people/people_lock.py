@@ -24,7 +24,7 @@ async def lock_people_shared(db: Connection) -> None:
 
 
 async def lock_people(db: Connection) -> None:
-    """Take the lock alone: wait for pages of launches, for reading of the inbox and for presses on pages.
+    """Take the lock alone: wait for pages of launches, for the inbound log and for presses on pages.
 
     Args:
         db: in a transaction that has done nothing yet.

@@ -28,7 +28,7 @@ from staff.passkeys import (
     take_challenge,
 )
 from staff.recovery_codes import count_recovery_codes, use_recovery_code
-from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_session
+from staff.sessions import Device, Staff, end_others, end_session, note_second_factor, open_staff_session
 from staff.totp import accept_totp
 
 FRESH_TIME: Final = timedelta(minutes=10)
@@ -204,7 +204,7 @@ async def sign_in_by_passkey(
             by = Actor(ActorKind.SYSTEM, "sign-in page", None, device.came_from)
             await _note_refused(db, settings, answered, by, now)
             return None
-        token = await open_session(db, answered.staff_id, now=now, device=device, is_proven=True)
+        token = await open_staff_session(db, answered.staff_id, now=now, device=device, is_proven=True)
         await forget_tries(db, PASSKEYS, tries)
     if replaces is not None:  # in a transaction of its own: two accounts locked in one could wait for each other
         await end_session(db, replaces, now=now, came_from=device.came_from)

@@ -101,7 +101,7 @@ class Admission:
     cookie: str | None = None
 
 
-async def open_session(
+async def open_staff_session(
     db: Connection,
     staff_id: int,
     *,
@@ -136,7 +136,9 @@ async def open_session(
     return token
 
 
-async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
+async def admit_session(
+    db: Connection, token: str | None, *, now: datetime, opens_page: bool = True
+) -> Admission | None:
     """Admit the holder of a session.
 
     Args:

@@ -15,7 +15,7 @@ from core.sign_in_links import pieces_of
 from staff.accounts import add_staff, find_staff, lock_account, verify_phone
 from staff.backoff import LINKS, forget_tries
 from staff.grants import give_grant
-from staff.sessions import NO_DEVICE, Device, end_sessions, open_session
+from staff.sessions import NO_DEVICE, Device, end_sessions, open_staff_session
 from staff.tokens import digest_of, is_token, new_token
 
 SQL: Final = load_queries(__file__)
@@ -146,7 +146,7 @@ async def use_link(
             actor = Actor(ActorKind.STAFF, row["email"], row["staff_id"], device.came_from)
             await verify_phone(db, row["staff_id"], row["phone"], by=actor, now=now)
         await forget_tries(db, LINKS, f"{row['staff_id']} {device.came_from}")
-        return await open_session(
+        return await open_staff_session(
             db, row["staff_id"], now=now, device=device, replaces=replaces, is_proven=row["is_proof"]
         )
 

@@ -40,7 +40,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         )
 
 
-async def undo_opt_out(db: Connection, *, message_id: int, source: str) -> None:
+async def resume_by_link(db: Connection, *, message_id: int, source: str) -> None:
     """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
     Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.

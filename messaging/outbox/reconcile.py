@@ -19,7 +19,7 @@ import structlog
 
 from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
-from core.errors import MusterError, Unavailable, in_words
+from core.errors import MusterError, Unavailable, error_in_words
 from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
@@ -183,7 +183,9 @@ async def _ask(
     try:
         outbound = composer.compose(message, runtime.clock()).outbound
     except Exception as error:  # noqa: BLE001  # whatever it is, a person has to settle this one
-        log.warning("a text cannot be composed to look for it", message_id=message.message_id, error=in_words(error))
+        log.warning(
+            "a text cannot be composed to look for it", message_id=message.message_id, error=error_in_words(error)
+        )
         outbound = None
     traces = None
     # a provider that is no longer set up cannot be asked, and no other one knows

@@ -21,7 +21,7 @@ from core.alerts import raise_alert
 from core.db import Connection
 from core.db.away import TEMPORARY
 from core.domain_groups import read_groups
-from core.errors import MusterError, in_words
+from core.errors import MusterError, error_in_words
 from core.runtime import Runtime
 from core.sign_in_links import mask_credentials
 from messaging.channels.channel import OutboundMessage, Route
@@ -301,7 +301,7 @@ class Schedule:
             try:
                 queue.head = NextMessage(message, queue.composer.compose(message, self._runtime.clock()))
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop all other messages
-                words, kind = mask_credentials(in_words(error)), type(error).__name__
+                words, kind = mask_credentials(error_in_words(error)), type(error).__name__
                 log.warning("a message cannot be composed", message_id=message.message_id, error=words, kind=kind)
                 self.failed.append(
                     Outcome(
@@ -328,7 +328,7 @@ async def _alert_broken(db: Connection, due: DueQueue, error: Exception) -> None
         db,
         key=f"step:{due.step_id}",
         severity="error",
-        title=f"A step cannot be sent by {due.channel}: {foreseen.message if foreseen else in_words(error)}",
+        title=f"A step cannot be sent by {due.channel}: {foreseen.message if foreseen else error_in_words(error)}",
         remedy=foreseen.remedy
         if foreseen and foreseen.remedy
         else "Mend its template or sender, then restart the workers.",

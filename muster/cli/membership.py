@@ -220,7 +220,7 @@ def erase(who: Sequence[str], actor: Actor, *, yes: bool, may_return: bool, as_j
     for counts in done:
         click.echo(
             f"Erased. Emptied: messages {counts['messages'] + counts['archived_messages']:,} · "
-            f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,}. "
+            f"replies {counts['replies']:,} · texts, mails and presses as they came in {counts['inbound']:,}. "
             f"Queued messages withdrawn: {counts['withdrawn']:,}."
         )
     click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
@@ -253,6 +253,6 @@ def _show_found(person: erasure.FoundTraces) -> None:
         click.echo(f"  {channel:<6}{address} (somebody else's too: it stays theirs)")
     click.echo(
         f"  messages {counts['messages']:,} · in the archive {counts['archived_messages']:,} · replies "
-        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,} · events for webhooks "
+        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbound']:,} · events for webhooks "
         f"{counts['webhook_events']:,}"
     )

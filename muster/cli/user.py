@@ -156,11 +156,11 @@ def sign_out(email: str, actor: Actor) -> None:
 
 def _show_link(words: str, minutes: int, *, sent: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
-    from staff.account_messages import in_words
+    from staff.account_messages import lifetime_in_words
 
     click.echo(words)
     if not sent:
-        click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
+        click.echo(f"This link works once, for {lifetime_in_words(minutes)}; anybody who has it can use it.", err=True)
 
 
 async def _role_of_first(email: str) -> str | None:

@@ -28,8 +28,8 @@ from core.files.row_problems import Problem
 from core.files.sheets import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
-from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions
-from people.lists.lists import BadRow, OpenList, open_list, read_moment
+from messaging.suppression_digests import NO_KEYS, DigestKeys, KeptSuppression, has_digests, keep_new_suppressions
+from people.lists.lists import BadRow, OpenList, open_list, read_past_date
 
 SQL: Final = load_queries(__file__)
 
@@ -225,7 +225,7 @@ async def _take(
 
 async def _keep_erased(
     db: Connection, keys: DigestKeys, rows: Sequence[asyncpg.Record], numbers: Mapping[int, str]
-) -> tuple[set[str], list[ErasedSuppression]]:
+) -> tuple[set[str], list[KeptSuppression]]:
     """Keep digests of what a list says about erased people, so that none of their addresses comes back by a list.
 
     Returns:
@@ -234,7 +234,7 @@ async def _keep_erased(
     if not await has_digests(db, keys):
         return set(), []
     suppressions = [
-        ErasedSuppression(
+        KeptSuppression(
             row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"]
         )
         for row in rows
@@ -257,7 +257,7 @@ def _entries(
     if reason is None:
         words = ", ".join(REASONS)
         raise BadRow("unknown_reason", f"“{row['reason']}” is not a reason Muster knows: {words}.", "reason")
-    since = read_moment(row["since"], zone, now=now, column="since") if row["since"] else now
+    since = read_past_date(row["since"], zone, now=now, column="since") if row["since"] else now
     named = [_named(name, row, region) for name in NAMES if row[name]]
     if not named:
         raise BadRow("nobody", "The row names nobody.")

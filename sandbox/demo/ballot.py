@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.panel import Panel
 
 from ballots.ballots import Ballot, get_ballot
-from ballots.counts import UnitTurnout, recount, refresh, totals, unit_counts
+from ballots.counts import UnitTurnout, find_differences, refresh_reach, totals, unit_counts
 from ballots.figures import percent, threshold
 from ballots.score import Score, assess_unit, score, votes_needed
 from campaigns.launch import launch, launch_step_now
@@ -81,11 +81,11 @@ class BallotScenario(Scenario):
         assert self._ballot is not None
         ballot_id = self._ballot.ballot_id
         async with db.transaction():
-            await refresh(db, ballot_id)
+            await refresh_reach(db, ballot_id)
         statuses = await db.fetch(SQL["count_claim_statuses"], ballot_id)
         confirmed = {row["source"]: row["n"] for row in statuses if row["kind"] == "voted"}
         checks = await check_voters(db, ballot_id, environment.sandbox.record.confirmed(), people)
-        recounted = len(await recount(db, ballot_id))
+        recounted = len(await find_differences(db, ballot_id))
         summary = {
             "confirmed": {**confirmed, "total": sum(confirmed.values())},
             "answers": _by_kind(statuses),

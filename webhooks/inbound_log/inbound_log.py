@@ -373,7 +373,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
         await forget_late(db, [item.inbound_id])
         await raise_alert(
             db,
-            key=f"inbox:{item.source}",
+            key=f"inbound:{item.source}",
             severity="warning",
             title=f"An inbound item ({item.source}) could not be processed and was set aside.",
             remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",

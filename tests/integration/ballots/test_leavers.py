@@ -11,7 +11,7 @@ import pytest
 
 from ballots.ballots import enrol
 from ballots.claims import record_claim
-from ballots.counts import recount, totals
+from ballots.counts import find_differences, totals
 from ballots.leavers import Leaver, come_back, leave, read_leavers, strike_off
 from campaigns.audience import compile_audience, unheld_in_audience
 from campaigns.languages import people_by_language
@@ -49,7 +49,7 @@ async def two_ballots(db: Connection) -> tuple[int, int, list[int]]:
 
 async def figures(db: Connection, ballot_id: int) -> tuple[int, int]:
     now = await totals(db, ballot_id)
-    assert await recount(db, ballot_id) == []
+    assert await find_differences(db, ballot_id) == []
     return now["electorate"], now["voted"]
 
 

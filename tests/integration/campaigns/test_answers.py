@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
-from campaigns.replies.opt_outs import opt_out, undo_opt_out
+from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
@@ -250,10 +250,10 @@ async def test_an_addresss_new_holder_does_not_answer_for_the_former_one(campaig
     await opt_out(campaign.db, message_id=ann.message_id, everywhere=True, source="link")
     everywhere = ("person", str(ann.person_id), "opted_out")
     await campaign.db.execute("update address set address = '+447400777777'")
-    await undo_opt_out(campaign.db, message_id=ann.message_id, source="link")
+    await resume_by_link(campaign.db, message_id=ann.message_id, source="link")
     assert await campaign.suppressed() == {everywhere}
     await campaign.db.execute("update address set address = $1", PHONE)
-    await undo_opt_out(campaign.db, message_id=ann.message_id, source="link")
+    await resume_by_link(campaign.db, message_id=ann.message_id, source="link")
     assert await campaign.suppressed() == set()
 
 

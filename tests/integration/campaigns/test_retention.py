@@ -12,9 +12,9 @@ from itertools import count
 import orjson
 import pytest
 
-from ballots.counts import refresh, totals
+from ballots.counts import refresh_reach, totals
 from campaigns.replies.answers import Inbound, answer_reply, record_answer
-from campaigns.replies.opt_outs import opt_out, undo_opt_out
+from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     archive_campaign,
@@ -111,21 +111,21 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
     await db.execute("update campaign set subject_id = $1 where campaign_id = $2", past.ballot_id, twin.campaign_id)
     await db.execute("update step set goal_id = $1 where campaign_id = $2", past.step.goal_id, twin.campaign_id)
     await db.execute("update elector set ballot_id = $1 where ballot_id = $2", past.ballot_id, twin.ballot_id)
-    await refresh(db, past.ballot_id)
+    await refresh_reach(db, past.ballot_id)
     before = await totals(db, past.ballot_id)
     assert before["contacted"] == 36, "delivered and sent: three of each eight"
     (due, _) = await due_campaigns(db, LATEST)
     await archive_next(db, due, PageViews(), actor=operator("ada"), now=NOW, limit=10)
     for name in (past, twin):
-        await refresh(db, past.ballot_id)
+        await refresh_reach(db, past.ballot_id)
         await archive(db, name)
-    await refresh(db, past.ballot_id)
+    await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
-    await refresh(db, past.ballot_id)
+    await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
-    assert await refresh(db, past.ballot_id) == 2, "reachable, and by text: those are still counted"
+    assert await refresh_reach(db, past.ballot_id) == 2, "reachable, and by text: those are still counted"
 
 
 async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connection, past: Past) -> None:
@@ -204,7 +204,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     recipient = await find_recipient(db, token, "confirm", NOW)
     assert recipient is not None
     assert (recipient.stopped, recipient.stopped_by_link) == (True, True)
-    await undo_opt_out(db, message_id=later, source="link")
+    await resume_by_link(db, message_id=later, source="link")
     assert await rows_in(db, "suppression") == (0,)
 
 

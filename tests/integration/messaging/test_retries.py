@@ -16,7 +16,7 @@ from messaging.channels.twilio.codes import meaning_of
 from messaging.outbox.claim import Claimed, claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
-from messaging.outbox.retries import outcome_of, pause
+from messaging.outbox.retries import outcome_of, retry_pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.states import Reason, State
 from tests.support.outbox_rows import Step, add_messages, add_step, dispatcher, events, message
@@ -316,7 +316,7 @@ def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
     assert busy.delay is not None
     assert 450 <= full.delay <= 900
     assert 7.5 <= busy.delay <= 15
-    assert all(pause(n, Reason.MAILBOX_FULL) <= 4 * 3600 and pause(n) <= 3600 for n in range(1, 60))
+    assert all(retry_pause(n, Reason.MAILBOX_FULL) <= 4 * 3600 and retry_pause(n) <= 3600 for n in range(1, 60))
 
 
 async def test_the_record_of_a_try_is_unique(db: Connection) -> None:

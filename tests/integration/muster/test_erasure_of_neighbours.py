@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ballots.counts import add_up, totals
+from ballots.counts import correct_sums, totals
 from campaigns.erasure import find_traces
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
@@ -155,7 +155,7 @@ async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Run
             await db.execute(
                 "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, one, unit
             )
-        await add_up(db, ballot)
+        await correct_sums(db, ballot)
     await db.execute("update person set left_at = $1", NOW + timedelta(days=30))
     await erase(runtime, "A1")
     electors = await db.fetch("select ballot_id, person_id from elector order by ballot_id, person_id")

@@ -16,7 +16,7 @@ from core.settings import ROOT, Settings
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from staff.grants import count_made_administrators, grants_of
 from staff.invitations import accept_invitation, find_invitation
-from staff.sessions import Device, admit
+from staff.sessions import Device, admit_session
 from staff.sign_in import link_works, make_sign_in_link
 from tests.integration.staff.conftest import Muster
 from tests.support.electorate import add_unit
@@ -163,7 +163,7 @@ async def test_a_lost_phone_is_reset_and_told_by_mail_and_text(
         [text] = [message for message in sandbox.twilio.messages if message.direction == "outbound-api"]
         assert text.to == "+447700900123"
         assert "were reset" in text.body
-    assert await admit(db, token, now=system_clock()) is None
+    assert await admit_session(db, token, now=system_clock()) is None
     assert not await link_works(db, link, now=system_clock())
     audit = await db.fetch("select actor, subject from audit_shown where action = 'staff.second_factors_reset'")
     assert [tuple(row) for row in audit] == [("Grace", f"staff {ada}")]
@@ -183,8 +183,8 @@ async def test_sessions_are_listed_and_ended(user: Muster, db: Connection) -> No
     assert "network 192.0.2.0/24" in line
     assert user("sessions", "ada@union.example", "--end", "00000000").returncode == 1
     assert user("sessions", "ada@union.example", "--end", line.split()[0]).stdout == "Ended: 1 session.\n"
-    assert await admit(db, phone, now=now) is None
-    assert await admit(db, laptop, now=now) is not None
+    assert await admit_session(db, phone, now=now) is None
+    assert await admit_session(db, laptop, now=now) is not None
     [left] = json.loads(user("sessions", "ada@union.example", "--json").stdout)
     assert left["browser"] == "Firefox on Windows"
     assert "digest" not in left

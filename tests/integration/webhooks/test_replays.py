@@ -30,7 +30,7 @@ from webhooks import delete_stale_rows, process_inbound
 from webhooks.email import PROVIDERS
 
 KEEP = timedelta(days=2)
-"""The least that MUSTER_KEEP_INBOX can be."""
+"""The least that MUSTER_KEEP_INBOUND can be."""
 
 
 @pytest.fixture

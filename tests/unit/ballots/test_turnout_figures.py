@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
+from ballots.figures import at_least, estimate, format_number, needed, over_report, percent, threshold
 from ballots.score import Score, ScoreTerms, assess
 
 
@@ -38,7 +38,7 @@ def test_a_share_below_a_whole_per_cent_is_never_shown_as_reaching_it(part: int,
     ],
 )
 def test_numbers_are_grouped_by_thousands(value: float, shown: str) -> None:
-    assert number(value) == shown
+    assert format_number(value) == shown
 
 
 @pytest.mark.parametrize(
