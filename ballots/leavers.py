@@ -22,7 +22,7 @@ from core.db import STATEMENT_TIMEOUT, Connection, load_queries
 from core.errors import NotFound
 from core.files.row_problems import Problem
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import lift
 from people.leaving_dates import clear_leaving_dates, due_leavers, mark_struck_off, set_leaving_dates
 from people.lists.lists import BadRow, open_list, read_past_date

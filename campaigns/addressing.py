@@ -23,7 +23,8 @@ from campaigns.audience import Audience
 from campaigns.launching_step import LaunchingStep
 from campaigns.person_dates import DatedWhen, Due, dated_when, read_dues
 from core.db import Connection, load_queries
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 SQL = load_queries(__file__)
 

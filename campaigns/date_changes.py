@@ -37,7 +37,8 @@ from messaging.outbox.dated_messages import (
     refresh_variables,
     update_messages,
 )
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from people.people_lock import lock_people_shared
 
 SQL: Final = load_queries(__file__)

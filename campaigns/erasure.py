@@ -29,7 +29,7 @@ from messaging.outbox.erasure import (
     written_to,
     written_to_address,
 )
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, KeptSuppression, keep_digests
 from messaging.suppression_sources import OWN_SOURCES

@@ -21,7 +21,8 @@ from core.audit import AuditAction, record
 from core.db import Connection, Pool, load_queries
 from messaging import suppression
 from messaging.consent import Consent, record_consents
-from messaging.states import ChannelName, Reason
+from messaging.reasons import Reason
+from messaging.states import ChannelName
 
 SQL: Final = load_queries(__file__)
 

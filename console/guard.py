@@ -21,7 +21,7 @@ from messaging.channels import has_sms
 from people.scope import ScopedPools
 from staff.browsers import browser_in_words
 from staff.passkeys import Site, site_of
-from staff.proofs import is_fresh
+from staff.second_factor_check import is_fresh
 from staff.sessions import SESSION_LASTS, Device, admit_session
 
 PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -21,7 +21,8 @@ from core.http.web import RUNTIME
 from core.plurals import plural, verb
 from core.settings import TEMPLATES
 from core.times_in_words import pause_in_words
-from messaging.states import STATE_NAMES, sentence
+from messaging.reasons import sentence
+from messaging.states import STATE_NAMES
 from staff.browsers import network_in_words
 from staff.sessions import Staff
 

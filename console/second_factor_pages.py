@@ -26,7 +26,6 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from staff.backoff import TooManyTries
 from staff.passkeys import authentication_options, list_passkeys
-from staff.proofs import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.recovery_codes import count_recovery_codes
 from staff.second_factor import (
     add_passkey,
@@ -36,6 +35,7 @@ from staff.second_factor import (
     passkey_options,
     renew_recovery_codes,
 )
+from staff.second_factor_check import Proof, is_fresh, prove_by_code, prove_by_passkey
 from staff.totp import has_totp, otpauth_uri, pending_secret, qr_code
 
 APP: Final = f"{SECOND_FACTOR_PATH}/app"

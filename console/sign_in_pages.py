@@ -19,7 +19,7 @@ from messaging.channels import has_sms
 from staff.backoff import TooManyTries
 from staff.invitations import INVITATION_PATH, accept_invitation, find_invitation
 from staff.passkeys import authentication_options
-from staff.proofs import sign_in_by_passkey
+from staff.second_factor_check import sign_in_by_passkey
 from staff.sessions import admit_session, end_session
 from staff.sign_in import REQUESTED_LINK_MINUTES, SIGN_IN_PATH, link_works, use_link
 

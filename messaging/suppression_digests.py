@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from core.db import Connection, load_queries
 from core.errors import SettingsError
 from core.keyring import key_fingerprint
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 

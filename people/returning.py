@@ -17,7 +17,7 @@ from core.db import STATEMENT_TIMEOUT, Connection, atomic, load_queries
 from core.errors import AddressError, NotFound
 from core.typed_address import read_address
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import Medium, lift
 from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
 

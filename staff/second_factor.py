@@ -24,8 +24,8 @@ from staff.accounts import lock_account
 from staff.backoff import CODES, forget_tries, take_try
 from staff.grants import require_authority
 from staff.passkeys import ChallengePurpose, Site, drop_passkeys, list_passkeys, take_challenge
-from staff.proofs import Proof, is_fresh, note_proof, tell_owner
 from staff.recovery_codes import count_recovery_codes, drop_recovery_codes, make_recovery_codes
+from staff.second_factor_check import Proof, is_fresh, note_proof, tell_owner
 from staff.sessions import Device, Staff, end_others, forget_proofs
 from staff.totp import begin_totp, confirm_totp, drop_totp, has_totp, remove_totp
 

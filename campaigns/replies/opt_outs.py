@@ -13,7 +13,7 @@ from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging import suppression
 from messaging.erased_address import is_erased
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from core.alerts import raise_alert, resolve_quiet_alert
 from core.db import Connection, load_queries
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)

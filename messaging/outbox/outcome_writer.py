@@ -21,7 +21,8 @@ from messaging.outbox.bounces import note_soft_bounce
 from messaging.outbox.concealment import wipe_secrets
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import pause_if_refused
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import State
 from messaging.suppression import Medium, suppress
 
 RETRY_PAUSE: Final = 0.5

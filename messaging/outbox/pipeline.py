@@ -51,7 +51,8 @@ from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK_EVERY, Dispatch, Schedule
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
-from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
+from messaging.reasons import OUR_FAULT, SUPPRESSES
+from messaging.states import WITHDRAWN, State
 
 MAX_READY_AGE: Final = 10.0
 """Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""

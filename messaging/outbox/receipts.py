@@ -25,7 +25,8 @@ from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.erasure import empty_again
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State, apply_receipt
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
+from messaging.states import State, apply_receipt
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)

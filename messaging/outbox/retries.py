@@ -9,7 +9,8 @@ from typing import Final
 from messaging.channels.channel import Accepted, Refused, Retry, SendResult
 from messaging.outbox.claim import Claimed
 from messaging.outbox.outcomes import Outcome
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 FIRST_RETRY_PAUSE: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""

@@ -40,7 +40,8 @@ from messaging.outbox.heartbeat import Heartbeat
 from messaging.outbox.outcomes import Intent, Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.step_queue import CLAIMED_SECONDS, NextMessage, StepQueue
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 CLAIM_SIZE: Final = 500
 """Messages of a queue claimed at once."""

@@ -14,7 +14,8 @@ from messaging.outbox.compose import AnyComposer, Composed
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.retries import handed_back
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 
 CLAIMED_SECONDS: Final = 10.0
 """Seconds of sending that all workers together may hold claimed. Short, for quiet hours are checked at claim time."""

@@ -16,8 +16,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from messaging.reasons import OUR_FAULT, Reason
 from messaging.reports.refusal_words import MAX_SEARCHED_LENGTH, RefusalSubject, subjects
-from messaging.states import OUR_FAULT, Reason
 
 PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
     {

@@ -36,7 +36,8 @@ from messaging.outbox.archive import Moved
 from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.transactional import KINDS, MessageKind
-from messaging.states import Reason, State, sentence
+from messaging.reasons import Reason, sentence
+from messaging.states import State
 from muster.cli import settle, why
 from muster.cli.moments import MOMENT, TypedDate
 from muster.cli.noun import Noun

@@ -12,7 +12,7 @@ import click
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.plurals import plural
-from messaging.states import sentence
+from messaging.reasons import sentence
 from messaging.suppression_digests import DigestKeys
 from muster.cli.noun import Noun
 from muster.cli.options import (

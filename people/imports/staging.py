@@ -14,8 +14,8 @@ from core.errors import Conflict
 from core.files.row_problems import Problem
 from core.written_dates import read_written_date
 from people.imports.columns import Columns
-from people.imports.day_columns import DAY
 from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
+from people.imports.utc_midnights import DAY
 from people.people_lock import try_import_lock, wait_import_lock
 from people.units import UNIT_KINDS, Path, place
 
@@ -60,7 +60,7 @@ async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
 
 
 async def take_days(db: Connection, names: Sequence[str]) -> None:
-    """Take the cells of some attributes, which are midnights, as the days that they name; see `day_columns`."""
+    """Take the cells of some attributes, which are midnights, as the days that they name; see `utc_midnights`."""
     if names:
         await db.execute(SQL["take_days"], list(names), DAY, timeout=STATEMENT_TIMEOUT)
 

@@ -27,7 +27,7 @@ from core.files.header_keys import header_key
 from core.files.row_problems import Problem
 from core.files.sheets import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression_digests import NO_KEYS, DigestKeys, KeptSuppression, has_digests, keep_new_suppressions
 from people.lists.lists import BadRow, OpenList, open_list, read_past_date
 

@@ -23,7 +23,7 @@ from core.control_characters import without_controls
 from core.db import Connection, atomic, load_queries
 from core.errors import Conflict, NotFound
 from messaging.goals import meet_goal, reopen_goal
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 SQL: Final = load_queries(__file__)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from campaigns.campaigns import pause, resume
 from core.db import Connection
 from messaging.goals import meet_goal
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import suppress
 from muster.operator import operator
 from sandbox.postmaster import MailConditions

@@ -9,7 +9,8 @@ from typing import Any
 
 from core.db import Connection
 from messaging.outbox.counts import StepCounts, step_counts
-from messaging.states import RANK, Reason, State
+from messaging.reasons import Reason
+from messaging.states import RANK, State
 from tests.faults.outside import Arrival
 from tests.faults.servers import CAMPAIGN, FEEDBACK
 from tests.faults.stage import Stage

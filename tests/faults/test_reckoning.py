@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.faults.outside import Arrival
 from tests.faults.reckoning import Allowed, Books, judge
 from tests.faults.scale import SHORT

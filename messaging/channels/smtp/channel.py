@@ -33,7 +33,7 @@ from messaging.channels.smtp.provider_headers import reference_header
 from messaging.channels.smtp.smtp_connection import CLOSING_CODE, SmtpConnection
 from messaging.channels.smtp.smtp_transport import connect, read_smtp_url, trusted
 from messaging.content.mime import ascii_domain, seven_bit
-from messaging.states import Reason
+from messaging.reasons import Reason
 
 EMAIL_TIMEOUT: Final = 60.0
 """Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs sends nothing."""

@@ -19,7 +19,7 @@ from core.db import Connection, exclusive
 from core.errors import Conflict, NotFound
 from core.frequency_caps import parse_caps
 from core.runtime import Runtime
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import suppress
 from muster.operator import operator
 from tests.support.electorate import NOW, STEPS, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected

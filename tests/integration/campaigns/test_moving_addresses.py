@@ -12,7 +12,8 @@ from messaging.channels.channel import Retry
 from messaging.outbox.claim import DueQueue, claim, hand_back
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.retries import handed_back, outcome_of
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from tests.support.appointments import (
     REMINDER,
     Load,

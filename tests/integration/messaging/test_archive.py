@@ -27,7 +27,8 @@ from messaging.outbox.counts import step_counts
 from messaging.outbox.history import history, list_messages, message_status, messages_of
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from muster.operator import operator
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told

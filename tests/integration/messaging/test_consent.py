@@ -10,7 +10,8 @@ from core.db import Connection
 from messaging.consent import Consent, consents_of, current_consent, record_consents
 from messaging.outbox.claim import claim
 from messaging.outbox.outcomes import Intent, record_outcomes
-from messaging.states import State, sentence
+from messaging.reasons import sentence
+from messaging.states import State
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, agree, dispatcher, events, message, states
 

@@ -16,7 +16,8 @@ from core.db import Connection
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from muster.operator import operator

@@ -11,7 +11,8 @@ from core.settings import Settings
 from messaging.outbox.claim import claim
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.states import SENTENCES, Reason, State
+from messaging.reasons import SENTENCES, Reason
+from messaging.states import State
 from messaging.suppression import suppress
 from tests.support.command import muster
 from tests.support.electorate import add_person

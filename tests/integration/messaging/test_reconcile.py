@@ -18,7 +18,8 @@ from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.reconcile import Reconciled
 from messaging.outbox.senders import resume_by_address
 from messaging.outbox.steps import cancel_steps, finish_drained
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from muster.operator import operator
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (

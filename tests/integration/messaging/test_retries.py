@@ -18,7 +18,8 @@ from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.retries import outcome_of, retry_pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from tests.support.outbox_rows import Step, add_messages, add_step, dispatcher, events, message
 
 NUMBER = "+447700900001"

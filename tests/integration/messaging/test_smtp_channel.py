@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from core.settings import Settings
 from messaging.channels.channel import Accepted, OutboundEmail, Refused, Retry, Unknown
 from messaging.channels.smtp.channel import SmtpChannel
-from messaging.states import Reason
+from messaging.reasons import Reason
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 
 CONTENT = b"From: a@union.test\r\nTo: b@x.test\r\nSubject: Hi\r\nMessage-ID: <1-a@union.test>\r\n\r\n.dot\r\nBody\r\n"

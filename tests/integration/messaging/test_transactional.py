@@ -22,7 +22,8 @@ from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import ChannelName, Reason, State
+from messaging.reasons import Reason
+from messaging.states import ChannelName, State
 from messaging.suppression import lift, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.outbox_rows import (

@@ -18,7 +18,8 @@ from messaging.outbox.concealment import Contents
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import use_sender
 from messaging.outbox.transactional import MessageKind, NewMessage, confirm_opt_out, send_to
-from messaging.states import Reason, State
+from messaging.reasons import Reason
+from messaging.states import State
 from messaging.suppression import suppress
 from muster import erasure
 from muster.operator import operator

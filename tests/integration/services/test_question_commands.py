@@ -10,7 +10,7 @@ import pytest
 
 from core.db import Connection
 from core.settings import Settings
-from services.questions.phrases import folded
+from services.questions.phrases import fold_phrase
 from services.questions.questions import get_question
 from services.questions.responses import record_response
 from tests.support.command import run_commands
@@ -125,5 +125,5 @@ async def test_no_answer_has_words_that_mean_anything_else(settings: Settings, t
     )
     made, shown = run_commands(settings, f"question create {file}", "question show visit")
     assert (made.code, made.out) == (1, "")
-    assert f"“{folded(label)}” (good) is read as" in made.err
+    assert f"“{fold_phrase(label)}” (good) is read as" in made.err
     assert "There is no question visit" in shown.err

@@ -13,12 +13,12 @@ from core.db import Connection, Pool
 from core.errors import NotFound
 from staff.backoff import TooManyTries
 from staff.passkeys import site_of
-from staff.proofs import is_fresh, prove_by_passkey
 from staff.second_factor import (
     add_passkey,
     passkey_options,
     reset_second_factors,
 )
+from staff.second_factor_check import is_fresh, prove_by_passkey
 from staff.sessions import admit_session
 from tests.support.passkey_device import PasskeyDevice
 from tests.support.second_factors import LAPTOP, NOW, SITE, asked, by_passkey, make_passkey, told

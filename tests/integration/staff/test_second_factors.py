@@ -14,7 +14,6 @@ from core.db import Connection, Pool
 from core.errors import Conflict
 from staff.backoff import TooManyTries
 from staff.grants import give_grant, revoke_grant
-from staff.proofs import is_fresh, prove_by_passkey
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
 from staff.retention import forget_expired
 from staff.second_factor import (
@@ -27,6 +26,7 @@ from staff.second_factor import (
     renew_recovery_codes,
     reset_second_factors,
 )
+from staff.second_factor_check import is_fresh, prove_by_passkey
 from staff.sessions import admit_session
 from staff.sign_in import make_sign_in_link, use_link
 from staff.totp import accept_totp, pending_secret

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from core.db import Connection
 from core.runtime import Runtime
-from messaging.states import Reason
+from messaging.reasons import Reason
 from messaging.suppression import lift
 from sandbox import SandboxConfig, open_sandbox
 from tests.support import vonage_requests as vonage

@@ -63,7 +63,7 @@ SEAL_THE_AUDIT: Final = {
 """An audit is sealed, as everybody calls it; sealing anything else is of the old dialect."""
 RENAMED_SINCE: Final = {"services/migrations/20261129100450_services.sql: response_standing"}
 """Names in a migration that a later one changes."""
-OF_THE_SCHEMA: Final = {"messaging/states.py: HELD"}
+OF_THE_SCHEMA: Final = {"messaging/reasons.py: HELD"}
 """A reason that is stored with messages, and that commands take."""
 MAX_LINES: Final = 400
 

@@ -26,7 +26,7 @@ from messaging.channels.channel import (
     Unknown,
 )
 from messaging.channels.failover import FailoverChannel, TextProvider
-from messaging.states import Reason
+from messaging.reasons import Reason
 from tests.support.clocks import MonotonicClock
 
 YES = Accepted("202")

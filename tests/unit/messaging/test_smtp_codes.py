@@ -11,7 +11,7 @@ from messaging.channels.channel import Refused, Retry
 from messaging.channels.smtp.channel import _path, _stuffed
 from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_transport import read_smtp_url
-from messaging.states import OUR_FAULT, SUPPRESSES, Reason
+from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
 
 
 @pytest.mark.parametrize("reply", ["5.1.1 User unknown", "5.1.2 Host unknown", "5.1.10 Null MX", "5.2.1 Disabled"])

@@ -3,18 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.states import (
-    OUR_FAULT,
-    PROOF,
-    RANK,
-    RECEIPTS,
-    SENTENCES,
-    SUPPRESSES,
-    Reason,
-    State,
-    apply_receipt,
-    sentence,
-)
+from messaging.reasons import OUR_FAULT, SENTENCES, SUPPRESSES, Reason, sentence
+from messaging.states import PROOF, RANK, RECEIPTS, State, apply_receipt
 
 states = st.sampled_from(list(State))
 receipts = st.lists(st.sampled_from(sorted(RECEIPTS)), max_size=12)

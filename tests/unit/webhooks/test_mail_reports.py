@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, judge_bounce
-from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.inbound_mail.addresses import Destination, read_destination
 from webhooks.email.inbound_mail.auto_responses import is_automatic, is_distributed, sounds_automatic

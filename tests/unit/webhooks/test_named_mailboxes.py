@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import Weight, judge_bounce
-from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.events import EmailEvent
 from webhooks.email.inbound_mail.mailbox_refusals import says_forwarded

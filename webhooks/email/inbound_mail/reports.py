@@ -21,8 +21,8 @@ from typing import Final, Literal
 from flufl.bounce import all_failures
 
 from core.keyring import Keyring
+from messaging.reasons import Reason
 from messaging.reports.bounce_classification import RefusalClass, Weight, judge_bounce
-from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.inbound_mail.addresses import purpose_of
 from webhooks.email.inbound_mail.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
