@@ -35,7 +35,17 @@ from core.spec_file import SpecTable, at_zone
 from messaging.content.templates import Template
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
-from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, remove_steps, resume_steps
+from messaging.outbox.steps import (
+    NewStep,
+    StepContent,
+    StepQuietHours,
+    StepWindow,
+    add_step,
+    cancel_steps,
+    pause_steps,
+    remove_steps,
+    resume_steps,
+)
 
 SQL = load_queries(__file__)
 
@@ -306,38 +316,42 @@ class _CampaignParts:
 
     def step(self, position: int, step: StepSpec, template: Template) -> NewStep:
         """Make a step as the outbox needs it."""
-        zone, quiet = ZoneInfo(self.subject.time_zone), self.spec.quiet(step)
-        window = step.window.within(self.spec.window)
-        opens, closes = window.hours or (None, None)
-        caps = step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
+        when, caps = step.when, step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
         return NewStep(
             campaign_id=self.campaign_id,
             position=position,
-            template=template.name,
-            content=template.to_json(),
-            constants=self.subject.constants(self.runtime.settings, template.languages),
-            purpose=template.purpose,
+            content=self._content(template),
             channels=list(step.channels),
             sms_sender_id=self.senders["sms"] if "sms" in step.channels else None,
             email_sender_id=self.senders["email"] if "email" in step.channels else None,
             goal_id=self.subject.goal_id,
             priority=step.priority,
-            due_at=at_zone(step.when.at, zone) if step.when.at else None,
-            after=step.when.after.to_iso() if step.when.after and not step.when.of else None,
+            due_at=at_zone(when.at, ZoneInfo(self.subject.time_zone)) if when.at else None,
+            after=when.after.to_iso() if when.after and not when.of else None,
             send_before=step_ends(self.spec, step, self.subject),
-            quiet_from=quiet.start if quiet else None,
-            quiet_until=quiet.end if quiet else None,
-            quiet_channels=list(quiet.channels) if quiet and quiet.channels else None,
+            quiet_hours=self._quiet_hours(step),
             secret=self.runtime.keyring.current,
             created_at=self.now,
-            send_after=at_zone(window.from_, zone) if window.from_ else None,
-            window_zone=self.subject.time_zone if window.zone == "subject" else _of_recipient(window.zone),
-            window_days=window.days,
-            window_from=opens,
-            window_until=closes,
+            window=self._window(step),
             frequency_caps=None if caps is None else [cap.to_json() for cap in caps],
-            dated=step.when.dated,
+            dated=when.dated,
         )
+
+    def _content(self, template: Template) -> StepContent:
+        constants = self.subject.constants(self.runtime.settings, template.languages)
+        return StepContent(template.name, template.to_json(), constants, template.purpose)
+
+    def _quiet_hours(self, step: StepSpec) -> StepQuietHours:
+        quiet = self.spec.quiet(step)
+        if quiet is None:
+            return StepQuietHours()
+        return StepQuietHours(quiet.start, quiet.end, list(quiet.channels) if quiet.channels else None)
+
+    def _window(self, step: StepSpec) -> StepWindow:
+        window, zone = step.window.within(self.spec.window), self.subject.time_zone
+        starts = at_zone(window.from_, ZoneInfo(zone)) if window.from_ else None
+        named = zone if window.zone == "subject" else _of_recipient(window.zone)
+        return StepWindow(starts, named, window.days, *(window.hours or (None, None)))
 
 
 def _of_recipient(zone: str | None) -> str | None:

@@ -211,7 +211,9 @@ async def archive_next(
     return Moved()
 
 
-async def archive_due(db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime) -> bool:
+async def archive_due(
+    db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime, limit: int = CHUNK_SIZE
+) -> bool:
     """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
     Transactional messages are due when they were asked for as long ago.
@@ -221,12 +223,13 @@ async def archive_due(db: Connection, before: datetime, page_views: PageViewArch
         before: the time before which campaigns must have been over.
         page_views: the page views of messages.
         now: the time.
+        limit: most messages of a campaign.
 
     Returns:
         Whether anything was moved, so that there may be more.
     """
     for due in await due_campaigns(db, before):
-        if (await archive_next(db, due, page_views, actor=SYSTEM, now=now)).messages:
+        if (await archive_next(db, due, page_views, actor=SYSTEM, now=now, limit=limit)).messages:
             return True
     return (await archive_transactional(db, before)).messages > 0
 

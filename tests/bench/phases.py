@@ -72,11 +72,11 @@ def _sorted(stacks: Path) -> Counter[str]:
     seen: Counter[str] = Counter()
     for line in stacks.read_text(encoding="utf-8").splitlines():
         stack, _, times = line.rpartition(" ")
-        seen[_phase(stack)] += int(times)
+        seen[phase(stack)] += int(times)
     return seen
 
 
-def _phase(stack: str) -> str:
+def phase(stack: str) -> str:
     # what starts the worker stands at the bottom of every stack and says nothing
     frames = [frame for frame in stack.split(";") if "muster/cli" not in frame and "muster/__main__" not in frame]
     above = ";".join(frames)

@@ -13,7 +13,8 @@ def test_every_fault_is_in_the_docs_as_it_is_declared() -> None:
     assert [row.split("|")[1].strip() for row in ROWS] == [f"**{fault.name}**: {fault.what}" for fault in FAULTS]
 
 
-def test_nobody_was_lost_or_doubled() -> None:
+def test_the_table_in_the_docs_reports_no_loss() -> None:
+    assert ROWS
     for row in ROWS:
         _, sent, lost, doubled, *_ = [cell.strip() for cell in row.strip("|").split("|")]
         assert int(sent.replace(",", "")) > 4000, row

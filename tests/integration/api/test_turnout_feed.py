@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import asyncpg
 import orjson
 import pytest
 from aiohttp import ClientResponse, web
@@ -20,7 +21,7 @@ from pyarrow import parquet
 
 from api.keys import list_keys, make_key, revoke_key
 from api.openapi import document
-from api.turnout.long_poll import LongPoll
+from ballots import feed
 from ballots.ballots import enrol
 from ballots.claims import record_claim, retract_claim
 from core.db import Connection
@@ -90,9 +91,35 @@ async def test_changes_come_in_order_of_their_cursors(client: Client, db: Connec
     Draft202012Validator({**schemas["Changes"], "components": {"schemas": schemas}}).validate(first)
 
 
-async def test_a_request_can_wait_for_a_change(client: Client, db: Connection, people: list[int]) -> None:
+def note_looks(monkeypatch: pytest.MonkeyPatch, *, failing: int = 0) -> list[Connection]:
+    """Note each look at the feed, and fail at one of them; the first is the request's own, the others wait for it."""
+    looks: list[Connection] = []
+    number_claims = feed.number_claims
+
+    async def look(db: Connection) -> None:
+        looks.append(db)
+        if len(looks) == failing:
+            raise asyncpg.PostgresConnectionError("the server is away")
+        await number_claims(db)
+
+    monkeypatch.setattr(feed, "number_claims", look)
+    return looks
+
+
+async def until_waiting(looks: list[Connection]) -> None:
+    async def has_looked() -> bool:
+        return len(looks) > 1
+
+    await until(has_looked)
+
+
+async def test_a_request_can_wait_for_a_change(
+    client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = note_looks(monkeypatch)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
-    await asyncio.sleep(0)
+    await until_waiting(looks)
+    assert not waiting.done(), "there is no change yet"
     await say(db, people[0])
     async with asyncio.timeout(20):
         assert len((await (await waiting).json())["changes"]) == 1
@@ -103,19 +130,10 @@ async def test_a_request_can_wait_for_a_change(client: Client, db: Connection, p
 async def test_a_waiting_request_is_answered_after_a_failed_look(
     client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[object] = []
-    look = LongPoll._ends
-
-    async def stumble(long_poll: LongPoll, ballots: list[int]) -> dict[int, int]:
-        looks.append(ballots)
-        return {1 // 0: 0} if len(looks) == 1 else await look(long_poll, ballots)
-
-    monkeypatch.setattr(LongPoll, "_ends", stumble)
+    looks = note_looks(monkeypatch, failing=2)
     waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
-    await asyncio.sleep(0)
+    await until_waiting(looks)
     async with asyncio.timeout(20):
-        while not looks:  # noqa: ASYNC110  # the server looks in a task of its own
-            await asyncio.sleep(0.02)
         await say(db, people[0])
         assert len((await (await waiting).json())["changes"]) == 1
 

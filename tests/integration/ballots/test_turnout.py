@@ -85,17 +85,17 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
     await enrol(db, ballot)
 
     await refresh_reach(db, ballot)
-    assert _reach(await totals(db, ballot)) == (2, 1, 2, 0)
+    assert _reach(await totals(db, ballot)) == _expected(2, sms=1, email=2, contacted=0)
 
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
     await suppress(db, channel="email", address="b@x.test", purpose="marketing", reason="opted_out", source="link")
     assert await refresh_reach(db, ballot) == 1
-    assert _reach(await totals(db, ballot)) == (2, 0, 2, 0)
+    assert _reach(await totals(db, ballot)) == _expected(2, sms=0, email=2, contacted=0)
 
     await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
     await suppress(db, channel="person", address=str(both), reason="do_not_contact", source="staff")
     await refresh_reach(db, ballot)
-    assert _reach(await totals(db, ballot)) == (1, 0, 1, 0)
+    assert _reach(await totals(db, ballot)) == _expected(1, sms=0, email=1, contacted=0)
 
     another = await add_ballot(db, "another")
     for position, (about, person, state) in enumerate(
@@ -119,7 +119,8 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection)
             step, person, state,
         )  # fmt: skip
     await refresh_reach(db, ballot)
-    assert _reach(await totals(db, ballot)) == (1, 0, 1, 1), "two messages, one member contacted"
+    counted = _reach(await totals(db, ballot))
+    assert counted == _expected(1, sms=0, email=1, contacted=1), "two messages, one member contacted"
     assert await refresh_reach(db, ballot) == 0
 
 
@@ -140,8 +141,12 @@ async def test_reach_is_counted_by_one_worker_at_a_time_and_again_when_it_is_due
         assert timedelta(seconds=5) < await db.fetchval(due, open_ballot) <= timedelta(seconds=10)
 
 
-def _reach(counts: dict[str, int]) -> tuple[int, int, int, int]:
-    return counts["reachable"], counts["reachable_sms"], counts["reachable_email"], counts["contacted"]
+def _reach(counts: dict[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in ("reachable", "reachable_sms", "reachable_email", "contacted")}
+
+
+def _expected(reachable: int, *, sms: int, email: int, contacted: int) -> dict[str, int]:
+    return {"reachable": reachable, "reachable_sms": sms, "reachable_email": email, "contacted": contacted}
 
 
 async def test_a_ballot_is_scored_from_its_counts(db: Connection) -> None:

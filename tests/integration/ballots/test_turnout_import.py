@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -181,7 +182,7 @@ async def test_a_failed_import_leaves_nothing(
         "create function stumble() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;"
         "create trigger stumble before insert on count_change for each row execute function stumble()"
     )
-    with pytest.raises(Exception, match="no"):
+    with pytest.raises(asyncpg.RaiseError, match=r"^no$"):
         await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\nM1,yes\n")
     for table in ("claim", "feed_backlog", "claim_status", "goal_met"):
         assert await db.fetchval(f"select count(*) from {table}") == 0, table

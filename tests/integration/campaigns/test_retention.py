@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 
 import orjson
@@ -18,6 +19,7 @@ from campaigns.replies.opt_outs import opt_out, resume_by_link
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
     archive_campaign,
+    archive_due,
     archive_next,
     delete_year,
     due_campaigns,
@@ -211,7 +213,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
 async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     worker: Jobs, db: Connection, past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("campaigns.retention.archive_next.__kwdefaults__", {"limit": 30})
+    monkeypatch.setattr("muster.jobs.archive_due", partial(archive_due, limit=30))
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
     worker.tidying.next_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}

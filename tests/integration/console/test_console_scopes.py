@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from console.live import LIVE, Live
-from console.views import BallotView, CampaignView, OverviewView, read_page_state
+from console.views import BallotView, CampaignView, Figures, OverviewView, read_page_state
 from core.access import Actor, ActorKind, Grant, Permission, ReadScope, Scope
 from core.audit import seal, verify
 from core.db import Connection, load_queries
@@ -135,7 +135,7 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
         while (await archive_chunk(db, union.step_ids[0], PageViews())).messages:
             pass
         assert await db.fetchval("select count(*) from message_archive") > 0
-    await asyncio.sleep(1.1)  # figures are kept for a second
+    figures = Figures(site.runtime, scoped_pools(site.runtime), max_age=0)
     again = await figures.campaign("pay-nudge", coordinator(regions.north))
     assert [step.total for step in again.steps][:2] == expected
     assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == by_channel

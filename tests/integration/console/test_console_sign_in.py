@@ -15,6 +15,7 @@ from core.settings import Settings
 from staff.sessions import SESSION_ENDS, admit_session, end_session
 from staff.sign_in import end_access, make_sign_in_link
 from tests.support.console_site import BY, Site, console_site
+from tests.support.locks import waits_for_a_lock
 from tests.support.staff_accounts import EVERYDAY_ROLE
 
 
@@ -212,16 +213,6 @@ async def test_requests_at_the_hourly_change_get_one_new_session_between_them(si
     assert [cookie for _, cookie in answers].count(True) == 1
     assert await site.runtime.pool.fetchval("select count(*) from staff_session where retired_at is null") == 1
     assert await site.runtime.pool.fetchval("select count(distinct family) from staff_session") == 1
-
-
-async def waits_for_a_lock(db: Connection) -> None:
-    """Until somebody does."""
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    for _ in range(1000):
-        if await db.fetchval(waiting):
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("nobody waits")
 
 
 @pytest.mark.parametrize("ended", [False, True])

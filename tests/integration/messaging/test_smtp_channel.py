@@ -202,15 +202,19 @@ async def test_a_refusing_greeting_stops_the_sender() -> None:
 
 
 async def test_a_cancelled_conversation_is_broken_off() -> None:
+    is_talking = asyncio.Event()
+
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.readline():
+            is_talking.set()
             writer.write(b"250 ok\r\n" if not writer.is_closing() else b"")
             await reader.read(1_000_000)
 
     async with serving(mute) as (url, _):
         channel = channel_to(url)
         sending = asyncio.create_task(channel.send(mail("ann@x.test")))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            await is_talking.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending

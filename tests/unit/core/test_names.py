@@ -329,3 +329,15 @@ def test_every_package_says_what_it_offers() -> None:
         init = ROOT / package / "__init__.py"
         assert init.is_file(), package
         assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), package
+
+
+def test_a_test_imports_no_private_name_of_ours() -> None:
+    private = {
+        f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in nodes(path)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {*PACKAGES, "tests"}
+        for alias in node.names
+        if alias.name.startswith("_")
+    }
+    assert private == set()

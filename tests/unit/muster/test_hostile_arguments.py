@@ -11,7 +11,7 @@ import click
 import pytest
 
 from core.errors import SpecError
-from muster.cli import COMMANDS, _status, root
+from muster.cli import COMMANDS, exit_status, root
 from muster.cli.output import guarded
 from services.questions.spec import load_question_spec
 
@@ -74,7 +74,7 @@ def test_every_command_refuses_it_in_a_sentence(
         if words[0] != noun:
             continue
         for call in _calls(words, command, HOSTILE[kind]):
-            status = _status(call)
+            status = exit_status(call)
             said = capsys.readouterr().err
             assert status in {1, 2}, call[:6]
             assert "Error: " in said, call[:6]
