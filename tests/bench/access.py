@@ -262,7 +262,7 @@ def _report(
             rows.append((name, policy * 1e3, by_hand * 1e3, touched, touched_by_hand))
         # a page has both its list and the count above it
         listed, counted, sought, _ = rows[-4:]
-        page = [one + other for one, other in zip(listed[1:], counted[1:], strict=True)]
+        page = [listing + other for listing, other in zip(listed[1:], counted[1:], strict=True)]
         for what, (policy, by_hand, touched, touched_by_hand) in (("page", page), ("search", sought[1:])):
             bars += [
                 Bar(f"{reader.name}, {what}: time with policies to by hand", policy / by_hand, at_most=reader.at_most),

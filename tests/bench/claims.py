@@ -70,7 +70,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
             for pool in pools:
                 pool.terminate()
     # the first calls plan and warm up
-    shown = [[median(calls[5:]) for calls in (one.claims, one.records)] for one in (empty, full)]
+    shown = [[median(calls[5:]) for calls in (place.claims, place.records)] for place in (empty, full)]
     (claim_empty, record_empty), (claim_full, record_full) = shown
     return Report(
         "claim",
@@ -134,8 +134,11 @@ async def work(place: Place) -> None:
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
     last: list[Claimed] = []
     for batch in batches:
-        outcomes = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
-        intents = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
+        outcomes = [Outcome(message.message_id, message.attempt, State.ACCEPTED, reply="250 ok") for message in last]
+        intents = [
+            Intent(message.message_id, message.attempt, _digest("c", message), _digest("u", message))
+            for message in batch
+        ]
         began = time.perf_counter()
         granted = await record_outcomes(place.db, outcomes, intents, source="smtp", now=now)
         if last:

@@ -86,8 +86,8 @@ async def links(*, quick: bool = False) -> Report:
             seen = [await visitors.come(seconds) for _ in range(rounds)]
             computed = cpu_seconds(server.pid) - before[0], ground.database_cpu - before[1]
         await _check(url, visitors.answers)
-    best = min(seen, key=lambda one: one.at("page", 99))
-    answered = sum(len(times) for one in seen for times in one.took.values())
+    best = min(seen, key=lambda round_: round_.at("page", 99))
+    answered = sum(len(times) for round_ in seen for times in round_.took.values())
     return Report(
         "links",
         {
@@ -103,7 +103,7 @@ async def links(*, quick: bool = False) -> Report:
                     ("lost", "a link that does not exist"),
                 )
             },
-            "the page, ms, p99 of each round": ", ".join(f"{one.at('page', 99):.1f}" for one in seen),
+            "the page, ms, p99 of each round": ", ".join(f"{round_.at('page', 99):.1f}" for round_ in seen),
             "web process, CPU µs a request": computed[0] / answered * 1e6,
             "PostgreSQL, CPU µs a request": computed[1] / answered * 1e6,
         },

@@ -220,7 +220,7 @@ async def subjects(*, quick: bool = False) -> Report:
         [
             (
                 ("CPU µs", "ballot", "question", "ratio"),
-                [(one, ballot[one], question[one], ratios[one]) for one in COSTS],
+                [(cost, ballot[cost], question[cost], ratios[cost]) for cost in COSTS],
             )
         ],
     )

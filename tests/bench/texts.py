@@ -63,8 +63,8 @@ async def sms(*, quick: bool = False) -> Report:
         {
             "texts a round": texts,
             "rounds, of which the median": rounds,
-            **{f"one worker, {n} connections, texts/s": one.rate for n, one in sent.items()},
-            **{f"bare aiohttp client, {n} connections, texts/s": one.rate for n, one in posted.items()},
+            **{f"one worker, {n} connections, texts/s": rate.rate for n, rate in sent.items()},
+            **{f"bare aiohttp client, {n} connections, texts/s": rate.rate for n, rate in posted.items()},
             f"one worker to a bare client, {CONNECTIONS[0]} connections": sent[CONNECTIONS[0]].rate / other.rate,
             "bare client, CPU µs a text": other.cpu,
             "worker, CPU µs a text": top.worker_cpu,

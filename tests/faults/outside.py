@@ -94,10 +94,10 @@ class Outside:
         async def read() -> list[Arrival]:
             mails = [
                 Arrival(
-                    keyring.verify_id(one.sender.partition("@")[0].removeprefix("b+"), "bounce"),
-                    "email", one.recipients[0], one.message_id, one.at,
+                    keyring.verify_id(mail.sender.partition("@")[0].removeprefix("b+"), "bounce"),
+                    "email", mail.recipients[0], mail.message_id, mail.at,
                 )
-                for one in self.sandbox.mailbox
+                for mail in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
                 Arrival(keyring.verify_id(sign_id, "status"), "sms", message.to, sign_id, message.created)

@@ -155,12 +155,12 @@ async def _read(stage: Stage) -> Books:
     arrived: defaultdict[int, list[Arrival]] = defaultdict(list)
     strays = []
     rows = {row["message_id"]: dict(row) for row in await stage.fetch(_MESSAGES)}
-    for one in stage.outside.arrivals():
-        message = rows.get(one.message_id or 0)
-        if message is None or message["address"] != one.address or message["channel"] != one.channel:
-            strays.append(one)
+    for arrival in stage.outside.arrivals():
+        message = rows.get(arrival.message_id or 0)
+        if message is None or message["address"] != arrival.address or message["channel"] != arrival.channel:
+            strays.append(arrival)
         else:
-            arrived[message["message_id"]].append(one)
+            arrived[message["message_id"]].append(arrival)
     told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
     turns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
     for row in await stage.fetch(_GIVEN_UP):
@@ -260,7 +260,9 @@ def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> No
     workers = max(1, stage.most_workers)
     bound = {"email": 2 * stage.scale.smtp_connections * workers, "sms": 2 * stage.scale.sms_connections * workers}
     after = [
-        Counter(one.channel for key in messages for one in books.arrived.get(key, ()) if one.at > committed_at)
+        Counter(
+            arrival.channel for key in messages for arrival in books.arrived.get(key, ()) if arrival.at > committed_at
+        )
         for committed_at, messages in stage.answered
     ]
     everything = [

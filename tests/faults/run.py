@@ -80,7 +80,7 @@ def _recovered(stage: Stage) -> float | None:
     if stage.over_at is None:
         return None
     first: dict[str, float] = {}
-    for one in stage.outside.arrivals():
-        if one.at > stage.over_at:
-            first[one.channel] = min(one.at, first.get(one.channel, one.at))
+    for arrival in stage.outside.arrivals():
+        if arrival.at > stage.over_at:
+            first[arrival.channel] = min(arrival.at, first.get(arrival.channel, arrival.at))
     return max(first.values()) - stage.over_at if first else None

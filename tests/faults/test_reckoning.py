@@ -107,7 +107,7 @@ def doubt(kept: Books) -> None:
 def test_each_wrong_is_reported(spoil: Callable[[Books], None], words: str) -> None:
     kept = books()
     spoil(kept)
-    assert any(one.startswith(words) for one in judged(kept, Allowed(withdrawn={Reason.ANSWERED})).broken)
+    assert any(broken.startswith(words) for broken in judged(kept, Allowed(withdrawn={Reason.ANSWERED})).broken)
 
 
 def test_a_copy_of_an_unanswered_email_is_allowed_if_it_is_the_same() -> None:

@@ -249,7 +249,7 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
     for who in range(3):
         held = [claim for claim in claims if claim[1] == who and claim[0] not in retracted]
         if held:
-            expected[max(held, key=lambda one: (strength(one[2], one[3]), one[0]))[2]] += 1
+            expected[max(held, key=lambda claim: (strength(claim[2], claim[3]), claim[0]))[2]] += 1
     counts = await totals(db, ballot)
     assert {kind: counts[kind] for kind in ClaimKind} == expected
     assert counts["electorate"] == electorate

@@ -163,7 +163,7 @@ async def test_a_date_that_moves_back_brings_its_answer_back_and_nobody_need_be_
     async with connected(visit.runtime) as db:
         told = await history(db, (await rows(db, 2))["1"]["message_id"])
     late = "Their date changed after this was sent, and nothing has told them the new one."
-    assert [one.words for one in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
+    assert [event.words for event in told][-4:] == [late, "Their date is again the one that they were told before."] * 2
 
 
 async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) -> None:
@@ -175,7 +175,7 @@ async def test_each_further_date_is_noted_and_the_same_one_once(visit: Visit) ->
     await visit.on("")
     async with connected(visit.runtime) as db:
         told = await history(db, (await rows(db, 2))["1"]["message_id"])
-    dates = [one.detail["date"] for one in told if one.code == "date_moved_late"]
+    dates = [event.detail["date"] for event in told if event.code == "date_moved_late"]
     assert [date and date[:10] for date in dates] == ["2026-12-02", "2026-12-03", None]
     assert await visit.steps() == (("accepted", "date_moved_late"), ("skipped", "left_audience"))
 

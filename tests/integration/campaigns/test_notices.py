@@ -128,7 +128,7 @@ async def test_a_notice_from_its_file_to_the_archive(
         assert await launch_due_steps(here) == 0
         assert await db.fetchval("select state from campaign") == "finished"
         told_others = await read(db, "audit", 0, 1_000_000, {"campaign.started", "campaign.finished"})
-        assert [(one.type, one.data["subject_kind"], one.data["subject"]) for one in told_others] == [
+        assert [(event.type, event.data["subject_kind"], event.data["subject"]) for event in told_others] == [
             (kind, "notice", "bins") for kind in ("campaign.started", "campaign.finished")
         ]
         await site.sign_in()

@@ -127,7 +127,7 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     everybody = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in shown.steps][:2] == expected
     assert all(0 < mine < step.total for mine, step in zip(expected, everybody.steps, strict=False))
-    by_channel = [sum(one.total for one in step.by_channel) for step in shown.steps][:2]
+    by_channel = [sum(channel.total for channel in step.by_channel) for step in shown.steps][:2]
     assert 0 < by_channel[0] <= expected[0], "whoever got nothing has no channel"
     # archived messages are counted where they are: the totals are of everybody
     async with site.runtime.pool.acquire() as db:
@@ -138,7 +138,7 @@ async def test_a_campaigns_progress_counts_the_region(site: Site, union: Union, 
     figures = Figures(site.runtime, scoped_pools(site.runtime), max_age=0)
     again = await figures.campaign("pay-nudge", coordinator(regions.north))
     assert [step.total for step in again.steps][:2] == expected
-    assert [sum(one.total for one in step.by_channel) for step in again.steps][:2] == by_channel
+    assert [sum(channel.total for channel in step.by_channel) for step in again.steps][:2] == by_channel
     whole = await figures.campaign("pay-nudge", WHOLE)
     assert [step.total for step in whole.steps] == [step.total for step in everybody.steps]
 

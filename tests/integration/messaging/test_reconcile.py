@@ -213,9 +213,9 @@ async def test_messages_returned_to_a_cancelled_campaign_are_withdrawn(runtime: 
 async def test_a_step_is_finished_only_when_nothing_is_open(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", [ANN, "+447700900124", "+447700900125"])
-    for one, state in zip(ids, ("queued", "sending", "ambiguous"), strict=True):
+    for message_id, state in zip(ids, ("queued", "sending", "ambiguous"), strict=True):
         await db.execute("update message set state = 'delivered'")
-        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", one, state)
+        await db.execute("update message set state = $2, reason = 'held' where message_id = $1", message_id, state)
         assert await finish_drained(db) == []
     await db.execute("update message set state = 'delivered'")
     assert (await reconcile_steadily(runtime)).finished == 1
@@ -246,8 +246,8 @@ async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itse
         _, second = await left_behind(db, "email", "b@x.test", campaign_id=2)
         assert (await reconcile_steadily(runtime, settle=0)).held_for_staff == 1
         assert (await alerts(db))["held"].startswith("2 messages may")
-        for one in (first, second):  # what came of them is known after all
-            await record_outcomes(db, [Outcome(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
+        for message_id in (first, second):  # what came of them is known after all
+            await record_outcomes(db, [Outcome(message_id, 1, State.ACCEPTED)], [], source="test", now=NOON)
         await reconcile_steadily(runtime)
         assert "held" not in await alerts(db)
 

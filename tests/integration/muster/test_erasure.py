@@ -289,7 +289,7 @@ async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(
         "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
         " where s.schemaname = 'public' and to_jsonb(s)::text like any ($1)"
     )
-    words = [f"%{one}%" for one in (MAILBOX, PHONE, NUMBER)]
+    words = [f"%{secret}%" for secret in (MAILBOX, PHONE, NUMBER)]
     assert await db.fetchval(kept, words), "otherwise this shows nothing"
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor=operator("olga"))
     assert not await db.fetchval(kept, words)

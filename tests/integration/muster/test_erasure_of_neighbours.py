@@ -151,16 +151,16 @@ async def test_a_leaving_member_is_no_elector_after_the_leaving_day(runtime: Run
     long = await add_ballot(db, name="long", closes=NOW + timedelta(days=60))
     short = await add_ballot(db, name="short", closes=NOW + timedelta(days=1))
     for ballot in (long, short):
-        for one in (person, other):
+        for person_id in (person, other):
             await db.execute(
-                "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, one, unit
+                "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, person_id, unit
             )
         await correct_sums(db, ballot)
     await db.execute("update person set left_at = $1", NOW + timedelta(days=30))
     await erase(runtime, "A1")
     electors = await db.fetch("select ballot_id, person_id from elector order by ballot_id, person_id")
     assert [tuple(row) for row in electors] == sorted([(long, other), (short, person), (short, other)])
-    assert [(await totals(db, one))["electorate"] for one in (long, short)] == [1, 2]
+    assert [(await totals(db, ballot))["electorate"] for ballot in (long, short)] == [1, 2]
 
 
 async def test_an_arrival_that_is_committed_after_a_later_one_is_found(

@@ -38,15 +38,15 @@ STATES: Final = ("queued", "claimed", "wired", "ambiguous", "accepted", "sent", 
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with open_sandbox(SandboxConfig()) as one:
-        yield one
+    async with open_sandbox(SandboxConfig()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
-    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
-        await one.redis.flushdb()
-        yield one
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as opened:
+        await opened.redis.flushdb()
+        yield opened
 
 
 async def _every_kind_in_every_state(db: Connection, person_id: int | None) -> dict[tuple[MessageKind, str], int]:

@@ -49,10 +49,12 @@ async def test_a_question_is_made_shown_and_listed(settings: Settings, db: Conne
     assert "North / Leeds" in shown.out
     assert "Welsh (cy)" in shown.out
     found = as_json.json()
-    assert [(one["name"], one["people"], one["low"]) for one in found["answers"]] == [
+    assert [(answer["name"], answer["people"], answer["low"]) for answer in found["answers"]] == [
         ("good", 2, False), ("fair", 0, False), ("poor", 1, True),
     ]  # fmt: skip
-    assert [(one["path"], one["answers"]) for one in found["units"]] == [("North", {"good": 2, "fair": 0, "poor": 1})]
+    assert [(unit["path"], unit["answers"]) for unit in found["units"]] == [
+        ("North", {"good": 2, "fair": 0, "poor": 1})
+    ]
     assert "visit-2026" in listed.out
     assert "Did you mean visit-2026?" in unknown.err
 
@@ -69,10 +71,10 @@ async def test_answers_are_listed_with_their_words_and_written_for_a_spreadsheet
         f"question answers visit-2026 --comments --csv {path} --actor olga",
         f"question answers visit-2026 --csv {path}",
     )  # fmt: skip
-    assert [(one["member_id"], one["answer"]) for one in everybody.json()] == [
+    assert [(row["member_id"], row["answer"]) for row in everybody.json()] == [
         ("R1", "good"), ("R2", "poor"), ("R3", "good"),
     ]  # fmt: skip
-    assert [(one["member_id"], one["comments"]) for one in leeds.json()] == [
+    assert [(row["member_id"], row["comments"]) for row in leeds.json()] == [
         ("R1", ["nice staff"]), ("R2", ["=waited two hours"]),
     ]  # fmt: skip
     assert "waited two hours" in poor.out

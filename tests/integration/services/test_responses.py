@@ -115,12 +115,12 @@ async def test_counts_are_by_campaign_and_by_unit(db: Connection) -> None:
     assert await answer_counts(db, question, 1) == {"good": 1, "fair": 0, "poor": 1}
     assert await answer_counts(db, question, 2) == {"good": 1, "fair": 1, "poor": 0}
     rows = await unit_answers(db, question, "branch")
-    assert [(one.path, one.answers, one.total) for one in rows] == [
+    assert [(row.path, row.answers, row.total) for row in rows] == [
         ("North / Leeds", {"good": 1, "fair": 0, "poor": 1}, 2),
         ("North / York", {"good": 1, "fair": 0, "poor": 0}, 1),
         ("", {"good": 0, "fair": 1, "poor": 0}, 1),
     ]
-    assert [(one.name, one.total) for one in await unit_answers(db, question, "region", 1)] == [("North", 2)]
+    assert [(row.name, row.total) for row in await unit_answers(db, question, "region", 1)] == [("North", 2)]
 
 
 async def test_who_moves_and_answers_anew_is_counted_where_they_were(db: Connection) -> None:
@@ -128,7 +128,7 @@ async def test_who_moves_and_answers_anew_is_counted_where_they_were(db: Connect
     await _answer(db, question, person, "good")
     await db.execute("update person set unit_id = $1", await add_unit(db, "York"))
     await _answer(db, question, person, "poor")
-    assert [(one.name, one.total) for one in await unit_answers(db, question, "branch")] == [("Leeds", 1)]
+    assert [(row.name, row.total) for row in await unit_answers(db, question, "branch")] == [("Leeds", 1)]
     assert await recount(db, question.question_id) == []
 
 

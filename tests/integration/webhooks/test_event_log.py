@@ -134,7 +134,9 @@ async def test_state_changes_of_a_campaign_are_sent(worker: WebhookWorker, db: C
     await launch_due_steps(worker.runtime)
     await cancel(db, "pay", operator("ada"))
     await worker.record_new_events()
-    assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
+    assert await types(db) == [
+        f"campaign.{change}" for change in ("paused", "resumed", "finished", "resumed", "cancelled")
+    ]
     rows_stored = (await events(db))[0][1]
     assert rows_stored == {
         "campaign": "pay",

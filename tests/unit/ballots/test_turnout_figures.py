@@ -97,7 +97,7 @@ def test_a_threshold_the_estimate_cannot_reach_asks_for_nobody_who_is_not_there(
 
 
 def test_a_need_is_rounded_up() -> None:
-    assert [at_least(one) for one in (0.2, 2.0, 2.0000000001, 2.1, 2896.6)] == ["1", "2", "2", "3", "2,897"]
+    assert [at_least(needed) for needed in (0.2, 2.0, 2.0000000001, 2.1, 2896.6)] == ["1", "2", "2", "3", "2,897"]
 
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 0.49))

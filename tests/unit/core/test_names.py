@@ -159,6 +159,26 @@ def test_no_variable_has_a_name_that_says_nothing() -> None:
     assert vague - OF_THE_SCHEMA == set()
 
 
+def loop_names(path: Path) -> Iterator[str]:
+    """Names of the variables of loops, and of the arguments of lambdas."""
+    for node in nodes(path):
+        match node:
+            case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+                yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+            case ast.Lambda(args=arguments):
+                yield from (argument.arg for argument in arguments.args)
+
+
+def test_a_loop_of_a_test_or_a_page_names_what_it_is_over() -> None:
+    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("*.py") if "one" in set(loop_names(path))}
+    pages = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "templates").rglob("*.html")
+        if re.search(r"\bfor one in\b", path.read_text(encoding="utf-8"))
+    }
+    assert tests | pages == set()
+
+
 def test_limits_are_max_and_min_and_timeouts_timeouts() -> None:
     otherwise = {
         f"{path.relative_to(ROOT)}: {name}"

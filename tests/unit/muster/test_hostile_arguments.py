@@ -49,13 +49,18 @@ def _harmless(parameter: click.Parameter) -> str:
 
 def _calls(words: tuple[str, ...], command: click.Command, value: str) -> Iterator[list[str]]:
     """The command with a value in place of each of its arguments and options in turn, and with one too many."""
-    needed = [one for one in command.params if isinstance(one, click.Argument) or one.required]
-    for hostile in [one for one in command.params if one in needed or not getattr(one, "is_flag", False)]:
+    needed = [parameter for parameter in command.params if isinstance(parameter, click.Argument) or parameter.required]
+    for hostile in [
+        parameter for parameter in command.params if parameter in needed or not getattr(parameter, "is_flag", False)
+    ]:
         if hostile.name == "help" or (words[0] in UP and isinstance(hostile.type, click.Path)):
             continue
         parts = [
-            [*([one.opts[0]] if isinstance(one, click.Option) else []), value if one is hostile else _harmless(one)]
-            for one in dict.fromkeys([*needed, hostile])
+            [
+                *([parameter.opts[0]] if isinstance(parameter, click.Option) else []),
+                value if parameter is hostile else _harmless(parameter),
+            ]
+            for parameter in dict.fromkeys([*needed, hostile])
         ]
         yield [*words, *chain.from_iterable(parts)]
     if words[0] in UP:

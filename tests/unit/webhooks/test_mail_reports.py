@@ -115,8 +115,8 @@ def test_a_complaint_names_the_message_by_an_id_of_ours(name: str, kind: str, kn
     assert found is None or found.message_id is None
 
 
-def machine_wrote(one: ParsedMail) -> bool:
-    return is_automatic(one, "ann@member.test") or sounds_automatic(one)
+def machine_wrote(mail: ParsedMail) -> bool:
+    return is_automatic(mail, "ann@member.test") or sounds_automatic(mail)
 
 
 @pytest.mark.parametrize("name", ["vacation", "out-of-office", "challenge", *BOUNCES])
