@@ -21,8 +21,8 @@ from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from people.scope import ScopedPools
 from tests.bench.claims import enter, prepare, work
-from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_servers
 
 SQL: Final = load_queries(__file__)
 BRANCH: Final = 1.3
@@ -67,8 +67,8 @@ async def access(*, quick: bool = False) -> Report:
         quick: 6,000 people, and few rounds.
     """
     people, rounds, work_rounds = (6_000, 3, 12) if quick else (120_000, 40, 120)
-    async with open_ground() as ground:
-        url = await ground.new_database("access")
+    async with open_bench_servers() as servers:
+        url = await servers.new_database("access")
         owner_url = address_as(url, Login.OWNER)
         await _fill(owner_url, people)
         pools = [

@@ -19,8 +19,8 @@ from messaging.outbox.schedule import CLAIM_SIZE
 from messaging.states import State
 from muster.embedded.roles import SUPERUSER
 from tests.bench.bulk import UNLOGGED, emptied, settle
-from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
+from tests.bench.servers import open_bench_servers
 
 SQL: Final = load_queries(__file__)
 BATCH: Final = 16
@@ -52,9 +52,9 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     """
     finished = finished or (1_000_000 if quick else _FINISHED)
     rounds = 40 if quick else 100
-    async with open_ground(**UNLOGGED) as ground:
+    async with open_bench_servers(**UNLOGGED) as servers:
         began = time.perf_counter()
-        urls = [await ground.new_database(name) for name in ("fresh", "grown")]
+        urls = [await servers.new_database(name) for name in ("fresh", "grown")]
         places = [
             await prepare(url, done, rounds * CLAIM_SIZE + CLAIM_SIZE)
             for url, done in zip(urls, (0, finished), strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.faults import FAULTS
-from tests.faults.reckoning import Finding
+from tests.faults.reconciliation import Finding
 from tests.faults.scale import Scale
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "delivery.md"

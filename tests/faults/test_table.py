@@ -1,4 +1,4 @@
-"""docs/delivery.md has the table of today's faults, and none that was broken or not played."""
+"""docs/delivery.md has the table of today's faults, and none that was broken or not run."""
 
 from __future__ import annotations
 
