@@ -42,8 +42,8 @@ from messaging.outbox.steps import (
     StepWindow,
     add_step,
     cancel_steps,
+    delete_steps,
     pause_steps,
-    remove_steps,
     resume_steps,
 )
 
@@ -127,7 +127,7 @@ async def create_campaign(
     async with runtime.pool.acquire() as db, db.transaction():
         kind, name = spec.subject
         if in_place:
-            await _remove_draft(db, spec.name)
+            await _delete_draft(db, spec.name)
         await KINDS[kind].ensure(db, own, runtime.settings, name=name, title=spec.title, actor=actor, now=now)
         subject = await find_subject(db, kind, name)
         check_phrases(subject)
@@ -158,7 +158,7 @@ async def create_campaign(
         return await get_campaign(db, spec.name)
 
 
-async def _remove_draft(db: Connection, name: str) -> None:
+async def _delete_draft(db: Connection, name: str) -> None:
     """Remove the campaign of a name, if there is one, with what only it asked about.
 
     Raises:
@@ -172,10 +172,10 @@ async def _remove_draft(db: Connection, name: str) -> None:
             f"The campaign {name} is {draft['state']}; only a draft, of which nothing was sent, can be replaced.",
             remedy="Give the file another name.",
         )
-    await db.execute(SQL["remove_dates"], draft["campaign_id"])
-    await remove_steps(db, draft["campaign_id"])
-    await db.execute(SQL["remove_campaign"], draft["campaign_id"])
-    await KINDS[draft["subject_kind"]].remove_unused(db, draft["subject_id"])
+    await db.execute(SQL["delete_dates"], draft["campaign_id"])
+    await delete_steps(db, draft["campaign_id"])
+    await db.execute(SQL["delete_campaign"], draft["campaign_id"])
+    await KINDS[draft["subject_kind"]].delete_unused(db, draft["subject_id"])
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:

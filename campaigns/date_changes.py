@@ -73,7 +73,7 @@ async def follow_dates(runtime: Runtime) -> int:
         How many messages were moved, withdrawn or added.
     """
     async with runtime.pool.acquire() as db:
-        await db.execute(SQL["forget_changes"])
+        await db.execute(SQL["delete_changes"])
         steps = await db.fetch(SQL["list_steps_to_follow"], runtime.clock(), COMPARE_FIRST, COMPARE_EVERY)
     changed = 0
     for row in steps:

@@ -41,7 +41,7 @@ returning person_id;
 -- Changes that cannot be followed yet.
 insert into date_change (step_id, person_id) select $1, unnest($2::bigint[]);
 
--- name: forget_changes
+-- name: delete_changes
 -- Nothing follows from changes once a step is over. A launch reads all that was committed before it began; what was not
 -- is not seen here either.
 delete from date_change x using step s

@@ -203,6 +203,6 @@ def set_session(response: web.StreamResponse, token: str, settings: Settings) ->
     )
 
 
-def forget_session(response: web.StreamResponse, settings: Settings) -> None:
+def delete_session_cookie(response: web.StreamResponse, settings: Settings) -> None:
     """Delete the session cookie."""
     response.del_cookie(cookie_name(settings), path="/", secure=settings.is_https, httponly=True, samesite="Lax")

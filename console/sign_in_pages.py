@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from console.guard import device, for_anyone, forget_session, session_token, set_session, sign_in_page, site
+from console.guard import delete_session_cookie, device, for_anyone, session_token, set_session, sign_in_page, site
 from console.json_answers import read_json_object, refuse, reply
 from console.link_requests import REQUESTS
 from console.rendering import render_page, to
@@ -141,7 +141,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
         async with runtime.pool.acquire() as db:
             await end_session(db, token, now=runtime.clock(), came_from=client_network(request))
     response = to(SIGN_IN_PATH)
-    forget_session(response, runtime.settings)
+    delete_session_cookie(response, runtime.settings)
     return response
 
 

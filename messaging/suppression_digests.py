@@ -164,7 +164,7 @@ async def keep_new_suppressions(
         and (entry.channel, entry.address, entry.purpose) in fresh
         and entry.digest != keys.current(entry.channel, entry.address)[0]
     ]
-    await drop_digests(db, weaker)
+    await delete_digests(db, weaker)
     await keep_digests(db, keys, list(fresh.values()))
     return {address for _, address in erased}, list(fresh.values())
 
@@ -204,14 +204,14 @@ async def find_digests(db: Connection, keys: DigestKeys, entries: Collection[Imp
     ]
 
 
-async def drop_digests(db: Connection, digests: Collection[FoundDigest]) -> None:
+async def delete_digests(db: Connection, digests: Collection[FoundDigest]) -> None:
     """Delete digests whose suppressions were stored in clear again, or lifted.
 
     Args:
         db: in the transaction that does that.
         digests: the digests.
     """
-    await db.execute(SQL["drop_digests"], [entry.digest for entry in digests], [entry.purpose for entry in digests])
+    await db.execute(SQL["delete_digests"], [entry.digest for entry in digests], [entry.purpose for entry in digests])
 
 
 def _digest(key: bytes, channel: str, address: str) -> bytes:

@@ -21,7 +21,7 @@ select exists (select from suppression_digest);
 -- All digests, as many as people who were erased and have not come back: they are compared with the imported entries.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
--- name: drop_digests
+-- name: delete_digests
 -- Deletes digests by purpose: one may be lifted while another stays.
 delete from suppression_digest d
 using unnest($1::bytea[], $2::text[]) as dropped (digest, purpose)

@@ -18,7 +18,7 @@ from campaigns.date_changes import follow_dates
 from campaigns.launch import launch_due_steps
 from campaigns.replies.reply_inbox import follow_up_asked
 from campaigns.replies.staff_replies import reopen_unanswered
-from campaigns.retention import archive_due, drop_unreachable_places, last_close, retention_lock
+from campaigns.retention import archive_due, delete_unreachable_places, last_close, retention_lock
 from core.audit import seal
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
@@ -29,7 +29,7 @@ from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from services.questions.counts import compact as compact_answers
-from staff.retention import forget_expired
+from staff.retention import delete_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.delivery import WebhookDelivery
@@ -180,9 +180,9 @@ class Jobs:
                 return True
             await _all_of(
                 partial(erase_late, db, now - RECEIPTS_COME_FOR),
-                partial(drop_unreachable_places, db, now),
+                partial(delete_unreachable_places, db, now),
                 partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbound), now=now),
-                partial(forget_expired, db, now=now),
+                partial(delete_expired, db, now=now),
                 partial(delete_old_events, db, now - timedelta(days=settings.keep_events)),
             )
             return False

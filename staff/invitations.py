@@ -199,9 +199,9 @@ async def list_invitations(db: Connection | Pool) -> list[asyncpg.Record]:
     return await db.fetch(SQL["list_open"])
 
 
-async def forget_old_invitations(db: Connection, *, now: datetime) -> None:
+async def delete_old_invitations(db: Connection, *, now: datetime) -> None:
     """Delete invitations that ended a month ago and were not accepted."""
-    await db.execute(SQL["forget"], now)
+    await db.execute(SQL["delete_old_invitations"], now)
 
 
 async def _find_open(db: Connection, email: str, by: Actor, now: datetime) -> asyncpg.Record:

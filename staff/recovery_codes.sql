@@ -1,4 +1,4 @@
--- name: drop_codes
+-- name: delete_codes
 -- New codes take the place of all before.
 delete from staff_recovery_code where staff_id = $1;
 

@@ -1,12 +1,12 @@
--- name: drop_replaced
+-- name: delete_replaced
 -- A secret of which no code was ever entered gives way to the next one of its session; those that took too long go with it.
 delete from staff_totp where staff_id = $1 and confirmed_at is null and (family = $2 or made_at <= $3);
 
--- name: drop_unconfirmed
+-- name: delete_unconfirmed
 -- Deletes every secret that is being set up, in whatever session.
 delete from staff_totp where staff_id = $1 and confirmed_at is null;
 
--- name: forget_unconfirmed
+-- name: delete_old_unconfirmed
 -- Deletes secrets whose set-up was left off.
 delete from staff_totp where confirmed_at is null and made_at <= $1;
 
@@ -23,7 +23,7 @@ where staff_id = $1 and family = $2 and confirmed_at is null and made_at > $3;
 -- The secret in use.
 select totp_id, secret, last_step from staff_totp where staff_id = $1 and confirmed_at is not null;
 
--- name: drop_confirmed
+-- name: delete_confirmed
 -- Deletes the secret in use, as another takes its place, or it was lost.
 delete from staff_totp where staff_id = $1 and confirmed_at is not null;
 

@@ -96,5 +96,5 @@ async def _take_back(
     """Take back what a person said, the latest first; nobody need look at it any more."""
     for answer_id in reversed(answer_ids):
         await subject.retract(db, answer_id, recorder="member", channel=channel)
-        await db.execute(SQL["forget_words"], subject.kind, answer_id)
+        await db.execute(SQL["empty_words"], subject.kind, answer_id)
     await db.execute(SQL["close_answers"], person_id, subject.kind, list(answer_ids), at)

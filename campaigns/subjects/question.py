@@ -29,11 +29,11 @@ from services.questions.counts import answer_counts, shares, unit_answers
 from services.questions.questions import (
     Question,
     create_question,
+    delete_unanswered,
     extend_question,
     get_question,
     question_names,
     question_of,
-    remove_unanswered,
 )
 from services.questions.responses import (
     ResponseSource,
@@ -119,10 +119,10 @@ class QuestionSubject(Subject):
             )
 
     @classmethod
-    async def remove_unused(cls, db: Connection, subject_id: int) -> None:
+    async def delete_unused(cls, db: Connection, subject_id: int) -> None:
         """Remove a question that no campaign asks any more and nobody has answered."""
         if not await db.fetchval(SQL["is_asked"], subject_id):
-            await remove_unanswered(db, subject_id)
+            await delete_unanswered(db, subject_id)
 
     async def extend(self, db: Connection, closes: datetime, now: datetime) -> datetime:
         """Let it close later, as long as it is open."""

@@ -1,4 +1,4 @@
--- name: wipe_secrets
+-- name: empty_secrets
 -- Wipes the secrets of messages that wait for nothing any more; the index on what is still there is nearly always empty.
 update transactional t
 set concealed = null

@@ -18,7 +18,7 @@ from core.db.away import TEMPORARY
 from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
-from messaging.outbox.concealment import wipe_secrets
+from messaging.outbox.concealment import empty_secrets
 from messaging.outbox.outcomes import Intent, Outcome, record_outcomes
 from messaging.outbox.senders import pause_if_refused
 from messaging.reasons import OUR_FAULT, SUPPRESSES, Reason
@@ -111,7 +111,7 @@ class OutcomeWriter:
         async with db.transaction():
             granted = await record_outcomes(db, outcomes, intents, source=self._source, now=now)
             if secret_ids:
-                await wipe_secrets(db, secret_ids)
+                await empty_secrets(db, secret_ids)
             for refusal in refusals:
                 if refusal.reason in SUPPRESSES:
                     await suppress(

@@ -24,7 +24,7 @@ from core.runtime import Runtime
 from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import find_claimed
 from messaging.outbox.compose import Composers
-from messaging.outbox.concealment import wipe_secrets
+from messaging.outbox.concealment import empty_secrets
 from messaging.outbox.heartbeat import LEASE_LASTS
 from messaging.outbox.manual_review import alert_held
 from messaging.outbox.senders import alert_unknown_outcomes
@@ -102,7 +102,7 @@ async def reconcile(
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
                 settled += await _settle_texts(runtime, db, channels["sms"], settle, receipt_timeout)
-        await db.execute(SQL["forget_dispatchers"])
+        await db.execute(SQL["delete_dispatchers"])
         await alert_unknown_outcomes(db)
         await alert_held(db)
         await _alert_lost_workers(db)
@@ -115,7 +115,7 @@ async def reconcile(
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, MAX_WITHDRAWN),
             finished=len(await finish_drained(db, now)),
         )
-        await wipe_secrets(db)
+        await empty_secrets(db)
     if reconciled != Reconciled():
         log.info("reconciled", **{name: count for name, count in asdict(reconciled).items() if count})
     if reconciled.returned or reconciled.again:

@@ -131,9 +131,9 @@ def _columns(part: NewStep | StepContent | StepQuietHours | StepWindow) -> Itera
             yield value
 
 
-async def remove_steps(db: Connection, campaign_id: int) -> None:
+async def delete_steps(db: Connection, campaign_id: int) -> None:
     """Remove the steps of a campaign that was never launched; the database refuses it where they have messages."""
-    await db.execute(SQL["remove_steps"], campaign_id)
+    await db.execute(SQL["delete_steps"], campaign_id)
 
 
 async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:

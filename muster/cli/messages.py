@@ -18,7 +18,7 @@ from campaigns.retention import (
     DueCampaign,
     archive_campaign,
     check_due,
-    delete_year,
+    delete_year_at_once,
     due_campaigns,
     last_close,
     retention_lock,
@@ -153,7 +153,7 @@ def archive(campaign: str | None, before: TypedDate | None, actor: Actor, *, dry
 )
 @yes_option
 @actor_option
-def forget(year: int, actor: Actor, *, yes: bool) -> None:
+def delete(year: int, actor: Actor, *, yes: bool) -> None:
     """Delete the archived messages of a year and their history, for good.
 
     What became of them stays in every report as numbers; so do answers, replies, opt-outs and the audit. But nobody can
@@ -166,7 +166,7 @@ def forget(year: int, actor: Actor, *, yes: bool) -> None:
         if archive_year.not_archived:
             click.echo(f"{plural(archive_year.not_archived, 'message')} of {year} not archived yet: those stay.")
         click.confirm(f"Delete {plural(archive_year.messages, 'message')} of {year} for good?", abort=True)
-    run(_forget(archive_year, actor))
+    run(_delete(archive_year, actor))
     click.echo(f"{plural(archive_year.messages, 'message')} of {year} deleted.")
 
 
@@ -220,13 +220,13 @@ async def _archive_of(year: int) -> ArchiveYear:
         return await summarise_year(db, year)
 
 
-async def _forget(archive_year: ArchiveYear, actor: Actor) -> None:
+async def _delete(archive_year: ArchiveYear, actor: Actor) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         if (await summarise_year(db, archive_year.year)).campaigns != archive_year.campaigns:
             raise Conflict(
                 f"More messages of {archive_year.year} have been archived since you were asked.", remedy="Look again."
             )
-        await delete_year(db, archive_year, actor=actor)
+        await delete_year_at_once(db, archive_year, actor=actor)
 
 
 @asynccontextmanager

@@ -166,10 +166,10 @@ async def create_question(
         return await get_question(db, spec.name)
 
 
-async def remove_unanswered(db: Connection, question_id: int) -> None:
+async def delete_unanswered(db: Connection, question_id: int) -> None:
     """Remove a question, unless somebody has answered it, left a comment, or taken an answer back."""
-    await db.execute(SQL["remove_answers"], question_id)
-    await db.execute(SQL["remove_question"], question_id)
+    await db.execute(SQL["delete_answers"], question_id)
+    await db.execute(SQL["delete_question"], question_id)
 
 
 async def extend_question(db: Connection, question: Question, closes: datetime, *, now: datetime) -> Question:

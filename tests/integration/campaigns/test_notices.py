@@ -151,7 +151,7 @@ async def test_a_notice_from_its_file_to_the_archive(
     year = await db.fetchval("select max(year) from message_archive")
     for finished in (None, datetime.now(UTC) - timedelta(days=60)):
         await db.execute("update campaign set finished_at = $1", finished)
-        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be forgotten yet"):
+        with pytest.raises(asyncpg.RaiseError, match="messages of bins cannot be deleted yet"):
             await db.execute("select drop_archive_year($1, $2)", year, operator("ada").to_json())
     await db.execute("update campaign set finished_at = now() - interval '100 days'")
     assert await db.fetchval("select drop_archive_year($1, $2)", year, operator("ada").to_json()) == 3

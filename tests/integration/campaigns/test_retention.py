@@ -21,7 +21,7 @@ from campaigns.retention import (
     archive_campaign,
     archive_due,
     archive_next,
-    delete_year,
+    delete_year_at_once,
     due_campaigns,
     last_close,
     retention_lock,
@@ -123,7 +123,7 @@ async def test_the_count_of_contacted_people_does_not_fall(db: Connection, past:
         await archive(db, name)
     await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
-    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
+    await delete_year_at_once(db, await summarise_year(db, 2026), actor=operator("ada"))
     await refresh_reach(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
@@ -148,7 +148,7 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
     assert await said() == before
     await archive(db, past)
     assert await said() == before
-    await delete_year(db, await summarise_year(db, 2026), actor=operator("ada"))
+    await delete_year_at_once(db, await summarise_year(db, 2026), actor=operator("ada"))
     assert await said() == before
 
 
@@ -305,18 +305,18 @@ async def test_the_command_archives_a_campaign(settings: Settings, db: Connectio
 async def test_the_command_deletes_a_year(settings: Settings, db: Connection, past: Past) -> None:
     await archive(db, past)
     await add_past(db, "rules-2026", people=8, campaign_state="paused")
-    none = muster(settings, "messages", "forget", "--year", "2020", "--yes")
+    none = muster(settings, "messages", "delete", "--year", "2020", "--yes")
     assert (none.returncode, "no messages of 2020. It has: 2026" in " ".join(none.stderr.split())) == (1, True)
-    kept = muster(settings, "messages", "forget", "--year", "2026", said=b"n\n")
+    kept = muster(settings, "messages", "delete", "--year", "2026", said=b"n\n")
     assert kept.returncode == 1
     assert "pay-2025: 80 messages" in kept.stdout
     assert "8 messages of 2026 not archived yet: those stay." in kept.stdout
     assert await rows_in(db, "message_archive") == (80,)
 
-    shown = muster(settings, "messages", "forget", "--year", "2026", "--actor", "ada", said=b"y\n")
+    shown = muster(settings, "messages", "delete", "--year", "2026", "--actor", "ada", said=b"y\n")
     assert "80 messages of 2026 deleted." in shown.stdout, shown.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
-    row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.forgotten'")
+    row = await db.fetchrow("select actor, subject, detail from audit_shown where action = 'messages.deleted'")
     detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "muster_worker"}
     assert tuple(row or ()) == ("ada", "messages of 2026", detail)
     nobody = muster(settings, "messages", "why", "pay-2025-7")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.retention import archive_due, delete_year, summarise_year
+from campaigns.retention import archive_due, delete_year_at_once, summarise_year
 from core.db import Connection
 from core.member_link_lifetime import ARCHIVE_DELAY
 from core.runtime import Runtime, open_runtime
@@ -172,7 +172,7 @@ async def test_old_ones_are_archived_without_their_words_and_forgotten_with_thei
     assert (applied.moved, applied.state) == (False, State.DELIVERED)
     held = await summarise_year(db, OLD.year)
     assert (held.campaigns, held.not_archived) == ({"transactional messages": 2}, 2)
-    await delete_year(db, held, actor=operator("olga"))
+    await delete_year_at_once(db, held, actor=operator("olga"))
     assert await db.fetchval("select array_agg(message_id order by message_id) from transactional") == [waits, young]
 
 

@@ -25,7 +25,7 @@ from staff.invitations import (
     withdraw_invitations_of,
 )
 from staff.quoted_links import without_links
-from staff.retention import forget_expired
+from staff.retention import delete_expired
 from staff.sessions import Device, admit_session
 from tests.support.electorate import add_unit
 from tests.support.staff_accounts import BY, NETWORK, add_account, sign_in
@@ -231,5 +231,5 @@ async def test_invitations_that_nobody_accepted_are_forgotten_after_a_month(db: 
     taken = (await invite(db, "bob@union.test", "Bob", "rep", by=BY, now=NOW)).rpartition("/")[2]
     assert await accept(db, taken) is not None
     for days, left in ((30, 3), (31, 2), (37, 2), (38, 1)):
-        await forget_expired(db, now=NOW + timedelta(days=days))
+        await delete_expired(db, now=NOW + timedelta(days=days))
         assert await db.fetchval("select count(*) from staff_invitation") == left, days

@@ -15,7 +15,7 @@ from core.errors import Conflict
 from staff.backoff import TooManyTries
 from staff.grants import give_grant, revoke_grant
 from staff.recovery_codes import HOW_MANY, count_recovery_codes
-from staff.retention import forget_expired
+from staff.retention import delete_expired
 from staff.second_factor import (
     LastFactor,
     begin_app,
@@ -202,7 +202,7 @@ async def test_a_set_up_that_was_left_off_is_forgotten(db: Connection) -> None:
     await add_account(db, "ada@union.test", "administrator", now=NOW)
     await begin_app(db, await who(db, await sign_in(db, "ada@union.test", now=NOW), now=NOW), keys=KEYS, now=NOW)
     for minutes, left in ((29, 1), (30, 0)):
-        await forget_expired(db, now=NOW + timedelta(minutes=minutes))
+        await delete_expired(db, now=NOW + timedelta(minutes=minutes))
         assert await db.fetchval("select count(*) from staff_totp") == left
 
 
