@@ -1,8 +1,8 @@
 """Counts of a ballot by unit: running sums of count changes, so the 120,000th confirmation is as cheap as the first.
 
 Every change of a member's status adds `-1` to one sum and `+1` to another (`count_change`); a reader adds up a few
-hundred rows and passes each sum to the units above. `compact` keeps the rows few, `find_differences` compares them with
-the ledger itself.
+hundred rows and passes each sum to the units above. `compact_turnout` keeps the rows few, `find_differences` compares
+them with the ledger itself.
 
 Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
 thousand; `refresh_reach` recounts those in one statement and adds the differences. Workers refresh open ballots on
@@ -156,7 +156,7 @@ async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
             await db.execute(SQL["finish_reach"], row["ballot_id"], now)
 
 
-async def compact(db: Connection) -> int:
+async def compact_turnout(db: Connection) -> int:
     """Replace the rows of each sum by one row.
 
     Returns:

@@ -107,7 +107,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
         return leavers, table.problems.kept
 
 
-async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now: datetime) -> LeaversReport:
+async def record_leavers(db: Connection, leavers: Sequence[Leaver], *, actor: Actor, now: datetime) -> LeaversReport:
     """Record leavers and their dates, and strike off those whose date has come.
 
     Args:

@@ -34,7 +34,7 @@ PAGE_SIZE: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CandidateAddress:
-    """Address that a person could be written to at.
+    """Contact point of a person as a launch sees it, which chooses one of them.
 
     Attributes:
         channel: `sms` or `email`.

@@ -40,7 +40,7 @@ _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.I
 
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
-    """Contact point of a person: one address and what goes there.
+    """Contact point of a person, with what goes there and may go there, for their preferences page.
 
     Attributes:
         address_id: its id; 0 if it is the address of the message but no longer the person's.

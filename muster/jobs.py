@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from ballots.counts import compact, refresh_due
+from ballots.counts import compact_turnout, refresh_due
 from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.date_changes import follow_dates
@@ -28,7 +28,7 @@ from messaging.outbox.dispatcher import Dispatcher
 from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
-from services.questions.counts import compact as compact_answers
+from services.questions.counts import compact_answers
 from staff.retention import delete_expired
 from webhooks import backfill, delete_stale_rows, process_inbound
 from webhooks.members.page_views import PageViews
@@ -153,7 +153,7 @@ class Jobs:
     async def _count(self) -> None:
         async with self.runtime.pool.acquire() as db:
             await refresh_due(db, self.runtime.clock())
-            await compact(db)
+            await compact_turnout(db)
             await compact_answers(db)
 
     async def _reopen_unanswered(self) -> None:

@@ -191,7 +191,7 @@ class Schedule:
     async def next_dispatches(self, room: int) -> list[Dispatch]:
         """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
         dispatches: list[Dispatch] = []
-        self._forget_others()
+        self._discard_others()
         if room <= 0:
             return dispatches
         await self._fill(room)
@@ -212,12 +212,12 @@ class Schedule:
             dispatches.append(Dispatch(head.message, head.composed, route))
         return dispatches
 
-    def _forget_others(self) -> None:
+    def _discard_others(self) -> None:
         """Drop messages claimed before this worker was declared gone."""
         if self._heartbeat.dispatcher_id != self._dispatcher_id:
             self._dispatcher_id = self._heartbeat.dispatcher_id
             for queue in self._queues.values():
-                queue.forget(self._dispatcher_id)
+                queue.discard(self._dispatcher_id)
 
     def put_off(self) -> list[Outcome]:
         """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""

@@ -69,7 +69,7 @@ class StepQueue:
     def __len__(self) -> int:
         return len(self.claimed) + sum(map(len, self.limited.values())) + (self.head is not None)
 
-    def forget(self, dispatcher_id: int | None) -> None:
+    def discard(self, dispatcher_id: int | None) -> None:
         """Drop messages that were claimed under another id: they are no longer this worker's."""
         self.claimed = deque(message for message in self.claimed if message.dispatcher_id == dispatcher_id)
         for group, waiting_messages in self.limited.items():

@@ -23,8 +23,7 @@ from muster.cli.options import (
 from muster.cli.output import print_json
 from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
-from people.lists.consents import ConsentDefaults, ConsentReport, export_consents
-from people.lists.consents import import_consents as take_in
+from people.lists.consents import ConsentDefaults, ConsentReport, export_consents, import_consents
 
 
 @click.group(cls=Noun)
@@ -88,7 +87,7 @@ async def _import(
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
         otherwise = ConsentDefaults(source, wording, at.start(zone) if at else None)
-        return await take_in(
+        return await import_consents(
             runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run,
             header_row=header_row, encoding=encoding,
         )  # fmt: skip

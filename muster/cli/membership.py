@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
-from ballots.leavers import leave as take_leave
+from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers, record_leavers
 from core.access import Actor
 from core.audit import AuditAction, record
 from core.db.dry_runs import all_or_nothing
@@ -164,7 +163,7 @@ async def _leave(request: LeaveRequest) -> LeaversReport:
     async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not request.dry_run) as db:
         listed, problems = _listed(runtime, request.file, request.on)
         leavers = [*(Leaver(member_id, _day(runtime, request.on)) for member_id in request.member_ids), *listed]
-        left = await take_leave(db, leavers, actor=request.actor, now=runtime.clock())
+        left = await record_leavers(db, leavers, actor=request.actor, now=runtime.clock())
         left.problems = sorted([*left.problems, *problems], key=lambda problem: problem.line)
         return left
 

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.extension import Extended
-from campaigns.extension import extend as extend_subject
+from campaigns.extension import Extended, extend_subject
 from campaigns.subjects.kinds import find_subject
 from campaigns.subjects.question import QuestionSubject
 from campaigns.validation import check_phrases

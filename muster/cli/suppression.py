@@ -33,8 +33,7 @@ from people.lists.suppression_lookup import (
     find_members_suppressions,
     find_suppression,
 )
-from people.lists.suppressions import SuppressionReport, export_suppressions
-from people.lists.suppressions import import_suppressions as take_in
+from people.lists.suppressions import SuppressionReport, export_suppressions, import_suppressions
 from people.returning import lift_erased
 
 _STILL_WRITTEN_TO: Final = frozenset(
@@ -100,7 +99,7 @@ async def _import(
 ) -> SuppressionReport:
     async with open_session(pool_size=1) as runtime:
         settings = runtime.settings
-        return await take_in(
+        return await import_suppressions(
             runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
             now=runtime.clock(), dry_run=dry_run, header_row=header_row, encoding=encoding,
             keys=DigestKeys(settings.secret_key),

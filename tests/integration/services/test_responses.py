@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
-from services.questions.counts import answer_counts, compact, recount, unit_answers
+from services.questions.counts import answer_counts, compact_answers, recount, unit_answers
 from services.questions.questions import Question
 from services.questions.responses import present_answer, record_response, retract_response
 from tests.support.electorate import NOW, add_person, add_unit
@@ -181,7 +181,7 @@ async def test_any_order_of_answers_and_undos_leaves_each_with_their_last(
             elif valid[who]:
                 response, _ = valid[who].pop()
                 await retract_response(db, response, recorder="member", source="link")
-        await compact(db)
+        await compact_answers(db)
 
         for person, theirs in zip(people, valid, strict=True):
             now = await present_answer(db, question.question_id, person)

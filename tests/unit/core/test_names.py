@@ -27,7 +27,7 @@ CLASSES: Final = frozenset(
     {
         "Courier", "Parcel", "Departure", "Mark", "Verdict", "Lane", "Lanes", "Desk", "InboundDesk", "Carrier",
         "Letter", "Misses", "Gate", "Way", "Tide", "Keeper", "Journal", "Presence", "Doubts", "Duty", "Duties", "Told",
-        "Asked",
+        "Asked", "Sight", "StepChannel",
         "Held", "Said", "Hit", "Fault", "News", "Farewell", "Ear", "_Ear", "_Clerk",
     }
 )  # fmt: skip
@@ -361,3 +361,21 @@ def test_a_test_imports_no_private_name_of_ours() -> None:
         if alias.name.startswith("_")
     }
     assert private == set()
+
+
+def test_what_is_deleted_is_not_forgotten_dropped_or_wiped() -> None:
+    """Rows are deleted; where a row stays and its contents go, it is emptied."""
+    others = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (path for path in sources("py", "sql") if "migrations" not in path.parts)
+        if path.relative_to(ROOT).parts[0] != "sandbox"
+        for name in identifiers(path)
+        if re.match(r"_?(?:forget|drop|wipe)_\w", name)
+    }
+    assert others == set()
+
+
+def test_a_test_says_which_error_it_expects() -> None:
+    anything = re.compile(r"raises\((?:Base)?Exception\b")
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [str(path) for path in files if anything.search(path.read_text(encoding="utf-8"))] == []
