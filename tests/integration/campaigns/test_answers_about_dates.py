@@ -27,7 +27,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from muster.operator import operator
 from services.questions.answer_list import list_respondents
-from services.questions.counts import answer_counts, recount
+from services.questions.counts import answer_counts, find_answer_differences
 from services.questions.questions import create_question, get_question
 from services.questions.spec import QuestionSpec
 from tests.support.appointments import Load, launched, loader, outcomes, rows, send_due, utc
@@ -96,7 +96,7 @@ class Visit:
         """The present answer, which lists, counts and the goal agree about."""
         async with connected(self.runtime) as db:
             question = await get_question(db, "appointments-2026")
-            assert await recount(db, question.question_id) == []
+            assert await find_answer_differences(db, question.question_id) == []
             listed = [person.answer for person in await list_respondents(db, question)]
             counted = {name: n for name, n in (await answer_counts(db, question)).items() if n}
             assert counted == dict.fromkeys(listed, 1)
@@ -232,7 +232,7 @@ async def test_whoever_is_erased_is_not_listed_and_which_date_they_had_is_gone(v
         dates = [row["date_at"] for row in await db.fetch("select date_at from response order by response_id")]
         assert max(dates) < utc(1, month=1)
         assert dates[0] == dates[2] != dates[1], "what stands is known as before"
-        assert await recount(db, (await get_question(db, "appointments-2026")).question_id) == []
+        assert await find_answer_differences(db, (await get_question(db, "appointments-2026")).question_id) == []
     await follow_dates(visit.runtime)
     assert not await visit.runtime.pool.fetchval("select count(*) from message where reason = 'date_moved_late'")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
-from services.questions.counts import answer_counts, compact_answers, recount, unit_answers
+from services.questions.counts import answer_counts, compact_answers, find_answer_differences, unit_answers
 from services.questions.questions import Question
 from services.questions.responses import present_answer, record_response, retract_response
 from tests.support.electorate import NOW, add_person, add_unit
@@ -129,7 +129,7 @@ async def test_who_moves_and_answers_anew_is_counted_where_they_were(db: Connect
     await db.execute("update person set unit_id = $1", await add_unit(db, "York"))
     await _answer(db, question, person, "poor")
     assert [(row.name, row.total) for row in await unit_answers(db, question, "branch")] == [("Leeds", 1)]
-    assert await recount(db, question.question_id) == []
+    assert await find_answer_differences(db, question.question_id) == []
 
 
 async def test_the_ledger_refuses_every_change(db: Connection) -> None:
@@ -152,7 +152,7 @@ async def test_two_answers_of_one_person_at_once_count_once(pool: Pool, db: Conn
 
     await asyncio.gather(*(answer(name) for name in ("good", "poor", "fair", "good")))
     assert sum((await answer_counts(db, question)).values()) == 1
-    assert await recount(db, question.question_id) == []
+    assert await find_answer_differences(db, question.question_id) == []
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -187,7 +187,7 @@ async def test_any_order_of_answers_and_undos_leaves_each_with_their_last(
             now = await present_answer(db, question.question_id, person)
             assert (now and now.answer) == (theirs[-1][1] if theirs else None)
             assert await _goal_met(db, question, person) is bool(theirs)
-        assert await recount(db, question.question_id) == []
+        assert await find_answer_differences(db, question.question_id) == []
         assert sum((await answer_counts(db, question)).values()) == sum(map(bool, valid))
 
 
