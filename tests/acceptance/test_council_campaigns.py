@@ -22,13 +22,11 @@ from sandbox import Sandbox
 from tests.support.clocks import FixedClock
 from tests.support.console_site import Site as ConsoleSite
 from tests.support.console_site import console_site
-from tests.support.council_commands import of_a_ballot, run_for_council, sandbox
+from tests.support.council_commands import of_a_ballot, run_for_council
 from tests.support.inbound_rows import look, press, serve
 from tests.support.member_states import Client
 from tests.support.outbox_rows import SMS_FROM, deliver, until, with_sandbox
 from webhooks import process_inbound
-
-__all__ = ["sandbox"]
 
 LONDON = ZoneInfo("Europe/London")
 PEOPLE = """member id,first name,region,branch,mobile,email,language,appointment_at,place

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 from core.settings import Settings
-from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
+from sandbox import Sandbox
 from tests.support.command import muster
 from tests.support.outbox_rows import SMS_FROM
 
@@ -45,13 +42,6 @@ class Words(HTMLParser):
 
 def of_a_ballot(text: str) -> list[str]:
     return OF_A_BALLOT.findall(Words(text).words if "</html>" in text else text)
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = TwilioConfig(sent_after=(0.0, 0.01), delivered_after=(0.0, 0.01))
-    async with open_sandbox(SandboxConfig(twilio=quick)) as sandbox:
-        yield sandbox
 
 
 def run_for_council(settings: Settings, sandbox: Sandbox, folder: Path, words: str) -> subprocess.CompletedProcess[str]:

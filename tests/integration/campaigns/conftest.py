@@ -1,13 +1,15 @@
-"""Fixtures for campaigns by dates of people."""
+"""Fixtures for campaigns by dates of people, and a sandbox whose receipts come at once."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.runtime import Runtime
+from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from tests.support.appointments import Load, add_visit, loader
 from tests.support.clocks import FixedClock
 from tests.support.electorate import NOW, at_noon, connected
@@ -29,3 +31,10 @@ async def muster(runtime: Runtime, clock: FixedClock) -> Runtime:
 @pytest.fixture
 def load(muster: Runtime, tmp_path: Path) -> Load:
     return loader(muster, tmp_path)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    quick = TwilioConfig(sent_after=(0.0, 0.01), delivered_after=(0.0, 0.01))
+    async with open_sandbox(SandboxConfig(twilio=quick)) as sandbox:
+        yield sandbox
