@@ -1,8 +1,8 @@
 """Counts of present answers by campaign and unit: running sums of count changes, so each answer costs the same.
 
 Every change of a person's answer adds `-1` to one sum and `+1` to another (`response_count`); a reader adds up a few
-hundred rows and passes each sum to the units above. `compact_answers` keeps the rows few, `find_answer_differences` compares
-them with the ledger.
+hundred rows and passes each sum to the units above. `compact_answers` keeps the rows few, `find_answer_differences`
+compares them with the ledger.
 """
 
 from __future__ import annotations
